@@ -1,0 +1,122 @@
+"""What can go wrong, named by whose fault it is.
+
+GradeError                what a user of `grade` may see
+    SubmissionError       the submission can't be read: it is refused
+    AssignmentError       reference/<id>/ is wrong: the instructor mends it
+    GraderFault           this package is wrong, or its machine: nobody loses points
+CheckFailed               the verdict of a check (an AssertionError)
+    Missing               what the check asks for isn't there
+    NonFiniteValue        nan or inf where a finite number was due
+StudentFault              a call into the student's process gave no value
+    StudentError          the student's code raised
+    StudentTimeout        it outlived the check's limit
+    StudentDied           its process ended
+    BadReply              what came back is no legal reply
+"""
+
+
+class GradeError(Exception):
+    """A failure outside the checks; its text is one line that says what to do."""
+
+
+class SubmissionError(GradeError):
+    """The submission can't be read. It is refused; the next one goes on."""
+
+
+class AssignmentError(GradeError):
+    """The assignment's own files are wrong. Nothing is graded with them."""
+
+
+class GraderFault(GradeError):
+    """The grader or its machine failed. The submission is not scored and loses nothing."""
+
+
+class CheckFailed(AssertionError):
+    """A check's verdict: what is wrong, and what to look at next.
+
+    problem : one or two sentences; names the mistake, never an input or the answer
+        ("the gradient is 120 times too large")
+    hint : the next step ("m = 120: is the mean missing?"); shown for hidden checks too
+    called, expected, got, where : the evidence; withheld for hidden checks
+    credit : float in [0, 1], the share of the check's points that is still earned
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        hint: str = "",
+        called: str = "",
+        expected: str = "",
+        got: str = "",
+        where: str = "",
+        credit: float = 0.0,
+    ) -> None:
+        self.problem = problem
+        self.hint = hint
+        self.called = called
+        self.expected = expected
+        self.got = got
+        self.where = where
+        self.credit = min(1.0, max(0.0, credit))
+        super().__init__(self.message())
+
+    def message(self) -> str:
+        """The whole message, evidence and all, a line a part."""
+        head = f"{self.called}: {self.problem}" if self.called else self.problem
+        evidence = [
+            f"{label} {text}"
+            for label, text in (
+                ("expected", self.expected),
+                ("got", self.got),
+                ("where:", self.where),
+            )
+            if text
+        ]
+        return "\n".join([head, *evidence, *([self.hint] if self.hint else [])])
+
+    def hidden_message(self) -> str:
+        """The message for a hidden check: no inputs, no expected values."""
+        return "\n".join(part for part in (self.problem, self.hint) if part)
+
+
+class Missing(CheckFailed):
+    """The definition, attribute or figure that the check asks for isn't there."""
+
+
+class NonFiniteValue(CheckFailed):
+    """A nan or an inf came where a finite number was due; names the first bad index."""
+
+
+class StudentFault(Exception):
+    """A call into the student's process gave no value. Costs the student the check alone."""
+
+
+class StudentError(StudentFault):
+    """The student's code raised.
+
+    called : what the check called, with its arguments shortened
+    kind : name of the exception's class ("ValueError")
+    text : the exception's message, shortened and printable
+    where : the student's own innermost line ("cell 4, line 7: return 1/(1+exp(-z))"), or ""
+    """
+
+    def __init__(self, called: str, kind: str, text: str, where: str = "") -> None:
+        self.called = called
+        self.kind = kind
+        self.text = text
+        self.where = where
+        place = f"\nwhere: {where}" if where else ""
+        super().__init__(f"{called} raised {kind}: {text}{place}")
+
+
+class StudentTimeout(StudentFault):
+    """The call outlived the check's limit; its process was killed."""
+
+
+class StudentDied(StudentFault):
+    """The process that answered the check ended (os._exit, a segfault, out of memory)."""
+
+
+class BadReply(StudentFault):
+    """The process sent something that is no legal reply, or more than a reply may hold."""

@@ -1,0 +1,280 @@
+"""The frozen records that pass between the stages; they know nothing of ours but each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+RegionStatus = Literal["filled", "untouched", "missing"]
+CellStatus = Literal["ok", "error", "timeout", "crashed", "not_run", "extracted"]
+CheckStatus = Literal["passed", "failed", "error", "timeout", "skipped"]
+ExerciseStatus = Literal[
+    "passed", "partial", "failed", "missing", "error", "timeout", "manual", "not_gradable"
+]
+SubmissionStatus = Literal["graded", "refused", "grader_fault"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a person should know that costs no points by itself.
+
+    kind : "changed_outside_region", "markers_missing", "extracted", "cell_error",
+        "cell_timeout", "cell_crash", "forbidden", "wrong_name", ...
+    cell : index into the notebook's cells, from 0; None where it concerns no cell
+    notebook : the file's name, "" where it concerns the whole submission
+    """
+
+    kind: str
+    message: str
+    cell: int | None = None
+    notebook: str = ""
+
+
+# --- the assignment ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a submission may use. Times are seconds, sizes MiB."""
+
+    cell_s: float = 60.0
+    notebook_s: float = 240.0
+    check_s: float = 20.0
+    reply_mib: int = 256
+    output_mib: int = 4
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the filled regions may not use.
+
+    forbidden_imports : module names; a name covers its submodules
+    forbidden_calls : dotted names of functions ("np.gradient")
+    deduction : share of the exercise's points that a breach costs, in [0, 1]
+    """
+
+    forbidden_imports: tuple[str, ...] = ()
+    forbidden_calls: tuple[str, ...] = ()
+    deduction: float = 1.0
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One line of the score.
+
+    functions : qualified names that the student fills ("GradientDescent.predict")
+    notebook : file name of the reference notebook that holds them
+    manual : a person grades it; its points stay open
+    bonus : its points add to the score, not to the maximum
+    rules : overrides the assignment's, where it is not None
+    """
+
+    id: str
+    title: str
+    points: float
+    notebook: str = ""
+    functions: tuple[str, ...] = ()
+    manual: bool = False
+    bonus: bool = False
+    rules: Rules | None = None
+    answer_cells: tuple[str, ...] = ()
+    """Headings of the Markdown cells that hold a manual item's answer."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """An assignment, read. `folder` holds assignment.toml and the check files.
+
+    notebooks : the solved references by file name; empty in a student's copy
+    stubs : what students start from, by file name
+    public_only : True for a student's copy, which holds the public checks alone
+    """
+
+    id: str
+    title: str
+    folder: Path
+    exercises: tuple[Exercise, ...]
+    notebook_names: tuple[str, ...]
+    check_files: tuple[Path, ...]
+    limits: Limits = Limits()
+    rules: Rules = Rules()
+    datasets: tuple[str, ...] = ()
+    notebooks: Mapping[str, Notebook] = field(default_factory=dict)
+    stubs: Mapping[str, Notebook] = field(default_factory=dict)
+    public_only: bool = False
+
+
+# --- the submission ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Who handed in what, unpacked.
+
+    path : as the user named it
+    folder : a private directory that holds the unpacked files, and nothing else
+    files : notebooks and scripts, relative to folder, in order
+    """
+
+    path: str
+    students: tuple[str, ...]
+    folder: Path
+    files: tuple[Path, ...]
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell as the student left it. outputs are nbformat's own, untrusted."""
+
+    index: int
+    kind: Literal["code", "markdown", "raw"]
+    source: str
+    outputs: tuple[Mapping[str, object], ...] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A function, method or class: the last one of its qualified name.
+
+    source : dedented text of the whole definition; line : 1-based, within the cell
+    """
+
+    name: str
+    cell: int
+    line: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Region:
+    """A gap to fill, named by the definition that encloses it.
+
+    name : qualified name; "cell 12" for a region outside any definition
+    source : what stands in the gap (the whole definition where markers are lost)
+    """
+
+    name: str
+    cell: int
+    source: str
+    status: RegionStatus
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook or script, read. `name` is its file name as handed in."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    definitions: Mapping[str, Definition] = field(default_factory=dict)
+    regions: Mapping[str, Region] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+# --- the session ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """What became of one code cell.
+
+    error : one printable line ("NameError: name 'x' is not defined"), "" where none
+    outputs : nbformat's own, untrusted, cut to the limit
+    """
+
+    index: int
+    status: CellStatus
+    seconds: float = 0.0
+    error: str = ""
+    outputs: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A notebook's execution, whole."""
+
+    cells: tuple[CellRun, ...]
+    notes: tuple[Note, ...] = ()
+    seconds: float = 0.0
+
+
+# --- the verdict ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One check's verdict.
+
+    credit : share of max_points that was earned, in [0, 1]
+    missing : the check found nothing to check (not defined, still the template's dummy)
+    suspect : an exception of the check itself, not a verdict: fault of the check,
+        unless the same check accepts the reference
+    """
+
+    exercise: str
+    name: str
+    outcome: CheckStatus
+    credit: float
+    max_points: float
+    hidden: bool = False
+    message: str = ""
+    seconds: float = 0.0
+    missing: bool = False
+    suspect: bool = False
+
+    @property
+    def points(self) -> float:
+        return self.credit * self.max_points
+
+
+@dataclass(frozen=True)
+class ExerciseScore:
+    """An exercise's line in the report."""
+
+    id: str
+    title: str
+    points: float
+    max_points: float
+    status: ExerciseStatus
+    checks: tuple[Outcome, ...] = ()
+    bonus: bool = False
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a person reads beside the score: HTML shows it, JSON leaves it out."""
+
+    notebooks: Mapping[str, Notebook] = field(default_factory=dict)
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    regions: Mapping[str, tuple[Region, ...]] = field(default_factory=dict)
+    """The regions of each exercise, by its id."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One submission, graded or not."""
+
+    path: str
+    students: tuple[str, ...]
+    status: SubmissionStatus
+    message: str = ""
+    score: float = 0.0
+    max_score: float = 0.0
+    manual_points: float = 0.0
+    exercises: tuple[ExerciseScore, ...] = ()
+    notes: tuple[Note, ...] = ()
+    evidence: Evidence = Evidence()
+
+
+@dataclass(frozen=True)
+class Report:
+    """All of one run of `grade`."""
+
+    assignment: str
+    title: str
+    seed: int
+    results: tuple[Result, ...]
