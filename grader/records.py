@@ -213,6 +213,8 @@ class Outcome:
     missing : the check found nothing to check (not defined, still the template's dummy)
     suspect : an exception of the check itself, not a verdict: fault of the check,
         unless the same check accepts the reference
+    fault : the grader failed while it ran the check; nothing follows for the student
+    penalty : points that a broken rule takes from the exercise
     """
 
     exercise: str
@@ -225,10 +227,12 @@ class Outcome:
     seconds: float = 0.0
     missing: bool = False
     suspect: bool = False
+    fault: bool = False
+    penalty: float = 0.0
 
     @property
     def points(self) -> float:
-        return self.credit * self.max_points
+        return self.credit * self.max_points - self.penalty
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,566 @@
+"""The stages in order: submission -> notebook -> session -> checks -> score -> report.
+
+`grade` takes paths and gives a Report; what goes wrong with one submission stays inside
+its Result. Whose fault it was decides: the student's code costs the exercises it breaks,
+the submission's form refuses it, ours stops its grading and costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from grader import data
+from grader.assignment import find_assignments, load_assignment
+from grader.errors import AssignmentError, GraderFault, SubmissionError
+from grader.notebook import compare_with_stub, read_notebook
+from grader.records import (
+    Assignment,
+    Evidence,
+    Note,
+    Notebook,
+    Outcome,
+    Region,
+    Report,
+    Result,
+    Run,
+    Submission,
+)
+from grader.recognise import match_notebooks, recognise_assignment
+from grader.rules import find_breaches
+from grader.score import score_exercises, total
+from grader.session import Session, open_session
+from grader.submission import find_submissions, open_submission
+
+if TYPE_CHECKING:
+    from grader.pytest_plugin import CheckJob
+
+Progress = Callable[[str], None]
+_Jobs: TypeAlias = "Generator[CheckJob, None, None]"
+_Grading: TypeAlias = "Generator[CheckJob, None, Result]"
+_Clearing: TypeAlias = "Generator[CheckJob, None, list[Outcome]]"
+
+
+def grade(
+    paths: Sequence[Path],
+    *,
+    assignment: str | None = None,
+    assignments: Path | None = None,
+    only: Sequence[str] = (),
+    public: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """Return the verdict on every submission found in paths, in order.
+
+    assignment : its id; recognised from the first readable submission where None
+    assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
+    only : ids of exercises; empty for all
+    public : run the public checks alone
+    Raises AssignmentError and SubmissionError for what the user must put right first:
+    no such path, no such assignment or exercise.
+    """
+    tell = progress or (lambda text: None)
+    found = find_submissions(paths)
+    folders = find_assignments(found[0].resolve().parent, assignments, os.environ)
+    with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
+        handed = [_Handed(path, Path(scratch) / str(n)) for n, path in enumerate(found)]
+        chosen = _choose(assignment, folders, handed)
+        if chosen is None:
+            return Report("", "", seed, tuple(h.refused for h in handed if h.refused))
+        _require_exercises(chosen, only)
+        batch = _Batch(chosen, only=frozenset(only), public=public, seed=seed, tell=tell)
+        return Report(chosen.id, chosen.title, seed, batch.grade(handed))
+
+
+def grade_notebooks(
+    assignment: Assignment,
+    notebooks: Mapping[str, Notebook],
+    *,
+    folder: Path,
+    seed: int = 0,
+    only: Collection[str] = (),
+    public: bool = False,
+    sessions: Mapping[str, Session] | None = None,
+) -> Result:
+    """Return the verdict on notebooks that were read already.
+
+    notebooks : by the assignment's own notebook names; one may stand under several
+    folder : what was handed in beside them
+    sessions : open sessions by notebook name, used where given and left open
+    """
+    batch = _Batch(assignment, only=frozenset(only), public=public, seed=seed)
+    return batch.grade_notebooks(notebooks, folder, sessions or {})
+
+
+def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) -> list[str]:
+    """Write student_templates/ beside reference/; return the files written.
+
+    check : write nothing; return the files that are out of date
+    """
+    from grader.stubs import check_templates, write_templates
+
+    folders = find_assignments(Path.cwd(), assignments, os.environ)
+    touched: list[str] = []
+    for assignment_id in ids or sorted(folders):
+        loaded = load_assignment(_folder_of(assignment_id, folders))
+        if loaded.public_only:
+            raise AssignmentError(
+                f"{loaded.folder} is a student's copy: stubs are made from reference/{loaded.id}, "
+                "name its folder with --assignments"
+            )
+        to = loaded.folder.parent.parent / "student_templates" / loaded.id
+        touched += check_templates(loaded, to) if check else write_templates(loaded, to)
+    return touched
+
+
+# --- choosing -----------------------------------------------------------------------------
+
+
+class _Handed:
+    """A submission on its way in: opened and read, or refused."""
+
+    def __init__(self, path: Path, into: Path) -> None:
+        self.path = path
+        self.into = into
+        self.submission: Submission | None = None
+        self.notebooks: list[Notebook] = []
+        self.refused: Result | None = None
+
+    def read(self) -> bool:
+        """Open and read it once; False where it is refused."""
+        if self.submission is None and self.refused is None:
+            try:
+                self.into.mkdir(parents=True)
+                self.submission = open_submission(self.path, self.into)
+                self.notebooks, notes = _read_notebooks(self.submission)
+                self.submission = replace(
+                    self.submission, notes=(*self.submission.notes, *notes)
+                )
+            except SubmissionError as error:
+                students = self.submission.students if self.submission else ()
+                self.refused = Result(str(self.path), students, "refused", str(error))
+        return self.refused is None
+
+
+def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]:
+    """Read every file that can be read; one that can't is noted, unless it is the only one."""
+    notebooks, notes = [], []
+    problem: SubmissionError | None = None
+    for file in submission.files:
+        try:
+            notebooks.append(read_notebook(submission.folder / file, name=file.as_posix()))
+        except SubmissionError as error:
+            problem = error
+            notes.append(Note("unreadable", str(error), notebook=file.as_posix()))
+    if problem is not None and not notebooks:
+        raise problem
+    return notebooks, notes
+
+
+def _choose(
+    assignment_id: str | None, folders: Mapping[str, Path], handed: Sequence[_Handed]
+) -> Assignment | None:
+    """Return the assignment named, or the first submission's that is recognised."""
+    if assignment_id is not None:
+        return load_assignment(_folder_of(assignment_id, folders))
+    known = [load_assignment(folder) for folder in folders.values()]
+    for submission in handed:
+        if not submission.read():
+            continue
+        chosen = recognise_assignment(submission.notebooks, known)
+        if chosen is not None:
+            return chosen
+        submission.refused = Result(
+            str(submission.path),
+            submission.submission.students if submission.submission else (),
+            "refused",
+            "no assignment is recognised in it; name one with --assignment "
+            f"({', '.join(sorted(folders))})",
+        )
+    return None
+
+
+def _folder_of(assignment_id: str, folders: Mapping[str, Path]) -> Path:
+    if assignment_id not in folders:
+        raise AssignmentError(
+            f"there is no assignment {assignment_id!r}; there is: {', '.join(sorted(folders))}"
+        )
+    return folders[assignment_id]
+
+
+def _require_exercises(assignment: Assignment, only: Sequence[str]) -> None:
+    ids = [exercise.id for exercise in assignment.exercises]
+    for wanted in only:
+        if wanted not in ids:
+            raise AssignmentError(
+                f"{assignment.id} has no exercise {wanted!r}; it has: {', '.join(ids)}"
+            )
+
+
+# --- grading ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A submission's notebooks, matched with the assignment's and compared with its stubs."""
+
+    path: str
+    students: tuple[str, ...]
+    folder: Path
+    matched: Mapping[str, Notebook]
+    notes: tuple[Note, ...]
+
+
+class _Batch:
+    """Grades submissions of one assignment over one collection of its checks.
+
+    The flow is turned inside out: `run_checks` draws a job a submission from our
+    generator, and the generator goes on with the outcomes when the job is done.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        *,
+        only: frozenset[str],
+        public: bool,
+        seed: int,
+        tell: Progress = lambda text: None,
+    ) -> None:
+        self.assignment = assignment
+        self.only = only
+        self.public = public
+        self.seed = seed
+        self.tell = tell
+        self.outcomes: list[Outcome] = []
+        self.references = _References(assignment)
+
+    def grade(self, handed: Sequence[_Handed]) -> tuple[Result, ...]:
+        results: list[Result] = []
+        try:
+            self._run(self._grade_each(handed, results))
+        except GraderFault as fault:  # a check file that can't be loaded stops them all
+            results += [_fault(str(h.path), fault) for h in handed[len(results) :]]
+        return tuple(results)
+
+    def grade_notebooks(
+        self, matched: Mapping[str, Notebook], folder: Path, opened: Mapping[str, Session]
+    ) -> Result:
+        results: list[Result] = []
+
+        def jobs() -> _Jobs:
+            read = self._compare("", (), folder, matched, ())
+            results.append((yield from self._grade_read(read, opened)))
+
+        self._run(jobs())
+        return results[0]
+
+    def _run(self, jobs: _Jobs) -> None:
+        try:
+            # The first job starts the kernels; pytest is imported while they start.
+            first = next(jobs, None)
+            if first is None:
+                return
+            from grader.pytest_plugin import run_checks
+
+            run_checks(self.assignment, chain([first], jobs), self._done)
+        finally:
+            jobs.close()
+            self.references.close()
+
+    def _done(self, job: CheckJob, outcomes: list[Outcome]) -> None:
+        self.outcomes = outcomes
+
+    def _grade_each(self, handed: Sequence[_Handed], results: list[Result]) -> _Jobs:
+        for n, submission in enumerate(handed):
+            self.tell(f"{n + 1}/{len(handed)} {submission.path.name}")
+            try:
+                result = yield from self._grade_handed(submission)
+            except GraderFault as fault:
+                result = _fault(str(submission.path), fault)
+            except Exception as error:  # ours, whatever it is: this submission alone stops
+                result = _fault(str(submission.path), error)
+            results.append(result)
+
+    def _grade_handed(self, handed: _Handed) -> _Grading:
+        if not handed.read() or handed.submission is None:
+            assert handed.refused is not None
+            return handed.refused
+        submission = handed.submission
+        matched, notes = match_notebooks(self.assignment, handed.notebooks)
+        if not matched:
+            return Result(
+                str(handed.path),
+                submission.students,
+                "refused",
+                f"nothing of assignment {self.assignment.id} is in it: neither its notebooks "
+                f"({', '.join(self.assignment.notebook_names)}) nor their functions",
+            )
+        read = self._compare(
+            str(handed.path),
+            submission.students,
+            submission.folder,
+            matched,
+            (*submission.notes, *notes),
+        )
+        return (yield from self._grade_read(read, {}))
+
+    def _compare(
+        self,
+        path: str,
+        students: tuple[str, ...],
+        folder: Path,
+        matched: Mapping[str, Notebook],
+        notes: Sequence[Note],
+    ) -> _Read:
+        compared = {
+            name: compare_with_stub(notebook, self.assignment.stubs[name])
+            for name, notebook in matched.items()
+        }
+        return _Read(path, students, folder, compared, tuple(notes))
+
+    def _grade_read(self, read: _Read, opened: Mapping[str, Session]) -> _Grading:
+        with _Sessions(self.assignment, read, opened, self.seed, self.tell) as sessions:
+            # Imported here: pytest loads while the kernels start in processes of their own.
+            from grader.pytest_plugin import CheckJob
+
+            job = CheckJob(
+                sessions=sessions,
+                seed=self.seed,
+                skip=self._nothing_to_check(read),
+                only=self.only,
+                public=self.public,
+                reference=self.references.get if self.assignment.notebooks else None,
+            )
+            yield job
+            outcomes = self.outcomes
+            if any(o.suspect for o in outcomes):
+                outcomes = yield from self._clear_suspects(job, outcomes)
+            runs = sessions.runs()
+        faults = [o for o in outcomes if o.fault]
+        if faults:
+            return _fault(
+                read.path,
+                GraderFault(f"check {faults[0].name!r}: {faults[0].message}"),
+                read.students,
+            )
+        return self._score(read, outcomes, runs)
+
+    def _clear_suspects(self, job: CheckJob, outcomes: list[Outcome]) -> _Clearing:
+        """Tell a check that broke on the student's value from one that is broken.
+
+        A check that raises on the solved notebook too is ours to mend: its outcome is a
+        fault. One that accepts the solved notebook met a value that it could not use.
+        """
+        broken: set[tuple[str, str]] = set()
+        if job.reference is not None:
+            suspects = {o.exercise for o in outcomes if o.suspect}
+            yield replace(job, sessions=self.references, skip={}, only=suspects)
+            broken = {(o.exercise, o.name) for o in self.outcomes if o.outcome == "error"}
+        cleared = []
+        for outcome in outcomes:
+            if not outcome.suspect:
+                cleared.append(outcome)
+            elif (outcome.exercise, outcome.name) in broken:
+                cleared.append(replace(outcome, fault=True))
+            else:
+                detail = "" if outcome.hidden else f"\n{outcome.message}"
+                cleared.append(
+                    replace(
+                        outcome,
+                        outcome="failed",
+                        message=f"the check could not use what came back{detail}",
+                    )
+                )
+        return cleared
+
+    def _nothing_to_check(self, read: _Read) -> dict[str, str]:
+        """Return why, by exercise id, for each exercise of which nothing was filled in."""
+        reasons = {}
+        for exercise in self.assignment.exercises:
+            if exercise.manual:
+                continue
+            notebook = read.matched.get(exercise.notebook)
+            if notebook is None:
+                reasons[exercise.id] = f"{exercise.notebook} was not handed in"
+                continue
+            regions = [notebook.regions.get(name) for name in exercise.functions]
+            if regions and not any(r is not None and r.status == "filled" for r in regions):
+                reasons[exercise.id] = _why_missing(exercise.functions, regions)
+        return reasons
+
+    def _score(self, read: _Read, outcomes: list[Outcome], runs: Mapping[str, Run]) -> Result:
+        breaches = [
+            breach
+            for exercise in self.assignment.exercises
+            if exercise.notebook in read.matched
+            for breach in find_breaches(
+                self.assignment, exercise, read.matched[exercise.notebook]
+            )
+        ]
+        exercises = score_exercises(
+            self.assignment, outcomes, only=self.only, breaches=breaches
+        )
+        points = total(exercises)
+        notes = [*read.notes]
+        for notebook in {n.name: n for n in read.matched.values()}.values():
+            notes += notebook.notes
+            if notebook.name in runs:
+                notes += runs[notebook.name].notes
+        notes += [note for _, note in breaches]
+        return Result(
+            read.path,
+            read.students,
+            "graded",
+            score=points.score,
+            max_score=points.max_score,
+            manual_points=points.manual_points,
+            exercises=exercises,
+            notes=tuple(dict.fromkeys(notes)),
+            evidence=Evidence(
+                notebooks=read.matched, runs=runs, regions=self._regions(read.matched)
+            ),
+        )
+
+    def _regions(self, matched: Mapping[str, Notebook]) -> dict[str, tuple[Region, ...]]:
+        return {
+            exercise.id: tuple(
+                matched[exercise.notebook].regions[name]
+                for name in exercise.functions
+                if name in matched[exercise.notebook].regions
+            )
+            for exercise in self.assignment.exercises
+            if exercise.notebook in matched
+        }
+
+
+class _Sessions(Mapping[str, "Session"]):
+    """The sessions of one submission's notebooks, started together, waited for one by one.
+
+    By the assignment's notebook names; a notebook that plays two parts runs once.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        read: _Read,
+        opened: Mapping[str, Session],
+        seed: int,
+        tell: Progress,
+    ) -> None:
+        self.assignment = assignment
+        self.read = read
+        self.seed = seed
+        self.tell = tell
+        self.opened = {name: opened[name] for name in opened if name in read.matched}
+        self.started: dict[str, Future[Session]] = {}
+        self.pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="session")
+        for name, notebook in read.matched.items():
+            if name not in self.opened and notebook.name not in self.started:
+                self.started[notebook.name] = self.pool.submit(self._open, notebook)
+
+    def _open(self, notebook: Notebook) -> Session:
+        return open_session(
+            notebook,
+            folder=self.read.folder,
+            limits=self.assignment.limits,
+            datasets_dir=data.datasets_dir(),
+            seed=self.seed,
+            on_cell=lambda done, cells: self.tell(f"{notebook.name}: cell {done}/{cells}"),
+        )
+
+    def __getitem__(self, name: str) -> Session:
+        if name in self.opened:
+            return self.opened[name]
+        return self.started[self.read.matched[name].name].result()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.read.matched)
+
+    def __len__(self) -> int:
+        return len(self.read.matched)
+
+    def runs(self) -> dict[str, Run]:
+        """Return what became of each notebook, by the name of its file."""
+        return {self.read.matched[name].name: self[name].run for name in self}
+
+    def __enter__(self) -> _Sessions:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for future in self.started.values():
+            future.cancel()
+        self.pool.shutdown(wait=True)
+        for future in self.started.values():
+            if not future.cancelled() and future.exception() is None:
+                future.result().close()
+
+
+class _References(Mapping[str, "Session"]):
+    """Sessions on the solved notebooks, opened when first asked for."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self.sessions: dict[str, Session] = {}
+        self.empty: tempfile.TemporaryDirectory[str] | None = None
+
+    def __getitem__(self, name: str) -> Session:
+        if name not in self.assignment.notebooks:
+            raise KeyError(name)
+        if name not in self.sessions:
+            if self.empty is None:
+                self.empty = tempfile.TemporaryDirectory(prefix="grade-reference-")
+            self.sessions[name] = open_session(
+                self.assignment.notebooks[name],
+                folder=Path(self.empty.name),
+                limits=self.assignment.limits,
+                datasets_dir=data.datasets_dir(),
+            )
+        return self.sessions[name]
+
+    def get(self, name: str) -> Session:  # type: ignore[override]
+        return self[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.assignment.notebooks)
+
+    def __len__(self) -> int:
+        return len(self.assignment.notebooks)
+
+    def close(self) -> None:
+        for session in self.sessions.values():
+            session.close()
+        self.sessions.clear()
+        if self.empty is not None:
+            self.empty.cleanup()
+            self.empty = None
+
+
+def _why_missing(functions: Sequence[str], regions: Sequence[Region | None]) -> str:
+    parts = []
+    for name, region in zip(functions, regions, strict=True):
+        absent = region is None or region.status == "missing"
+        parts.append(
+            f"`{name}` is not defined" if absent else f"`{name}` still holds the placeholder"
+        )
+    return "; ".join(parts)
+
+
+def _fault(path: str, error: Exception, students: tuple[str, ...] = ()) -> Result:
+    """Return a Result that says it was ours, with what a maintainer needs."""
+    trace = "".join(traceback.format_exception(error)).strip()
+    return Result(
+        path,
+        students,
+        "grader_fault",
+        f"a fault of the grader, not of the submission: {error or type(error).__name__}",
+        notes=(Note("traceback", trace),),
+    )

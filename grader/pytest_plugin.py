@@ -1,0 +1,333 @@
+"""Checks are pytest tests: the marker `exercise`, the fixtures, and one outcome a check.
+
+`run_checks` collects the check files once and runs them for many jobs; a job is one
+submission. pytest sees no submission: only our check files, from explicit paths, with
+plugin autoload off.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+
+from grader import data
+from grader.errors import (
+    CheckFailed,
+    GraderFault,
+    Missing,
+    StudentFault,
+    StudentTimeout,
+)
+from grader.records import Assignment, Exercise, Outcome
+from grader.session import Student
+
+
+class CheckedSession(Protocol):
+    """What a check needs of a session: a fresh copy of the state the notebook left."""
+
+    def student(self, *, limit_s: float) -> AbstractContextManager[Student]: ...
+
+
+@dataclass(frozen=True)
+class CheckJob:
+    """One run over the checks.
+
+    sessions : by the assignment's notebook name; a missing one was not handed in
+    skip : exercise id -> why there is nothing to check ("still the template's placeholder")
+    reference : opens a session on the solved notebook of that name
+    patch : changes a fresh copy before its check (mutants)
+    only : exercise ids; empty for all
+    """
+
+    sessions: Mapping[str, CheckedSession]
+    seed: int = 0
+    skip: Mapping[str, str] = field(default_factory=dict)
+    only: Collection[str] = ()
+    public: bool = False
+    reference: Callable[[str], CheckedSession] | None = None
+    patch: Callable[[Student], None] | None = None
+    key: object = None
+
+
+def run_checks(
+    assignment: Assignment,
+    jobs: Iterable[CheckJob],
+    done: Callable[[CheckJob, list[Outcome]], None],
+) -> None:
+    """Run the assignment's checks once a job; `done` gets each job's outcomes.
+
+    Jobs are drawn one by one, when the one before is done, and may be made on the way.
+    Raises GraderFault where a check file can't be loaded or disagrees with assignment.toml.
+    """
+    runner = _Runner(assignment, jobs, done)
+    if not assignment.check_files:
+        raise GraderFault(f"{assignment.folder} holds no check file (test_*.py)")
+    # An empty directory of ours as rootdir: no configuration file is found from there.
+    with tempfile.TemporaryDirectory(prefix="grade-checks-") as root, _quiet_pytest():
+        arguments = [
+            *(str(path) for path in assignment.check_files),
+            f"--rootdir={root}",
+            f"--confcutdir={root}",
+            f"--config-file={os.devnull}",
+            "--noconftest",
+            "--import-mode=importlib",
+            "--strict-markers",
+            "--capture=sys",
+        ]
+        for plugin in (
+            "cacheprovider",
+            "terminal",
+            "doctest",
+            "faulthandler",
+            "logging",
+            "unraisableexception",
+            "threadexception",
+            "junitxml",
+            "pastebin",
+        ):
+            arguments += ["-p", f"no:{plugin}"]
+        code = pytest.main(arguments, plugins=[runner])
+    runner.finish(code)
+
+
+@contextmanager
+def _quiet_pytest() -> Iterator[None]:
+    """Keep the user's own pytest settings out, and what pytest sets from staying."""
+    kept = {
+        name: os.environ.pop(name, None) for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST")
+    }
+    autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    path = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = autoload
+        for name, value in kept.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@dataclass
+class _Check:
+    """A collected check: its item, and what its marker and name say."""
+
+    item: pytest.Item
+    exercise: Exercise
+    name: str
+    points: float
+    hidden: bool
+
+    def outcome(self, kind: Any, credit: float, message: str, **more: Any) -> Outcome:
+        return Outcome(
+            exercise=self.exercise.id,
+            name=self.name,
+            outcome=kind,
+            credit=credit,
+            max_points=self.points,
+            hidden=self.hidden,
+            message=message,
+            **more,
+        )
+
+
+class _Runner:
+    """The plugin: our fixtures, our loop over jobs, our verdicts."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        jobs: Iterable[CheckJob],
+        done: Callable[[CheckJob, list[Outcome]], None],
+    ) -> None:
+        self.assignment = assignment
+        self.jobs = jobs
+        self.done = done
+        self.checks: list[_Check] = []
+        self.problems: list[str] = []
+        self.broken: BaseException | None = None
+        self.job = CheckJob(sessions={})
+        self.check: _Check | None = None
+        self.verdict: Outcome | None = None
+
+    # --- collection ---
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line(
+            "markers", "exercise(id, points, hidden=False): the exercise that a check scores"
+        )
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.problems.append(f"{Path(report.nodeid).name} can't be loaded: {report.longrepr}")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        exercises = {exercise.id: exercise for exercise in self.assignment.exercises}
+        for item in items:
+            marker = item.get_closest_marker("exercise")
+            if marker is None:
+                self.problems.append(f"{item.name} has no @pytest.mark.exercise(id, points=...)")
+                continue
+            exercise_id = marker.args[0] if marker.args else None
+            if exercise_id not in exercises:
+                self.problems.append(f"{item.name}: assignment.toml has no exercise {exercise_id}")
+                continue
+            self.checks.append(
+                _Check(
+                    item,
+                    exercises[exercise_id],
+                    item.name.removeprefix("test_").replace("_", " "),
+                    float(marker.kwargs.get("points", 0.0)),
+                    bool(marker.kwargs.get("hidden", False)),
+                )
+            )
+        self._hold_points_together()
+
+    def _hold_points_together(self) -> None:
+        for exercise in self.assignment.exercises:
+            points = sum(c.points for c in self.checks if c.exercise.id == exercise.id)
+            if exercise.manual:
+                continue
+            # A student's copy holds the public checks alone, which may sum to less.
+            more = points > exercise.points + 1e-9
+            less = points < exercise.points - 1e-9 and not self.assignment.public_only
+            if more or less:
+                self.problems.append(
+                    f"exercise {exercise.id}: its checks sum to {points:g} points, "
+                    f"assignment.toml says {exercise.points:g}"
+                )
+
+    # --- the loop ---
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if self.problems:
+            return True
+        try:
+            for job in self.jobs:
+                self.job = job
+                self.done(job, [self._run(check) for check in self.checks if self._wanted(check)])
+        except BaseException as error:  # carried out of pytest.main, which would swallow it
+            self.broken = error
+        return True
+
+    def finish(self, code: int | pytest.ExitCode) -> None:
+        if self.broken is not None:
+            raise self.broken
+        if self.problems:
+            raise GraderFault(f"assignment {self.assignment.id}: " + "; ".join(self.problems))
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            raise GraderFault(f"pytest stopped with code {int(code)} over {self.assignment.folder}")
+
+    def _wanted(self, check: _Check) -> bool:
+        if self.job.public and check.hidden:
+            return False
+        return not self.job.only or check.exercise.id in self.job.only
+
+    def _run(self, check: _Check) -> Outcome:
+        reason = self.job.skip.get(check.exercise.id)
+        if reason is not None:
+            return check.outcome("skipped", 0.0, reason, missing=True)
+        self.check = check
+        self.verdict = None
+        started = time.perf_counter()
+        check.item.ihook.pytest_runtest_protocol(item=check.item, nextitem=None)
+        seconds = time.perf_counter() - started
+        verdict = self.verdict or check.outcome("error", 0.0, "the check did not run", fault=True)
+        return replace(verdict, seconds=seconds)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if self.check is None:
+            return report
+        if call.excinfo is not None:
+            # The first failure is the verdict; what breaks while tidying up is an echo of it.
+            if self.verdict is None or self.verdict.outcome == "passed":
+                self.verdict = _verdict(self.check, call.excinfo.value)
+        elif call.when == "call":
+            self.verdict = self.check.outcome("passed", 1.0, "")
+        return report
+
+    # --- fixtures ---
+
+    @pytest.fixture
+    def student(self) -> Iterator[Student]:
+        """The student's functions, in a fresh copy of the state that the notebook left."""
+        assert self.check is not None
+        session = self.job.sessions[self.check.exercise.notebook]
+        with session.student(limit_s=self.assignment.limits.check_s) as student:
+            if self.job.patch is not None:
+                self.job.patch(student)
+            yield student
+
+    @pytest.fixture
+    def reference(self) -> Iterator[Student]:
+        """The same for the solved notebook; only hidden checks may ask for it."""
+        assert self.check is not None
+        if self.job.reference is None:
+            pytest.skip("this check needs the solved notebook, which is not here")
+        session = self.job.reference(self.check.exercise.notebook)
+        with session.student(limit_s=self.assignment.limits.check_s) as student:
+            yield student
+
+    @pytest.fixture
+    def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
+        """A generator that depends on the seed and the check's name alone."""
+        return np.random.default_rng([self.job.seed, zlib.crc32(request.node.name.encode())])
+
+    @pytest.fixture
+    def datasets(self) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
+        """The small real data sets by name: ("mnist") -> x (n, 784) uint8, y (n,) uint8."""
+        return data.load
+
+
+def _verdict(check: _Check, error: BaseException) -> Outcome:
+    """Return the outcome that an exception stands for. Only a CheckFailed judges values."""
+    if isinstance(error, CheckFailed):
+        message = error.hidden_message() if check.hidden else error.message()
+        return check.outcome(
+            "failed", error.credit, message, missing=isinstance(error, Missing)
+        )
+    if isinstance(error, StudentTimeout):
+        return check.outcome("timeout", 0.0, _withheld(check, error, "the time limit passed"))
+    if isinstance(error, StudentFault):
+        return check.outcome("error", 0.0, _withheld(check, error, "the code raised an error"))
+    if isinstance(error, AssertionError):
+        return check.outcome("failed", 0.0, _withheld(check, error, "the value is not right"))
+    if isinstance(error, pytest.skip.Exception):
+        return check.outcome("skipped", 0.0, str(error))
+    if isinstance(error, GraderFault):
+        return check.outcome("error", 0.0, str(error), fault=True)
+    if isinstance(error, Exception):
+        text = f"{type(error).__name__}: {error}"
+        return check.outcome("error", 0.0, text, suspect=True)
+    raise error
+
+
+def _withheld(check: _Check, error: BaseException, summary: str) -> str:
+    """Return the error's text; for a hidden check, whose inputs it may show, the summary."""
+    if not check.hidden:
+        return str(error) or summary
+    kind = getattr(error, "kind", "")
+    where = getattr(error, "where", "")
+    detail = f" ({kind})" if kind else ""
+    return f"{summary}{detail}" + (f"\nwhere: {where}" if where else "")
+
+
+

@@ -1,0 +1,104 @@
+"""Points: from the outcomes of checks to exercises and a total. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from grader.records import Assignment, Exercise, ExerciseScore, ExerciseStatus, Note, Outcome
+
+
+@dataclass(frozen=True)
+class Total:
+    """A submission's points. manual_points are open, in neither of the others."""
+
+    score: float
+    max_score: float
+    manual_points: float
+
+
+def score_exercises(
+    assignment: Assignment,
+    outcomes: Sequence[Outcome],
+    *,
+    only: Collection[str] = (),
+    breaches: Sequence[tuple[str, Note]] = (),
+) -> tuple[ExerciseScore, ...]:
+    """Return one line an exercise, in the assignment's order.
+
+    only : ids of the exercises wanted; empty for all
+    breaches : (exercise id, what broke which rule) pairs; each exercise is fined once
+    """
+    return tuple(
+        _score_exercise(
+            assignment,
+            exercise,
+            [outcome for outcome in outcomes if outcome.exercise == exercise.id],
+            [note for exercise_id, note in breaches if exercise_id == exercise.id],
+        )
+        for exercise in assignment.exercises
+        if not only or exercise.id in only
+    )
+
+
+def total(exercises: Sequence[ExerciseScore]) -> Total:
+    """Return the sum. Bonus points make up for lost ones; the sum stays under the maximum."""
+    counted = [e for e in exercises if e.status not in ("manual", "not_gradable")]
+    max_score = sum(e.max_points for e in counted if not e.bonus)
+    score = sum(e.points for e in counted)
+    manual = sum(e.max_points for e in exercises if e.status == "manual")
+    return Total(min(score, max_score), max_score, manual)
+
+
+def _score_exercise(
+    assignment: Assignment, exercise: Exercise, outcomes: list[Outcome], breaches: list[Note]
+) -> ExerciseScore:
+    if exercise.manual:
+        return ExerciseScore(
+            exercise.id, exercise.title, 0.0, exercise.points, "manual", bonus=exercise.bonus
+        )
+    # A student's copy and --public hold a part of the checks: the maximum is theirs.
+    max_points = sum(outcome.max_points for outcome in outcomes)
+    earned = sum(outcome.points for outcome in outcomes)
+    if breaches and earned > 0:
+        rules = exercise.rules or assignment.rules
+        fine = _fine(exercise, breaches, rules.deduction * max_points)
+        outcomes = [*outcomes, fine]
+        earned = max(0.0, earned + fine.points)
+    return ExerciseScore(
+        exercise.id,
+        exercise.title,
+        earned,
+        max_points,
+        _status(outcomes, earned, max_points),
+        tuple(outcomes),
+        bonus=exercise.bonus,
+    )
+
+
+def _fine(exercise: Exercise, breaches: list[Note], penalty: float) -> Outcome:
+    return Outcome(
+        exercise=exercise.id,
+        name="what the exercise allows",
+        outcome="failed",
+        credit=0.0,
+        max_points=0.0,
+        message="\n".join(note.message for note in breaches),
+        penalty=penalty,
+    )
+
+
+def _status(outcomes: list[Outcome], earned: float, max_points: float) -> ExerciseStatus:
+    if all(o.outcome == "skipped" and not o.missing for o in outcomes):
+        return "not_gradable"
+    if all(o.missing for o in outcomes):
+        return "missing"
+    # Points come from sums of thirds and tenths: compare beyond their rounding.
+    if earned >= max_points - 1e-9:
+        return "passed"
+    if earned > 1e-9:
+        return "partial"
+    kinds = {o.outcome for o in outcomes}
+    if "timeout" in kinds:
+        return "timeout"
+    return "error" if "error" in kinds else "failed"
