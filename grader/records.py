@@ -256,6 +256,8 @@ class Evidence:
     runs: Mapping[str, Run] = field(default_factory=dict)
     regions: Mapping[str, tuple[Region, ...]] = field(default_factory=dict)
     """The regions of each exercise, by its id."""
+    answers: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
+    """The Markdown cells that answer a manual exercise, by its id."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""The report as JSON: schema 1, stable.
+
+    {"schema": 1, "assignment": "pw02", "seed": 0, "submissions": [SUBMISSION, ...]}
+
+SUBMISSION, keys in this order:
+
+    path            as the user named it
+    students        names, possibly none
+    status          "graded", "refused" (it can't be read) or "grader_fault" (no one loses points)
+    message         why it was not graded; "" when it was
+    score           automatic points earned, bonus included
+    max_score       automatic points that can be earned, bonus excluded
+    manual_points   points that a person still gives; in neither number above
+    exercises       [{"id", "title", "points", "max_points", "status", "checks"}, ...]
+    notes           [{"kind", "cell", "message"}, ...]; cost no points by themselves
+
+An exercise's status is "passed", "partial", "failed", "missing", "error", "timeout", "manual" or
+"not_gradable"; each of its checks is
+
+    {"name", "outcome", "points", "max_points", "hidden", "message", "seconds"}
+
+with outcome "passed", "failed", "error", "timeout" or "skipped". An exercise can have less than
+the sum of its checks: a broken rule (a forbidden import) takes its deduction from the sum.
+
+cell counts the notebook's cells from 0, null where a note concerns none; the note's message names
+the notebook. Points have at most 4 decimals, seconds at most 4. Every number is finite. Texts are
+free of control characters and terminal escapes. New keys may come; these stay.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+from grader.records import ExerciseScore, Note, Outcome, Report, Result
+from grader.report.plain import one_line, printable
+
+SCHEMA = 1
+
+
+def render(report: Report) -> str:
+    """Return the report as JSON text, one line break at its end."""
+    return json.dumps(as_dict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_dict(report: Report) -> dict[str, object]:
+    """Return the report as plain dicts, lists, strings and finite numbers."""
+    return {
+        "schema": SCHEMA,
+        "assignment": report.assignment,
+        "seed": report.seed,
+        "submissions": [_submission(_sound(result)) for result in report.results],
+    }
+
+
+def _sound(result: Result) -> Result:
+    # Points that are no number can only be our own mistake: nobody loses by it, and one
+    # submission's nan must not cost the others their report.
+    numbers = [result.score, result.max_score, result.manual_points]
+    for exercise in result.exercises:
+        numbers += [exercise.points, exercise.max_points]
+        for check in exercise.checks:
+            numbers += [check.points, check.max_points]
+    if all(math.isfinite(number) for number in numbers):
+        return result
+    return replace(
+        result,
+        status="grader_fault",
+        message="the grader computed points that are no finite number",
+        score=0.0,
+        max_score=0.0,
+        manual_points=0.0,
+        exercises=(),
+    )
+
+
+def _submission(result: Result) -> dict[str, object]:
+    return {
+        "path": one_line(result.path, 1000),
+        "students": [one_line(name) for name in result.students],
+        "status": result.status,
+        "message": printable(result.message),
+        "score": _points(result.score),
+        "max_score": _points(result.max_score),
+        "manual_points": _points(result.manual_points),
+        "exercises": [_exercise(exercise) for exercise in result.exercises],
+        "notes": [_note(note) for note in result.notes],
+    }
+
+
+def _exercise(exercise: ExerciseScore) -> dict[str, object]:
+    return {
+        "id": exercise.id,
+        "title": exercise.title,
+        "points": _points(exercise.points),
+        "max_points": _points(exercise.max_points),
+        "status": exercise.status,
+        "checks": [_check(check) for check in exercise.checks],
+    }
+
+
+def _check(check: Outcome) -> dict[str, object]:
+    return {
+        "name": check.name,
+        "outcome": check.outcome,
+        "points": _points(check.points),
+        "max_points": _points(check.max_points),
+        "hidden": check.hidden,
+        "message": printable(check.message),
+        "seconds": round(check.seconds, 4) if math.isfinite(check.seconds) else 0.0,
+    }
+
+
+def _note(note: Note) -> dict[str, object]:
+    told = not note.notebook or note.notebook in note.message
+    message = note.message if told else f"{note.notebook}: {note.message}"
+    return {"kind": note.kind, "cell": note.cell, "message": printable(message)}
+
+
+def _points(points: float) -> float:
+    # + 0.0 turns -0.0 into 0.0, and an integer into the float that the schema promises.
+    return round(float(points), 4) + 0.0

@@ -1,0 +1,64 @@
+"""Text that a student may have written, made harmless to show.
+
+Everything that reaches a terminal, a log, XML or HTML passes through here: messages, names,
+paths, notes, code. What remains is text that changes nothing but the place where it stands.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# CSI (colours, cursor), OSC (titles, links), DCS/SOS/PM/APC, and two-byte escapes. The bodies
+# stop at the next ESC, so a text made of openings alone costs linear time.
+_TERMINAL_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c]*(?:\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-OQ-WYZ\\`-~]"
+)
+# More than three marks on one letter draw over the neighbouring lines.
+_PILED_MARKS = re.compile(
+    r"([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3})[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
+)
+# Names in Persian and many emoji need the joiners; they move nothing.
+_KEPT = frozenset("\n\u200c\u200d")
+
+
+def printable(text: str, limit: int = 4000) -> str:
+    r"""Return text that can be shown anywhere: no escapes, no controls, no bidi overrides.
+
+    Terminal sequences are removed; every other control, format, surrogate or unassigned
+    character stands as a visible escape (``\x07``, ``\u202e``). Line breaks stay, tabs become
+    spaces. The result is legal in XML. Markup (HTML, rich) is left as the text that it is:
+    whoever renders it must not parse it.
+
+    limit : the most characters that stay; what was cut is counted at the end
+    """
+    # Escapes are at most 10 characters long, so this prefix always suffices to fill the limit
+    # unless it is made of removed sequences; it bounds the work on a text of any size.
+    head = text[: 8 * limit + 1000]
+    head = _TERMINAL_SEQUENCE.sub("", head.replace("\r\n", "\n")).expandtabs(4)
+    if not head.replace("\n", "").isprintable():
+        head = "".join(map(_shown, head))
+    shown = _PILED_MARKS.sub(r"\1", head)
+    cut = shown[:limit]
+    lost = len(shown) - len(cut) + max(0, len(text) - (8 * limit + 1000))
+    return f"{cut} … ({lost:,} more characters)" if lost else cut
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Return the text on one line, blanks collapsed, with an ellipsis where it was cut."""
+    line = " ".join(printable(text, limit=4 * limit).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in _KEPT:
+        return character
+    if unicodedata.category(character) == "Zs":
+        return " "
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

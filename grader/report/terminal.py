@@ -1,0 +1,303 @@
+"""The report for a person at a terminal: fits 60 columns and more, plain when it is piped.
+
+Everything is made of rich.Text, so that nothing a student wrote is parsed as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from grader.records import ExerciseScore, Note, Report, Result
+from grader.report.plain import one_line, printable
+from grader.report.wording import (
+    REFUSAL_WORDS,
+    Complaint,
+    complaints,
+    deducted,
+    label,
+    notes_by_title,
+    open_text,
+    percent_text,
+    place,
+    points_text,
+    result_tone,
+    share,
+    status_text,
+    tone,
+)
+
+# Wider lines are hard to follow from an exercise's title to its points.
+WIDEST = 100
+# What a person reads before scrolling past; JSON and HTML hold the rest.
+_MESSAGE_LINES = 10
+_COMPLAINTS = 6
+_NOTES_OF_A_KIND = 4
+
+_STYLES = {"good": "green", "part": "yellow", "bad": "red", "open": "cyan"}
+_UNICODE_MARKS = {"good": "✓", "part": "◐", "bad": "✗", "open": "○"}
+_ASCII_MARKS = {"good": "+", "part": "~", "bad": "x", "open": "o"}
+
+
+def show(report: Report, console: Console) -> None:
+    """Print every submission, and a summary table where there are several."""
+    for result in report.results:
+        _SubmissionLines(result, report, console).show()
+    if len(report.results) > 1:
+        _show_summary(report, console)
+
+
+@contextmanager
+def progress_line(console: Console) -> Iterator[Callable[[str], None]]:
+    """Give a function that shows what is being done now, on one line that vanishes at the end.
+
+    Where the console is no terminal it shows nothing: a log wants no animation.
+    """
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("") as status:
+
+        def tell(text: str) -> None:
+            line = one_line(text, max(20, console.width - 4))
+            status.update(Text(line, no_wrap=True, overflow="ellipsis"))
+
+        yield tell
+
+
+class _SubmissionLines:
+    """Prints one submission."""
+
+    def __init__(self, result: Result, report: Report, console: Console) -> None:
+        self.result = result
+        self.report = report
+        self.console = console
+        self.width = min(console.width, WIDEST)
+        self.glyphs = _Glyphs(console)
+
+    def show(self) -> None:
+        self._head()
+        if self.result.status != "graded":
+            self._refusal()
+        if self.result.exercises:
+            columns = _Columns.fitting(self.result.exercises, self.width)
+            for exercise in self.result.exercises:
+                self._exercise(exercise, columns)
+            self._total()
+        self._notes(self.result.notes)
+        self._line(Text())
+
+    def _head(self) -> None:
+        # The rule in front keeps a line from starting with what a student wrote: CI services
+        # obey lines that begin with "::".
+        rule = Text(f"{self.glyphs.rule} ", style="cyan")
+        students = one_line(" · ".join(self.result.students), 300)
+        if students:
+            self._wrapped(Text(students, style="bold"), rule)
+        self._wrapped(
+            Text(one_line(self.result.path, 300), style="dim" if students else "bold"), rule
+        )
+        about = " · ".join(
+            part
+            for part in (self.report.assignment, self.report.title, f"seed {self.report.seed}")
+            if part
+        )
+        self._wrapped(Text(one_line(about), style="dim"), rule)
+        self._line(Text())
+
+    def _refusal(self) -> None:
+        words = REFUSAL_WORDS.get(self.result.status, self.result.status)
+        text = Text.assemble(
+            (f"{words}: ", "bold red"), printable(self.result.message, 600) or "no reason given"
+        )
+        self._wrapped(text, Text("  "))
+
+    def _exercise(self, exercise: ExerciseScore, columns: _Columns) -> None:
+        style = _STYLES[tone(exercise)]
+        title = one_line(exercise.title) + (" (bonus)" if exercise.bonus else "")
+        line = Text("  ")
+        line.append(self.glyphs.marks[tone(exercise)], style=style)
+        line.append(f" {set_cell_size(one_line(exercise.id), columns.id)} ", style="bold")
+        if columns.title:
+            line.append(_fitted(title, columns.title, self.glyphs.ellipsis) + " ")
+        line.append(_points_of(exercise).rjust(columns.points) + " ")
+        if columns.bar:
+            line.append_text(
+                self.glyphs.bar(share(exercise.points, exercise.max_points), columns.bar, style)
+                if exercise.status not in ("manual", "not_gradable")
+                else Text(self.glyphs.empty * columns.bar, style="dim")
+            )
+            line.append(" ")
+        line.append(status_text(exercise), style=style)
+        self._line(line)
+        self._complaints(exercise)
+
+    def _complaints(self, exercise: ExerciseScore) -> None:
+        said = complaints(exercise.checks)
+        for complaint in said[:_COMPLAINTS]:
+            self._complaint(complaint)
+        if len(said) > _COMPLAINTS:
+            more = len(said) - _COMPLAINTS
+            self._wrapped(
+                Text(f"and {more} more: see --html or --json", style="dim"), Text(" " * 6)
+            )
+        if taken := deducted(exercise):
+            text = f"{points_text(taken)} points deducted for a broken rule: see the notes"
+            self._wrapped(Text(text, style="yellow"), Text(" " * 6))
+
+    def _complaint(self, complaint: Complaint) -> None:
+        names = one_line("; ".join(complaint.names), 300)
+        head = Text(names, style="italic")
+        if complaint.hidden:
+            head.append(" (hidden)", style="dim")
+        if complaint.lost > 0:
+            head.append(f"  -{points_text(complaint.lost)}", style="red")
+        self._wrapped(head, Text(" " * 6))
+        guide = Text(f"{' ' * 6}{self.glyphs.guide} ", style="dim")
+        message = printable(complaint.message, 1200) or complaint.outcome
+        self._wrapped(Text(message), guide, most=_MESSAGE_LINES)
+
+    def _total(self) -> None:
+        result = self.result
+        style = _STYLES[result_tone(result)]
+        total = f"{points_text(result.score)} / {points_text(result.max_score)}"
+        self._line(Text())
+        line = Text("  ")
+        line.append(f"Total {total} points ({percent_text(result)}) ", style=f"bold {style}")
+        bar = min(30, self.width - line.cell_len)
+        if bar >= 8:
+            line.append_text(self.glyphs.bar(share(result.score, result.max_score), bar, style))
+        self._line(line)
+        if result.manual_points:
+            self._wrapped(Text(open_text(result.manual_points), style="cyan"), Text("  "))
+
+    def _notes(self, notes: Sequence[Note]) -> None:
+        for title, same in notes_by_title(notes).items():
+            self._line(Text())
+            self._wrapped(Text(one_line(title), style="bold"), Text("  "))
+            for note in same[:_NOTES_OF_A_KIND]:
+                where = one_line(place(note), 100)
+                text = Text(f"{where}: " if where else "", style="dim")
+                text.append(one_line(note.message, 240), style="not dim")
+                self._wrapped(text, Text(f"  {self.glyphs.guide} ", style="dim"))
+            if len(same) > _NOTES_OF_A_KIND:
+                more = f"  {self.glyphs.guide} and {len(same) - _NOTES_OF_A_KIND} more"
+                self._line(Text(more, style="dim"))
+
+    def _wrapped(self, text: Text, prefix: Text, *, most: int | None = None) -> None:
+        """Print text in lines that all begin with prefix, at most `most` of them."""
+        lines = list(
+            text.wrap(self.console, max(20, self.width - prefix.cell_len), overflow="fold")
+        )
+        for line in lines[:most]:
+            line.rstrip()
+            self._line(Text.assemble(prefix, line))
+        if most is not None and len(lines) > most:
+            self._line(Text.assemble(prefix, (self.glyphs.ellipsis, "dim")))
+
+    def _line(self, text: Text) -> None:
+        text.rstrip()
+        self.console.print(text, no_wrap=True, overflow="ignore", crop=False, highlight=False)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Widths of an exercise's line; 0 for a column that there is no room for."""
+
+    id: int
+    title: int
+    points: int
+    bar: int
+
+    @classmethod
+    def fitting(cls, exercises: Sequence[ExerciseScore], width: int) -> _Columns:
+        id = min(14, max(cell_len(one_line(exercise.id)) for exercise in exercises))
+        points = max(len(_points_of(exercise)) for exercise in exercises)
+        status = max(len(status_text(exercise)) for exercise in exercises)
+        longest = max(
+            cell_len(one_line(exercise.title)) + 8 * exercise.bonus for exercise in exercises
+        )
+        bar = 14 if width >= 76 else 8 if width >= 56 else 0
+        # Two blanks and a mark in front, one blank between neighbours.
+        free = width - (4 + id + 1 + points + 1 + (bar + 1 if bar else 0) + status) - 1
+        return cls(id, min(longest, free) if free >= 8 else 0, points, bar)
+
+
+class _Glyphs:
+    """Marks and bars, in ASCII where the output can't encode better."""
+
+    def __init__(self, console: Console) -> None:
+        rich_enough = console.encoding.lower().startswith("utf")
+        self.marks = _UNICODE_MARKS if rich_enough else _ASCII_MARKS
+        self.full, self.empty = ("━", "─") if rich_enough else ("#", "-")
+        self.guide, self.rule = ("│", "▌") if rich_enough else ("|", "|")
+        self.ellipsis = "…" if rich_enough else "..."
+
+    def bar(self, share: float, width: int, style: str) -> Text:
+        """Return a bar that is full only for everything and empty only for nothing."""
+        filled = round(share * width)
+        if 0 < share < 1:
+            filled = min(width - 1, max(1, filled))
+        return Text.assemble((self.full * filled, style), (self.empty * (width - filled), "dim"))
+
+
+def _show_summary(report: Report, console: Console) -> None:
+    """Print a line a submission, and how many were graded."""
+    width = min(console.width, WIDEST)
+    glyphs = _Glyphs(console)
+    rows = [(result, *_summary_of(result)) for result in report.results]
+    score_width = max(len(score) for _, score, _ in rows)
+    verdict_width = max(len(verdict) for _, _, verdict in rows)
+    bar = 12 if width >= 76 else 0
+    name_width = max(
+        10, width - (4 + 1 + score_width + 1 + (bar + 1 if bar else 0) + verdict_width)
+    )
+    name_width = min(
+        name_width, max(cell_len(one_line(label(result))) for result in report.results)
+    )
+    console.print(Text(f"{glyphs.rule} Summary", style="bold cyan"))
+    console.print()
+    for result, score, verdict in rows:
+        tone_ = result_tone(result)
+        style = _STYLES[tone_]
+        line = Text("  ")
+        line.append(glyphs.marks[tone_], style=style)
+        line.append(f" {_fitted(one_line(label(result)), name_width, glyphs.ellipsis)} ")
+        line.append(f"{score.rjust(score_width)} ")
+        if bar:
+            if result.status == "graded":
+                reached = share(result.score, result.max_score)
+                line.append_text(glyphs.bar(reached, bar, style))
+            else:
+                line.append(" " * bar)
+            line.append(" ")
+        line.append(verdict.rjust(verdict_width), style=style)
+        line.rstrip()
+        console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
+    console.print()
+    count = sum(result.status == "graded" for result in report.results)
+    console.print(Text(f"  {count} of {len(rows)} submissions graded, seed {report.seed}"))
+
+
+def _summary_of(result: Result) -> tuple[str, str]:
+    if result.status == "graded":
+        score = f"{points_text(result.score)} / {points_text(result.max_score)}"
+        return score, percent_text(result)
+    return "", "refused" if result.status == "refused" else "grader fault"
+
+
+def _points_of(exercise: ExerciseScore) -> str:
+    earned = "–" if exercise.status in ("manual", "not_gradable") else points_text(exercise.points)
+    return f"{earned} / {points_text(exercise.max_points)}"
+
+
+def _fitted(text: str, width: int, ellipsis: str) -> str:
+    """Return text in exactly `width` cells."""
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - len(ellipsis)) + ellipsis
+    return set_cell_size(text, width)

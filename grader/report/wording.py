@@ -1,0 +1,169 @@
+"""How reports word points, statuses and places: the same words in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from grader.records import CheckStatus, ExerciseScore, ExerciseStatus, Note, Outcome, Result
+
+# What a reader sees of a status; a tone is a colour in the terminal and a class in HTML.
+STATUS_WORDS: dict[ExerciseStatus, str] = {
+    "passed": "passed",
+    "partial": "partial",
+    "failed": "failed",
+    "missing": "missing",
+    "error": "error",
+    "timeout": "timed out",
+    "manual": "open",
+    "not_gradable": "not gradable",
+}
+STATUS_TONES: dict[ExerciseStatus, str] = {
+    "passed": "good",
+    "partial": "part",
+    "failed": "bad",
+    "missing": "bad",
+    "error": "bad",
+    "timeout": "bad",
+    "manual": "open",
+    "not_gradable": "open",
+}
+OUTCOME_WORDS: dict[CheckStatus, str] = {
+    "passed": "passed",
+    "failed": "failed",
+    "error": "error",
+    "timeout": "timed out",
+    "skipped": "skipped",
+}
+REFUSAL_WORDS = {"refused": "refused", "grader_fault": "not graded: a fault of the grader"}
+
+_NOTE_TITLES = {
+    "changed_outside_region": "Changed outside the gaps",
+    "markers_missing": "Markers missing",
+    "extracted": "Definitions graded on their own",
+    "cell_error": "Cells that raised an error",
+    "cell_timeout": "Cells that ran out of time",
+    "cell_crash": "Cells that ended the kernel",
+    "forbidden": "Forbidden here",
+    "wrong_name": "Names and files",
+}
+# Rounding noise of sums such as 0.1 + 0.2, far below any point that is given.
+_NO_POINTS = 1e-6
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One message of an exercise, with every check that gave it.
+
+    lost : points that these checks did not give
+    outcome : the worst of them ("skipped" < "failed" < "timeout" < "error")
+    """
+
+    names: tuple[str, ...]
+    message: str
+    lost: float
+    outcome: CheckStatus
+    hidden: bool
+
+
+def points_text(points: float) -> str:
+    """Return points as people write them: 4, 4.5, 3.33."""
+    text = f"{points:.2f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def open_text(points: float) -> str:
+    """Return the sentence that keeps a manual item from reading like a lost one."""
+    if points == 1:
+        return "1 point is open: a person grades it"
+    return f"{points_text(points)} points are open: a person grades them"
+
+
+def share(points: float, max_points: float) -> float:
+    """Return points / max_points in [0, 1]; 1.0 where there is nothing to earn."""
+    if max_points <= 0:
+        return 1.0
+    return min(1.0, max(0.0, points / max_points))
+
+
+def percent(result: Result) -> float:
+    """Return the automatic score in percent; bonus points can lift it above 100.
+
+    100.0 where nothing is graded automatically.
+    """
+    return 100.0 if result.max_score <= 0 else 100.0 * result.score / result.max_score
+
+
+def percent_text(result: Result) -> str:
+    """Return "41 %"; never "100 %" for less than everything."""
+    value = percent(result)
+    rounded = round(value)
+    if rounded == 100 and value < 100 - _NO_POINTS:
+        return "99 %"
+    return f"{rounded} %"
+
+
+def status_text(exercise: ExerciseScore) -> str:
+    return STATUS_WORDS.get(exercise.status, exercise.status)
+
+
+def tone(exercise: ExerciseScore) -> str:
+    return STATUS_TONES.get(exercise.status, "bad")
+
+
+def result_tone(result: Result) -> str:
+    """Return the tone of a whole submission: good, part or bad."""
+    if result.status != "graded":
+        return "bad"
+    value = percent(result)
+    return "good" if value >= 100 - _NO_POINTS else "part" if value >= 50 else "bad"
+
+
+def deducted(exercise: ExerciseScore) -> float:
+    """Return the points that a rule took from what the checks gave; 0.0 mostly."""
+    taken = sum(check.points for check in exercise.checks) - exercise.points
+    return taken if taken > _NO_POINTS else 0.0
+
+
+def complaints(checks: Sequence[Outcome]) -> list[Complaint]:
+    """Return what the checks that did not pass say; checks with one message stand together."""
+    severity: dict[CheckStatus, int] = {"skipped": 0, "failed": 1, "timeout": 2, "error": 3}
+    by_message: dict[str, list[Outcome]] = {}
+    for check in checks:
+        if check.outcome != "passed":
+            by_message.setdefault(check.message.strip(), []).append(check)
+    return [
+        Complaint(
+            names=tuple(check.name for check in same),
+            message=message,
+            # What could not be checked here is not lost.
+            lost=sum(c.max_points - c.points for c in same if c.outcome != "skipped"),
+            outcome=max((check.outcome for check in same), key=lambda o: severity.get(o, 1)),
+            hidden=all(check.hidden for check in same),
+        )
+        for message, same in by_message.items()
+    ]
+
+
+def place(note: Note) -> str:
+    """Return where a note points at: "sigmoid.ipynb, cell 4", or ""."""
+    cell = "" if note.cell is None else cell_text(note.cell)
+    return ", ".join(part for part in (note.notebook, cell) if part)
+
+
+def cell_text(index: int) -> str:
+    return f"cell {index}"
+
+
+def notes_by_title(notes: Iterable[Note]) -> dict[str, list[Note]]:
+    """Return the notes under a heading a kind, in the order in which the kinds come."""
+    grouped: dict[str, list[Note]] = {}
+    for note in notes:
+        title = _NOTE_TITLES.get(note.kind) or note.kind.replace("_", " ").capitalize() or "Notes"
+        grouped.setdefault(title, []).append(note)
+    return grouped
+
+
+def label(result: Result) -> str:
+    """Return who handed in: the students' names, else the path."""
+    return ", ".join(result.students) or result.path
