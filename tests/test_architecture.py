@@ -1,0 +1,81 @@
+"""Who may import what: the picture in the README, held to the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import grader
+
+ROOT = Path(grader.__file__).parent
+STDLIB_AND_NUMPY = {"numpy"}
+
+# A module, or a whole folder, and the modules of ours that it may import.
+ALLOWED = {
+    "errors.py": set(),
+    "records.py": set(),
+    "submission.py": {"errors", "records"},
+    "notebook.py": {"errors", "records"},
+    "score.py": {"errors", "records"},
+    "checks": {"errors", "checks"},
+    "in_kernel": {"in_kernel"},
+    "session": {"errors", "records", "in_kernel", "session", "notebook"},
+    "report": {"errors", "records", "report"},
+}
+# What runs in the student's process, and what instructors use anywhere, stays light.
+THIRD_PARTY = {
+    "checks": {"numpy"},
+    "in_kernel/agent.py": {"numpy"},
+    "in_kernel/codec.py": {"numpy"},
+}
+
+
+def modules_of(place: str) -> list[Path]:
+    path = ROOT / place
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def imports(path: Path, *, at_top_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if at_top_only else ast.walk(tree)
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively"
+            if node.module == "grader":
+                names |= {f"grader.{alias.name}" for alias in node.names}
+            else:
+                names.add(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("place", sorted(ALLOWED))
+def test_a_stage_imports_only_what_lies_before_it(place):
+    for module in modules_of(place):
+        ours = {name.split(".")[1] for name in imports(module) if name.startswith("grader.")}
+        assert ours <= ALLOWED[place], f"{module.relative_to(ROOT)} imports {ours - ALLOWED[place]}"
+
+
+@pytest.mark.parametrize("place", sorted(THIRD_PARTY))
+def test_checks_and_the_agent_need_numpy_alone(place):
+    import sys
+
+    for module in modules_of(place):
+        roots = {name.split(".")[0] for name in imports(module)} - {"grader", ""}
+        foreign = roots - set(sys.stdlib_module_names) - THIRD_PARTY[place]
+        assert not foreign, f"{module.relative_to(ROOT)} imports {foreign}"
+
+
+def test_only_the_command_and_what_stands_above_it_see_the_pipeline():
+    above = {"cli.py", "live.py", "pipeline.py", "verify", "doctor.py"}
+    for module in ROOT.rglob("*.py"):
+        if module.relative_to(ROOT).parts[0] in above:
+            continue
+        assert "grader.pipeline" not in imports(module), module
+
+
+def test_there_is_no_drawer_for_odds_and_ends():
+    names = {path.stem for path in ROOT.rglob("*.py")}
+    assert not names & {"utils", "util", "helpers", "common", "misc"}

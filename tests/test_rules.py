@@ -1,0 +1,77 @@
+"""What an exercise forbids, found in its functions and the helpers that they call."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from grader.notebook import read_notebook
+from grader.records import Assignment, Exercise, Rules
+from grader.rules import find_breaches
+
+RULES = Rules(forbidden_imports=("sklearn", "torch"), forbidden_calls=("numpy.gradient",))
+
+
+@pytest.fixture
+def breaches(tmp_path):
+    """The breaches of exercise `a` (function `f`) in a notebook of the given cells."""
+
+    def find(*cells):
+        path = tmp_path / "toy.ipynb"
+        code = [
+            {
+                "cell_type": "code",
+                "metadata": {},
+                "source": c,
+                "outputs": [],
+                "execution_count": None,
+            }
+            for c in cells
+        ]
+        path.write_text(
+            json.dumps({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
+        )
+        exercise = Exercise("a", "A", 1.0, notebook="toy.ipynb", functions=("f",))
+        toy = Assignment("toy", "Toy", Path(), (exercise,), ("toy.ipynb",), (), rules=RULES)
+        return find_breaches(toy, exercise, read_notebook(path))
+
+    return find
+
+
+def test_numpy_alone_is_no_breach(breaches):
+    assert breaches("import numpy as np", "def f(x):\n    return np.exp(x)") == []
+
+
+def test_the_given_code_may_use_what_the_filled_functions_may_not(breaches):
+    cells = "from sklearn.datasets import load_digits\nd = load_digits()", "def f(x):\n    return x"
+    assert breaches(*cells) == []
+
+
+def test_an_import_inside_the_function_is_found_with_its_line(breaches):
+    cell = "def f(x):\n    from sklearn.linear_model import Ridge\n    return Ridge()"
+    ((exercise, note),) = breaches("y = 1", cell)
+    assert (exercise, note.kind, note.cell) == ("a", "forbidden", 1)
+    assert "line 2" in note.message
+
+
+def test_an_import_in_a_helper_counts(breaches):
+    helper = "def helper(x):\n    import torch\n    return torch.tensor(x)"
+    ((_, note),) = breaches(helper, "def f(x):\n    return helper(x)")
+    assert "`helper`" in note.message
+
+
+def test_a_helper_that_is_never_called_does_not_count(breaches):
+    helper = "def helper(x):\n    import torch\n    return torch.tensor(x)"
+    assert breaches(helper, "def f(x):\n    return x") == []
+
+
+def test_a_name_imported_above_and_used_in_the_function_counts(breaches):
+    cells = (
+        "from sklearn.linear_model import LogisticRegression",
+        "def f(x):\n    return LogisticRegression()",
+    )
+    assert len(breaches(*cells)) == 1
+
+
+def test_a_forbidden_call_is_found_through_its_alias(breaches):
+    assert len(breaches("import numpy as n", "def f(x):\n    return n.gradient(x)")) == 1

@@ -1,0 +1,96 @@
+"""Points: from outcomes to exercises and a total."""
+
+from pathlib import Path
+
+import pytest
+
+from grader.records import Assignment, Exercise, Note, Outcome, Rules
+from grader.score import score_exercises, total
+
+FOUR = Exercise("a", "Four points", 4.0)
+
+
+def assignment(*exercises, rules=None):
+    return Assignment("toy", "Toy", Path(), exercises, (), (), rules=rules or Rules())
+
+
+def outcome(kind="passed", credit=1.0, points=2.0, exercise="a", **more):
+    return Outcome(exercise, "check", kind, credit, points, **more)
+
+
+def scored(*outcomes, exercise=FOUR, breaches=(), rules=None):
+    (line,) = score_exercises(assignment(exercise, rules=rules), outcomes, breaches=breaches)
+    return line
+
+
+def test_all_checks_passed_earn_all_points():
+    line = scored(outcome(), outcome())
+    assert (line.points, line.max_points, line.status) == (4.0, 4.0, "passed")
+
+
+def test_a_failed_check_keeps_its_partial_credit():
+    line = scored(outcome(), outcome("failed", credit=0.25))
+    assert (line.points, line.status) == (2.5, "partial")
+
+
+def test_a_score_of_zero_stays_zero():
+    line = scored(outcome("failed", 0.0), outcome("failed", 0.0))
+    assert (line.points, line.status) == (0.0, "failed")
+    assert total([line]).score == 0.0
+
+
+def test_an_exercise_with_nothing_to_check_is_missing():
+    line = scored(outcome("skipped", 0.0, missing=True), outcome("skipped", 0.0, missing=True))
+    assert (line.points, line.max_points, line.status) == (0.0, 4.0, "missing")
+
+
+@pytest.mark.parametrize("kind", ["timeout", "error"])
+def test_an_exercise_without_points_is_named_by_what_stopped_it(kind):
+    assert scored(outcome("failed", 0.0), outcome(kind, 0.0)).status == kind
+
+
+def test_what_cannot_be_graded_here_is_no_zero():
+    line = scored(outcome("skipped", 0.0))
+    assert line.status == "not_gradable"
+    assert total([line]).max_score == 0.0
+
+
+def test_manual_points_stay_open():
+    line = scored(exercise=Exercise("a", "Words", 10.0, manual=True))
+    assert line.status == "manual"
+    sums = total([line])
+    assert (sums.score, sums.max_score, sums.manual_points) == (0.0, 0.0, 10.0)
+
+
+def test_bonus_points_make_up_for_lost_ones_but_never_exceed_the_maximum():
+    bonus = Exercise("b", "More", 5.0, bonus=True)
+    both = assignment(FOUR, bonus)
+    extra = outcome(points=5.0, exercise="b")
+    lost = score_exercises(both, [outcome(), outcome("failed", 0.0), extra])
+    full = score_exercises(both, [outcome(), outcome(), extra])
+    assert (total(lost).score, total(lost).max_score) == (4.0, 4.0)
+    assert (total(full).score, total(full).max_score) == (4.0, 4.0)
+
+
+def test_a_broken_rule_costs_its_share_once():
+    breach = ("a", Note("forbidden", "`sklearn` is not allowed here"))
+    line = scored(outcome(), outcome(), breaches=[breach, breach], rules=Rules(deduction=0.5))
+    assert (line.points, line.status) == (2.0, "partial")
+    assert line.checks[-1].penalty == 2.0
+
+
+def test_a_fine_never_takes_more_than_was_earned():
+    breach = ("a", Note("forbidden", "`sklearn` is not allowed here"))
+    line = scored(outcome(), outcome("failed", 0.0), breaches=[breach])
+    assert (line.points, line.status) == (0.0, "failed")
+
+
+def test_only_the_wanted_exercises_are_scored():
+    both = assignment(FOUR, Exercise("b", "Other", 1.0))
+    lines = score_exercises(both, [outcome(), outcome(exercise="b", points=1.0)], only={"b"})
+    assert [line.id for line in lines] == ["b"]
+
+
+def test_thirds_sum_to_the_whole():
+    line = scored(*(outcome(points=4 / 3) for _ in range(3)))
+    assert line.status == "passed"
