@@ -1,0 +1,1 @@
+"""`grade verify`: an assignment held against itself."""

@@ -1,0 +1,809 @@
+"""Automatic mutants of a reference: one typical mistake each, at one place of one function.
+
+`mutate` works on the text of one function; `make_mutants` picks the functions of a notebook
+that students write, and names every mutant so that an explanation can be kept beside it:
+
+    GradientDescent.grad_cost: dropped `/ m` in `x.T @ (p - y) / m`
+
+An id names no line, so it outlives edits elsewhere in the reference.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from grader.records import Definition, Notebook
+
+SHOWN = 64
+"""Characters of code that an id quotes: enough to tell statements of one function apart."""
+
+SILENT_CALLS = frozenset({"print", "display", "warn", "plt", "pyplot", "ax", "axes", "fig"})
+"""Names whose calls show something: a mistake in them changes no value that a check reads."""
+
+START = re.compile(r"^\s*#+\s*START YOUR CODE\b")
+END = re.compile(r"^\s*#+\s*END YOUR CODE\b")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One mistake made in a function.
+
+    kind : the family of mistakes ("lost divisor"); text : what was changed, in one line
+    line : 1-based, within `source`'s original; source : the whole function, changed
+    """
+
+    kind: str
+    text: str
+    line: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A changed function of a reference notebook.
+
+    function : qualified name of what `source` defines ("GradientDescent.predict")
+    cell, line : where the change stands in the notebook; line is 1-based within the cell
+    """
+
+    id: str
+    notebook: str
+    function: str
+    kind: str
+    cell: int
+    line: int
+    source: str
+
+    @property
+    def place(self) -> str:
+        """Where a reader finds it: notebook, cell and line."""
+        return f"{self.notebook}, cell {self.cell}, line {self.line}"
+
+
+# --- the operators ------------------------------------------------------------------------
+#
+# An operator takes a node of the function's syntax tree and yields what may stand in its
+# place: (kind, new source text, wording). Wording "" means "`old` -> `new`".
+
+Edit = tuple[str, str, str]
+
+
+def _text(node: ast.AST) -> str:
+    return ast.unparse(node)
+
+
+def _name(node: ast.AST) -> str:
+    """Return the last name of a dotted name ("exp" of np.exp), "" for anything else."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_number(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, int | float)
+        and not isinstance(node.value, bool)
+    )
+
+
+def _dropped(operation: str, operand: ast.expr, whole: ast.AST) -> str:
+    text = _text(operand)
+    if isinstance(operand, ast.BinOp | ast.BoolOp | ast.IfExp) and operation in "*/**":
+        text = f"({text})"
+    return f"dropped `{operation} {shorten(text)}` in `{shorten(_text(whole))}`"
+
+
+def _dropped_first(operation: str, operand: ast.expr, whole: ast.AST) -> str:
+    shown = f"{shorten(_text(operand))} {operation}".rstrip()
+    return f"dropped `{shown}` in `{shorten(_text(whole))}`"
+
+
+def flipped_signs(node: ast.AST) -> Iterator[Edit]:
+    """A minus lost, a plus for a minus, a difference the wrong way round."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            yield "flipped sign", f"({_text(operand)})", ""
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield "flipped sign", f"({_text(left)}) - ({_text(right)})", ""
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            yield "flipped sign", f"({_text(left)}) + ({_text(right)})", ""
+            yield "swapped difference", f"({_text(right)}) - ({_text(left)})", ""
+
+
+def dropped_terms(node: ast.AST) -> Iterator[Edit]:
+    """One operand of a sum, a product or a quotient left out: a bias, a factor, the 1/m."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield "dropped term", f"({_text(left)})", _dropped("+", right, node)
+            yield "dropped term", f"({_text(right)})", _dropped_first("+", left, node)
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            yield "dropped term", f"({_text(left)})", _dropped("-", right, node)
+            yield "dropped term", f"-({_text(right)})", _dropped_first("", left, node)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            yield "dropped factor", f"({_text(left)})", _dropped("*", right, node)
+            yield "dropped factor", f"({_text(right)})", _dropped_first("*", left, node)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            yield "lost divisor", f"({_text(left)})", _dropped("/", right, node)
+            yield "wrong operation", f"({_text(left)}) * ({_text(right)})", ""
+            yield "swapped operands", f"({_text(right)}) / ({_text(left)})", ""
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            yield "dropped power", f"({_text(left)})", _dropped("**", right, node)
+        case ast.BinOp(left=left, op=ast.FloorDiv(), right=right):
+            yield "wrong operation", f"({_text(left)}) / ({_text(right)})", ""
+        case ast.BinOp(left=left, op=ast.Mod()):
+            yield "wrong operation", f"({_text(left)})", ""
+
+
+def products(node: ast.AST) -> Iterator[Edit]:
+    """A product of matrices transposed, swapped, or taken element by element."""
+    match node:
+        case ast.BinOp(left=left, op=ast.MatMult(), right=right):
+            pass
+        case ast.Call(func=func, args=[left, right], keywords=[]) if _name(func) in (
+            "dot",
+            "matmul",
+            "outer",
+        ):
+            pass
+        case ast.Call(
+            func=ast.Attribute(value=ast.expr() as left, attr="dot"), args=[right], keywords=[]
+        ):
+            pass
+        case _:
+            return
+    a, b = f"({_text(left)})", f"({_text(right)})"
+    yield "swapped operands", f"{b} @ {a}", ""
+    yield "transposed product", f"({_text(node)}).T", ""
+    if not (isinstance(left, ast.Attribute) and left.attr == "T"):
+        yield "transposed operand", f"{a}.T @ {b}", ""
+    if not (isinstance(right, ast.Attribute) and right.attr == "T"):
+        yield "transposed operand", f"{a} @ {b}.T", ""
+    yield "elementwise product", f"{a} * {b}", ""
+
+
+def transposes(node: ast.AST) -> Iterator[Edit]:
+    """A transpose or a reshape left out."""
+    match node:
+        case ast.Attribute(value=value, attr="T"):
+            yield "dropped transpose", f"({_text(value)})", ""
+        case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in (
+            "transpose",
+            "reshape",
+            "ravel",
+            "flatten",
+            "squeeze",
+        ):
+            if _name(value) in ("np", "numpy"):
+                assert isinstance(node, ast.Call)
+                if node.args:
+                    yield "dropped reshape", f"({_text(node.args[0])})", ""
+            else:
+                yield "dropped reshape", f"({_text(value)})", ""
+        case ast.Subscript(value=value, slice=index) if _has_new_axis(index):
+            yield "dropped new axis", f"({_text(value)})", ""
+
+
+def _has_new_axis(index: ast.expr) -> bool:
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return any(
+        (isinstance(part, ast.Constant) and part.value is None) or _name(part) == "newaxis"
+        for part in parts
+    )
+
+
+REDUCTIONS = re.compile("(sum|mean|max|min|argmax|argmin|std|var|prod|cumsum|any|all|norm)$")
+
+CALL_PAIRS = (
+    ("mean", "sum"),
+    ("max", "min"),
+    ("amax", "amin"),
+    ("maximum", "minimum"),
+    ("argmax", "argmin"),
+    ("std", "var"),
+    ("zeros", "ones"),
+    ("zeros_like", "ones_like"),
+    ("flipud", "fliplr"),
+    ("vstack", "hstack"),
+    ("any", "all"),
+    ("floor", "ceil"),
+    ("sin", "cos"),
+)
+"""Functions that are mistaken for one another."""
+
+CALL_SWAPS = {a: b for pair in CALL_PAIRS for a, b in (pair, pair[::-1])} | {
+    "log1p": "log",
+    "expm1": "exp",
+}
+
+ELEMENTWISE = re.compile(
+    "(exp|log|log1p|expm1|exp2|log2|log10|logaddexp|sqrt|abs|absolute|fabs|square|power|tanh"
+    "|clip|maximum|minimum|round|sign|negative|nan_to_num|logical_not)$"
+)
+"""numpy functions that keep the shape of their first argument: one forgets to call them."""
+
+
+def wrong_calls(node: ast.AST) -> Iterator[Edit]:
+    """The neighbouring function, a forgotten call, an argument with the wrong sign or order."""
+    if not isinstance(node, ast.Call):
+        return
+    name = _name(node.func)
+    arguments = [_text(part) for part in (*node.args, *node.keywords)]
+    head = _text(node.func)
+    if name in CALL_SWAPS:
+        yield (
+            "wrong function",
+            f"{head[: -len(name)]}{CALL_SWAPS[name]}({', '.join(arguments)})",
+            "",
+        )
+    if ELEMENTWISE.match(name) and node.args and not _is_own_method(node.func):
+        first = _text(node.args[0])
+        yield "forgotten call", f"({first})", ""
+        if not isinstance(node.args[0], ast.UnaryOp):  # losing a minus is `flipped_signs`
+            negated = ", ".join([f"-({first})", *arguments[1:]])
+            yield "negated argument", f"{head}({negated})", ""
+    if name == "where" and len(node.args) == 3:
+        condition, yes, no = (_text(argument) for argument in node.args)
+        yield "swapped branches", f"{head}({condition}, {no}, {yes})", ""
+        yield "one branch alone", f"({yes})", ""
+        yield "one branch alone", f"({no})", ""
+    elif (
+        len(node.args) == 2
+        and not node.keywords
+        and name not in ("range", "dot", "matmul", "isinstance", "getattr", "hasattr")
+        and not any(isinstance(argument, ast.Starred) for argument in node.args)
+    ):
+        yield "swapped arguments", f"{head}({arguments[1]}, {arguments[0]})", ""
+    if name == "range":
+        yield from _wrong_ranges(node)
+
+
+def _is_own_method(func: ast.expr) -> bool:
+    return isinstance(func, ast.Attribute) and _name(func.value) == "self"
+
+
+def _wrong_ranges(node: ast.Call) -> Iterator[Edit]:
+    arguments = [_text(argument) for argument in node.args]
+    if len(arguments) == 1:
+        yield "off by one", f"range(({arguments[0]}) - 1)", ""
+        yield "off by one", f"range(({arguments[0]}) + 1)", ""
+        yield "off by one", f"range(1, {arguments[0]})", ""
+    elif len(arguments) > 1:
+        start, stop, *rest = arguments
+        yield "off by one", f"range({', '.join([start, f'({stop}) - 1', *rest])})", ""
+        yield "off by one", f"range({', '.join([f'({start}) + 1', stop, *rest])})", ""
+
+
+def axes(node: ast.AST) -> Iterator[Edit]:
+    """The other axis, no axis, dimensions not kept."""
+    if not isinstance(node, ast.Call):
+        return
+    for keyword in node.keywords:
+        if keyword.arg in ("axis", "axes"):
+            others = [k for k in node.keywords if k is not keyword]
+            yield "dropped axis", _call(node, node.args, others), ""
+            try:
+                axis = ast.literal_eval(keyword.value)
+            except ValueError:
+                continue
+            if isinstance(axis, int):
+                swapped = ast.keyword(arg=keyword.arg, value=ast.Constant(0 if axis else 1))
+                yield "wrong axis", _call(node, node.args, [*others, swapped]), ""
+        elif keyword.arg == "keepdims":
+            others = [k for k in node.keywords if k is not keyword]
+            yield "dropped keepdims", _call(node, node.args, others), ""
+    positional = node.args[1:] if _name(getattr(node.func, "value", node)) == "np" else node.args
+    if REDUCTIONS.match(_name(node.func)) and positional and _is_number(positional[0]):
+        yield "dropped axis", _call(node, node.args[: -len(positional)], node.keywords), ""
+
+
+def _call(node: ast.Call, args: list[ast.expr], keywords: list[ast.keyword]) -> str:
+    return f"{_text(node.func)}({', '.join(_text(part) for part in (*args, *keywords))})"
+
+
+def constants(node: ast.AST) -> Iterator[Edit]:
+    """A number off by one or by a factor of two, a flag flipped, train for test."""
+    if not isinstance(node, ast.Constant):
+        return
+    value = node.value
+    if isinstance(value, bool):
+        yield "flipped flag", repr(not value), ""
+    elif isinstance(value, int):
+        yield "off by one", f"({value + 1})", ""
+        yield "off by one", f"({value - 1})", ""
+    elif isinstance(value, float):
+        yield "wrong constant", repr(2 * value if value else 1.0), ""
+    elif isinstance(value, str) and ("train" in value or "test" in value):
+        yield "train for test", repr(_swap_words(value)), ""
+
+
+def _swap_words(text: str) -> str:
+    return re.sub("train|test", lambda found: "test" if found[0] == "train" else "train", text)
+
+
+def comparisons(node: ast.AST) -> Iterator[Edit]:
+    """The boundary on the wrong side, the comparison turned round, `and` for `or`."""
+    turned: dict[type[ast.cmpop], tuple[str, ...]] = {
+        ast.Lt: ("<=", ">"),
+        ast.LtE: ("<", ">="),
+        ast.Gt: (">=", "<"),
+        ast.GtE: (">", "<="),
+        ast.Eq: ("!=",),
+        ast.NotEq: ("==",),
+        ast.Is: ("is not",),
+        ast.IsNot: ("is",),
+        ast.In: ("not in",),
+        ast.NotIn: ("in",),
+    }
+    match node:
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            for other in turned[type(op)]:
+                yield "wrong comparison", f"({_text(left)}) {other} ({_text(right)})", ""
+        case ast.BoolOp(op=op, values=values):
+            word = " or " if isinstance(op, ast.And) else " and "
+            yield "wrong logic", word.join(f"({_text(value)})" for value in values), ""
+        case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
+            yield "wrong logic", f"({_text(operand)})", ""
+        case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
+            yield "wrong logic", f"({_text(left)}) | ({_text(right)})", ""
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            yield "wrong logic", f"({_text(left)}) & ({_text(right)})", ""
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            yield (
+                "swapped branches",
+                f"({_text(orelse)}) if ({_text(test)}) else ({_text(body)})",
+                "",
+            )
+
+
+def slices(node: ast.AST) -> Iterator[Edit]:
+    """A slice that starts or ends one place off, or goes forwards instead of backwards."""
+    if not isinstance(node, ast.Slice):
+        return
+    lower, upper, step = (
+        _text(part) if part is not None else "" for part in (node.lower, node.upper, node.step)
+    )
+    tail = f":{step}" if step else ""
+    if not step:
+        if upper and not _is_number(node.upper or node):
+            yield "off by one", f"{lower}:({upper}) - 1", ""
+        if lower and not _is_number(node.lower or node):
+            yield "off by one", f"({lower}) + 1:{upper}", ""
+        if lower and not upper:
+            yield "dropped slice", ":", ""
+        if upper and not lower:
+            yield "dropped slice", ":", ""
+    elif lower or upper:
+        yield "dropped slice", f":{tail}", ""
+
+
+def copies_and_types(node: ast.AST) -> Iterator[Edit]:
+    """A copy left out (the caller's array changes), a dtype left out or narrowed."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=value, attr="copy"), args=[]):
+            yield "dropped copy", f"({_text(value)})", ""
+        case ast.Call(func=ast.Attribute(attr="copy"), args=[argument, *_]):
+            yield "dropped copy", f"({_text(argument)})", ""
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="np" | "numpy") as np, attr="array"),
+            args=[argument, *rest],
+            keywords=keywords,
+        ):
+            tail = [_text(part) for part in (*rest, *keywords)]
+            yield (
+                "dropped copy",
+                f"{np.id}.asarray({', '.join([_text(argument), *tail])})",
+                "",
+            )
+        case ast.Call(func=ast.Attribute(value=value, attr="astype")):
+            yield "dropped dtype", f"({_text(value)})", ""
+        case ast.Call(func=func, args=[argument, *_]) if _name(func) in (
+            "asarray",
+            "asanyarray",
+            "atleast_1d",
+            "atleast_2d",
+            "ascontiguousarray",
+            "float",
+            "int",
+        ):
+            yield "dropped conversion", f"({_text(argument)})", ""
+    if isinstance(node, ast.Call):
+        for keyword in node.keywords:
+            if keyword.arg == "dtype":
+                others = [k for k in node.keywords if k is not keyword]
+                yield "dropped dtype", _call(node, node.args, others), ""
+                integer = ast.keyword(arg="dtype", value=ast.Name(id="int"))
+                yield "wrong dtype", _call(node, node.args, [*others, integer]), ""
+
+
+def attributes(node: ast.AST) -> Iterator[Edit]:
+    """self.x_test for self.x_train; w.shape[0] goes by `constants`."""
+    if isinstance(node, ast.Attribute | ast.Name) and re.search("train|test", _name(node)):
+        swapped = _swap_words(_name(node))
+        head = f"{_text(node.value)}." if isinstance(node, ast.Attribute) else ""
+        yield "train for test", f"{head}{swapped}", ""
+
+
+EXPRESSION_OPERATORS: tuple[Callable[[ast.AST], Iterator[Edit]], ...] = (
+    flipped_signs,
+    dropped_terms,
+    products,
+    transposes,
+    wrong_calls,
+    axes,
+    constants,
+    comparisons,
+    slices,
+    copies_and_types,
+    attributes,
+)
+
+
+def wrong_results(node: ast.stmt) -> Iterator[tuple[ast.expr, Edit]]:
+    """A returned or kept value negated, doubled, set to zero; nothing returned at all."""
+    if isinstance(node, ast.Return) and node.value is not None:
+        results = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+        said = "returned"
+        yield node.value, ("returned nothing", "None", f"returned None for `{_shown(node.value)}`")
+        if isinstance(node.value, ast.Tuple) and len(results) == 2:
+            first, second = results
+            yield node.value, ("swapped results", f"({_text(second)}, {_text(first)})", "")
+    elif isinstance(node, ast.Assign) and isinstance(
+        node.targets[0], ast.Attribute | ast.Subscript
+    ):
+        results = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+        said = f"kept `{_shown(node.targets[0])}` ="
+    else:
+        return
+    for result in results:
+        if isinstance(
+            result, ast.Compare | ast.BoolOp | ast.Dict | ast.List | ast.JoinedStr | ast.Lambda
+        ) or (isinstance(result, ast.Constant) and not _is_number(result)):
+            continue
+        text, shown = _text(result), _shown(result)
+        if not isinstance(result, ast.UnaryOp) and not _is_number(result):
+            yield result, ("flipped sign", f"-({text})", f"{said} -`{shown}`")
+        yield result, ("factor 2", f"2 * ({text})", f"{said} 2 * `{shown}`")
+        yield result, ("constant result", f"0 * ({text})", f"{said} 0 * `{shown}`")
+
+
+def _shown(node: ast.AST) -> str:
+    return shorten(_text(node))
+
+
+def wrong_statements(
+    node: ast.stmt, known: Collection[str], in_loop: bool
+) -> Iterator[tuple[str, str, str]]:
+    """A statement left out, a branch always or never taken, a change made in place.
+
+    known : names that have a value before the statement, so that leaving it out still runs
+    """
+    whole = f"`{_head(node)}`"
+    removed = ("removed statement", "pass", f"removed {whole}")
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            if name in known:
+                yield removed
+            match value:
+                case ast.BinOp(left=ast.Name(id=left), op=op, right=right) if left == name:
+                    sign = _operator_sign(op)
+                    yield "in place", f"{name} {sign}= {_text(right)}", f"in place: {whole}"
+        case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
+            yield removed
+        case ast.AugAssign(target=target, op=op, value=value):
+            yield removed
+            other = {"+": "-", "-": "+", "*": "/", "/": "*"}.get(_operator_sign(op))
+            place, amount = _text(target), _text(value)
+            if other:
+                yield "flipped sign", f"{place} {other}= {amount}", ""
+            yield "lost accumulation", f"{place} = {amount}", ""
+            yield "factor 2", f"{place} {_operator_sign(op)}= 2 * ({amount})", ""
+        case ast.Expr(value=ast.Call() | ast.Await()):
+            yield removed
+        case ast.If(test=test, orelse=orelse):
+            first = _text(test)
+            if not orelse:
+                yield "removed statement", "pass", f"removed `if {shorten(first)}: ...`"
+        case ast.Break() | ast.Continue():
+            yield removed
+        case ast.Return(value=None):
+            yield removed
+    if in_loop and isinstance(node, ast.AugAssign):
+        yield "early end", f"{_text(node)}; break", f"loop ends after the first {whole}"
+
+
+def _operator_sign(op: ast.operator) -> str:
+    return _text(ast.BinOp(ast.Name("a"), op, ast.Name("b")))[2:-2]
+
+
+# --- one function -------------------------------------------------------------------------
+
+
+def mutate(source: str, *, lines: Collection[int] | None = None) -> list[Change]:
+    """Return every change of the one function that `source` defines, in reading order.
+
+    lines : 1-based lines that may change, None for the whole body
+    Changes that give the same syntax tree are given once; one that does not compile, never.
+    """
+    tree = ast.parse(source)
+    function = tree.body[0]
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        return []
+    text = _Text(source, function)
+    seen = {ast.dump(tree)}
+    changes = []
+    edits = [*_body_raises(function, lines), *_edits(function, lines)]
+    for node, (kind, new, wording) in sorted(edits, key=lambda edit: _start(edit[0])):
+        changed = text.replaced(node, new)
+        try:
+            fingerprint = ast.dump(ast.parse(changed))
+            compile(changed, "<mutant>", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            continue
+        if fingerprint in seen:
+            continue
+        seen.add(fingerprint)
+        if not wording:
+            # A number or a slice alone says too little.
+            small = isinstance(node, ast.Constant | ast.Slice | ast.Name)
+            context = f" in `{_head(text.statement_at(node.lineno))}`" if small else ""
+            wording = f"`{_shown(node)}` -> `{shorten(_normal(new))}`{context}"
+        changes.append(Change(kind, wording, node.lineno, changed))
+    return changes
+
+
+def shorten(text: str) -> str:
+    """Return the text on one line of at most SHOWN characters."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= SHOWN else f"{flat[: SHOWN - 1].rstrip()}…"
+
+
+def _head(statement: ast.stmt) -> str:
+    """Return a statement's first line, shortened."""
+    return shorten(_text(statement).splitlines()[0])
+
+
+def _normal(text: str) -> str:
+    """Return an expression as ast writes it: without the parentheses that only we need."""
+    try:
+        return ast.unparse(ast.parse(text, mode="eval"))
+    except SyntaxError:  # a slice is no expression by itself
+        return text
+
+
+def _start(node: ast.expr | ast.stmt) -> tuple[int, int]:
+    return node.lineno, node.col_offset
+
+
+class _Text:
+    """A function's text, where a node of its tree can be exchanged."""
+
+    def __init__(self, source: str, function: ast.stmt) -> None:
+        self._statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt)]
+        self._bytes = source.encode()  # ast counts columns in UTF-8 bytes
+        self._line_starts = [0]
+        for line in self._bytes.splitlines(keepends=True):
+            self._line_starts.append(self._line_starts[-1] + len(line))
+
+    def statement_at(self, line: int) -> ast.stmt:
+        """Return the innermost statement that holds the line."""
+        held = [s for s in self._statements if s.lineno <= line <= (s.end_lineno or s.lineno)]
+        return max(held, key=lambda statement: statement.lineno)
+
+    def replaced(self, node: ast.expr | ast.stmt, new: str) -> str:
+        start = self._line_starts[node.lineno - 1] + node.col_offset
+        assert node.end_lineno is not None and node.end_col_offset is not None
+        end = self._line_starts[node.end_lineno - 1] + node.end_col_offset
+        if isinstance(node, ast.expr) and not isinstance(node, ast.Slice):
+            new = f"({new})"
+        return (self._bytes[:start] + new.encode() + self._bytes[end:]).decode()
+
+
+def _body_raises(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
+) -> Iterator[tuple[ast.stmt, Edit]]:
+    """The whole function lost: a check that survives this one never reaches the function."""
+    for statement in function.body:
+        if _is_docstring(statement) or not (lines is None or statement.lineno in lines):
+            continue
+        yield statement, ("lost function", "raise NotImplementedError", "lost: it raises")
+        return
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _edits(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
+) -> Iterator[tuple[ast.expr | ast.stmt, Edit]]:
+    arguments = function.args
+    known = {
+        argument.arg
+        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    }
+    for statement, in_loop in _statements(function.body, False):
+        inside = lines is None or statement.lineno in lines
+        if inside and not _is_docstring(statement) and not _only_shows(statement):
+            for edit in wrong_statements(statement, known, in_loop):
+                yield statement, edit
+            yield from wrong_results(statement)
+        for expression in _expressions_of(statement):
+            for node in _walk(expression):
+                # A condition that stands outside the region is the template's own.
+                if lines is None or node.lineno in lines:
+                    for operator in EXPRESSION_OPERATORS:
+                        for edit in operator(node):
+                            yield node, edit
+            if isinstance(statement, ast.If | ast.While) and inside:
+                for value in ("True", "False"):
+                    if not (isinstance(statement, ast.While) and value == "True"):
+                        wording = f"`{_shown(expression)}` taken as {value}"
+                        yield expression, ("wrong condition", value, wording)
+        known |= {
+            node.id
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+
+
+def _statements(body: Iterable[ast.stmt], in_loop: bool) -> Iterator[tuple[ast.stmt, bool]]:
+    """Yield every statement with whether a loop holds it; nested functions too."""
+    for statement in body:
+        yield statement, in_loop
+        inner = in_loop or isinstance(statement, ast.For | ast.While)
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            inner = False
+        for field in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(statement, field, []), inner)
+        for handler in getattr(statement, "handlers", []):
+            yield from _statements(handler.body, inner)
+
+
+def _expressions_of(statement: ast.stmt) -> list[ast.expr]:
+    """Return the statement's own expressions whose value matters."""
+    match statement:
+        case ast.Raise() | ast.Assert() | ast.Import() | ast.ImportFrom() | ast.Delete():
+            return []
+        case ast.AnnAssign(value=value):
+            return [value] if value else []
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return []
+        case ast.Expr(value=ast.Constant()):
+            return []
+    return [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)]
+
+
+def _walk(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield the expressions under a node that can be exchanged in the text."""
+    if isinstance(node, ast.JoinedStr) or _only_shows(node):
+        return  # before 3.12 the parts of an f-string have no place in the text
+    if isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", None), ast.Store):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.arguments):
+            continue
+        yield from _walk(child)
+
+
+def _only_shows(node: ast.AST) -> bool:
+    """True for print(...), plt.plot(...) and their like."""
+    if isinstance(node, ast.Expr):
+        node = node.value
+    if not isinstance(node, ast.Call):
+        return False
+    head: ast.AST = node.func
+    if _name(head) in ("warn", "savefig"):
+        return True
+    while isinstance(head, ast.Attribute | ast.Subscript):
+        head = head.value
+    return _name(head) in SILENT_CALLS
+
+
+# --- the functions of a notebook ----------------------------------------------------------
+
+
+def make_mutants(notebook: Notebook, functions: Iterable[str]) -> list[Mutant]:
+    """Return the mutants of what students write in a solved notebook, in its order.
+
+    functions : qualified names that exercises list; what stands in regions and is called
+        from them is mutated too. Functions that draw are left out: their figures were made
+        when the notebook ran, and no call makes them again.
+    """
+    targets = student_functions(notebook, functions)
+    mutants = []
+    for name in targets:
+        definition = notebook.definitions[name]
+        lines = region_lines_of(notebook, definition)
+        taken: Counter[str] = Counter()
+        for change in mutate(definition.source, lines=lines):
+            label = f"{name}: {change.text}"
+            taken[label] += 1
+            if taken[label] > 1:
+                label = f"{label} ({taken[label]})"
+            mutants.append(
+                Mutant(
+                    id=label,
+                    notebook=notebook.name,
+                    function=name,
+                    kind=change.kind,
+                    cell=definition.cell,
+                    line=definition.line + change.line - 1,
+                    source=change.source,
+                )
+            )
+    return mutants
+
+
+def student_functions(notebook: Notebook, listed: Iterable[str]) -> list[str]:
+    """Return the functions to mutate: listed or called from those, in regions, not drawing."""
+    written = {
+        name: function
+        for name, definition in notebook.definitions.items()
+        if (function := _function(definition)) and region_lines_of(notebook, definition)
+    }
+    wanted = {name for name in listed if name in notebook.definitions}
+    waiting = list(wanted)
+    while waiting:
+        function = _function(notebook.definitions[waiting.pop()])
+        called = _called_names(function) if function else set()
+        for name in written:
+            if name not in wanted and name.rsplit(".", 1)[-1] in called:
+                wanted.add(name)
+                waiting.append(name)
+    found = [name for name in written if name in wanted and not draws(written[name])]
+    return sorted(found, key=lambda name: _place(notebook.definitions[name]))
+
+
+def _place(definition: Definition) -> tuple[int, int]:
+    return definition.cell, definition.line
+
+
+def _function(definition: Definition) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    try:
+        body = ast.parse(definition.source).body
+    except SyntaxError:
+        return None
+    first = body[0] if body else None
+    return first if isinstance(first, ast.FunctionDef | ast.AsyncFunctionDef) else None
+
+
+def _called_names(function: ast.AST) -> set[str]:
+    """Return the names that a function mentions: a helper may be passed, not called."""
+    return {
+        _name(node) for node in ast.walk(function) if isinstance(node, ast.Name | ast.Attribute)
+    }
+
+
+def draws(function: ast.AST) -> bool:
+    """True for a function that draws with pyplot."""
+    return any(
+        isinstance(node, ast.Name) and node.id in ("plt", "pyplot") for node in ast.walk(function)
+    )
+
+
+def region_lines_of(notebook: Notebook, definition: Definition) -> frozenset[int]:
+    """Return the 1-based lines of a definition's source that stand in regions."""
+    cell = next(cell for cell in notebook.cells if cell.index == definition.cell)
+    first = definition.line
+    count = len(definition.source.splitlines())
+    inside = region_lines(cell.source)
+    return frozenset(line - first + 1 for line in inside if first <= line < first + count)
+
+
+def region_lines(source: str) -> frozenset[int]:
+    """Return the 1-based lines of a cell that stand between START and END markers."""
+    inside = False
+    found = set()
+    for number, line in enumerate(source.splitlines(), start=1):
+        if START.match(line):
+            inside = True
+        elif END.match(line):
+            inside = False
+        elif inside:
+            found.add(number)
+    return frozenset(found)
