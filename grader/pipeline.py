@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from grader import data
 from grader.assignment import find_assignments, load_assignment
 from grader.errors import AssignmentError, GraderFault, SubmissionError
-from grader.notebook import compare_with_stub, read_notebook
+from grader.notebook import compare_with_stub, read_notebook, region_of
+from grader.recognise import match_notebooks, recognise_assignment
 from grader.records import (
     Assignment,
     Evidence,
@@ -28,12 +29,12 @@ from grader.records import (
     Notebook,
     Outcome,
     Region,
+    RegionStatus,
     Report,
     Result,
     Run,
     Submission,
 )
-from grader.recognise import match_notebooks, recognise_assignment
 from grader.rules import find_breaches
 from grader.score import score_exercises, total
 from grader.session import Session, open_session
@@ -69,7 +70,8 @@ def grade(
     """
     tell = progress or (lambda text: None)
     found = find_submissions(paths)
-    folders = find_assignments(found[0].resolve().parent, assignments, os.environ)
+    # From where the user stands, never from a submission's folder: what it brings is no check.
+    folders = find_assignments(Path.cwd(), assignments, os.environ)
     with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
         handed = [_Handed(path, Path(scratch) / str(n)) for n, path in enumerate(found)]
         chosen = _choose(assignment, folders, handed)
@@ -117,7 +119,10 @@ def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) ->
                 "name its folder with --assignments"
             )
         to = loaded.folder.parent.parent / "student_templates" / loaded.id
-        touched += check_templates(loaded, to) if check else write_templates(loaded, to)
+        if check:
+            touched += check_templates(loaded, to)
+        else:
+            touched += [str(path) for path in write_templates(loaded, to)]
     return touched
 
 
@@ -141,13 +146,14 @@ class _Handed:
                 self.into.mkdir(parents=True)
                 self.submission = open_submission(self.path, self.into)
                 self.notebooks, notes = _read_notebooks(self.submission)
-                self.submission = replace(
-                    self.submission, notes=(*self.submission.notes, *notes)
-                )
+                self.submission = replace(self.submission, notes=(*self.submission.notes, *notes))
             except SubmissionError as error:
-                students = self.submission.students if self.submission else ()
-                self.refused = Result(str(self.path), students, "refused", str(error))
+                self.refuse(error)
         return self.refused is None
+
+    def refuse(self, error: SubmissionError) -> None:
+        students = self.submission.students if self.submission else ()
+        self.refused = Result(str(self.path), students, "refused", str(error))
 
 
 def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]:
@@ -171,20 +177,14 @@ def _choose(
     """Return the assignment named, or the first submission's that is recognised."""
     if assignment_id is not None:
         return load_assignment(_folder_of(assignment_id, folders))
-    known = [load_assignment(folder) for folder in folders.values()]
+    known = {name: load_assignment(folder) for name, folder in folders.items()}
     for submission in handed:
         if not submission.read():
             continue
-        chosen = recognise_assignment(submission.notebooks, known)
-        if chosen is not None:
-            return chosen
-        submission.refused = Result(
-            str(submission.path),
-            submission.submission.students if submission.submission else (),
-            "refused",
-            "no assignment is recognised in it; name one with --assignment "
-            f"({', '.join(sorted(folders))})",
-        )
+        try:
+            return known[recognise_assignment(submission.notebooks, known)]
+        except SubmissionError as error:
+            submission.refuse(error)
     return None
 
 
@@ -257,7 +257,15 @@ class _Batch:
         results: list[Result] = []
 
         def jobs() -> _Jobs:
-            read = self._compare("", (), folder, matched, ())
+            compared = {
+                name: compare_with_stub(
+                    notebook,
+                    self.assignment.stubs[name],
+                    functions=self.assignment.functions_in(name),
+                )
+                for name, notebook in matched.items()
+            }
+            read = _Read("", (), folder, compared, ())
             results.append((yield from self._grade_read(read, opened)))
 
         self._run(jobs())
@@ -295,37 +303,20 @@ class _Batch:
             assert handed.refused is not None
             return handed.refused
         submission = handed.submission
-        matched, notes = match_notebooks(self.assignment, handed.notebooks)
+        matched = match_notebooks(self.assignment, handed.notebooks)
         if not matched:
-            return Result(
-                str(handed.path),
-                submission.students,
-                "refused",
-                f"nothing of assignment {self.assignment.id} is in it: neither its notebooks "
-                f"({', '.join(self.assignment.notebook_names)}) nor their functions",
+            handed.refuse(
+                SubmissionError(
+                    f"nothing of assignment {self.assignment.id} is in it: neither its notebooks "
+                    f"({', '.join(self.assignment.notebook_names)}) nor their functions"
+                )
             )
-        read = self._compare(
-            str(handed.path),
-            submission.students,
-            submission.folder,
-            matched,
-            (*submission.notes, *notes),
+            assert handed.refused is not None
+            return handed.refused
+        read = _Read(
+            str(handed.path), submission.students, submission.folder, matched, submission.notes
         )
         return (yield from self._grade_read(read, {}))
-
-    def _compare(
-        self,
-        path: str,
-        students: tuple[str, ...],
-        folder: Path,
-        matched: Mapping[str, Notebook],
-        notes: Sequence[Note],
-    ) -> _Read:
-        compared = {
-            name: compare_with_stub(notebook, self.assignment.stubs[name])
-            for name, notebook in matched.items()
-        }
-        return _Read(path, students, folder, compared, tuple(notes))
 
     def _grade_read(self, read: _Read, opened: Mapping[str, Session]) -> _Grading:
         with _Sessions(self.assignment, read, opened, self.seed, self.tell) as sessions:
@@ -392,9 +383,14 @@ class _Batch:
             if notebook is None:
                 reasons[exercise.id] = f"{exercise.notebook} was not handed in"
                 continue
-            regions = [notebook.regions.get(name) for name in exercise.functions]
-            if regions and not any(r is not None and r.status == "filled" for r in regions):
-                reasons[exercise.id] = _why_missing(exercise.functions, regions)
+            states = {name: _state(region_of(notebook, name)) for name in exercise.functions}
+            if states and "filled" not in states.values():
+                reasons[exercise.id] = "; ".join(
+                    f"`{name}` is not defined"
+                    if state == "missing"
+                    else f"`{name}` still holds the template's placeholder"
+                    for name, state in states.items()
+                )
         return reasons
 
     def _score(self, read: _Read, outcomes: list[Outcome], runs: Mapping[str, Run]) -> Result:
@@ -402,13 +398,9 @@ class _Batch:
             breach
             for exercise in self.assignment.exercises
             if exercise.notebook in read.matched
-            for breach in find_breaches(
-                self.assignment, exercise, read.matched[exercise.notebook]
-            )
+            for breach in find_breaches(self.assignment, exercise, read.matched[exercise.notebook])
         ]
-        exercises = score_exercises(
-            self.assignment, outcomes, only=self.only, breaches=breaches
-        )
+        exercises = score_exercises(self.assignment, outcomes, only=self.only, breaches=breaches)
         points = total(exercises)
         notes = [*read.notes]
         for notebook in {n.name: n for n in read.matched.values()}.values():
@@ -433,9 +425,9 @@ class _Batch:
     def _regions(self, matched: Mapping[str, Notebook]) -> dict[str, tuple[Region, ...]]:
         return {
             exercise.id: tuple(
-                matched[exercise.notebook].regions[name]
+                region
                 for name in exercise.functions
-                if name in matched[exercise.notebook].regions
+                for region in region_of(matched[exercise.notebook], name)
             )
             for exercise in self.assignment.exercises
             if exercise.notebook in matched
@@ -544,14 +536,12 @@ class _References(Mapping[str, "Session"]):
             self.empty = None
 
 
-def _why_missing(functions: Sequence[str], regions: Sequence[Region | None]) -> str:
-    parts = []
-    for name, region in zip(functions, regions, strict=True):
-        absent = region is None or region.status == "missing"
-        parts.append(
-            f"`{name}` is not defined" if absent else f"`{name}` still holds the placeholder"
-        )
-    return "; ".join(parts)
+def _state(regions: Sequence[Region]) -> RegionStatus:
+    """Return what stands in a function's gaps, taken together: one that is filled counts."""
+    states = {region.status for region in regions}
+    if "filled" in states:
+        return "filled"
+    return "untouched" if "untouched" in states else "missing"
 
 
 def _fault(path: str, error: Exception, students: tuple[str, ...] = ()) -> Result:

@@ -105,6 +105,11 @@ class Assignment:
     stubs: Mapping[str, Notebook] = field(default_factory=dict)
     public_only: bool = False
 
+    def functions_in(self, notebook: str) -> tuple[str, ...]:
+        """Return every function that the exercises of that notebook ask for, once each."""
+        names = (f for e in self.exercises if e.notebook == notebook for f in e.functions)
+        return tuple(dict.fromkeys(names))
+
 
 # --- the submission ---------------------------------------------------------------------
 
