@@ -1,0 +1,64 @@
+"""Calibration: how often each check refuses the reference, over many seeds.
+
+A check draws its inputs from the seed, so a tolerance or an accuracy threshold that is too
+tight shows as a refusal at some seeds. One session serves them all: a fork a check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from grader.pytest_plugin import CheckedSession, CheckJob, run_checks
+from grader.records import Assignment, Outcome
+from grader.verify.samples import flat
+from grader.verify.verdicts import CheckRate
+
+
+def run_seeds(
+    assignment: Assignment,
+    sessions: Mapping[str, CheckedSession],
+    *,
+    seeds: Iterable[int],
+    only: Collection[str],
+) -> Iterator[tuple[int, list[Outcome]]]:
+    """Return (seed, outcomes) for each seed, over one collection of the checks.
+
+    sessions : on the solved notebooks; only : ids of the exercises that they serve
+    """
+    found: list[tuple[int, list[Outcome]]] = []
+    run_checks(
+        assignment,
+        (
+            CheckJob(sessions=sessions, seed=seed, only=only, reference=sessions.__getitem__)
+            for seed in seeds
+        ),
+        lambda job, outcomes: found.append((job.seed, outcomes)),
+    )
+    return iter(found)
+
+
+def rate_checks(runs: Sequence[tuple[int, Sequence[Outcome]]]) -> tuple[CheckRate, ...]:
+    """Return each check's false-fail rate, in the order in which the checks first came.
+
+    runs : (seed, outcomes of the reference) pairs, in any order of seeds
+    """
+    by_check: dict[tuple[str, str], list[tuple[int, Outcome]]] = {}
+    for seed, outcomes in sorted(runs, key=lambda run: run[0]):
+        for outcome in outcomes:
+            by_check.setdefault((outcome.exercise, outcome.name), []).append((seed, outcome))
+    return tuple(
+        CheckRate(
+            exercise=exercise,
+            name=name,
+            hidden=seen[0][1].hidden,
+            points=seen[0][1].max_points,
+            seeds=len(seen),
+            failures=tuple(
+                (seed, flat(outcome.message) or outcome.outcome)
+                for seed, outcome in seen
+                if outcome.outcome != "passed"
+            ),
+            slowest=max(outcome.seconds for _, outcome in seen),
+        )
+        for (exercise, name), seen in by_check.items()
+    )

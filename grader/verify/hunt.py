@@ -1,0 +1,291 @@
+"""Hunts mutants: every mutant of a notebook is held against the checks of its exercises.
+
+A mutant needs no kernel of its own. The reference ran once; in the fork that a check gets,
+the mutant's definition is put in the place of the original before the check begins. What the
+notebook's cells made earlier with the original (figures, trained weights) stays.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from grader.errors import Missing, StudentError, StudentFault
+from grader.pytest_plugin import CheckJob, run_checks
+from grader.records import Assignment, Outcome
+from grader.session import Session, Student
+from grader.verify.mutants import Mutant
+from grader.verify.probes import first_difference, perturb, variants
+from grader.verify.samples import exercises_of, flat
+from grader.verify.verdicts import MutantVerdict
+
+PATIENCE = 5.0
+"""A mutant may take this many times the seconds of the reference's slowest check."""
+
+LEAST_LIMIT_S = 3.0
+"""Under this, a busy machine would be taken for an endless loop."""
+
+STORY_REQUESTS = 64
+"""Requests of a check that are replayed: enough for every way in which it calls."""
+
+_Jobs: TypeAlias = Generator[CheckJob, None, None]
+
+
+def hunt(
+    assignment: Assignment, notebook: str, session: Session, mutants: Sequence[Mutant]
+) -> list[MutantVerdict]:
+    """Return what became of each mutant, in their order.
+
+    session : on the solved notebook; it is left as it was
+    """
+    if not mutants:
+        return []
+    hunter = _Hunter(assignment, notebook, session)
+    run_checks(assignment, hunter.jobs(mutants), hunter.done)
+    return hunter.verdicts
+
+
+def patch_source(mutant: Mutant) -> str:
+    """Return the statements that put a mutant's definition in the place of the original.
+
+    A method is set on its class, so that objects made earlier follow it.
+    """
+    owner, _, name = mutant.function.rpartition(".")
+    if not owner:
+        return mutant.source
+    # Inside a class statement, names that begin with __ are mangled as they were.
+    class_name = owner.rpartition(".")[2]
+    holder = f"class {class_name}:\n{textwrap.indent(mutant.source, '    ')}\n"
+    return f"{_PUT_IN_PLACE}_put_in_place({owner}, {name!r}, {holder!r})\ndel _put_in_place\n"
+
+
+_PUT_IN_PLACE = """\
+def _put_in_place(owner, name, holder):
+    space = {}
+    exec(holder, globals(), space)
+    made = vars(space.popitem()[1])[name]
+    function = getattr(made, "__func__", made)
+    for free, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        if free == "__class__":  # what super() without arguments looks at
+            cell.cell_contents = owner
+    setattr(owner, name, made)
+"""
+
+
+def put_in_place(student: Student, mutant: Mutant) -> None:
+    """Change one fresh copy of the notebook's state; the session's own stays."""
+    source = f"import __main__\nexec({patch_source(mutant)!r}, vars(__main__))\n"
+    student._request("call", None, "__builtins__.exec", (source, {}), {})
+
+
+@dataclass
+class _Story:
+    """What one check asked of the reference: the operation and arguments of each request."""
+
+    requests: list[tuple[Any, ...]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class _Recorder:
+    """A session whose students are overheard."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.stories: list[_Story] = []
+
+    @contextmanager
+    def student(self, *, limit_s: float) -> Iterator[Student]:
+        story = _Story()
+        started = time.perf_counter()
+        with self.session.student(limit_s=limit_s) as student:
+            ask = student._request
+
+            def overheard(*request: Any) -> Any:
+                if len(story.requests) < STORY_REQUESTS:
+                    story.requests.append(request)
+                return ask(*request)
+
+            student._request = overheard  # type: ignore[method-assign]
+            yield student
+        story.seconds = time.perf_counter() - started
+        self.stories.append(story)
+
+
+@dataclass(frozen=True)
+class _Bounded:
+    """A session whose checks get less time than the assignment allows."""
+
+    session: Session
+    limit_s: float
+
+    def student(self, *, limit_s: float) -> Any:
+        return self.session.student(limit_s=min(limit_s, self.limit_s))
+
+
+class _Hunter:
+    """The jobs of a hunt, each decided by the outcomes of the ones before."""
+
+    def __init__(self, assignment: Assignment, notebook: str, session: Session) -> None:
+        self.notebook = notebook
+        self.session = session
+        self.exercises = exercises_of(assignment, notebook)
+        self.listing = {
+            exercise.id: exercise.functions
+            for exercise in assignment.exercises
+            if exercise.id in self.exercises
+        }
+        self.outcomes: list[Outcome] = []
+        self.verdicts: list[MutantVerdict] = []
+        self.limit_s = assignment.limits.check_s
+        self.stories: list[_Story] = []
+        self.reaching: dict[str, list[_Story]] = {}
+        self.expected: dict[tuple[int, str], list[Any]] = {}
+
+    def done(self, job: CheckJob, outcomes: list[Outcome]) -> None:
+        self.outcomes = outcomes
+
+    def jobs(self, mutants: Sequence[Mutant]) -> _Jobs:
+        recorder = _Recorder(self.session)
+        yield self._job({self.notebook: recorder}, self.exercises, None)
+        self.stories = [story for story in recorder.stories if story.requests]
+        costs = {
+            exercise: sum(o.seconds for o in self.outcomes if o.exercise == exercise)
+            for exercise in self.exercises
+        }
+        slowest = max((o.seconds for o in self.outcomes), default=0.0)
+        self.limit_s = min(self.limit_s, max(LEAST_LIMIT_S, PATIENCE * slowest))
+        accepted = {(o.exercise, o.name) for o in self.outcomes if o.outcome == "passed"}
+        for mutant in mutants:
+            own = [e for e in self.exercises if mutant.function in self.listing[e]]
+            others = sorted((e for e in self.exercises if e not in own), key=costs.__getitem__)
+            self.verdicts.append((yield from self._try(mutant, [*own, *others], accepted)))
+
+    def _job(self, sessions: Mapping[str, Any], only: Collection[str], patch: Any) -> CheckJob:
+        return CheckJob(
+            sessions=sessions, only=only, patch=patch, reference=lambda name: self.session
+        )
+
+    def _try(
+        self, mutant: Mutant, exercises: Sequence[str], accepted: Collection[tuple[str, str]]
+    ) -> Generator[CheckJob, None, MutantVerdict]:
+        """Run the checks, exercise by exercise, until one loses credit."""
+        started = time.perf_counter()
+        suspects: list[str] = []
+        bounded = {self.notebook: _Bounded(self.session, self.limit_s)}
+        for exercise in exercises:
+            yield self._job(bounded, [exercise], lambda student: put_in_place(student, mutant))
+            suspects += [
+                f"{o.exercise}, {o.name}: {flat(o.message)}" for o in self.outcomes if o.suspect
+            ]
+            # A check that refuses the reference itself catches nothing.
+            lost = [
+                o
+                for o in self.outcomes
+                if o.points < o.max_points - 1e-9 and (o.exercise, o.name) in accepted
+            ]
+            if lost:
+                timeout = all(o.outcome == "timeout" for o in lost)
+                return MutantVerdict(
+                    mutant,
+                    "timeout" if timeout else "caught",
+                    by=f"{lost[0].exercise}, {lost[0].name}",
+                    detail=flat(lost[0].message),
+                    suspects=tuple(suspects),
+                    seconds=time.perf_counter() - started,
+                )
+        status, detail = self._probe(mutant)
+        return MutantVerdict(
+            mutant,
+            status,
+            detail=detail,
+            suspects=tuple(suspects),
+            seconds=time.perf_counter() - started,
+        )
+
+    # --- survivors: does it change a value at all? ---
+
+    def _probe(self, mutant: Mutant) -> tuple[Any, str]:
+        stories = self._stories_that_reach(mutant)
+        if not stories:
+            return "unreached", "no check calls this function"
+        probes = 0
+        for number, story in stories:
+            for name, expected in self._replies(number, story):
+                got = self._replay(story, name, mutant)
+                probes += len(expected)
+                index = first_difference(expected, got)
+                if index is not None:
+                    return "survived", f"differs at {_shown(story.requests[index])}, {name}"
+        return "equivalent", f"{probes} probes"
+
+    def _stories_that_reach(self, mutant: Mutant) -> list[tuple[int, _Story]]:
+        """Return the stories that end otherwise when the function raises."""
+        if mutant.function not in self.reaching:
+            lost = _lost(mutant)
+            self.reaching[mutant.function] = [
+                story
+                for number, story in enumerate(self.stories)
+                for name, expected in self._replies(number, story, only="as the check called it")
+                if first_difference(expected, self._replay(story, name, lost)) is not None
+            ]
+        reached = self.reaching[mutant.function]
+        return [(n, story) for n, story in enumerate(self.stories) if story in reached]
+
+    def _replies(
+        self, number: int, story: _Story, only: str = ""
+    ) -> Iterator[tuple[str, list[Any]]]:
+        """Yield each variant of a story with the reference's replies."""
+        for name, *_ in variants(0):
+            if not only or name == only:
+                key = number, name
+                if key not in self.expected:
+                    self.expected[key] = self._replay(story, name, None)
+                yield name, self.expected[key]
+
+    def _replay(self, story: _Story, variant: str, mutant: Mutant | None) -> list[Any]:
+        """Return the replies to a story's requests; it ends where the process does."""
+        _, change, rng = next(v for v in variants(0) if v[0] == variant)
+        replies: list[Any] = []
+        # An endless call must not cost the whole limit again and again.
+        with self.session.student(limit_s=self.limit_s) as student:
+            if mutant is not None:
+                put_in_place(student, mutant)
+            for operation, *arguments in story.requests:
+                request = [operation, *perturb(arguments, change, rng)]
+                try:
+                    replies.append(_essence(operation, student._request(*request)))
+                except StudentError as error:
+                    replies.append(("raised", error.kind))
+                except Missing as error:
+                    replies.append(("missing", error.problem))
+                except StudentFault as error:
+                    replies.append(("fault", type(error).__name__))
+                    break
+        return replies
+
+
+def _lost(mutant: Mutant) -> Mutant:
+    """Return the mutant whose whole function is lost."""
+    name = mutant.function.rpartition(".")[2]
+    source = f"def {name}(*args, **kwargs):\n    raise NotImplementedError\n"
+    return Mutant("", mutant.notebook, mutant.function, "", mutant.cell, mutant.line, source)
+
+
+def _essence(operation: str, reply: Any) -> Any:
+    """Leave out what changes from run to run."""
+    if operation == "observe" and isinstance(reply, dict):
+        kept = {key: reply[key] for key in ("value", "arguments", "warnings") if key in reply}
+        error = reply.get("error")
+        return kept | {"error": error[0] if error else None}
+    return reply
+
+
+def _shown(request: Sequence[Any]) -> str:
+    """Return the call that a request makes, without its arguments."""
+    operation, *rest = request
+    path = next((part for part in rest if isinstance(part, str)), "")
+    return f"{path}(...)" if operation in ("call", "map", "observe") else f"{operation} {path}"

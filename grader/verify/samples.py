@@ -1,0 +1,274 @@
+"""Samples: small stories of a right variant or a typical mistake, and what each must score.
+
+A sample is a change of one solved notebook, kept as reference/<id>/samples/<name>.toml:
+
+    title = "cross-entropy without its minus sign"
+    kind = "mistake"            # or "right"
+    notebook = "MNIST_binary_classifier_stud.ipynb"
+    [regions]                   # what stands between the markers of that region instead
+    "GradientDescent.cost_funct" = '''...'''
+    [definitions]               # a whole definition instead, markers and all
+    [append]                    # source = "...": a code cell at the end
+    [expect]                    # exercise that loses points = pattern of one of its messages
+    "3b-cost" = "minus sign"
+
+An exercise that `expect` does not name keeps all its points.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader.errors import AssignmentError, SubmissionError
+from grader.notebook import parse_notebook, replace_definition, replace_region
+from grader.pipeline import grade_notebooks
+from grader.records import Assignment, Cell, ExerciseScore, Notebook, Result
+
+KINDS = ("right", "mistake")
+KEYS = ("title", "kind", "notebook", "regions", "definitions", "append", "expect")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One story. `name` is the file's, without .toml; expect maps exercise id to pattern."""
+
+    name: str
+    title: str
+    kind: str
+    notebook: str
+    regions: Mapping[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    appended: str = ""
+    expect: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SampleVerdict:
+    """What became of a sample. deviations : one sentence each; empty where it is as declared.
+
+    suspects : checks that raised an exception of their own on it
+    """
+
+    sample: Sample
+    deviations: tuple[str, ...]
+    suspects: tuple[str, ...]
+    seconds: float
+
+
+# --- reading ------------------------------------------------------------------------------
+
+
+def load_samples(assignment: Assignment) -> tuple[Sample, ...]:
+    """Return the assignment's samples in the order of their file names.
+
+    Raises AssignmentError, which names the file and the key, for what does not fit.
+    """
+    return tuple(
+        _read_sample(path, assignment)
+        for path in sorted((assignment.folder / "samples").glob("*.toml"))
+    )
+
+
+def _read_sample(path: Path, assignment: Assignment) -> Sample:
+    where = f"samples/{path.name}"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AssignmentError(f"{where}: no TOML: {error}") from error
+    for key in table:
+        if key not in KEYS:
+            raise AssignmentError(f"{where}: unknown key {key!r}; there is: {', '.join(KEYS)}")
+    append = _texts(table, "append", where)
+    if set(append) - {"source"}:
+        raise AssignmentError(f"{where}: [append] takes `source` alone")
+    sample = Sample(
+        name=path.stem,
+        title=_text(table, "title", where),
+        kind=_text(table, "kind", where),
+        notebook=_text(table, "notebook", where),
+        regions=_texts(table, "regions", where),
+        definitions=_texts(table, "definitions", where),
+        appended=append.get("source", ""),
+        expect=_texts(table, "expect", where),
+    )
+    _hold_against_assignment(sample, assignment, where)
+    return sample
+
+
+def _text(table: Mapping[str, object], key: str, where: str) -> str:
+    value = table.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise AssignmentError(f"{where}: `{key}` must be a text")
+    return value
+
+
+def _texts(table: Mapping[str, object], key: str, where: str) -> dict[str, str]:
+    value = table.get(key, {})
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise AssignmentError(f"{where}: [{key}] must be a table of texts")
+    return value
+
+
+def _hold_against_assignment(sample: Sample, assignment: Assignment, where: str) -> None:
+    if sample.kind not in KINDS:
+        raise AssignmentError(f"{where}: `kind` is {sample.kind!r}; it may be right or mistake")
+    reference = assignment.notebooks.get(sample.notebook)
+    if reference is None:
+        names = ", ".join(assignment.notebooks)
+        raise AssignmentError(f"{where}: no notebook {sample.notebook!r}; there is: {names}")
+    for key, named, known in (
+        ("regions", sample.regions, reference.regions),
+        ("definitions", sample.definitions, reference.definitions),
+    ):
+        for name in named:
+            if name not in known:
+                raise AssignmentError(
+                    f"{where}: [{key}] {sample.notebook} has no {name!r}; "
+                    f"it has: {', '.join(known)}"
+                )
+    gradable = exercises_of(assignment, sample.notebook)
+    for exercise, pattern in sample.expect.items():
+        if exercise not in gradable:
+            raise AssignmentError(
+                f"{where}: [expect] {sample.notebook} has no graded exercise {exercise!r}; "
+                f"it has: {', '.join(gradable)}"
+            )
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise AssignmentError(f"{where}: [expect] {exercise}: {error}") from error
+    if sample.kind == "right" and sample.expect:
+        raise AssignmentError(f"{where}: a right variant loses nothing: [expect] must be empty")
+    if sample.kind == "mistake" and not sample.expect:
+        raise AssignmentError(f"{where}: a mistake must name in [expect] what it loses")
+
+
+def exercises_of(assignment: Assignment, notebook: str) -> list[str]:
+    """Return the ids of the exercises that are graded in a notebook."""
+    return [e.id for e in assignment.exercises if e.notebook == notebook and not e.manual]
+
+
+# --- the notebook that it tells of --------------------------------------------------------
+
+
+def apply_sample(sample: Sample, reference: Notebook) -> Notebook:
+    """Return the solved notebook with the sample's changes, read as a submission is."""
+    where = f"samples/{sample.name}.toml"
+    sources = {cell.index: cell.source for cell in reference.cells}
+    code = [cell for cell in reference.cells if cell.kind == "code"]
+    for name, body in sample.regions.items():
+        for cell in code:
+            changed = replace_region(sources[cell.index], name, body, cell=cell.index)
+            if changed is not None:
+                sources[cell.index] = changed
+                break
+        else:
+            raise AssignmentError(f"{where}: [regions] {name!r} is in no cell")
+    for name, body in sample.definitions.items():
+        cell_index = reference.definitions[name].cell
+        changed = replace_definition(sources[cell_index], name, body)
+        if changed is None:
+            raise AssignmentError(f"{where}: [definitions] {name!r} is in no cell")
+        sources[cell_index] = changed
+    cells = [_as_json(cell, sources[cell.index]) for cell in reference.cells]
+    if sample.appended:
+        cells.append(_as_json(Cell(len(cells), "code", ""), sample.appended))
+    document = {
+        "cells": cells,
+        "metadata": dict(reference.metadata),
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    try:
+        return parse_notebook(json.dumps(document).encode(), name=reference.name)
+    except SubmissionError as error:
+        raise AssignmentError(f"{where}: {error}") from error
+
+
+def _as_json(cell: Cell, source: str) -> dict[str, object]:
+    document: dict[str, object] = {
+        "id": f"cell-{cell.index}",
+        "cell_type": cell.kind,
+        "metadata": dict(cell.metadata),
+        "source": source,
+    }
+    if cell.kind == "code":
+        document |= {"execution_count": None, "outputs": []}
+    return document
+
+
+# --- the verdict --------------------------------------------------------------------------
+
+
+def check_sample(sample: Sample, assignment: Assignment, *, seed: int = 0) -> Result:
+    """Return what the sample scores: its notebook's exercises, in a kernel of its own."""
+    notebook = apply_sample(sample, assignment.notebooks[sample.notebook])
+    with tempfile.TemporaryDirectory(prefix="grade-sample-") as folder:
+        return grade_notebooks(
+            assignment,
+            {sample.notebook: notebook},
+            folder=Path(folder),
+            seed=seed,
+            only=exercises_of(assignment, sample.notebook),
+        )
+
+
+def find_deviations(sample: Sample, result: Result) -> list[str]:
+    """Return a sentence for each point where the result is not what the sample declares."""
+    if result.status != "graded":
+        return [f"was not graded ({result.status}): {result.message}"]
+    deviations = []
+    for exercise in result.exercises:
+        if exercise.status == "manual":
+            continue
+        lost = exercise.max_points - exercise.points
+        pattern = sample.expect.get(exercise.id)
+        if pattern is None:
+            if lost > 1e-9:
+                deviations.append(
+                    f"{exercise.id} lost {lost:g} of {exercise.max_points:g} points and must keep "
+                    f"them: {_messages(exercise)}"
+                )
+        elif lost <= 1e-9:
+            deviations.append(f"{exercise.id} kept all its points and must lose some")
+        elif not any(re.search(pattern, text, re.IGNORECASE) for text in _told(exercise)):
+            deviations.append(
+                f"{exercise.id} lost {lost:g} points as it must, but no message matches "
+                f"{pattern!r}: {_messages(exercise)}"
+            )
+    graded = {exercise.id for exercise in result.exercises}
+    deviations += [f"{name} was not graded" for name in sample.expect if name not in graded]
+    return deviations
+
+
+def find_suspects(exercises: Iterable[ExerciseScore]) -> list[str]:
+    """Return the checks that raised an exception of their own, with its text."""
+    return [
+        f"{outcome.exercise}, {outcome.name}: {flat(outcome.message)}"
+        for exercise in exercises
+        for outcome in exercise.checks
+        if outcome.suspect or outcome.fault
+    ]
+
+
+def _told(exercise: ExerciseScore) -> list[str]:
+    return [check.message for check in exercise.checks if check.outcome != "passed"]
+
+
+def _messages(exercise: ExerciseScore) -> str:
+    return "; ".join(
+        f"{check.name}: {flat(check.message) or check.outcome}"
+        for check in exercise.checks
+        if check.outcome != "passed"
+    )
+
+
+def flat(text: str) -> str:
+    """Return the text on one line."""
+    return " | ".join(line.strip() for line in text.splitlines() if line.strip())

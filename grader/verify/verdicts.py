@@ -1,0 +1,183 @@
+"""The records of `grade verify`: what each part of it found out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from grader.verify.mutants import Mutant
+from grader.verify.samples import SampleVerdict
+
+MutantStatus = Literal["caught", "timeout", "survived", "unreached", "equivalent"]
+
+REQUIRED_RATE = 0.95
+"""Share of the mutants that change a value which the checks must catch."""
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class MutantVerdict:
+    """What became of a mutant.
+
+    status : "timeout" is caught by the clock; "unreached" survived in a function that no check
+        calls; "equivalent" gave the reference's values at every probe
+    by : the check that caught it ("3b-cost, cross entropy matches the definition")
+    detail : for a survivor, the probe that shows the difference; for an equivalent, how many
+        probes were made
+    explanation : why it may survive, from survivors.toml
+    """
+
+    mutant: Mutant
+    status: MutantStatus
+    by: str = ""
+    detail: str = ""
+    explanation: str = ""
+    suspects: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def survivor(self) -> bool:
+        """True where a value changed and no check lost credit."""
+        return self.status in ("survived", "unreached")
+
+    @property
+    def caught(self) -> bool:
+        return self.status in ("caught", "timeout")
+
+
+@dataclass(frozen=True)
+class CheckRate:
+    """How often a check refused the reference over the seeds.
+
+    failures : (seed, message) of each refusal
+    slowest : seconds of its slowest run
+    """
+
+    exercise: str
+    name: str
+    hidden: bool
+    points: float
+    seeds: int
+    failures: tuple[tuple[int, str], ...] = ()
+    slowest: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return len(self.failures) / self.seeds if self.seeds else 0.0
+
+    @property
+    def bound(self) -> float:
+        """The false-fail rate that is not exceeded, with confidence CONFIDENCE."""
+        return upper_bound(len(self.failures), self.seeds)
+
+
+def upper_bound(failures: int, runs: int, confidence: float = CONFIDENCE) -> float:
+    """Return the one-sided upper confidence bound of a rate of failures.
+
+    Source: Clopper and Pearson, Biometrika 26 (1934): the rate at which so few failures
+    would have probability 1 - confidence.
+    """
+    if failures >= runs:
+        return 1.0
+    low, high = failures / runs, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        tail = sum(
+            math.comb(runs, k) * middle**k * (1 - middle) ** (runs - k) for k in range(failures + 1)
+        )
+        low, high = (middle, high) if tail > 1 - confidence else (low, middle)
+    return high
+
+
+@dataclass(frozen=True)
+class ExerciseLine:
+    """An exercise's line: what it is worth and who watches over it."""
+
+    id: str
+    title: str
+    points: float
+    manual: bool
+    bonus: bool
+    functions: tuple[str, ...]
+    notebook: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """An assignment held against itself.
+
+    reference_lost, stub_earned : a sentence for each check that refuses the reference, or
+        gives points to the template's dummies
+    samples, mutants, rates : empty where they were not asked for
+    stale : ids in survivors.toml of which no survivor is left
+    warnings : checks that raised an exception of their own instead of giving a verdict
+    """
+
+    assignment: str
+    title: str
+    exercises: tuple[ExerciseLine, ...]
+    reference_score: float
+    max_score: float
+    stub_score: float
+    reference_lost: tuple[str, ...] = ()
+    stub_earned: tuple[str, ...] = ()
+    rates: tuple[CheckRate, ...] = ()
+    seeds: int = 0
+    samples: tuple[SampleVerdict, ...] = ()
+    mutants: tuple[MutantVerdict, ...] = ()
+    stale: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def survivors(self) -> tuple[MutantVerdict, ...]:
+        return tuple(m for m in self.mutants if m.survivor)
+
+    @property
+    def unexplained(self) -> tuple[MutantVerdict, ...]:
+        return tuple(m for m in self.survivors if not m.explanation)
+
+    @property
+    def equivalent(self) -> tuple[MutantVerdict, ...]:
+        return tuple(m for m in self.mutants if m.status == "equivalent")
+
+    @property
+    def catch_rate(self) -> float:
+        """Share of the mutants that change a value and lost points; 1.0 where there is none."""
+        caught = sum(m.caught for m in self.mutants)
+        changed = caught + len(self.survivors)
+        return caught / changed if changed else 1.0
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for everything that makes verify fail; empty where it passes."""
+        found = [f"the reference loses points: {text}" for text in self.reference_lost]
+        found += [f"the stub earns points: {text}" for text in self.stub_earned]
+        found += [
+            f"{rate.exercise}, {rate.name}: refused the reference at {len(rate.failures)} of "
+            f"{rate.seeds} seeds (first: seed {rate.failures[0][0]}: {rate.failures[0][1]})"
+            for rate in self.rates
+            if rate.failures
+        ]
+        found += [
+            f"samples/{verdict.sample.name}.toml ({verdict.sample.title}): {text}"
+            for verdict in self.samples
+            for text in verdict.deviations
+        ]
+        found += [
+            f"mutant survived: {m.mutant.id} ({m.mutant.place})"
+            + (f"; {m.detail}" * bool(m.detail))
+            for m in self.unexplained
+        ]
+        if self.catch_rate < REQUIRED_RATE:
+            found.append(
+                f"{self.catch_rate:.1%} of the mutants that change a value are caught; "
+                f"{REQUIRED_RATE:.0%} are asked for"
+            )
+        return tuple(found)
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems

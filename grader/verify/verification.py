@@ -1,0 +1,396 @@
+"""Holds assignments against themselves: what to run, where, and in which order it is told.
+
+Everything that starts a kernel is a task for a worker process; the tasks of an assignment
+share nothing, and their results are put together in the assignment's own order.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from grader import data
+from grader.assignment import find_assignments, load_assignment
+from grader.errors import AssignmentError
+from grader.pipeline import grade_notebooks
+from grader.pytest_plugin import CheckJob, run_checks
+from grader.records import Assignment, Notebook, Outcome
+from grader.session import Session, open_session
+from grader.verify.calibration import rate_checks, run_seeds
+from grader.verify.hunt import hunt
+from grader.verify.mutants import make_mutants
+from grader.verify.samples import (
+    SampleVerdict,
+    check_sample,
+    exercises_of,
+    find_deviations,
+    find_suspects,
+    flat,
+    load_samples,
+)
+from grader.verify.verdicts import ExerciseLine, MutantVerdict, VerifyReport
+
+Progress = Callable[[str], None]
+
+
+def verify_assignments(
+    ids: Sequence[str] = (),
+    *,
+    assignments: Path | None = None,
+    seeds: int = 50,
+    samples: bool = True,
+    mutants: bool = True,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> list[VerifyReport]:
+    """Return a report for each assignment, in the order of ids; for all where ids is empty.
+
+    assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
+    seeds : over how many seeds the reference is calibrated, at least 1
+    jobs : worker processes; as many as there are processors where None; 0 for none
+    progress : gets a line of text whenever a task is done
+    Raises AssignmentError for what the assignment's own files get wrong.
+    """
+    folders = find_assignments(Path.cwd(), assignments, os.environ)
+    for wanted in ids:
+        if wanted not in folders:
+            raise AssignmentError(
+                f"there is no assignment {wanted!r}; there is: {', '.join(sorted(folders))}"
+            )
+    tell = progress or (lambda text: None)
+    workers = (os.cpu_count() or 1) if jobs is None else jobs
+    with ExitStack() as stack:
+        pool: Executor | None = None
+        if workers:
+            # Spawned, not forked: a fork of a process that has threads may hang.
+            pool = stack.enter_context(
+                ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+            )
+            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        return [
+            _verify(
+                folders[assignment_id],
+                pool=pool,
+                shards=max(1, workers),
+                seeds=max(1, seeds),
+                samples=samples,
+                mutants=mutants,
+                tell=tell,
+            )
+            for assignment_id in ids or sorted(folders)
+        ]
+
+
+def _verify(
+    folder: Path,
+    *,
+    pool: Executor | None,
+    shards: int,
+    seeds: int,
+    samples: bool,
+    mutants: bool,
+    tell: Progress,
+) -> VerifyReport:
+    started = time.perf_counter()
+    assignment = _assignment(folder)
+    if assignment.public_only:
+        raise AssignmentError(f"{folder} is a student's copy: verify needs reference/")
+    explained = load_explanations(assignment)
+    stories = load_samples(assignment) if samples else ()
+    tasks = _Tasks(pool, assignment.id, tell)
+    reference = tasks.add("reference", _grade_reference, folder)
+    benches = [
+        tasks.add(
+            f"{name}, part {shard + 1} of {shards}",
+            _bench,
+            folder,
+            name,
+            tuple(range(seeds))[shard::shards],
+            shard,
+            shards if mutants else 0,
+        )
+        for name in assignment.notebooks
+        if exercises_of(assignment, name)
+        for shard in range(shards)
+    ]
+    verdicts = [
+        tasks.add(f"sample {story.name}", _grade_sample, folder, n)
+        for n, story in enumerate(stories)
+    ]
+    stub = tasks.add("bare stub", _grade_stub, folder)
+    tasks.wait()
+
+    benched = [bench() for bench in benches]
+    found = sorted((item for bench in benched for item in bench.mutants), key=lambda item: item[:2])
+    hunted, stale = explain([verdict for *_, verdict in found], explained, whole=mutants)
+    told = [verdict() for verdict in verdicts]
+    return VerifyReport(
+        assignment=assignment.id,
+        title=assignment.title,
+        exercises=tuple(
+            ExerciseLine(e.id, e.title, e.points, e.manual, e.bonus, e.functions, e.notebook)
+            for e in assignment.exercises
+        ),
+        reference_score=reference().points,
+        max_score=reference().max_points,
+        stub_score=stub().points,
+        reference_lost=reference().sentences,
+        stub_earned=stub().sentences,
+        rates=_in_order(assignment, [run for bench in benched for run in bench.runs]),
+        seeds=seeds,
+        samples=tuple(told),
+        mutants=tuple(hunted),
+        stale=stale,
+        warnings=tuple(
+            dict.fromkeys(
+                [
+                    *(f"on the reference: {text}" for text in reference().suspects),
+                    *(f"on the bare stub: {text}" for text in stub().suspects),
+                    *(f"on sample {v.sample.name}: {text}" for v in told for text in v.suspects),
+                    *(f"on mutant {v.mutant.id}: {text}" for v in hunted for text in v.suspects),
+                ]
+            )
+        ),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _in_order(assignment: Assignment, runs: Sequence[tuple[int, list[Outcome]]]) -> tuple:
+    order = [exercise.id for exercise in assignment.exercises]
+    return tuple(sorted(rate_checks(runs), key=lambda rate: order.index(rate.exercise)))
+
+
+class _Tasks:
+    """Tasks of one assignment: in a pool, or here and now where there is none."""
+
+    def __init__(self, pool: Executor | None, title: str, tell: Progress) -> None:
+        self.pool = pool
+        self.title = title
+        self.tell = tell
+        self.names: dict[Future, str] = {}
+        self.done = 0
+
+    def add(self, name: str, function: Callable, *arguments: object) -> Callable:
+        """Start a task; return what gives its result once it is there."""
+        if self.pool is not None:
+            future = self.pool.submit(function, *arguments)
+        else:
+            future = Future()
+            future.set_result(function(*arguments))
+        self.names[future] = name
+        return future.result
+
+    def wait(self) -> None:
+        """Wait for all; the first failure comes out at once, the rest is called off."""
+        for future in as_completed(self.names):
+            if future.exception() is not None:
+                for other in self.names:
+                    other.cancel()
+                future.result()
+            self.done += 1
+            self.tell(f"{self.title}: {self.done}/{len(self.names)} {self.names[future]}")
+
+
+# --- explanations -------------------------------------------------------------------------
+
+
+def load_explanations(assignment: Assignment) -> dict[tuple[str, str], str]:
+    """Return (notebook, mutant id) -> why it may survive, from survivors.toml.
+
+        ["sigmoid.ipynb"]
+        "sigmoid: `1.0` -> `2.0` in `...`" = "why this mistake loses nothing"
+
+    Raises AssignmentError for a table that is no notebook of the assignment.
+    """
+    path = assignment.folder / "survivors.toml"
+    if not path.exists():
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AssignmentError(f"survivors.toml: no TOML: {error}") from error
+    explained = {}
+    for notebook, table in tables.items():
+        if notebook not in assignment.notebooks or not isinstance(table, dict):
+            raise AssignmentError(
+                f"survivors.toml: [{notebook}] is no notebook; there is: "
+                f"{', '.join(assignment.notebooks)}"
+            )
+        for mutant, reason in table.items():
+            if not isinstance(reason, str) or not reason.strip():
+                raise AssignmentError(f"survivors.toml: {mutant!r} needs a text that explains it")
+            explained[notebook, mutant] = reason
+    return explained
+
+
+def explain(
+    verdicts: Sequence[MutantVerdict], explained: Mapping[tuple[str, str], str], *, whole: bool
+) -> tuple[list[MutantVerdict], tuple[str, ...]]:
+    """Return the verdicts with their explanations, and the ids explained for nothing.
+
+    whole : False where the mutants were not run, so that nothing is known to be stale
+    """
+    found = [
+        replace(verdict, explanation=explained.get(_key(verdict), ""))
+        if verdict.survivor
+        else verdict
+        for verdict in verdicts
+    ]
+    living = {_key(verdict) for verdict in verdicts if verdict.survivor}
+    stale = tuple(
+        f"{notebook}: {id_}" for notebook, id_ in explained if (notebook, id_) not in living
+    )
+    return found, stale if whole else ()
+
+
+def _key(verdict: MutantVerdict) -> tuple[str, str]:
+    return verdict.mutant.notebook, verdict.mutant.id
+
+
+# --- the tasks, in worker processes -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Graded:
+    """Points, and a sentence for each check that gave other points than it had to."""
+
+    points: float
+    max_points: float
+    sentences: tuple[str, ...]
+    suspects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Benched:
+    """One worker's share of a notebook: (seed, outcomes) pairs, (notebook, mutant) verdicts.
+
+    mutants : (number of the notebook, number of the mutant, verdict)
+    """
+
+    runs: tuple[tuple[int, list[Outcome]], ...]
+    mutants: tuple[tuple[int, int, MutantVerdict], ...]
+
+
+@lru_cache(maxsize=4)
+def _assignment(folder: Path) -> Assignment:
+    return load_assignment(folder)
+
+
+def _grade_reference(folder: Path) -> _Graded:
+    """Grade the solved notebooks the way a submission is graded, rules and all."""
+    assignment = _assignment(folder)
+    with tempfile.TemporaryDirectory(prefix="grade-verify-") as empty:
+        result = grade_notebooks(assignment, assignment.notebooks, folder=Path(empty))
+    if result.status != "graded":
+        return _Graded(0.0, 0.0, (f"{result.status}: {result.message}",), ())
+    sentences = [
+        f"{outcome.exercise}, {outcome.name}: {flat(outcome.message) or outcome.outcome}"
+        for exercise in result.exercises
+        for outcome in exercise.checks
+        if outcome.outcome != "passed"
+    ]
+    faults = [
+        f"{note.notebook}, cell {note.cell}: {flat(note.message)}"
+        for note in result.notes
+        if note.kind in ("cell_error", "cell_timeout", "cell_crash", "extracted")
+    ]
+    bonus = sum(e.max_points for e in result.exercises if e.bonus)
+    points = sum(e.points for e in result.exercises if not e.bonus)
+    if sum(e.points for e in result.exercises if e.bonus) < bonus - 1e-9 and not sentences:
+        sentences.append("a bonus exercise is not at its maximum")
+    suspects = find_suspects(result.exercises)
+    return _Graded(points, result.max_score, (*sentences, *faults), tuple(suspects))
+
+
+def _grade_stub(folder: Path) -> _Graded:
+    """Run every check on the stubs' dummies, also where the grader would not trouble to."""
+    assignment = _assignment(folder)
+    outcomes: list[Outcome] = []
+    with ExitStack() as stack:
+        sessions = {
+            name: stack.enter_context(_opened(assignment, notebook))
+            for name, notebook in assignment.stubs.items()
+        }
+        references: dict[str, Session] = {}
+
+        def reference(name: str) -> Session:
+            if name not in references:
+                notebook = assignment.notebooks[name]
+                references[name] = stack.enter_context(_opened(assignment, notebook))
+            return references[name]
+
+        run_checks(
+            assignment,
+            [CheckJob(sessions=sessions, reference=reference)],
+            lambda job, found: outcomes.extend(found),
+        )
+    return _Graded(
+        sum(o.points for o in outcomes),
+        sum(o.max_points for o in outcomes),
+        tuple(
+            f"{o.exercise}, {o.name}: {o.points:g} of {o.max_points:g}"
+            for o in outcomes
+            if o.points > 1e-9
+        ),
+        tuple(f"{o.exercise}, {o.name}: {flat(o.message)}" for o in outcomes if o.suspect),
+    )
+
+
+def _grade_sample(folder: Path, number: int) -> SampleVerdict:
+    assignment = _assignment(folder)
+    sample = load_samples(assignment)[number]
+    started = time.perf_counter()
+    result = check_sample(sample, assignment)
+    return SampleVerdict(
+        sample,
+        tuple(find_deviations(sample, result)),
+        tuple(find_suspects(result.exercises)),
+        time.perf_counter() - started,
+    )
+
+
+def _bench(folder: Path, name: str, seeds: Collection[int], shard: int, shards: int) -> _Benched:
+    """Calibrate a share of the seeds and hunt a share of the mutants, in one session.
+
+    shards : into how many parts the mutants go; 0 for no mutants
+    """
+    assignment = _assignment(folder)
+    notebook = assignment.notebooks[name]
+    only = exercises_of(assignment, name)
+    number = list(assignment.notebooks).index(name)
+    share = []
+    if shards:
+        listed = [f for e in assignment.exercises if e.notebook == name for f in e.functions]
+        share = list(enumerate(make_mutants(notebook, listed)))[shard::shards]
+    with _opened(assignment, notebook) as session:
+        runs = list(run_seeds(assignment, {name: session}, seeds=seeds or (0,), only=only))
+        verdicts = hunt(assignment, name, session, [mutant for _, mutant in share])
+    return _Benched(
+        tuple(runs if seeds else ()),
+        tuple((number, n, verdict) for (n, _), verdict in zip(share, verdicts, strict=True)),
+    )
+
+
+@contextmanager
+def _opened(assignment: Assignment, notebook: Notebook) -> Iterator[Session]:
+    """Run a notebook of ours in an empty folder; the session ends with the block."""
+    with tempfile.TemporaryDirectory(prefix="grade-verify-") as empty:
+        session = open_session(
+            notebook,
+            folder=Path(empty),
+            limits=assignment.limits,
+            datasets_dir=data.datasets_dir(),
+        )
+        try:
+            yield session
+        finally:
+            session.close()
