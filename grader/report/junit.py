@@ -51,7 +51,7 @@ def _suite(report: Report, result: Result) -> ElementTree.Element:
     # submissions, the name has to tell them apart.
     suffix = f" [{_path_end(result.path)}]" if len(report.results) > 1 else ""
     if result.status != "graded":
-        words = REFUSAL_WORDS.get(result.status, result.status)
+        words = REFUSAL_WORDS[result.status]
         case = _case(suite, report.assignment or "grade", words + suffix)
         _add_verdict(case, "error", result.status, result.message or words)
     for exercise in result.exercises:

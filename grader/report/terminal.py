@@ -16,6 +16,7 @@ from rich.text import Text
 from grader.records import ExerciseScore, Note, Report, Result
 from grader.report.plain import one_line, printable
 from grader.report.wording import (
+    REFUSAL_SHORT,
     REFUSAL_WORDS,
     Complaint,
     complaints,
@@ -44,10 +45,13 @@ _UNICODE_MARKS = {"good": "✓", "part": "◐", "bad": "✗", "open": "○"}
 _ASCII_MARKS = {"good": "+", "part": "~", "bad": "x", "open": "o"}
 
 
-def show(report: Report, console: Console) -> None:
-    """Print every submission, and a summary table where there are several."""
+def show(report: Report, console: Console, *, tracebacks: bool = False) -> None:
+    """Print every submission, and a summary table where there are several.
+
+    tracebacks : also show where a fault of the grader began
+    """
     for result in report.results:
-        _SubmissionLines(result, report, console).show()
+        _SubmissionLines(result, report, console, tracebacks).show()
     if len(report.results) > 1:
         _show_summary(report, console)
 
@@ -73,8 +77,9 @@ def progress_line(console: Console) -> Iterator[Callable[[str], None]]:
 class _SubmissionLines:
     """Prints one submission."""
 
-    def __init__(self, result: Result, report: Report, console: Console) -> None:
+    def __init__(self, result: Result, report: Report, console: Console, tracebacks: bool) -> None:
         self.result = result
+        self.tracebacks = tracebacks
         self.report = report
         self.console = console
         self.width = min(console.width, WIDEST)
@@ -111,7 +116,7 @@ class _SubmissionLines:
         self._line(Text())
 
     def _refusal(self) -> None:
-        words = REFUSAL_WORDS.get(self.result.status, self.result.status)
+        words = REFUSAL_WORDS[self.result.status]
         text = Text.assemble(
             (f"{words}: ", "bold red"), printable(self.result.message, 600) or "no reason given"
         )
@@ -177,7 +182,12 @@ class _SubmissionLines:
             self._wrapped(Text(open_text(result.manual_points), style="cyan"), Text("  "))
 
     def _notes(self, notes: Sequence[Note]) -> None:
-        for title, same in notes_by_title(notes).items():
+        shown = [note for note in notes if note.kind != "traceback"]
+        for note in notes:
+            if note.kind == "traceback" and self.tracebacks:
+                self._line(Text())
+                self._wrapped(Text(printable(note.message, 20_000)), Text("  "))
+        for title, same in notes_by_title(shown).items():
             self._line(Text())
             self._wrapped(Text(one_line(title), style="bold"), Text("  "))
             for note in same[:_NOTES_OF_A_KIND]:
@@ -288,7 +298,7 @@ def _summary_of(result: Result) -> tuple[str, str]:
     if result.status == "graded":
         score = f"{points_text(result.score)} / {points_text(result.max_score)}"
         return score, percent_text(result)
-    return "", "refused" if result.status == "refused" else "grader fault"
+    return "", REFUSAL_SHORT[result.status]
 
 
 def _points_of(exercise: ExerciseScore) -> str:

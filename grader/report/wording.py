@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from grader.records import CheckStatus, ExerciseScore, ExerciseStatus, Note, Outcome, Result
+from grader.records import (
+    CheckStatus,
+    ExerciseScore,
+    ExerciseStatus,
+    Note,
+    Outcome,
+    Result,
+    SubmissionStatus,
+)
 
 # What a reader sees of a status; a tone is a colour in the terminal and a class in HTML.
 STATUS_WORDS: dict[ExerciseStatus, str] = {
@@ -35,7 +43,13 @@ OUTCOME_WORDS: dict[CheckStatus, str] = {
     "timeout": "timed out",
     "skipped": "skipped",
 }
-REFUSAL_WORDS = {"refused": "refused", "grader_fault": "not graded: a fault of the grader"}
+REFUSAL_WORDS: dict[SubmissionStatus, str] = {
+    "graded": "graded",
+    "refused": "refused",
+    "grader_fault": "not graded: a fault of the grader",
+}
+# For the narrow column of a summary.
+REFUSAL_SHORT: dict[SubmissionStatus, str] = {**REFUSAL_WORDS, "grader_fault": "grader fault"}
 
 _NOTE_TITLES = {
     "changed_outside_region": "Changed outside the gaps",

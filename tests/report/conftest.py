@@ -218,9 +218,7 @@ def several(result: Result, refused: Result) -> Report:
     return Report("pw02", "Gradient descent", 7, (result, refused, fault))
 
 
-@pytest.fixture
-def hostile(nasty: str) -> Report:
-    """A submission that wrote NASTY wherever a student can write."""
+def _written_everywhere(nasty: str) -> Report:
     check = Outcome("1", "values", "failed", 0.0, 2.0, message=nasty)
     image = {"output_type": "display_data", "data": {"image/png": nasty, "image/svg+xml": nasty}}
     evidence = Evidence(
@@ -245,3 +243,14 @@ def hostile(nasty: str) -> Report:
         evidence=evidence,
     )
     return Report("pw02", "Gradient descent", 0, (result,))
+
+
+@pytest.fixture
+def written_everywhere() -> Callable[[str], Report]:
+    """written_everywhere(text) -> a report on a student who wrote it wherever one can."""
+    return _written_everywhere
+
+
+@pytest.fixture
+def hostile(nasty: str) -> Report:
+    return _written_everywhere(nasty)

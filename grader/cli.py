@@ -1,0 +1,434 @@
+"""The `grade` command: arguments, where reports go, exit codes. No grading.
+
+Every import of weight stands inside the command that needs it, so that `grade --help` and
+completion answer at once. Reports are called from here, with the Report that the pipeline gave.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import grader
+from grader.errors import GradeError, GraderFault
+from grader.report.plain import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from grader.records import Report
+
+GRADED = 0
+UNDER = 1  # under --fail-under; verify found a survivor; stubs are out of date
+WRONG_INPUT = 2  # the same as click's own for wrong usage
+FAULT = 3
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+_EXIT_CODES = """\b
+Exit codes:
+  0  graded
+  1  under --fail-under; a survivor of verify; stubs out of date
+  2  the input or the usage is wrong, or nothing could be read
+  3  a fault of the grader: nobody loses points by it
+"""
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 88}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command with these arguments (the process's own where None), and exit."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Return the exit code; print one line for whatever went wrong.
+
+    The first argument chooses a command of COMMANDS; anything else is a path to grade.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is no reason to lose the report.
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+    name, rest = "", list(arguments)
+    if rest and rest[0] in COMMANDS:
+        name, rest = rest[0], rest[1:]
+    command = COMMANDS[name] if name else grade_paths
+    try:
+        code = command.main(
+            rest,
+            prog_name=f"grade {name}".strip(),
+            standalone_mode=False,
+            obj=_wants_traceback(arguments),
+        )
+    except click.ClickException as error:
+        error.show()
+        return WRONG_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        return INTERRUPTED
+    except GraderFault as fault:
+        return _report_fault(fault, arguments)
+    except GradeError as error:
+        _complain(str(error))
+        return WRONG_INPUT
+    except Exception as error:
+        return _report_fault(error, arguments)
+    return code if isinstance(code, int) else GRADED
+
+
+# --- the commands ---------------------------------------------------------------------------
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every command has."""
+    # Read by `run`, since it matters most when a command fails before its end.
+    shown = click.option(
+        "--traceback", is_flag=True, expose_value=False, help="Show where a fault of ours began."
+    )
+    assignments = click.option(
+        "--assignments",
+        metavar="DIR",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Folder of assignments. Default: $GRADE_ASSIGNMENTS, else the nearest reference/ "
+        "upwards.",
+    )
+    return assignments(shown(command))
+
+
+def _finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        # A gate at nan would let everything pass.
+        raise click.BadParameter(f"{value} is not a percentage.")
+    return value
+
+
+@click.command(context_settings=_SETTINGS, epilog=_EXIT_CODES, no_args_is_help=True)
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    metavar="PATH...",
+    type=click.Path(exists=True, path_type=Path),
+)
+@click.option("--assignment", metavar="ID", help="Which assignment it is. Default: recognised.")
+@_common
+@click.option(
+    "--only", metavar="EXERCISE", multiple=True, help="Grade this exercise alone; repeatable."
+)
+@click.option("--public", is_flag=True, help="Run the public checks alone, as students do.")
+@click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of every random input: the same seed gives the same report.",
+)
+@click.option("--json", "json_file", metavar="FILE", help='Write JSON; "-" is standard output.')
+@click.option("--junit", "junit_file", metavar="FILE", help='Write JUnit XML; "-" likewise.')
+@click.option("--html", "html_folder", metavar="DIR", help="Write one HTML page a submission.")
+@click.option(
+    "--fail-under",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    callback=_finite,
+    help="Exit with 1 when a submission has less of its automatic points, or is refused.",
+)
+@click.version_option(grader.__version__, prog_name="grade")
+@click.pass_obj
+def grade_paths(
+    tracebacks: bool,
+    paths: Sequence[Path],
+    assignment: str | None,
+    assignments: Path | None,
+    only: Sequence[str],
+    public: bool,
+    seed: int,
+    json_file: str | None,
+    junit_file: str | None,
+    html_folder: str | None,
+    fail_under: float | None,
+) -> int:
+    """Grade submissions: .zip files, notebooks, scripts or folders.
+
+    The notebooks run in a process of their own; the report says what each exercise earned,
+    and why not more. What can't be read is refused in one line, and the rest goes on.
+
+    \b
+    Examples:
+      grade Dupont_Anne.zip
+      grade submissions/ --html pages --json scores.json
+      grade sigmoid.ipynb --only 2a-sigmoid --public
+      grade submissions/ --fail-under 50 --junit report.xml
+
+    \b
+    Further commands, each with its own --help:
+      grade stubs    make the student templates from the references
+      grade verify   hold an assignment's checks against itself
+      grade doctor   show what this machine offers
+    A folder of such a name is graded as ./stubs.
+    """
+    from grader import pipeline
+    from grader.report import terminal
+
+    _check_targets(json_file, junit_file, html_folder)
+    with _progress() as tell:
+        report = pipeline.grade(
+            paths,
+            assignment=assignment,
+            assignments=assignments,
+            only=only,
+            public=public,
+            seed=seed,
+            progress=tell,
+        )
+    # Standard output belongs to the machine-readable report where one goes there.
+    to_stderr = "-" in (json_file, junit_file)
+    terminal.show(report, _console(stderr=to_stderr), tracebacks=tracebacks)
+    _write_reports(report, json_file, junit_file, html_folder)
+    return exit_code(report, fail_under)
+
+
+@click.command(context_settings=_SETTINGS, epilog=_EXIT_CODES)
+@click.argument("ids", nargs=-1, metavar="[ASSIGNMENT...]")
+@_common
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 1 when a file is out of date."
+)
+def stubs(ids: Sequence[str], assignments: Path | None, check: bool) -> int:
+    """Make student_templates/ from the solved notebooks in reference/.
+
+    Each gap between START and END markers becomes what its stub holds, outputs go, and the
+    public checks are copied beside the notebooks. Default: every assignment.
+
+    \b
+    Examples:
+      grade stubs pw02
+      grade stubs --check        in CI: are they up to date?
+    """
+    from grader import pipeline
+
+    files = pipeline.write_stubs(ids, assignments=assignments, check=check)
+    for file in files:
+        click.echo(f"out of date: {file}" if check else file)
+    if not files:
+        click.echo("up to date")
+    elif check:
+        click.echo("run `grade stubs` and commit what it writes", err=True)
+    return UNDER if check and files else GRADED
+
+
+@click.command(context_settings=_SETTINGS, epilog=_EXIT_CODES)
+@click.argument("ids", nargs=-1, metavar="[ASSIGNMENT...]")
+@_common
+@click.option(
+    "--seeds",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Over how many seeds the reference must pass.",
+)
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Processes at once. Default: one a core.",
+)
+@click.option("--samples-only", is_flag=True, help="Run the samples alone.")
+@click.option("--mutants/--no-mutants", default=True, help="Run automatic mutants, or not.")
+@click.option("--json", "json_file", metavar="FILE", help='Write JSON; "-" is standard output.')
+def verify(
+    ids: Sequence[str],
+    assignments: Path | None,
+    seeds: int,
+    jobs: int | None,
+    samples_only: bool,
+    mutants: bool,
+    json_file: str | None,
+) -> int:
+    """Hold an assignment against itself: are its checks right?
+
+    The reference must score everything, the bare stub nothing, every sample what it declares;
+    automatic mutants of the reference must lose points; and the reference must pass with every
+    seed. What survives is listed like a failed test. Default: every assignment.
+
+    \b
+    Examples:
+      grade verify pw02
+      grade verify pw02 --samples-only
+      grade verify --seeds 200 --no-mutants
+    """
+    from grader import verify as verification
+
+    _check_targets(json_file, None, None)
+    with _progress() as tell:
+        reports = verification.verify_assignments(
+            ids,
+            assignments=assignments,
+            seeds=seeds,
+            jobs=jobs,
+            samples_only=samples_only,
+            mutants=mutants,
+            progress=tell,
+        )
+    console = _console(stderr=json_file == "-")
+    for report in reports:
+        verification.render(console, report)
+    if json_file is not None:
+        _write(json_file, verification.as_json(reports))
+    return GRADED if all(report.ok for report in reports) else UNDER
+
+
+@click.command(context_settings=_SETTINGS, epilog=_EXIT_CODES)
+@_common
+def doctor(assignments: Path | None) -> int:
+    """Show what this machine offers: python, kernels, isolation, data, assignments.
+
+    Starts a real kernel and calls into it. Exits with 3 when notebooks can't be graded here.
+    """
+    from grader.doctor import examine, show
+
+    console = _console()
+    with _progress() as tell:
+        findings = examine(assignments, progress=tell)
+    show(findings, console)
+    return GRADED if all(finding.status != "fault" for finding in findings) else FAULT
+
+
+COMMANDS: dict[str, click.Command] = {"stubs": stubs, "verify": verify, "doctor": doctor}
+
+
+# --- where reports go -----------------------------------------------------------------------
+
+
+def exit_code(report: Report, fail_under: float | None) -> int:
+    """Return what the whole run amounts to; the gravest of several wins.
+
+    A fault of the grader needs a person, whatever the rest; where nothing at all could be
+    read, the input is wrong; a gate counts a refused submission as one that is under it.
+    """
+    from grader.report.wording import percent
+
+    statuses = [result.status for result in report.results]
+    if "grader_fault" in statuses:
+        return FAULT
+    if "graded" not in statuses:
+        return WRONG_INPUT
+    if fail_under is not None and any(
+        # 1e-9: 0.1 + 0.2 points must pass a gate at 0.3.
+        result.status != "graded" or percent(result) < fail_under - 1e-9
+        for result in report.results
+    ):
+        return UNDER
+    return GRADED
+
+
+def _check_targets(json_file: str | None, junit_file: str | None, html: str | None) -> None:
+    """Fail now, not after an hour of grading, where a report can't be written."""
+    from grader.report import writing
+
+    if json_file == junit_file == "-":
+        raise click.UsageError("--json and --junit can't both go to standard output.")
+    if html == "-":
+        raise click.UsageError("--html takes a folder: it writes one page a submission.")
+    for file in (json_file, junit_file):
+        if file not in (None, "-"):
+            with _clear_errors(str(file)):
+                writing.check_writable(Path(str(file)))
+    if html is not None:
+        with _clear_errors(html):
+            writing.check_folder_writable(Path(html))
+
+
+def _write_reports(
+    report: Report, json_file: str | None, junit_file: str | None, html: str | None
+) -> None:
+    if json_file is not None:
+        from grader.report import json_report
+
+        _write(json_file, json_report.render(report))
+    if junit_file is not None:
+        from grader.report import junit
+
+        _write(junit_file, junit.render(report))
+    if html is not None:
+        from grader.report import html_page
+
+        with _clear_errors(html):
+            html_page.write_pages(report, Path(html))
+
+
+def _write(file: str, text: str) -> None:
+    if file == "-":
+        click.echo(text, nl=False)
+        return
+    from grader.report import writing
+
+    with _clear_errors(file):
+        writing.write_whole(Path(file), text)
+
+
+@contextmanager
+def _clear_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise click.UsageError(f"Can't write {one_line(path)}: {reason}.") from error
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    from grader.report import terminal
+
+    with terminal.progress_line(_console(stderr=True)) as tell:
+        yield tell
+
+
+# --- what went wrong ------------------------------------------------------------------------
+
+
+def _complain(text: str) -> None:
+    click.echo(f"grade: {one_line(text, 600)}", err=True)
+
+
+def _report_fault(error: Exception, arguments: Sequence[str]) -> int:
+    """Say in one line that it was ours, and keep or show what a maintainer needs."""
+    trace = "".join(traceback.format_exception(error))
+    what = f"{type(error).__name__}: {error}" if not isinstance(error, GradeError) else str(error)
+    if _wants_traceback(arguments):
+        click.echo(trace, err=True, nl=False)
+        _complain(f"a fault of the grader: {what}")
+        return FAULT
+    try:
+        descriptor, file = tempfile.mkstemp(prefix="grade-fault-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as kept:
+            kept.write(trace)
+        where = f"its traceback is in {file}"
+    except OSError:
+        where = "--traceback shows where"
+    _complain(f"a fault of the grader: {one_line(what)} ({where})")
+    return FAULT
+
+
+def _wants_traceback(arguments: Sequence[str]) -> bool:
+    return "--traceback" in arguments or os.environ.get("GRADE_TRACEBACK", "") not in ("", "0")
+
+
+if __name__ == "__main__":
+    main()

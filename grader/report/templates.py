@@ -1,0 +1,20 @@
+"""The jinja2 environment of every HTML that we make: what is put in is escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import jinja2
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return the environment of the templates beside this file."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("grader", "report"),
+        # For every template whatever its name: ".html.j2" isn't among jinja2's own suffixes.
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
