@@ -1,0 +1,23 @@
+"""Notebooks as documents: cells, definitions, the regions that students fill, what they changed.
+
+reading       bytes -> Notebook
+definitions   what a cell defines, also where it doesn't parse whole
+regions       the gaps between START and END markers
+comparison    a notebook held against its stub
+"""
+
+from grader.notebook.comparison import compare_with_stub, region_of
+from grader.notebook.definitions import parseable
+from grader.notebook.reading import assembled, parse_notebook, read_notebook
+from grader.notebook.regions import replace_definition, replace_region
+
+__all__ = [
+    "assembled",
+    "compare_with_stub",
+    "parse_notebook",
+    "parseable",
+    "read_notebook",
+    "region_of",
+    "replace_definition",
+    "replace_region",
+]

@@ -1,0 +1,451 @@
+"""What a notebook defines: functions, methods and classes by qualified name, also from cells
+that don't parse whole. Pure functions of the source; nothing is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from grader.records import Cell, Definition
+
+MAX_SOURCE_CHARS = 512 * 1024
+"""Of a cell that is parsed. A syntax tree takes a few hundred times its source's memory."""
+
+# Cell magics whose body is the student's own Python; the body of any other is not Python.
+PYTHON_CELL_MAGICS = frozenset({"time", "timeit", "capture", "prun", "memit", "debug"})
+STATEMENT_MAGICS = frozenset({"time", "prun", "memit"})
+
+_CELL_MAGIC = re.compile(r"\s*%%(\w+)")
+_LINE_MAGIC = re.compile(
+    r"(?P<indent>[ \t]*)(?P<left>[\w.,\[\] \t]+=[ \t]*)?%(?P<name>[A-Za-z_]\w*)"
+)
+_SHELL = re.compile(r"(?P<indent>[ \t]*)(?P<left>[\w.,\[\] \t]+=[ \t]*)?!(?!=)")
+_HELP = re.compile(r"(?P<indent>[ \t]*)(?:\?{1,2}[%\w.*]+|[%\w.*]+\?{1,2})[ \t]*$")
+_COMMAND = re.compile(
+    r"(?P<indent>[ \t]*)(?:pip3?|conda|apt|apt-get|brew|wget|git|cd|ls)[ \t]+[-\w]"
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a definition stands in its cell; lines from 1, both ends included.
+
+    line : of the `def` or `class` itself; start : of its first decorator
+    parent : what encloses it, "function", "class" or "" at the top level
+    """
+
+    name: str
+    kind: str
+    start: int
+    line: int
+    end: int
+    parent: str = ""
+
+    def __contains__(self, line: int) -> bool:
+        return self.start <= line <= self.end
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """A name that module-level code binds otherwise than by `def` or `class`.
+
+    value : the expression's node; None for an import
+    """
+
+    name: str
+    line: int
+    end: int
+    value: ast.expr | None
+
+
+# --- source that Python can parse -----------------------------------------------------------
+
+
+@lru_cache(maxsize=128)
+def parseable(source: str) -> str:
+    """Return the source with what only IPython understands replaced, line for line.
+
+    Source that parses comes back as it is but for line ends and NUL bytes, so a string that
+    holds "!ls" is safe. Never raises; what was broken otherwise stays broken.
+    """
+    text = source.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\ufeff", "")
+    text = text.encode("utf-8", "replace").decode()  # a lone surrogate can't be parsed
+    if parsed(text) is not None:
+        return text
+    lines = text.split("\n")
+    first = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    magic = _CELL_MAGIC.match(lines[first])
+    if magic:
+        rest = lines[first + 1 :]
+        if magic[1] not in PYTHON_CELL_MAGICS:
+            rest = [f"# {line}" if line.strip() else line for line in rest]
+        lines = [*lines[:first], "pass", *rest]
+    lines = _without_leading_indent([_plain_line(line) for line in lines])
+    text = "\n".join(lines)
+    if "\t" in text and parsed(text) is None:
+        for width in (8, 4):
+            expanded = "\n".join(_with_indent_expanded(line, width) for line in lines)
+            if parsed(expanded) is not None:
+                return expanded
+    return text
+
+
+def _without_leading_indent(lines: list[str]) -> list[str]:
+    """Return the lines shifted left: Jupyter runs a cell that is indented as a whole."""
+    indent = next((_indent_of(line) for line in lines if _is_code(line)), "")
+    return [line.removeprefix(indent) for line in lines] if indent else lines
+
+
+def _is_code(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _with_indent_expanded(line: str, width: int) -> str:
+    body = line.lstrip(" \t")
+    return line[: len(line) - len(body)].expandtabs(width) + body
+
+
+def _plain_line(line: str) -> str:
+    if match := _LINE_MAGIC.match(line):
+        statement = line[match.end() :].strip()
+        runs = match["name"] in STATEMENT_MAGICS and statement and not statement.startswith("-")
+        return _indented(match, statement if runs else "None" if match["left"] else "pass")
+    if match := _SHELL.match(line):
+        return _indented(match, "[]" if match["left"] else "pass")
+    if (match := _HELP.match(line)) or (
+        (match := _COMMAND.match(line)) and parsed(line.strip()) is None
+    ):
+        return match["indent"] + "pass"
+    return line
+
+
+def _indented(match: re.Match[str], statement: str) -> str:
+    return f"{match['indent']}{(match['left'] or '').strip()} {statement}".replace(
+        match["indent"] + " ", match["indent"], 1
+    )
+
+
+def parsed(text: str) -> ast.Module | None:
+    """Return the syntax tree, or None: for broken text, and for text too large or too deep."""
+    if len(text) > MAX_SOURCE_CHARS:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # SyntaxWarning for "\d" or `x is 1`
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=32)
+def statements(source: str) -> tuple[ast.stmt, ...]:
+    """Return the top-level statements that parse, with the cell's line numbers.
+
+    A cell that doesn't parse is cut at its lines without indentation, and a class that doesn't
+    is cut at its members, so one broken function costs itself alone.
+    """
+    text = parseable(source)
+    tree = parsed(text)
+    if tree is not None:
+        return tuple(tree.body)
+    if len(text) > MAX_SOURCE_CHARS:
+        return ()
+    lines = text.split("\n")
+    found: list[ast.stmt] = []
+    for start, end in _blocks(lines, 0, len(lines), ""):
+        block = "\n" * start + "\n".join(lines[start:end])
+        tree = parsed(block)
+        if tree is not None:
+            found += tree.body
+        elif salvaged := _salvaged_class(lines, start, end):
+            found.append(salvaged)
+    return tuple(found)
+
+
+# A line that goes on with the statement above it, although it is not indented deeper.
+_CONTINUES = re.compile(r"(?:else\b|elif\b|except\b|finally\b|[)\]}])")
+_HEAD = re.compile(r"(?P<indent>[ \t]*)(?:async[ \t]+)?(?P<kind>def|class)[ \t]+(?P<name>\w+)")
+
+
+def _blocks(lines: list[str], start: int, end: int, indent: str) -> Iterator[tuple[int, int]]:
+    """Yield the (start, end) of statements that begin with exactly this indentation."""
+    begin: int | None = None
+    decorated = False
+    for number in range(start, end):
+        line = lines[number]
+        rest = line[len(indent) :]
+        if not line.startswith(indent) or not rest.strip() or rest[0] in " \t#":
+            continue
+        if decorated or (begin is not None and _CONTINUES.match(rest)):
+            decorated = rest.startswith("@")
+            continue
+        if begin is not None:
+            yield begin, number
+        begin = number
+        decorated = rest.startswith("@")
+    if begin is not None:
+        yield begin, end
+
+
+def _salvaged_class(lines: list[str], start: int, end: int) -> ast.ClassDef | None:
+    """Return the class with the members that parse; None where the block is no class."""
+    head = next(
+        (n for n in range(start, end) if (m := _HEAD.match(lines[n])) and m["kind"] == "class"),
+        None,
+    )
+    if head is None:
+        return None
+    first = next((n for n in range(head + 1, end) if _indent_of(lines[n])), None)
+    if first is None:
+        return None
+    indent = _indent_of(lines[first])
+    members: list[ast.stmt] = []
+    for begin, stop in _blocks(lines, head + 1, end, indent):
+        # Under an `if` the members may stay indented, so strings in them stay as they are.
+        tree = parsed("\n" * (begin - 1) + "if 1:\n" + "\n".join(lines[begin:stop]))
+        if tree is not None and isinstance(tree.body[0], ast.If):
+            members += tree.body[0].body
+    match = _HEAD.match(lines[head])
+    assert match is not None
+    header = parsed(f"{lines[head].rstrip().rstrip(':')}: pass")
+    bases = header.body[0].bases if header and isinstance(header.body[0], ast.ClassDef) else []
+    salvaged = ast.ClassDef(
+        name=match["name"], bases=bases, keywords=[], body=members, decorator_list=[]
+    )
+    salvaged.lineno, salvaged.end_lineno = head + 1, end
+    return salvaged
+
+
+def _indent_of(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))] if _is_code(line) else ""
+
+
+# --- definitions ----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
+def spans(source: str) -> tuple[Span, ...]:
+    """Return where each definition of the cell stands, outer ones before those within."""
+    found: list[Span] = []
+    # A stack of our own: a hostile cell nests deeper than Python recurses.
+    todo: list[tuple[ast.AST, str, str]] = [(s, "", "") for s in reversed(statements(source))]
+    while todo:
+        node, owner, parent = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            name = f"{owner}.{node.name}" if owner else node.name
+            kind = "class" if isinstance(node, ast.ClassDef) else "function"
+            start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found.append(Span(name, kind, start, node.lineno, node.end_lineno or start, parent))
+            todo += [(child, name, kind) for child in reversed(node.body)]
+        elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
+            children = [
+                child
+                for child in ast.iter_child_nodes(node)
+                if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case)
+            ]
+            todo += [(child, owner, parent) for child in reversed(children)]
+    return tuple(found)
+
+
+def broken_spans(source: str) -> tuple[Span, ...]:
+    """Return the definitions of the cell that are written but don't parse."""
+    whole = {(span.name, span.line) for span in spans(source)}
+    text = parseable(source)
+    if parsed(text) is not None or len(text) > MAX_SOURCE_CHARS:
+        return ()
+    lines = text.split("\n")
+    found = []
+    owners: list[tuple[int, str, str]] = []
+    for number, line in enumerate(lines, start=1):
+        head = _HEAD.match(line)
+        if not head:
+            continue
+        width = len(head["indent"].expandtabs(4))
+        owners = [owner for owner in owners if owner[0] < width][-20:]
+        parent = owners[-1][2] if owners else ""
+        name = ".".join([*(owner[1] for owner in owners), head["name"]])
+        kind = "class" if head["kind"] == "class" else "function"
+        owners.append((width, head["name"], kind))
+        if (name, number) not in whole:
+            end = _end_of_block(lines, number, width)
+            found.append(Span(name, kind, number, number, end, parent))
+    return tuple(found)
+
+
+def _end_of_block(lines: list[str], head: int, width: int) -> int:
+    """Return the last line (from 1) of the block whose head is line `head`."""
+    last = head
+    for number in range(head, min(len(lines), head + 2000)):
+        line = lines[number]
+        if line.strip():
+            if len(line[: len(line) - len(line.lstrip())].expandtabs(4)) <= width:
+                break
+            last = number + 1
+    return last
+
+
+def owner_of(source: str, line: int) -> tuple[str, int]:
+    """Return (qualified name, line of its `def`) of the definition that encloses a line.
+
+    ("", 0) outside any. A comment after a body's last statement belongs to no syntax tree, so
+    the indentation is asked too, and the deeper answer holds.
+    """
+    best = ("", 0)
+    for span in spans(source):
+        if line in span and span.name.count(".") >= best[0].count(".") and span.line > best[1]:
+            best = (span.name, span.line)
+    names: list[str] = []
+    innermost = 0
+    lines = parseable(source).split("\n")
+    width = _width(lines[line - 1]) if line <= len(lines) else 0
+    for number in range(line - 1, 0, -1):
+        text = lines[number - 1]
+        if width == 0:
+            break
+        if not text.strip() or text.lstrip().startswith("#") or _width(text) >= width:
+            continue
+        width = _width(text)
+        if head := _HEAD.match(text):
+            names.insert(0, head["name"])
+            innermost = innermost or number
+    by_indent = ".".join(names)
+    if names and (not best[0] or len(names) > best[0].count(".") + 1):
+        return by_indent, innermost
+    return best
+
+
+def _width(line: str) -> int:
+    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(4))
+
+
+def find_definitions(cells: Iterable[Cell]) -> dict[str, Definition]:
+    """Return every function, method and class by qualified name; the last of a name wins.
+
+    `f = lambda z: ...`, `f = my_f` and `Model.predict = my_predict` define too. A class that is
+    written anew takes the methods of the old one away, unless it inherits from it.
+    """
+    found: dict[str, Definition] = {}
+    for cell in cells:
+        if cell.kind != "code":
+            continue
+        lines = parseable(cell.source).split("\n")
+        events: list[tuple[int, int, str, Span | Assigned]] = []
+        for order, span in enumerate(spans(cell.source)):
+            events.append((span.start, order, span.name, span))
+        for order, bound in enumerate(assigned(cell.source)):
+            events.append((bound.line, order, bound.name, bound))
+        for line, _, name, event in sorted(events, key=lambda event: event[:2]):
+            if isinstance(event, Assigned):
+                owner = name.rpartition(".")[0]
+                if not _defines(event.value, found) or (owner and owner not in found):
+                    continue
+            elif event.kind == "class" and not _inherits_itself(cell.source, event):
+                for member in [key for key in found if key.startswith(f"{name}.")]:
+                    del found[member]
+            text = dedented(lines[line - 1 : event.end])
+            found[name] = Definition(name=name, cell=cell.index, line=line, source=text)
+    return found
+
+
+def _defines(value: ast.expr | None, known: dict[str, Definition]) -> bool:
+    """True where an assignment's value is a function: not for `cost = cost(x)`."""
+    if isinstance(value, ast.Lambda):
+        return True
+    return isinstance(value, ast.Name | ast.Attribute) and dotted(value) in known
+
+
+def _inherits_itself(source: str, span: Span) -> bool:
+    return any(
+        isinstance(node, ast.ClassDef)
+        and node.lineno == span.line
+        and any(isinstance(base, ast.Name) and base.id == span.name for base in node.bases)
+        for node in statements(source)
+    )
+
+
+def dedented(lines: Sequence[str]) -> str:
+    """Return the lines without the first one's indentation; a line that has less keeps it.
+
+    Not textwrap.dedent: a string's lines may start further left than the code.
+    """
+    if not lines:
+        return ""
+    indent = lines[0][: len(lines[0]) - len(lines[0].lstrip(" \t"))]
+    return "\n".join(line.removeprefix(indent) for line in lines)
+
+
+# --- names bound otherwise --------------------------------------------------------------------
+
+
+@lru_cache(maxsize=128)
+def assigned(source: str) -> tuple[Assigned, ...]:
+    """Return what the cell's module-level code binds: `f = ...`, `C.m = ...`, setattr, imports."""
+    found: list[Assigned] = []
+    for node in _module_level(statements(source)):
+        first, last = node.lineno, node.end_lineno or node.lineno
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                bound = alias.asname or alias.name.partition(".")[0]
+                found.append(Assigned(bound, first, last, None))
+            continue
+        for target, value in _bindings(node):
+            found += [Assigned(name, first, last, value) for name in _target_names(target)]
+    return tuple(found)
+
+
+def _module_level(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    todo: list[ast.AST] = list(reversed(body))
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if isinstance(node, ast.stmt):
+            yield node
+        todo += [
+            child
+            for child in reversed(list(ast.iter_child_nodes(node)))
+            if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case)
+        ]
+
+
+def _bindings(node: ast.stmt) -> list[tuple[ast.expr, ast.expr | None]]:
+    if isinstance(node, ast.Assign):
+        return [(target, node.value) for target in node.targets]
+    if isinstance(node, ast.AnnAssign | ast.AugAssign):
+        return [(node.target, node.value)]
+    if isinstance(node, ast.Expr) and isinstance(call := node.value, ast.Call):
+        arguments = call.args
+        if isinstance(call.func, ast.Name) and call.func.id == "setattr" and len(arguments) == 3:
+            name = arguments[1]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                return [(ast.Attribute(value=arguments[0], attr=name.value), arguments[2])]
+    return []
+
+
+def _target_names(target: ast.expr) -> Iterator[str]:
+    if isinstance(target, ast.Tuple | ast.List):
+        for element in target.elts:
+            if isinstance(element, ast.Name):
+                yield element.id
+    elif isinstance(target, ast.Subscript):
+        # globals()["sigmoid"] = ...
+        key = target.slice
+        if isinstance(target.value, ast.Call) and isinstance(key, ast.Constant):
+            yield str(key.value)
+    elif name := dotted(target):
+        yield name
+
+
+def dotted(node: ast.expr) -> str:
+    """Return "a.b.c" for a name or attribute, "" for anything else."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute) and len(parts) < 20:
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    return ".".join([node.id, *reversed(parts)])
