@@ -1,1 +1,19 @@
-"""`grade verify`: an assignment held against itself."""
+"""`grade verify`: an assignment held against itself.
+
+The reference scores everything, at every seed; the bare stub nothing; each sample what it
+declares; and mutants of the reference, a typical mistake each, lose points.
+
+samples      small stories that the assignment tells, and what each must score
+mutants      mistakes made automatically, by syntax tree
+hunt         runs the mutants against the checks
+probes       does a survivor change a value at all?
+calibration  the reference over many seeds
+verdicts     the records of all that
+report       terminal, Markdown, JSON
+"""
+
+from grader.verify.report import as_json, render, render_markdown
+from grader.verify.verdicts import VerifyReport
+from grader.verify.verification import verify_assignments
+
+__all__ = ["VerifyReport", "as_json", "render", "render_markdown", "verify_assignments"]

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from grader.notebook.regions import marker_kind
 from grader.records import Definition, Notebook
 
 SHOWN = 64
@@ -23,9 +24,6 @@ SHOWN = 64
 
 SILENT_CALLS = frozenset({"print", "display", "warn", "plt", "pyplot", "ax", "axes", "fig"})
 """Names whose calls show something: a mistake in them changes no value that a check reads."""
-
-START = re.compile(r"^\s*#+\s*START YOUR CODE\b")
-END = re.compile(r"^\s*#+\s*END YOUR CODE\b")
 
 
 @dataclass(frozen=True)
@@ -744,7 +742,10 @@ def student_functions(notebook: Notebook, listed: Iterable[str]) -> list[str]:
     written = {
         name: function
         for name, definition in notebook.definitions.items()
-        if (function := _function(definition)) and region_lines_of(notebook, definition)
+        if (function := _function(definition))
+        and region_lines_of(notebook, definition)
+        # A function within a function is changed together with the outer one.
+        and not _stands_in_function(notebook, name)
     }
     wanted = {name for name in listed if name in notebook.definitions}
     waiting = list(wanted)
@@ -757,6 +758,11 @@ def student_functions(notebook: Notebook, listed: Iterable[str]) -> list[str]:
                 waiting.append(name)
     found = [name for name in written if name in wanted and not draws(written[name])]
     return sorted(found, key=lambda name: _place(notebook.definitions[name]))
+
+
+def _stands_in_function(notebook: Notebook, name: str) -> bool:
+    owner = notebook.definitions.get(name.rpartition(".")[0])
+    return owner is not None and _function(owner) is not None
 
 
 def _place(definition: Definition) -> tuple[int, int]:
@@ -800,10 +806,9 @@ def region_lines(source: str) -> frozenset[int]:
     inside = False
     found = set()
     for number, line in enumerate(source.splitlines(), start=1):
-        if START.match(line):
-            inside = True
-        elif END.match(line):
-            inside = False
+        marker = marker_kind(line)
+        if marker is not None:
+            inside = marker[0] == "start"
         elif inside:
             found.add(number)
     return frozenset(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from rich import box
@@ -182,10 +183,15 @@ def render_markdown(report: VerifyReport) -> str:
 # --- JSON ---------------------------------------------------------------------------------
 
 
-def to_json(report: VerifyReport) -> dict[str, object]:
+def as_json(reports: Sequence[VerifyReport]) -> str:
+    """Return the reports as one JSON document."""
+    document = {"schema": 1, "assignments": [_report_json(report) for report in reports]}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _report_json(report: VerifyReport) -> dict[str, object]:
     """Return the report as plain values: every sample, every mutant, every check's rate."""
     return {
-        "schema": 1,
         "assignment": report.assignment,
         "title": report.title,
         "passed": report.passed,

@@ -17,16 +17,15 @@ An exercise that `expect` does not name keeps all its points.
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from grader.errors import AssignmentError, SubmissionError
-from grader.notebook import parse_notebook, replace_definition, replace_region
+from grader.errors import AssignmentError
+from grader.notebook import assembled, replace_definition, replace_region
 from grader.pipeline import grade_notebooks
 from grader.records import Assignment, Cell, ExerciseScore, Notebook, Result
 
@@ -161,46 +160,22 @@ def apply_sample(sample: Sample, reference: Notebook) -> Notebook:
     """Return the solved notebook with the sample's changes, read as a submission is."""
     where = f"samples/{sample.name}.toml"
     sources = {cell.index: cell.source for cell in reference.cells}
-    code = [cell for cell in reference.cells if cell.kind == "code"]
-    for name, body in sample.regions.items():
-        for cell in code:
-            changed = replace_region(sources[cell.index], name, body, cell=cell.index)
-            if changed is not None:
-                sources[cell.index] = changed
-                break
-        else:
-            raise AssignmentError(f"{where}: [regions] {name!r} is in no cell")
-    for name, body in sample.definitions.items():
-        cell_index = reference.definitions[name].cell
-        changed = replace_definition(sources[cell_index], name, body)
+    changes = [
+        ("regions", name, reference.regions[name].cell, replace_region, body)
+        for name, body in sample.regions.items()
+    ] + [
+        ("definitions", name, reference.definitions[name].cell, replace_definition, body)
+        for name, body in sample.definitions.items()
+    ]
+    for key, name, cell, put, body in changes:
+        changed = put(sources[cell], name, body)
         if changed is None:
-            raise AssignmentError(f"{where}: [definitions] {name!r} is in no cell")
-        sources[cell_index] = changed
-    cells = [_as_json(cell, sources[cell.index]) for cell in reference.cells]
+            raise AssignmentError(f"{where}: [{key}] {name!r} can't be found in cell {cell}")
+        sources[cell] = changed
+    cells = [replace(cell, source=sources[cell.index], outputs=()) for cell in reference.cells]
     if sample.appended:
-        cells.append(_as_json(Cell(len(cells), "code", ""), sample.appended))
-    document = {
-        "cells": cells,
-        "metadata": dict(reference.metadata),
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    try:
-        return parse_notebook(json.dumps(document).encode(), name=reference.name)
-    except SubmissionError as error:
-        raise AssignmentError(f"{where}: {error}") from error
-
-
-def _as_json(cell: Cell, source: str) -> dict[str, object]:
-    document: dict[str, object] = {
-        "id": f"cell-{cell.index}",
-        "cell_type": cell.kind,
-        "metadata": dict(cell.metadata),
-        "source": source,
-    }
-    if cell.kind == "code":
-        document |= {"execution_count": None, "outputs": []}
-    return document
+        cells.append(Cell(len(cells), "code", sample.appended))
+    return assembled(cells, name=reference.name, metadata=reference.metadata)
 
 
 # --- the verdict --------------------------------------------------------------------------

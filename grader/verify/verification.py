@@ -55,7 +55,7 @@ def verify_assignments(
     """Return a report for each assignment, in the order of ids; for all where ids is empty.
 
     assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
-    seeds : over how many seeds the reference is calibrated, at least 1
+    seeds : over how many seeds the reference is calibrated; 0 for none
     jobs : worker processes; as many as there are processors where None; 0 for none
     progress : gets a line of text whenever a task is done
     Raises AssignmentError for what the assignment's own files get wrong.
@@ -81,7 +81,7 @@ def verify_assignments(
                 folders[assignment_id],
                 pool=pool,
                 shards=max(1, workers),
-                seeds=max(1, seeds),
+                seeds=seeds,
                 samples=samples,
                 mutants=mutants,
                 tell=tell,
@@ -119,7 +119,7 @@ def _verify(
             shards if mutants else 0,
         )
         for name in assignment.notebooks
-        if exercises_of(assignment, name)
+        if exercises_of(assignment, name) and (seeds or mutants)
         for shard in range(shards)
     ]
     verdicts = [
@@ -372,10 +372,10 @@ def _bench(folder: Path, name: str, seeds: Collection[int], shard: int, shards: 
         listed = [f for e in assignment.exercises if e.notebook == name for f in e.functions]
         share = list(enumerate(make_mutants(notebook, listed)))[shard::shards]
     with _opened(assignment, notebook) as session:
-        runs = list(run_seeds(assignment, {name: session}, seeds=seeds or (0,), only=only))
+        runs = list(run_seeds(assignment, {name: session}, seeds=seeds, only=only))
         verdicts = hunt(assignment, name, session, [mutant for _, mutant in share])
     return _Benched(
-        tuple(runs if seeds else ()),
+        tuple(runs),
         tuple((number, n, verdict) for (n, _), verdict in zip(share, verdicts, strict=True)),
     )
 
