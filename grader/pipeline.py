@@ -384,11 +384,13 @@ class _Batch:
                 reasons[exercise.id] = f"{exercise.notebook} was not handed in"
                 continue
             states = {name: _state(region_of(notebook, name)) for name in exercise.functions}
-            if states and "filled" not in states.values():
+            # Where nothing of that name exists the checks decide: a plot may be right without
+            # the helper that the template asks for.
+            if "untouched" in states.values() and "filled" not in states.values():
                 reasons[exercise.id] = "; ".join(
-                    f"`{name}` is not defined"
-                    if state == "missing"
-                    else f"`{name}` still holds the template's placeholder"
+                    f"`{name}` still holds the template's placeholder"
+                    if state == "untouched"
+                    else f"`{name}` is not defined"
                     for name, state in states.items()
                 )
         return reasons

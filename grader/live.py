@@ -1,0 +1,178 @@
+"""The public checks inside a running notebook: `%grade`, or `grader.check()`.
+
+The checks run on what the notebook has run so far. A fork of the kernel answers their calls
+(a fork of that fork for each check), so nothing that a check does reaches the notebook; where
+there is no fork, the cells run again in a fresh kernel. The verdicts are those of
+`grade notebook.ipynb`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from grader import pipeline
+from grader.assignment import find_assignments, load_assignment
+from grader.errors import AssignmentError, GradeError
+from grader.notebook import read_notebook
+from grader.recognise import match_notebooks, recognise_assignment
+from grader.records import Assignment, Limits, Notebook, Result, Run
+from grader.report import table
+from grader.session import Student
+from grader.session.server import AgentServer
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a cell shows: the result as a small table. `result` has the details."""
+
+    result: Result
+
+    def _repr_html_(self) -> str:
+        return table.render_html(self.result)
+
+    def __repr__(self) -> str:
+        return table.render_text(self.result)
+
+
+def check(*exercises: str, seed: int = 0) -> Verdicts:
+    """Return the verdicts on the running notebook; see `grader.check`."""
+    shell = _shell()
+    # The first entry of an input history is a placeholder.
+    cells = list(shell.history_manager.input_hist_raw)[1:]
+    notebook = _as_notebook(cells)
+    folders = find_assignments(Path.cwd(), None, os.environ)
+    known = {name: load_assignment(folder) for name, folder in folders.items()}
+    assignment = known[recognise_assignment([notebook], known)]
+    matched = {
+        name: replace(found, notes=())  # earlier versions of a cell are no news
+        for name, found in match_notebooks(assignment, [notebook]).items()
+    }
+    only = _exercises_of(assignment, matched, exercises)
+    if not hasattr(os, "fork"):
+        result = pipeline.grade_notebooks(
+            assignment, matched, folder=Path.cwd(), seed=seed, only=only, public=True
+        )
+        return Verdicts(result)
+    with _forked(shell.user_ns, notebook, assignment.limits) as session:
+        result = pipeline.grade_notebooks(
+            assignment,
+            matched,
+            folder=Path.cwd(),
+            seed=seed,
+            only=only,
+            public=True,
+            sessions=dict.fromkeys(matched, session),
+        )
+    return Verdicts(result)
+
+
+def load(shell: Any) -> None:
+    """Register `%grade [EXERCISE...]`, and keep what figures show for the plot checks."""
+
+    def grade(line: str) -> Verdicts | None:
+        try:
+            return check(*line.split())
+        except GradeError as error:  # a student's mistake is no traceback
+            print(f"grade: {error}")
+            return None
+
+    shell.register_magic_function(grade, magic_kind="line", magic_name="grade")
+    _remember_closed_figures()
+
+
+def _remember_closed_figures() -> None:
+    """Read every figure before it is closed: the notebook's own backend forgets what it shows."""
+    from matplotlib._pylab_helpers import Gcf
+
+    from grader.in_kernel import figures
+
+    if getattr(Gcf, "_grade_remembers", False):  # %load_ext twice
+        return
+    destroy, destroy_all = Gcf.destroy, Gcf.destroy_all
+
+    def remember_all() -> None:
+        for manager in Gcf.get_all_fig_managers():
+            figures.remember(manager.canvas.figure)
+
+    def destroy_one(number: Any) -> None:
+        remember_all()
+        destroy(number)
+
+    def destroy_every() -> None:
+        remember_all()
+        destroy_all()
+
+    Gcf.destroy = staticmethod(destroy_one)  # type: ignore[method-assign,assignment]
+    Gcf.destroy_all = staticmethod(destroy_every)  # type: ignore[method-assign,assignment]
+    Gcf._grade_remembers = True  # type: ignore[attr-defined]
+
+
+def _shell() -> Any:
+    from IPython import get_ipython  # type: ignore[attr-defined]
+
+    shell = get_ipython()  # type: ignore[no-untyped-call]
+    if shell is None:
+        raise GradeError(
+            "grader.check() works inside a notebook; for a file, run `grade NOTEBOOK.ipynb`"
+        )
+    return shell
+
+
+def _as_notebook(cells: Sequence[str]) -> Notebook:
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    with tempfile.TemporaryDirectory(prefix="grade-live-") as folder:
+        path = Path(folder) / "notebook.ipynb"
+        nbformat.write(made, path)
+        return read_notebook(path, name="this notebook")
+
+
+def _exercises_of(
+    assignment: Assignment, matched: dict[str, Notebook], wanted: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the ids to grade: the wanted ones, else all that this notebook holds."""
+    here = [e.id for e in assignment.exercises if e.notebook in matched]
+    for exercise in wanted:
+        if exercise not in here:
+            raise AssignmentError(
+                f"this notebook has no exercise {exercise!r}; it has: {', '.join(here)}"
+            )
+    return tuple(wanted) or tuple(here)
+
+
+@dataclass(frozen=True)
+class _LiveSession:
+    """A session over a fork of the running kernel; it has run no cell itself."""
+
+    server: AgentServer
+    run: Run = Run(())
+
+    def student(self, *, limit_s: float = 20.0) -> AbstractContextManager[Student]:
+        return self.server.student(limit_s)
+
+
+@contextmanager
+def _forked(namespace: dict[str, Any], notebook: Notebook, limits: Limits) -> Iterator[Any]:
+    from grader.in_kernel import agent, figures
+
+    with AgentServer(limits=limits, notebook=notebook) as server:
+        with warnings.catch_warnings():
+            # Python 3.12 warns of forks beside threads; this fork touches none of them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            agent.serve(server.address, server.token, namespace, figures=figures.records)
+        try:
+            server.wait()
+            yield _LiveSession(server)
+        finally:
+            server.close()
+            os.waitpid(child, 0)
