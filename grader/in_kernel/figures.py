@@ -1,0 +1,238 @@
+"""A matplotlib backend that draws into cells and remembers what was drawn.
+
+Named `module://grader.in_kernel.figures`. Like the inline backend it shows every open figure at
+plt.show() and at the end of its cell, as a PNG, and closes it. Unlike it, the data of every
+figure stays here as plain values:
+
+    records() -> list of
+        {"cell": 4, "title": "", "axes": [{"title", "xlabel", "ylabel", "xscale", "yscale": str,
+            "legend": [str], "lines": [{"x", "y": (n,) float64, "label": str}],
+            "images": [ndarray], "bars": (n, 3) float64: x, width, height,
+            "points": [(n, 2) float64]}]}
+
+A figure that is shown twice is remembered once, as it was last. matplotlib itself is imported
+when a notebook imports it, never by this module.
+"""
+
+from __future__ import annotations
+
+import io
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+# Bounds, so that a loop that plots can't take the memory that the student's own code needs.
+MAX_FIGURES = 200
+MAX_PNGS = 60
+MAX_AXES = 64
+MAX_LINES = 256
+MAX_POINTS = 100_000
+MAX_PIXELS = 1_000_000
+PNG_DPI = 80
+
+_cell = 0
+_pngs = 0
+_records: list[dict[str, Any]] = []
+_places: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+_publish: Callable[[bytes, str], None] | None = None
+
+
+def records() -> list[dict[str, Any]]:
+    """Return what was drawn so far, in the order in which the figures came to an end."""
+    return _records
+
+
+def set_publisher(publish: Callable[[bytes, str], None]) -> None:
+    """Send PNGs by publish(png, text) from now on."""
+    global _publish
+    _publish = publish
+
+
+def begin_cell(cell: int) -> None:
+    """What is drawn from now on belongs to the cell."""
+    global _cell
+    _cell = cell
+
+
+def flush() -> None:
+    """Show and close every open figure; a figure that can't be drawn keeps its data."""
+    managers = _open_managers()
+    for manager in managers:
+        _send(manager.canvas.figure)
+    if managers:
+        from matplotlib._pylab_helpers import Gcf
+
+        Gcf.destroy_all()  # destroying remembers
+
+
+def png_of(figure: Any) -> bytes:
+    """Return the figure as a PNG, and remember it: what Jupyter shows for `fig` at a cell's end."""
+    remember(figure)
+    return _draw(figure)
+
+
+def remember(figure: Any) -> None:
+    """Keep the figure's data. Whatever is odd about it costs that figure alone."""
+    try:
+        record = {"cell": _cell, **_read(figure)}
+        place = _places.get(figure)
+    except Exception:
+        return
+    if place is not None:
+        _records[place] = record
+    elif len(_records) < MAX_FIGURES:
+        _places[figure] = len(_records)
+        _records.append(record)
+
+
+def _open_managers() -> list[Any]:
+    import sys
+
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    return list(helpers.Gcf.get_all_fig_managers()) if helpers else []
+
+
+def _draw(figure: Any) -> bytes:
+    # The figure's own dpi may be 600: no report needs it, and drawing it takes seconds.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer = io.BytesIO()
+    width, height = figure.get_size_inches()
+    dpi = min(PNG_DPI, 2000 / max(width, height, 1e-3))
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else None
+    (canvas or FigureCanvasAgg(figure)).print_figure(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def _send(figure: Any) -> None:
+    global _pngs
+    if _publish is None or _pngs >= MAX_PNGS:
+        return
+    _pngs += 1
+    try:
+        png = _draw(figure)
+    except Exception as error:  # a label's TeX, a size of 10**6 inches
+        text = f"{type(error).__name__}: {error}"
+        _publish(b"", f"The figure can't be drawn: {text[:300]}")
+    else:
+        _publish(png, repr(figure)[:100])
+
+
+# --- reading a figure -------------------------------------------------------------------
+
+
+def _read(figure: Any) -> dict[str, Any]:
+    axes = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"][:MAX_AXES]
+    shared = [_text(t) for legend in figure.legends for t in legend.get_texts()]
+    title = getattr(figure, "_suptitle", None)
+    return {
+        "title": _text(title) if title is not None else "",
+        "axes": [_read_axes(ax, shared) for ax in axes],
+    }
+
+
+def _read_axes(ax: Any, shared_legend: list[str]) -> dict[str, Any]:
+    legend = ax.get_legend()
+    titles = (ax.get_title(loc) for loc in ("center", "left", "right"))
+    return {
+        "title": next((str(title)[:300] for title in titles if title), ""),
+        "xlabel": str(ax.get_xlabel())[:300],
+        "ylabel": str(ax.get_ylabel())[:300],
+        "xscale": str(ax.get_xscale()),
+        "yscale": str(ax.get_yscale()),
+        "legend": [_text(t) for t in legend.get_texts()] if legend else list(shared_legend),
+        "lines": [line for line in map(_read_line, ax.get_lines()[:MAX_LINES]) if line],
+        "images": _read_images(ax),
+        "bars": _read_bars(ax.patches),
+        "points": _read_points(ax.collections),
+    }
+
+
+def _text(artist: Any) -> str:
+    return str(artist.get_text())[:300]
+
+
+def _read_line(line: Any) -> dict[str, Any] | None:
+    try:
+        x, y = (_floats(values) for values in line.get_data(orig=False))
+    except Exception:
+        return None
+    label = str(line.get_label())
+    return {"x": x, "y": y, "label": "" if label.startswith("_") else label[:300]}
+
+
+def _read_images(ax: Any) -> list[np.ndarray]:
+    """imshow, matshow; and pcolormesh, which heat maps are made of."""
+    images = []
+    meshes = [c for c in ax.collections if type(c).__name__ == "QuadMesh"]
+    for artist in [*ax.get_images(), *meshes][:MAX_LINES]:
+        pixels = np.ma.filled(np.ma.asarray(artist.get_array()), 0)
+        if pixels.ndim < 2 or pixels.dtype.kind not in "biuf":
+            continue
+        step = int(np.ceil(np.sqrt(pixels.shape[0] * pixels.shape[1] / MAX_PIXELS))) or 1
+        images.append(np.array(pixels[::step, ::step]))
+    return images
+
+
+def _read_bars(patches: Iterable[Any]) -> np.ndarray:
+    bars = [
+        (patch.get_x(), patch.get_width(), patch.get_height())
+        for patch in list(patches)[:MAX_POINTS]
+        if type(patch).__name__ == "Rectangle"
+    ]
+    return np.array(bars, dtype=np.float64).reshape(-1, 3)
+
+
+def _read_points(collections: Iterable[Any]) -> list[np.ndarray]:
+    scatters = [c for c in collections if type(c).__name__ == "PathCollection"]
+    return [
+        _floats(np.ma.filled(np.ma.asarray(c.get_offsets(), dtype=np.float64), np.nan))
+        for c in scatters[:MAX_LINES]
+    ]
+
+
+def _floats(values: Any) -> np.ndarray:
+    """Return a float64 copy; of more than MAX_POINTS entries every k-th."""
+    array = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
+    step = -(-len(array) // MAX_POINTS) or 1
+    return np.array(array[::step])
+
+
+# --- what matplotlib asks a backend for -------------------------------------------------
+
+
+def show(*args: object, block: bool | None = None, **kwargs: object) -> None:
+    """Show every open figure. show(block=False), of which plt.pause is made, leaves it to the
+    end of the cell: an animation would else fill the notebook with its frames."""
+    if block is not False:
+        flush()
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("FigureCanvas", "FigureManager"):
+        canvas, manager = _classes()
+        globals().update(FigureCanvas=canvas, FigureManager=manager)
+        return globals()[name]
+    raise AttributeError(name)
+
+
+def _classes() -> tuple[type, type]:
+    from matplotlib.backend_bases import FigureManagerBase
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    class FigureManager(FigureManagerBase):
+        def show(self) -> None:
+            """fig.show(): the end of the cell shows it."""
+
+        def destroy(self) -> None:
+            remember(self.canvas.figure)
+
+    class FigureCanvas(FigureCanvasAgg):
+        manager_class = FigureManager
+
+        def start_event_loop(self, timeout: float = 0) -> None:
+            """plt.pause waits for nobody here."""
+
+    return FigureCanvas, FigureManager

@@ -1,0 +1,5 @@
+"""The grader's side of the student's process: run a notebook, then call what it defines."""
+
+from grader.session.runner import Session, open_session
+
+__all__ = ["Session", "open_session"]

@@ -1,0 +1,391 @@
+"""One live kernel: starts it, runs cells in it within their time, tells how it died.
+
+Kernel.start(), .run(), .serve(), .disconnect() are coroutines of one event loop;
+Kernel.kill() may be called from anywhere, also after the loop has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty
+from typing import Any, Literal
+
+import zmq
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+
+from grader.errors import GraderFault
+from grader.session.provisioner import Provisioner, Scratch, socket_prefix
+
+# A kernel that used less CPU than its limit may have been starved by others, so it gets up to
+# this many times its limit of wall clock. What sleeps is ended then.
+PATIENCE = 4
+GRACE_S = 2.0  # between SIGINT and SIGKILL
+START_S = 120.0
+POLL_S = 0.02
+# A cell's share of the notebook's output: a cell that prints without end must not leave the
+# others without theirs.
+CELL_SHARE = 4
+MAX_OUTPUTS = 500
+CUT = "\n[the rest of this output was cut]\n"
+
+
+class KernelDied(Exception):
+    """The process ended, or had to be ended. `reason` is for people: "killed by SIGSEGV"."""
+
+    def __init__(self, reason: str, *, hung: bool = False) -> None:
+        self.reason = reason
+        self.hung = hung
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What the kernel says of one cell. All of it is the student's process's claim.
+
+    line : where in the cell it stopped; None where that is unknown
+    """
+
+    status: Literal["ok", "error", "timeout"]
+    seconds: float = 0.0
+    kind: str = ""
+    text: str = ""
+    line: int | None = None
+    outputs: tuple[Mapping[str, object], ...] = ()
+
+
+class Clock:
+    """A limit that starving does not count against: see PATIENCE."""
+
+    def __init__(self, limit_s: float, cpu_s: Callable[[], float]) -> None:
+        self.limit_s = limit_s
+        self._cpu_s = cpu_s
+        self._cpu_start: float | None = None
+        self._start = time.monotonic()
+
+    def begin_cpu(self) -> None:
+        """Count CPU time from now. Reading it takes a millisecond, which a short cell saves."""
+        if self._cpu_start is None:
+            self._cpu_start = self._cpu_s()
+
+    def expired(self) -> bool:
+        wall = time.monotonic() - self._start
+        if wall < self.limit_s:
+            return False
+        if wall >= PATIENCE * self.limit_s:
+            return True
+        return self._cpu_s() - (self._cpu_start or 0.0) >= self.limit_s
+
+
+class _Manager(AsyncKernelManager):
+    """jupyter_client's manager with our provisioner, whatever kernels are installed."""
+
+    def __init__(self, provisioner_factory: Callable[..., Provisioner], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._kernel_spec = KernelSpec(argv=[], language="python", display_name="grade")
+        self.provisioner = provisioner_factory(parent=self)
+
+    async def _async_post_start_kernel(self, **kwargs: Any) -> None:
+        """No restarter, and no control socket: the process is stopped by signals."""
+
+
+class _Client(AsyncKernelClient):
+    """jupyter_client's client, told which cell runs."""
+
+    cell = 0
+
+    def execute(self, code: str, **kwargs: Any) -> str:  # type: ignore[override]
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": False,
+        }
+        message = self.session.msg("execute_request", content, metadata={"cellId": str(self.cell)})
+        self.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+
+class Kernel:
+    """A kernel process and the connection to it.
+
+    options : what in_kernel/launch.py is told besides where its files are
+    """
+
+    def __init__(self, scratch: Scratch, *, output_mib: int, options: Mapping[str, Any]) -> None:
+        self.scratch = scratch
+        self.output_left = output_mib * 2**20
+        self._cell_share = max(self.output_left // CELL_SHARE, 2**16)
+        self._options = dict(options)
+        self._fault = scratch.run / "fault.txt"
+        self._message_max = 2 * self.output_left + 2**20
+        self._client: _Client | None = None
+        self._context: zmq.asyncio.Context | None = None
+        self._notebook: Any = None
+        self.provisioner: Provisioner | None = None
+
+    async def start(self) -> None:
+        """Start the process and wait until it answers, and until what it publishes is heard.
+
+        Raises GraderFault: no student code has run yet.
+        """
+        prefix = socket_prefix(self.scratch)
+        transport = {"transport": "ipc", "ip": prefix} if prefix else {"transport": "tcp"}
+        manager = _Manager(
+            self._provisioner,
+            connection_file=str(self.scratch.run / "connection.json"),
+            **transport,
+        )
+        try:
+            await manager.start_kernel()
+        except OSError as error:
+            raise GraderFault(f"no kernel could be started: {error}") from error
+        # While the kernel boots: these imports take as long as its own.
+        self._notebook = _cell_runner(manager)
+        self._connect(manager)
+        await self._wait_until_ready()
+        self._notebook.kc = self._client
+
+    def _provisioner(self, parent: Any) -> Provisioner:
+        profile = self.scratch.run / "profile"
+        options = self._options | {
+            "connection_file": parent.connection_file,
+            "profile": str(profile),
+            "fault": str(self._fault),
+        }
+        self.provisioner = Provisioner(parent=parent, kernel_spec=parent.kernel_spec)
+        self.provisioner.scratch = self.scratch
+        self.provisioner.extra_argv = (json.dumps(options),)
+        return self.provisioner
+
+    def _connect(self, manager: _Manager) -> None:
+        context = self._context = zmq.asyncio.Context()
+        # The kernel binds its sockets some time after this: try again soon.
+        context.setsockopt(zmq.RECONNECT_IVL, 5)
+        context.setsockopt(zmq.LINGER, 0)
+        # More than this at once does not come from the kernel that we started.
+        context.setsockopt(zmq.MAXMSGSIZE, self._message_max)
+        info = manager.get_connection_info(session=True)
+        self._client = _Client(context=context, parent=manager, **info)
+        self._client.start_channels(stdin=False, hb=False, control=False)
+
+    async def _wait_until_ready(self) -> None:
+        """Return once a reply and an iopub message of a request of ours have both arrived.
+
+        A kernel that replies may not have this side's iopub subscription yet. What it publishes
+        is lost then, and a lost "idle" would be waited for.
+        """
+        assert self._client is not None
+        deadline = time.monotonic() + START_S
+        heard = replied = False
+        sent = 0.0
+        while not (heard and replied):
+            self._check_started(deadline)
+            if not sent or (replied and time.monotonic() - sent > 0.1):
+                self._client.kernel_info()
+                sent = time.monotonic()
+            replied = replied or await _message(self._client.shell_channel, POLL_S) is not None
+            message = await _message(self._client.iopub_channel, POLL_S if replied else 0)
+            heard = heard or message is not None
+
+    def _check_started(self, deadline: float) -> None:
+        assert self.provisioner is not None
+        code = self.provisioner.poll_now()
+        if code is None and time.monotonic() < deadline:
+            return
+        why = self._fault.read_text().strip() if self._fault.exists() else ""
+        what = "did not answer" if code is None else f"ended ({_ending(code)})"
+        last_line = why.splitlines()[-1] if why else "it left no message"
+        raise GraderFault(f"the kernel {what} before the notebook ran: {last_line}")
+
+    async def run(self, cell: int, source: str, *clocks: Clock) -> Executed:
+        """Run one cell until the first of the clocks expires.
+
+        Raises KernelDied when the process ended, or had to be ended since SIGINT did not stop it.
+        """
+        assert self._client is not None and self.provisioner is not None
+        if not source.strip():
+            return Executed("ok")
+        from nbformat.v4 import new_code_cell
+
+        node = new_code_cell(source)
+        self._client.cell = cell
+        runner = self._notebook
+        runner.nb.cells = [node]
+        runner.begin_cell(min(self._cell_share, self.output_left))
+        watch = asyncio.ensure_future(self._watch(clocks))
+        start = time.monotonic()
+        try:
+            await runner.async_execute_cell(node, 0)
+        except runner.dead_kernel_error:
+            raise self._death() from None
+        except Exception as error:  # a forged message: what it lacks can be anything
+            self.provisioner.kill_now()
+            raise KernelDied("it sent what is no reply") from error
+        finally:
+            watch.cancel()
+        self.output_left -= runner.used
+        reply = runner.reply
+        status = "timeout" if self._interrupted else str(reply.get("status"))
+        line = reply.get("line")
+        return Executed(
+            status="timeout" if status == "timeout" else "ok" if status == "ok" else "error",
+            seconds=time.monotonic() - start,
+            kind=str(reply.get("ename", "")),
+            text=str(reply.get("evalue", "")),
+            line=line if type(line) is int and line > 0 else None,
+            outputs=runner.outputs_of(node),
+        )
+
+    _interrupted = False
+    _hung = False
+
+    async def _watch(self, clocks: tuple[Clock, ...]) -> None:
+        """Interrupt the cell when its time is over; kill the kernel when that does not help."""
+        assert self.provisioner is not None
+        self._interrupted = self._hung = False
+        grace: Clock | None = None
+        while self.provisioner.poll_now() is None:
+            await asyncio.sleep(POLL_S)
+            for clock in clocks:
+                clock.begin_cpu()
+            if grace is None:
+                if any(clock.expired() for clock in clocks):
+                    self._interrupted = True
+                    self.provisioner.signal_now(signal.SIGINT)
+                    grace = Clock(GRACE_S, self.provisioner.cpu_s)
+                    grace.begin_cpu()
+            elif grace.expired():
+                self._hung = True
+                self.provisioner.signal_now(signal.SIGKILL)
+                grace = None
+                clocks = ()
+        # nbclient waits for the reply in this task; cancelled, it says that the kernel died.
+        self._notebook.task_poll_for_reply.cancel()
+
+    def _death(self) -> KernelDied:
+        assert self.provisioner is not None
+        code = self.provisioner.poll_now()
+        if self._hung:
+            return KernelDied("it could not be interrupted", hung=True)
+        return KernelDied(_ending(code) if code is not None else "lost")
+
+    async def serve(self, address: str, token: str) -> None:
+        """Have the kernel connect to address and answer the calls that come from there."""
+        assert self._client is not None
+        message = self._client.session.msg(
+            "grade_serve_request", {"address": address, "token": token}
+        )
+        self._client.shell_channel.send(message)
+
+    def disconnect(self) -> None:
+        """Close every socket of this side. The process lives on."""
+        if self._client is not None:
+            self._client.stop_channels()
+            self._client = None
+        if self._context is not None:
+            self._context.destroy(linger=0)
+            self._context = None
+        self._notebook = None
+
+    def kill(self) -> None:
+        """End the process and all that it started."""
+        if self.provisioner is not None:
+            self.provisioner.kill_now()
+            for path in self.scratch.run.glob("k-*"):
+                path.unlink(missing_ok=True)
+            (self.scratch.run / "connection.json").unlink(missing_ok=True)
+
+
+async def _message(channel: Any, timeout_s: float) -> dict[str, Any] | None:
+    try:
+        message: dict[str, Any] = await channel.get_msg(timeout=timeout_s)
+    except Empty:
+        return None
+    return message
+
+
+def _ending(code: int) -> str:
+    """Say how a process ended."""
+    if code >= 0:
+        return f"it ended itself with exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+def _cell_runner(manager: _Manager) -> Any:
+    """Return nbclient's NotebookClient, with its outputs bounded while they arrive."""
+    from nbclient.client import NotebookClient
+    from nbclient.exceptions import DeadKernelError
+    from nbformat.v4 import new_notebook
+
+    class CellRunner(NotebookClient):  # type: ignore[misc]
+        dead_kernel_error = DeadKernelError
+
+        def begin_cell(self, limit: int) -> None:
+            self.used = 0
+            self.limit = limit
+            self.reply: dict[str, Any] = {}
+
+        def keep_reply(self, execute_reply: dict[str, Any], **kwargs: Any) -> None:
+            self.reply = execute_reply["content"]
+
+        def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+            if msg["msg_type"] in ("status", "clear_output"):
+                return super().process_message(msg, cell, cell_index)
+            if msg["msg_type"] not in ("stream", "display_data", "execute_result", "error"):
+                return None
+            content = msg["content"]
+            last = cell.outputs[-1] if cell.outputs else {}
+            self.used += _size(content)
+            if self.used > self.limit or len(cell.outputs) >= MAX_OUTPUTS:
+                if last.get("text") == CUT:
+                    return None
+                msg = {**msg, "msg_type": "stream", "content": {"name": "stdout", "text": CUT}}
+                msg["header"] = {**msg["header"], "msg_type": "stream"}
+            elif msg["msg_type"] == "stream" and last.get("name") == content.get("name"):
+                last["text"] += str(content.get("text", ""))
+                return None
+            return super().process_message(msg, cell, cell_index)
+
+        def outputs_of(self, cell: Any) -> tuple[Mapping[str, object], ...]:
+            return tuple(json.loads(json.dumps(output)) for output in cell.outputs)
+
+    logger = logging.getLogger("grade.nbclient")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    runner = CellRunner(
+        new_notebook(),
+        km=manager,
+        timeout=None,
+        allow_errors=True,
+        record_timing=False,
+        store_widget_state=False,
+        iopub_timeout=2,
+        log=logger,
+    )
+    runner.on_cell_executed = runner.keep_reply
+    return runner
+
+
+def _size(content: Any) -> int:
+    """Return about how many bytes a message's content holds."""
+    if isinstance(content, str | bytes):
+        return len(content)
+    if isinstance(content, dict):
+        return sum(len(str(key)) + _size(value) for key, value in content.items())
+    if isinstance(content, list):
+        return sum(map(_size, content))
+    return 8

@@ -1,0 +1,388 @@
+"""Runs a notebook in a process of its own, whatever is in it, and leaves that process ready to
+answer calls.
+
+    with open_session(notebook, folder=folder, limits=limits) as session:
+        session.run                      what became of every cell
+        with session.student() as student:
+            student.sigmoid(0.0)
+
+nbclient runs the cells. What it can't is here: a cell that hangs, crashes or does not parse is
+completed by its imports, definitions and constants, in its place, so that the cells after it and
+the checks find every function that was filled in. A kernel that died is started anew, without
+the cell that killed it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from grader import records
+from grader.errors import GraderFault, StudentFault
+from grader.session.cells import normalise, without_main_guard
+from grader.session.extraction import Piece, extract
+from grader.session.kernel import Clock, Executed, Kernel, KernelDied
+from grader.session.provisioner import Scratch
+from grader.session.server import AgentServer
+from grader.session.student import Student
+
+T = TypeVar("T")
+
+# A kernel that died is started again with the other cells twice; then definitions are all that
+# runs, and a statement that still kills the kernel is left out.
+MAX_RERUNS = 2
+MAX_KERNELS = 12
+PIECE_S = 20.0
+_ANSI = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
+
+
+def open_session(
+    notebook: records.Notebook,
+    *,
+    folder: Path | None,
+    limits: records.Limits,
+    datasets_dir: Path | None = None,
+    seed: int = 0,
+    on_cell: Callable[[int, int], None] | None = None,
+) -> Session:
+    """Return a session that has run the whole notebook and answers calls. Close it.
+
+    folder : what was handed in; the notebook runs in a copy of it
+    datasets_dir : the data sets that fetch_openml finds
+    seed : of the kernel's random generators
+    on_cell : on_cell(done, total) after each cell, from another thread
+    Raises GraderFault alone: no student code makes this fail.
+    """
+    scratch = Scratch(folder)
+    options = {
+        "seed": seed,
+        "output_mib": limits.output_mib,
+        "datasets": str(datasets_dir) if datasets_dir is not None else None,
+    }
+    runner = _Runner(notebook, limits, scratch, options, on_cell)
+    try:
+        _run_in_thread(runner.run())
+        return Session(notebook, runner)
+    except BaseException:
+        runner.close()
+        raise
+
+
+class Session:
+    """A notebook that has run, in a process that answers calls.
+
+    run : what became of its cells
+    notebook : as it was handed in
+    """
+
+    def __init__(self, notebook: records.Notebook, runner: _Runner) -> None:
+        self.notebook = notebook
+        self.run: records.Run = runner.record()
+        self._runner = runner
+
+    def student(self, limit_s: float = 20.0) -> Student:
+        """Return a context manager: a fresh fork of the state that the notebook left."""
+        assert self._runner.server is not None
+        return self._runner.server.student(limit_s)
+
+    def close(self) -> None:
+        """End the process and all that it started, and delete its files. May be called twice."""
+        self._runner.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class _Code:
+    """A code cell, ready to run."""
+
+    index: int
+    source: str
+    not_run: tuple[str, ...]
+
+
+@dataclass
+class _Extracted:
+    """What was taken out of a cell that did not run to its end."""
+
+    names: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+class _Runner:
+    """Runs the cells, in as many kernels as it takes."""
+
+    def __init__(
+        self,
+        notebook: records.Notebook,
+        limits: records.Limits,
+        scratch: Scratch,
+        options: dict[str, Any],
+        on_cell: Callable[[int, int], None] | None,
+    ) -> None:
+        self.notebook = notebook
+        self.limits = limits
+        self.scratch = scratch
+        self.options = options
+        self.on_cell = on_cell
+        self.code = _code_cells(notebook)
+        self.server: AgentServer | None = None
+        self.kernel: Kernel | None = None
+        self._start = time.monotonic()
+        self._seconds = 0.0
+        self._cpu_before = 0.0  # of the kernels that have died
+        self._budget = Clock(limits.notebook_s, self._cpu_s)
+        self._budget.begin_cpu()
+        self._runs: dict[int, records.CellRun] = {}
+        self._extracted: dict[int, _Extracted] = {}
+        self._lethal: dict[int, str] = {}  # cells that killed a kernel, and how
+        self._skipped: set[tuple[int, int]] = set()  # statements that did: cell, line
+        self._definitions_only = False
+        self._now: tuple[int, int] | None = None  # the cell, and line of the piece, that runs
+        self._progress = 0
+
+    # Kernels.
+
+    async def run(self) -> None:
+        """Run everything. Afterwards the server is there; nothing of asyncio or ZMQ is left."""
+        for number in range(MAX_KERNELS + 1):
+            self._definitions_only = number > MAX_RERUNS
+            self.kernel = Kernel(
+                self.scratch, output_mib=self.limits.output_mib, options=self.options
+            )
+            try:
+                await self.kernel.start()
+                if number < MAX_KERNELS:
+                    await self._run_cells(self.kernel)
+                await self._serve(self.kernel)
+                self._seconds = time.monotonic() - self._start
+                return
+            except KernelDied as death:
+                self._learn_from(death)
+                self._cpu_before = self._cpu_s()
+                self.kernel.kill()
+            finally:
+                self.kernel.disconnect()
+        raise GraderFault("the kernel dies before it has run anything")
+
+    def _learn_from(self, death: KernelDied) -> None:
+        """Leave out next time what ran when the kernel died."""
+        if self._now is None:
+            return
+        cell, line = self._now
+        if line:
+            self._skipped.add((cell, line))
+        else:
+            self._lethal.setdefault(cell, death.reason)
+
+    async def _serve(self, kernel: Kernel) -> None:
+        self._now = None
+        provisioner = kernel.provisioner
+        assert provisioner is not None
+        self.server = AgentServer(
+            limits=self.limits, notebook=self.notebook, kill=provisioner.kill_now
+        )
+        try:
+            await kernel.serve(self.server.address, self.server.token)
+            await asyncio.to_thread(
+                self.server.wait, timeout_s=60.0, alive=lambda: provisioner.poll_now() is None
+            )
+        except StudentFault as fault:
+            self.server.close()
+            self.server = None
+            raise KernelDied(str(fault)) from fault
+
+    def _cpu_s(self) -> float:
+        provisioner = self.kernel.provisioner if self.kernel else None
+        return self._cpu_before + (provisioner.cpu_s() if provisioner else 0.0)
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+        if self.kernel is not None:
+            self.kernel.kill()
+            self.kernel = None
+        self.scratch.remove()
+
+    # Cells.
+
+    async def _run_cells(self, kernel: Kernel) -> None:
+        self._extracted.clear()
+        patience = Clock(self.limits.notebook_s, self._cpu_s)  # of all extraction together
+        patience.begin_cpu()
+        for done, cell in enumerate(self.code, start=1):
+            await self._run_cell(kernel, cell, patience)
+            if self.on_cell is not None and done > self._progress:
+                self._progress = done
+                self.on_cell(done, len(self.code))
+
+    async def _run_cell(self, kernel: Kernel, cell: _Code, patience: Clock) -> None:
+        self._now = (cell.index, 0)
+        previous = self._runs.get(cell.index)
+        if cell.index in self._lethal:
+            outputs = previous.outputs if previous else ()
+            run = records.CellRun(cell.index, "crashed", 0.0, self._lethal[cell.index], outputs)
+        elif self._definitions_only or self._budget.expired():
+            run = records.CellRun(cell.index, "not_run")
+            if previous is not None:
+                run = replace(previous, status="not_run", error="")
+        else:
+            clock = Clock(self.limits.cell_s, self._cpu_s)
+            executed = await kernel.run(cell.index, cell.source, clock, self._budget)
+            run = self._record(cell, executed)
+            if run.status == "ok":
+                self._runs[cell.index] = run
+                return
+            self._runs[cell.index] = run
+            await self._extract(kernel, cell, executed.line or 1, patience)
+            return
+        self._runs[cell.index] = run
+        await self._extract(kernel, cell, 1, patience)
+        if run.status == "not_run" and self._extracted[cell.index].names:
+            self._runs[cell.index] = replace(run, status="extracted")
+
+    def _record(self, cell: _Code, executed: Executed) -> records.CellRun:
+        error = ""
+        if executed.status == "timeout":
+            error = f"stopped after {executed.seconds:.0f} s: over its time limit"
+        elif executed.status == "error":
+            error = one_line(
+                f"{executed.kind}: {executed.text}" if executed.text else executed.kind
+            )
+        return records.CellRun(
+            cell.index, executed.status, executed.seconds, error, executed.outputs
+        )
+
+    async def _extract(self, kernel: Kernel, cell: _Code, from_line: int, patience: Clock) -> None:
+        """Run the cell's definitions that come after the line where it stopped, one by one."""
+        found = self._extracted.setdefault(cell.index, _Extracted())
+        limit_s = min(PIECE_S, self.limits.cell_s)
+        for piece in extract(cell.source, from_line=from_line):
+            self._now = (cell.index, piece.line)
+            if self._now in self._skipped or patience.expired():
+                found.failed.extend(piece.names)
+                continue
+            executed = await kernel.run(cell.index, piece.source, Clock(limit_s, self._cpu_s))
+            if executed.status == "ok":
+                found.names.extend(_worth_naming(piece))
+            else:
+                found.failed.extend(piece.names)
+
+    # The record.
+
+    def record(self) -> records.Run:
+        """Return what became of the cells, with a note on each that did not run to its end."""
+        runs = [self._runs.get(c.index, records.CellRun(c.index, "not_run")) for c in self.code]
+        notes = [note for cell, run in zip(self.code, runs, strict=True)
+                 for note in self._notes(cell, run)]  # fmt: skip
+        return records.Run(tuple(runs), tuple(notes), self._seconds)
+
+    def _notes(self, cell: _Code, run: records.CellRun) -> list[records.Note]:
+        said = []
+        if run.status == "error":
+            said.append(("cell_error", f"cell {cell.index} stopped with {run.error}"))
+        elif run.status == "timeout":
+            said.append(("cell_timeout", f"cell {cell.index} was {run.error}"))
+        elif run.status == "crashed":
+            said.append(("cell_crash", f"the kernel died in cell {cell.index}: {run.error}"))
+        found = self._extracted.get(cell.index)
+        if found is not None and (found.names or found.failed or run.status != "ok"):
+            said.append(("extracted", _extraction_line(cell.index, found)))
+        if cell.not_run:
+            said.append(("not_run", f"cell {cell.index}: commands do not run: "
+                                    f"{'; '.join(cell.not_run)}"))  # fmt: skip
+        return [records.Note(kind, text, cell.index, self.notebook.name) for kind, text in said]
+
+
+def _code_cells(notebook: records.Notebook) -> list[_Code]:
+    """Return the code cells as plain Python; a script runs without its main()."""
+    script = notebook.name.endswith(".py")
+    cells = []
+    for cell in notebook.cells:
+        if cell.kind == "code":
+            normal = normalise(cell.source)
+            source = without_main_guard(normal.source) if script else normal.source
+            cells.append(_Code(cell.index, source, normal.not_run))
+    return cells
+
+
+def _worth_naming(piece: Piece) -> tuple[str, ...]:
+    return () if piece.kind == "import" else piece.names
+
+
+def _extraction_line(cell: int, found: _Extracted) -> str:
+    names = list(dict.fromkeys(found.names))
+    failed = [name for name in dict.fromkeys(found.failed) if name not in names]
+    taken = f"only its definitions ran: {_listed(names)}" if names else "none of it was left to run"
+    lost = f"; not to be had: {_listed(failed)}" if failed else ""
+    return f"from where cell {cell} stopped, {taken}{lost}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def one_line(text: str, *, limit: int = 300) -> str:
+    """Return text as one printable line: no ANSI, no control or direction characters."""
+    plain = _ANSI.sub("", text)
+    line = " ".join(
+        "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in plain).split()
+    )
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def _run_in_thread(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in an event loop of its own, in a thread of its own.
+
+    The caller's thread may have a loop that runs already, as it has in Jupyter.
+    """
+    result: list[T] = []
+    failure: list[BaseException] = []
+    started = threading.Event()
+    handle: dict[str, Any] = {}
+
+    async def supervised() -> T:
+        handle["task"] = asyncio.current_task()
+        handle["loop"] = asyncio.get_running_loop()
+        started.set()
+        return await main
+
+    def target() -> None:
+        try:
+            result.append(asyncio.run(supervised()))
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=target, name="grade-session", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:  # Ctrl-C: end the kernel before anything else
+        started.wait()
+        with contextlib.suppress(RuntimeError, KeyError):
+            handle["loop"].call_soon_threadsafe(handle["task"].cancel)
+        thread.join()
+        raise
+    if failure:
+        raise failure[0]
+    return result[0]
