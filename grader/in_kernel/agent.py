@@ -1,0 +1,795 @@
+"""Answers calls into the notebook's namespace, from inside the student's process.
+
+`serve` turns the kernel's main thread into a server: it forks once for every check, and each
+fork answers that check's calls from the state that the notebook left. Here is the protocol,
+version 1. It is all that crosses the border; codec.py has the bytes of a frame.
+
+Streams. The grader listens at an address: "unix:PATH", or "tcp:HOST:PORT" where there are no
+Unix sockets. A stream opens with a hello from this side,
+
+    ["hello", VERSION, token, {"python": "3.11.7", "numpy": "2.3.5"}]
+
+and goes on with requests from the grader and one reply to each, in turn:
+
+    [number, operation, *arguments]        request; the reply repeats its number
+    [number, "value", value]               it went well
+    [number, "raised", failure]            the student's code raised
+    [number, "missing", text]              a name or an attribute isn't there
+    [number, "too large", text]            the value holds more than a reply may
+
+    failure = [kind, text, cell, line, source, index]
+        the exception's class name and message; the student's innermost line: the cell's number
+        (None where no cell is known), the line in it, its text; the index of the call in a map
+
+The serving stream (its token comes with `serve`) knows
+
+    ["fork", token, reply_bytes]           -> the fork's pid; the fork opens a stream with token
+    ["in place", token, reply_bytes]       the same where there is no fork: a stream is opened,
+                                           served until the grader closes it, then comes the reply
+    ["run", source, cell, line, limit_s]   run statements in the namespace
+    ["ended", pid]                         -> how a fork ended: ["signal", 11], ["exit", 0], None
+
+A check's stream knows
+
+    ["call", base, path, args, kwargs]     -> what it returns
+    ["map", base, path, items]             -> list of what the calls return; an item is the one
+                                           argument, or a tuple of arguments
+    ["observe", base, path, args, kwargs, count_steps]
+        -> {"value", "error": failure or None, "arguments": tuple of the arguments after the call,
+            "warnings": list of str, "seconds": float, "steps": int or None, "printed": str}
+    ["get", base, path]                    -> value
+    ["keep", base, path]                   -> a handle, of plain values too
+    ["set", base, path, value]
+    ["item", base, key]                    -> value
+    ["has", base, path]                    -> bool
+    ["store", value]                       -> a handle on the value
+    ["figures"]                            -> the figures, as plain dicts
+
+base is None for the notebook's namespace, else the number of a handle; path a dotted name, ""
+for the base itself. Handles live and die with the fork.
+
+Student code may have replaced any function of builtins, numpy or the standard library by the
+time that a call comes. What is needed here is held from the import on: functions by name, the
+builtins in a private copy. So replies stay honest about values unless the student rewrites this
+module, and then they are what every reply is to the grader: a claim.
+"""
+
+from __future__ import annotations
+
+import _socket
+import builtins
+import ctypes
+import gc
+import io
+import linecache
+import os
+import signal
+import stat
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from os import _exit, close, dup2, fstat, getpid, getppid
+from sys import getrecursionlimit, gettrace, setprofile, setrecursionlimit, settrace
+from time import perf_counter
+from types import CodeType, FrameType
+from typing import Any, NoReturn
+
+from numpy import __version__ as numpy_version
+from numpy import errstate
+
+from grader.in_kernel import codec
+
+globals()["__builtins__"] = dict(vars(builtins))
+
+VERSION = 1
+
+_TEXT_CHARS = 2000
+_SHARED = frozenset((type(None), bool, int, float, complex, str, bytes, tuple))
+_PRINTED_CHARS = 1 << 16
+_WARNINGS = 100
+# The grader is trusted, and its inputs may be a data set.
+_REQUEST = codec.Limits(size=1 << 34, items=1 << 27, nodes=1 << 24)
+# numpy's own default, whatever the notebook set: a check wants to see an overflow.
+_default_errstate = partial(errstate, divide="warn", over="warn", under="ignore", invalid="warn")
+
+# None where there is no fork: the grader then asks for "in place".
+_fork = getattr(os, "fork", None)
+_setsid = getattr(os, "setsid", None)
+_waitpid = os.waitpid
+_catch_warnings = warnings.catch_warnings
+_simplefilter = warnings.simplefilter
+_getline = linecache.getline
+_line_cache = linecache.cache
+_freeze = gc.freeze
+_listdir = os.listdir
+_name_of = type.__dict__["__name__"].__get__
+
+
+def serve(
+    address: str,
+    token: str,
+    namespace: dict[str, Any],
+    *,
+    figures: Callable[[], list[dict[str, Any]]] | None = None,
+    locate: Callable[[str], int | None] | None = None,
+) -> NoReturn:
+    """Serve the grader until it closes the stream, then end this process at once.
+
+    Call it on the main thread, after the notebook ran. It takes sys.stdout, sys.stderr, sys.stdin
+    and input() away from the kernel, which has no use for them any more.
+
+    address, token : as the grader's listener gives them
+    namespace : the notebook's own, `__main__`'s dict
+    figures : gives the open figures as plain dicts; called in a fork
+    locate : the number to show of the cell that a code object's file name belongs to, or None
+    """
+    try:
+        state = _State(namespace, figures, locate)
+        stream = _Stream(address, token)
+        _mute(state.printed)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader
+        _freeze()  # copy-on-write: the collector would touch, and so copy, every object in a fork
+        _serve_grader(stream, address, state)
+    except BaseException as error:
+        os.write(2, f"agent: {_type_name(error)}: {_text(error)}\n".encode())
+        _exit(1)
+    finally:
+        # Not sys.exit: an atexit handler or a destructor of the student's could hang.
+        _exit(0)
+
+
+@dataclass
+class _State:
+    """What a fork inherits."""
+
+    namespace: dict[str, Any]
+    figures: Callable[[], list[dict[str, Any]]] | None
+    find_cell: Callable[[str], int | None] | None
+    printed: _Printed = field(default_factory=lambda: _Printed())
+    extracted: dict[str, int] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+
+    def locate(self, filename: str) -> int | None:
+        """The cell that a code object's file name belongs to."""
+        if filename in self.extracted:
+            return self.extracted[filename]
+        if self.find_cell is None:
+            return None
+        try:
+            cell = self.find_cell(filename)
+        except Exception:  # the student may have changed what it looks at
+            return None
+        return cell if type(cell) is int else None
+
+
+class _Closed(Exception):
+    """The grader closed the stream."""
+
+
+class _Stream:
+    """One connection to the grader. Uses the C socket: `socket.socket` can be patched."""
+
+    def __init__(self, address: str, token: str) -> None:
+        family, _, place = address.partition(":")
+        if family == "unix":
+            self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+            self._socket.settimeout(None)
+            self._socket.connect(place)
+        else:
+            host, _, port = place.rpartition(":")
+            self._socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+            self._socket.settimeout(None)
+            self._socket.connect((host, int(port)))
+            self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        versions = {"python": _PYTHON, "numpy": numpy_version}
+        self.send(codec.encode(["hello", VERSION, token, versions]))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def receive(self, handle: Callable[[codec.Handle], Any]) -> list[Any]:
+        request = codec.decode(self._fill, handle=handle, limits=_REQUEST)
+        return list(request)
+
+    def send(self, pieces: list[codec.Buffer]) -> None:
+        for piece in pieces:
+            self._socket.sendall(piece)
+
+    def _fill(self, target: memoryview) -> None:
+        while target:
+            count = self._socket.recv_into(target)
+            if not count:
+                raise _Closed
+            target = target[count:]
+
+
+_PYTHON = ".".join(str(part) for part in sys.version_info[:3])
+
+
+# --- serving the grader: forks and extraction ---------------------------------------------
+
+
+def _serve_grader(stream: _Stream, address: str, state: _State) -> None:
+    children: dict[int, list[Any] | None] = {}
+    while True:
+        try:
+            number, operation, *arguments = stream.receive(_no_object)
+        except _Closed:
+            return
+        answer: list[Any]
+        if operation == "fork":
+            pid = _fork_for_check(stream, address, state, *arguments)
+            children[pid] = None
+            answer = ["value", pid]
+        elif operation == "in place":
+            token, reply_bytes = arguments
+            check = _Stream(address, token)
+            _Check(check, state, reply_bytes).serve()
+            check.close()
+            answer = ["value", None]
+        elif operation == "run":
+            answer = _run(state, *arguments)
+        elif operation == "ended":
+            answer = ["value", _how_it_ended(children, *arguments)]
+        else:
+            answer = ["missing", "no such operation"]
+        # Reaped late on purpose: until then the kernel gives a dead fork's pid to nobody else,
+        # and the grader can kill by pid.
+        if operation != "ended":
+            for pid in [pid for pid, end in children.items() if end is None]:
+                _reap(children, pid)
+        stream.send(codec.encode([number, *answer]))
+
+
+def _no_object(handle: codec.Handle) -> Any:
+    raise ValueError("the serving stream has no handles")
+
+
+def _reap(children: dict[int, list[Any] | None], pid: int) -> None:
+    try:
+        ended, status = _waitpid(pid, os.WNOHANG)
+    except OSError:  # somebody else waited for it
+        children[pid] = ["unknown", 0]
+        return
+    if ended == pid:
+        if os.WIFSIGNALED(status):
+            children[pid] = ["signal", os.WTERMSIG(status)]
+        else:
+            children[pid] = ["exit", os.WEXITSTATUS(status)]
+
+
+def _how_it_ended(children: dict[int, list[Any] | None], pid: int) -> list[Any] | None:
+    if pid in children and children[pid] is None:
+        if not hasattr(os, "waitid"):
+            _reap(children, pid)
+            return children[pid]
+        # WNOWAIT leaves it unreaped: the grader has yet to kill what it left behind.
+        try:
+            end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except OSError:
+            return ["unknown", 0]
+        if end is None:
+            return None
+        return ["exit" if end.si_code == os.CLD_EXITED else "signal", end.si_status]
+    return children.get(pid)
+
+
+def _fork_for_check(
+    stream: _Stream, address: str, state: _State, token: str, reply_bytes: int
+) -> int:
+    if _fork is None:
+        raise OSError("no fork on this system")
+    parent = getpid()
+    with _catch_warnings():
+        _simplefilter("ignore")  # Python 3.12 warns of threads, which a kernel has
+        pid = int(_fork())
+    if pid:
+        return pid
+    try:
+        stream.close()
+        _detach(parent)
+        check = _Stream(address, token)
+        _Check(check, state, reply_bytes).serve()
+    finally:
+        _exit(0)
+
+
+def _detach(parent: int) -> None:
+    """Leave behind what belongs to the kernel: its terminal, its sockets, its signal handlers.
+
+    The fork leads a session and a process group of its own, so that the grader can kill it
+    together with all that it starts.
+    """
+    if _setsid is not None:
+        _setsid()
+    _die_with_parent()
+    if getppid() != parent:
+        _exit(0)
+    settrace(None)
+    setprofile(None)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    _close_sockets()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        dup2(nothing, descriptor)
+    if nothing > 2:
+        close(nothing)
+    # Below this the agent itself could not answer.
+    setrecursionlimit(max(getrecursionlimit(), 1000))
+
+
+def _prctl() -> Callable[..., int] | None:
+    try:
+        return ctypes.CDLL(None).prctl
+    except (OSError, AttributeError, TypeError):  # no Linux
+        return None
+
+
+_PRCTL = _prctl()
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the kernel's main thread is gone."""
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
+def _close_sockets() -> None:
+    """Close every inherited socket: the grader's stream, the kernel's channels, the student's."""
+    try:
+        descriptors = [int(name) for name in _listdir("/proc/self/fd")]
+    except OSError:
+        descriptors = list(range(3, 256))
+    for descriptor in descriptors:
+        try:
+            if descriptor > 2 and stat.S_ISSOCK(fstat(descriptor).st_mode):
+                close(descriptor)
+        except OSError:
+            continue
+
+
+def _run(state: _State, source: str, cell: int | None, line: int, limit_s: float) -> list[Any]:
+    """Run one of the notebook's statements in the namespace, for as long as it may."""
+    filename = f"<cell {cell}>"
+    lines = state.lines.setdefault(filename, [])
+    lines += ["\n"] * (line - 1 - len(lines))
+    lines[line - 1 :] = [text + "\n" for text in source.split("\n")]
+    # Without a modification time, linecache does not look for a file of that name.
+    _line_cache[filename] = (len(source), None, lines, filename)
+    if cell is not None:
+        state.extracted[filename] = cell
+    try:
+        with _time_limit(limit_s):
+            code = compile("\n" * (line - 1) + source, filename, "exec", dont_inherit=True)
+            exec(code, state.namespace)
+    except BaseException as error:  # SystemExit too is the student's
+        return ["raised", _failure(error, state)]
+    return ["value", None]
+
+
+class _TimeLimit(BaseException):
+    """The statement's time is up. No Exception: `except Exception` must not swallow it."""
+
+
+@contextmanager
+def _time_limit(limit_s: float) -> Iterator[None]:
+    """Raise TimeoutError after so much processor time, or four times as much by the clock.
+
+    A busy machine gives a process little of either; the clock alone would blame the student.
+    """
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    armed = True
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if armed:
+            raise _TimeLimit
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGPROF, signal.SIGALRM)}
+    try:
+        # Again and again: a bare `except:` in a loop swallows the first one.
+        signal.setitimer(signal.ITIMER_PROF, limit_s, 1.0)
+        signal.setitimer(signal.ITIMER_REAL, 4 * limit_s, 1.0)
+        yield
+        armed = False
+    except _TimeLimit as over:
+        armed = False
+        late = TimeoutError(f"it ran longer than {limit_s:g} s")
+        raise late.with_traceback(over.__traceback__) from None
+    finally:
+        armed = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+# --- serving a check ------------------------------------------------------------------------
+
+
+class _Missing(Exception):
+    """A name that isn't defined."""
+
+
+class _Raised(Exception):
+    """The student's code raised; carries the reply's failure."""
+
+    def __init__(self, failure: list[Any]) -> None:
+        self.failure = failure
+
+
+class _Check:
+    """Answers one check's requests, in the order in which they come."""
+
+    def __init__(self, stream: _Stream, state: _State, reply_bytes: int) -> None:
+        self._stream = stream
+        self._state = state
+        self._limits = codec.Limits(size=reply_bytes)
+        self._objects: list[Any] = []
+        self._handles: dict[int, codec.Handle] = {}
+        self._operations: dict[str, Callable[..., Any]] = {
+            "call": self._call,
+            "map": self._map,
+            "observe": self._observe,
+            "get": self._get,
+            "keep": self._keep,
+            "set": self._set,
+            "item": self._item,
+            "has": self._has,
+            "store": self._store,
+            "figures": self._figures,
+        }
+
+    def serve(self) -> None:
+        """Answer until the grader closes the stream."""
+        while True:
+            try:
+                number, operation, *arguments = self._stream.receive(self._object)
+                pieces = self._answer(number, operation, arguments)
+                del arguments
+                self._stream.send(pieces)
+            except (_Closed, OSError):
+                return
+
+    def _answer(self, number: int, operation: str, arguments: list[Any]) -> list[codec.Buffer]:
+        try:
+            value = self._operations[operation](*arguments)
+            return self._encode([number, "value", value])
+        except _Raised as raised:
+            answer = [number, "raised", raised.failure]
+        except _Missing as missing:
+            answer = [number, "missing", missing.args[0]]
+        except codec.TooLarge as large:
+            answer = [number, "too large", large.args[0]]
+        except BaseException as error:  # MemoryError in the encoder, a property's error
+            answer = [number, "raised", _failure(error, self._state)]
+        return self._encode(answer)
+
+    def _encode(self, answer: list[Any]) -> list[codec.Buffer]:
+        return codec.encode(answer, keep=self._handle, limits=self._limits)
+
+    # Handles.
+
+    def _handle(self, value: Any) -> codec.Handle:
+        """The handle of an object; the same one whenever the object comes again."""
+        known = self._handles.get(id(value))
+        if known is None:
+            known = codec.Handle(len(self._objects), _type_name(value))
+            self._objects.append(value)
+            self._handles[id(value)] = known
+        return known
+
+    def _object(self, handle: codec.Handle) -> Any:
+        return self._objects[handle.id]
+
+    def _target(self, base: int | None, path: str) -> Any:
+        """What a dotted name stands for. Raises _Missing, _Raised."""
+        names = path.split(".") if path else []
+        if base is not None:
+            target = self._objects[base]
+        else:
+            name = names.pop(0)
+            try:
+                target = dict.__getitem__(self._state.namespace, name)
+            except KeyError:
+                raise _Missing(f"`{name}` is not defined") from None
+        for name in names:
+            target = self._attribute(target, name)
+        return target
+
+    def _attribute(self, target: Any, name: str) -> Any:
+        try:
+            return getattr(target, name)
+        except AttributeError as error:
+            # A property of the student's that fails inside names another object or attribute.
+            if error.obj is target and error.name == name:
+                raise _Missing(f"no attribute `{name}`") from None
+            raise
+
+    # Operations.
+
+    def _call(self, base: int | None, path: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        function = self._target(base, path)
+        try:
+            value = function(*args, **kwargs)
+        except BaseException as error:
+            raise _Raised(_failure(error, self._state)) from None
+        return self._returned(function, value)
+
+    def _returned(self, function: Any, value: Any) -> Any:
+        """An instance that a class makes stays here, also where the class extends dict or list."""
+        if _is_class(function) and codec.base_value(value) is not value:
+            return self._handle(value)
+        return value
+
+    def _map(self, base: int | None, path: str, items: list[Any]) -> list[Any]:
+        function = self._target(base, path)
+        values: list[Any] = []
+        append = values.append
+        try:
+            for item in items:
+                append(function(*item) if type(item) is tuple else function(item))
+        except BaseException as error:
+            raise _Raised(_failure(error, self._state, len(values))) from None
+        if _is_class(function):
+            return [self._returned(function, value) for value in values]
+        return values
+
+    def _observe(
+        self, base: int | None, path: str, args: Any, kwargs: dict[str, Any], count_steps: bool
+    ) -> dict[str, Any]:
+        function = self._target(base, path)
+        value = failure = steps = None
+        printed = self._state.printed
+        printed.take()
+        with _catch_warnings(record=True) as caught, _default_errstate():
+            _simplefilter("always")
+            start = perf_counter()
+            try:
+                if count_steps:
+                    value, steps = _count_steps(function, args, kwargs)
+                else:
+                    value = function(*args, **kwargs)
+            except BaseException as error:
+                seconds = perf_counter() - start
+                failure = _failure(error, self._state)
+            else:
+                seconds = perf_counter() - start
+        # An argument that came as a handle goes back as one, a data set above all. Scalars go
+        # back as they are: Python shares small ones, so their identity tells nothing.
+        after = tuple(
+            argument if type(argument) in _SHARED else self._handles.get(id(argument), argument)
+            for argument in args
+        )
+        return {
+            "value": self._returned(function, value),
+            "error": failure,
+            "arguments": after,
+            "warnings": [_warning_text(one) for one in caught[:_WARNINGS]],
+            "seconds": seconds,
+            "steps": steps,
+            "printed": printed.take(),
+        }
+
+    def _get(self, base: int | None, path: str) -> Any:
+        return self._target(base, path)
+
+    def _keep(self, base: int | None, path: str) -> codec.Handle:
+        return self._handle(self._target(base, path))
+
+    def _set(self, base: int | None, path: str, value: Any) -> None:
+        owner, _, name = path.rpartition(".")
+        if base is None and not owner:
+            self._state.namespace[name] = value
+        else:
+            setattr(self._target(base, owner), name, value)
+
+    def _item(self, base: int | None, key: Any) -> Any:
+        return self._target(base, "")[key]
+
+    def _has(self, base: int | None, path: str) -> bool:
+        try:
+            self._target(base, path)
+        except _Missing:
+            return False
+        return True
+
+    def _store(self, value: Any) -> codec.Handle:
+        return self._handle(value)
+
+    def _figures(self) -> list[dict[str, Any]]:
+        return [] if self._state.figures is None else self._state.figures()
+
+
+def _count_steps(function: Any, args: Any, kwargs: Any) -> tuple[Any, int | None]:
+    """What the call returns, and the bytecodes that Python ran for it, numpy's own included.
+
+    The steps are None where the student's code traces itself.
+    """
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        if event == "opcode":
+            count += 1
+        elif event == "call":
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+        return trace
+
+    settrace(trace)
+    try:
+        value = function(*args, **kwargs)
+    finally:
+        undisturbed = gettrace() is trace
+        settrace(None)
+    return value, count if undisturbed else None
+
+
+# --- what went wrong, in plain values -------------------------------------------------------
+
+
+def _failure(error: BaseException, state: _State, index: int | None = None) -> list[Any]:
+    """The reply's failure: [kind, text, cell, line, source, index]."""
+    cell, line, source = _innermost(error, state)
+    return [_type_name(error), _text(error), cell, line, source, index]
+
+
+def _innermost(error: BaseException, state: _State) -> tuple[int | None, int, str]:
+    """Cell, line and text of the last line of the student's own that the error passed."""
+    if isinstance(error, SyntaxError) and error.filename in state.extracted:
+        filename, line = error.filename, error.lineno
+        if type(line) is int:
+            return state.extracted[filename], line, _source_line(filename, line)
+    found: tuple[CodeType, int, int] | None = None
+    step = error.__traceback__
+    cells: dict[CodeType, int | None] = {}
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code not in cells:
+            cells[code] = state.locate(code.co_filename)
+        cell = cells[code]
+        if cell is not None:
+            found = code, cell, step.tb_lineno
+        step = step.tb_next
+    if found is None:
+        return None, 0, ""
+    code, cell, line = found
+    return cell, line or 0, _source_line(code.co_filename, line or 0)
+
+
+def _source_line(filename: str, line: int) -> str:
+    try:
+        return str(_getline(filename, line)).strip()[:_TEXT_CHARS]
+    except Exception:  # the student may have changed linecache's entries
+        return ""
+
+
+def _is_class(value: Any) -> bool:
+    """Whether an object is a class. Not by isinstance, which asks the object."""
+    return issubclass(type(value), type)
+
+
+def _type_name(value: Any) -> str:
+    """The name of an object's class, as C knows it: a metaclass can't lie about it."""
+    return str(_name_of(type(value)))[:_TYPE_NAME_CHARS]
+
+
+_TYPE_NAME_CHARS = 200
+
+
+def _text(value: Any) -> str:
+    """str(value), cut; what its __str__ raises instead."""
+    try:
+        text = str(value)
+        return str.__str__(text)[:_TEXT_CHARS]
+    except BaseException as error:
+        return f"<its text raises {_type_name(error)}>"
+
+
+def _warning_text(caught: warnings.WarningMessage) -> str:
+    kind = caught.category
+    return f"{_name_of(kind) if _is_class(kind) else 'Warning'}: {_text(caught.message)}"
+
+
+# --- a process without a terminal -----------------------------------------------------------
+
+
+class _Printed(io.TextIOBase):
+    """Where print() goes: the beginning is kept until it is taken, the rest dropped."""
+
+    encoding = "utf-8"
+    errors = "replace"
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._room = _PRINTED_CHARS
+        self.buffer = _Dropped()
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {_type_name(text)}")
+        if self._room > 0 and text:
+            part = str.__str__(text)[: self._room]
+            self._parts.append(part)
+            self._room -= len(part)
+        return len(text)
+
+    def take(self) -> str:
+        """What was printed since the last time."""
+        parts, self._parts, self._room = self._parts, [], _PRINTED_CHARS
+        return "".join(parts)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 1
+
+    def close(self) -> None:
+        """Stay open: later prints must not fail."""
+
+
+class _Dropped(io.RawIOBase):
+    """Takes all bytes, keeps none."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+def _no_input(*prompt: object) -> NoReturn:
+    raise EOFError("input(): nobody types while the grader calls")
+
+
+def _mute(printed: _Printed) -> None:
+    """Let print() end in `printed`, input() in EOFError, and display() nowhere."""
+    for stream in (sys.stdout, sys.stderr):
+        _redirect(stream, printed)
+    sys.stdout = sys.stderr = printed
+    sys.__stdout__ = sys.__stderr__ = printed  # type: ignore[misc, assignment]
+    sys.stdin = sys.__stdin__ = io.StringIO()  # type: ignore[misc, assignment]
+    builtins.input = _no_input
+    if "IPython" in sys.modules:
+        _mute_ipython()
+
+
+def _redirect(stream: Any, printed: _Printed) -> None:
+    """A logging handler may hold the old stream, which would speak to the kernel's sockets."""
+    try:
+        stream.write = printed.write
+        stream.flush = printed.flush
+    except Exception:  # a C stream takes no attributes; its descriptor leads nowhere in a fork
+        return
+
+
+def _nowhere(*args: object, **kwargs: object) -> None:
+    """Takes anything, does nothing."""
+
+
+def _mute_ipython() -> None:
+    """display(), plt.show() and input() would speak to the kernel's sockets, which a fork lacks."""
+    try:
+        shell = sys.modules["IPython"].get_ipython()
+        if shell is None:
+            return
+        for publisher in (shell.display_pub, type(shell.display_pub)):
+            publisher.publish = publisher.clear_output = _nowhere
+        kernel = getattr(shell, "kernel", None)
+        if kernel is not None:
+            kernel.raw_input = kernel.getpass = _no_input
+    except Exception:  # another IPython than the one we know, or the student changed it
+        return

@@ -1,0 +1,121 @@
+"""The process at the other end of a socket, as the operating system vouches for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+
+# macOS, sys/un.h: SOL_LOCAL and LOCAL_PEERPID, which Python does not name.
+_SOL_LOCAL = 0
+_LOCAL_PEERPID = 2
+
+
+class Peer:
+    """The process that connected a Unix socket: its number, its processor time, its end.
+
+    pid : int, or None where the socket does not tell (loopback)
+    Nothing that the process says of itself is used: it could name another one, to be killed.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.pid = _peer_pid(connection)
+        self._pidfd = _open_pidfd(self.pid)
+
+    def cpu_s(self) -> float | None:
+        """Seconds of processor time that the process and its descendants used; None if unknown."""
+        if self.pid is None or sys.platform != "linux":
+            return None
+        own = _cpu_s(self.pid)
+        if own is None:
+            return None
+        return own + sum(_cpu_s(pid) or 0.0 for pid in _descendants(self.pid))
+
+    def kill(self, *, group: bool) -> bool:
+        """Kill the process and its descendants, at once; False where it is not known or gone.
+
+        group : also all of the process group that it leads
+        """
+        if self.pid is None or self.pid in (0, 1, os.getpid()):
+            return False
+        descendants = _descendants(self.pid)
+        try:
+            # Fails once the process was waited for: its number may be another's by now.
+            if self._pidfd is not None:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            else:
+                os.kill(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return False
+        if group and self.pid != os.getpgrp():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        for pid in descendants:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        return True
+
+    def close(self) -> None:
+        """Let go of the process, dead or alive."""
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+
+def _peer_pid(connection: socket.socket) -> int | None:
+    if connection.family != getattr(socket, "AF_UNIX", None):
+        return None
+    try:
+        if hasattr(socket, "SO_PEERCRED"):
+            size = struct.calcsize("3i")
+            raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+            return int(struct.unpack("3i", raw)[0])
+        if sys.platform == "darwin":
+            return connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID)
+    except OSError:
+        return None
+    return None
+
+
+def _open_pidfd(pid: int | None) -> int | None:
+    if pid is None or not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # gone already, or an old Linux
+        return None
+
+
+def _cpu_s(pid: int) -> float | None:
+    """User and system time of a process and of the children that it has waited for.
+
+    Source: proc_pid_stat(5), fields 14 to 17, in clock ticks.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return None
+    # Field 2 is the name in parentheses, which may hold blanks and parentheses.
+    fields = text.rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
+def _descendants(pid: int) -> list[int]:
+    """Children, their children, and so on; empty where the system does not tell."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting and len(found) < 10_000:
+        try:
+            tasks = [*Path(f"/proc/{waiting.pop()}/task").iterdir()]
+        except OSError:
+            continue
+        for task in tasks:
+            with contextlib.suppress(OSError):
+                children = [int(child) for child in (task / "children").read_text().split()]
+                found += children
+                waiting += children
+    return found

@@ -1,0 +1,250 @@
+"""The grader's side of agent.serve: a fresh process for every check, and extraction."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from grader.errors import BadReply, StudentDied, StudentFault, StudentTimeout
+from grader.in_kernel import codec
+from grader.records import Limits, Notebook
+from grader.session.stream import Budget, Listener, Stream, new_token
+from grader.session.student import Student, Wire, student_error
+
+# A fork of a kernel takes 5 to 40 ms; a machine that swaps may need seconds.
+_FORK_S = 30.0
+# What the agent answers by itself, without the student's code.
+_ANSWER_S = 5.0
+_SMALL = codec.Limits(size=1 << 16, items=256, nodes=256, depth=8)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a notebook, to be run by itself.
+
+    source : its lines, dedented
+    cell, line : where it stands, for messages; line is 1-based, within the cell
+    """
+
+    source: str
+    cell: int | None = None
+    line: int = 1
+
+
+class AgentServer:
+    """Listens for one kernel's agent and hands out a Student for each check.
+
+    address, token : what agent.serve is to be called with
+    in_place : answer in the kernel itself, where there is no fork; checks then see what earlier
+        ones changed, and a check that hangs ends the session
+    kill : ends the kernel where the socket does not tell its pid; called when a call in place
+        outlives its limit
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        notebook: Notebook | None = None,
+        in_place: bool = not hasattr(os, "fork"),
+        loopback: bool | None = None,
+        kill: Callable[[], None] | None = None,
+    ) -> None:
+        self._listener = Listener() if loopback is None else Listener(loopback=loopback)
+        self.address = self._listener.address
+        self.token = new_token()
+        self._reply_limits = codec.Limits(size=(limits or Limits()).reply_mib << 20)
+        self._notebook = notebook
+        self._in_place = in_place
+        self._kill_kernel = kill
+        self._stream: Stream | None = None
+        self._fault: StudentFault | None = None
+        self._open: set[Student] = set()
+        self._due = 0  # the number of the reply that an answer in place still owes
+
+    def __enter__(self) -> AgentServer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The kernel's process, as the system vouches for it; None if it has not said hello."""
+        return None if self._stream is None else self._stream.peer.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the kernel's agent still answers, as far as is known."""
+        return self._stream is not None and self._fault is None
+
+    def wait(self, timeout_s: float = 30.0, alive: Callable[[], bool] = lambda: True) -> None:
+        """Return once the agent has said hello.
+
+        alive : asked now and then; False means that the kernel is gone
+        Raises StudentTimeout, StudentDied.
+        """
+        self._stream = self._listener.accept(
+            self.token, timeout_s=timeout_s, reply_limits=_SMALL, alive=alive
+        )
+
+    def extract(
+        self, statements: Sequence[Statement], *, limit_s: float
+    ) -> list[StudentFault | None]:
+        """Run statements in the namespace that every later check starts from.
+
+        Returns what each one raised: None, or a StudentError (of kind "TimeoutError" for one
+        that outlived its limit). A StudentTimeout, StudentDied or BadReply ends the list: that
+        statement could not be stopped, or ended the kernel.
+        """
+        faults: list[StudentFault | None] = []
+        for statement in statements:
+            # The agent gives up on a sleeping statement at 4 times the limit; so this, later.
+            budget = Budget(limit_s + _ANSWER_S, self._stream.peer if self._stream else None)
+            source, cell, line = statement.source, statement.cell, statement.line
+            try:
+                status, content = self._ask("run", source, cell, line, limit_s, budget=budget)
+            except StudentFault as fault:
+                faults.append(fault)
+                break
+            called = "the notebook's code" if cell is None else f"cell {cell}, line {line}"
+            faults.append(student_error(called, content) if status == "raised" else None)
+        return faults
+
+    def student(self, limit_s: float = 20.0) -> Student:
+        """Return a Student for one check, in a process of its own: close it after the check.
+
+        limit_s : seconds for all its calls together
+        Raises StudentTimeout, StudentDied, BadReply.
+        """
+        token = new_token()
+        stream = self._answers_in_place(token) if self._in_place else self._fork(token)
+        wire = Wire(
+            stream,
+            Budget(limit_s, stream.peer),
+            end=lambda stuck: self._end(stream, stuck),
+            how_it_ended=lambda: self._how_it_ended(stream),
+        )
+        student = Student(wire, self._notebook, on_close=self._forget)
+        self._open.add(student)
+        return student
+
+    def close(self) -> None:
+        """Close every stream and remove the socket. The agent ends when it sees its stream end."""
+        for student in [*self._open]:
+            student.close()
+        if self._stream is not None:
+            self._stream.close()
+        self._listener.close()
+
+    # Forks.
+
+    def _fork(self, token: str) -> Stream:
+        status, pid = self._ask("fork", token, self._reply_limits.size)
+        if status != "value" or type(pid) is not int:
+            raise self._broken(BadReply("the kernel did not fork"))
+        return self._listener.accept(
+            token,
+            timeout_s=_FORK_S,
+            reply_limits=self._reply_limits,
+            alive=lambda: self._ended(pid) is None,
+        )
+
+    def _answers_in_place(self, token: str) -> Stream:
+        if self._open:
+            raise RuntimeError("a check's Student is still open, and there is but one process")
+        budget = Budget(_ANSWER_S)
+        number = self._serving().request("in place", token, self._reply_limits.size, budget=budget)
+        stream = self._listener.accept(token, timeout_s=_FORK_S, reply_limits=self._reply_limits)
+        self._due = number
+        return stream
+
+    def _forget(self, student: Student) -> None:
+        if student not in self._open:
+            return
+        self._open.discard(student)
+        if self._in_place and self._fault is None:
+            # The reply to "in place" comes once the check's stream is closed.
+            try:
+                self._serving().reply(self._due, budget=Budget(_ANSWER_S, self._serving().peer))
+            except StudentFault as fault:
+                self._broken(fault)
+
+    def _end(self, stream: Stream, stuck: bool) -> None:
+        """End a check's process and all that it started; in place, only where it is stuck."""
+        if not self._in_place:
+            stream.peer.kill(group=True)
+        if not self._in_place or not stuck:
+            return
+        self._broken(StudentDied("the kernel was ended with an earlier check"))
+        if not stream.peer.kill(group=False) and self._kill_kernel is not None:
+            self._kill_kernel()
+
+    def _how_it_ended(self, stream: Stream) -> str:
+        """How a check's process ended: "killed by SIGSEGV", "exit code 3", "" if unknown."""
+        if self._in_place or stream.peer.pid is None:
+            return ""
+        ended = self._ended(stream.peer.pid)
+        for _ in range(20):  # its stream ends a little before itself
+            if ended is not None:
+                break
+            time.sleep(0.01)
+            ended = self._ended(stream.peer.pid)
+        if ended is None:
+            return ""
+        how, number = ended
+        if how == "exit":
+            return f"exit code {number}"
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(number).name}" if how == "signal" else ""
+        return ""
+
+    def _ended(self, pid: int) -> tuple[str, int] | None:
+        """What the kernel says of its fork's end; None if it says nothing."""
+        try:
+            status, content = self._ask("ended", pid)
+        except StudentFault:
+            return ("unknown", 0)
+        if status == "value" and type(content) is list and len(content) == 2:
+            how, number = content
+            if type(how) is str and type(number) is int and 0 <= number < 1 << 16:
+                return how, number
+        return None
+
+    # The serving stream.
+
+    def _serving(self) -> Stream:
+        if self._fault is not None:
+            raise type(self._fault)(*self._fault.args)
+        if self._stream is None:
+            raise RuntimeError("no agent has said hello yet: call wait()")
+        return self._stream
+
+    def _ask(
+        self, operation: str, *arguments: Any, budget: Budget | None = None
+    ) -> tuple[str, Any]:
+        stream = self._serving()
+        if budget is None:
+            budget = Budget(_FORK_S, stream.peer)
+        try:
+            number = stream.request(operation, *arguments, budget=budget)
+            return stream.reply(number, budget=budget)
+        except (StudentTimeout, StudentDied, BadReply) as fault:
+            raise self._broken(fault) from fault
+
+    def _broken(self, fault: StudentFault) -> StudentFault:
+        """Remember that the kernel's agent is of no use any more, and why."""
+        if self._fault is None:
+            self._fault = type(fault)(f"the notebook's process: {fault}")
+        return self._fault

@@ -1,0 +1,253 @@
+"""The grader's side of the student's process: where it listens, and one connection to it.
+
+What comes over a stream is an untrusted claim. Whatever breaks the protocol is a BadReply, the
+end of the stream a StudentDied, and nothing waits longer than its Budget.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from grader.errors import BadReply, StudentDied, StudentTimeout
+from grader.in_kernel import codec
+from grader.session.peer import Peer
+
+# agent.VERSION, which is not imported: the grader runs nothing of the kernel's side.
+PROTOCOL_VERSION = 1
+# How often a wait looks at the processor time, or at whether the kernel lives.
+_LOOK_S = 0.05
+# A process that got less processor time than its limit may be starved by a busy machine,
+# or may sleep; it is let off up to this many times the limit.
+_PATIENCE = 4.0
+# sun_path of sockaddr_un holds 104 bytes on macOS, 108 on Linux, with a final zero.
+_PATH_BYTES = 100
+_HELLO = codec.Limits(size=1 << 16, items=64, nodes=64, depth=4)
+_REQUEST = codec.Limits(size=1 << 34, items=1 << 27, nodes=1 << 24)
+
+
+class Budget:
+    """The time that a process may take to answer, all its answers together.
+
+    The clock alone convicts nobody: past `limit_s`, the process is given up once it has used
+    that much processor time as well, or at 4 times `limit_s`.
+    """
+
+    def __init__(self, limit_s: float, peer: Peer | None = None) -> None:
+        self.limit_s = limit_s
+        self._peer = peer
+        self._cpu_before_s = (peer.cpu_s() if peer is not None else None) or 0.0
+        self._used_s = 0.0
+        self._since: float | None = None
+
+    def start(self) -> None:
+        self._since = time.monotonic()
+
+    def stop(self) -> None:
+        self._used_s = self._wall_s()
+        self._since = None
+
+    def wait_s(self) -> float:
+        """How long to wait before `is_spent` is worth asking; above 0."""
+        return max(self.limit_s - self._wall_s(), _LOOK_S)
+
+    def is_spent(self) -> bool:
+        wall_s = self._wall_s()
+        if wall_s < self.limit_s:
+            return False
+        if wall_s >= _PATIENCE * self.limit_s:
+            return True
+        cpu_s = self._peer.cpu_s() if self._peer is not None else None
+        return cpu_s is not None and cpu_s - self._cpu_before_s >= self.limit_s
+
+    def _wall_s(self) -> float:
+        return self._used_s + (0.0 if self._since is None else time.monotonic() - self._since)
+
+
+class Stream:
+    """One connection from the student's process.
+
+    peer : the process at its other end
+    Every method raises StudentTimeout, StudentDied or BadReply, and is of no use afterwards.
+    """
+
+    def __init__(self, connection: socket.socket, *, reply_limits: codec.Limits) -> None:
+        self.peer = Peer(connection)
+        self._socket = connection
+        self._limits = reply_limits
+        self._number = 0
+
+    def close(self) -> None:
+        self._socket.close()
+        self.peer.close()
+
+    def request(
+        self,
+        operation: str,
+        *arguments: Any,
+        budget: Budget,
+        keep: Callable[[Any], codec.Handle] | None = None,
+    ) -> int:
+        """Send a request; return the number that its reply will bear."""
+        self._number += 1
+        number = self._number
+        message = [number, operation, *arguments]
+        if keep is None:
+            pieces = codec.encode(message, limits=_REQUEST)
+        else:
+            pieces = codec.encode(message, keep=keep, limits=_REQUEST)
+        budget.start()
+        try:
+            for piece in pieces:
+                self._send(memoryview(piece), budget)
+        finally:
+            budget.stop()
+        return number
+
+    def reply(
+        self,
+        number: int,
+        *,
+        budget: Budget,
+        handle: Callable[[codec.Handle], Any] | None = None,
+    ) -> tuple[str, Any]:
+        """Return the status and the content of the reply with that number."""
+        message = self.receive(budget, self._limits, handle)
+        if type(message) is not list or len(message) != 3 or message[0] != number:
+            raise BadReply("no reply to what was asked")
+        status, content = message[1:]
+        if type(status) is not str:
+            raise BadReply("a reply without a status")
+        return status, content
+
+    def receive(
+        self,
+        budget: Budget,
+        limits: codec.Limits,
+        handle: Callable[[codec.Handle], Any] | None = None,
+    ) -> Any:
+        """Return the next frame's value."""
+
+        def fill(target: memoryview) -> None:
+            self._fill(target, budget)
+
+        budget.start()
+        try:
+            if handle is None:
+                return codec.decode(fill, limits=limits)
+            return codec.decode(fill, handle=handle, limits=limits)
+        except codec.MalformedFrame as error:
+            raise BadReply(f"no legal reply: {error}") from error
+        finally:
+            budget.stop()
+
+    def _send(self, rest: memoryview, budget: Budget) -> None:
+        while rest:
+            self._socket.settimeout(budget.wait_s())
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except TimeoutError:
+                pass
+            except OSError as error:
+                raise StudentDied("the process ended") from error
+            if budget.is_spent():
+                raise StudentTimeout(f"no answer within {budget.limit_s:g} s")
+
+    def _fill(self, target: memoryview, budget: Budget) -> None:
+        while target:
+            self._socket.settimeout(budget.wait_s())
+            try:
+                count = self._socket.recv_into(target)
+                if not count:
+                    raise StudentDied("the process ended")
+                target = target[count:]
+            except TimeoutError:
+                pass
+            except OSError as error:
+                raise StudentDied("the process ended") from error
+            # After a byte as well: a trickle must not hold the grader up.
+            if target and budget.is_spent():
+                raise StudentTimeout(f"no answer within {budget.limit_s:g} s")
+
+
+class Listener:
+    """Where the student's process connects: a Unix socket in a private directory, or loopback.
+
+    address : "unix:PATH" or "tcp:127.0.0.1:PORT", for agent.serve
+    """
+
+    def __init__(self, *, loopback: bool = not hasattr(socket, "AF_UNIX")) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="grade-"))  # 0700: this user's alone
+        path = self._folder / "calls"
+        if loopback or len(os.fsencode(path)) > _PATH_BYTES:
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self._socket.bind(("127.0.0.1", 0))
+            self.address = f"tcp:127.0.0.1:{self._socket.getsockname()[1]}"
+        else:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._socket.bind(str(path))
+            self.address = f"unix:{path}"
+        self._socket.listen(16)
+
+    def accept(
+        self,
+        token: str,
+        *,
+        timeout_s: float,
+        reply_limits: codec.Limits,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> Stream:
+        """Return the stream that opens with this token; others are turned away.
+
+        alive : asked now and then; False means that nobody will connect any more
+        Raises StudentTimeout, StudentDied.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._socket.settimeout(_LOOK_S)
+            try:
+                connection, _ = self._socket.accept()
+            except TimeoutError:
+                if not alive():
+                    raise StudentDied("the process ended before it answered") from None
+                if time.monotonic() > deadline:
+                    raise StudentTimeout(
+                        f"the process did not answer within {timeout_s:g} s"
+                    ) from None
+                continue
+            if connection.family == socket.AF_INET:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            stream = Stream(connection, reply_limits=reply_limits)
+            if self._says_hello(stream, token, max(deadline - time.monotonic(), _LOOK_S)):
+                return stream
+            stream.close()
+
+    def close(self) -> None:
+        self._socket.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _says_hello(self, stream: Stream, token: str, timeout_s: float) -> bool:
+        with contextlib.suppress(StudentTimeout, StudentDied, BadReply):
+            hello = stream.receive(Budget(timeout_s), _HELLO)
+            return (
+                type(hello) is list
+                and len(hello) == 4
+                and hello[:2] == ["hello", PROTOCOL_VERSION]
+                and type(hello[2]) is str
+                and hmac.compare_digest(hello[2].encode("utf-8", "replace"), token.encode())
+            )
+        return False
+
+
+def new_token() -> str:
+    """A word that only the process we mean is told."""
+    return secrets.token_hex(16)
