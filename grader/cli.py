@@ -243,7 +243,7 @@ def stubs(ids: Sequence[str], assignments: Path | None, check: bool) -> int:
     type=click.IntRange(min=1),
     help="Processes at once. Default: one a core.",
 )
-@click.option("--samples-only", is_flag=True, help="Run the samples alone.")
+@click.option("--samples-only", is_flag=True, help="Run the samples alone: no mutants, no seeds.")
 @click.option("--mutants/--no-mutants", default=True, help="Run automatic mutants, or not.")
 @click.option("--json", "json_file", metavar="FILE", help='Write JSON; "-" is standard output.')
 def verify(
@@ -274,10 +274,9 @@ def verify(
         reports = verification.verify_assignments(
             ids,
             assignments=assignments,
-            seeds=seeds,
+            seeds=0 if samples_only else seeds,
+            mutants=mutants and not samples_only,
             jobs=jobs,
-            samples_only=samples_only,
-            mutants=mutants,
             progress=tell,
         )
     console = _console(stderr=json_file == "-")
@@ -285,7 +284,7 @@ def verify(
         verification.render(console, report)
     if json_file is not None:
         _write(json_file, verification.as_json(reports))
-    return GRADED if all(report.ok for report in reports) else UNDER
+    return GRADED if all(report.passed for report in reports) else UNDER
 
 
 @click.command(context_settings=_SETTINGS, epilog=_EXIT_CODES)
@@ -389,7 +388,7 @@ def _clear_errors(path: str) -> Iterator[None]:
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    return Console(stderr=stderr, highlight=False, emoji=False)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -160,9 +161,12 @@ def complaints(checks: Sequence[Outcome]) -> list[Complaint]:
 
 
 def place(note: Note) -> str:
-    """Return where a note points at: "sigmoid.ipynb, cell 4", or ""."""
+    """Return where a note points at: "sigmoid.ipynb, cell 4", or ""; not what its text tells."""
     cell = "" if note.cell is None else cell_text(note.cell)
-    return ", ".join(part for part in (note.notebook, cell) if part)
+    if cell and re.search(rf"\b{cell}\b", note.message):
+        cell = ""
+    notebook = "" if note.notebook and note.notebook in note.message else note.notebook
+    return ", ".join(part for part in (notebook, cell) if part)
 
 
 def cell_text(index: int) -> str:

@@ -1,0 +1,368 @@
+"""The command: what it prints, what it writes, how it exits. A made-up pipeline grades."""
+
+import json
+import subprocess
+import sys
+from types import ModuleType, SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+
+import grader
+from grader import cli
+from grader.errors import AssignmentError, GraderFault, SubmissionError
+from grader.records import ExerciseScore, Outcome, Report, Result
+
+
+def graded(path="a.zip", score=3.0):
+    check = Outcome("1", "values", "failed", score / 4, 4.0, message="the sign is wrong")
+    exercise = ExerciseScore("1", "One", score, 4.0, "partial", (check,))
+    return Result(path, ("Ann Bee",), "graded", score=score, max_score=4.0, exercises=(exercise,))
+
+
+REFUSED = Result("b.zip", (), "refused", "the zip is cut off")
+FAULT = Result("c.zip", (), "grader_fault", "the kernel did not start")
+
+
+@pytest.fixture
+def pipeline(monkeypatch):
+    """The module that the command imports; `calls` keeps what it was asked."""
+    fake = ModuleType("grader.pipeline")
+    fake.calls = []
+    fake.results = (graded(),)
+    fake.error = None
+    fake.files = []
+
+    def grade(paths, **options):
+        fake.calls.append((list(map(str, paths)), options))
+        if fake.error is not None:
+            raise fake.error
+        options["progress"]("running cell 1")
+        return Report("pw02", "Gradient descent", options["seed"], tuple(fake.results))
+
+    def write_stubs(ids, **options):
+        fake.calls.append((list(ids), options))
+        return fake.files
+
+    fake.grade, fake.write_stubs = grade, write_stubs
+    monkeypatch.setitem(sys.modules, "grader.pipeline", fake)
+    monkeypatch.setattr(grader, "pipeline", fake, raising=False)
+    return fake
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with a.zip in it."""
+    (tmp_path / "a.zip").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.delenv("GRADE_TRACEBACK", raising=False)
+    return tmp_path
+
+
+# --- grading ----------------------------------------------------------------------------------
+
+
+def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
+    assert cli.run(["a.zip"]) == 0
+    paths, options = pipeline.calls[0]
+    assert paths == ["a.zip"]
+    del options["progress"]
+    assert options == {
+        "assignment": None,
+        "assignments": None,
+        "only": (),
+        "public": False,
+        "seed": 0,
+    }
+    assert "Total 3 / 4 points (75 %)" in capsys.readouterr().out
+
+
+def test_every_option_reaches_the_pipeline_wherever_it_stands(pipeline, folder):
+    arguments = "--seed 7 a.zip --only 1 --public --assignment pw02 --only 2 --assignments ."
+    assert cli.run(arguments.split()) == 0
+    _, options = pipeline.calls[0]
+    assert options["seed"] == 7
+    assert options["only"] == ("1", "2")
+    assert options["public"] is True
+    assert options["assignment"] == "pw02"
+    assert str(options["assignments"]) == "."
+
+
+def test_a_folder_named_like_a_command_is_graded_by_its_path(pipeline, folder):
+    (folder / "stubs").mkdir()
+    assert cli.run(["./stubs"]) == 0
+    assert pipeline.calls[0][0] == ["stubs"]
+
+
+def test_reports_are_written_where_they_are_asked_for(pipeline, folder):
+    arguments = "a.zip --json out/scores.json --junit out/report.xml --html out/pages"
+    assert cli.run(arguments.split()) == 0
+    assert json.loads((folder / "out/scores.json").read_text())["schema"] == 1
+    assert ElementTree.parse(folder / "out/report.xml").getroot().tag == "testsuites"
+    assert "the sign is wrong" in (folder / "out/pages/a.html").read_text(encoding="utf-8")
+
+
+def test_json_on_standard_output_has_it_for_itself(pipeline, folder, capsys):
+    assert cli.run(["a.zip", "--json", "-"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["submissions"][0]["score"] == 3.0
+    assert "Total 3 / 4" in captured.err
+
+
+def test_junit_on_standard_output_has_it_for_itself(pipeline, folder, capsys):
+    assert cli.run(["a.zip", "--junit", "-"]) == 0
+    assert ElementTree.fromstring(capsys.readouterr().out.encode()).tag == "testsuites"
+
+
+# --- exit codes -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("results", "arguments", "code"),
+    [
+        ([graded()], "", 0),
+        ([graded(score=0.0)], "", 0),
+        ([graded()], "--fail-under 75", 0),
+        ([graded()], "--fail-under 75.1", 1),
+        ([graded(score=4.0), graded()], "--fail-under 80", 1),
+        ([graded(score=0.1 + 0.2)], "--fail-under 7.5", 0),
+        ([graded(), REFUSED], "", 0),
+        ([graded(), REFUSED], "--fail-under 10", 1),
+        ([REFUSED], "", 2),
+        ([REFUSED, REFUSED], "--fail-under 10", 2),
+        ([], "", 2),
+        ([graded(), FAULT], "", 3),
+        ([FAULT, REFUSED], "--fail-under 10", 3),
+    ],
+)
+def test_the_exit_code_is_the_gravest_that_happened(pipeline, folder, results, arguments, code):
+    pipeline.results = results
+    assert cli.run(["a.zip", *arguments.split()]) == code
+
+
+def test_a_submission_of_manual_items_alone_is_under_no_gate(pipeline, folder):
+    pipeline.results = [Result("a.zip", (), "graded", manual_points=10.0)]
+    assert cli.run(["a.zip", "--fail-under", "100"]) == 0
+
+
+def test_a_refusal_is_one_clear_line_beside_the_others(pipeline, folder, capsys):
+    pipeline.results = [graded(), REFUSED]
+    cli.run(["a.zip"])
+    assert "refused: the zip is cut off\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("missing.zip", "'missing.zip' does not exist"),
+        ("", "Usage: grade"),
+        ("a.zip --fail-under -1", "-1"),
+        ("a.zip --fail-under 101", "101"),
+        ("a.zip --fail-under nan", "nan is not a percentage"),
+        ("a.zip --seed -1", "-1"),
+        ("a.zip --seed x", "'x'"),
+        ("a.zip --assignments nowhere", "'nowhere' does not exist"),
+        ("a.zip --sed 1", "--seed"),
+        ("a.zip --json - --junit -", "can't both go to standard output"),
+        ("a.zip --html -", "--html takes a folder"),
+        ("a.zip --json .", "Can't write .: it is a folder"),
+        ("a.zip --json a.zip/x.json", "Can't write a.zip/x.json"),
+        ("a.zip --junit a.zip/x.xml", "Can't write a.zip/x.xml"),
+        ("a.zip --html a.zip", "Can't write a.zip"),
+        ("verify --seeds 0", "0"),
+        ("stubs --no-such", "--no-such"),
+    ],
+)
+def test_a_mistake_in_the_usage_is_told_before_anything_is_graded(
+    pipeline, folder, capsys, arguments, told
+):
+    assert cli.run(arguments.split()) == 2
+    captured = capsys.readouterr()
+    assert told in captured.err
+    assert "Traceback" not in captured.err
+    assert pipeline.calls == []
+
+
+@pytest.mark.parametrize("error", [AssignmentError, SubmissionError])
+def test_what_the_user_must_put_right_is_one_line(pipeline, folder, capsys, error):
+    pipeline.error = error("there is no assignment 'pw2'; did you mean pw02?")
+    assert cli.run(["a.zip"]) == 2
+    assert capsys.readouterr().err == "grade: there is no assignment 'pw2'; did you mean pw02?\n"
+
+
+def test_student_text_in_an_error_is_harmless(pipeline, folder, capsys):
+    pipeline.error = SubmissionError("\x1b]0;title\x07 \u202e.zip: not a zip\n::error::x")
+    cli.run(["a.zip"])
+    assert capsys.readouterr().err == "grade: \\u202e.zip: not a zip ::error::x\n"
+
+
+# --- faults of ours ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyError("surprise"), "a fault of the grader: KeyError: 'surprise'"),
+        (GraderFault("no kernel starts"), "a fault of the grader: no kernel starts"),
+    ],
+)
+def test_a_fault_of_ours_is_one_line_and_a_file(pipeline, folder, capsys, error, told):
+    pipeline.error = error
+    assert cli.run(["a.zip"]) == 3
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert told in line
+    (kept,) = folder.glob("grade-fault-*.txt")
+    assert str(kept) in line
+    assert "Traceback (most recent call last)" in kept.read_text()
+
+
+def test_the_traceback_is_shown_when_it_is_asked_for(pipeline, folder, capsys, monkeypatch):
+    pipeline.error = KeyError("surprise")
+    assert cli.run(["a.zip", "--traceback"]) == 3
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+    monkeypatch.setenv("GRADE_TRACEBACK", "1")
+    assert cli.run(["a.zip"]) == 3
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+    assert not list(folder.glob("grade-fault-*"))
+
+
+def test_an_interrupt_ends_in_one_line_and_130(pipeline, folder, capsys):
+    pipeline.error = KeyboardInterrupt()
+    assert cli.run(["a.zip"]) == 130
+    assert capsys.readouterr().err.strip() == "grade: interrupted"
+
+
+def test_main_exits_with_the_code(pipeline, folder):
+    pipeline.results = [REFUSED]
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["a.zip"])
+    assert exit.value.code == 2
+
+
+# --- the other commands -----------------------------------------------------------------------
+
+
+def test_stubs_names_what_it_wrote(pipeline, folder, capsys):
+    pipeline.files = ["student_templates/pw02/sigmoid.ipynb"]
+    assert cli.run(["stubs", "pw02"]) == 0
+    assert pipeline.calls == [(["pw02"], {"assignments": None, "check": False})]
+    assert capsys.readouterr().out == "student_templates/pw02/sigmoid.ipynb\n"
+
+
+def test_stubs_check_fails_on_what_is_out_of_date(pipeline, folder, capsys):
+    assert cli.run(["stubs", "--check"]) == 0
+    assert capsys.readouterr().out == "up to date\n"
+    pipeline.files = ["a.ipynb"]
+    assert cli.run(["stubs", "--check"]) == 1
+    assert "out of date: a.ipynb" in capsys.readouterr().out
+
+
+@pytest.fixture
+def verification(monkeypatch):
+    """What `grade verify` imports."""
+    fake = SimpleNamespace(calls=[], reports=[SimpleNamespace(passed=True, name="pw02")])
+
+    def verify_assignments(ids, **options):
+        fake.calls.append((list(ids), options))
+        return fake.reports
+
+    def render(console, report):
+        console.print(f"[bold]{report.name}[/bold] holds")
+
+    module = ModuleType("grader.verify")
+    module.verify_assignments, module.render = verify_assignments, render
+    module.as_json = lambda reports: json.dumps([report.name for report in reports])
+    monkeypatch.setitem(sys.modules, "grader.verify", module)
+    monkeypatch.setattr(grader, "verify", module, raising=False)
+    return fake
+
+
+def test_verify_shows_its_report_and_exits_by_its_verdict(verification, folder, capsys):
+    assert cli.run(["verify", "pw02"]) == 0
+    assert capsys.readouterr().out == "pw02 holds\n"
+    verification.reports.append(SimpleNamespace(passed=False, name="hw1"))
+    assert cli.run(["verify"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seeds", "mutants"),
+    [("", 50, True), ("--seeds 9 --no-mutants", 9, False), ("--samples-only", 0, False)],
+)
+def test_verify_passes_on_how_much_to_do(verification, folder, arguments, seeds, mutants):
+    cli.run(["verify", *arguments.split()])
+    _, options = verification.calls[0]
+    assert (options["seeds"], options["mutants"]) == (seeds, mutants)
+
+
+def test_verify_writes_json(verification, folder, capsys):
+    assert cli.run(["verify", "--json", "-"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == ["pw02"]
+    assert captured.err == "pw02 holds\n"
+
+
+# --- help -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", ["--help", "-h", "stubs --help", "verify -h", "doctor -h"])
+def test_help_fits_80_columns_and_documents_the_exit_codes(capsys, arguments, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.run(arguments.split()) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.split("\n"))) <= 80
+    for code in ("0  graded", "1  under --fail-under", "2  the input", "3  a fault of the grader"):
+        assert code in text
+
+
+def test_help_of_grade_names_the_other_commands(capsys):
+    cli.run(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"grade {name}" in text for name in cli.COMMANDS)
+    assert text.startswith("Usage: grade [OPTIONS] PATH...\n")
+
+
+def test_help_imports_nothing_of_weight():
+    script = (
+        "import sys\n"
+        "from grader import cli\n"
+        "cli.run(['--help'])\n"
+        "heavy = {'numpy', 'nbclient', 'nbformat', 'jupyter_client', 'pytest', 'sklearn', 'rich',"
+        " 'jinja2', 'pygments', 'matplotlib'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_the_version_is_the_packages(capsys):
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"grade, version {grader.__version__}\n"
+
+
+def test_a_report_survives_a_terminal_that_cannot_show_it(folder):
+    script = (
+        "import sys\n"
+        "from types import ModuleType\n"
+        "from grader import cli\n"
+        "from grader.records import Report, Result\n"
+        "import grader\n"
+        "fake = ModuleType('grader.pipeline')\n"
+        "result = Result('a.zip', ('Zoé 王',), 'refused', 'no')\n"
+        "fake.grade = lambda paths, **options: Report('a', '', 0, (result,))\n"
+        "sys.modules['grader.pipeline'] = grader.pipeline = fake\n"
+        "sys.exit(cli.run(['a.zip']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        cwd=folder,
+        env={"PYTHONIOENCODING": "ascii", "PATH": ""},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"Zo\\xe9 \\u738b" in done.stdout

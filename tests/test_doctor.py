@@ -1,0 +1,99 @@
+"""What `grade doctor` finds, and how it says so."""
+
+import io
+from importlib import metadata
+
+import pytest
+from rich.console import Console
+
+from grader import cli, doctor
+from grader.doctor import Finding
+
+
+def versions(**known):
+    def version_of(name):
+        if name not in known:
+            raise metadata.PackageNotFoundError(name)
+        return known[name]
+
+    return version_of
+
+
+def everything(numpy):
+    return versions(numpy=numpy, **dict.fromkeys(doctor.PACKAGES, "1.0"))
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("1.26.4", "ok"), ("2.3.5", "ok"), ("2.4.0rc1", "fault")]
+)
+def test_numpy_is_right_below_2_4(version, status):
+    finding, _ = doctor.find_packages(everything(version))
+    assert (finding.name, finding.status) == ("numpy", status)
+    assert "2.4" in finding.text
+
+
+def test_a_missing_package_is_a_fault_that_names_it():
+    numpy, packages = doctor.find_packages(versions(rich="13.0"))
+    assert (numpy.status, packages.status) == ("fault", "fault")
+    assert "nbclient" in packages.text
+    assert "rich" not in packages.text
+
+
+def test_isolation_says_plainly_that_there_is_no_sandbox():
+    assert "without a sandbox" in doctor.find_isolation().text
+    assert doctor.find_isolation().status == "note"
+
+
+def test_the_shipped_data_is_found(monkeypatch):
+    monkeypatch.delenv("GRADE_DATA", raising=False)
+    found = {finding.name: finding for finding in doctor.find_data()}
+    assert set(found) == {"mnist", "fashion-mnist"}
+    assert all(finding.status == "ok" for finding in found.values())
+    assert "the small set that ships" in found["mnist"].text
+
+
+def test_a_data_folder_that_is_not_there_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADE_DATA", str(tmp_path / "nowhere"))
+    first = next(iter(doctor.find_data()))
+    assert (first.name, first.status) == ("GRADE_DATA", "note")
+
+
+def test_a_kernel_answers_a_call():
+    finding = doctor.find_kernel()
+    assert finding.status == "ok", finding.text
+
+
+def test_a_kernel_that_does_not_start_is_a_fault_with_its_reason(monkeypatch):
+    def broken(*arguments, **options):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr("grader.session.open_session", broken)
+    finding = doctor.find_kernel()
+    assert finding.status == "fault"
+    assert "RuntimeError: no such kernel" in finding.text
+
+
+def shown(findings, width=80):
+    file = io.StringIO()
+    doctor.show(findings, Console(file=file, width=width))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_findings_fit_the_terminal(width):
+    text = shown([doctor.find_isolation(), Finding("x" * 20, "ok", "path/" * 60)], width)
+    assert max(map(len, text.split("\n"))) <= width
+
+
+def test_the_last_line_says_what_it_amounts_to():
+    assert shown([Finding("fork", "note", "")]).endswith("Notebooks can be graded here.\n")
+    text = shown([Finding("kernel", "fault", "does not start"), Finding("fork", "ok", "")])
+    assert text.endswith("Notebooks can't be graded here: kernel.\n")
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("note", 0), ("fault", 3)])
+def test_the_command_exits_by_the_gravest_finding(monkeypatch, capsys, status, code):
+    findings = [Finding("python", "ok", "3.11"), Finding("kernel", status, "text")]
+    monkeypatch.setattr(doctor, "examine", lambda assignments, progress: findings)
+    assert cli.run(["doctor"]) == code
+    assert "kernel" in capsys.readouterr().out
