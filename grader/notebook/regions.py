@@ -141,7 +141,7 @@ def find_gaps(cells: Sequence[Cell]) -> tuple[Gap, ...]:
     found: list[Gap] = []
     carried: tuple[Cell, Marker] | None = None
     for cell in code:
-        pairs, stray, left_open = _paired(markers(cell.source))
+        pairs, stray, left_open = paired(markers(cell.source))
         if carried is not None:
             opened_in, opening = carried
             # Opened in one cell and closed in the next: its END is what comes first there.
@@ -175,7 +175,7 @@ def find_gaps(cells: Sequence[Cell]) -> tuple[Gap, ...]:
     return tuple(sorted(found, key=lambda gap: gap.pieces[0][:2]))
 
 
-def _paired(
+def paired(
     found: Sequence[Marker],
 ) -> tuple[list[tuple[Marker, Marker]], list[Marker], Marker | None]:
     """Return (pairs, markers without a partner, the START that is open at the cell's end)."""
@@ -340,7 +340,7 @@ def replace_region(source: str, name: str, body: str, *, cell: int = 0) -> str |
         qualified = ""
     elif not qualified or qualified.startswith("cell "):
         return None
-    pairs, _, _ = _paired(markers(source))
+    pairs, _, _ = paired(markers(source))
     matching = [pair for pair in pairs if pair[0].owner == qualified]
     index = int(number or 1) - 1
     if not 0 <= index < len(matching):

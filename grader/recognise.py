@@ -1,0 +1,215 @@
+"""Recognises what was handed in: which assignment it answers, which file plays which notebook.
+
+Students rename files, copy cells into notebooks of their own and lose metadata. What a notebook
+defines speaks loudest; its name comes next; its metadata are no more than a claim.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from grader.errors import SubmissionError
+from grader.notebook import compare_with_stub
+from grader.records import Assignment, Note, Notebook
+
+ENOUGH_DEFINED = 0.3
+"""Share of a notebook's functions that makes another notebook a candidate by itself. Notebooks
+of one assignment share a helper or two (sigmoid), never a third of their functions."""
+
+_NOISE = frozenset(
+    {
+        *("stud", "student", "students", "copy", "copie", "kopie", "kopia", "copia", "von", "of"),
+        *("final", "finale", "solution", "solutions", "solved", "sol", "loesung", "losung"),
+        *("corrige", "submission", "submit", "done", "new", "neu", "last", "version"),
+        *("completed", "template", "abgabe", "rendu", "my"),
+    }
+)
+"""Words that students add to a file's name, or take away; digits and "v2" as well."""
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How well one submitted notebook fits one of the assignment's.
+
+    defined : share of the functions that it defines, in [0, 1]; 0 where there are none
+    named : 1 same name, 0.9 same but for decoration, 0.6 the one name holds the other, else 0
+    claimed : the metadata say so
+    """
+
+    defined: float
+    named: float
+    claimed: bool
+
+    @property
+    def score(self) -> float:
+        return 3 * self.defined + self.named + 0.8 * self.claimed
+
+
+# --- the assignment -------------------------------------------------------------------------
+
+
+def recognise_assignment(
+    notebooks: Sequence[Notebook], assignments: Mapping[str, Assignment]
+) -> str:
+    """Return the id of the assignment that the notebooks answer.
+
+    Raises SubmissionError where they fit none of them.
+    """
+    scores: dict[str, float] = {}
+    for key, assignment in assignments.items():
+        best = [
+            max((_fit(assignment, name, notebook).score for notebook in notebooks), default=0.0)
+            for name in assignment.notebook_names
+        ]
+        plausible = [
+            score
+            for score, name in zip(best, assignment.notebook_names, strict=True)
+            if any(_is_candidate(assignment, name, notebook) for notebook in notebooks)
+        ]
+        scores[key] = sum(plausible)
+    ranked = sorted(scores.items(), key=lambda item: -item[1])
+    if not ranked or ranked[0][1] <= 0:
+        known = ", ".join(assignments) or "none"
+        handed = ", ".join(PurePosixPath(notebook.name).name for notebook in notebooks[:5])
+        raise SubmissionError(
+            f"nothing here ({handed or 'no notebook'}) answers a known assignment ({known}): "
+            "name it with --assignment"
+        )
+    return ranked[0][0]
+
+
+# --- the notebooks --------------------------------------------------------------------------
+
+
+def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> dict[str, Notebook]:
+    """Return the submitted notebook for each of the assignment's, held against its stub.
+
+    Keys are the assignment's notebook names; one that wasn't handed in is absent. A submitted
+    notebook may play several parts. Of several candidates the one with more filled regions plays
+    it, and a note names the others.
+    """
+    matched: dict[str, Notebook] = {}
+    for name in assignment.notebook_names:
+        functions = assignment.functions_in(name)
+        candidates = [
+            (
+                compare_with_stub(notebook, assignment.stubs[name], functions=functions),
+                _fit(assignment, name, notebook),
+                order,
+            )
+            for order, notebook in enumerate(notebooks)
+            if _is_candidate(assignment, name, notebook)
+        ]
+        if not candidates:
+            continue
+        candidates.sort(key=lambda c: (-_filled(c[0]), -c[1].score, c[2]))
+        chosen, fit, _ = candidates[0]
+        notes = []
+        if fit.named < 1:
+            notes.append(
+                Note(
+                    kind="wrong_name",
+                    message=f"{chosen.name} is read as {name}",
+                    notebook=chosen.name,
+                )
+            )
+        # Another notebook that was only near enough to be looked at is no rival.
+        rivals = [other for other, its, _ in candidates[1:] if its.named or its.defined > 0.5]
+        own_names = {PurePosixPath(other).name for other in assignment.notebook_names}
+        rivals = [other for other in rivals if _base(other.name) not in own_names - {name}]
+        if rivals:
+            others = ", ".join(other.name for other in rivals[:3])
+            notes.append(
+                Note(
+                    kind="several_candidates",
+                    message=f"{chosen.name} is graded as {name}; {others} could be it too",
+                    notebook=chosen.name,
+                )
+            )
+        matched[name] = replace(chosen, notes=(*chosen.notes, *notes))
+    return matched
+
+
+def _filled(notebook: Notebook) -> int:
+    return sum(region.status == "filled" for region in notebook.regions.values())
+
+
+def _is_candidate(assignment: Assignment, name: str, notebook: Notebook) -> bool:
+    """True where the notebook may play that part.
+
+    By its definitions; by its name; by its claim, unless it defines clearly another part.
+    """
+    fit = _fit(assignment, name, notebook)
+    if fit.defined >= ENOUGH_DEFINED:
+        return True
+    others = max(
+        (
+            _fit(assignment, other, notebook).defined
+            for other in assignment.notebook_names
+            if other != name
+        ),
+        default=0.0,
+    )
+    if others >= ENOUGH_DEFINED and others > fit.defined:
+        return fit.named == 1 and fit.defined > 0
+    return fit.named >= 0.6 or fit.claimed
+
+
+def _fit(assignment: Assignment, name: str, notebook: Notebook) -> _Fit:
+    wanted = _names_to_define(assignment, name)
+    defined = sum(function in notebook.definitions for function in wanted) / max(1, len(wanted))
+    claim = notebook.metadata.get("grade")
+    claimed = (
+        isinstance(claim, dict)
+        and claim.get("assignment") == assignment.id
+        and claim.get("notebook") == name
+    )
+    return _Fit(defined=defined, named=_name_fit(name, notebook.name), claimed=claimed)
+
+
+def _names_to_define(assignment: Assignment, name: str) -> tuple[str, ...]:
+    """Return the functions that tell a notebook: the exercises', else all that its stub defines."""
+    functions = assignment.functions_in(name)
+    if functions:
+        return functions
+    stub = assignment.stubs.get(name)
+    return tuple(stub.definitions) if stub is not None else ()
+
+
+def _name_fit(wanted: str, handed_in: str) -> float:
+    """Return how much a file's name looks like the wanted one, in [0, 1]."""
+    found = _base(handed_in)
+    if found == wanted:
+        return 1.0
+    ours, theirs = _words(wanted), _words(found)
+    if not ours or not theirs:
+        return 0.0
+    if ours == theirs:
+        return 0.9
+    longer, shorter = (theirs, ours) if len(theirs) >= len(ours) else (ours, theirs)
+    starts = range(len(longer) - len(shorter) + 1)
+    # "sigmoid_Mueller" holds "sigmoid"; "numpy" is too little of "numpy-tutorial-images".
+    if any(longer[n : n + len(shorter)] == shorter for n in starts) and (
+        longer is theirs or 2 * len(shorter) > len(longer)
+    ):
+        return 0.6
+    return 0.0
+
+
+def _base(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).name
+
+
+def _words(name: str) -> list[str]:
+    """Return a file name's own words: no case, accents, digits in brackets or decoration."""
+    stem = re.sub(r"\.(ipynb|py|json|txt)$", "", _base(name), flags=re.IGNORECASE)
+    stem = re.sub(r"\(\d+\)", " ", stem)
+    folded = unicodedata.normalize("NFKD", stem.casefold())
+    plain = "".join(char for char in folded if not unicodedata.combining(char))
+    words = re.findall(r"[^\W_]+", plain)
+    kept = [w for w in words if w not in _NOISE and not re.fullmatch(r"v?\d{1,2}|copy\d*", w)]
+    return kept or words
