@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, TypeAlias
 
-from grader.errors import Missing, StudentError, StudentFault
+import numpy as np
+
+from grader.errors import GraderFault, Missing, StudentError, StudentFault
+from grader.in_kernel.codec import Handle
 from grader.pytest_plugin import CheckJob, run_checks
 from grader.records import Assignment, Outcome
-from grader.session import Session, Student
+from grader.session import Session
+from grader.session.student import Function, Remote, Student
 from grader.verify.mutants import Mutant
 from grader.verify.probes import first_difference, perturb, variants
 from grader.verify.samples import exercises_of, flat
@@ -68,7 +73,7 @@ def _put_in_place(owner, name, holder):
     space = {}
     exec(holder, globals(), space)
     made = vars(space.popitem()[1])[name]
-    function = getattr(made, "__func__", made)
+    function = getattr(made, "__func__", None) or getattr(made, "fget", None) or made
     for free, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         if free == "__class__":  # what super() without arguments looks at
             cell.cell_contents = owner
@@ -77,9 +82,22 @@ def _put_in_place(owner, name, holder):
 
 
 def put_in_place(student: Student, mutant: Mutant) -> None:
-    """Change one fresh copy of the notebook's state; the session's own stays."""
+    """Change one fresh copy of the notebook's state; the session's own stays.
+
+    Raises GraderFault where that fails: it must not look like a mutant that was caught.
+    """
     source = f"import __main__\nexec({patch_source(mutant)!r}, vars(__main__))\n"
-    student._request("call", None, "__builtins__.exec", (source, {}), {})
+    try:
+        student["__builtins__"].exec(source, {})
+    except (StudentFault, Missing) as error:
+        raise GraderFault(f"mutant {mutant.id!r} can't be put in place: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A function of the notebook that was an argument."""
+
+    path: str
 
 
 @dataclass
@@ -87,7 +105,6 @@ class _Story:
     """What one check asked of the reference: the operation and arguments of each request."""
 
     requests: list[tuple[Any, ...]] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 class _Recorder:
@@ -100,19 +117,44 @@ class _Recorder:
     @contextmanager
     def student(self, *, limit_s: float) -> Iterator[Student]:
         story = _Story()
-        started = time.perf_counter()
-        with self.session.student(limit_s=limit_s) as student:
-            ask = student._request
-
-            def overheard(*request: Any) -> Any:
-                if len(story.requests) < STORY_REQUESTS:
-                    story.requests.append(request)
-                return ask(*request)
-
-            student._request = overheard  # type: ignore[method-assign]
-            yield student
-        story.seconds = time.perf_counter() - started
         self.stories.append(story)
+        with self.session.student(limit_s=limit_s) as student:
+            wire = student._wire
+            ask = wire.ask
+
+            def overheard(called: Callable[[], str], operation: str, *arguments: Any) -> Any:
+                if len(story.requests) < STORY_REQUESTS:
+                    story.requests.append((operation, *_kept(arguments)))
+                return ask(called, operation, *arguments)
+
+            wire.ask = overheard  # type: ignore[method-assign]
+            yield student
+
+
+def _kept(value: Any) -> Any:
+    """Return an argument as it is now, without what belongs to its process."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, list | tuple):
+        return type(value)(map(_kept, value))
+    if isinstance(value, dict):
+        return {key: _kept(item) for key, item in value.items()}
+    if isinstance(value, Remote | Function):
+        place = value._place
+        return _Named(place.path) if place.base is None else Handle(place.base, "")
+    return value
+
+
+def _given(value: Any, student: Student) -> Any:
+    """Return a kept argument for another process."""
+    if isinstance(value, list | tuple):
+        return type(value)(_given(item, student) for item in value)
+    if isinstance(value, dict):
+        return {key: _given(item, student) for key, item in value.items()}
+    if isinstance(value, _Named):
+        head, *rest = value.path.split(".")
+        return reduce(getattr, rest, student[head])
+    return value
 
 
 @dataclass(frozen=True)
@@ -178,6 +220,9 @@ class _Hunter:
         bounded = {self.notebook: _Bounded(self.session, self.limit_s)}
         for exercise in exercises:
             yield self._job(bounded, [exercise], lambda student: put_in_place(student, mutant))
+            fault = next((o for o in self.outcomes if o.fault), None)
+            if fault is not None:
+                raise GraderFault(f"{fault.exercise}, {fault.name}: {flat(fault.message)}")
             suspects += [
                 f"{o.exercise}, {o.name}: {flat(o.message)}" for o in self.outcomes if o.suspect
             ]
@@ -255,9 +300,10 @@ class _Hunter:
             if mutant is not None:
                 put_in_place(student, mutant)
             for operation, *arguments in story.requests:
-                request = [operation, *perturb(arguments, change, rng)]
+                changed = _given(perturb(arguments, change, rng), student)
                 try:
-                    replies.append(_essence(operation, student._request(*request)))
+                    reply = student._wire.ask(lambda: "a probe", operation, *changed)
+                    replies.append(_essence(operation, reply))
                 except StudentError as error:
                     replies.append(("raised", error.kind))
                 except Missing as error:
@@ -280,8 +326,19 @@ def _essence(operation: str, reply: Any) -> Any:
     if operation == "observe" and isinstance(reply, dict):
         kept = {key: reply[key] for key in ("value", "arguments", "warnings") if key in reply}
         error = reply.get("error")
-        return kept | {"error": error[0] if error else None}
-    return reply
+        return _plain(kept) | {"error": error[0] if error else None}
+    return _plain(reply)
+
+
+def _plain(value: Any) -> Any:
+    """Return a reply that can be compared: an object by its class alone."""
+    if isinstance(value, Remote):
+        return ("object", value.type_name)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
 
 
 def _shown(request: Sequence[Any]) -> str:

@@ -22,14 +22,13 @@ def summary_rows(report: VerifyReport) -> list[tuple[str, str]]:
     """Return what was held against what, a (part, finding) pair a line."""
     graded = [line for line in report.exercises if not line.manual]
     manual = sum(line.points for line in report.exercises if line.manual)
-    hidden = sum(rate.hidden for rate in report.rates)
     rows = [
         (
             "exercises",
             f"{len(graded)} graded, {len(report.exercises) - len(graded)} manual; "
             f"{report.max_score:g} points, {manual:g} more by hand",
         ),
-        ("checks", f"{len(report.rates)}, {hidden} of them hidden"),
+        ("checks", f"{report.checks}, {report.hidden_checks} of them hidden"),
         ("reference", f"{_percent(report.reference_score, report.max_score)} of the points"),
         ("bare stub", f"{_percent(report.stub_score, report.max_score)} of the points"),
     ]

@@ -121,6 +121,8 @@ class VerifyReport:
     reference_score: float
     max_score: float
     stub_score: float
+    checks: int = 0
+    hidden_checks: int = 0
     reference_lost: tuple[str, ...] = ()
     stub_earned: tuple[str, ...] = ()
     rates: tuple[CheckRate, ...] = ()

@@ -143,6 +143,8 @@ def _verify(
         reference_score=reference().points,
         max_score=reference().max_points,
         stub_score=stub().points,
+        checks=reference().checks,
+        hidden_checks=reference().hidden,
         reference_lost=reference().sentences,
         stub_earned=stub().sentences,
         rates=_in_order(assignment, [run for bench in benched for run in bench.runs]),
@@ -267,6 +269,8 @@ class _Graded:
     max_points: float
     sentences: tuple[str, ...]
     suspects: tuple[str, ...]
+    checks: int = 0
+    hidden: int = 0
 
 
 @dataclass(frozen=True)
@@ -307,8 +311,15 @@ def _grade_reference(folder: Path) -> _Graded:
     points = sum(e.points for e in result.exercises if not e.bonus)
     if sum(e.points for e in result.exercises if e.bonus) < bonus - 1e-9 and not sentences:
         sentences.append("a bonus exercise is not at its maximum")
-    suspects = find_suspects(result.exercises)
-    return _Graded(points, result.max_score, (*sentences, *faults), tuple(suspects))
+    checks = [outcome for exercise in result.exercises for outcome in exercise.checks]
+    return _Graded(
+        points,
+        result.max_score,
+        (*sentences, *faults),
+        tuple(find_suspects(result.exercises)),
+        checks=len(checks),
+        hidden=sum(outcome.hidden for outcome in checks),
+    )
 
 
 def _grade_stub(folder: Path) -> _Graded:
