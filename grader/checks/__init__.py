@@ -1,0 +1,125 @@
+"""Checks that instructors write with: `measure_*` returns evidence, `assert_*` raises.
+
+They take plain arrays and callables, need numpy alone, and work in any notebook:
+
+    assert_close(sigmoid(z), 1 / (1 + np.exp(-z)), called="sigmoid(z)")
+    assert_gradient(cost, grad, at=rng.normal(size=5), rng=rng, name="w", factors={"m": m})
+
+A failure is a CheckFailed whose `problem` names the mistake where the numbers show it
+("the gradient with respect to w is 120 times too large") and whose `hint` says what to
+look at next ("120 = m: is the mean (1/m) missing?"). Neither shows an input or an answer.
+"""
+
+from grader.checks.arrays import (
+    as_array,
+    as_scalar,
+    assert_dtype,
+    assert_finite,
+    assert_shape,
+)
+from grader.checks.closeness import (
+    Closeness,
+    assert_close,
+    assert_close_to_one_of,
+    assert_not_dummy,
+    measure_close,
+)
+from grader.checks.credit import partial_credit
+from grader.checks.derivative import (
+    assert_backward,
+    assert_derivative,
+    assert_jacobian,
+    numerical_derivative,
+)
+from grader.checks.diagnosis import Diagnosis, diagnose
+from grader.checks.forbidden import Breach, find_forbidden
+from grader.checks.gradient import (
+    GradientEvidence,
+    assert_gradient,
+    measure_gradient,
+    measure_gradient_error,
+    numerical_gradient,
+)
+from grader.checks.plots import (
+    Curve,
+    assert_curve,
+    assert_figure_count,
+    assert_histogram,
+    assert_image,
+    assert_labelled,
+    assert_series,
+    find_curve,
+    find_histogram,
+    find_image,
+    find_series,
+)
+from grader.checks.properties import (
+    assert_accuracy,
+    assert_convex,
+    assert_deterministic,
+    assert_error_rate,
+    assert_in_range,
+    assert_monotone,
+    assert_no_warnings,
+    assert_not_convex_witness,
+    assert_probabilities,
+    assert_psd,
+    assert_stable,
+    assert_symmetric,
+    assert_unchanged,
+    assert_vectorised,
+    measure_convexity,
+)
+
+__all__ = [
+    "Breach",
+    "Closeness",
+    "Curve",
+    "Diagnosis",
+    "GradientEvidence",
+    "as_array",
+    "as_scalar",
+    "assert_accuracy",
+    "assert_backward",
+    "assert_close",
+    "assert_close_to_one_of",
+    "assert_convex",
+    "assert_curve",
+    "assert_derivative",
+    "assert_deterministic",
+    "assert_dtype",
+    "assert_error_rate",
+    "assert_figure_count",
+    "assert_finite",
+    "assert_gradient",
+    "assert_histogram",
+    "assert_image",
+    "assert_in_range",
+    "assert_jacobian",
+    "assert_labelled",
+    "assert_monotone",
+    "assert_no_warnings",
+    "assert_not_convex_witness",
+    "assert_not_dummy",
+    "assert_probabilities",
+    "assert_psd",
+    "assert_series",
+    "assert_shape",
+    "assert_stable",
+    "assert_symmetric",
+    "assert_unchanged",
+    "assert_vectorised",
+    "diagnose",
+    "find_curve",
+    "find_forbidden",
+    "find_histogram",
+    "find_image",
+    "find_series",
+    "measure_close",
+    "measure_convexity",
+    "measure_gradient",
+    "measure_gradient_error",
+    "numerical_derivative",
+    "numerical_gradient",
+    "partial_credit",
+]

@@ -1,0 +1,269 @@
+"""Got against expected: shape, finite, values, and why they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grader.checks.arrays import (
+    Array,
+    as_array,
+    as_scalar,
+    assert_finite,
+    assert_shape,
+    index_text,
+    number,
+    show,
+)
+from grader.checks.diagnosis import Factor, diagnose
+from grader.errors import CheckFailed, Missing
+
+# Results in float32 or float16 can't be closer than their dtype; these leave room for the
+# rounding of a short computation (about 80 and 8 units in the last place).
+_RTOL_OF_DTYPE = {"float32": 1e-5, "float16": 1e-2}
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """How far got is from expected.
+
+    n_wrong : elements outside rtol, atol; n : all elements
+    worst : index of the element that is farthest outside its tolerance
+    absolute, relative : its errors; got, expected : its values
+    """
+
+    n: int
+    n_wrong: int
+    worst: tuple[int, ...]
+    absolute: float
+    relative: float
+    got: float
+    expected: float
+    rtol: float
+    atol: float
+
+    @property
+    def close(self) -> bool:
+        return self.n_wrong == 0
+
+
+def measure_close(
+    got: object, expected: object, *, rtol: float = 1e-7, atol: float = 1e-9
+) -> Closeness:
+    """Return how far got is from expected, element by element.
+
+    An element is close where |got - expected| <= atol + rtol * |expected|; nan never is.
+    Raises ValueError where the shapes can't be compared.
+    """
+    g = np.asarray(as_array(got, dtype_kind="fiubc"))
+    e = np.asarray(as_array(expected, dtype_kind="fiubc"))
+    if g.size == 1 and e.size == 1:
+        g, e = g.reshape(()), e.reshape(())
+    if g.shape != e.shape:
+        raise ValueError(f"shapes {g.shape} and {e.shape} can't be compared")
+    g, e = _wide(g), _wide(e)
+    if g.size == 0:
+        return Closeness(0, 0, (), 0.0, 0.0, np.nan, np.nan, rtol, atol)
+    with np.errstate(all="ignore"):
+        error = np.abs(g - e)
+        allowed = atol + rtol * np.abs(e)
+        wrong = ~(error <= allowed) & ~(g == e)
+        excess = np.where(wrong, np.where(np.isfinite(error), error / np.maximum(allowed, 1e-300),
+                                          np.inf), 0.0)  # fmt: skip
+        worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(excess)), g.shape))
+        size = float(np.abs(e[worst]))
+        absolute = float(error[worst])
+        relative = absolute / size if size else (np.inf if absolute else 0.0)
+    return Closeness(
+        n=int(g.size),
+        n_wrong=int(wrong.sum()),
+        worst=worst,
+        absolute=absolute,
+        relative=relative,
+        got=float(np.real(g[worst])),
+        expected=float(np.real(e[worst])),
+        rtol=rtol,
+        atol=atol,
+    )
+
+
+def assert_close(
+    got: object,
+    expected: object,
+    *,
+    rtol: float = 1e-7,
+    atol: float = 1e-9,
+    called: str = "",
+    noun: str = "the result",
+    factors: Mapping[str, Factor] | None = None,
+    dummy: object = None,
+    terms: Mapping[str, Any] | None = None,
+    mistakes: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    broadcast: tuple[Any, Any] | None = None,
+    names: Mapping[str, int] | None = None,
+    hint: str = "",
+) -> None:
+    """Accept got where it has expected's shape, is finite and is close to it.
+
+    A float32 result is held to float32's precision. A scalar may come as (1,) or (1, 1).
+    factors, terms, mistakes, dummy, inputs, broadcast : what `diagnose` may name
+    names : letters of the dimensions for the message about a shape
+    hint : the next step where the numbers show none
+    Raises CheckFailed with the diagnosis; Missing where the stub's dummy came back;
+    NonFiniteValue for nan or inf, even where expected holds them.
+    """
+    due = np.asarray(expected)
+    kinds = "fiubc" if due.dtype.kind in "bc" else "fiu"
+    array = as_array(got, called=called, dtype_kind=kinds)
+    known: dict[str, Any] = {
+        "factors": factors,
+        "terms": terms,
+        "mistakes": mistakes,
+        "dummy": dummy,
+        "inputs": inputs,
+        "broadcast": broadcast,
+        "noun": noun,
+    }
+    assert_not_dummy(array, due, dummy, called=called, noun=noun)
+    scalar = due.size == 1 and array.size == 1 and due.ndim == 0
+    if array.shape != due.shape and not scalar:
+        _refuse_shape(array, due, called=called, names=names, known=known, rtol=rtol)
+    assert_finite(array, called=called)
+    if not np.isfinite(_wide(due)).all():
+        raise ValueError("the expected values of this check are not finite")
+    rtol = max(rtol, _RTOL_OF_DTYPE.get(str(array.dtype), 0.0))
+    evidence = measure_close(array, due, rtol=rtol, atol=atol)
+    if evidence.close:
+        return
+    found = diagnose(array, due, **known, rtol=min(max(rtol, 1e-6), 1e-2), atol=atol)
+    if found is not None:
+        problem, next_step = found.problem, found.hint or hint
+    elif evidence.n == 1:
+        problem, next_step = f"{noun} is wrong", hint
+    elif evidence.n_wrong == evidence.n:
+        problem, next_step = f"every element of {noun} is wrong", hint
+    else:
+        problem = f"{evidence.n_wrong} of {evidence.n} elements of {noun} are wrong"
+        next_step = hint
+    raise CheckFailed(
+        problem,
+        hint=next_step,
+        called=called,
+        expected=show(due),
+        got=show(array),
+        where=_where(evidence),
+    )
+
+
+def assert_close_to_one_of(
+    got: object,
+    conventions: Mapping[str, Any],
+    *,
+    rtol: float = 1e-7,
+    atol: float = 1e-9,
+    called: str = "",
+    **known: Any,
+) -> str:
+    """Return the name of the convention that the result follows: {"1/(2m)": a, "1/m": b}.
+
+    The first that fits wins. known : as in assert_close
+    Raises CheckFailed, diagnosed against the convention whose diagnosis is simplest.
+    """
+    failures: list[CheckFailed] = []
+    for name, expected in conventions.items():
+        try:
+            assert_close(got, expected, rtol=rtol, atol=atol, called=called, **known)
+        except CheckFailed as failure:
+            failures.append(failure)
+        else:
+            return name
+    if not failures:
+        raise ValueError("no convention to compare with")
+    # A failure with a diagnosis teaches more than one without; the first convention is
+    # the sheet's own and wins a draw.
+    noun = known.get("noun", "the result")
+    told = min(failures, key=lambda f: _vagueness(f, noun))
+    if type(told) is not CheckFailed:
+        raise told
+    accepted = " and ".join(conventions)
+    raise CheckFailed(
+        told.problem,
+        hint=" ".join(filter(None, [told.hint, f"(Accepted conventions: {accepted}.)"])),
+        called=told.called,
+        expected=told.expected,
+        got=told.got,
+        where=told.where,
+    )
+
+
+def assert_not_dummy(
+    got: object,
+    expected: object,
+    dummy: object,
+    *,
+    called: str = "",
+    noun: str = "the result",
+) -> None:
+    """Refuse what the unfilled stub returns, unless it is what is expected.
+
+    Raises Missing: there is nothing to check yet.
+    """
+    if dummy is None:
+        return
+    found = diagnose(got, expected, dummy=dummy, noun=noun)
+    if found is not None and found.kind == "dummy":
+        raise Missing(found.problem, hint=found.hint, called=called)
+
+
+def _refuse_shape(
+    array: Array,
+    due: Array,
+    *,
+    called: str,
+    names: Mapping[str, int] | None,
+    known: dict[str, Any],
+    rtol: float,
+) -> None:
+    """Raise for the wrong shape, with what the values say about it."""
+    found = diagnose(array, due, **known, rtol=min(max(rtol, 1e-6), 1e-2))
+    if due.ndim == 0 and found is None:
+        as_scalar(array, called=called)
+    try:
+        assert_shape(array, due.shape, called=called, names=names)
+    except CheckFailed as failure:
+        if found is None or found.kind not in ("transpose", "order", "broadcast"):
+            raise
+        raise CheckFailed(
+            f"{found.problem}: {failure.problem}" if "(" not in found.problem else found.problem,
+            hint=found.hint or failure.hint,
+            called=called,
+            got=show(array),
+        ) from None
+
+
+def _vagueness(failure: CheckFailed, noun: str) -> int:
+    told = failure.problem
+    if told.endswith((f"{noun} is wrong", f"{noun} are wrong")):
+        return 2
+    return 1 if "by the same factor" in told else 0
+
+
+def _where(evidence: Closeness) -> str:
+    place = "" if evidence.n == 1 else f"worst at {index_text(evidence.worst)}: "
+    return (
+        f"{place}expected {number_of(evidence.expected)}, got {number_of(evidence.got)} "
+        f"(tolerance rtol={evidence.rtol:g}, atol={evidence.atol:g})"
+    )
+
+
+def number_of(value: float) -> str:
+    """Return a number with as many digits as a comparison needs."""
+    return number(value) if value == round(value, 3) and abs(value) < 1e6 else f"{value:.9g}"
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)

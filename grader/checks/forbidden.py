@@ -1,0 +1,509 @@
+"""Forbidden imports and calls in a piece of source, found in its syntax tree.
+
+Nothing is run. Names are followed through aliases (`import numpy as n; n.gradient`),
+assignments (`g = np.gradient`), `__import__`, importlib, getattr and eval of strings.
+Source that doesn't parse is searched by its tokens.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import textwrap
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+# Names that stand for these modules by convention, where no import says otherwise.
+_CONVENTIONS = {
+    "np": "numpy",
+    "sp": "scipy",
+    "pd": "pandas",
+    "plt": "matplotlib.pyplot",
+    "tf": "tensorflow",
+    "jnp": "jax.numpy",
+}
+_PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
+_RUNS_STRINGS = frozenset({"eval", "exec", "compile"})
+_MAX_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One use of what is forbidden.
+
+    line : 1-based line of the source; name : the rule that it breaks ("sklearn")
+    text : that line; via : the helper through which the source reaches it, or ""
+    """
+
+    line: int
+    name: str
+    text: str
+    via: str = ""
+
+
+def find_forbidden(
+    source: str,
+    *,
+    imports: Sequence[str] = (),
+    calls: Sequence[str] = (),
+    context: str = "",
+    trusted: Iterable[str] = (),
+) -> list[Breach]:
+    """Return the breaches in the source, by line; never raises for what the source holds.
+
+    imports : module names; a name covers its submodules ("scipy", "sklearn.linear_model")
+    calls : dotted names of functions ("np.gradient", "numpy.linalg.lstsq"), or a method
+        of any object with a dot before it (".backward")
+    context : the rest of the notebook's code: its imports name the modules, and helpers
+        defined there are searched where the source uses them
+    trusted : names of helpers that are not searched (the template's own)
+    """
+    rules = _Rules(tuple(imports), tuple(calls))
+    tree = _parse(context)
+    scope = _Scope(rules)
+    if tree is not None:
+        scope.bind(tree.body)
+    else:
+        scope.bind_by_lines(context)
+    helpers = _definitions(tree) if tree is not None else {}
+    for name in trusted:
+        helpers.pop(name, None)
+    found = list(_search(source, scope, helpers, frozenset(), 0))
+    unique = {(breach.line, breach.name): breach for breach in reversed(found)}
+    return sorted(unique.values(), key=lambda breach: (breach.line, breach.name))
+
+
+# --- rules and names --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rules:
+    imports: tuple[str, ...]
+    calls: tuple[str, ...]
+
+    def forbids_module(self, name: str) -> str | None:
+        """Return the rule that covers this dotted name as a module, or None."""
+        for rule in self.imports:
+            if name == rule or name.startswith(rule + "."):
+                return rule
+        return None
+
+    def forbids_name(self, name: str) -> str | None:
+        """Return the rule that covers this dotted name: of a module, or of a function."""
+        for rule in self.calls:
+            if not rule.startswith(".") and name == _canonical(rule):
+                return rule
+        return self.forbids_module(name)
+
+    def forbids_method(self, name: str) -> str | None:
+        rule = f".{name}"
+        return rule if rule in self.calls else None
+
+
+def _canonical(name: str) -> str:
+    head, dot, rest = name.partition(".")
+    return _CONVENTIONS.get(head, head) + dot + rest
+
+
+class _Scope:
+    """What each name stands for: a module or a function of one, by its dotted name."""
+
+    def __init__(self, rules: _Rules) -> None:
+        self.rules = rules
+        self.names: dict[str, str | None] = {}
+        self.stars: list[str] = []
+
+    def copy(self) -> _Scope:
+        other = _Scope(self.rules)
+        other.names = dict(self.names)
+        other.stars = list(self.stars)
+        return other
+
+    def bind(self, body: Sequence[ast.stmt]) -> None:
+        """Take over what these statements bind, in order, without entering definitions."""
+        for node in _statements(body):
+            self.bind_one(node)
+
+    def bind_one(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.asname:
+                    self.names[alias.asname] = alias.name
+                else:
+                    head = alias.name.partition(".")[0]
+                    self.names[head] = head
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            for alias in node.names:
+                if alias.name == "*":
+                    self.stars.append(module)
+                else:
+                    self.names[alias.asname or alias.name] = f"{module}.{alias.name}"
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            self.names[node.name] = None
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            meaning = self.resolve(node.value) if node.value is not None else None
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    self.names[target.id] = meaning
+                else:
+                    for name in _bound_names(target):
+                        self.names[name] = None
+        elif isinstance(node, (ast.For, ast.AsyncFor)):
+            for name in _bound_names(node.target):
+                self.names[name] = None
+
+    def bind_by_lines(self, source: str) -> None:
+        """Take over the imports that stand on a line of their own; the rest doesn't parse."""
+        for line in source.splitlines():
+            if re.match(r"(from|import)\s", line):
+                try:
+                    self.bind(ast.parse(line.rstrip(" ,\\(")).body)
+                except _PARSE_ERRORS:
+                    continue
+
+    def resolve(self, node: ast.AST, depth: int = 0) -> str | None:
+        """Return the dotted name that an expression stands for, or None."""
+        if depth > 50:
+            return None
+        if isinstance(node, ast.Name):
+            return self.resolve_name(node.id)
+        if isinstance(node, ast.NamedExpr):
+            return self.resolve(node.value, depth + 1)
+        if isinstance(node, ast.Attribute):
+            return self._attribute(self.resolve(node.value, depth + 1), node.attr)
+        if isinstance(node, ast.Subscript):
+            return self._subscript(node, depth + 1)
+        if isinstance(node, ast.Call):
+            return self._call(node, depth + 1)
+        return None
+
+    def resolve_name(self, name: str) -> str | None:
+        if name in self.names:
+            return self.names[name]
+        for module in reversed(self.stars):
+            full = f"{module}.{name}"
+            if self.rules.forbids_name(full) and not hasattr(builtins, name):
+                return full
+        return _CONVENTIONS.get(name, name)
+
+    def _attribute(self, owner: str | None, name: str) -> str | None:
+        if owner is None:
+            return None
+        if name in ("__dict__",):
+            return owner
+        return f"{owner}.{name}"
+
+    def _subscript(self, node: ast.Subscript, depth: int) -> str | None:
+        key = _text_of(node.slice)
+        if key is None:
+            return None
+        if isinstance(node.value, ast.Attribute) and node.value.attr == "__dict__":
+            return self._attribute(self.resolve(node.value.value, depth), key)
+        if isinstance(node.value, ast.Call):
+            function = self.resolve(node.value.func, depth)
+            if function == "vars" and node.value.args:
+                return self._attribute(self.resolve(node.value.args[0], depth), key)
+            if function in ("globals", "locals"):
+                return self.resolve_name(key)
+        if self.resolve(node.value, depth) == "sys.modules":
+            return key
+        return None
+
+    def _call(self, node: ast.Call, depth: int) -> str | None:
+        function = self.resolve(node.func, depth)
+        if function == "getattr" and len(node.args) >= 2:
+            name = _text_of(node.args[1])
+            if name is not None:
+                return self._attribute(self.resolve(node.args[0], depth), name)
+        return self.imported(node, depth)
+
+    def imported(self, node: ast.Call, depth: int = 0) -> str | None:
+        """Return the module that __import__("x") or import_module("x") gives."""
+        function = self.resolve(node.func, depth + 1) or ""
+        name = function.rpartition(".")[2]
+        if name not in ("__import__", "import_module", "reload") or not node.args:
+            return None
+        module = _text_of(node.args[0])
+        if module is None:
+            return None
+        package = _text_of(node.args[1]) if len(node.args) > 1 else None
+        if module.startswith(".") and package:
+            return package + "." + module.lstrip(".")
+        # __import__("a.b") gives a, with a.b loaded: the rule is asked about a.b.
+        return module
+
+
+# --- the search -------------------------------------------------------------------------
+
+
+def _search(
+    source: str,
+    outer: _Scope,
+    helpers: Mapping[str, tuple[str, ...]],
+    seen: frozenset[str],
+    depth: int,
+) -> Iterator[Breach]:
+    tree = _parse(source)
+    lines = source.splitlines()
+    if tree is None:
+        yield from _search_tokens(source, outer)
+        return
+    scope = outer.copy()
+    # Imports and aliases anywhere in the source count from its start: a function may use
+    # what stands below it.
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            scope.bind_one(node)
+    scope.bind(tree.body)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for statement in _statements(node.body):
+                if isinstance(statement, ast.Assign) and scope.resolve(statement.value):
+                    meaning = scope.resolve(statement.value) or ""
+                    if scope.rules.forbids_name(meaning) or _leads_to_rule(meaning, scope.rules):
+                        scope.bind_one(statement)
+    for node in ast.walk(tree):
+        for name in _breaches_of(node, scope):
+            line = getattr(node, "lineno", 1)
+            yield Breach(line, name, _line(lines, line))
+        if isinstance(node, ast.Call):
+            yield from _search_string(node, scope, helpers, seen, depth, lines)
+    if depth >= _MAX_DEPTH:
+        return
+    own = {n.name for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    for name, line in _used_names(tree):
+        if name in helpers and name not in seen and name not in own:
+            for body in helpers[name]:
+                for breach in _search(body, outer, helpers, seen | {name}, depth + 1):
+                    text = breach.text
+                    yield replace(breach, line=line, text=text, via=breach.via or name)
+
+
+def _breaches_of(node: ast.AST, scope: _Scope) -> Iterator[str]:
+    """Return the rules that this one node breaks."""
+    rules = scope.rules
+    found: list[str | None] = []
+    if isinstance(node, ast.Import):
+        found = [rules.forbids_module(alias.name) for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+        module = node.module or ""
+        found = [rules.forbids_module(module)]
+        found += [rules.forbids_name(f"{module}.{alias.name}") for alias in node.names]
+    elif isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+        if isinstance(node.ctx, ast.Load):
+            meaning = scope.resolve(node)
+            found = [rules.forbids_name(meaning)] if meaning else []
+            if isinstance(node, ast.Attribute):
+                found.append(rules.forbids_method(node.attr))
+    elif isinstance(node, ast.Call):
+        meaning = scope.resolve(node)
+        found = [rules.forbids_name(meaning)] if meaning else []
+        module_name = scope.imported(node)
+        if module_name:
+            found.append(rules.forbids_module(module_name))
+        if scope.resolve(node.func) == "getattr" and len(node.args) >= 2:
+            name = _text_of(node.args[1])
+            found.append(rules.forbids_method(name) if name else None)
+    yield from dict.fromkeys(name for name in found if name is not None)
+
+
+def _search_string(
+    node: ast.Call,
+    scope: _Scope,
+    helpers: Mapping[str, tuple[str, ...]],
+    seen: frozenset[str],
+    depth: int,
+    lines: Sequence[str],
+) -> Iterator[Breach]:
+    """Search the strings that eval and exec run."""
+    function = scope.resolve(node.func) or ""
+    if function.rpartition(".")[2] not in _RUNS_STRINGS or not node.args or depth >= _MAX_DEPTH:
+        return
+    text = _text_of(node.args[0])
+    if text is None:
+        return
+    for breach in _search(text, scope, helpers, seen, depth + 1):
+        yield Breach(node.lineno, breach.name, _line(lines, node.lineno), breach.via)
+
+
+def _leads_to_rule(meaning: str, rules: _Rules) -> bool:
+    """Tell whether a rule lies below this name: numpy.linalg leads to numpy.linalg.lstsq."""
+    below = meaning + "."
+    return any(_canonical(rule).startswith(below) for rule in (*rules.calls, *rules.imports))
+
+
+def _used_names(tree: ast.AST) -> list[tuple[str, int]]:
+    """Return the functions that the source uses by name or as self.name, with their lines."""
+    names: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            names.setdefault(node.id, node.lineno)
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in ("self", "cls")
+        ):
+            names.setdefault(node.attr, node.lineno)
+    return list(names.items())
+
+
+def _definitions(tree: ast.Module) -> dict[str, tuple[str, ...]]:
+    """Return the source of every function and method by its name; a name may have several."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            try:
+                text = ast.unparse(node)
+            except (RecursionError, ValueError):
+                continue
+            found[node.name] = (*found.get(node.name, ()), text)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    text = ast.unparse(node.value)
+                    found[target.id] = (*found.get(target.id, ()), text)
+    return found
+
+
+# --- parsing what students hand in ------------------------------------------------------
+
+
+def _parse(source: str) -> ast.Module | None:
+    """Return the tree, line numbers kept; None where no reading of the source parses."""
+    source = source.replace("\0", " ")
+    for text, shift in _readings(source):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "invalid escape sequence" is no breach
+                tree = ast.parse(text)
+        except _PARSE_ERRORS:
+            continue
+        if shift:
+            ast.increment_lineno(tree, -shift)
+        return tree
+    return None
+
+
+def _readings(source: str) -> Iterator[tuple[str, int]]:
+    """Give the source as it stands, dedented, without magics, and as half of an `if`."""
+    yield source, 0
+    plain = textwrap.dedent(source)
+    yield plain, 0
+    quiet = _without_magics(plain)
+    yield quiet, 0
+    yield "if True:\n" + textwrap.indent(quiet, "    "), 1
+    # A region may start inside an `if` suite and end after its `else`.
+    yield "if True:\n" + _without_magics(source), 1
+    first = next((line for line in quiet.splitlines() if line.strip()), "")
+    if re.match(r"\s*(else|elif|except|finally)\b", first):
+        opening = "try:\n" if re.match(r"\s*(except|finally)", first) else "if True:\n"
+        yield opening + "    pass\n" + quiet, 2
+
+
+def _without_magics(source: str) -> str:
+    """Replace lines that only IPython understands; % and a digit continue a format string."""
+    lines = []
+    for line in source.splitlines():
+        if re.match(r"\s*(%{1,2}[A-Za-z]|[!?])", line) or re.match(
+            r"\s*(pip|conda)\s+install", line
+        ):
+            lines.append(line[: len(line) - len(line.lstrip())] + "pass")
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+_TOKEN = re.compile(
+    r"(?P<comment>\#[^\n]*)"
+    r"|(?P<string>(?:\b[rbuf]{1,2})?(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"))"
+    r"|(?P<dotted>[^\W\d]\w*(?:\s*\.\s*[^\W\d]\w*)*)"
+    r"|(?P<other>.)",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+def _search_tokens(source: str, scope: _Scope) -> Iterator[Breach]:
+    """Search source that doesn't parse: imports by line, then dotted names."""
+    source = source.replace("\0", " ")
+    lines = source.splitlines()
+    scope = scope.copy()
+    rules = scope.rules
+    for line in lines:
+        scope.bind_by_lines(line.strip())
+    for i, line in enumerate(lines, start=1):
+        bare = line.strip()
+        if re.match(r"(from|import)\s", bare):
+            tree = _parse(bare.split("#")[0].rstrip(" ,\\("))
+            for node in ast.walk(tree) if tree is not None else ():
+                for name in _breaches_of(node, scope):
+                    yield Breach(i, name, bare)
+    position = 1
+    dynamic = False
+    for match in _TOKEN.finditer(source):
+        text = match.group()
+        line_number = position
+        position += text.count("\n")
+        if match.lastgroup == "dotted":
+            dotted = re.sub(r"\s", "", text)
+            dynamic = dotted.rpartition(".")[2] in ("__import__", "import_module")
+            head, dot, rest = dotted.partition(".")
+            meaning = scope.resolve_name(head)
+            full = f"{meaning}{dot}{rest}" if meaning else ""
+            rule = rules.forbids_name(full) if full else None
+            rule = rule or next(filter(None, map(rules.forbids_method, rest.split("."))), None)
+            if rule:
+                yield Breach(line_number, rule, _line(lines, line_number))
+        elif match.lastgroup == "string" and dynamic:
+            module = text.strip("rbufRBUF").strip("'\"")
+            rule = rules.forbids_module(module)
+            if rule:
+                yield Breach(line_number, rule, _line(lines, line_number))
+            dynamic = False
+        elif text not in "( \n\t":
+            dynamic = False
+
+
+# --- small things of the tree -----------------------------------------------------------
+
+
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Give the statements in order, those inside if, for, with and try too."""
+    for node in body:
+        yield node
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        for part in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(node, part, []))
+        for handler in getattr(node, "handlers", []):
+            yield from _statements(handler.body)
+
+
+def _bound_names(target: ast.AST) -> list[str]:
+    return [
+        n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
+
+
+def _text_of(node: ast.AST, depth: int = 0) -> str | None:
+    """Return the string that a constant expression holds: "sci" + "py" too."""
+    if depth > 50:
+        return None
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _text_of(node.left, depth + 1), _text_of(node.right, depth + 1)
+        return None if left is None or right is None else left + right
+    if isinstance(node, ast.JoinedStr):
+        parts = [_text_of(part, depth + 1) for part in node.values]
+        return None if None in parts else "".join(part or "" for part in parts)
+    if isinstance(node, ast.FormattedValue):
+        return _text_of(node.value, depth + 1)
+    return None
+
+
+def _line(lines: Sequence[str], number: int) -> str:
+    return lines[number - 1].strip()[:200] if 0 < number <= len(lines) else ""
