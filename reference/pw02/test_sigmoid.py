@@ -13,7 +13,6 @@ from grader.checks import (
     assert_no_warnings,
     assert_not_convex_witness,
     assert_unchanged,
-    find_curve,
 )
 from grader.errors import CheckFailed
 
@@ -163,7 +162,7 @@ def test_a_figure_shows_sigmoid_and_its_derivative(student):
 @pytest.mark.exercise("2d-plot", points=1)
 def test_the_axes_of_the_figure_are_labelled(student):
     """The plot of the sigmoid names both of its axes."""
-    assert_labelled(find_curve(student.figures, sigma, name="the sigmoid function"))
+    assert_labelled(assert_curve(student.figures, sigma, name="the sigmoid function"))
 
 
 # --- (f) ---
