@@ -11,7 +11,7 @@ import textwrap
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -317,8 +317,11 @@ class _Hunter:
 def _lost(mutant: Mutant) -> Mutant:
     """Return the mutant whose whole function is lost."""
     name = mutant.function.rpartition(".")[2]
+    if "def " not in mutant.source:  # a variable
+        source = f"globals().pop({name!r}, None)\n"
+        return replace(mutant, id="", source=source)
     source = f"def {name}(*args, **kwargs):\n    raise NotImplementedError\n"
-    return Mutant("", mutant.notebook, mutant.function, "", mutant.cell, mutant.line, source)
+    return replace(mutant, id="", source=source)
 
 
 def _essence(operation: str, reply: Any) -> Any:

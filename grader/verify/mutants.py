@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grader.notebook.regions import marker_kind
 from grader.records import Definition, Notebook
@@ -90,15 +91,19 @@ def _is_number(node: ast.AST) -> bool:
 
 
 def _dropped(operation: str, operand: ast.expr, whole: ast.AST) -> str:
-    text = _text(operand)
-    if isinstance(operand, ast.BinOp | ast.BoolOp | ast.IfExp) and operation in "*/**":
-        text = f"({text})"
-    return f"dropped `{operation} {shorten(text)}` in `{shorten(_text(whole))}`"
+    return f"dropped `{operation} {_operand(operand, operation)}` in `{shorten(_text(whole))}`"
 
 
 def _dropped_first(operation: str, operand: ast.expr, whole: ast.AST) -> str:
-    shown = f"{shorten(_text(operand))} {operation}".rstrip()
+    shown = f"{_operand(operand, operation)} {operation}".rstrip()
     return f"dropped `{shown}` in `{shorten(_text(whole))}`"
+
+
+def _operand(operand: ast.expr, operation: str) -> str:
+    """Return an operand as it stands in a product: a sum in its parentheses."""
+    text = shorten(_text(operand))
+    is_sum = isinstance(operand, ast.BinOp) and isinstance(operand.op, ast.Add | ast.Sub)
+    return f"({text})" if is_sum and operation in ("*", "/", "**") else text
 
 
 def flipped_signs(node: ast.AST) -> Iterator[Edit]:
@@ -224,6 +229,8 @@ ELEMENTWISE = re.compile(
 )
 """numpy functions that keep the shape of their first argument: one forgets to call them."""
 
+EVEN = ("abs", "absolute", "fabs", "square")
+
 
 def wrong_calls(node: ast.AST) -> Iterator[Edit]:
     """The neighbouring function, a forgotten call, an argument with the wrong sign or order."""
@@ -241,7 +248,8 @@ def wrong_calls(node: ast.AST) -> Iterator[Edit]:
     if ELEMENTWISE.match(name) and node.args and not _is_own_method(node.func):
         first = _text(node.args[0])
         yield "forgotten call", f"({first})", ""
-        if not isinstance(node.args[0], ast.UnaryOp):  # losing a minus is `flipped_signs`
+        # Losing a minus is `flipped_signs`; an even function forgets the sign.
+        if not isinstance(node.args[0], ast.UnaryOp | ast.Constant) and name not in EVEN:
             negated = ", ".join([f"-({first})", *arguments[1:]])
             yield "negated argument", f"{head}({negated})", ""
     if name == "where" and len(node.args) == 3:
@@ -266,7 +274,9 @@ def _is_own_method(func: ast.expr) -> bool:
 
 def _wrong_ranges(node: ast.Call) -> Iterator[Edit]:
     arguments = [_text(argument) for argument in node.args]
-    if len(arguments) == 1:
+    if len(arguments) == 1 and _is_number(node.args[0]):
+        yield "off by one", f"range(1, {arguments[0]})", ""  # `constants` changes the end
+    elif len(arguments) == 1:
         yield "off by one", f"range(({arguments[0]}) - 1)", ""
         yield "off by one", f"range(({arguments[0]}) + 1)", ""
         yield "off by one", f"range(1, {arguments[0]})", ""
@@ -420,7 +430,9 @@ def copies_and_types(node: ast.AST) -> Iterator[Edit]:
 
 def attributes(node: ast.AST) -> Iterator[Edit]:
     """self.x_test for self.x_train; w.shape[0] goes by `constants`."""
-    if isinstance(node, ast.Attribute | ast.Name) and re.search("train|test", _name(node)):
+    # A name that holds both words is a function's: train_test_split.
+    words = re.findall("train|test", _name(node))
+    if isinstance(node, ast.Attribute | ast.Name) and len(words) == 1:
         swapped = _swap_words(_name(node))
         head = f"{_text(node.value)}." if isinstance(node, ast.Attribute) else ""
         yield "train for test", f"{head}{swapped}", ""
@@ -441,32 +453,61 @@ EXPRESSION_OPERATORS: tuple[Callable[[ast.AST], Iterator[Edit]], ...] = (
 )
 
 
-def wrong_results(node: ast.stmt) -> Iterator[tuple[ast.expr, Edit]]:
-    """A returned or kept value negated, doubled, set to zero; nothing returned at all."""
+def wrong_results(node: ast.stmt, returned: Collection[str]) -> Iterator[tuple[ast.expr, Edit]]:
+    """A returned or kept value negated, doubled, set to zero; nothing returned at all.
+
+    returned : names of variables that the function returns: the template's own `return` may
+        stand behind the region
+    """
     if isinstance(node, ast.Return) and node.value is not None:
-        results = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
-        said = "returned"
+        results = [("returned", value) for value in _elements(node.value)]
         yield node.value, ("returned nothing", "None", f"returned None for `{_shown(node.value)}`")
-        if isinstance(node.value, ast.Tuple) and len(results) == 2:
-            first, second = results
+        if len(results) == 2:
+            first, second = _elements(node.value)
             yield node.value, ("swapped results", f"({_text(second)}, {_text(first)})", "")
-    elif isinstance(node, ast.Assign) and isinstance(
-        node.targets[0], ast.Attribute | ast.Subscript
-    ):
-        results = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
-        said = f"kept `{_shown(node.targets[0])}` ="
+    elif isinstance(node, ast.Assign) and _keeps(node.targets[0], returned):
+        target = node.targets[0]
+        targets, values = _elements(target), _elements(node.value)
+        if len(targets) != len(values):
+            targets, values = [target], [node.value]
+        results = [
+            (f"kept `{_shown(kept)}` =", value) for kept, value in zip(targets, values, strict=True)
+        ]
     else:
         return
-    for result in results:
-        if isinstance(
-            result, ast.Compare | ast.BoolOp | ast.Dict | ast.List | ast.JoinedStr | ast.Lambda
-        ) or (isinstance(result, ast.Constant) and not _is_number(result)):
+    for said, result in results:
+        if _is_no_number(result) or _name(getattr(result, "func", result)).startswith("zeros"):
             continue
         text, shown = _text(result), _shown(result)
         if not isinstance(result, ast.UnaryOp) and not _is_number(result):
             yield result, ("flipped sign", f"-({text})", f"{said} -`{shown}`")
         yield result, ("factor 2", f"2 * ({text})", f"{said} 2 * `{shown}`")
         yield result, ("constant result", f"0 * ({text})", f"{said} 0 * `{shown}`")
+
+
+def _is_no_number(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return not _is_number(node)
+    return isinstance(
+        node, ast.Compare | ast.BoolOp | ast.Dict | ast.List | ast.JoinedStr | ast.Lambda
+    )
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    return list(node.elts) if isinstance(node, ast.Tuple) else [node]
+
+
+def _keeps(target: ast.expr, returned: Collection[str]) -> bool:
+    """True for a target that outlives the function."""
+    if isinstance(target, ast.Tuple):
+        return all(_keeps(element, returned) for element in target.elts)
+    return isinstance(target, ast.Attribute | ast.Subscript) or _name(target) in returned
+
+
+def _returned_names(function: ast.AST) -> set[str]:
+    returns = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
+    values = [value for whole in returns if whole is not None for value in _elements(whole)]
+    return {value.id for value in values if isinstance(value, ast.Name)}
 
 
 def _shown(node: ast.AST) -> str:
@@ -547,7 +588,7 @@ def mutate(source: str, *, lines: Collection[int] | None = None) -> list[Change]
         seen.add(fingerprint)
         if not wording:
             # A number or a slice alone says too little.
-            small = isinstance(node, ast.Constant | ast.Slice | ast.Name)
+            small = isinstance(node, ast.Constant | ast.Slice | ast.Name | ast.UnaryOp)
             context = f" in `{_head(text.statement_at(node.lineno))}`" if small else ""
             wording = f"`{_shown(node)}` -> `{shorten(_normal(new))}`{context}"
         changes.append(Change(kind, wording, node.lineno, changed))
@@ -624,12 +665,13 @@ def _edits(
         argument.arg
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
     }
+    returned = _returned_names(function)
     for statement, in_loop in _statements(function.body, False):
         inside = lines is None or statement.lineno in lines
         if inside and not _is_docstring(statement) and not _only_shows(statement):
             for edit in wrong_statements(statement, known, in_loop):
                 yield statement, edit
-            yield from wrong_results(statement)
+            yield from wrong_results(statement, returned)
         for expression in _expressions_of(statement):
             for node in _walk(expression):
                 # A condition that stands outside the region is the template's own.
@@ -712,29 +754,83 @@ def make_mutants(notebook: Notebook, functions: Iterable[str]) -> list[Mutant]:
         from them is mutated too. Functions that draw are left out: their figures were made
         when the notebook ran, and no call makes them again.
     """
-    targets = student_functions(notebook, functions)
-    mutants = []
-    for name in targets:
+    mutants: list[Mutant] = []
+    for name in student_functions(notebook, functions):
         definition = notebook.definitions[name]
         lines = region_lines_of(notebook, definition)
-        taken: Counter[str] = Counter()
-        for change in mutate(definition.source, lines=lines):
-            label = f"{name}: {change.text}"
-            taken[label] += 1
-            if taken[label] > 1:
-                label = f"{label} ({taken[label]})"
-            mutants.append(
-                Mutant(
-                    id=label,
-                    notebook=notebook.name,
-                    function=name,
-                    kind=change.kind,
-                    cell=definition.cell,
-                    line=definition.line + change.line - 1,
-                    source=change.source,
-                )
-            )
-    return mutants
+        changes = mutate(definition.source, lines=lines)
+        mutants += _named(changes, notebook, name, definition.cell, definition.line)
+    for name, cell, line, source in _answers(notebook):
+        mutants += _named(mutate_answer(source, name), notebook, name, cell, line)
+    return sorted(mutants, key=lambda mutant: (mutant.cell, mutant.line))
+
+
+def _named(
+    changes: Iterable[Change], notebook: Notebook, function: str, cell: int, line: int
+) -> Iterator[Mutant]:
+    """Yield the mutants of one function, those of equal wording numbered."""
+    taken: Counter[str] = Counter()
+    for change in changes:
+        label = f"{function}: {change.text}"
+        taken[label] += 1
+        yield Mutant(
+            id=label if taken[label] == 1 else f"{label} ({taken[label]})",
+            notebook=notebook.name,
+            function=function,
+            kind=change.kind,
+            cell=cell,
+            line=line + change.line - 1,
+            source=change.source,
+        )
+
+
+def mutate_answer(source: str, name: str) -> list[Change]:
+    """Return the changes of statements at a cell's top level that give a variable its value.
+
+    Each `source` runs by itself, and leaves the variable undefined where it raises.
+    """
+    changes = mutate(f"def answer():\n{textwrap.indent(source, ' ')}\n return {name}\n")
+    found = []
+    for change in changes:
+        body = change.source.splitlines()[1:-1]
+        text = textwrap.dedent("\n".join(body))
+        if change.kind != "lost function" and change.line < len(body) + 2:
+            guarded = f"try:\n{textwrap.indent(text, '    ')}\nexcept Exception:\n    pass\n"
+            source = f"globals().pop({name!r}, None)\n{guarded}"
+            found.append(replace(change, line=change.line - 1, source=source))
+    return found
+
+
+def _answers(notebook: Notebook) -> Iterator[tuple[str, int, int, str]]:
+    """Yield (name, cell, line, source) of the variables that regions outside functions set."""
+    for cell in notebook.cells:
+        lines = cell.source.splitlines()
+        inside = region_lines(cell.source)
+        # One region after another: a run of lines without a gap.
+        for first in sorted(inside):
+            if first - 1 in inside:
+                continue
+            last = first
+            while last + 1 in inside:
+                last += 1
+            source = "\n".join(lines[first - 1 : last])
+            try:
+                tree = ast.parse(source)
+            except SyntaxError:  # a region within a function
+                continue
+            names = [
+                name
+                for statement in tree.body
+                if isinstance(statement, ast.Assign)
+                for target in statement.targets
+                if (name := _name(target)) and isinstance(target, ast.Name)
+            ]
+            if names and not draws(tree) and not _defines_functions(tree):
+                yield names[-1], cell.index, first, source
+
+
+def _defines_functions(tree: ast.AST) -> bool:
+    return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.walk(tree))
 
 
 def student_functions(notebook: Notebook, listed: Iterable[str]) -> list[str]:

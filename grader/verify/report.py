@@ -103,13 +103,14 @@ def exercise_rows(report: VerifyReport) -> list[tuple[str, str, str, str, str, s
 def _owners(report: VerifyReport) -> dict[str, list[MutantVerdict]]:
     """Return the mutants by the first exercise of their notebook that lists their function.
 
-    A helper's mutants go to the first exercise of its notebook that lists functions.
+    A helper's mutants go to the exercise that caught them, else to the first of its notebook.
     """
     owned: dict[str, list[MutantVerdict]] = {}
     for verdict in report.mutants:
         here = [e for e in report.exercises if e.notebook == verdict.mutant.notebook]
         listed = [e for e in here if verdict.mutant.function in e.functions]
-        owners = listed or [e for e in here if e.functions]
+        caught_by = [e for e in here if verdict.by.startswith(f"{e.id}, ")]
+        owners = listed or caught_by or [e for e in here if e.functions]
         if owners:
             owned.setdefault(owners[0].id, []).append(verdict)
     return owned
