@@ -522,9 +522,9 @@ def _reason(error: OSError) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return the text without control, bidi and surrogate characters, which deceive readers."""
+    """Return the text without control, bidi and other characters that deceive readers."""
     kept = (
-        "_" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
+        char if char.isprintable() else " " if unicodedata.category(char) == "Zs" else "_"
         for char in text
     )
     return unicodedata.normalize("NFC", "".join(kept))
