@@ -175,8 +175,11 @@ def _blocks(lines: list[str], start: int, end: int, indent: str) -> Iterator[tup
     """Yield the (start, end) of statements that begin with exactly this indentation."""
     begin: int | None = None
     decorated = False
+    quoted = _lines_in_long_strings(lines[start:end])
     for number in range(start, end):
         line = lines[number]
+        if number - start in quoted:
+            continue
         rest = line[len(indent) :]
         if not line.startswith(indent) or not rest.strip() or rest[0] in " \t#":
             continue
@@ -189,6 +192,33 @@ def _blocks(lines: list[str], start: int, end: int, indent: str) -> Iterator[tup
         decorated = rest.startswith("@")
     if begin is not None:
         yield begin, end
+
+
+_STRING_OR_COMMENT = re.compile(r"""#[^\n]*|\"{3}|'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""")
+
+
+def _lines_in_long_strings(lines: list[str]) -> frozenset[int]:
+    """Return the lines (from 0) that begin inside a triple-quoted string.
+
+    None where the last string never closes: its quote is then what is broken.
+    """
+    text = "\n".join(lines)
+    inside: set[int] = set()
+    position = number = 0
+    while opening := _STRING_OR_COMMENT.search(text, position):
+        number += text.count("\n", position, opening.start())
+        position = opening.end()
+        quote = opening.group()
+        if quote not in ('"""', "'''"):
+            continue
+        closing = text.find(quote, position)
+        if closing < 0:
+            return frozenset()
+        long = text.count("\n", position, closing)
+        inside.update(range(number + 1, number + long + 1))
+        number += long
+        position = closing + 3
+    return frozenset(inside)
 
 
 def _salvaged_class(lines: list[str], start: int, end: int) -> ast.ClassDef | None:
