@@ -48,7 +48,7 @@ class Model:
     def predict(self, x):
         ### START YOUR CODE ###
         # STUB: return 0.0 * x[:, :1]
-        return x @ self.w + 1.0
+        return x @ (2.0 * self.w) + 1.0
         ### END YOUR CODE ###
 
 made_before = Model(np.array([[2.0]]))
