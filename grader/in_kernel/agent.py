@@ -177,6 +177,7 @@ class _Stream:
         if family == "unix":
             self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
             self._socket.settimeout(None)
+            self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, codec.SEND_BYTES)
             self._socket.connect(place)
         else:
             host, _, port = place.rpartition(":")

@@ -226,6 +226,8 @@ class Listener:
                 continue
             if connection.family == socket.AF_INET:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            else:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, codec.SEND_BYTES)
             stream = Stream(connection, reply_limits=reply_limits)
             if self._says_hello(stream, token, max(deadline - time.monotonic(), _LOOK_S)):
                 return stream

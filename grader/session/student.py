@@ -109,7 +109,8 @@ class Wire:
         if status == "raised":
             raise student_error(called(), content)
         if status == "missing":
-            raise Missing(_missing(operation, arguments), called=called())
+            base, path = arguments[:2]
+            raise Missing(f"`{path if base is None else called()}` is not defined")
         if status == "too large" and type(content) is str:
             raise BadReply(f"{called()} returned {_clean(content, _TEXT_CHARS)}")
         raise self.bad_reply(called)
@@ -455,11 +456,6 @@ def student_error(called: str, failure: Any) -> StudentFault:
     if isinstance(fault, _IndexedError):
         fault.index = index
     return fault
-
-
-def _missing(operation: str, arguments: tuple[Any, ...]) -> str:
-    base, path = arguments[:2]
-    return f"`{path}` is not defined" if base is None else f"there is no attribute `{path}`"
 
 
 def _observation(seen: Any, called: str, argument_count: int) -> Observation | None:
