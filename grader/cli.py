@@ -25,7 +25,7 @@ from grader.report.plain import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from grader.records import Report
+    from grader.records import Report, Result
 
 GRADED = 0
 UNDER = 1  # under --fail-under; verify found a survivor; stubs are out of date
@@ -177,7 +177,6 @@ def grade_paths(
     A folder of such a name is graded as ./stubs.
     """
     from grader import pipeline
-    from grader.report import terminal
 
     _check_targets(json_file, junit_file, html_folder)
     with _progress() as tell:
@@ -190,11 +189,18 @@ def grade_paths(
             seed=seed,
             progress=tell,
         )
+    # Not at the top: it would hold up the kernels by the time that rich takes to load.
+    from grader.report import terminal
+
     # Standard output belongs to the machine-readable report where one goes there.
     to_stderr = "-" in (json_file, junit_file)
     terminal.show(report, _console(stderr=to_stderr), tracebacks=tracebacks)
     _write_reports(report, json_file, junit_file, html_folder)
-    return exit_code(report, fail_under)
+    code = exit_code(report, fail_under)
+    if code == UNDER and fail_under is not None:
+        under = sum(_is_under(result, fail_under) for result in report.results)
+        _complain(f"{under} of {len(report.results)} under {fail_under:g} %")
+    return code
 
 
 @click.command(context_settings=_SETTINGS, epilog=_EXIT_CODES)
@@ -315,20 +321,21 @@ def exit_code(report: Report, fail_under: float | None) -> int:
     A fault of the grader needs a person, whatever the rest; where nothing at all could be
     read, the input is wrong; a gate counts a refused submission as one that is under it.
     """
-    from grader.report.wording import percent
-
     statuses = [result.status for result in report.results]
     if "grader_fault" in statuses:
         return FAULT
     if "graded" not in statuses:
         return WRONG_INPUT
-    if fail_under is not None and any(
-        # 1e-9: 0.1 + 0.2 points must pass a gate at 0.3.
-        result.status != "graded" or percent(result) < fail_under - 1e-9
-        for result in report.results
-    ):
+    if fail_under is not None and any(_is_under(result, fail_under) for result in report.results):
         return UNDER
     return GRADED
+
+
+def _is_under(result: Result, fail_under: float) -> bool:
+    from grader.report.wording import percent
+
+    # 1e-9: the rounding of a sum of points must not close a gate that the sum itself passes.
+    return result.status != "graded" or percent(result) < fail_under - 1e-9
 
 
 def _check_targets(json_file: str | None, junit_file: str | None, html: str | None) -> None:
@@ -393,6 +400,9 @@ def _console(*, stderr: bool = False) -> Console:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
     from grader.report import terminal
 
     with terminal.progress_line(_console(stderr=True)) as tell:

@@ -127,7 +127,7 @@ def test_junit_on_standard_output_has_it_for_itself(pipeline, folder, capsys):
         ([graded()], "--fail-under 75", 0),
         ([graded()], "--fail-under 75.1", 1),
         ([graded(score=4.0), graded()], "--fail-under 80", 1),
-        ([graded(score=0.1 + 0.2)], "--fail-under 7.5", 0),
+        ([graded(score=3.2 - 1e-12)], "--fail-under 80", 0),
         ([graded(), REFUSED], "", 0),
         ([graded(), REFUSED], "--fail-under 10", 1),
         ([REFUSED], "", 2),
@@ -140,6 +140,12 @@ def test_junit_on_standard_output_has_it_for_itself(pipeline, folder, capsys):
 def test_the_exit_code_is_the_gravest_that_happened(pipeline, folder, results, arguments, code):
     pipeline.results = results
     assert cli.run(["a.zip", *arguments.split()]) == code
+
+
+def test_a_gate_that_closes_says_so(pipeline, folder, capsys):
+    pipeline.results = [graded(), graded(score=4.0), REFUSED]
+    cli.run(["a.zip", "--fail-under", "80"])
+    assert capsys.readouterr().err == "grade: 2 of 3 under 80 %\n"
 
 
 def test_a_submission_of_manual_items_alone_is_under_no_gate(pipeline, folder):

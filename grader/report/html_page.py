@@ -36,7 +36,7 @@ from grader.report.wording import (
     notes_by_title,
     open_text,
     percent_text,
-    place,
+    placed,
     points_text,
     result_tone,
     share,
@@ -132,7 +132,7 @@ def render_page(report: Report, result: Result) -> str:
         left_out=left_out,
         failures=failures,
         notes=[
-            (one_line(title), [(one_line(place(n)), printable(n.message)) for n in same])
+            (one_line(title), [tuple(map(printable, placed(note))) for note in same])
             for title, same in notes_by_title(notes).items()
         ],
     )

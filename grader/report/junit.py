@@ -9,6 +9,7 @@ error.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -27,15 +28,24 @@ from grader.report.wording import (
 def render(report: Report) -> str:
     """Return the report as JUnit XML text."""
     root = ElementTree.Element("testsuites", name=f"grade {report.assignment}".strip())
-    for result in report.results:
-        root.append(_suite(report, result))
+    # GitLab drops testcases whose classname and name repeat, whatever their suite: with several
+    # submissions, the name has to tell them apart.
+    names = _short_names([result.path for result in report.results])
+    for name, result in zip(names, report.results, strict=True):
+        root.append(_suite(report, result, f" [{name}]" if len(names) > 1 else ""))
     _add_counts(root)
     ElementTree.indent(root)
     # A character that XML forbids can't be here: everything has gone through `printable`.
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True).decode() + "\n"
 
 
-def _suite(report: Report, result: Result) -> ElementTree.Element:
+def _short_names(paths: list[str]) -> list[str]:
+    """Return the paths' last parts where these differ, else the paths."""
+    last = [re.split(r"[/\\]", path.rstrip("/\\"))[-1] for path in paths]
+    return last if len(set(last)) == len(paths) else paths
+
+
+def _suite(report: Report, result: Result, suffix: str) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite", name=one_line(result.path, 300))
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in (
@@ -47,9 +57,6 @@ def _suite(report: Report, result: Result) -> ElementTree.Element:
         ("seed", str(report.seed)),
     ):
         ElementTree.SubElement(properties, "property", name=name, value=value)
-    # GitLab drops testcases whose classname and name repeat, whatever their suite: with several
-    # submissions, the name has to tell them apart.
-    suffix = f" [{_path_end(result.path)}]" if len(report.results) > 1 else ""
     if result.status != "graded":
         words = REFUSAL_WORDS[result.status]
         case = _case(suite, report.assignment or "grade", words + suffix)
@@ -95,11 +102,6 @@ def _case(
     return ElementTree.SubElement(
         suite, "testcase", classname=one_line(classname), name=one_line(name, 400), time=time
     )
-
-
-def _path_end(path: str) -> str:
-    line = one_line(path, 1000)
-    return line if len(line) <= 80 else f"…{line[-79:]}"
 
 
 def _add_verdict(case: ElementTree.Element, kind: str, type_: str, text: str) -> None:

@@ -25,7 +25,7 @@ from grader.report.wording import (
     notes_by_title,
     open_text,
     percent_text,
-    place,
+    placed,
     points_text,
     result_tone,
     share,
@@ -191,9 +191,10 @@ class _SubmissionLines:
             self._line(Text())
             self._wrapped(Text(one_line(title), style="bold"), Text("  "))
             for note in same[:_NOTES_OF_A_KIND]:
-                where = one_line(place(note), 100)
+                where, message = placed(note)
+                where = one_line(where, 100)
                 text = Text(f"{where}: " if where else "", style="dim")
-                text.append(one_line(note.message, 240), style="not dim")
+                text.append(one_line(message, 240), style="not dim")
                 self._wrapped(text, Text(f"  {self.glyphs.guide} ", style="dim"))
             if len(same) > _NOTES_OF_A_KIND:
                 more = f"  {self.glyphs.guide} and {len(same) - _NOTES_OF_A_KIND} more"
@@ -232,7 +233,7 @@ class _Columns:
         longest = max(
             cell_len(one_line(exercise.title)) + 8 * exercise.bonus for exercise in exercises
         )
-        bar = 14 if width >= 76 else 8 if width >= 56 else 0
+        bar = 14 if width >= 90 else 10 if width >= 76 else 8 if width >= 56 else 0
         # Two blanks and a mark in front, one blank between neighbours.
         free = width - (4 + id + 1 + points + 1 + (bar + 1 if bar else 0) + status) - 1
         return cls(id, min(longest, free) if free >= 8 else 0, points, bar)

@@ -47,7 +47,8 @@ OUTCOME_WORDS: dict[CheckStatus, str] = {
 REFUSAL_WORDS: dict[SubmissionStatus, str] = {
     "graded": "graded",
     "refused": "refused",
-    "grader_fault": "not graded: a fault of the grader",
+    # The message says whose fault it was.
+    "grader_fault": "not graded",
 }
 # For the narrow column of a summary.
 REFUSAL_SHORT: dict[SubmissionStatus, str] = {**REFUSAL_WORDS, "grader_fault": "grader fault"}
@@ -160,13 +161,20 @@ def complaints(checks: Sequence[Outcome]) -> list[Complaint]:
     ]
 
 
-def place(note: Note) -> str:
-    """Return where a note points at: "sigmoid.ipynb, cell 4", or ""; not what its text tells."""
-    cell = "" if note.cell is None else cell_text(note.cell)
-    if cell and re.search(rf"\b{cell}\b", note.message):
-        cell = ""
-    notebook = "" if note.notebook and note.notebook in note.message else note.notebook
-    return ", ".join(part for part in (notebook, cell) if part)
+def placed(note: Note) -> tuple[str, str]:
+    """Return where a note points at ("sigmoid.ipynb, cell 4", or "") and what it says there.
+
+    A message that names the place itself is not told twice.
+    """
+    notebook, cell, text = note.notebook, "", note.message
+    if note.cell is not None:
+        cell = cell_text(note.cell)
+        text = text.removeprefix(f"{cell}: ")
+        if re.search(rf"\b{cell}\b", text):
+            cell = ""
+    if notebook in text:
+        notebook = ""
+    return ", ".join(part for part in (notebook, cell) if part), text
 
 
 def cell_text(index: int) -> str:

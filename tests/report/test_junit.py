@@ -58,15 +58,21 @@ def test_a_refused_submission_and_a_fault_of_ours_are_errors(several):
     assert fault.find("testcase/error").get("message") == "the kernel did not start"
 
 
-def test_cases_of_several_submissions_differ_in_name_since_gitlab_drops_repeated_ones(result):
-    other = replace(result, path="other.zip")
-    report = Report("pw02", "", 0, (result, other))
+@pytest.mark.parametrize(
+    ("paths", "suffix"),
+    [(("in/a.zip", "in/b.zip"), " [b.zip]"), (("in/a.zip", "out/a.zip"), " [out/a.zip]")],
+)
+def test_cases_of_several_submissions_differ_in_name_since_gitlab_drops_repeated_ones(
+    result, paths, suffix
+):
+    report = Report("pw02", "", 0, tuple(replace(result, path=path) for path in paths))
     keys = [
         (case.get("classname"), case.get("name"))
         for suite in suites(report)
         for case in suite.iter("testcase")
     ]
     assert len(keys) == len(set(keys)) == 20
+    assert keys[-1] == ("pw02.4-review", "graded by a person" + suffix)
 
 
 def test_a_deduction_fails_although_every_check_passed(result):

@@ -66,10 +66,10 @@ def test_a_bar_is_full_only_for_everything_and_empty_only_for_nothing():
         line = next(t for t in shown(Report("a", "", 0, (result,))).split("\n") if "One" in t)
         return line.count("━"), line.count("─")
 
-    assert bar_of(0.0) == (0, 14)
-    assert bar_of(1.0) == (1, 13)
-    assert bar_of(999.0) == (13, 1)
-    assert bar_of(1000.0) == (14, 0)
+    assert bar_of(0.0) == (0, 10)
+    assert bar_of(1.0) == (1, 9)
+    assert bar_of(999.0) == (9, 1)
+    assert bar_of(1000.0) == (10, 0)
 
 
 def test_nearly_everything_is_not_called_100_percent():
@@ -98,6 +98,21 @@ def test_notes_of_a_kind_stand_together_and_stay_short(result):
     assert "a.ipynb, cell 3: error 3" in text
     assert "error 4" not in text
     assert "and 26 more" in text
+
+
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        (Note("x", "no markers", 4, "a.ipynb"), "a.ipynb, cell 4: no markers"),
+        (Note("x", "cell 4: no markers", 4, "a.ipynb"), "a.ipynb, cell 4: no markers"),
+        (Note("x", "cell 4 stopped", 4, "a.ipynb"), "a.ipynb: cell 4 stopped"),
+        (Note("x", "cell 44: seen", 4, "a.ipynb"), "a.ipynb, cell 4: cell 44: seen"),
+        (Note("x", "a.ipynb is b.ipynb", notebook="a.ipynb"), "│ a.ipynb is b.ipynb"),
+        (Note("x", "nothing"), "│ nothing"),
+    ],
+)
+def test_a_note_tells_its_place_once(result, note, told):
+    assert told in shown(Report("pw02", "", 0, (replace(result, notes=(note,)),)))
 
 
 def test_a_long_message_is_cut_to_a_few_lines(result):
@@ -167,7 +182,7 @@ def test_an_ascii_terminal_gets_ascii_marks_and_bars(report):
     terminal.show(report, Console(file=file, width=80))
     file.flush()
     text = raw.getvalue().decode("ascii")
-    assert re.search(r"\+ 2a-sigmoid .*##############", text)
+    assert re.search(r"\+ 2a-sigmoid .* ########## ", text)
 
 
 def test_a_progress_line_says_nothing_where_there_is_no_terminal():
