@@ -26,8 +26,8 @@ from grader.notebook import read_notebook
 from grader.recognise import match_notebooks, recognise_assignment
 from grader.records import Assignment, Limits, Notebook, Result, Run
 from grader.report import table
-from grader.session import Student
 from grader.session.server import AgentServer
+from grader.session.student import Student
 
 
 @dataclass(frozen=True)
@@ -111,15 +111,16 @@ def _remember_closed_figures() -> None:
         remember_all()
         destroy_all()
 
-    Gcf.destroy = staticmethod(destroy_one)  # type: ignore[method-assign,assignment]
-    Gcf.destroy_all = staticmethod(destroy_every)  # type: ignore[method-assign,assignment]
-    Gcf._grade_remembers = True  # type: ignore[attr-defined]
+    # Set by name: matplotlib's annotations don't foresee that anyone listens here.
+    for name, listening in (("destroy", destroy_one), ("destroy_all", destroy_every)):
+        setattr(Gcf, name, staticmethod(listening))
+    setattr(Gcf, "_grade_remembers", True)  # noqa: B010
 
 
 def _shell() -> Any:
-    from IPython import get_ipython  # type: ignore[attr-defined]
+    from IPython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     if shell is None:
         raise GradeError(
             "grader.check() works inside a notebook; for a file, run `grade NOTEBOOK.ipynb`"
@@ -153,7 +154,7 @@ class _LiveSession:
     """A session over a fork of the running kernel; it has run no cell itself."""
 
     server: AgentServer
-    run: Run = Run(())
+    run: Run
 
     def student(self, *, limit_s: float = 20.0) -> AbstractContextManager[Student]:
         return self.server.student(limit_s)
@@ -172,7 +173,7 @@ def _forked(namespace: dict[str, Any], notebook: Notebook, limits: Limits) -> It
             agent.serve(server.address, server.token, namespace, figures=figures.records)
         try:
             server.wait()
-            yield _LiveSession(server)
+            yield _LiveSession(server, Run(()))
         finally:
             server.close()
             os.waitpid(child, 0)

@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,7 +29,7 @@ from grader.errors import (
     StudentTimeout,
 )
 from grader.records import Assignment, Exercise, Outcome
-from grader.session import Student
+from grader.session.student import Student
 
 
 class CheckedSession(Protocol):
@@ -104,9 +103,7 @@ def run_checks(
 @contextmanager
 def _quiet_pytest() -> Iterator[None]:
     """Keep the user's own pytest settings out, and what pytest sets from staying."""
-    kept = {
-        name: os.environ.pop(name, None) for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST")
-    }
+    kept = {name: os.environ.pop(name, None) for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST")}
     autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     path = list(sys.path)
@@ -173,7 +170,7 @@ class _Runner:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.problems.append(f"{Path(report.nodeid).name} can't be loaded: {report.longrepr}")
+            self.problems.append(f"a check file can't be loaded: {report.longreprtext}")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         exercises = {exercise.id: exercise for exercise in self.assignment.exercises}
@@ -198,6 +195,8 @@ class _Runner:
         self._hold_points_together()
 
     def _hold_points_together(self) -> None:
+        if self.problems:
+            return  # what could not be loaded has no points to count
         for exercise in self.assignment.exercises:
             points = sum(c.points for c in self.checks if c.exercise.id == exercise.id)
             if exercise.manual:
@@ -229,7 +228,7 @@ class _Runner:
             raise self.broken
         if self.problems:
             raise GraderFault(f"assignment {self.assignment.id}: " + "; ".join(self.problems))
-        if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             raise GraderFault(f"pytest stopped with code {int(code)} over {self.assignment.folder}")
 
     def _wanted(self, check: _Check) -> bool:
@@ -301,9 +300,7 @@ def _verdict(check: _Check, error: BaseException) -> Outcome:
     """Return the outcome that an exception stands for. Only a CheckFailed judges values."""
     if isinstance(error, CheckFailed):
         message = error.hidden_message() if check.hidden else error.message()
-        return check.outcome(
-            "failed", error.credit, message, missing=isinstance(error, Missing)
-        )
+        return check.outcome("failed", error.credit, message, missing=isinstance(error, Missing))
     if isinstance(error, StudentTimeout):
         return check.outcome("timeout", 0.0, _withheld(check, error, "the time limit passed"))
     if isinstance(error, StudentFault):
@@ -328,6 +325,3 @@ def _withheld(check: _Check, error: BaseException, summary: str) -> str:
     where = getattr(error, "where", "")
     detail = f" ({kind})" if kind else ""
     return f"{summary}{detail}" + (f"\nwhere: {where}" if where else "")
-
-
-

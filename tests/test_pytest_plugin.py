@@ -1,7 +1,6 @@
 """Checks are pytest tests: collection, fixtures, and the verdict that an exception stands for."""
 
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -203,12 +202,12 @@ def test_like_the_reference(student, reference):
 
 
 def test_a_check_file_that_does_not_load_is_ours_to_mend(assignment):
-    with pytest.raises(GraderFault, match=r"test_toy\.py can't be loaded"):
+    with pytest.raises(GraderFault, match=r"can't be loaded[^$]*test_toy\.py"):
         outcomes_of(assignment("import no_such_module_anywhere"))
 
 
 def test_points_must_sum_to_what_the_assignment_says(assignment):
-    with pytest.raises(GraderFault, match="its checks sum to 1 points, assignment.toml says 3"):
+    with pytest.raises(GraderFault, match=r"its checks sum to 1 points, assignment\.toml says 3"):
         outcomes_of(assignment(ONE.format(body="pass"), points=3.0))
 
 
@@ -218,7 +217,7 @@ def test_a_students_copy_may_hold_a_part_of_the_points(assignment):
 
 
 def test_a_check_without_its_marker_is_refused(assignment):
-    with pytest.raises(GraderFault, match="test_bare has no @pytest.mark.exercise"):
+    with pytest.raises(GraderFault, match=r"test_bare has no @pytest\.mark\.exercise"):
         outcomes_of(assignment("def test_bare(): pass"))
 
 

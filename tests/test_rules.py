@@ -49,15 +49,15 @@ def test_the_given_code_may_use_what_the_filled_functions_may_not(breaches):
 
 def test_an_import_inside_the_function_is_found_with_its_line(breaches):
     cell = "def f(x):\n    from sklearn.linear_model import Ridge\n    return Ridge()"
-    ((exercise, note),) = breaches("y = 1", cell)
+    (exercise, note), *_ = breaches("y = 1", cell)
     assert (exercise, note.kind, note.cell) == ("a", "forbidden", 1)
     assert "line 2" in note.message
 
 
 def test_an_import_in_a_helper_counts(breaches):
     helper = "def helper(x):\n    import torch\n    return torch.tensor(x)"
-    ((_, note),) = breaches(helper, "def f(x):\n    return helper(x)")
-    assert "`helper`" in note.message
+    (_, note), *_ = breaches(helper, "def f(x):\n    return helper(x)")
+    assert "by way of `helper`" in note.message
 
 
 def test_a_helper_that_is_never_called_does_not_count(breaches):
@@ -69,6 +69,15 @@ def test_a_name_imported_above_and_used_in_the_function_counts(breaches):
     cells = (
         "from sklearn.linear_model import LogisticRegression",
         "def f(x):\n    return LogisticRegression()",
+    )
+    assert len(breaches(*cells)) == 1
+
+
+def test_a_cell_that_does_not_parse_hides_no_import(breaches):
+    cells = (
+        "%matplotlib inline\nimport torch as t",
+        "def broken(:",
+        "def f(x):\n    return t.exp(x)",
     )
     assert len(breaches(*cells)) == 1
 
