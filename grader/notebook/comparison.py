@@ -500,6 +500,7 @@ def _aligned_cells(mine: _Side, theirs: _Side) -> dict[int, int]:
 def _align_gaps_by_place(
     mine: _Side, theirs: _Side, pairs: dict[int, int], taken: set[int]
 ) -> None:
+    marked = {gap.cell for gap in mine.gaps.values() if not gap.owner_line}
     for gap in theirs.gaps.values():
         if gap.owner_line or gap.cell in pairs:
             continue
@@ -507,14 +508,17 @@ def _align_gaps_by_place(
         after = [own for stub, own in pairs.items() if stub > gap.cell]
         stub_before, low = max(before, default=(-1, -1))
         high = min((own for own in after if own > low), default=1 << 30)
-        free = [c.index for c in mine.code if low < c.index < high and c.index not in taken]
-        marked = [
-            index
-            for index in free
-            if any(g.cell == index and not g.owner_line for g in mine.gaps.values())
-        ]
+        free = [cell.index for cell in mine.code if cell.index not in taken]
+        between = [index for index in free if low < index < high]
         expected = low + gap.cell - stub_before
-        chosen = min(marked or free, key=lambda index: abs(index - expected), default=None)
+        # A marked cell at the place, else one that was moved, else whatever stands at the place.
+        choices = (
+            [index for index in between if index in marked],
+            [index for index in free if index in marked],
+            between,
+        )
+        nearest = next((choice for choice in choices if choice), [])
+        chosen = min(nearest, key=lambda index: abs(index - expected), default=None)
         if chosen is not None:
             pairs[gap.cell] = chosen
             taken.add(chosen)

@@ -200,7 +200,7 @@ _STRING_OR_COMMENT = re.compile(r"""#[^\n]*|\"{3}|'{3}|"(?:\\.|[^"\\\n])*"|'(?:\
 def _lines_in_long_strings(lines: list[str]) -> frozenset[int]:
     """Return the lines (from 0) that begin inside a triple-quoted string.
 
-    None where the last string never closes: its quote is then what is broken.
+    None of them where the last string never closes: its quote is then what is broken.
     """
     text = "\n".join(lines)
     inside: set[int] = set()

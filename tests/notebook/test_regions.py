@@ -1,0 +1,222 @@
+"""Regions: markers as students leave them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.notebook import replace_definition, replace_region
+from grader.notebook.regions import find_gaps, marker_kind
+from grader.records import Cell
+
+
+def function(start="### START YOUR CODE ###", end="### END YOUR CODE ###", body="x = 1"):
+    return f"def f(z):\n    {start}\n    {body}\n    {end}\n    return x"
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("### START YOUR CODE ###", "### END YOUR CODE ###"),
+        ("### START YOUR CODE ### DONE", "### END YOUR CODE ### DONE"),
+        ("# YOUR CODE (START)", "# YOUR CODE (END)"),
+        ("#START YOUR CODE", "#END YOUR CODE"),
+        ("### start your code", "### end your code"),
+        ("########### Start your code ############", "########### End your code ###########"),
+        ("### BEGIN YOUR CODE", "### END YOUR CODE"),
+        ("#### START YOUR CODE HERE ####", "#### END YOUR CODE HERE ####"),
+        ("# --- START OF YOUR CODE ---", "# --- END OF YOUR CODE ---"),
+        ("### START CODE HERE ###", "### END CODE HERE ###"),
+        ("### YOUR CODE STARTS HERE", "### YOUR CODE ENDS HERE"),
+    ],
+)
+def test_renamed_and_decorated_markers_are_markers(notebook, start, end):
+    region = notebook(function(start, end)).regions["f"]
+    assert region.source == "x = 1"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# start with the code of sigmoid",
+        "# your code could be simpler",
+        "# TODO: end this code",
+        "start_your_code()",
+        "# the end",
+        "x = '### nothing'",
+        "",
+    ],
+)
+def test_comments_and_code_are_no_markers(line):
+    assert marker_kind(line) is None
+
+
+def test_a_region_is_named_by_the_definition_that_encloses_it(notebook, template):
+    regions = notebook(*template).regions
+    assert list(regions) == ["Model.cost_funct", "Model.predict", "sigmoid", "cell 4"]
+    assert {name: region.cell for name, region in regions.items()} == {
+        "Model.cost_funct": 1,
+        "Model.predict": 1,
+        "sigmoid": 2,
+        "cell 4": 4,
+    }
+
+
+def test_a_gap_from_an_if_to_after_its_else_is_a_region_although_it_does_not_parse(
+    notebook, template
+):
+    region = notebook(*template).regions["Model.cost_funct"]
+    assert region.source == "    cost = 0.0\nelse:\n    cost = 0.0"
+
+
+def test_start_used_as_end_closes_the_region(notebook):
+    again = function(end="### START YOUR CODE ###")
+    assert notebook(again).regions["f"].source == "x = 1"
+    assert notebook(again).notes == ()
+
+
+def test_a_doubled_start_is_read_once(notebook):
+    source = function(start="### START YOUR CODE ###\n    ### START YOUR CODE ###")
+    assert notebook(source).regions["f"].source.endswith("x = 1")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("### START YOUR CODE ###", "#"), ("#", "### END YOUR CODE ###")]
+)
+def test_a_marker_without_its_partner_makes_the_definition_the_region(notebook, start, end):
+    found = notebook(function(start, end))
+    assert found.regions["f"].source.startswith("def f(z):")
+    assert [note.kind for note in found.notes] == ["markers_missing"]
+    assert found.notes[0].cell == 0
+    assert "`f`" in found.notes[0].message
+
+
+def test_a_region_opened_in_one_cell_and_closed_in_the_next_is_one(notebook):
+    found = notebook(
+        "### START YOUR CODE ###\nx = 1", "y = 2\n### END YOUR CODE ###\nz = 3", function()
+    )
+    assert found.regions["cell 0"].source == "x = 1\ny = 2"
+    assert set(found.regions) == {"cell 0", "f"}
+    assert found.notes == ()
+
+
+def test_a_region_opened_and_never_closed_does_not_eat_the_next_cell(notebook):
+    found = notebook("### START YOUR CODE ###\nx = 1", function())
+    assert found.regions["cell 0"].source.endswith("x = 1")
+    assert found.regions["f"].source == "x = 1"
+    assert [note.kind for note in found.notes] == ["markers_missing"]
+
+
+def test_an_end_that_slid_out_of_its_function_still_closes(notebook):
+    source = "def f():\n    ### START YOUR CODE ###\n    return 1\n### END YOUR CODE ###"
+    assert notebook(source).regions["f"].source == "return 1"
+
+
+def test_two_gaps_of_one_definition_are_numbered(notebook):
+    gap = "    ### START YOUR CODE ###\n    x = {}\n    ### END YOUR CODE ###\n"
+    found = notebook("def f():\n" + gap.format(1) + "    y = 0\n" + gap.format(2))
+    assert {name: r.source for name, r in found.regions.items()} == {"f": "x = 1", "f#2": "x = 2"}
+
+
+def test_the_gap_of_a_definition_that_a_later_one_replaces_is_dead(notebook):
+    found = notebook(function(body="x = 1"), function(body="x = 2"))
+    assert found.regions["f"].source == "x = 2"
+    assert found.regions["f"].cell == 1
+
+
+def test_markers_in_a_docstring_mark_nothing(notebook):
+    source = "def f():\n    '''Fill in\n    ### START YOUR CODE ###\n    '''\n    return 1"
+    assert notebook(source).regions == {}
+
+
+def test_code_before_an_end_marker_on_its_line_belongs_to_the_region(notebook):
+    source = "def f():\n    ### START YOUR CODE ###\n    return 1 ### END YOUR CODE ###"
+    assert notebook(source).regions["f"].source == "return 1"
+
+
+def test_a_gap_in_a_function_that_does_not_parse_is_named_by_the_indentation(notebook):
+    source = (
+        "class A:\n"
+        "    def f(self):\n"
+        "        ### START YOUR CODE ###\n"
+        "        x = = 1\n"
+        "        ### END YOUR CODE ###\n"
+    )
+    assert notebook(source).regions["A.f"].source == "x = = 1"
+
+
+LINES = st.sampled_from(
+    [
+        "### START YOUR CODE ###",
+        "    ### START YOUR CODE ###",
+        "        ### START YOUR CODE ###",
+        "### END YOUR CODE ###",
+        "    ### END YOUR CODE ###",
+        "        # YOUR CODE (END)",
+        "x = 1 ### END YOUR CODE ###",
+        "class A:",
+        "    def f(self):",
+        "def g():",
+        "        return 1",
+        "    y = 2",
+        "z = = 3",
+        "'''",
+        "else:",
+        "%magic",
+        "",
+        "\0",
+    ]
+)
+
+
+@given(st.lists(st.lists(LINES, max_size=12), max_size=4))
+def test_no_order_of_markers_makes_it_raise(cells):
+    code = [Cell(index=n, kind="code", source="\n".join(lines)) for n, lines in enumerate(cells)]
+    for gap in find_gaps(code):
+        for cell, first, last in gap.pieces:
+            assert 1 <= first <= last <= len(cells[cell]) or not cells[cell]
+
+
+def test_ten_thousand_markers_take_no_squared_time(notebook):
+    found = notebook("def f():\n" + "    ### START YOUR CODE ###\n" * 20_000 + "    pass")
+    assert set(found.regions) <= {"f"} | {f"f#{n}" for n in range(200)}
+
+
+# --- replacing -----------------------------------------------------------------------------------
+
+
+def test_a_regions_body_is_replaced_between_its_markers():
+    changed = replace_region(function(), "f", "a = 1\nif a:\n    x = a\n")
+    assert changed == (
+        "def f(z):\n    ### START YOUR CODE ###\n    a = 1\n    if a:\n        x = a\n"
+        "    ### END YOUR CODE ###\n    return x"
+    )
+
+
+def test_the_first_line_of_a_body_goes_where_the_start_marker_stands(template):
+    body = "    cost = 1.0\nelse:\n    cost = 2.0"
+    changed = replace_region(template[1], "Model.cost_funct", body)
+    assert "            cost = 1.0\n        else:\n            cost = 2.0\n" in changed
+    compile(changed, "cell", "exec")
+
+
+def test_a_region_outside_definitions_is_replaced_in_its_own_cell_alone(template):
+    assert replace_region(template[4], "cell 4", "x = 1", cell=4).split("\n")[1] == "x = 1"
+    assert replace_region(template[4], "cell 4", "x = 1", cell=3) is None
+
+
+def test_a_region_that_is_not_there_gives_none(template):
+    assert replace_region(template[1], "Model.update", "pass") is None
+    assert replace_region(template[1], "Model.predict#2", "pass") is None
+
+
+def test_a_whole_definition_is_replaced_markers_and_all(template):
+    changed = replace_definition(
+        template[1], "Model.predict", "def predict(self, x):\n    return x"
+    )
+    assert changed.count("### START") == 1
+    assert "    def predict(self, x):\n        return x\n" in changed
+    assert replace_definition(template[1], "Model.gone", "pass") is None
+
+
+def test_a_trailing_end_marker_goes_with_its_definition(template):
+    assert replace_definition(template[2], "sigmoid", "sigmoid = abs") == "sigmoid = abs\n"
