@@ -387,12 +387,7 @@ class _Batch:
             # Where nothing of that name exists the checks decide: a plot may be right without
             # the helper that the template asks for.
             if "untouched" in states.values() and "filled" not in states.values():
-                reasons[exercise.id] = "; ".join(
-                    f"`{name}` still holds the template's placeholder"
-                    if state == "untouched"
-                    else f"`{name}` is not defined"
-                    for name, state in states.items()
-                )
+                reasons[exercise.id] = _still_the_template(states)
         return reasons
 
     def _score(self, read: _Read, outcomes: list[Outcome], runs: Mapping[str, Run]) -> Result:
@@ -536,6 +531,14 @@ class _References(Mapping[str, "Session"]):
         if self.empty is not None:
             self.empty.cleanup()
             self.empty = None
+
+
+def _still_the_template(states: Mapping[str, RegionStatus]) -> str:
+    """Return the line that says so: which functions hold the placeholder, which are absent."""
+    untouched = [f"`{name}`" for name, state in states.items() if state == "untouched"]
+    missing = [f"`{name}`" for name, state in states.items() if state == "missing"]
+    text = f"not filled in yet: {', '.join(untouched)}"
+    return text + (f"; not defined: {', '.join(missing)}" if missing else "")
 
 
 def _state(regions: Sequence[Region]) -> RegionStatus:
