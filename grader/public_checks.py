@@ -299,29 +299,38 @@ def _refuse_reference(nodes: Iterable[ast.stmt], file: str, removed: Sequence[Ed
 def _drop_empty_sections(pieces: list[_Piece], lines: list[str], edits: list[Edit]) -> None:
     """Plan the removal of the comments that title a section of which nothing is left.
 
-    The blank lines before a removed statement go with it as well.
+    The blank lines before a removed statement go with it, but never those that the next one needs.
     """
+    blank = 0
     for number, piece in enumerate(pieces):
-        titled = any(lines[n].strip() for n in range(piece.lead, piece.first))
-        if not titled:
-            if piece.removed:
+        if _is_titled(piece, lines):
+            section = [piece]
+            for other in pieces[number + 1 :]:
+                if _is_titled(other, lines):
+                    break
+                section.append(other)
+            if all(member.removed for member in section):
                 edits.append((piece.lead, piece.first, []))
-            continue
-        section = [piece]
-        for other in pieces[number + 1 :]:
-            if any(lines[n].strip() for n in range(other.lead, other.first)):
-                break
-            section.append(other)
-        if all(member.removed for member in section):
+            blank = 0
+        elif piece.removed:
             edits.append((piece.lead, piece.first, []))
+            blank = max(blank, piece.first - piece.lead)
+        else:
+            if blank > piece.first - piece.lead:
+                edits.append((piece.lead, piece.first, [""] * blank))
+            blank = 0
+
+
+def _is_titled(piece: _Piece, lines: list[str]) -> bool:
+    return any(lines[n].strip() for n in range(piece.lead, piece.first))
 
 
 def _edited(lines: list[str], edits: list[Edit]) -> str:
     kept = list(lines)
     # From the end, so that earlier line numbers still hold; an outer range takes inner ones in.
     outer: list[Edit] = []
-    for first, end, new in sorted(edits, key=lambda edit: (edit[0], -edit[1])):
-        if outer and end <= outer[-1][1] and first >= outer[-1][0]:
+    for first, end, new in sorted(edits, key=lambda edit: (edit[0], edit[0] < edit[1], -edit[1])):
+        if outer and first < outer[-1][1] and end <= outer[-1][1]:
             continue
         outer.append((first, end, new))
     for first, end, new in reversed(outer):
