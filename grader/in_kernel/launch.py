@@ -5,7 +5,7 @@ Run by path, from the folder that holds a copy of what the student handed in. Op
     connection_file   where jupyter_client wrote the sockets' addresses and the key
     profile           an empty folder for IPython
     seed              of `random` and `np.random` before the first cell
-    output_mib        how much of a cell's output leaves the kernel
+    output_bytes      how much of a cell's output leaves the kernel
     datasets          folder of the data sets that are served offline, or null
     fault             file that says why the kernel did not start, if it didn't
 
@@ -23,14 +23,14 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
-import os
 import random
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -109,8 +109,9 @@ def _add_working_folder() -> None:
 
     First on the path, too, but for names that libraries import among themselves.
     """
-    sys.path.insert(0, os.getcwd())
-    sys.meta_path.insert(0, _OursFirst(os.getcwd()))
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    sys.meta_path.insert(0, _OursFirst(folder))
 
 
 class _OursFirst(importlib.abc.MetaPathFinder):
@@ -168,12 +169,12 @@ class _Meter:
 
 def _app_class() -> Any:
     """Return the kernel's application class. ipykernel is imported here, after the agent."""
-    from IPython.core.profiledir import ProfileDir
     from ipykernel.compiler import XCachingCompiler
-    from ipykernel.ipkernel import IPythonKernel
     from ipykernel.iostream import OutStream
+    from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
     from ipykernel.zmqshell import ZMQInteractiveShell
+    from IPython.core.profiledir import ProfileDir
     from traitlets import Type
     from traitlets.config import Config
 
@@ -182,9 +183,9 @@ def _app_class() -> Any:
     class Stream(OutStream):
         meter: _Meter
 
-        def write(self, string: str) -> int | None:
+        def write(self, string: str) -> int:
             if not isinstance(string, str):
-                return super().write(string)  # raises as print would
+                raise TypeError(f"write() argument must be str, not {type(string).__name__}")
             taken = self.meter.take(string)
             if taken:
                 super().write(taken)
@@ -211,7 +212,7 @@ def _app_class() -> Any:
 
         def init_completer(self) -> None:
             """Nobody types here; jedi takes a while to import."""
-            self.Completer = None
+            self.Completer: Any = None
 
         def ask_exit(self) -> None:
             """A cell that says exit() or quit() must not take the others with it."""
@@ -245,14 +246,20 @@ def _app_class() -> Any:
             )
 
     class Kernel(IPythonKernel):
+        shell: Any
         shell_class = Type(Shell)
         compiler_class = Type(Compiler)
-        msg_types = [*IPythonKernel.msg_types, "grade_serve_request"]
+        msg_types: list[str] = [*IPythonKernel.msg_types, "grade_serve_request"]  # noqa: RUF012
+        _supports_kernel_subshells = False
         inputs = 0
 
+        def start(self) -> None:
+            super().start()
+            # Cells that await ask which thread they run on.
+            self.shell_channel_thread = SimpleNamespace(parent_thread=threading.main_thread())
+
         async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> Any:
-            cell = kwargs.get("cell_id")
-            self.shell.compile.cell = int(cell) if str(cell).isdigit() else 0
+            self.shell.compile.cell = int(str(kwargs.get("cell_id") or 0))
             self.shell.stopped_at = None
             self.inputs = 0
             Stream.meter.begin()
@@ -263,7 +270,11 @@ def _app_class() -> Any:
             except BaseException as error:
                 # An exception whose own text raises, an interrupt that comes late: without a
                 # reply, the grader would wait for one.
-                reply = {"status": "error", "ename": type(error).__name__, "evalue": ""}
+                reply = {
+                    "status": "error",
+                    "ename": type(error).__name__,
+                    "evalue": _text_of(error),
+                }
             if reply.get("status") == "error":
                 reply["evalue"] = str(reply.get("evalue", ""))[:MAX_ERROR_TEXT]
                 reply["traceback"] = []
@@ -280,7 +291,7 @@ def _app_class() -> Any:
             print(prompt)
             return ""
 
-        def getpass(self, prompt: object = "", stream: Any = None) -> str:
+        def getpass(self, prompt: object = "", *args: Any, **kwargs: Any) -> str:
             return self.raw_input(prompt)
 
         async def poll_stopped_queue(self) -> None:
@@ -337,7 +348,7 @@ def _app_class() -> Any:
 
         def init_iopub(self, context: Any) -> None:
             super().init_iopub(context)
-            meter = Stream.meter = _Meter(int(self.options["output_mib"] * 2**20))
+            meter = Stream.meter = _Meter(self.options["output_bytes"])
             send = self.iopub_thread.send_multipart
 
             def send_multipart(parts: Any, *args: Any, **kwargs: Any) -> None:

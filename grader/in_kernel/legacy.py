@@ -16,6 +16,7 @@ from __future__ import annotations
 import collections
 import collections.abc
 import fractions
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -54,6 +55,7 @@ def install() -> None:
     after_import("matplotlib.pyplot", _patch_pyplot)
     after_import("matplotlib.style", _patch_style)
     after_import("matplotlib.cm", _patch_cm)
+    after_import("scipy.misc", lambda module: vars(module).update(_scipy_misc()))
     sys.meta_path.append(_StandIns())
 
 
@@ -100,10 +102,10 @@ def _restore_numpy() -> None:
         if name not in present:
             setattr(np, name, value)
     if "asscalar" not in present:
-        np.asscalar = lambda a: a.item()  # type: ignore[attr-defined]
+        setattr(np, "asscalar", lambda a: a.item())  # noqa: B010
     if "trapezoid" in present:
         # np.trapz warns since 2.0.
-        np.trapz = np.trapezoid  # type: ignore[attr-defined]
+        setattr(np, "trapz", np.trapezoid)  # noqa: B010  (an attribute that stubs deny)
     for name in ("row_stack", "in1d"):
         setattr(np, name, NUMPY_NAMES[name])
 
@@ -217,8 +219,7 @@ def _tqdm() -> dict[str, Any]:
 
 
 def _scipy_misc() -> dict[str, Any]:
-    from scipy import special
-
+    special = importlib.import_module("scipy.special")
     return {name: getattr(special, name) for name in ("logsumexp", "factorial", "comb")}
 
 

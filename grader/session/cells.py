@@ -31,7 +31,8 @@ _ASSIGNED = re.compile(
 _HELP = re.compile(r"^[ \t]*(\?{1,2}[%\w.*]+|%{0,2}[A-Za-z_][\w.*]*\?{1,2})[ \t]*(#.*)?$")
 _BARE_COMMAND = re.compile(
     r"^[ \t]*(?:(?:pip[\d.]*|conda|mamba|apt|apt-get|brew|uv|poetry|npm)[ \t]+[a-z]+\b"
-    r"|python[\d.]*[ \t]+-m\b|(?:git|wget|curl|unzip|tar|cd|ls|mkdir|cp|mv|rm|cat|sudo|jupyter)[ \t])"
+    r"|python[\d.]*[ \t]+-m\b"
+    r"|(?:git|wget|curl|unzip|tar|cd|ls|mkdir|cp|mv|rm|cat|sudo|jupyter)[ \t])"
 )
 
 

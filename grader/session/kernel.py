@@ -63,26 +63,44 @@ class Executed:
 
 
 class Clock:
-    """A limit that starving does not count against: see PATIENCE."""
+    """A time limit that starving does not count against: see PATIENCE.
+
+    It goes while a cell runs, from start() to stop(), and adds up what it saw.
+    """
 
     def __init__(self, limit_s: float, cpu_s: Callable[[], float]) -> None:
         self.limit_s = limit_s
         self._cpu_s = cpu_s
+        self._wall = self._cpu = 0.0
+        self._wall_start: float | None = None
         self._cpu_start: float | None = None
-        self._start = time.monotonic()
 
-    def begin_cpu(self) -> None:
+    def start(self) -> None:
+        self._wall_start = time.monotonic()
+        self._cpu_start = None
+
+    def tick(self) -> None:
         """Count CPU time from now. Reading it takes a millisecond, which a short cell saves."""
         if self._cpu_start is None:
             self._cpu_start = self._cpu_s()
 
+    def stop(self) -> None:
+        self._wall += self._wall_now()
+        self._cpu += self._cpu_now()
+        self._wall_start = self._cpu_start = None
+
     def expired(self) -> bool:
-        wall = time.monotonic() - self._start
+        wall = self._wall + self._wall_now()
         if wall < self.limit_s:
             return False
-        if wall >= PATIENCE * self.limit_s:
-            return True
-        return self._cpu_s() - (self._cpu_start or 0.0) >= self.limit_s
+        return wall >= PATIENCE * self.limit_s or self._cpu + self._cpu_now() >= self.limit_s
+
+    def _wall_now(self) -> float:
+        return time.monotonic() - self._wall_start if self._wall_start is not None else 0.0
+
+    def _cpu_now(self) -> float:
+        # Of a kernel that has died nothing is to be read.
+        return max(0.0, self._cpu_s() - self._cpu_start) if self._cpu_start is not None else 0.0
 
 
 class _Manager(AsyncKernelManager):
@@ -106,7 +124,8 @@ class _Client(AsyncKernelClient):
         content = {
             "code": code,
             "silent": False,
-            "store_history": True,
+            # IPython would format every exception once more for its history: 0.1 s.
+            "store_history": False,
             "user_expressions": {},
             "allow_stdin": False,
             "stop_on_error": False,
@@ -126,7 +145,7 @@ class Kernel:
         self.scratch = scratch
         self.output_left = output_mib * 2**20
         self._cell_share = max(self.output_left // CELL_SHARE, 2**16)
-        self._options = dict(options)
+        self._options = {**options, "output_bytes": self._cell_share}
         self._fault = scratch.run / "fault.txt"
         self._message_max = 2 * self.output_left + 2**20
         self._client: _Client | None = None
@@ -223,8 +242,10 @@ class Kernel:
         runner = self._notebook
         runner.nb.cells = [node]
         runner.begin_cell(min(self._cell_share, self.output_left))
-        watch = asyncio.ensure_future(self._watch(clocks))
         start = time.monotonic()
+        for clock in clocks:
+            clock.start()
+        watch = asyncio.ensure_future(self._watch(clocks))
         try:
             await runner.async_execute_cell(node, 0)
         except runner.dead_kernel_error:
@@ -234,6 +255,8 @@ class Kernel:
             raise KernelDied("it sent what is no reply") from error
         finally:
             watch.cancel()
+            for clock in clocks:
+                clock.stop()
         self.output_left -= runner.used
         reply = runner.reply
         status = "timeout" if self._interrupted else str(reply.get("status"))
@@ -258,13 +281,14 @@ class Kernel:
         while self.provisioner.poll_now() is None:
             await asyncio.sleep(POLL_S)
             for clock in clocks:
-                clock.begin_cpu()
+                clock.tick()
             if grace is None:
                 if any(clock.expired() for clock in clocks):
                     self._interrupted = True
                     self.provisioner.signal_now(signal.SIGINT)
                     grace = Clock(GRACE_S, self.provisioner.cpu_s)
-                    grace.begin_cpu()
+                    grace.start()
+                    grace.tick()
             elif grace.expired():
                 self._hung = True
                 self.provisioner.signal_now(signal.SIGKILL)
@@ -331,7 +355,7 @@ def _cell_runner(manager: _Manager) -> Any:
     from nbclient.exceptions import DeadKernelError
     from nbformat.v4 import new_notebook
 
-    class CellRunner(NotebookClient):  # type: ignore[misc]
+    class CellRunner(NotebookClient):
         dead_kernel_error = DeadKernelError
 
         def begin_cell(self, limit: int) -> None:

@@ -29,8 +29,10 @@ BACKEND = "module://grader.in_kernel.figures"
 
 # What a kernel may know of its host's environment. Everything else stays out: secrets, proxies,
 # and settings (PYTHONSTARTUP, MPLBACKEND, IPYTHONDIR) that would change what a notebook does.
-ALLOWED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH",
-                       "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "SYSTEMROOT")  # fmt: skip
+ALLOWED_ENVIRONMENT = (
+    "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+    "VIRTUAL_ENV", "CONDA_PREFIX", "SYSTEMROOT",
+)  # fmt: skip
 # One thread each: a fork is then twice as fast, and several sessions share the machine's cores.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
            "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")  # fmt: skip
@@ -121,11 +123,11 @@ class Provisioner(KernelProvisionerBase):
         return self.process is not None
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        manager = self.parent
+        manager: Any = self.parent
         manager.write_connection_file()
         self.connection_info = manager.get_connection_info()
         # -P: the launcher's folder is not on sys.path; -s: neither is the user's own.
-        command = [sys.executable, "-P", "-W", "default", str(LAUNCHER), *self.extra_argv]
+        command = [sys.executable, "-P", str(LAUNCHER), *self.extra_argv]
         if not site.ENABLE_USER_SITE:
             command.insert(1, "-s")
         kwargs["env"] = kernel_environment(self.scratch)
@@ -181,13 +183,22 @@ class Provisioner(KernelProvisionerBase):
         # Before the kernel is reaped, its number can't belong to anyone else.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        for pid in session_processes(self.pid):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        self._kill_session()
         if self.process is not None:
             self.exit_code = self.process.wait()
             self.process = None
         self.pid = 0
+
+    def _kill_session(self) -> None:
+        """Kill what moved to a group of its own; again, since it may have started more."""
+        for _ in range(100):
+            others = [pid for pid in session_processes(self.pid) if pid != self.pid]
+            if not others:
+                return
+            for pid in others:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.005)
 
     async def cleanup(self, restart: bool = False) -> None:
         self.kill_now()
@@ -249,7 +260,7 @@ def cpu_s(pid: int) -> float:
 
 
 def session_processes(session: int) -> list[int]:
-    """Return the processes whose session is the given one; none where there is no /proc."""
+    """Return the live processes whose session this is; none where there is no /proc."""
     try:
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
     except OSError:
@@ -258,11 +269,14 @@ def session_processes(session: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[int]:
-    """Return /proc/<pid>/stat from the parent's pid on: [?, ppid, pgrp, session, ...]."""
+    """Return /proc/<pid>/stat from the parent's pid on: [0, ppid, pgrp, session, ...].
+
+    Empty for a process that is gone or has ended and only waits to be reaped.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (OSError, UnicodeDecodeError):
         return []
     # The name stands in brackets and may hold blanks and brackets itself.
     fields = text.rpartition(")")[2].split()
-    return [0, *(int(field) for field in fields[1:])]
+    return [] if fields[0] in "ZX" else [0, *(int(field) for field in fields[1:])]

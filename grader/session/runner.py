@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from grader import records
 from grader.errors import GraderFault, StudentFault
-from grader.session.cells import normalise, without_main_guard
+from grader.session.cells import normalise, parsed, without_main_guard
 from grader.session.extraction import Piece, extract
 from grader.session.kernel import Clock, Executed, Kernel, KernelDied
 from grader.session.provisioner import Scratch
@@ -64,7 +64,6 @@ def open_session(
     scratch = Scratch(folder)
     options = {
         "seed": seed,
-        "output_mib": limits.output_mib,
         "datasets": str(datasets_dir) if datasets_dir is not None else None,
     }
     runner = _Runner(notebook, limits, scratch, options, on_cell)
@@ -147,12 +146,10 @@ class _Runner:
         self.kernel: Kernel | None = None
         self._start = time.monotonic()
         self._seconds = 0.0
-        self._cpu_before = 0.0  # of the kernels that have died
         self._budget = Clock(limits.notebook_s, self._cpu_s)
-        self._budget.begin_cpu()
         self._runs: dict[int, records.CellRun] = {}
         self._extracted: dict[int, _Extracted] = {}
-        self._lethal: dict[int, str] = {}  # cells that killed a kernel, and how
+        self._lethal: dict[int, KernelDied] = {}  # cells that killed a kernel
         self._skipped: set[tuple[int, int]] = set()  # statements that did: cell, line
         self._definitions_only = False
         self._now: tuple[int, int] | None = None  # the cell, and line of the piece, that runs
@@ -176,7 +173,6 @@ class _Runner:
                 return
             except KernelDied as death:
                 self._learn_from(death)
-                self._cpu_before = self._cpu_s()
                 self.kernel.kill()
             finally:
                 self.kernel.disconnect()
@@ -190,7 +186,7 @@ class _Runner:
         if line:
             self._skipped.add((cell, line))
         else:
-            self._lethal.setdefault(cell, death.reason)
+            self._lethal.setdefault(cell, death)
 
     async def _serve(self, kernel: Kernel) -> None:
         self._now = None
@@ -211,7 +207,7 @@ class _Runner:
 
     def _cpu_s(self) -> float:
         provisioner = self.kernel.provisioner if self.kernel else None
-        return self._cpu_before + (provisioner.cpu_s() if provisioner else 0.0)
+        return provisioner.cpu_s() if provisioner else 0.0
 
     def close(self) -> None:
         if self.server is not None:
@@ -227,7 +223,6 @@ class _Runner:
     async def _run_cells(self, kernel: Kernel) -> None:
         self._extracted.clear()
         patience = Clock(self.limits.notebook_s, self._cpu_s)  # of all extraction together
-        patience.begin_cpu()
         for done, cell in enumerate(self.code, start=1):
             await self._run_cell(kernel, cell, patience)
             if self.on_cell is not None and done > self._progress:
@@ -236,33 +231,34 @@ class _Runner:
 
     async def _run_cell(self, kernel: Kernel, cell: _Code, patience: Clock) -> None:
         self._now = (cell.index, 0)
-        previous = self._runs.get(cell.index)
+        before = self._runs.get(cell.index, records.CellRun(cell.index, "not_run"))
+        from_line = 1
         if cell.index in self._lethal:
-            outputs = previous.outputs if previous else ()
-            run = records.CellRun(cell.index, "crashed", 0.0, self._lethal[cell.index], outputs)
-        elif self._definitions_only or self._budget.expired():
-            run = records.CellRun(cell.index, "not_run")
-            if previous is not None:
-                run = replace(previous, status="not_run", error="")
+            run = self._record_death(before, self._lethal[cell.index])
+        elif self._definitions_only:
+            run = replace(before, status="not_run", error="the kernel had died too often")
+        elif self._budget.expired():
+            run = replace(before, status="not_run", error=self._budget_text())
         else:
             clock = Clock(self.limits.cell_s, self._cpu_s)
             executed = await kernel.run(cell.index, cell.source, clock, self._budget)
             run = self._record(cell, executed)
-            if run.status == "ok":
-                self._runs[cell.index] = run
-                return
-            self._runs[cell.index] = run
-            await self._extract(kernel, cell, executed.line or 1, patience)
-            return
+            # Of a cell that does not parse nothing has run, wherever its mistake stands.
+            if executed.line is not None and parsed(cell.source) is not None:
+                from_line = executed.line
         self._runs[cell.index] = run
-        await self._extract(kernel, cell, 1, patience)
+        if run.status == "ok":
+            return
+        await self._extract(kernel, cell, from_line, patience)
         if run.status == "not_run" and self._extracted[cell.index].names:
             self._runs[cell.index] = replace(run, status="extracted")
 
     def _record(self, cell: _Code, executed: Executed) -> records.CellRun:
         error = ""
         if executed.status == "timeout":
-            error = f"stopped after {executed.seconds:.0f} s: over its time limit"
+            error = f"the limit of a cell is {self.limits.cell_s:g} s"
+            if self._budget.expired():
+                error = self._budget_text()
         elif executed.status == "error":
             error = one_line(
                 f"{executed.kind}: {executed.text}" if executed.text else executed.kind
@@ -270,6 +266,15 @@ class _Runner:
         return records.CellRun(
             cell.index, executed.status, executed.seconds, error, executed.outputs
         )
+
+    def _record_death(self, before: records.CellRun, death: KernelDied) -> records.CellRun:
+        if not death.hung:
+            return replace(before, status="crashed", error=death.reason)
+        limit = f"the limit of a cell is {self.limits.cell_s:g} s"
+        return replace(before, status="timeout", error=f"{limit}, and {death.reason}")
+
+    def _budget_text(self) -> str:
+        return f"the notebook's {self.limits.notebook_s:g} s are used up"
 
     async def _extract(self, kernel: Kernel, cell: _Code, from_line: int, patience: Clock) -> None:
         """Run the cell's definitions that come after the line where it stopped, one by one."""
@@ -280,7 +285,8 @@ class _Runner:
             if self._now in self._skipped or patience.expired():
                 found.failed.extend(piece.names)
                 continue
-            executed = await kernel.run(cell.index, piece.source, Clock(limit_s, self._cpu_s))
+            clock = Clock(limit_s, self._cpu_s)
+            executed = await kernel.run(cell.index, piece.source, clock, patience)
             if executed.status == "ok":
                 found.names.extend(_worth_naming(piece))
             else:
@@ -296,20 +302,21 @@ class _Runner:
         return records.Run(tuple(runs), tuple(notes), self._seconds)
 
     def _notes(self, cell: _Code, run: records.CellRun) -> list[records.Note]:
-        said = []
-        if run.status == "error":
-            said.append(("cell_error", f"cell {cell.index} stopped with {run.error}"))
-        elif run.status == "timeout":
-            said.append(("cell_timeout", f"cell {cell.index} was {run.error}"))
-        elif run.status == "crashed":
-            said.append(("cell_crash", f"the kernel died in cell {cell.index}: {run.error}"))
-        found = self._extracted.get(cell.index)
-        if found is not None and (found.names or found.failed or run.status != "ok"):
-            said.append(("extracted", _extraction_line(cell.index, found)))
+        index, error = cell.index, run.error
+        said = {
+            "error": [("cell_error", f"cell {index} stopped with {error}")],
+            "timeout": [("cell_timeout", f"cell {index} was stopped: {error}")],
+            "crashed": [("cell_crash", f"the kernel died in cell {index}: {error}")],
+            "not_run": [("cell_not_run", f"cell {index} was not run: {error}")],
+            "extracted": [("cell_not_run", f"cell {index} was not run: {error}")],
+        }.get(run.status, [])
+        found = self._extracted.get(index)
+        if found is not None and (found.names or found.failed):
+            said.append(("extracted", _extraction_line(index, found)))
         if cell.not_run:
-            said.append(("not_run", f"cell {cell.index}: commands do not run: "
-                                    f"{'; '.join(cell.not_run)}"))  # fmt: skip
-        return [records.Note(kind, text, cell.index, self.notebook.name) for kind, text in said]
+            text = f"cell {index}: commands do not run: {'; '.join(cell.not_run)}"
+            said.append(("command", text))
+        return [records.Note(kind, text, index, self.notebook.name) for kind, text in said]
 
 
 def _code_cells(notebook: records.Notebook) -> list[_Code]:
@@ -331,9 +338,12 @@ def _worth_naming(piece: Piece) -> tuple[str, ...]:
 def _extraction_line(cell: int, found: _Extracted) -> str:
     names = list(dict.fromkeys(found.names))
     failed = [name for name in dict.fromkeys(found.failed) if name not in names]
-    taken = f"only its definitions ran: {_listed(names)}" if names else "none of it was left to run"
-    lost = f"; not to be had: {_listed(failed)}" if failed else ""
-    return f"from where cell {cell} stopped, {taken}{lost}"
+    parts = []
+    if names:
+        parts.append(f"only its definitions ran: {_listed(names)}")
+    if failed:
+        parts.append(f"these could not be defined: {_listed(failed)}")
+    return f"of what was left of cell {cell}, {'; '.join(parts)}"
 
 
 def _listed(names: list[str]) -> str:

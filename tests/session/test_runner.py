@@ -1,0 +1,473 @@
+"""Whole notebooks in real kernels: what goes wrong in a cell costs that cell alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grader import records
+from grader.session import Session, open_session
+from grader.session.provisioner import session_processes
+from grader.session.runner import one_line
+
+Run = Callable[..., Session]
+
+
+def statuses(session: Session) -> list[str]:
+    return [cell.status for cell in session.run.cells]
+
+
+def notes(session: Session, kind: str) -> list[tuple[int | None, str]]:
+    return [(note.cell, note.message) for note in session.run.notes if note.kind == kind]
+
+
+def printed(session: Session, cell: int = 0) -> str:
+    return "".join(
+        str(output["text"])
+        for output in session.run.cells[cell].outputs
+        if output["output_type"] == "stream"
+    )
+
+
+def alive(pid: str) -> bool:
+    """False for a process that is gone, or ended and not reaped yet."""
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+# --- notebooks that run -----------------------------------------------------------------
+
+
+def test_a_notebook_runs_and_answers_calls(run: Run) -> None:
+    session = run("import numpy as np", "def f(x):\n    return 2 * np.exp(x)", "print(f(0.0))")
+    assert statuses(session) == ["ok", "ok", "ok"]
+    assert session.run.notes == ()
+    assert printed(session, 2) == "2.0\n"
+    with session.student() as student:
+        assert student.f(0.0) == 2.0
+
+
+def test_every_check_starts_from_the_state_that_the_notebook_left(run: Run) -> None:
+    session = run("seen = []\ndef f(x):\n    seen.append(x)\n    return len(seen)")
+    for _ in range(2):
+        with session.student() as student:
+            assert student.f(1.0) == 1
+
+
+def test_only_code_cells_run_and_keep_their_place_in_the_notebook(tmp_path: Path) -> None:
+    cells = (
+        records.Cell(0, "markdown", "# A title"),
+        records.Cell(1, "code", "x = 1"),
+        records.Cell(2, "raw", "1/0"),
+        records.Cell(3, "code", "1/0"),
+    )
+    notebook = records.Notebook("a.ipynb", cells)
+    with open_session(notebook, folder=tmp_path, limits=records.Limits()) as session:
+        assert [(c.index, c.status) for c in session.run.cells] == [(1, "ok"), (3, "error")]
+
+
+def test_progress_counts_every_code_cell(run: Run) -> None:
+    seen: list[tuple[int, int]] = []
+    run("1", "1/0", "", on_cell=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_random_generators_are_seeded(run: Run) -> None:
+    source = "import random, numpy as np\nx = np.random.rand()\ny = random.random()"
+    values = []
+    for seed in (7, 7, 8):
+        with run(source, seed=seed).student() as student:
+            values.append((student.value("x"), student.value("y")))
+    assert values[0] == values[1] != values[2]
+
+
+def test_a_cell_may_await(run: Run) -> None:
+    session = run("import asyncio\nx = await asyncio.sleep(0.001, result=3)")
+    with session.student() as student:
+        assert student.value("x") == 3
+
+
+def test_files_that_were_handed_in_are_found_and_the_originals_stay(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.csv").write_text("1,2")
+    (tmp_path / "layers.py").write_text("WIDTH = 3")
+    session = run(
+        "import layers\ntext = open('data/x.csv').read()\nopen('data/x.csv', 'w').write('gone')",
+        folder=tmp_path,
+    )
+    assert statuses(session) == ["ok"]
+    assert (tmp_path / "data" / "x.csv").read_text() == "1,2"
+
+
+def test_links_in_a_submission_are_not_followed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc")
+    session = run("import os\nprint(os.listdir('.'))", folder=tmp_path)
+    assert printed(session) == "[]\n"
+
+
+def test_a_submission_can_not_stand_in_for_a_library(run: Run, tmp_path: Path) -> None:
+    for name in ("numpy", "random", "IPython", "sitecustomize", "usercustomize", "secrets"):
+        (tmp_path / f"{name}.py").write_text("print('SHADOW'); raise SystemExit")
+    (tmp_path / "ipython_config.py").write_text("raise SystemExit")
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 33")
+    session = run(
+        "import numpy, random, secrets, IPython, matplotlib\n"
+        "print(numpy.exp(0), matplotlib.rcParams['lines.linewidth'])",
+        folder=tmp_path,
+    )
+    assert printed(session) == "1.0 1.5\n"
+
+
+def test_nothing_of_the_hosts_environment_is_seen(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADER_SECRET", "hidden")
+    monkeypatch.setenv("PYTHONSTARTUP", "/nowhere.py")
+    session = run("import os\nprint('hidden' in str(os.environ), 'PYTHONSTARTUP' in os.environ)")
+    assert printed(session) == "False False\n"
+
+
+def test_home_and_temporary_files_are_private_and_deleted(run: Run) -> None:
+    session = run(
+        "import pathlib, tempfile\nprint(pathlib.Path.home())\nprint(tempfile.gettempdir())"
+    )
+    home, temporary = map(Path, printed(session).split())
+    assert home != Path.home()
+    assert home.is_dir()
+    assert temporary.is_dir()
+    session.close()
+    assert not home.exists()
+    assert not temporary.exists()
+
+
+def test_a_script_runs_without_its_main(run: Run) -> None:
+    session = run(
+        "import argparse\n"
+        "def f(x):\n    return x + 1\n"
+        "def main():\n    argparse.ArgumentParser().parse_args(['--no-such'])\n"
+        "if __name__ == '__main__':\n    main()\n",
+        name="hw1-q2.py",
+    )
+    assert statuses(session) == ["ok"]
+    with session.student() as student:
+        assert student.f(1) == 2
+
+
+def test_a_main_guard_in_a_notebook_runs_as_in_jupyter(run: Run) -> None:
+    session = run("if __name__ == '__main__':\n    import sys\n    print(sys.argv[1:])")
+    assert printed(session) == "[]\n"
+
+
+def test_magics_and_commands_do_not_stop_a_notebook(run: Run) -> None:
+    session = run(
+        "%matplotlib notebook\n!touch here\npip install nothing\n%load_ext autoreload\nx = 3\nx?",
+        "print('%d epochs'\n%(x,\n))",
+        "%%bash\ntouch here",
+        "import os\nprint(os.listdir('.'))",
+    )
+    assert statuses(session) == ["ok"] * 4
+    assert printed(session, 1) == "3 epochs\n"
+    assert printed(session, 3) == "[]\n"
+    assert notes(session, "command")[0][0] == 0
+
+
+def test_input_is_answered_by_nothing(run: Run) -> None:
+    session = run("name = input('Your name? ')\nimport getpass\nword = getpass.getpass()")
+    assert statuses(session) == ["ok"]
+    with session.student() as student:
+        assert student.value("name") == ""
+
+
+def test_a_loop_that_asks_until_it_likes_the_answer_ends(run: Run) -> None:
+    session = run("n = ''\nwhile not n.isdigit():\n    n = input('A number: ')", "x = 1")
+    assert statuses(session) == ["error", "ok"]
+    assert session.run.cells[0].error.startswith("EOFError: input()")
+
+
+def test_exit_does_not_end_the_notebook(run: Run) -> None:
+    session = run("exit()", "quit()", "import sys\nsys.exit(1)", "x = 1")
+    assert statuses(session) == ["ok", "ok", "error", "ok"]
+
+
+def test_modules_of_colab_do_nothing(run: Run) -> None:
+    session = run(
+        "from google.colab import drive, files\ndrive.mount('/content')\nuploaded = files.upload()"
+    )
+    assert statuses(session) == ["ok"]
+
+
+def test_names_of_earlier_years_work_without_a_warning(run: Run) -> None:
+    session = run(
+        "import warnings; warnings.simplefilter('error')\n"
+        "import numpy as np, time\n"
+        "from collections import Iterator, Mapping\n"
+        "print(np.float(1), np.int(2.5), np.asscalar(np.array([3])), np.product([2, 2]), np.Inf)\n"
+        "print(np.trapz([1, 1, 1]), np.in1d([1], [1]), np.bool, isinstance(iter([]), Iterator))\n"
+        "time.clock()"
+    )
+    assert statuses(session) == ["ok"], session.run.cells[0].error
+    assert printed(session) == "1.0 2 3 4 inf\n2.0 [ True] <class 'numpy.bool'> True\n"
+
+
+def test_calls_of_the_grader_itself_do_nothing_in_a_kernel(run: Run) -> None:
+    assert statuses(run("%load_ext grader\n%grade", "import grader\ngrader.check()")) == ["ok"] * 2
+
+
+# --- notebooks that go wrong ------------------------------------------------------------
+
+
+def test_an_error_costs_its_cell_alone(run: Run) -> None:
+    session = run("y = 1 / 0", "def f(x):\n    return x")
+    assert statuses(session) == ["error", "ok"]
+    assert session.run.cells[0].error == "ZeroDivisionError: division by zero"
+    assert notes(session, "cell_error") == [
+        (0, "cell 0 stopped with ZeroDivisionError: division by zero")
+    ]
+
+
+def test_definitions_after_an_error_still_run(run: Run) -> None:
+    session = run(
+        "import math\ny = missing\ndef f(x):\n    return ALPHA * math.cos(x)\nALPHA = 3.0\nf(0)\n",
+        "z = f(0.0)",
+    )
+    assert statuses(session) == ["error", "ok"]
+    assert notes(session, "extracted")[0][0] == 0
+    with session.student() as student:
+        assert student.value("z") == 3.0
+
+
+def test_what_ran_before_an_error_does_not_run_again(run: Run) -> None:
+    session = run("import os\nos.makedirs('made')\nn = 1\nn = n + 1\n1/0\nm = n")
+    with session.student() as student:
+        assert student.value("m") == 2
+
+
+def test_one_broken_function_does_not_cost_the_others_of_its_cell(run: Run) -> None:
+    session = run(
+        "def a(x):\n    return x + 1\n\ndef b(x:\n    return x\n\ndef c(x):\n    return x + 3\n"
+    )
+    assert statuses(session) == ["error"]
+    assert session.run.cells[0].error.startswith("SyntaxError")
+    with session.student() as student:
+        assert (student.a(0), student.c(0)) == (1, 3)
+        assert not student.has("b")
+
+
+def test_an_endless_cell_is_stopped_and_completed(run: Run) -> None:
+    session = run(
+        "def f(x):\n    return x\nwhile True:\n    pass\ndef g(x):\n    return 2 * x",
+        "y = g(2)",
+        cell_s=0.5,
+    )
+    assert statuses(session) == ["timeout", "ok"]
+    assert notes(session, "cell_timeout") == [
+        (0, "cell 0 was stopped: the limit of a cell is 0.5 s")
+    ]
+    with session.student() as student:
+        assert (student.f(1), student.value("y")) == (1, 4)
+
+
+def test_a_cell_that_sleeps_is_stopped(run: Run) -> None:
+    session = run("import time\ntime.sleep(1000)", "x = 1", cell_s=0.3)
+    assert statuses(session) == ["timeout", "ok"]
+
+
+def test_a_cell_that_ignores_interrupts_is_killed_and_the_others_run_again(run: Run) -> None:
+    session = run(
+        "def f(x):\n    return x",
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "def g(x):\n    return 2 * x\n"
+        "while True:\n    pass",
+        "y = f(1) + g(1)",
+        cell_s=0.5,
+    )
+    assert statuses(session) == ["ok", "timeout", "ok"]
+    assert "could not be interrupted" in session.run.cells[1].error
+    with session.student() as student:
+        assert student.value("y") == 3
+
+
+def test_a_cell_that_ends_its_process_costs_itself_alone(run: Run) -> None:
+    session = run("x = 1", "import os\ndef f(x):\n    return x\nos._exit(0)", "y = f(x)")
+    assert statuses(session) == ["ok", "crashed", "ok"]
+    assert notes(session, "cell_crash") == [
+        (1, "the kernel died in cell 1: it ended itself with exit code 0")
+    ]
+    with session.student() as student:
+        assert student.value("y") == 1
+
+
+def test_a_segmentation_fault_costs_its_cell_alone(run: Run) -> None:
+    session = run("import ctypes\nctypes.string_at(0)\ndef f(x):\n    return x", "y = f(1)")
+    assert statuses(session) == ["crashed", "ok"]
+    assert session.run.cells[0].error == "killed by SIGSEGV"
+
+
+def test_a_kernel_that_dies_again_and_again_still_serves_the_definitions(run: Run) -> None:
+    session = run(
+        *(f"import os\ndef f{i}(x):\n    return x + {i}\nos._exit({i})" for i in range(4)), "x = 1"
+    )
+    assert statuses(session) == ["crashed", "crashed", "crashed", "extracted", "extracted"]
+    with session.student() as student:
+        assert student.value("x") == 1
+        assert (student.f0(1), student.f3(1)) == (1, 4)
+
+
+def test_a_statement_that_kills_even_an_extraction_is_left_out(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "deadly.py").write_text("import os; os._exit(3)")
+    session = run(
+        "def f(x):\n    return x\nimport deadly\ndef g(x):\n    return x", folder=tmp_path
+    )
+    assert statuses(session) == ["crashed"]
+    ((_, line),) = notes(session, "extracted")
+    assert "could not be defined: deadly" in line
+    with session.student() as student:
+        assert (student.f(1), student.g(2)) == (1, 2)
+
+
+def test_cells_beyond_the_notebooks_time_give_their_definitions(run: Run) -> None:
+    busy = "import time\nend = time.process_time() + 0.8\nwhile time.process_time() < end: pass"
+    session = run(busy, busy, "def f(x):\n    return x\nprint(f(1))", notebook_s=1.0)
+    assert statuses(session) == ["ok", "timeout", "extracted"]
+    assert notes(session, "cell_not_run") == [
+        (2, "cell 2 was not run: the notebook's 1 s are used up")
+    ]
+    with session.student() as student:
+        assert student.f(2) == 2
+
+
+def test_an_exception_that_can_not_be_shown_is_an_error(run: Run) -> None:
+    session = run(
+        "class E(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise E", "x = 1"
+    )
+    assert statuses(session) == ["error", "ok"]
+
+
+def test_a_value_that_can_not_be_shown_costs_its_cell_alone(run: Run) -> None:
+    session = run(
+        "class A:\n    def __repr__(self):\n        while True: pass\nA()", "x = 1", cell_s=0.5
+    )
+    assert statuses(session) == ["timeout", "ok"]
+
+
+def test_an_error_is_one_printable_line(run: Run) -> None:
+    session = run("raise ValueError('\\x1b[31mred\\x1b[0m\\n\\u202eesrever\\x07' + 'z' * 10**6)")
+    error = session.run.cells[0].error
+    assert error.startswith("ValueError: red ")
+    assert error.isprintable()
+    assert len(error) <= 300
+
+
+def test_long_outputs_are_cut(run: Run) -> None:
+    session = run("print('x' * 50_000_000)", "for i in range(100_000): print(i)", "'y' * 10**7",
+                  "print('after')", output_mib=1)  # fmt: skip
+    assert statuses(session) == ["ok"] * 4
+    assert printed(session, 0).startswith("xxx")
+    assert "was cut" in printed(session, 0)
+    assert printed(session, 3) == "after\n"
+    assert sum(len(str(cell.outputs)) for cell in session.run.cells) < 2**20
+
+
+def test_a_thread_that_prints_for_ever_stops_nothing(run: Run) -> None:
+    session = run(
+        "import threading\n"
+        "def chatter():\n    while True: print('x' * 1000, flush=True)\n"
+        "threading.Thread(target=chatter, daemon=True).start()",
+        "def f(x):\n    return x",
+        cell_s=5.0,
+    )
+    assert statuses(session) == ["ok", "ok"]
+    with session.student() as student:
+        assert student.f(1) == 1
+
+
+# --- sessions beside each other, and after ----------------------------------------------
+
+
+def test_three_sessions_at_once_do_not_meet(run: Run) -> None:
+    sessions: dict[int, Session] = {}
+
+    def work(number: int) -> None:
+        sessions[number] = run(f"def f(x):\n    return x + {number}", "1/0")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(3):
+        with sessions[number].student() as student:
+            assert student.f(0) == number
+
+
+def test_a_session_opens_while_an_event_loop_runs(run: Run) -> None:
+    async def in_jupyter() -> list[str]:
+        return statuses(run("x = 1"))
+
+    assert asyncio.run(in_jupyter()) == ["ok"]
+
+
+def test_closing_leaves_no_process_descriptor_thread_or_file(run: Run, tmp_path: Path) -> None:
+    run("x = 1").close()  # whatever stays for good, stays now: zmq's and asyncio's own
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    threads = set(threading.enumerate())
+    session = run("import subprocess\nprint(subprocess.Popen(['sleep', '1000']).pid)\nimport os\n"
+                  "print(os.getpid(), os.environ['HOME'])")  # fmt: skip
+    child, kernel, home = printed(session).split()
+    with session.student() as student:
+        assert student.has("os")
+    session.close()
+    session.close()
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert set(threading.enumerate()) == threads
+    assert not session_processes(int(kernel))
+    assert not alive(child)
+    assert not Path(home).parent.exists()
+
+
+def test_a_notebook_leaves_no_process_when_the_grader_dies(tmp_path: Path) -> None:
+    script = tmp_path / "die.py"
+    script.write_text(
+        "import os\n"
+        "from grader import records\n"
+        "from grader.session import open_session\n"
+        "cell = records.Cell(0, 'code', 'import os; print(os.getpid())')\n"
+        "s = open_session(records.Notebook('a.ipynb', (cell,)), folder=None,"
+        " limits=records.Limits())\n"
+        "print(s.run.cells[0].outputs[0]['text'], flush=True)\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=True, timeout=60
+    )
+    while alive(done.stdout.strip()):
+        threading.Event().wait(0.02)
+
+
+# --- words ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\nb\t c", "a b c"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07text", "text"),
+        ("a\u202eb", "a\ufffdb"),
+        ("x" * 400, "x" * 297 + "..."),
+    ],
+)
+def test_a_text_becomes_one_printable_line(text: str, line: str) -> None:
+    assert one_line(text) == line
