@@ -56,6 +56,7 @@ module, and then they are what every reply is to the grader: a claim.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _socket
 import builtins
 import ctypes
@@ -63,15 +64,15 @@ import gc
 import io
 import linecache
 import os
-import signal
-import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from os import _exit, close, dup2, fstat, getpid, getppid
+from os import O_RDWR, _exit, close, devnull, dup2, fstat, getpid, getppid, listdir, write
+from os import open as open_descriptor
+from stat import S_ISSOCK
 from sys import getrecursionlimit, gettrace, setprofile, setrecursionlimit, settrace
 from time import perf_counter
 from types import CodeType, FrameType
@@ -99,12 +100,15 @@ _default_errstate = partial(errstate, divide="warn", over="warn", under="ignore"
 _fork = getattr(os, "fork", None)
 _setsid = getattr(os, "setsid", None)
 _waitpid = os.waitpid
+_waitid = getattr(os, "waitid", None)
+# The C functions: those of `signal` pass through Python, which asks builtins.isinstance.
+_set_handler = _signal.signal
+_setitimer = getattr(_signal, "setitimer", None)
 _catch_warnings = warnings.catch_warnings
 _simplefilter = warnings.simplefilter
 _getline = linecache.getline
 _line_cache = linecache.cache
 _freeze = gc.freeze
-_listdir = os.listdir
 _name_of = type.__dict__["__name__"].__get__
 
 
@@ -130,11 +134,11 @@ def serve(
         state = _State(namespace, figures, locate)
         stream = _Stream(address, token)
         _mute(state.printed)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader
+        _set_handler(_signal.SIGINT, _signal.SIG_IGN)  # Ctrl-C is for the grader
         _freeze()  # copy-on-write: the collector would touch, and so copy, every object in a fork
         _serve_grader(stream, address, state)
     except BaseException as error:
-        os.write(2, f"agent: {_type_name(error)}: {_text(error)}\n".encode())
+        write(2, f"agent: {_type_name(error)}: {_text(error)}\n".encode())
         _exit(1)
     finally:
         # Not sys.exit: an atexit handler or a destructor of the student's could hang.
@@ -267,12 +271,12 @@ def _reap(children: dict[int, list[Any] | None], pid: int) -> None:
 
 def _how_it_ended(children: dict[int, list[Any] | None], pid: int) -> list[Any] | None:
     if pid in children and children[pid] is None:
-        if not hasattr(os, "waitid"):
+        if _waitid is None:
             _reap(children, pid)
             return children[pid]
         # WNOWAIT leaves it unreaped: the grader has yet to kill what it left behind.
         try:
-            end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            end = _waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except OSError:
             return ["unknown", 0]
         if end is None:
@@ -314,11 +318,11 @@ def _detach(parent: int) -> None:
         _exit(0)
     settrace(None)
     setprofile(None)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGPROF):
-        signal.signal(number, signal.SIG_DFL)
-    signal.set_wakeup_fd(-1)
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGALRM, _signal.SIGPROF):
+        _set_handler(number, _signal.SIG_DFL)
+    _signal.set_wakeup_fd(-1)
     _close_sockets()
-    nothing = os.open(os.devnull, os.O_RDWR)
+    nothing = open_descriptor(devnull, O_RDWR)
     for descriptor in (0, 1, 2):
         dup2(nothing, descriptor)
     if nothing > 2:
@@ -341,18 +345,19 @@ _PR_SET_PDEATHSIG = 1
 def _die_with_parent() -> None:
     """Ask Linux to kill this process when the kernel's main thread is gone."""
     if _PRCTL is not None:
-        _PRCTL(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        _PRCTL(_PR_SET_PDEATHSIG, int(_signal.SIGKILL), 0, 0, 0)
 
 
 def _close_sockets() -> None:
     """Close every inherited socket: the grader's stream, the kernel's channels, the student's."""
     try:
-        descriptors = [int(name) for name in _listdir("/proc/self/fd")]
+        # Not pathlib, which is Python that a student can change.
+        descriptors = [int(name) for name in listdir("/proc/self/fd")]  # noqa: PTH208
     except OSError:
         descriptors = list(range(3, 256))
     for descriptor in descriptors:
         try:
-            if descriptor > 2 and stat.S_ISSOCK(fstat(descriptor).st_mode):
+            if descriptor > 2 and S_ISSOCK(fstat(descriptor).st_mode):
                 close(descriptor)
         except OSError:
             continue
@@ -387,7 +392,7 @@ def _time_limit(limit_s: float) -> Iterator[None]:
 
     A busy machine gives a process little of either; the clock alone would blame the student.
     """
-    if not hasattr(signal, "setitimer"):
+    if _setitimer is None:
         yield
         return
 
@@ -397,11 +402,11 @@ def _time_limit(limit_s: float) -> Iterator[None]:
         if armed:
             raise _TimeLimit
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGPROF, signal.SIGALRM)}
+    before = {number: _set_handler(number, end) for number in (_signal.SIGPROF, _signal.SIGALRM)}
     try:
         # Again and again: a bare `except:` in a loop swallows the first one.
-        signal.setitimer(signal.ITIMER_PROF, limit_s, 1.0)
-        signal.setitimer(signal.ITIMER_REAL, 4 * limit_s, 1.0)
+        _setitimer(_signal.ITIMER_PROF, limit_s, 1.0)
+        _setitimer(_signal.ITIMER_REAL, 4 * limit_s, 1.0)
         yield
         armed = False
     except _TimeLimit as over:
@@ -410,10 +415,10 @@ def _time_limit(limit_s: float) -> Iterator[None]:
         raise late.with_traceback(over.__traceback__) from None
     finally:
         armed = False
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _setitimer(_signal.ITIMER_PROF, 0)
+        _setitimer(_signal.ITIMER_REAL, 0)
         for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+            _set_handler(number, handler if handler is not None else _signal.SIG_DFL)
 
 
 # --- serving a check ------------------------------------------------------------------------

@@ -35,12 +35,12 @@ from __future__ import annotations
 import builtins
 import json
 import re
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from math import prod
+from struct import Struct, pack, unpack
 from typing import Any, Final
 
 import numpy as np
@@ -52,8 +52,8 @@ VERSION: Final = 1
 # Room to ask of a socket: large arrays travel twice as fast as with Linux's 208 KiB.
 SEND_BYTES: Final = 1 << 22
 _MAGIC: Final = b"GRDF"
-_HEADER: Final = struct.Struct("<4sHHII")
-_NPY_START: Final = struct.Struct("<6sBBH")
+_HEADER: Final = Struct("<4sHHII")
+_NPY_START: Final = Struct("<6sBBH")
 _NPY_MAGIC: Final = b"\x93NUMPY"
 _NPY_HEADER: Final = re.compile(
     rb"\{'descr': '([<>|=]?[biufcSU][0-9]{1,9})', 'fortran_order': (True|False), "
@@ -144,7 +144,7 @@ def encode(
     text = "".join(_json_pieces(encoder.node(value, 0), 0)).encode("ascii")
     lengths = [sum(len(part) for part in parts) for parts in encoder.buffers]
     head = _HEADER.pack(_MAGIC, VERSION, 0, len(lengths), len(text))
-    table = struct.pack(f"<{len(lengths)}Q", *lengths)
+    table = pack(f"<{len(lengths)}Q", *lengths)
     if len(head) + len(table) + len(text) + sum(lengths) > limits.size:
         raise TooLarge(f"more than {limits.size >> 20} MiB")
     if _nodes(text) > limits.nodes:
@@ -385,7 +385,7 @@ def decode(
         raise MalformedFrame("more than a frame may hold")
     table = bytearray(8 * count)
     fill(memoryview(table))
-    lengths = struct.unpack(f"<{count}Q", table)
+    lengths = unpack(f"<{count}Q", table)
     if len(head) + len(table) + text_size + sum(lengths) > limits.size:
         raise MalformedFrame("more than a frame may hold")
     text = bytearray(text_size)

@@ -107,7 +107,8 @@ class Wire:
         if status == "value":
             return content
         if status == "raised":
-            raise student_error(called(), content)
+            error = student_error(called(), content)
+            raise error if isinstance(error, StudentError) else self._end(error)
         if status == "missing":
             base, path = arguments[:2]
             raise Missing(f"`{path if base is None else called()}` is not defined")

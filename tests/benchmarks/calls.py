@@ -1,0 +1,73 @@
+"""How fast values travel: run `python tests/benchmarks/calls.py`; it prints a table.
+
+Each figure is the best of a few runs, beside the slowest. A fork's first array is slower than
+the next ones: its pages are new.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from grader.session.server import AgentServer
+
+_HOST = """
+import sys
+import numpy as np
+from grader.in_kernel import agent
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+def cost(p, y):
+    return float(((p - y) ** 2).mean())
+
+def echo(x):
+    return x
+
+agent.serve(sys.argv[1], sys.argv[2], dict(sigmoid=sigmoid, cost=cost, echo=echo))
+"""
+
+
+def measure(name: str, target_s: float | None, run: Callable[[], object], repeat: int = 5) -> None:
+    """Print the best and the slowest time of `run`."""
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    target = "" if target_s is None else f"{target_s:g} s"
+    print(f"| {name} | {min(times):.4f} s | {max(times):.4f} s | {target} |")
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    floats = rng.normal(size=10_000).tolist()
+    arrays = [*rng.normal(size=(10_000, 5))]
+    pairs = [(p, y) for p, y in rng.normal(size=(10_000, 2, 5))]
+    large = rng.normal(size=12_500_000)  # 100 MB
+    server = AgentServer()
+    host = subprocess.Popen([sys.executable, "-c", _HOST, server.address, server.token])
+    server.wait()
+
+    def first_large() -> None:
+        with server.student() as fresh:
+            fresh.echo(large)
+
+    print("| | best | slowest | target |\n|---|---|---|---|")
+    with server.student(600) as student:
+        measure("10,000 mapped calls, floats", 0.3, lambda: student.sigmoid.map(floats))
+        measure("10,000 mapped calls, arrays (5,)", 0.3, lambda: student.sigmoid.map(arrays))
+        measure("10,000 mapped calls, two arrays (5,)", 0.3, lambda: student.cost.map(pairs))
+        measure("one call", None, lambda: student.sigmoid(0.5), repeat=1000)
+        measure("100 MB there and back", 1.0, lambda: student.echo(large))
+    measure("100 MB there and back, in a new fork", 1.0, first_large)
+    measure("a fork for a check", None, lambda: server.student().close(), repeat=20)
+    server.close()
+    host.wait()
+
+
+if __name__ == "__main__":
+    main()
