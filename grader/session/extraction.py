@@ -24,8 +24,10 @@ _PURE_BUILTINS = {
 _PURE_METHODS = {"lower", "upper", "split", "join", "format", "strip", "keys", "values", "items",
                  "copy", "reshape", "astype", "is_available"}  # fmt: skip
 # Modules of which any function may be called, except those that read, write or take long.
-_PURE_MODULES = {"np", "numpy", "math", "cmath", "collections", "functools", "itertools",
-                 "operator", "typing", "string", "torch", "pathlib", "decimal", "fractions"}  # fmt: skip
+_PURE_MODULES = {
+    "np", "numpy", "math", "cmath", "collections", "functools", "itertools", "operator", "typing",
+    "string", "torch", "pathlib", "decimal", "fractions",
+}  # fmt: skip
 _IMPURE = re.compile(r"load|save|from|open|read|write|fetch|hub|compile|manual_seed|set_num|mem")
 _SPLIT_AT = re.compile(r"[^\s#)\]}]")
 _CARRIES_ON = re.compile(r"(else|elif|except|finally|case)\b")

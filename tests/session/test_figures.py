@@ -1,0 +1,209 @@
+"""What a notebook draws arrives as plain data, and as PNGs among its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from grader.in_kernel import figures
+from grader.session import Session
+
+
+@pytest.fixture
+def plt(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """pyplot on our backend, with nothing drawn yet."""
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(figures, "_records", [])
+    monkeypatch.setattr(figures, "_publish", None)
+    before = pyplot.get_backend()
+    pyplot.switch_backend("module://grader.in_kernel.figures")
+    figures.begin_cell(4)
+    yield pyplot
+    pyplot.close("all")
+    pyplot.switch_backend(before)
+
+
+def only_axes() -> dict[str, Any]:
+    (record,) = figures.records()
+    (axes,) = record["axes"]
+    return axes  # type: ignore[no-any-return]
+
+
+def test_a_line_keeps_its_points_and_its_label(plt: ModuleType) -> None:
+    plt.plot([0, 1, 2], [0, 1, 4], label="square")
+    plt.plot([5, 6])
+    plt.show()
+    square, other = only_axes()["lines"]
+    assert_array_equal(square["x"], [0.0, 1.0, 2.0])
+    assert_array_equal(square["y"], [0.0, 1.0, 4.0])
+    assert square["label"] == "square"
+    assert_array_equal(other["x"], [0.0, 1.0])
+    assert other["label"] == ""
+
+
+def test_titles_labels_scales_and_legend_are_kept(plt: ModuleType) -> None:
+    _, ax = plt.subplots()
+    ax.loglog([1, 10], [1, 100], label="cost")
+    ax.set(title="Learning", xlabel="epoch", ylabel="cost")
+    ax.legend()
+    plt.show()
+    axes = only_axes()
+    assert (axes["title"], axes["xlabel"], axes["ylabel"]) == ("Learning", "epoch", "cost")
+    assert (axes["xscale"], axes["yscale"]) == ("log", "log")
+    assert axes["legend"] == ["cost"]
+
+
+def test_images_keep_their_pixels(plt: ModuleType) -> None:
+    plt.imshow(np.array([[0, 1], [2, 3]], dtype=np.uint8), cmap="gray")
+    plt.colorbar()
+    plt.show()
+    (image,) = only_axes()["images"]
+    assert image.dtype == np.uint8
+    assert_array_equal(image, [[0, 1], [2, 3]])
+
+
+def test_a_heat_map_is_an_image(plt: ModuleType) -> None:
+    plt.pcolormesh(np.array([[0.0, 1.0], [2.0, 3.0]]))
+    plt.show()
+    assert_array_equal(only_axes()["images"][0], [[0.0, 1.0], [2.0, 3.0]])
+
+
+def test_bars_and_histograms_keep_x_width_and_height(plt: ModuleType) -> None:
+    plt.hist([0.1, 0.2, 0.9], bins=2, range=(0, 1))
+    plt.show()
+    assert_array_equal(only_axes()["bars"], [[0.0, 0.5, 2.0], [0.5, 0.5, 1.0]])
+
+
+def test_scattered_points_are_kept(plt: ModuleType) -> None:
+    plt.scatter([0, 1], [2, 3])
+    plt.show()
+    assert_array_equal(only_axes()["points"][0], [[0.0, 2.0], [1.0, 3.0]])
+
+
+def test_subplots_without_data_are_empty_axes(plt: ModuleType) -> None:
+    plt.subplots(2, 2)
+    plt.show()
+    (record,) = figures.records()
+    assert [axes["lines"] for axes in record["axes"]] == [[], [], [], []]
+    assert record["axes"][0]["bars"].shape == (0, 3)
+
+
+def test_masked_points_are_not_numbers(plt: ModuleType) -> None:
+    plt.plot(np.ma.masked_equal([1.0, 2.0], 2.0))
+    plt.show()
+    assert_array_equal(only_axes()["lines"][0]["y"], [1.0, np.nan])
+
+
+def test_a_long_line_is_thinned(plt: ModuleType) -> None:
+    plt.plot(np.arange(250_000))
+    plt.show()
+    y = only_axes()["lines"][0]["y"]
+    assert len(y) <= figures.MAX_POINTS
+    assert_array_equal(y[:3], [0.0, 3.0, 6.0])
+
+
+def test_a_figure_that_the_student_closes_is_remembered(plt: ModuleType) -> None:
+    plt.plot([1, 2])
+    plt.close()
+    assert only_axes()["lines"][0]["y"].tolist() == [1.0, 2.0]
+
+
+def test_a_figure_that_is_shown_twice_is_remembered_once_as_it_was_last(plt: ModuleType) -> None:
+    figure, ax = plt.subplots()
+    plt.show()
+    ax.plot([1, 2])
+    figures.png_of(figure)
+    assert len(only_axes()["lines"]) == 1
+
+
+def test_showing_closes_what_is_open(plt: ModuleType) -> None:
+    plt.plot([1])
+    plt.show()
+    plt.show()
+    assert len(figures.records()) == 1
+    assert plt.get_fignums() == []
+
+
+def test_an_animation_is_one_figure(plt: ModuleType) -> None:
+    for i in range(5):
+        plt.cla()
+        plt.plot([i, i])
+        plt.pause(100)
+    plt.show()
+    assert only_axes()["lines"][0]["y"].tolist() == [4.0, 4.0]
+
+
+def test_a_figure_shown_by_its_own_method_is_remembered_once(plt: ModuleType) -> None:
+    figure = plt.figure()
+    figure.add_subplot().plot([1, 2])
+    figure.show()
+    figures.flush()
+    assert len(figures.records()) == 1
+
+
+def test_what_is_drawn_belongs_to_the_cell_that_runs(plt: ModuleType) -> None:
+    plt.plot([1])
+    plt.show()
+    figures.begin_cell(7)
+    plt.plot([1])
+    plt.show()
+    assert [record["cell"] for record in figures.records()] == [4, 7]
+
+
+def test_a_figure_that_can_not_be_drawn_keeps_its_data(
+    plt: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[bytes, str]] = []
+    monkeypatch.setattr(figures, "_publish", lambda png, text: sent.append((png, text)))
+    plt.plot([1, 2])
+    plt.title("$\\nonsense{$")
+    plt.show()
+    assert sent[0][0] == b""
+    assert "can't be drawn" in sent[0][1]
+    assert len(only_axes()["lines"]) == 1
+
+
+def test_figures_beyond_the_bound_are_not_remembered(
+    plt: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "MAX_FIGURES", 2)
+    for _ in range(3):
+        plt.figure()
+        plt.close()
+    assert len(figures.records()) == 2
+
+
+def png_cells(session: Session) -> list[int]:
+    return [
+        cell.index
+        for cell in session.run.cells
+        for output in cell.outputs
+        if "image/png" in (output.get("data") or {})  # type: ignore[operator]
+    ]
+
+
+def test_figures_of_a_notebook_arrive_with_their_cells(run: Callable[..., Session]) -> None:
+    session = run(
+        "%matplotlib notebook\n"
+        "import matplotlib; matplotlib.use('TkAgg')\n"
+        "import numpy as np, matplotlib.pyplot as plt\n"
+        "plt.switch_backend('Qt5Agg')\n"
+        "plt.style.use('seaborn-whitegrid')",
+        "x = np.linspace(0, 1, 5)\nplt.plot(x, x**2)",
+        "fig, ax = plt.subplots(1, 2)\nax[0].imshow(np.eye(2))\nplt.show()\n1/0",
+        "fig",
+    )
+    assert [cell.status for cell in session.run.cells] == ["ok", "ok", "error", "ok"]
+    assert png_cells(session) == [1, 2, 3]
+    with session.student() as student:
+        first, second = student.figures
+    assert (first["cell"], second["cell"]) == (1, 3)
+    assert_array_equal(first["axes"][0]["lines"][0]["y"], np.linspace(0, 1, 5) ** 2)
+    assert_array_equal(second["axes"][0]["images"][0], np.eye(2))
+    assert second["axes"][1]["images"] == []
