@@ -20,6 +20,7 @@ Python does), strings, and arrays for lists. Everything else is an object with o
     {"l": k}                 a list of Python floats, ints or bools, packed into one buffer
     {"L": k}                 a list of numpy scalars, packed
     {"A": k}                 a list of ndarrays of one shape and dtype, stacked
+    {"z": [list, ...]}       a list of tuples of one length, column by column
     {"h": [id, "Perceptron"]}  a handle on what stays in the student's process
 
 A buffer is named exactly once. Nothing is ever unpickled or evaluated: a .npy header is held
@@ -242,6 +243,9 @@ class _Encoder:
             packed = _packed(items)
             if packed is not None:
                 return self._array(*packed)
+            columns = _columns(items)
+            if columns and depth + 1 < self._limits.depth:
+                return {"z": [self._list(column, depth + 1) for column in columns]}
         return [self.node(item, depth + 1) for item in items]
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
@@ -304,6 +308,13 @@ def _packed(items: list[Any]) -> tuple[ndarray, str] | None:
     if kind is ndarray:
         return _stacked(items)
     return None
+
+
+def _columns(items: list[Any]) -> list[list[Any]]:
+    """The columns of a list of tuples of one length; none where it is no such list."""
+    if set(map(type, items)) != {tuple} or len(set(map(len, items))) != 1:
+        return []
+    return [list(column) for column in zip(*items, strict=True)]
 
 
 def _stacked(arrays: list[ndarray]) -> tuple[ndarray, str] | None:
@@ -561,7 +572,7 @@ class _Decoder:
                 raise MalformedFrame("bytes that are none")
             return value.tobytes()
         if tag in _LIST_TAGS:
-            return self._packed_list(tag, content, depth)
+            return self._list(node, depth)
         if tag == "c":
             return _complex(content)
         if tag == "i":
@@ -573,6 +584,8 @@ class _Decoder:
     def _list(self, node: Any, depth: int) -> list[Any]:
         if type(node) is dict and len(node) == 1 and node.keys() <= _LIST_TAGS:
             ((tag, content),) = node.items()
+            if tag == "z":
+                return self._zipped(content, depth)
             return self._packed_list(tag, content, depth)
         if type(node) is not list:
             raise MalformedFrame("no list where one is due")
@@ -597,6 +610,14 @@ class _Decoder:
         if value.dtype.str not in _PACKED_AS_PYTHON:
             raise MalformedFrame("a packed list of another kind")
         return value.tolist()
+
+    def _zipped(self, content: Any, depth: int) -> list[Any]:
+        if type(content) is not list or not content or depth + 1 >= self._limits.depth:
+            raise MalformedFrame("columns that are none")
+        columns = [self._list(column, depth + 1) for column in content]
+        if len(set(map(len, columns))) != 1:
+            raise MalformedFrame("columns of several lengths")
+        return list(zip(*columns, strict=True))
 
     def _dict(self, content: Any, depth: int) -> dict[Any, Any]:
         if type(content) is not list or len(content) != 2:
@@ -626,7 +647,7 @@ class _Decoder:
             raise MalformedFrame("more items than a frame may hold")
 
 
-_LIST_TAGS: Final = frozenset(("l", "L", "A"))
+_LIST_TAGS: Final = frozenset(("l", "L", "A", "z"))
 _PACKED_AS_PYTHON: Final = frozenset((dtype(float64).str, dtype(int64).str, dtype(bool_).str))
 
 

@@ -71,6 +71,10 @@ def saved(array):
         list(range(100)),
         [1 << 70] * 100,
         ["text"] * 100,
+        [(1, 2.5, "x")] * 100,
+        [((1, 2), [3])] * 100,
+        [()] * 100,
+        [(1,), (1, 2)] * 50,
     ],
     ids=lambda value: repr(value)[:20],
 )
@@ -112,6 +116,12 @@ def test_a_long_list_of_numpy_scalars_arrives_as_numpy_scalars():
     arrived = travel([np.float32(0.1)] * 50)
     assert type(arrived) is list
     assert {type(one) for one in arrived} == {np.float32}
+
+
+def test_a_long_list_of_pairs_of_arrays_arrives_as_pairs():
+    pairs = [(np.full(2, i), np.full((1, 3), -i)) for i in range(50)]
+    arrived = travel(pairs)
+    assert repr(arrived) == repr(pairs)
 
 
 def test_a_long_list_of_arrays_of_one_shape_arrives_as_separate_arrays():
@@ -389,6 +399,9 @@ _BAD_TREES = {
     "bytes of floats": {"b": 0},
     "tuple of no list": {"t": {"c": [1.0, 2.0]}},
     "stack of scalars": {"A": 0},
+    "no columns": [{"a": 0}, {"z": []}],
+    "columns of several lengths": [{"a": 0}, {"z": [[1], [1, 2]]}],
+    "columns of no lists": [{"a": 0}, {"z": [1, 2]}],
     "dict with a key too few": [{"a": 0}, {"d": [[], [1]]}],
     "dict of one list": [{"a": 0}, {"d": [[]]}],
     "dict with a list as key": [{"a": 0}, {"d": [[[1]], [1]]}],
@@ -508,7 +521,7 @@ _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([*"tdciasblLAhx"]), inner, min_size=1, max_size=2)
+        | st.dictionaries(st.sampled_from([*"tdciasblLAzhx"]), inner, min_size=1, max_size=2)
     ),
     max_leaves=12,
 )
