@@ -414,6 +414,12 @@ def test_a_sleep_for_ever_times_out(student_of):
         student.f()
 
 
+def test_an_endless_loop_in_c_that_holds_the_interpreter_times_out(student_of):
+    student = student_of("import itertools\ndef f(): max(itertools.repeat(0))", limit_s=0.2)
+    with pytest.raises(StudentTimeout):
+        student.f()
+
+
 def test_an_endless_loop_that_ignores_signals_and_catches_everything_times_out(student_of):
     source = """
     import signal
@@ -934,6 +940,18 @@ def test_an_extracted_statement_that_loops_or_sleeps_is_interrupted(serve):
         limit_s=0.1,
     )
     assert [loop.kind, swallow.kind, sleep.kind, fine] == ["TimeoutError"] * 3 + [None]
+
+
+def test_an_extracted_statement_that_cannot_be_interrupted_ends_the_list(serve, monkeypatch):
+    monkeypatch.setattr("grader.session.server._ANSWER_S", 0.2)
+    server = serve("import itertools")
+    faults = server.extract(
+        [Statement("a = 1"), Statement("max(itertools.repeat(0))"), Statement("b = 1")], limit_s=0.1
+    )
+    assert faults[0] is None
+    assert isinstance(faults[1], StudentTimeout)
+    assert len(faults) == 2
+    assert not server.alive
 
 
 def test_an_extracted_statement_that_ends_the_process_ends_the_list(serve):
