@@ -23,7 +23,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 from grader.errors import GraderFault
-from grader.session.provisioner import Provisioner, Scratch, socket_prefix
+from grader.session.provisioner import KILL, Provisioner, Scratch, socket_prefix
 
 # A kernel that used less CPU than its limit may have been starved by others, so it gets up to
 # this many times its limit of wall clock. What sleeps is ended then.
@@ -291,7 +291,7 @@ class Kernel:
                     grace.tick()
             elif grace.expired():
                 self._hung = True
-                self.provisioner.signal_now(signal.SIGKILL)
+                self.provisioner.signal_now(KILL)
                 grace = None
                 clocks = ()
         # nbclient waits for the reply in this task; cancelled, it says that the kernel died.
@@ -326,9 +326,6 @@ class Kernel:
         """End the process and all that it started."""
         if self.provisioner is not None:
             self.provisioner.kill_now()
-            for path in self.scratch.run.glob("k-*"):
-                path.unlink(missing_ok=True)
-            (self.scratch.run / "connection.json").unlink(missing_ok=True)
 
 
 async def _message(channel: Any, timeout_s: float) -> dict[str, Any] | None:

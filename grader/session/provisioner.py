@@ -39,6 +39,8 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 # Files that a program would read of its own accord from the folder that it runs in.
 NEVER_COPIED = {"matplotlibrc", ".matplotlibrc", ".git", "__pycache__", "__MACOSX",
                 ".ipynb_checkpoints", "ipython_config.py", "ipython_kernel_config.py"}  # fmt: skip
+# Windows has no SIGKILL; its SIGTERM can't be refused either.
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 # A Unix socket's path holds at most 107 bytes (103 on macOS); "/k-5" is appended.
 _SOCKET_PATH_MAX = 95
 
@@ -167,7 +169,13 @@ class Provisioner(KernelProvisionerBase):
     def signal_now(self, signum: int) -> None:
         """Signal the kernel and whatever it started within its process group."""
         if self.poll_now() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            self._signal_group(signum)
+
+    def _signal_group(self, signum: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                os.kill(self.pid, signum)
+            else:
                 os.killpg(self.pid, signum)
 
     async def kill(self, restart: bool = False) -> None:
@@ -181,8 +189,7 @@ class Provisioner(KernelProvisionerBase):
         if not self.pid:
             return
         # Before the kernel is reaped, its number can't belong to anyone else.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self._signal_group(KILL)
         self._kill_session()
         if self.process is not None:
             self.exit_code = self.process.wait()
@@ -197,7 +204,7 @@ class Provisioner(KernelProvisionerBase):
                 return
             for pid in others:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(pid, KILL)
             time.sleep(0.005)
 
     async def cleanup(self, restart: bool = False) -> None:

@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from grader import records
-from grader.errors import GraderFault, StudentFault
+from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.session.cells import normalise, parsed, without_main_guard
 from grader.session.extraction import Piece, extract
 from grader.session.kernel import Clock, Executed, Kernel, KernelDied
@@ -61,12 +61,11 @@ def open_session(
     on_cell : on_cell(done, total) after each cell, from another thread
     Raises GraderFault alone: no student code makes this fail.
     """
-    scratch = Scratch(folder)
     options = {
         "seed": seed,
-        "datasets": str(datasets_dir) if datasets_dir is not None else None,
+        "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
     }
-    runner = _Runner(notebook, limits, scratch, options, on_cell)
+    runner = _Runner(notebook, folder, limits, options, on_cell)
     try:
         _run_in_thread(runner.run())
         return Session(notebook, runner)
@@ -88,9 +87,18 @@ class Session:
         self._runner = runner
 
     def student(self, limit_s: float = 20.0) -> Student:
-        """Return a context manager: a fresh fork of the state that the notebook left."""
-        assert self._runner.server is not None
-        return self._runner.server.student(limit_s)
+        """Return a context manager: a fresh fork of the state that the notebook left.
+
+        A kernel that has died since (a thread that the notebook left behind may end it) is
+        replaced by one that holds the notebook's definitions; `run` then says so.
+        Raises StudentFault, GraderFault.
+        """
+        try:
+            return self._runner.open_student(limit_s)
+        except StudentDied:
+            _run_in_thread(self._runner.revive())
+            self.run = self._runner.record()
+            return self._runner.open_student(limit_s)
 
     def close(self) -> None:
         """End the process and all that it started, and delete its files. May be called twice."""
@@ -131,19 +139,20 @@ class _Runner:
     def __init__(
         self,
         notebook: records.Notebook,
+        folder: Path | None,
         limits: records.Limits,
-        scratch: Scratch,
         options: dict[str, Any],
         on_cell: Callable[[int, int], None] | None,
     ) -> None:
         self.notebook = notebook
+        self.folder = folder
         self.limits = limits
-        self.scratch = scratch
         self.options = options
         self.on_cell = on_cell
         self.code = _code_cells(notebook)
         self.server: AgentServer | None = None
         self.kernel: Kernel | None = None
+        self.scratch: Scratch | None = None
         self._start = time.monotonic()
         self._seconds = 0.0
         self._budget = Clock(limits.notebook_s, self._cpu_s)
@@ -152,31 +161,49 @@ class _Runner:
         self._lethal: dict[int, KernelDied] = {}  # cells that killed a kernel
         self._skipped: set[tuple[int, int]] = set()  # statements that did: cell, line
         self._definitions_only = False
+        self._died_late = False
         self._now: tuple[int, int] | None = None  # the cell, and line of the piece, that runs
         self._progress = 0
 
     # Kernels.
 
-    async def run(self) -> None:
-        """Run everything. Afterwards the server is there; nothing of asyncio or ZMQ is left."""
-        for number in range(MAX_KERNELS + 1):
+    async def run(self, first: int = 0) -> None:
+        """Run everything. Afterwards the server is there; nothing of asyncio or ZMQ is left.
+
+        first : how many kernels count as dead already
+        """
+        for number in range(first, MAX_KERNELS + 1):
             self._definitions_only = number > MAX_RERUNS
-            self.kernel = Kernel(
-                self.scratch, output_mib=self.limits.output_mib, options=self.options
-            )
+            kernel = self._new_kernel()
             try:
-                await self.kernel.start()
+                await kernel.start()
                 if number < MAX_KERNELS:
-                    await self._run_cells(self.kernel)
-                await self._serve(self.kernel)
+                    await self._run_cells(kernel)
+                await self._serve(kernel)
                 self._seconds = time.monotonic() - self._start
                 return
             except KernelDied as death:
                 self._learn_from(death)
-                self.kernel.kill()
             finally:
-                self.kernel.disconnect()
+                kernel.disconnect()
         raise GraderFault("the kernel dies before it has run anything")
+
+    async def revive(self) -> None:
+        """Start again after a kernel died while it served: with the definitions alone."""
+        self._died_late = True
+        await self.run(first=MAX_RERUNS + 1)
+
+    def open_student(self, limit_s: float) -> Student:
+        if self.server is None:
+            raise GraderFault("this session is closed")
+        return self.server.student(limit_s)
+
+    def _new_kernel(self) -> Kernel:
+        """Return a kernel with folders of its own: what a dead one did to its files is gone."""
+        self.close()
+        self.scratch = Scratch(self.folder)
+        self.kernel = Kernel(self.scratch, output_mib=self.limits.output_mib, options=self.options)
+        return self.kernel
 
     def _learn_from(self, death: KernelDied) -> None:
         """Leave out next time what ran when the kernel died."""
@@ -210,13 +237,16 @@ class _Runner:
         return provisioner.cpu_s() if provisioner else 0.0
 
     def close(self) -> None:
+        """End the kernel and delete its files."""
         if self.server is not None:
             self.server.close()
             self.server = None
         if self.kernel is not None:
             self.kernel.kill()
             self.kernel = None
-        self.scratch.remove()
+        if self.scratch is not None:
+            self.scratch.remove()
+            self.scratch = None
 
     # Cells.
 
@@ -236,7 +266,7 @@ class _Runner:
         if cell.index in self._lethal:
             run = self._record_death(before, self._lethal[cell.index])
         elif self._definitions_only:
-            run = replace(before, status="not_run", error="the kernel had died too often")
+            run = replace(before, status="not_run", error="the kernel had died")
         elif self._budget.expired():
             run = replace(before, status="not_run", error=self._budget_text())
         else:
@@ -299,6 +329,9 @@ class _Runner:
         runs = [self._runs.get(c.index, records.CellRun(c.index, "not_run")) for c in self.code]
         notes = [note for cell, run in zip(self.code, runs, strict=True)
                  for note in self._notes(cell, run)]  # fmt: skip
+        if self._died_late:
+            text = "the kernel died after the notebook had run: only its definitions are left"
+            notes.append(records.Note("cell_crash", text, None, self.notebook.name))
         return records.Run(tuple(runs), tuple(notes), self._seconds)
 
     def _notes(self, cell: _Code, run: records.CellRun) -> list[records.Note]:

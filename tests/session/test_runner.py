@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -42,6 +43,11 @@ def alive(pid: str) -> bool:
         return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def children(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(p) for t in threads for p in (t / "children").read_text().split()]
 
 
 # --- notebooks that run -----------------------------------------------------------------
@@ -268,18 +274,16 @@ def test_an_endless_cell_is_stopped_and_completed(run: Run) -> None:
     session = run(
         "def f(x):\n    return x\nwhile True:\n    pass\ndef g(x):\n    return 2 * x",
         "y = g(2)",
-        cell_s=0.5,
+        cell_s=1.0,
     )
     assert statuses(session) == ["timeout", "ok"]
-    assert notes(session, "cell_timeout") == [
-        (0, "cell 0 was stopped: the limit of a cell is 0.5 s")
-    ]
+    assert notes(session, "cell_timeout") == [(0, "cell 0 was stopped: the limit of a cell is 1 s")]
     with session.student() as student:
         assert (student.f(1), student.value("y")) == (1, 4)
 
 
 def test_a_cell_that_sleeps_is_stopped(run: Run) -> None:
-    session = run("import time\ntime.sleep(1000)", "x = 1", cell_s=0.3)
+    session = run("import time\ntime.sleep(1000)", "x = 1", cell_s=0.5)
     assert statuses(session) == ["timeout", "ok"]
 
 
@@ -291,7 +295,7 @@ def test_a_cell_that_ignores_interrupts_is_killed_and_the_others_run_again(run: 
         "def g(x):\n    return 2 * x\n"
         "while True:\n    pass",
         "y = f(1) + g(1)",
-        cell_s=0.5,
+        cell_s=1.0,
     )
     assert statuses(session) == ["ok", "timeout", "ok"]
     assert "could not be interrupted" in session.run.cells[1].error
@@ -338,9 +342,13 @@ def test_a_statement_that_kills_even_an_extraction_is_left_out(run: Run, tmp_pat
 
 
 def test_cells_beyond_the_notebooks_time_give_their_definitions(run: Run) -> None:
-    busy = "import time\nend = time.process_time() + 0.8\nwhile time.process_time() < end: pass"
-    session = run(busy, busy, "def f(x):\n    return x\nprint(f(1))", notebook_s=1.0)
+    session = run(
+        "x = 1", "while True: pass", "def f(x):\n    return x\nprint(f(1))", notebook_s=1.0
+    )
     assert statuses(session) == ["ok", "timeout", "extracted"]
+    assert notes(session, "cell_timeout") == [
+        (1, "cell 1 was stopped: the notebook's 1 s are used up")
+    ]
     assert notes(session, "cell_not_run") == [
         (2, "cell 2 was not run: the notebook's 1 s are used up")
     ]
@@ -357,7 +365,7 @@ def test_an_exception_that_can_not_be_shown_is_an_error(run: Run) -> None:
 
 def test_a_value_that_can_not_be_shown_costs_its_cell_alone(run: Run) -> None:
     session = run(
-        "class A:\n    def __repr__(self):\n        while True: pass\nA()", "x = 1", cell_s=0.5
+        "class A:\n    def __repr__(self):\n        while True: pass\nA()", "x = 1", cell_s=1.0
     )
     assert statuses(session) == ["timeout", "ok"]
 
@@ -391,6 +399,27 @@ def test_a_thread_that_prints_for_ever_stops_nothing(run: Run) -> None:
     assert statuses(session) == ["ok", "ok"]
     with session.student() as student:
         assert student.f(1) == 1
+
+
+def test_a_kernel_that_dies_after_the_notebook_is_replaced_by_its_definitions(run: Run) -> None:
+    session = run(
+        "import os, threading, time\nprint(os.getpid(), os.getcwd())\ndef f(x):\n    return x\n",
+        "def die_later():\n"
+        "    while not os.path.exists('die'):\n        time.sleep(0.01)\n"
+        "    os._exit(5)\n"
+        "threading.Thread(target=die_later, daemon=True).start()",
+    )
+    kernel, folder = printed(session).split()
+    with session.student() as student:
+        assert student.f(1) == 1
+    Path(folder, "die").touch()
+    while alive(kernel):
+        threading.Event().wait(0.01)
+    with session.student() as student:
+        assert student.f(2) == 2
+    assert (None, "the kernel died after the notebook had run: only its definitions are left") in (
+        notes(session, "cell_crash")
+    )
 
 
 # --- sessions beside each other, and after ----------------------------------------------
@@ -454,6 +483,27 @@ def test_a_notebook_leaves_no_process_when_the_grader_dies(tmp_path: Path) -> No
     )
     while alive(done.stdout.strip()):
         threading.Event().wait(0.02)
+
+
+def test_an_interrupted_grader_ends_the_kernel(tmp_path: Path) -> None:
+    script = tmp_path / "interrupted.py"
+    script.write_text(
+        "from grader import records\n"
+        "from grader.session import open_session\n"
+        "cells = [records.Cell(i, 'code', s) for i, s in enumerate(['1', 'while True: pass'])]\n"
+        "open_session(records.Notebook('a.ipynb', tuple(cells)), folder=None,\n"
+        "             limits=records.Limits(), on_cell=lambda *_: print('ran', flush=True))\n"
+    )
+    grader = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert grader.stdout is not None
+    assert grader.stdout.readline() == "ran\n"
+    (kernel,) = children(grader.pid)
+    grader.send_signal(signal.SIGINT)
+    _, errors = grader.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors
+    assert not alive(str(kernel))
 
 
 # --- words ------------------------------------------------------------------------------
