@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from grader import data
 from grader.assignment import find_assignments, load_assignment
 from grader.errors import AssignmentError, GraderFault, SubmissionError
-from grader.notebook import compare_with_stub, read_notebook, region_of
+from grader.notebook import answer_cells, compare_with_stub, read_notebook, region_of
 from grader.recognise import match_notebooks, recognise_assignment
 from grader.records import (
     Assignment,
@@ -151,9 +151,12 @@ class _Handed:
                 self.refuse(error)
         return self.refused is None
 
+    @property
+    def students(self) -> tuple[str, ...]:
+        return self.submission.students if self.submission else ()
+
     def refuse(self, error: SubmissionError) -> None:
-        students = self.submission.students if self.submission else ()
-        self.refused = Result(str(self.path), students, "refused", str(error))
+        self.refused = Result(str(self.path), self.students, "refused", str(error))
 
 
 def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]:
@@ -248,7 +251,7 @@ class _Batch:
         try:
             self._run(self._grade_each(handed, results))
         except GraderFault as fault:  # a check file that can't be loaded stops them all
-            results += [_fault(str(h.path), fault) for h in handed[len(results) :]]
+            results += [_fault(str(h.path), fault, h.students) for h in handed[len(results) :]]
         return tuple(results)
 
     def grade_notebooks(
@@ -292,10 +295,8 @@ class _Batch:
             self.tell(f"{n + 1}/{len(handed)} {submission.path.name}")
             try:
                 result = yield from self._grade_handed(submission)
-            except GraderFault as fault:
-                result = _fault(str(submission.path), fault)
             except Exception as error:  # ours, whatever it is: this submission alone stops
-                result = _fault(str(submission.path), error)
+                result = _fault(str(submission.path), error, submission.students)
             results.append(result)
 
     def _grade_handed(self, handed: _Handed) -> _Grading:
@@ -415,7 +416,14 @@ class _Batch:
             exercises=exercises,
             notes=tuple(dict.fromkeys(notes)),
             evidence=Evidence(
-                notebooks=read.matched, runs=runs, regions=self._regions(read.matched)
+                notebooks=read.matched,
+                runs=runs,
+                regions=self._regions(read.matched),
+                answers={
+                    exercise.id: answer_cells(read.matched[exercise.notebook], headings)
+                    for exercise in self.assignment.exercises
+                    if (headings := exercise.answer_cells) and exercise.notebook in read.matched
+                },
             ),
         )
 

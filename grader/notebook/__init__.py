@@ -4,14 +4,17 @@ reading       bytes -> Notebook
 definitions   what a cell defines, also where it doesn't parse whole
 regions       the gaps between START and END markers
 comparison    a notebook held against its stub
+answers       what a student wrote where words were asked for
 """
 
+from grader.notebook.answers import answer_cells
 from grader.notebook.comparison import compare_with_stub, region_of
 from grader.notebook.definitions import parseable
 from grader.notebook.reading import assembled, parse_notebook, read_notebook
 from grader.notebook.regions import replace_definition, replace_region
 
 __all__ = [
+    "answer_cells",
     "assembled",
     "compare_with_stub",
     "parse_notebook",
