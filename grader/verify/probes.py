@@ -7,7 +7,7 @@ reference's replies or they don't.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,30 +21,36 @@ RTOL = 1e-12
 # --- other arguments ----------------------------------------------------------------------
 
 
-def _same(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+# They keep to the kind of values that the check sent, so that a mutant isn't blamed for what
+# it does with a negative probability: signs stay among numbers that have both, labels stay
+# labels, and what lies in [0, 1] stays there.
+
+
+def _as_called(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return a
 
 
-def _negated(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if a.dtype.kind == "u":
-        return np.iinfo(a.dtype).max - a
-    return -a if a.dtype.kind in "ifc" else a
-
-
-def _scaled(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return a * 1e3 if a.dtype.kind in "fc" else a
-
-
-def _shuffled(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return rng.permutation(a.ravel()).reshape(a.shape)
+def _extreme(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Numbers of both signs grow by 1000 and change sign; shares go to 0 and 1."""
+    if a.dtype.kind not in "fc" or not a.size:
+        return a
+    if a.dtype.kind == "c" or a.min() < 0:
+        return -1e3 * a
+    return np.round(a) if a.max() <= 1 else a
 
 
 def _drawn_anew(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if a.dtype.kind == "f":
+    if a.dtype.kind not in "fiu" or not a.size:
+        return a
+    low, high = a.min(), a.max()
+    labels = low == 0 and high == 1 and np.isin(a, (0.0, 1.0)).all()
+    if a.dtype.kind != "f" or labels:  # pixels and digits, too
+        return rng.permutation(a.ravel()).reshape(a.shape)
+    if not np.isfinite(a).all() or low < 0 or high == 0:  # weights may start at zero
         return rng.normal(size=a.shape).astype(a.dtype)
-    if a.dtype.kind in "iu" and a.size:
-        return rng.integers(a.min(), int(a.max()) + 1, size=a.shape).astype(a.dtype)
-    return a
+    if low == high:
+        low, high = 0.0, 2 * high
+    return rng.uniform(low, high, size=a.shape).astype(a.dtype)
 
 
 def _shorter(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -52,13 +58,13 @@ def _shorter(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return a[:-1] if a.ndim and len(a) > 1 else a
 
 
+AS_CALLED = "as the check called it"
+
 PERTURBATIONS: dict[str, Perturbation] = {
-    "as the check called it": _same,
-    "arguments negated": _negated,
-    "arguments times 1000": _scaled,
-    "arguments shuffled": _shuffled,
-    "arguments drawn anew": _drawn_anew,
-    "one row less": _shorter,
+    AS_CALLED: _as_called,
+    "with extreme arguments": _extreme,
+    "with arguments drawn anew": _drawn_anew,
+    "with one row less": _shorter,
 }
 
 
@@ -76,6 +82,17 @@ def perturb(value: Any, change: Perturbation, rng: np.random.Generator) -> Any:
     if isinstance(value, dict):
         return {key: perturb(item, change, rng) for key, item in value.items()}
     return value
+
+
+def payload(value: Any) -> int:
+    """Return the size of a request's arguments, roughly in numbers."""
+    if isinstance(value, np.ndarray):
+        return value.size
+    if isinstance(value, list | tuple):
+        return 1 + sum(map(payload, value))
+    if isinstance(value, dict):
+        return 1 + sum(map(payload, value.values()))
+    return 1
 
 
 # --- the same reply -----------------------------------------------------------------------
@@ -121,7 +138,6 @@ def first_difference(expected: list[Any], got: list[Any]) -> int | None:
     return None if len(expected) == len(got) else min(len(expected), len(got))
 
 
-def variants(count: int) -> Iterator[tuple[str, Perturbation, np.random.Generator]]:
-    """Yield each perturbation with a generator of its own, the same for every replay."""
-    for number, (name, change) in enumerate(PERTURBATIONS.items()):
-        yield name, change, np.random.default_rng([number, count])
+def generator_of(variant: str) -> np.random.Generator:
+    """Return a generator that draws the same for every replay of a variant."""
+    return np.random.default_rng(list(PERTURBATIONS).index(variant))
