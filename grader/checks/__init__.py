@@ -29,16 +29,15 @@ from grader.checks.derivative import (
     assert_backward,
     assert_derivative,
     assert_jacobian,
-    numerical_derivative,
 )
 from grader.checks.diagnosis import Diagnosis, diagnose
+from grader.checks.differences import numerical_derivative, numerical_gradient
 from grader.checks.forbidden import Breach, find_forbidden
 from grader.checks.gradient import (
     GradientEvidence,
     assert_gradient,
     measure_gradient,
     measure_gradient_error,
-    numerical_gradient,
 )
 from grader.checks.plots import (
     Curve,

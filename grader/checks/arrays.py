@@ -316,6 +316,8 @@ def _first_odd(value: object, depth: int = 0) -> object:
     if depth > 32:
         return value
     if isinstance(value, (list, tuple)):
+        if set(map(type, value)) <= _PLAIN_NUMBERS:  # a long list of numbers, at once
+            return None
         for item in value:
             if item is None:
                 return _NONE
@@ -327,6 +329,8 @@ def _first_odd(value: object, depth: int = 0) -> object:
         return None
     return value
 
+
+_PLAIN_NUMBERS: frozenset[type] = frozenset({bool, int, float, complex, np.float64})
 
 # Stands for a None found inside a list, since None itself means "all fine".
 _NONE = object()

@@ -9,10 +9,10 @@ import numpy as np
 
 from grader.checks.arrays import Array, as_array, assert_finite, assert_shape, index_text
 from grader.checks.diagnosis import Factor, diagnose
+from grader.checks.differences import EPS, base_step, numerical_derivative
 from grader.checks.gradient import Redraw, assert_gradient
 from grader.errors import CheckFailed, Missing
 
-_EPS = float(np.finfo(np.float64).eps)
 _RTOL_OF_DTYPE = {"float32": 1e-3, "float16": 5e-2}
 
 
@@ -93,42 +93,6 @@ def assert_derivative(
     raise CheckFailed(found.problem, hint=found.hint or hint, called=called, where=where)
 
 
-def numerical_derivative(f: Callable[[Any], Any], at: Any) -> tuple[Array, Array]:
-    """Return the derivative of an elementwise f at each x, and its estimated error.
-
-    The error is inf where the slopes on the two sides differ (a kink), or where f is not
-    finite nearby. Each element takes the step, of five, whose estimated error is least.
-    """
-    x = np.asarray(at, dtype=np.float64)
-    f0, eps = _evaluate(f, x)
-    best = np.full(x.shape, np.nan)
-    least = np.full(x.shape, np.inf)
-    kinks = np.ones(x.shape, dtype=bool)
-    base = 2.0 ** np.round(np.log2(eps ** (1 / 3) * np.maximum(1.0, np.abs(x))))
-    for times in (1.0, 16.0, 1 / 16, 256.0, 4096.0):
-        h = base * times
-        a, b = _evaluate(f, x + h)[0], _evaluate(f, x - h)[0]
-        c, d = _evaluate(f, x + h / 2)[0], _evaluate(f, x - h / 2)[0]
-        with np.errstate(all="ignore"):
-            wide, narrow = (a - b) / (2 * h), (c - d) / h
-            numeric = (4 * narrow - wide) / 3
-            floor = 4 * eps * np.maximum(np.maximum(np.abs(a), np.abs(b)), np.abs(f0)) / h
-            noise = np.abs(a - 4 * c + 6 * f0 - 4 * d + b) / np.sqrt(70.0) / h
-            error = np.abs(wide - narrow) + 2 * noise + floor
-            gap = np.abs((a - f0) - (f0 - b)) / h
-            gap_half = np.abs((c - f0) - (f0 - d)) * 2 / h
-            smooth = np.abs(gap_half - gap / 2) <= 0.2 * gap + 4 * floor
-        error = np.where(np.isfinite(numeric) & np.isfinite(error), error, np.inf)
-        better = error < least
-        best, least = np.where(better, numeric, best), np.where(better, error, least)
-        if times == 1.0:
-            kinks = ~smooth & (error > 1e-3 * np.abs(numeric))
-        scale = np.abs(best)
-        if np.all(least <= 1e-7 * scale + 1e-300):
-            break
-    return best, np.where(kinks, np.inf, least)
-
-
 def assert_jacobian(
     f: Callable[[Any], Any],
     jacobian: Callable[[Any], Any],
@@ -152,7 +116,7 @@ def assert_jacobian(
         _refuse_dummy(got, dummy, called)
     assert_shape(got, (k, x.size), called=called)
     assert_finite(got, called=called)
-    h = 2.0 ** np.round(np.log2(_EPS ** (1 / 3) * np.maximum(1.0, np.abs(x))))
+    h = base_step(EPS) * 2.0 ** np.round(np.log2(np.maximum(1.0, np.abs(x))))
     numeric = np.empty((k, x.size))
     error = np.empty((k, x.size))
     for j in range(x.size):
@@ -162,7 +126,7 @@ def assert_jacobian(
         c, d = _flat(f, x + step / 2), _flat(f, x - step / 2)
         wide, narrow = (a - b) / (2 * h[j]), (c - d) / h[j]
         numeric[:, j] = (4 * narrow - wide) / 3
-        floor = 4 * _EPS * np.maximum(np.abs(a), np.abs(b)) / h[j]
+        floor = 4 * EPS * np.maximum(np.abs(a), np.abs(b)) / h[j]
         error[:, j] = np.abs(wide - narrow) + floor
     scale = float(np.max(np.abs(numeric), initial=0.0))
     rtol = max(rtol, _RTOL_OF_DTYPE.get(str(got.dtype), 0.0))
@@ -215,15 +179,6 @@ def assert_backward(
         redraw=redraw,
         **how,
     )
-
-
-def _evaluate(f: Callable[[Any], Any], x: Array) -> tuple[Array, float]:
-    with np.errstate(all="ignore"):
-        raw = as_array(f(x.copy()))
-    if raw.shape != x.shape:
-        assert_shape(raw, x.shape)
-    eps = float(np.finfo(raw.dtype).eps) if raw.dtype.kind == "f" else _EPS
-    return raw.astype(np.float64), max(eps, _EPS)
 
 
 def _flat(f: Callable[[Any], Any], x: Array) -> Array:

@@ -93,7 +93,8 @@ class _Rules:
     def forbids_name(self, name: str) -> str | None:
         """Return the rule that covers this dotted name: of a module, or of a function."""
         for rule in self.calls:
-            if not rule.startswith(".") and name == _canonical(rule):
+            whole = _canonical(rule)
+            if not rule.startswith(".") and (name == whole or name.startswith(whole + ".")):
                 return rule
         return self.forbids_module(name)
 

@@ -3,44 +3,37 @@
 A gradient is first compared along a few directions, which costs some fifteen calls
 whatever its size; only where that fails is it compared element by element, to find and
 name the fault. No reference is needed, so these checks can be public.
-
-Sources: Press et al., Numerical Recipes, 3rd ed., sec. 5.7 (step sizes); Moré and Wild,
-Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) (noise from differences).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from grader.checks.arrays import (
-    Array,
-    as_array,
-    as_scalar,
-    assert_finite,
-    assert_shape,
-    index_text,
-    number,
-)
-from grader.checks.diagnosis import Factor, diagnose
+from grader.checks.arrays import Array, as_array, assert_finite, assert_shape, index_text, number
+from grader.checks.diagnosis import Factor, diagnose, name_factor
+from grader.checks.differences import CountedFunction, Difference, differentiate, slope_along
 from grader.errors import CheckFailed, Missing, NonFiniteValue
 
 Function = Callable[[Any], Any]
 Redraw = Callable[[np.random.Generator], Any]
 
-_EPS = float(np.finfo(np.float64).eps)
 # Parameters up to this many are compared one by one from the start: it costs little.
 _FEW = 8
-# On failure at most this many elements are differentiated; the others by sample.
+# On failure at most this many elements are differentiated; larger gradients by sample.
 _MAX_ELEMENTS = 1024
-_SAMPLE = 256
+_SAMPLE = 128
 # An estimate of the slope that is worse than this share of its scale decides nothing.
-_UNRELIABLE = 1e-2
-_REDRAWS = 4
-_NUDGES = 3
+_UNRELIABLE = 2e-3
+# A slope that is off by less may come from a right gradient: log(p + 1e-8) for log(p).
+_SLIGHT = 1e-2
+_REDRAWS = 3
+_NUDGES = 2
+# A cost that differs by more than this between two calls at one point is random.
+_RANDOM = 1e-3
 # The tolerance of a gradient that comes in a smaller dtype than float64.
 _RTOL_OF_DTYPE = {"float32": 1e-3, "float16": 5e-2}
 
@@ -50,7 +43,9 @@ class Slope:
     """One directional derivative, by the gradient and by central differences.
 
     allowed : what |analytic - numeric| may be; uncertainty : the estimated numerical error
-    kink : the slopes on the two sides differ, or a neighbour is not finite
+    reliable : the numerical slope is good enough to decide
+    term : name of the summand whose direction it is, with the summand's own slope, or ""
+    power : of 2, of the step that was best
     """
 
     analytic: float
@@ -58,17 +53,25 @@ class Slope:
     allowed: float
     uncertainty: float
     reliable: bool
-    kink: bool
+    scale: float
+    power: int = 0
+    term: str = ""
+    of_term: float = 0.0
 
     @property
     def close(self) -> bool:
         return bool(abs(self.analytic - self.numeric) <= self.allowed)
 
     @property
+    def decides(self) -> bool:
+        """Tell whether the numbers leave no doubt: a precise slope, or an error far beyond it."""
+        excess = abs(self.analytic - self.numeric) - self.allowed
+        return self.reliable or excess > 20 * self.uncertainty
+
+    @property
     def relative_error(self) -> float:
-        size = max(abs(self.analytic), abs(self.numeric))
-        excess = max(abs(self.analytic - self.numeric) - self.uncertainty, 0.0)
-        return excess / size if size else 0.0
+        error = abs(self.analytic - self.numeric)
+        return error / self.scale if error else 0.0
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,21 @@ class GradientEvidence:
     repeat: float
 
     @property
-    def reliable(self) -> bool:
-        return all(slope.reliable for slope in self.slopes)
+    def decided(self) -> bool:
+        """One wrong slope that leaves no doubt decides; so do right ones, all together."""
+        return all(s.reliable for s in self.slopes) or any(
+            s.decides and not s.close for s in self.slopes
+        )
 
     @property
-    def decided(self) -> bool:
-        """A reliable slope that is wrong decides; so do reliable slopes that all agree."""
-        return self.reliable or any(s.reliable and not s.close for s in self.slopes)
+    def slight(self) -> bool:
+        """Tell whether every slope is nearly right, so that the elements deserve a look."""
+        return all(s.relative_error <= _SLIGHT for s in self.slopes)
+
+    @property
+    def flat(self) -> bool:
+        """Tell whether the function does not change along any direction."""
+        return all(abs(s.numeric) <= 1e-6 * s.scale for s in self.slopes)
 
 
 def measure_gradient(
@@ -121,7 +132,7 @@ def measure_gradient(
     grad : x -> array of x's shape (or, with transposed_ok, its transpose; for vectors
         also (d,), (d, 1) and (1, d))
     at : float64 array or number; redraw : rng -> another such, taken where f has a kink
-    rtol : on the sum of |gradient * direction|; the estimated numerical error comes on top
+    rtol : on the size of gradient * direction; the estimated numerical error comes on top
     terms : summands of the gradient that must be seen on their own, {"regulariser": array
         or callable of x}: each is a direction of its own, with a tolerance of its size
     Raises CheckFailed for a wrong shape or type, NonFiniteValue for nan and inf.
@@ -129,21 +140,27 @@ def measure_gradient(
     x = np.asarray(at, dtype=np.float64)
     best: GradientEvidence | None = None
     for attempt in range(1 + _REDRAWS + _NUDGES):
+        ours = attempt > _REDRAWS or redraw is None
         if attempt:
-            x = _another_point(x, attempt, redraw, rng)
-        evidence = _measure_at(
-            f,
-            grad,
-            x,
-            rng=rng,
-            rtol=rtol,
-            transposed_ok=transposed_ok,
-            terms=terms or {},
-            called=called,
-            name=name,
-            redraws=attempt,
-        )
-        if evidence.decided or evidence.repeat > 1e-3:
+            x = _nudged(x, rng) if ours or redraw is None else np.asarray(redraw(rng), dtype=float)
+        try:
+            evidence = _measure_at(
+                f,
+                grad,
+                x,
+                rng=rng,
+                rtol=rtol,
+                transposed_ok=transposed_ok,
+                terms=terms or {},
+                called=called,
+                name=name,
+                redraws=attempt,
+            )
+        except NonFiniteValue:
+            if best is None or not ours:
+                raise
+            break  # the nudge left the function's domain: that is no fault of the student's
+        if evidence.decided or evidence.repeat > _RANDOM:
             return evidence
         if best is None or _doubt(evidence) < _doubt(best):
             best = evidence
@@ -154,7 +171,7 @@ def measure_gradient(
 def measure_gradient_error(
     f: Function, grad: Function, at: Any, *, rng: np.random.Generator, **how: Any
 ) -> float:
-    """Return the worst relative error of grad along random directions; 0 is right."""
+    """Return the worst relative error of grad along random directions; 1e-10 is right."""
     return measure_gradient(f, grad, at, rng=rng, **how).error
 
 
@@ -182,9 +199,10 @@ def assert_gradient(
     name : the parameter, for the message ("W"); factors, mistakes : as in diagnose;
         the values of terms and mistakes may be callables of x
     dummy : what the unfilled stub returns
+    A slope that is slightly off gets a second look, element by element: log(p + 1e-8)
+    against the gradient of log(p) is right.
     Raises CheckFailed with the diagnosis; Missing where the dummy came back.
     """
-    noun = f"the gradient with respect to {name}"
     evidence = measure_gradient(
         f,
         grad,
@@ -199,76 +217,53 @@ def assert_gradient(
     )
     if evidence.close:
         return
-    if evidence.repeat > 1e-3:
+    if evidence.repeat > _RANDOM:
         raise CheckFailed(
             "the cost gives another value at each call with the same input",
             hint="Does it draw random numbers, or change its inputs or its own state?",
             called=called,
         )
     fault = _locate(f, evidence, rng=rng)
-    raise _failure(
-        fault,
-        evidence,
+    of_terms = [s for s in evidence.slopes if s.term and s.reliable and not s.close]
+    if evidence.slight and not fault.wrong.any() and not of_terms:
+        return
+    noun = f"the gradient with respect to {name}"
+    where = fault.where(evidence.at.shape)
+    if evidence.flat and fault.is_flat:
+        raise CheckFailed(
+            f"the cost does not change when {name} changes, but its gradient is not 0",
+            hint=f"Does the cost use {name}, or a copy made earlier?",
+            called=called,
+            where=where,
+        )
+    found = diagnose(
+        fault.got,
+        fault.expected,
+        factors=fault.of_factors(factors, evidence.at.shape),
+        terms=fault.of(_values_at(terms, evidence.at)),
+        mistakes=fault.of(_values_at(mistakes, evidence.at)),
+        dummy=dummy,
         noun=noun,
-        name=name,
+        rtol=1e-4,
+        atol=1e-7 * fault.scale + 5 * fault.noise,
+        layout=fault.whole,
+    )
+    if found is not None:
+        kind = Missing if found.kind == "dummy" else CheckFailed
+        raise kind(found.problem, hint=found.hint or hint, called=called, where=where)
+    if of_terms and not fault.wrong.any():
+        raise _wrong_term(of_terms[0], factors, noun=noun, called=called)
+    raise CheckFailed(
+        _plain_problem(fault, noun),
+        hint=hint
+        or "It is compared with central differences of the cost: derive it once more, "
+        "factor by factor.",
         called=called,
-        hint=hint,
-        known={
-            "factors": factors,
-            "terms": _values_at(terms, evidence.at),
-            "mistakes": _values_at(mistakes, evidence.at),
-            "dummy": dummy,
-        },
+        where=where,
     )
 
 
-def numerical_gradient(f: Function, at: Any) -> Array:
-    """Return the gradient of f by central differences with Richardson extrapolation.
-
-    f : x -> number; at : array; takes 4 calls an element
-    """
-    x = np.asarray(at, dtype=np.float64)
-    function = _Counted(f, x.shape, called="")
-    numeric, _ = _differentiate(function, x, np.arange(x.size), steps=(1.0, 0.5))
-    return numeric.reshape(x.shape)
-
-
 # --- slopes -----------------------------------------------------------------------------
-
-
-@dataclass
-class _Counted:
-    """The function f, its points shaped as its caller wants them, its calls counted."""
-
-    f: Function
-    shape: tuple[int, ...]
-    called: str
-    calls: int = 0
-    eps: float = _EPS
-    name: str = field(default="")
-
-    def values(self, points: Sequence[Array]) -> Array:
-        """Return f at each point, (n,) float64."""
-        self.calls += len(points)
-        shaped: list[Any] = [p.reshape(self.shape) if self.shape else float(p) for p in points]
-        send = getattr(self.f, "map", None)
-        with np.errstate(all="ignore"):
-            replies = send(shaped) if callable(send) else [self.f(p) for p in shaped]
-        return np.array([self._number(reply) for reply in replies])
-
-    def _number(self, reply: object) -> float:
-        dtype = getattr(reply, "dtype", None)
-        if isinstance(dtype, np.dtype) and dtype.kind == "f":
-            self.eps = max(self.eps, float(np.finfo(dtype).eps))
-        try:
-            return as_scalar(reply, called=self.called)
-        except CheckFailed as failure:
-            raise CheckFailed(
-                f"the cost must be one number: {failure.problem}",
-                hint=failure.hint,
-                called=self.called,
-                got=failure.got,
-            ) from None
 
 
 def _measure_at(
@@ -285,12 +280,11 @@ def _measure_at(
     redraws: int,
 ) -> GradientEvidence:
     with np.errstate(all="ignore"):
-        raw = as_array(grad(x.copy() if x.ndim else float(x)), called=called, dtype_kind="fiu")
+        raw = as_array(grad(_point(x)), called=called, dtype_kind="fiu")
     gradient = _fit_shape(raw, x, transposed_ok=transposed_ok, called=called, name=name)
     assert_finite(raw, called=called)
-    dtype = str(raw.dtype)
-    rtol = max(rtol, _RTOL_OF_DTYPE.get(dtype, 0.0))
-    function = _Counted(f, x.shape, called=called)
+    rtol = max(rtol, _RTOL_OF_DTYPE.get(str(raw.dtype), 0.0))
+    function = CountedFunction(f, x.shape, called=called)
     first = function.values([x, x])
     if not np.isfinite(first).all():
         raise NonFiniteValue(
@@ -298,55 +292,47 @@ def _measure_at(
             hint="Does exp overflow, or is log(0) taken?",
             called=called,
         )
-    repeat = abs(float(first[0] - first[1]))
+    f0, repeat = float(first[0]), abs(float(first[0] - first[1]))
     flat, g = x.reshape(-1), gradient.reshape(-1)
-    slopes = [
-        _slope(function, flat, g, v, float(first[0]), repeat, rtol, rtol)
-        for v in _directions(g, rng)
-    ]
-    for value in _values_at(terms, x).values():
-        term = np.asarray(value, dtype=float)
-        if term.size == g.size and np.any(term != 0):
-            v = _unit(term.reshape(-1))
-            scale = float(np.abs(g * v).sum())
-            # Its own tolerance: a tenth of the term, were it missing, as far as the
-            # numbers can tell it from the rest.
-            own = 0.1 * abs(float(term.reshape(-1) @ v)) / scale if scale else rtol
-            slopes.append(
-                _slope(function, flat, g, v, float(first[0]), repeat, min(rtol, own), rtol)
-            )
-    size = max(abs(float(first[0])), 1e-300)
+    slopes = [_slope(function, flat, g, v, f0, repeat, rtol) for v in _directions(flat, g, rng)]
+    for term, value in _values_at(terms, x).items():
+        own = np.asarray(value, dtype=float).reshape(-1)
+        if own.size == g.size and np.any(own != 0):
+            slopes.append(_slope(function, flat, g, _unit(own), f0, repeat, rtol, term, own))
     return GradientEvidence(
         close=all(slope.close for slope in slopes),
         error=max((slope.relative_error for slope in slopes), default=0.0),
         at=x,
         gradient=gradient,
-        dtype=dtype,
+        dtype=str(raw.dtype),
         slopes=tuple(slopes),
         evaluations=function.calls,
         redraws=redraws,
-        repeat=repeat / size,
+        repeat=repeat / max(abs(f0), 1e-300),
     )
 
 
-def _directions(g: Array, rng: np.random.Generator) -> list[Array]:
-    """Return unit directions: all axes where they are few, dense, sparse and balanced ones."""
+def _directions(x: Array, g: Array, rng: np.random.Generator) -> list[Array]:
+    """Return directions: all axes where they are few, else dense, sparse and balanced ones."""
     d = g.size
     if d == 0:
         return []
+    # Large parameters take large steps: a direction moves each in proportion.
+    size = np.maximum(1.0, np.abs(x))
     if d <= _FEW:
-        return [*np.eye(d), _unit(_signs(d, rng))] if d > 1 else [np.ones(1)]
+        axes = [*(np.eye(d) * size)]
+        return [*axes, _unit(_signs(d, rng)) * size] if d > 1 else axes
     sparse = np.zeros(d)
     chosen = rng.choice(d, size=max(2, d // 10), replace=False)
     sparse[chosen] = _signs(chosen.size, rng)
     # Each element of the gradient contributes alike to this one, so a wrong element that
     # is small beside the others (a bias, a border pixel) still shows.
-    size = np.abs(g)
-    largest = float(size.max())
+    share = np.abs(g) * size
+    largest = float(share.max())
     balanced = _signs(d, rng)
     if largest > 0:
-        balanced = balanced / np.maximum(size / largest, 1e-3)
-    return [_unit(_signs(d, rng)), _unit(sparse), _unit(balanced)]
+        balanced = balanced / np.maximum(share / largest, 1e-3)
+    return [_unit(v) * size for v in (_signs(d, rng), sparse, balanced)]
 
 
 def _signs(d: int, rng: np.random.Generator) -> Array:
@@ -356,90 +342,70 @@ def _signs(d: int, rng: np.random.Generator) -> Array:
 
 
 def _unit(v: Array) -> Array:
-    longest = float(np.max(np.abs(v)))
-    w = v / longest
+    w = v / float(np.max(np.abs(v)))
     unit: Array = w / float(np.sqrt(w @ w))
     return unit
 
 
 def _slope(
-    function: _Counted,
+    function: CountedFunction,
     x: Array,
     g: Array,
     v: Array,
     f0: float,
     repeat: float,
     rtol: float,
-    reliable_rtol: float,
+    term: str = "",
+    own: Array | None = None,
 ) -> Slope:
-    """Return the slope along v, from the step whose estimated error is least."""
+    """Return the slope along v by both ways, and how far apart they may be."""
     analytic = float(g @ v)
-    spread = float(np.abs(g * v).sum())
-    moved = np.abs(v) > 0
-    base = function.eps ** (1 / 3) * max(1.0, float(np.max(np.abs(x[moved]), initial=0.0)))
-    best: tuple[float, float, float, bool] | None = None
-    for times in (1.0, 32.0, 1 / 32, 1024.0):
-        # The difference of two neighbours is exact only where the step is a power of 2.
-        h = 2.0 ** np.round(np.log2(base * times))
-        numeric, error, floor, kink = _central(function, x, v, h, f0, repeat)
-        if best is None or error < best[1]:
-            best = numeric, error, floor, kink
-        scale = max(spread, abs(numeric)) if np.isfinite(numeric) else spread
-        if best[1] <= 0.1 * rtol * scale or best[1] <= 2 * best[2]:
-            break
-        if best[3] and times == 1.0 and _is_clear_kink(best, scale):
-            break
-    assert best is not None
-    numeric, error, floor, kink = best
-    if not np.isfinite(numeric):
-        return Slope(analytic, numeric, 0.0, np.inf, False, True)
-    scale = max(spread, abs(numeric))
-    reliable = error <= max(_UNRELIABLE * scale, 2 * floor) and not (
-        kink and error > reliable_rtol * scale
-    )
-    # What the estimate adds is bounded: a function that is all noise proves nothing right.
-    allowed = rtol * scale + 5 * min(error, max(_UNRELIABLE * scale, 2 * floor)) + 1e-300
-    return Slope(analytic, numeric, allowed, error, reliable, kink)
+    # Along a random direction errors add up like noise, so the tolerance is on the root of
+    # the sum of squares: one wrong row among many then shows. A term's direction is not
+    # random.
+    parts = g * v
+    spread = float(np.abs(parts).sum() if term else 2 * np.sqrt(parts @ parts))
+    of_term = float(own @ v) if own is not None else 0.0
+    tolerance = rtol
+    if term and spread:
+        # A tenth of the term, were it missing; but never finer than float64 can tell.
+        tolerance = max(min(rtol, 0.1 * abs(of_term) / spread), 1e-9)
+
+    def judged(found: Difference) -> Slope:
+        numeric, error, floor = float(found.slope), float(found.error), float(found.floor)
+        if not np.isfinite(numeric) or not np.isfinite(error):
+            return Slope(analytic, numeric, np.inf, np.inf, False, max(spread, 1e-300))
+        scale = max(spread, abs(numeric), 1e-300)
+        bound = max(_UNRELIABLE * scale, 2 * floor)
+        kink = bool(found.kink) and error > rtol * scale
+        # What the estimate adds is bounded: a function that is all noise proves nothing.
+        allowed = tolerance * scale + 5 * min(error, bound) + 1e-300
+        reliable = error <= bound and not kink
+        return Slope(
+            analytic, numeric, allowed, error, reliable, scale, int(found.power), term, of_term
+        )
+
+    def good(found: Difference) -> bool:
+        slope = judged(found)
+        precise = slope.uncertainty <= max(0.1 * tolerance * slope.scale, 2 * float(found.floor))
+        return slope.close and slope.reliable and precise
+
+    return judged(slope_along(function, x, v, f0=f0, repeat=repeat, good=good))
 
 
-def _is_clear_kink(best: tuple[float, float, float, bool], scale: float) -> bool:
-    return best[1] > _UNRELIABLE * scale
+def _point(x: Array) -> Any:
+    """Return a fresh copy of x for code that may change it; a float for a number."""
+    return x.copy() if x.ndim else float(x)
 
 
-def _central(
-    function: _Counted, x: Array, v: Array, h: float, f0: float, repeat: float
-) -> tuple[float, float, float, bool]:
-    """Return the slope, its estimated error, its rounding floor, and whether it has a kink."""
-    near = [x + h * v, x - h * v, x + h / 2 * v, x - h / 2 * v]
-    a, b, c, d = (float(value) for value in function.values(near))
-    if not np.isfinite([a, b, c, d]).all():
-        return np.nan, np.inf, 0.0, True
-    wide, narrow = (a - b) / (2 * h), (c - d) / h
-    numeric = (4 * narrow - wide) / 3
-    largest = max(abs(a), abs(b), abs(f0))
-    floor = (4 * function.eps * largest + 2 * repeat) / h
-    # The fourth difference of a smooth function is far below its rounding: what is left
-    # of it is noise (Moré and Wild), or a kink.
-    noise = abs(a - 4 * c + 6 * f0 - 4 * d + b) / np.sqrt(70.0) / h
-    error = abs(wide - narrow) + 2 * noise + floor
-    gap = abs((a - f0) - (f0 - b)) / h
-    gap_half = abs((c - f0) - (f0 - d)) * 2 / h
-    smooth = abs(gap_half - gap / 2) <= 0.1 * gap + 4 * floor
-    return numeric, error, floor, not smooth
-
-
-def _another_point(
-    x: Array, attempt: int, redraw: Redraw | None, rng: np.random.Generator
-) -> Array:
-    if redraw is not None and attempt <= _REDRAWS:
-        return np.asarray(redraw(rng), dtype=np.float64)
-    nudge = 1e-2 * np.maximum(1.0, np.abs(x)) * rng.normal(size=x.shape)
-    return np.asarray(x + nudge, dtype=np.float64)
+def _nudged(x: Array, rng: np.random.Generator) -> Array:
+    moved: Array = x + 1e-2 * np.maximum(1.0, np.abs(x)) * rng.normal(size=x.shape)
+    return moved
 
 
 def _doubt(evidence: GradientEvidence) -> tuple[bool, float]:
     """Return how little an undecided measurement says; less is better."""
-    worst = max((s.uncertainty for s in evidence.slopes), default=0.0)
+    worst = max((s.uncertainty / s.scale for s in evidence.slopes), default=0.0)
     return (not evidence.close, worst)
 
 
@@ -451,11 +417,8 @@ def _fit_shape(raw: Array, x: Array, *, transposed_ok: bool, called: str, name: 
     gradient = raw.astype(np.float64)
     if raw.shape == x.shape:
         return gradient
-    if x.size == 1 and raw.size == 1:
-        return gradient.reshape(x.shape)
-    vectors = _is_vector(raw.shape) and _is_vector(x.shape)
-    if transposed_ok and raw.size == x.size:
-        if vectors:
+    if raw.size == x.size and (x.size == 1 or transposed_ok):
+        if x.size == 1 or (_is_vector(raw.shape) and _is_vector(x.shape)):
             return gradient.reshape(x.shape)
         if raw.ndim == 2 and raw.shape == x.shape[::-1]:
             return gradient.T
@@ -481,8 +444,8 @@ def _is_vector(shape: tuple[int, ...]) -> bool:
 class _Fault:
     """The elements that were differentiated: all of them, or a sample with the worst.
 
-    got, expected : arrays of at's shape where `whole`, else (k,)
-    indices : flat indices; uncertainty : of each numeric element
+    got, expected : arrays of the parameter's shape where `whole`, else (k,)
+    indices : flat indices; uncertainty : of each numeric element, (k,)
     """
 
     whole: bool
@@ -491,48 +454,85 @@ class _Fault:
     indices: Array
     uncertainty: Array
 
+    @property
+    def scale(self) -> float:
+        return float(np.max(np.abs(self.expected), initial=0.0))
+
+    @property
+    def noise(self) -> float:
+        return float(np.max(self.uncertainty, initial=0.0))
+
+    @property
+    def is_flat(self) -> bool:
+        return self.scale <= 10 * self.noise
+
+    @property
+    def wrong(self) -> Array:
+        """The mask, (k,), of elements that differ by more than any right answer's."""
+        got, expected = self.got.reshape(-1), self.expected.reshape(-1)
+        allowed = 2e-3 * np.abs(expected) + 2e-4 * self.scale + 5 * self.uncertainty
+        wrong: Array = ~(np.abs(got - expected) <= allowed)
+        return wrong
+
+    def where(self, shape: tuple[int, ...]) -> str:
+        got, expected = self.got.reshape(-1), self.expected.reshape(-1)
+        worst = int(np.argmax(np.abs(got - expected)))
+        index = tuple(int(i) for i in np.unravel_index(int(self.indices[worst]), shape))
+        place = f"element {index_text(index)}: " if index else ""
+        return (
+            f"{place}central differences give {expected[worst]:.6g}, "
+            f"the gradient is {got[worst]:.6g}"
+        )
+
+    def of(self, values: Mapping[str, Any]) -> dict[str, Array]:
+        """Return the named arrays at these elements; those of another size are left out."""
+        size = self.got.size if self.whole else None
+        found = {}
+        for name, value in values.items():
+            array = np.asarray(value, dtype=float)
+            if size is None and array.size > int(self.indices.max()):
+                found[name] = array.reshape(-1)[self.indices]
+            elif array.size == size:
+                found[name] = array.reshape(self.got.shape)
+        return found
+
+    def of_factors(
+        self, factors: Mapping[str, Factor] | None, shape: tuple[int, ...]
+    ) -> dict[str, Factor]:
+        """Return the factors, elementwise ones at these elements."""
+        found: dict[str, Factor] = {}
+        for name, value in (factors or {}).items():
+            if np.size(value) == 1:
+                found[name] = value
+                continue
+            try:
+                array = np.broadcast_to(np.asarray(value, dtype=float), shape)
+            except ValueError:
+                continue
+            found[name] = array if self.whole else array.reshape(-1)[self.indices]
+        return found
+
 
 def _locate(f: Function, evidence: GradientEvidence, *, rng: np.random.Generator) -> _Fault:
     x = evidence.at
     g = evidence.gradient.reshape(-1)
-    function = _Counted(f, x.shape, called="")
+    function = CountedFunction(f, x.shape)
+    function.values([x])  # tells the precision of f, which the steps follow
+    power = int(np.median([s.power for s in evidence.slopes])) if evidence.slopes else 0
     if x.size <= _MAX_ELEMENTS:
         indices = np.arange(x.size)
     else:
         largest = np.argsort(-np.abs(g), kind="stable")[: _SAMPLE // 4]
-        random = rng.choice(x.size, size=_SAMPLE, replace=False)
+        chosen = rng.choice(x.size, size=_SAMPLE, replace=False)
         worst = _bisect(function, x, g, rng)
-        indices = np.unique(np.concatenate([largest, random, [worst]]))
-    steps = (1.0, 0.5) if indices.size <= 64 else (1.0,)
-    numeric, uncertainty = _differentiate(function, x, indices, steps=steps)
+        indices = np.unique(np.concatenate([largest, chosen, [worst]]))
+    numeric, uncertainty = differentiate(function, x, indices, fine=indices.size <= 64, power=power)
     if indices.size == x.size:
         return _Fault(True, evidence.gradient, numeric.reshape(x.shape), indices, uncertainty)
     return _Fault(False, g[indices], numeric, indices, uncertainty)
 
 
-def _differentiate(
-    function: _Counted, x: Array, indices: Array, *, steps: tuple[float, ...]
-) -> tuple[Array, Array]:
-    """Return central differences for these elements, and their estimated errors."""
-    flat = x.reshape(-1)
-    h = function.eps ** (1 / 3) * np.maximum(1.0, np.abs(flat[indices]))
-    h = 2.0 ** np.round(np.log2(h)) if h.size else h
-    points = []
-    for times in steps:
-        for i, step in zip(indices, h * times, strict=True):
-            for sign in (1.0, -1.0):
-                point = flat.copy()
-                point[i] += sign * step
-                points.append(point)
-    values = function.values(points).reshape(len(steps), len(indices), 2)
-    slopes = [(v[:, 0] - v[:, 1]) / (2 * h * t) for v, t in zip(values, steps, strict=True)]
-    floor = 4 * function.eps * np.max(np.abs(values), initial=0.0) / h
-    if len(steps) == 1:
-        return slopes[0], floor + 1e-6 * np.abs(slopes[0])
-    return (4 * slopes[1] - slopes[0]) / 3, floor + np.abs(slopes[0] - slopes[1])
-
-
-def _bisect(function: _Counted, x: Array, g: Array, rng: np.random.Generator) -> int:
+def _bisect(function: CountedFunction, x: Array, g: Array, rng: np.random.Generator) -> int:
     """Return the flat index of an element that is wrong, halving the block that is worse."""
     flat = x.reshape(-1)
     f0 = float(function.values([flat])[0])
@@ -542,96 +542,48 @@ def _bisect(function: _Counted, x: Array, g: Array, rng: np.random.Generator) ->
         wrong = []
         for half in halves:
             v = np.zeros(flat.size)
-            v[half] = _signs(half.size, rng)
-            slope = _slope(function, flat, g, _unit(v), f0, 0.0, 1e-4, 1e-4)
-            length = float(np.sqrt(v @ v))
-            wrong.append(abs(slope.analytic - slope.numeric) * length)
+            v[half] = _signs(half.size, rng) * np.maximum(1.0, np.abs(flat[half]))
+            slope = slope_along(
+                function, flat, _unit(v), f0=f0, repeat=0.0, good=lambda _: True
+            ).slope
+            wrong.append(abs(float(g @ v) - float(slope) * float(np.sqrt(v @ v))))
         block = halves[int(not wrong[0] >= wrong[1])]
     return int(block[0])
 
 
-def _failure(
-    fault: _Fault,
-    evidence: GradientEvidence,
-    *,
-    noun: str,
-    name: str,
-    called: str,
-    hint: str,
-    known: dict[str, Any],
+# --- wording ----------------------------------------------------------------------------
+
+
+def _wrong_term(
+    slope: Slope, factors: Mapping[str, Factor] | None, *, noun: str, called: str
 ) -> CheckFailed:
-    """Return the verdict on a wrong gradient, diagnosed from the elements at hand."""
-    scale = float(np.max(np.abs(fault.expected), initial=0.0))
-    noise = float(np.max(fault.uncertainty, initial=0.0))
-    error = np.abs(fault.got - fault.expected).reshape(-1)
-    allowed = 1e-3 * np.abs(fault.expected).reshape(-1) + 1e-6 * scale + 5 * fault.uncertainty
-    wrong = error > allowed
-    worst = int(np.argmax(error))
-    index = tuple(int(i) for i in np.unravel_index(int(fault.indices[worst]), evidence.at.shape))
-    where = (
-        f"element {index_text(index)}: central differences give "
-        f"{float(fault.expected.reshape(-1)[worst]):.6g}, the gradient is "
-        f"{float(fault.got.reshape(-1)[worst]):.6g}"
-    )
-    if scale <= 10 * noise and np.any(wrong):
+    """Return the verdict on a summand that is too small to show in the elements."""
+    times = 1.0 + (slope.analytic - slope.numeric) / slope.of_term
+    if abs(times) < 0.05:
         return CheckFailed(
-            f"the cost does not change when {name} changes, but its gradient is not 0",
-            hint=f"Does the cost use {name}, or a copy made earlier?",
+            f"the {slope.term} term is missing in {noun}",
+            hint="Everything else in it is right.",
             called=called,
-            where=where,
         )
-    if not fault.whole:
-        for part in ("terms", "mistakes"):
-            known[part] = {
-                k: np.asarray(v, dtype=float).reshape(-1)[fault.indices]
-                for k, v in known[part].items()
-                if np.size(v) == evidence.at.size
-            }
-        known["factors"] = {
-            k: v
-            if np.size(v) == 1
-            else np.broadcast_to(np.asarray(v), evidence.at.shape).reshape(-1)[fault.indices]
-            for k, v in (known["factors"] or {}).items()
-        }
-    else:
-        for part in ("terms", "mistakes"):
-            known[part] = {
-                k: np.asarray(v, dtype=float).reshape(evidence.at.shape)
-                for k, v in known[part].items()
-                if np.size(v) == evidence.at.size
-            }
-    found = diagnose(
-        fault.got,
-        fault.expected,
-        noun=noun,
-        rtol=1e-4,
-        atol=1e-7 * scale + 5 * noise,
-        layout=fault.whole,
-        **known,
-    )
-    if found is not None:
-        kind = Missing if found.kind == "dummy" else CheckFailed
-        return kind(found.problem, hint=found.hint or hint, called=called, where=where)
-    count = int(wrong.sum())
-    if fault.whole and 0 < count < wrong.size:
-        problem = f"{count} of {wrong.size} elements of {noun} do not match the cost"
-    elif evidence.at.size == 1:
-        problem = f"{noun} does not match the cost"
-    else:
-        problem = f"{noun} does not match the cost" + (", in any element" if wrong.all() else "")
+    words = name_factor(times, factors, rtol=1e-2, noun=f"the {slope.term} term")
     return CheckFailed(
-        problem,
-        hint=hint
-        or "It is compared with central differences of the cost: derive it once more, "
-        "factor by factor.",
+        f"{words.problem} in {noun}" if words else f"the {slope.term} term of {noun} is wrong",
+        hint=words.hint if words else "Everything else in it is right.",
         called=called,
-        where=where,
     )
+
+
+def _plain_problem(fault: _Fault, noun: str) -> str:
+    count = int(fault.wrong.sum())
+    if fault.whole and 0 < count < fault.wrong.size:
+        return f"{count} of {fault.wrong.size} elements of {noun} do not match the cost"
+    everywhere = ", in any element" if count == fault.wrong.size > 1 else ""
+    return f"{noun} does not match the cost{everywhere}"
 
 
 def _values_at(values: Mapping[str, Any] | None, x: Array) -> dict[str, Any]:
     """Return the named arrays; callables are asked for their array at x."""
-    found = {}
-    for name, value in (values or {}).items():
-        found[name] = value(x.copy() if x.ndim else float(x)) if callable(value) else value
-    return found
+    return {
+        name: value(_point(x)) if callable(value) else value
+        for name, value in (values or {}).items()
+    }

@@ -69,11 +69,17 @@ def assert_figure_count(
     )
 
 
-def assert_labelled(target: Curve | Mapping[str, Any] | Figures, *, called: str = "") -> None:
+def assert_labelled(
+    target: Curve | Mapping[str, Any] | Figures | None, *, called: str = ""
+) -> None:
     """Accept axes with a label on x, and on y (a legend will do for several curves).
 
-    target : a curve, an axes record, or figures, of which one axes must be labelled
+    target : a curve, an axes record, or figures, of which one axes must be labelled;
+        None stands for a curve that was looked for in vain
+    Raises Missing where there is nothing to label, CheckFailed for what has no label.
     """
+    if target is None:
+        raise Missing("there is no curve whose axes could be labelled", called=called)
     if isinstance(target, Curve):
         records = [target.record]
     elif isinstance(target, Mapping):

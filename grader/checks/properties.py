@@ -513,6 +513,8 @@ def _values(f: Callable[[Any], Any], points: Sequence[Any]) -> Array:
 
 def _same(a: object, b: object) -> bool:
     """Tell whether two values are equal, nan included; what can't be compared counts as equal."""
+    # A 0-d array and a numpy scalar are one value in two wrappings.
+    a, b = _unwrapped(a), _unwrapped(b)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
             return False
@@ -534,6 +536,10 @@ def _same(a: object, b: object) -> bool:
             return False
         return bool(a == b) or (_is_nan(a) and _is_nan(b))
     return True
+
+
+def _unwrapped(value: object) -> object:
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def _is_nan(value: object) -> bool:
