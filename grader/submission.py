@@ -475,9 +475,11 @@ def _walk(folder: Path, box: _Box, under: PurePosixPath) -> Iterator[PurePosixPa
 def _work_in(folder: Path) -> tuple[Path, ...]:
     """Return the notebooks and scripts, relative to `folder`, in order.
 
-    A folder that holds assignment.toml is the template's own checks/, handed back with the work.
+    A folder checks/ that holds assignment.toml is the template's own, handed back with the work.
     """
-    templates = {path.parent for path in folder.rglob("assignment.toml")}
+    templates = {
+        path.parent for path in folder.rglob("assignment.toml") if path.parent.name == "checks"
+    }
     files = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
