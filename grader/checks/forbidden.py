@@ -12,8 +12,8 @@ import builtins
 import re
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 # Names that stand for these modules by convention, where no import says otherwise.
 _CONVENTIONS = {
@@ -27,6 +27,11 @@ _CONVENTIONS = {
 _PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 _RUNS_STRINGS = frozenset({"eval", "exec", "compile"})
 _MAX_DEPTH = 8
+_BINDING_LINE = re.compile(
+    r"^(?:(?:async\s+)?(?:def|class)\s+(?P<defined>\w+)"
+    r"|from\s[^\n(]*\([^)]*\)|(?:from|import)\s[^\n]*|\w+\s*=(?!=)[^\n]*)",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,12 @@ class Breach:
     """One use of what is forbidden.
 
     line : 1-based line of the source; name : the rule that it breaks ("sklearn")
-    text : that line; via : the helper through which the source reaches it, or ""
+    text : that line
     """
 
     line: int
     name: str
     text: str
-    via: str = ""
 
 
 def find_forbidden(
@@ -49,29 +53,22 @@ def find_forbidden(
     imports: Sequence[str] = (),
     calls: Sequence[str] = (),
     context: str = "",
-    trusted: Iterable[str] = (),
 ) -> list[Breach]:
     """Return the breaches in the source, by line; never raises for what the source holds.
 
     imports : module names; a name covers its submodules ("scipy", "sklearn.linear_model")
     calls : dotted names of functions ("np.gradient", "numpy.linalg.lstsq"), or a method
         of any object with a dot before it (".backward")
-    context : the rest of the notebook's code: its imports name the modules, and helpers
-        defined there are searched where the source uses them
-    trusted : names of helpers that are not searched (the template's own)
+    context : the rest of the notebook's code, which names the modules (`import numpy as n`);
+        it is not searched itself
     """
-    rules = _Rules(tuple(imports), tuple(calls))
+    scope = _Scope(_Rules(tuple(imports), tuple(calls)))
     tree = _parse(context)
-    scope = _Scope(rules)
     if tree is not None:
         scope.bind(tree.body)
     else:
         scope.bind_by_lines(context)
-    helpers = _definitions(tree) if tree is not None else {}
-    for name in trusted:
-        helpers.pop(name, None)
-    found = list(_search(source, scope, helpers, frozenset(), 0))
-    unique = {(breach.line, breach.name): breach for breach in reversed(found)}
+    unique = {(breach.line, breach.name): breach for breach in _search(source, scope, 0)}
     return sorted(unique.values(), key=lambda breach: (breach.line, breach.name))
 
 
@@ -158,13 +155,15 @@ class _Scope:
                 self.names[name] = None
 
     def bind_by_lines(self, source: str) -> None:
-        """Take over the imports that stand on a line of their own; the rest doesn't parse."""
-        for line in source.splitlines():
-            if re.match(r"(from|import)\s", line):
-                try:
-                    self.bind(ast.parse(line.rstrip(" ,\\(")).body)
-                except _PARSE_ERRORS:
-                    continue
+        """Take over what unindented lines bind, one by one: the whole doesn't parse."""
+        for match in _BINDING_LINE.finditer(source.replace("\0", " ")):
+            if match["defined"]:
+                self.names[match["defined"]] = None
+                continue
+            try:
+                self.bind(ast.parse(match.group()).body)
+            except _PARSE_ERRORS:
+                continue
 
     def resolve(self, node: ast.AST, depth: int = 0) -> str | None:
         """Return the dotted name that an expression stands for, or None."""
@@ -241,47 +240,43 @@ class _Scope:
 # --- the search -------------------------------------------------------------------------
 
 
-def _search(
-    source: str,
-    outer: _Scope,
-    helpers: Mapping[str, tuple[str, ...]],
-    seen: frozenset[str],
-    depth: int,
-) -> Iterator[Breach]:
+def _search(source: str, outer: _Scope, depth: int) -> Iterator[Breach]:
     tree = _parse(source)
     lines = source.splitlines()
     if tree is None:
         yield from _search_tokens(source, outer)
         return
     scope = outer.copy()
-    # Imports and aliases anywhere in the source count from its start: a function may use
-    # what stands below it.
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            scope.bind_one(node)
+    # What the source binds counts from its start: a function may use what stands below it.
     scope.bind(tree.body)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            for statement in _statements(node.body):
-                if isinstance(statement, ast.Assign) and scope.resolve(statement.value):
-                    meaning = scope.resolve(statement.value) or ""
-                    if scope.rules.forbids_name(meaning) or _leads_to_rule(meaning, scope.rules):
-                        scope.bind_one(statement)
-    for node in ast.walk(tree):
-        for name in _breaches_of(node, scope):
+    yield from _search_nodes(tree, scope, lines, depth)
+
+
+def _search_nodes(
+    root: ast.AST, scope: _Scope, lines: Sequence[str], depth: int
+) -> Iterator[Breach]:
+    """Search a tree without recursion; a function's own names hide those around it."""
+    queue: list[tuple[ast.AST, _Scope]] = [(root, scope)]
+    while queue:
+        node, names = queue.pop()
+        for rule in _breaches_of(node, names):
             line = getattr(node, "lineno", 1)
-            yield Breach(line, name, _line(lines, line))
-        if isinstance(node, ast.Call):
-            yield from _search_string(node, scope, helpers, seen, depth, lines)
-    if depth >= _MAX_DEPTH:
-        return
-    own = {n.name for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
-    for name, line in _used_names(tree):
-        if name in helpers and name not in seen and name not in own:
-            for body in helpers[name]:
-                for breach in _search(body, outer, helpers, seen | {name}, depth + 1):
-                    text = breach.text
-                    yield replace(breach, line=line, text=text, via=breach.via or name)
+            yield Breach(line, rule, _line(lines, line))
+        if isinstance(node, ast.Call) and depth < _MAX_DEPTH:
+            yield from _search_string(node, names, depth, lines)
+        inner = names
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            inner = names.copy()
+            a = node.args
+            for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg):
+                if arg is not None:
+                    inner.names[arg.arg] = None
+            if not isinstance(node, ast.Lambda):
+                inner.bind(node.body)
+        elif isinstance(node, ast.ClassDef):
+            inner = names.copy()
+            inner.bind(node.body)
+        queue.extend((child, inner) for child in ast.iter_child_nodes(node))
 
 
 def _breaches_of(node: ast.AST, scope: _Scope) -> Iterator[str]:
@@ -313,61 +308,15 @@ def _breaches_of(node: ast.AST, scope: _Scope) -> Iterator[str]:
 
 
 def _search_string(
-    node: ast.Call,
-    scope: _Scope,
-    helpers: Mapping[str, tuple[str, ...]],
-    seen: frozenset[str],
-    depth: int,
-    lines: Sequence[str],
+    node: ast.Call, scope: _Scope, depth: int, lines: Sequence[str]
 ) -> Iterator[Breach]:
     """Search the strings that eval and exec run."""
     function = scope.resolve(node.func) or ""
-    if function.rpartition(".")[2] not in _RUNS_STRINGS or not node.args or depth >= _MAX_DEPTH:
+    if function.rpartition(".")[2] not in _RUNS_STRINGS or not node.args:
         return
     text = _text_of(node.args[0])
-    if text is None:
-        return
-    for breach in _search(text, scope, helpers, seen, depth + 1):
-        yield Breach(node.lineno, breach.name, _line(lines, node.lineno), breach.via)
-
-
-def _leads_to_rule(meaning: str, rules: _Rules) -> bool:
-    """Tell whether a rule lies below this name: numpy.linalg leads to numpy.linalg.lstsq."""
-    below = meaning + "."
-    return any(_canonical(rule).startswith(below) for rule in (*rules.calls, *rules.imports))
-
-
-def _used_names(tree: ast.AST) -> list[tuple[str, int]]:
-    """Return the functions that the source uses by name or as self.name, with their lines."""
-    names: dict[str, int] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            names.setdefault(node.id, node.lineno)
-        elif (
-            isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Name)
-            and node.value.id in ("self", "cls")
-        ):
-            names.setdefault(node.attr, node.lineno)
-    return list(names.items())
-
-
-def _definitions(tree: ast.Module) -> dict[str, tuple[str, ...]]:
-    """Return the source of every function and method by its name; a name may have several."""
-    found: dict[str, tuple[str, ...]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            try:
-                text = ast.unparse(node)
-            except (RecursionError, ValueError):
-                continue
-            found[node.name] = (*found.get(node.name, ()), text)
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    text = ast.unparse(node.value)
-                    found[target.id] = (*found.get(target.id, ()), text)
-    return found
+    for breach in _search(text, scope, depth + 1) if text is not None else ():
+        yield Breach(node.lineno, breach.name, _line(lines, node.lineno))
 
 
 # --- parsing what students hand in ------------------------------------------------------
