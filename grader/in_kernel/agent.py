@@ -66,8 +66,7 @@ import linecache
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from os import O_RDWR, _exit, close, devnull, dup2, fstat, getpid, getppid, listdir, write
@@ -109,6 +108,7 @@ _simplefilter = warnings.simplefilter
 _getline = linecache.getline
 _line_cache = linecache.cache
 _freeze = gc.freeze
+_OWN_GLOBALS = globals()
 _name_of = type.__dict__["__name__"].__get__
 
 
@@ -229,9 +229,13 @@ def _serve_grader(stream: _Stream, address: str, state: _State) -> None:
             return
         answer: list[Any]
         if operation == "fork":
-            pid = _fork_for_check(stream, address, state, *arguments)
-            children[pid] = None
-            answer = ["value", pid]
+            try:
+                pid = _fork_for_check(stream, address, state, *arguments)
+            except OSError as error:  # too many processes, no memory
+                answer = ["raised", _failure(error, state)]
+            else:
+                children[pid] = None
+                answer = ["value", pid]
         elif operation == "in place":
             token, reply_bytes = arguments
             check = _Stream(address, token)
@@ -374,9 +378,8 @@ def _run(state: _State, source: str, cell: int | None, line: int, limit_s: float
     if cell is not None:
         state.extracted[filename] = cell
     try:
-        with _time_limit(limit_s):
-            code = compile("\n" * (line - 1) + source, filename, "exec", dont_inherit=True)
-            exec(code, state.namespace)
+        code = compile("\n" * (line - 1) + source, filename, "exec", dont_inherit=True)
+        _run_for(limit_s, code, state.namespace)
     except BaseException as error:  # SystemExit too is the student's
         return ["raised", _failure(error, state)]
     return ["value", None]
@@ -386,35 +389,31 @@ class _TimeLimit(BaseException):
     """The statement's time is up. No Exception: `except Exception` must not swallow it."""
 
 
-@contextmanager
-def _time_limit(limit_s: float) -> Iterator[None]:
-    """Raise TimeoutError after so much processor time, or four times as much by the clock.
+def _run_for(limit_s: float, code: CodeType, namespace: dict[str, Any]) -> None:
+    """Run code; TimeoutError after so much processor time, or four times as much by the clock.
 
     A busy machine gives a process little of either; the clock alone would blame the student.
     """
     if _setitimer is None:
-        yield
+        exec(code, namespace)
         return
 
-    armed = True
-
     def end(number: int, frame: FrameType | None) -> None:
-        if armed:
+        # Not out of the agent's own frames: two timers that end together would tear the
+        # second one out of the cleaning up after the first.
+        if frame is not None and frame.f_globals is not _OWN_GLOBALS:
             raise _TimeLimit
 
     before = {number: _set_handler(number, end) for number in (_signal.SIGPROF, _signal.SIGALRM)}
     try:
         # Again and again: a bare `except:` in a loop swallows the first one.
-        _setitimer(_signal.ITIMER_PROF, limit_s, 1.0)
-        _setitimer(_signal.ITIMER_REAL, 4 * limit_s, 1.0)
-        yield
-        armed = False
+        _setitimer(_signal.ITIMER_PROF, limit_s, 0.1)
+        _setitimer(_signal.ITIMER_REAL, 4 * limit_s, 0.1)
+        exec(code, namespace)
     except _TimeLimit as over:
-        armed = False
         late = TimeoutError(f"it ran longer than {limit_s:g} s")
         raise late.with_traceback(over.__traceback__) from None
     finally:
-        armed = False
         _setitimer(_signal.ITIMER_PROF, 0)
         _setitimer(_signal.ITIMER_REAL, 0)
         for number, handler in before.items():

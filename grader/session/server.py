@@ -152,6 +152,9 @@ class AgentServer:
 
     def _fork(self, token: str) -> Stream:
         status, pid = self._ask("fork", token, self._reply_limits.size)
+        if status == "raised":
+            why = student_error("a fork of the notebook's process", pid)
+            raise StudentDied(str(why))
         if status != "value" or type(pid) is not int:
             raise self._broken(BadReply("the kernel did not fork"))
         return self._listener.accept(

@@ -50,9 +50,11 @@ class Budget:
         self._since: float | None = None
 
     def start(self) -> None:
+        """Let the clock run: a call is on its way."""
         self._since = time.monotonic()
 
     def stop(self) -> None:
+        """Stop the clock: the check itself is at work."""
         self._used_s = self._wall_s()
         self._since = None
 
@@ -61,6 +63,7 @@ class Budget:
         return max(self.limit_s - self._wall_s(), _LOOK_S)
 
     def is_spent(self) -> bool:
+        """Whether the process has had its time."""
         wall_s = self._wall_s()
         if wall_s < self.limit_s:
             return False
@@ -87,6 +90,7 @@ class Stream:
         self._number = 0
 
     def close(self) -> None:
+        """Hang up. The process may live on."""
         self._socket.close()
         self.peer.close()
 
@@ -234,6 +238,7 @@ class Listener:
             stream.close()
 
     def close(self) -> None:
+        """Stop listening and remove the socket."""
         self._socket.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -10,6 +10,9 @@ import pytest
 
 from grader.in_kernel import agent, codec
 
+# /proc, and a fork that dies with its parent.
+linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+
 _HOST = """
 import sys
 from grader.in_kernel import agent
@@ -145,6 +148,7 @@ def test_an_unknown_handle_is_an_error_not_an_end(host):
     assert line.ask(2, "get", None, "x") == [2, "value", 1]
 
 
+@linux
 def test_a_fork_leads_a_session_and_holds_no_socket_but_its_own(host):
     source = """
 import os
@@ -164,6 +168,7 @@ def sockets():
     assert line.ask(2, "call", None, "sockets", (), {}) == [2, "value", 1]
 
 
+@linux
 def test_standard_streams_of_a_fork_lead_nowhere(host):
     line, _ = host("import os\ndef f(n): return os.readlink(f'/proc/self/fd/{n}')").fork()
     assert line.ask(1, "map", None, "f", [0, 1, 2]) == [1, "value", [os.devnull] * 3]

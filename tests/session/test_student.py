@@ -5,6 +5,7 @@ import copy
 import os
 import pickle
 import signal
+import sys
 import time
 
 import numpy as np
@@ -13,7 +14,11 @@ import pytest
 from grader.errors import BadReply, Missing, StudentDied, StudentError, StudentTimeout
 from grader.records import Definition, Limits, Notebook
 from grader.session.server import Statement
+from grader.session.stream import Budget
 from grader.session.student import Remote, show_call
+
+# /proc, and a fork that dies with its parent.
+linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
 
 SIGMOID = """
 def sigmoid(z):
@@ -449,25 +454,70 @@ def test_the_limit_holds_for_all_calls_together(student_of):
             student.burn(0.1)
 
 
-def test_time_between_calls_costs_nothing(student_of):
-    student = student_of(SIGMOID, limit_s=0.2)
-    student.sigmoid(0.0)
-    time.sleep(0.5)
-    assert student.sigmoid(0.0) == 0.5
+class Clock:
+    """A clock and a process whose times are set by hand."""
+
+    def __init__(self, monkeypatch):
+        self.wall, self.cpu = 100.0, 7.0
+        monkeypatch.setattr("grader.session.stream.time.monotonic", lambda: self.wall)
+
+    def cpu_s(self):
+        return self.cpu
+
+    def spend(self, budget, wall, cpu):
+        """Whether the budget is spent at the end of a call that took so long."""
+        budget.start()
+        self.wall += wall
+        self.cpu = None if cpu is None else self.cpu + cpu
+        spent = budget.is_spent()
+        budget.stop()
+        return spent
 
 
+def test_a_budget_counts_the_time_of_calls_and_not_between_them(monkeypatch):
+    clock = Clock(monkeypatch)
+    budget = Budget(1.0, clock)
+    assert not clock.spend(budget, wall=0.6, cpu=0.6)
+    clock.wall += 1000
+    assert not clock.spend(budget, wall=0.3, cpu=0.3)
+    assert clock.spend(budget, wall=0.2, cpu=0.2)
+
+
+def test_a_process_that_gets_no_processor_is_let_off_up_to_four_times_the_limit(monkeypatch):
+    clock = Clock(monkeypatch)
+    budget = Budget(1.0, clock)
+    assert not clock.spend(budget, wall=2.5, cpu=0.2)
+    assert not clock.spend(budget, wall=1.4, cpu=0.7)
+    assert clock.spend(budget, wall=0.2, cpu=0.0)
+
+
+def test_two_busy_cores_convict_nobody_before_the_clock_does(monkeypatch):
+    clock = Clock(monkeypatch)
+    budget = Budget(1.0, clock)
+    assert not clock.spend(budget, wall=0.7, cpu=1.4)  # two cores
+    assert clock.spend(budget, wall=0.4, cpu=0.0)
+
+
+def test_where_processor_time_is_unknown_four_times_the_limit_decide(monkeypatch):
+    clock = Clock(monkeypatch)
+    budget = Budget(1.0, clock)
+    assert not clock.spend(budget, wall=3.9, cpu=None)
+    assert clock.spend(budget, wall=0.2, cpu=None)
+
+
+@linux
 def test_a_process_that_was_stopped_from_outside_is_let_off_for_a_while(student_of):
     # SIGSTOP stands for a machine too busy to run the process: no processor time passes.
     student = student_of(
         "def f():\n"
         "    if not os.fork():\n"
         "        os.kill(os.getppid(), 19)\n"
-        "        time.sleep(1.0)\n"
+        "        time.sleep(1.3)\n"
         "        os.kill(os.getppid(), 18)\n"
         "        os._exit(0)\n"
         "    os.wait()\n"
         "    return 'back'",
-        limit_s=0.5,
+        limit_s=1.0,
     )
     assert student.f() == "back"
 
@@ -484,6 +534,7 @@ def test_endless_special_methods_end_with_the_limit_at_worst(student_of, place):
         student_of(source, limit_s=0.2).f()
 
 
+@linux
 def test_a_timed_out_check_leaves_no_process_behind(student_of):
     source = """
     def start():
@@ -502,6 +553,7 @@ def test_a_timed_out_check_leaves_no_process_behind(student_of):
     assert all(becomes_dead(pid) for pid in pids)
 
 
+@linux
 def test_a_closed_check_leaves_no_process_behind(student_of):
     source = """
     def start(session):
@@ -527,6 +579,7 @@ def test_a_closed_student_answers_no_more(student_of):
         student.sigmoid(0.0)
 
 
+@linux
 def test_checks_die_with_the_notebooks_process(serve):
     server = serve("def pid(): return os.getpid()\ndef loop():\n    while True: pass")
     with server.student() as student:
@@ -688,6 +741,7 @@ def test_an_exception_whose_text_raises_is_still_an_error(student_of):
         student_of(source).f()
 
 
+@linux
 def test_names_looked_for_by_the_student_lead_to_no_check(student_of):
     source = """
     import gc
@@ -812,22 +866,35 @@ def test_a_process_that_does_not_read_its_request_does_not_hold_the_grader_up(st
 
 
 @pytest.mark.parametrize(
-    "source",
+    "trap",
     [
         "os.register_at_fork(after_in_child=lambda: os._exit(0))",
-        "from grader.in_kernel import agent\nagent._Stream.__init__ = lambda *a: os._exit(0)\n"
-        "agent._serve_grader.__globals__['_fork'] = lambda: 10**9",
+        "from grader.in_kernel import agent; agent._fork = lambda: 10**9",
+        "from grader.in_kernel import agent; agent._Stream.__init__ = lambda *a: os._exit(0)",
     ],
 )
-def test_a_process_whose_forks_never_come_is_said_to_have_died(serve, source):
-    # The agent must still say hello, so the second trap waits for it.
-    delayed = f"import threading\ntrap = {source!r}\n" + (
-        "threading.Timer(0.5, lambda: exec(trap, globals())).start()"
-    )
-    server = serve(delayed)
-    time.sleep(1.0)
-    with pytest.raises((StudentDied, BadReply)):
+def test_a_process_whose_forks_never_come_is_said_to_have_died(serve, monkeypatch, trap):
+    monkeypatch.setattr("grader.session.server._FORK_S", 1.0)
+    server = serve()
+    server.extract([Statement(trap)], limit_s=5)
+    with pytest.raises((StudentDied, StudentTimeout)):
         server.student()
+
+
+def test_a_notebook_that_uses_up_its_processes_costs_the_check_not_the_session(serve):
+    server = serve(
+        "from grader.in_kernel import agent\n"
+        "fork, forks = agent._fork, []\n"
+        "def limited():\n"
+        "    forks.append(1)\n"
+        "    if len(forks) == 1: raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "    return fork()\n"
+        "agent._fork = limited\n" + SIGMOID
+    )
+    with pytest.raises(StudentDied, match="Resource temporarily unavailable"):
+        server.student()
+    with server.student() as student:
+        assert student.sigmoid(0.0) == 0.5
 
 
 def test_a_stranger_without_the_token_is_turned_away(serve):
