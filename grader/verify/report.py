@@ -36,6 +36,8 @@ def summary_rows(report: VerifyReport) -> list[tuple[str, str]]:
         rows += [(f"samples, {kind}", _as_declared(report, kind)) for kind in ("right", "mistake")]
     if report.mutants:
         rows += _mutant_rows(report)
+    if report.left_out:
+        rows.append(("no mutants of", f"{len(report.left_out)} functions that draw"))
     if report.seeds:
         rows.append(("false fails", _false_fails(report)))
     rows.append(("time", f"{report.seconds:.0f} s"))
@@ -162,6 +164,7 @@ def detail_sections(report: VerifyReport) -> dict[str, list[str]]:
         "What does not hold": list(report.problems),
         "Checks that raised an exception instead of a verdict": list(report.warnings),
         "Explanations in survivors.toml that have no survivor": list(report.stale),
+        "Functions that draw, of which there are no mutants": list(report.left_out),
         "Survivors that are explained": [
             f"{m.mutant.id}: {m.explanation}" for m in report.survivors if m.explanation
         ],
@@ -214,6 +217,7 @@ def _report_json(report: VerifyReport) -> dict[str, object]:
         ],
         "mutants": [_mutant_json(verdict) for verdict in report.mutants],
         "caught": report.catch_rate,
+        "left_out": list(report.left_out),
         "stale_explanations": list(report.stale),
         "seconds": round(report.seconds, 3),
     }

@@ -112,6 +112,7 @@ class VerifyReport:
         gives points to the template's dummies
     samples, mutants, rates : empty where they were not asked for
     stale : ids in survivors.toml of which no survivor is left
+    left_out : functions without mutants, as they draw; samples tell of their mistakes
     warnings : checks that raised an exception of their own instead of giving a verdict
     """
 
@@ -130,6 +131,7 @@ class VerifyReport:
     samples: tuple[SampleVerdict, ...] = ()
     mutants: tuple[MutantVerdict, ...] = ()
     stale: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 

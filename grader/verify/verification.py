@@ -6,6 +6,7 @@ share nothing, and their results are put together in the assignment's own order.
 
 from __future__ import annotations
 
+import ast
 import multiprocessing
 import os
 import tempfile
@@ -13,6 +14,7 @@ import time
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,14 +22,14 @@ from pathlib import Path
 
 from grader import data
 from grader.assignment import find_assignments, load_assignment
-from grader.errors import AssignmentError
+from grader.errors import AssignmentError, GraderFault
 from grader.pipeline import grade_notebooks
 from grader.pytest_plugin import CheckJob, run_checks
-from grader.records import Assignment, Notebook, Outcome
+from grader.records import Assignment, Notebook, Outcome, Result
 from grader.session import Session, open_session
 from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.hunt import hunt
-from grader.verify.mutants import make_mutants
+from grader.verify.mutants import draws, make_mutants
 from grader.verify.samples import (
     SampleVerdict,
     check_sample,
@@ -152,6 +154,7 @@ def _verify(
         samples=tuple(told),
         mutants=tuple(hunted),
         stale=stale,
+        left_out=_functions_that_draw(assignment) if mutants else (),
         warnings=tuple(
             dict.fromkeys(
                 [
@@ -163,6 +166,17 @@ def _verify(
             )
         ),
         seconds=time.perf_counter() - started,
+    )
+
+
+def _functions_that_draw(assignment: Assignment) -> tuple[str, ...]:
+    """Return the functions of exercises that get no mutants."""
+    listed = [(e.notebook, function) for e in assignment.exercises for function in e.functions]
+    return tuple(
+        function
+        for notebook, function in listed
+        if function in assignment.notebooks[notebook].definitions
+        and draws(ast.parse(assignment.notebooks[notebook].definitions[function].source))
     )
 
 
@@ -197,7 +211,10 @@ class _Tasks:
             if future.exception() is not None:
                 for other in self.names:
                     other.cancel()
-                future.result()
+                try:
+                    future.result()
+                except BrokenProcessPool as broken:
+                    raise GraderFault(f"a worker process of verify ended: {broken}") from broken
             self.done += 1
             self.tell(f"{self.title}: {self.done}/{len(self.names)} {self.names[future]}")
 
@@ -360,7 +377,10 @@ def _grade_sample(folder: Path, number: int) -> SampleVerdict:
     assignment = _assignment(folder)
     sample = load_samples(assignment)[number]
     started = time.perf_counter()
-    result = check_sample(sample, assignment)
+    try:
+        result = check_sample(sample, assignment)
+    except GraderFault as fault:  # one sample that can't be graded hides nothing of the others
+        result = Result("", (), "grader_fault", str(fault))
     return SampleVerdict(
         sample,
         tuple(find_deviations(sample, result)),
