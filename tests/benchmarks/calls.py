@@ -39,7 +39,7 @@ def measure(name: str, target_s: float | None, run: Callable[[], object], repeat
         run()
         times.append(time.perf_counter() - start)
     target = "" if target_s is None else f"{target_s:g} s"
-    print(f"| {name} | {min(times):.4f} s | {max(times):.4f} s | {target} |")
+    print(f"| {name} | {min(times):.5f} s | {max(times):.5f} s | {target} |")
 
 
 def main() -> None:
