@@ -12,7 +12,7 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from grader.notebook.definitions import (
     MAX_SOURCE_CHARS,
@@ -126,8 +126,12 @@ class _Side:
             for bound in assigned(cell.source)
         }
 
+        self._lines: dict[int, tuple[Line, ...]] = {}
+
     def lines(self, cell: int) -> tuple[Line, ...]:
-        return logical_lines(self.by_index[cell].source)
+        if cell not in self._lines:
+            self._lines[cell] = logical_lines(self.by_index[cell].source)
+        return self._lines[cell]
 
     def lines_of(self, span: Span, cell: int, *, masked: bool) -> list[Line]:
         """Return a definition's lines, shifted to level 0; without its gaps where `masked`."""
@@ -158,13 +162,14 @@ class _Side:
                 return span, known.cell
         return None
 
-    def broken(self, name: str) -> tuple[Span, int] | None:
-        """Return where a definition stands that is written but doesn't parse."""
-        for cell in reversed(self.code):
-            for span in broken_spans(cell.source):
-                if span.name == name:
-                    return span, cell.index
-        return None
+    @cached_property
+    def broken(self) -> dict[str, tuple[Span, int]]:
+        """Where each definition stands that is written but doesn't parse."""
+        return {
+            span.name: (span, cell.index)
+            for cell in self.code
+            for span in broken_spans(cell.source)
+        }
 
     def rebound(self, name: str) -> tuple[int, str] | None:
         """Return (cell, source) of module-level code that binds the name after its definition.
@@ -215,7 +220,7 @@ def _definition_region(
             # Another gap of the same definition is what differs.
             status = "untouched"
         elif place is None and mine.gap_lines(own) == theirs.gap_lines(gap):
-            status = "untouched" if mine.broken(gap.name) is None else "filled"
+            status = "untouched" if mine.broken.get(gap.name) is None else "filled"
         return Region(name=name, cell=own.cell, source=own.source, status=status)
     if place is not None:
         span, cell = place
@@ -228,7 +233,7 @@ def _definition_region(
             source=mine.text_of(span, cell),
             status="untouched" if same else "filled",
         )
-    broken = mine.broken(gap.name)
+    broken = mine.broken.get(gap.name)
     if broken is not None:
         span, cell = broken
         return Region(name=name, cell=cell, source=mine.text_of(span, cell), status="filled")
@@ -308,7 +313,7 @@ def _function_region(
     rebound = mine.rebound(name)
     if rebound is not None:
         return Region(name=name, cell=rebound[0], source=rebound[1], status="filled")
-    place = mine.span(name) or mine.broken(name)
+    place = mine.span(name) or mine.broken.get(name)
     if place is None:
         known = mine.notebook.definitions.get(name)
         if known is not None:
@@ -373,7 +378,7 @@ def _gone_or_rebound(name: str, mine: _Side, theirs: _Side, span: Span) -> Note 
         return None  # the class is gone, and that is said once
     if any(gap.name == name for gap in theirs.gaps.values()):
         return None  # its region says "missing"
-    if (broken := mine.broken(name)) is not None:
+    if (broken := mine.broken.get(name)) is not None:
         same = mine.text_of(*broken) == theirs.text_of(span, theirs.notebook.definitions[name].cell)
         return None if same else _changed(f"`{name}` of the template no longer parses", broken[1])
     known = mine.notebook.definitions.get(name)

@@ -5,29 +5,17 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
+from grader.notebook import plain
+from grader.notebook.plain import normalise
 from grader.records import Cell, Definition
 
-MAX_SOURCE_CHARS = 512 * 1024
+MAX_SOURCE_CHARS = 256 * 1024
 """Of a cell that is parsed. A syntax tree takes a few hundred times its source's memory."""
-
-# Cell magics whose body is the student's own Python; the body of any other is not Python.
-PYTHON_CELL_MAGICS = frozenset({"time", "timeit", "capture", "prun", "memit", "debug"})
-STATEMENT_MAGICS = frozenset({"time", "prun", "memit"})
-
-_CELL_MAGIC = re.compile(r"\s*%%(\w+)")
-_LINE_MAGIC = re.compile(
-    r"(?P<indent>[ \t]*)(?P<left>[\w.,\[\] \t]+=[ \t]*)?%(?P<name>[A-Za-z_]\w*)"
-)
-_SHELL = re.compile(r"(?P<indent>[ \t]*)(?P<left>[\w.,\[\] \t]+=[ \t]*)?!(?!=)")
-_HELP = re.compile(r"(?P<indent>[ \t]*)(?:\?{1,2}[%\w.*]+|[%\w.*]+\?{1,2})[ \t]*$")
-_COMMAND = re.compile(
-    r"(?P<indent>[ \t]*)(?:pip3?|conda|apt|apt-get|brew|wget|git|cd|ls)[ \t]+[-\w]"
-)
 
 
 @dataclass(frozen=True)
@@ -36,6 +24,7 @@ class Span:
 
     line : of the `def` or `class` itself; start : of its first decorator
     parent : what encloses it, "function", "class" or "" at the top level
+    extends : True for a class that inherits from the one of the same name before it
     """
 
     name: str
@@ -44,6 +33,7 @@ class Span:
     line: int
     end: int
     parent: str = ""
+    extends: bool = False
 
     def __contains__(self, line: int) -> bool:
         return self.start <= line <= self.end
@@ -67,78 +57,24 @@ class Assigned:
 
 @lru_cache(maxsize=128)
 def parseable(source: str) -> str:
-    """Return the source with what only IPython understands replaced, line for line.
+    """Return the source as the session runs it: magics and the like replaced, line for line.
 
-    Source that parses comes back as it is but for line ends and NUL bytes, so a string that
-    holds "!ls" is safe. Never raises; what was broken otherwise stays broken.
+    Never raises; what was broken otherwise stays broken, and what is too large to parse is left.
     """
     text = source.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\ufeff", "")
     text = text.encode("utf-8", "replace").decode()  # a lone surrogate can't be parsed
-    if parsed(text) is not None:
+    if len(text) > MAX_SOURCE_CHARS or parsed(text) is not None:
         return text
-    lines = text.split("\n")
-    first = next((n for n, line in enumerate(lines) if line.strip()), 0)
-    magic = _CELL_MAGIC.match(lines[first])
-    if magic:
-        rest = lines[first + 1 :]
-        if magic[1] not in PYTHON_CELL_MAGICS:
-            rest = [f"# {line}" if line.strip() else line for line in rest]
-        lines = [*lines[:first], "pass", *rest]
-    lines = _without_leading_indent([_plain_line(line) for line in lines])
-    text = "\n".join(lines)
-    if "\t" in text and parsed(text) is None:
-        for width in (8, 4):
-            expanded = "\n".join(_with_indent_expanded(line, width) for line in lines)
-            if parsed(expanded) is not None:
-                return expanded
-    return text
-
-
-def _without_leading_indent(lines: list[str]) -> list[str]:
-    """Return the lines shifted left: Jupyter runs a cell that is indented as a whole."""
-    indent = next((_indent_of(line) for line in lines if _is_code(line)), "")
-    return [line.removeprefix(indent) for line in lines] if indent else lines
-
-
-def _is_code(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
-
-
-def _with_indent_expanded(line: str, width: int) -> str:
-    body = line.lstrip(" \t")
-    return line[: len(line) - len(body)].expandtabs(width) + body
-
-
-def _plain_line(line: str) -> str:
-    if match := _LINE_MAGIC.match(line):
-        statement = line[match.end() :].strip()
-        runs = match["name"] in STATEMENT_MAGICS and statement and not statement.startswith("-")
-        return _indented(match, statement if runs else "None" if match["left"] else "pass")
-    if match := _SHELL.match(line):
-        return _indented(match, "[]" if match["left"] else "pass")
-    if (match := _HELP.match(line)) or (
-        (match := _COMMAND.match(line)) and parsed(line.strip()) is None
-    ):
-        return match["indent"] + "pass"
-    return line
-
-
-def _indented(match: re.Match[str], statement: str) -> str:
-    return f"{match['indent']}{(match['left'] or '').strip()} {statement}".replace(
-        match["indent"] + " ", match["indent"], 1
-    )
+    return normalise(text).source
 
 
 def parsed(text: str) -> ast.Module | None:
     """Return the syntax tree, or None: for broken text, and for text too large or too deep."""
-    if len(text) > MAX_SOURCE_CHARS:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # SyntaxWarning for "\d" or `x is 1`
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-        return None
+    return plain.parsed(text) if len(text) <= MAX_SOURCE_CHARS else None
+
+
+def _is_code(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 @lru_cache(maxsize=32)
@@ -157,13 +93,20 @@ def statements(source: str) -> tuple[ast.stmt, ...]:
     lines = text.split("\n")
     found: list[ast.stmt] = []
     for start, end in _blocks(lines, 0, len(lines), ""):
-        block = "\n" * start + "\n".join(lines[start:end])
-        tree = parsed(block)
+        tree = parsed("\n".join(lines[start:end]))
         if tree is not None:
-            found += tree.body
+            found += _moved_down(tree, start).body
         elif salvaged := _salvaged_class(lines, start, end):
             found.append(salvaged)
     return tuple(found)
+
+
+_Body = TypeVar("_Body", ast.Module, ast.If)
+
+
+def _moved_down(node: _Body, lines: int) -> _Body:
+    """Return the tree with the line numbers that it has in its cell."""
+    return ast.increment_lineno(node, lines)
 
 
 # A line that goes on with the statement above it, although it is not indented deeper.
@@ -194,7 +137,9 @@ def _blocks(lines: list[str], start: int, end: int, indent: str) -> Iterator[tup
         yield begin, end
 
 
-_STRING_OR_COMMENT = re.compile(r"""#[^\n]*|\"{3}|'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""")
+_STRING_OR_COMMENT = re.compile(
+    r"""#[^\n]*|\"{3}|'{3}|"(?:\\.|[^"\\\n])*+"?|'(?:\\.|[^'\\\n])*+'?"""
+)
 
 
 def _lines_in_long_strings(lines: list[str]) -> frozenset[int]:
@@ -236,9 +181,9 @@ def _salvaged_class(lines: list[str], start: int, end: int) -> ast.ClassDef | No
     members: list[ast.stmt] = []
     for begin, stop in _blocks(lines, head + 1, end, indent):
         # Under an `if` the members may stay indented, so strings in them stay as they are.
-        tree = parsed("\n" * (begin - 1) + "if 1:\n" + "\n".join(lines[begin:stop]))
+        tree = parsed("if 1:\n" + "\n".join(lines[begin:stop]))
         if tree is not None and isinstance(tree.body[0], ast.If):
-            members += tree.body[0].body
+            members += _moved_down(tree.body[0], begin - 1).body
     match = _HEAD.match(lines[head])
     assert match is not None
     header = parsed(f"{lines[head].rstrip().rstrip(':')}: pass")
@@ -269,7 +214,8 @@ def spans(source: str) -> tuple[Span, ...]:
             name = f"{owner}.{node.name}" if owner else node.name
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
             start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            found.append(Span(name, kind, start, node.lineno, node.end_lineno or start, parent))
+            end = node.end_lineno or start
+            found.append(Span(name, kind, start, node.lineno, end, parent, _extends(node)))
             todo += [(child, name, kind) for child in reversed(node.body)]
         elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
             children = [
@@ -281,6 +227,7 @@ def spans(source: str) -> tuple[Span, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=256)
 def broken_spans(source: str) -> tuple[Span, ...]:
     """Return the definitions of the cell that are written but don't parse."""
     whole = {(span.name, span.line) for span in spans(source)}
@@ -373,7 +320,7 @@ def find_definitions(cells: Iterable[Cell]) -> dict[str, Definition]:
                 owner = name.rpartition(".")[0]
                 if not _defines(event.value, found) or (owner and owner not in found):
                     continue
-            elif event.kind == "class" and not _inherits_itself(cell.source, event):
+            elif event.kind == "class" and not event.extends:
                 for member in [key for key in found if key.startswith(f"{name}.")]:
                     del found[member]
             text = dedented(lines[line - 1 : event.end])
@@ -388,12 +335,9 @@ def _defines(value: ast.expr | None, known: dict[str, Definition]) -> bool:
     return isinstance(value, ast.Name | ast.Attribute) and dotted(value) in known
 
 
-def _inherits_itself(source: str, span: Span) -> bool:
-    return any(
-        isinstance(node, ast.ClassDef)
-        and node.lineno == span.line
-        and any(isinstance(base, ast.Name) and base.id == span.name for base in node.bases)
-        for node in statements(source)
+def _extends(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and any(
+        isinstance(base, ast.Name) and base.id == node.name for base in node.bases
     )
 
 

@@ -27,6 +27,8 @@ MAX_FILE_BYTES = 100 * 1024**2
 """Of a notebook or script. Figures make a few MiB; interactive plots 20; beyond lies an attack."""
 MAX_OUTPUT_CHARS = 16 * 1024**2
 """Of a notebook's stored outputs that are kept: they are evidence, the cells are run anew."""
+MAX_CODE_CHARS = 1024**2
+"""Of all code cells. Real notebooks hold 20,000 or so; the comparison takes seconds for this."""
 MAX_CELLS = 5_000
 MAX_JSON_ITEMS = 3_000_000
 """Brackets and commas of a notebook's JSON: a hundred MiB of `[],[],` would take gigabytes."""
@@ -72,6 +74,10 @@ def parse_notebook(raw: bytes, *, name: str) -> Notebook:
         document = _document(raw, name)
         cells, metadata = _notebook_cells(document, name)
         cells, notes = _within_output_limit(cells, name)
+    if sum(len(cell.source) for cell in cells if cell.kind == "code") > MAX_CODE_CHARS:
+        raise SubmissionError(
+            f"{name} holds over a million characters of code: move data out of it"
+        )
     return assembled(cells, name=name, metadata=metadata, notes=notes)
 
 

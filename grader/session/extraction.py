@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from grader.session.cells import normalise, parsed
+from grader.notebook.plain import normalise, parsed
 
 PieceKind = Literal["import", "definition", "constant"]
 

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from grader import records
 from grader.errors import GraderFault, StudentDied, StudentFault
-from grader.session.cells import normalise, parsed, without_main_guard
+from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.extraction import Piece, extract
 from grader.session.kernel import Clock, Executed, Kernel, KernelDied
 from grader.session.provisioner import Scratch

@@ -153,6 +153,10 @@ def test_too_many_cells_and_too_many_values_are_refused(monkeypatch):
     assert "millions of values" in refusal(b'{"cells": [' + b"[]," * 1000 + b"[]]}")
 
 
+def test_a_megabyte_of_code_is_refused():
+    assert "move data out" in refusal(json.dumps(v4("x = 1\n" * 200_000)).encode())
+
+
 def test_stored_outputs_beyond_the_limit_are_left_out_with_a_note(monkeypatch):
     monkeypatch.setattr(module, "MAX_OUTPUT_CHARS", 1000)
     document = v4("a", "b", "c")

@@ -19,6 +19,9 @@ _PYLAB = (
     "import numpy as np; import matplotlib.pyplot as plt"
 )
 
+_LONGEST_ESCAPE = 4_000
+"""Characters of a line that may be a magic; the patterns take squared time on hostile blanks."""
+
 # No Python statement begins with % and a letter.
 _MAGIC = re.compile(r"^(?P<indent>[ \t]*)%(?P<name>[A-Za-z_]\w*)(?P<rest>.*)$", re.S)
 _CELL_MAGIC = re.compile(r"^[ \t]*%%(?P<name>[A-Za-z_!]\w*)[ \t]*(?P<rest>.*)$")
@@ -193,6 +196,8 @@ def _escape_span(lines: list[str], start: int) -> int:
 
 def _plain(line: str) -> str | None:
     """Return the Python that a line means which starts a statement; None where it is Python."""
+    if len(line) > _LONGEST_ESCAPE:
+        return None
     if magic := _MAGIC.match(line):
         return magic["indent"] + _plain_magic(magic["name"], magic["rest"].strip())
     if shell := _SHELL.match(line):

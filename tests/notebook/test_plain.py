@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.session.cells import normalise, parsed, without_main_guard
+from grader.notebook.plain import normalise, parsed, without_main_guard
 
 
 def plain(source: str) -> str:
