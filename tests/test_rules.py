@@ -57,7 +57,17 @@ def test_an_import_inside_the_function_is_found_with_its_line(breaches):
 def test_an_import_in_a_helper_counts(breaches):
     helper = "def helper(x):\n    import torch\n    return torch.tensor(x)"
     (_, note), *_ = breaches(helper, "def f(x):\n    return helper(x)")
-    assert "by way of `helper`" in note.message
+    assert "`helper`, line 2" in note.message
+
+
+def test_an_import_behind_another_name_counts(breaches):
+    helper = "def helper(x):\n    import torch\n    return torch.tensor(x)\nalias = helper"
+    assert len(breaches(helper, "def f(x):\n    return alias(x)")) >= 1
+
+
+def test_a_helper_method_counts(breaches):
+    cell = "class f:\n    def g(self):\n        import torch\n    def __call__(self): self.g()"
+    assert len(breaches(cell)) >= 1
 
 
 def test_a_helper_that_is_never_called_does_not_count(breaches):
