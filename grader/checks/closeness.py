@@ -173,20 +173,18 @@ def assert_close_to_one_of(
     The first that fits wins. known : as in assert_close
     Raises CheckFailed, diagnosed against the convention whose diagnosis is simplest.
     """
-    failures: list[CheckFailed] = []
+    failures: list[tuple[float, CheckFailed]] = []
     for name, expected in conventions.items():
         try:
             assert_close(got, expected, rtol=rtol, atol=atol, called=called, **known)
         except CheckFailed as failure:
-            failures.append(failure)
+            failures.append((_weight(got, expected, known), failure))
         else:
             return name
     if not failures:
         raise ValueError("no convention to compare with")
-    # A failure with a diagnosis teaches more than one without; the first convention is
-    # the sheet's own and wins a draw.
-    noun = known.get("noun", "the result")
-    told = min(failures, key=lambda f: _vagueness(f, noun))
+    # The first convention is the sheet's own and wins a draw.
+    _, told = min(failures, key=lambda weighed: weighed[0])
     if type(told) is not CheckFailed:
         raise told
     accepted = " and ".join(conventions)
@@ -245,11 +243,11 @@ def _refuse_shape(
         ) from None
 
 
-def _vagueness(failure: CheckFailed, noun: str) -> int:
-    told = failure.problem
-    if told.endswith((f"{noun} is wrong", f"{noun} are wrong")):
-        return 2
-    return 1 if "by the same factor" in told else 0
+def _weight(got: object, expected: object, known: Mapping[str, Any]) -> float:
+    """Return how much the diagnosis assumes; inf where there is none."""
+    shapes_and_hints = ("names", "hint")
+    found = diagnose(got, expected, **{k: v for k, v in known.items() if k not in shapes_and_hints})
+    return np.inf if found is None else found.weight
 
 
 def _where(evidence: Closeness) -> str:

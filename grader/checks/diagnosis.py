@@ -21,6 +21,12 @@ Factor = float | Array
 # An explanation must leave at most this share of the error that it explains.
 _EXPLAINS = 0.02
 
+# More named factors than this would explain any number.
+_MAX_NAMES = 4
+
+# A factor that no name explains tells less than any that has one.
+_UNNAMED = 100.0
+
 # Names that textbooks give to the number of samples.
 _SAMPLE_COUNTS = frozenset({"m", "n", "N", "M", "batch", "batch_size", "n_samples"})
 
@@ -32,11 +38,13 @@ class Diagnosis:
     kind : "sign", "factor", "term", "transpose", "dummy", "overflow", ...
     problem : the statement; holds no input and no expected value
     hint : the likely cause, as a question or an advice
+    weight : how much the statement assumes; of two that hold, the lighter one is told
     """
 
     kind: str
     problem: str
     hint: str = ""
+    weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -228,7 +236,7 @@ def _explain_factor(case: _Case) -> Diagnosis | None:
     distinct = np.unique(case.expected[np.abs(case.expected) > 1e-3 * _scale(case.expected)])
     if distinct.size < 2 or abs(ratio - 1) < 1e-3:
         return None
-    return Diagnosis("factor", *_unnamed_factor(ratio, case.noun))
+    return Diagnosis("factor", *_unnamed_factor(ratio, case.noun), weight=_UNNAMED)
 
 
 def _explain_elementwise_factor(case: _Case) -> Diagnosis | None:
@@ -560,8 +568,29 @@ def _explain_clipping(case: _Case) -> Diagnosis | None:
     return None
 
 
+def _explain_diagonal(case: _Case) -> Diagnosis | None:
+    """Right on the diagonal alone, or off it alone."""
+    shape = case.expected.shape
+    if case.got.shape != shape or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 3:
+        return None
+    wrong, eye = case.wrong(), np.eye(shape[0], dtype=bool)
+    if not wrong[~eye].any() and wrong[eye].mean() > 0.5:
+        return Diagnosis(
+            "part",
+            f"{case.noun} is right except on its diagonal",
+            "The diagonal elements have a formula of their own.",
+        )
+    if not wrong[eye].any() and wrong[~eye].mean() > 0.8:
+        return Diagnosis(
+            "part",
+            f"{case.noun} is right on its diagonal alone",
+            "Is the other part of the formula missing?",
+        )
+    return None
+
+
 def _explain_part(case: _Case) -> Diagnosis | None:
-    """Right but for a row, a column, the diagonal, or one sign of the input."""
+    """Right but for a row, a column, or one sign of the input."""
     if case.got.shape != case.expected.shape or case.got.size < 3:
         return None
     wrong = case.wrong()
@@ -586,13 +615,6 @@ def _parts(case: _Case, wrong: Array) -> list[tuple[str, Array, str]]:
             view[place] = True
             if not mask.all():
                 parts.append((f"in the {word} {line}", mask & wrong, off))
-    if wrong.ndim == 2 and wrong.shape[0] == wrong.shape[1]:
-        eye = np.eye(wrong.shape[0], dtype=bool)
-        parts.append(("on its diagonal", eye & wrong, "The diagonal elements have a formula of "
-                      "their own."))  # fmt: skip
-        if wrong[~eye].mean() > 0.8:
-            parts.append(("off its diagonal", ~eye & wrong, "Only the diagonal is right: is "
-                          "the other part of the formula missing?"))  # fmt: skip
     for name, x in case.inputs.items():
         if x.shape != wrong.shape:
             continue
@@ -627,13 +649,14 @@ _EXPLANATIONS: tuple[Callable[[_Case], Diagnosis | None], ...] = (
     _explain_rounding,
     _explain_offset,
     _explain_row_factor,
+    _explain_diagonal,
     _explain_function,
     _explain_clipping,
     _explain_part,
 )
 
 # Explanations that speak of rows, order and neighbours.
-_OF_PLACES = (_explain_layout, _explain_row_factor, _explain_part)
+_OF_PLACES = (_explain_layout, _explain_row_factor, _explain_diagonal, _explain_part)
 
 
 # --- factors in words -------------------------------------------------------------------
@@ -693,7 +716,7 @@ def name_factor(
         return None
     matches = [
         product
-        for product in _products(tuple(named), sign=-1 if ratio < 0 else 1)
+        for product in _products(tuple(named)[:_MAX_NAMES], sign=-1 if ratio < 0 else 1)
         if abs(product.size(named) - abs(ratio)) <= rtol * abs(ratio)
     ]
     if not matches:
@@ -709,14 +732,14 @@ def name_factor(
             "Is a minus sign missing, or one too many?",
         )
     also = [m for m in matches[1:] if m.complexity <= best.complexity + 1][:1]
-    return Diagnosis("factor", *_factor_words(ratio, best, also, noun))
+    return Diagnosis("factor", *_factor_words(ratio, best, also, noun), weight=best.complexity)
 
 
 def _products(names: tuple[str, ...], *, sign: int) -> list[_Product]:
     found = []
     for twos in range(-2, 3):
         for powers in itertools.product(range(-2, 3), repeat=len(names)):
-            if sum(abs(p) for p in powers) > 2 or len(names) > 6:
+            if sum(abs(p) for p in powers) > 2:
                 continue
             kept = tuple((n, p) for n, p in zip(names, powers, strict=True) if p)
             found.append(_Product(sign, twos, kept))

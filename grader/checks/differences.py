@@ -44,7 +44,9 @@ class CountedFunction:
     def values(self, points: Sequence[Array]) -> Array:
         """Return f at each point, (n,) float64; one message where f has a `map`."""
         self.calls += len(points)
-        shaped: list[Any] = [p.reshape(self.shape) if self.shape else float(p) for p in points]
+        shaped: list[Any] = [
+            p.reshape(self.shape) if self.shape else float(p.reshape(())) for p in points
+        ]
         send = getattr(self.f, "map", None)
         with np.errstate(all="ignore"):
             replies = send(shaped) if callable(send) else [self.f(p) for p in shaped]
@@ -197,11 +199,11 @@ def _estimate(
         slope = (4 * narrow - wide) / 3
         largest = np.maximum(np.maximum(np.abs(a), np.abs(b)), np.abs(f0))
         # Rounding of the values, and of the points themselves.
-        floor = (4 * eps * largest + 2 * repeat + 2 * EPS * size * np.abs(slope)) / h
+        floor = (4 * eps * largest + 2 * EPS * size * np.abs(slope)) / h
         # The fourth difference of a smooth function is far below its rounding: what is
         # left of it is noise (Moré and Wild), or a kink.
         noise = np.abs(a - 4 * c + 6 * f0 - 4 * d + b) / np.sqrt(70.0) / h
-        error = np.abs(wide - narrow) + 2 * noise + floor
+        error = np.abs(wide - narrow) + 2 * noise + floor + 2 * repeat / h
         gap = np.abs((a - f0) - (f0 - b)) / h
         gap_half = np.abs((c - f0) - (f0 - d)) * 2 / h
         kink = np.abs(gap_half - gap / 2) > 0.1 * gap + 4 * floor

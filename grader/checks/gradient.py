@@ -215,14 +215,14 @@ def assert_gradient(
         called=called,
         name=name,
     )
-    if evidence.close:
-        return
     if evidence.repeat > _RANDOM:
         raise CheckFailed(
             "the cost gives another value at each call with the same input",
             hint="Does it draw random numbers, or change its inputs or its own state?",
             called=called,
         )
+    if evidence.close:
+        return
     fault = _locate(f, evidence, rng=rng)
     of_terms = [s for s in evidence.slopes if s.term and s.reliable and not s.close]
     if evidence.slight and not fault.wrong.any() and not of_terms:
@@ -285,7 +285,7 @@ def _measure_at(
     assert_finite(raw, called=called)
     rtol = max(rtol, _RTOL_OF_DTYPE.get(str(raw.dtype), 0.0))
     function = CountedFunction(f, x.shape, called=called)
-    first = function.values([x, x])
+    first = function.values([x.copy(), x.copy()])
     if not np.isfinite(first).all():
         raise NonFiniteValue(
             f"the cost is {number(float(first[0]))} at a finite input",
@@ -517,7 +517,7 @@ def _locate(f: Function, evidence: GradientEvidence, *, rng: np.random.Generator
     x = evidence.at
     g = evidence.gradient.reshape(-1)
     function = CountedFunction(f, x.shape)
-    function.values([x])  # tells the precision of f, which the steps follow
+    function.values([x.copy()])  # tells the precision of f, which the steps follow
     power = int(np.median([s.power for s in evidence.slopes])) if evidence.slopes else 0
     if x.size <= _MAX_ELEMENTS:
         indices = np.arange(x.size)
@@ -535,7 +535,7 @@ def _locate(f: Function, evidence: GradientEvidence, *, rng: np.random.Generator
 def _bisect(function: CountedFunction, x: Array, g: Array, rng: np.random.Generator) -> int:
     """Return the flat index of an element that is wrong, halving the block that is worse."""
     flat = x.reshape(-1)
-    f0 = float(function.values([flat])[0])
+    f0 = float(function.values([flat.copy()])[0])
     block = np.arange(flat.size)
     while block.size > 1:
         halves = (block[: block.size // 2], block[block.size // 2 :])

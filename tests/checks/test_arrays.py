@@ -1,0 +1,152 @@
+"""What came back is made into an array, or refused with a reason."""
+
+import numpy as np
+import pytest
+
+from grader.checks import as_array, as_scalar, assert_dtype, assert_finite, assert_shape
+from grader.checks.arrays import show
+from grader.errors import CheckFailed, NonFiniteValue
+
+
+class Handle:
+    """Stands for an object that stayed in the student's process."""
+
+    def __init__(self, type_name):
+        self.type_name = type_name
+
+
+def refusal(check, *args, **kwargs):
+    with pytest.raises(CheckFailed) as refused:
+        check(*args, **kwargs)
+    return refused.value
+
+
+@pytest.mark.parametrize("value", [2, 2.5, np.float32(1), [1, 2], [[1.0], [2.0]], (1, 2.0)])
+def test_numbers_and_lists_become_arrays(value):
+    assert as_array(value).shape == np.shape(value)
+
+
+def test_an_array_keeps_its_own_dtype():
+    assert as_array(np.zeros(3, dtype=np.uint8)).dtype == np.uint8
+
+
+def test_none_asks_whether_a_return_is_missing():
+    failure = refusal(as_array, None, called="f(x)")
+    assert failure.problem == "returned None: is a `return` missing?"
+    assert failure.message().startswith("f(x): returned None")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("0.5", "returned a string"),
+        (b"x", "returned bytes"),
+        ({"w": 1}, "returned a dict of 1 entries"),
+        ((np.zeros(2), np.zeros(2)), "returned a tuple of 2 values where one array was due"),
+        ((), "returned a tuple of 0 values"),
+        ([1, None], "a list came that holds None"),
+        ([[1], ["a"]], "came where numbers were due"),
+        ([[1, 2], [3]], "rows differ in length"),
+        (np.array([None, 1]), "an array of Python objects"),
+        (np.array(["a"]), "strings came where numbers were due"),
+        (1j, "complex numbers came"),
+        (True, "booleans came where numbers were due"),
+        (10**400, "too large for 64 bits"),
+        (Handle("Tensor"), "returned an object of type Tensor"),
+        ([Handle("Tensor")], "an object of type Tensor"),
+    ],
+)
+def test_what_is_no_array_is_named(value, words):
+    assert words in refusal(as_array, value).problem
+
+
+def test_booleans_are_accepted_where_the_check_asks_for_them():
+    assert as_array([True, False], dtype_kind="fiub").dtype == bool
+
+
+def test_a_trailing_comma_is_recognised():
+    assert "comma" in refusal(as_array, (np.zeros(3),)).hint
+
+
+def test_a_function_that_came_back_asks_for_its_call():
+    assert "without being called" in refusal(as_array, Handle("function")).hint
+
+
+def test_a_handle_cannot_write_into_the_report():
+    failure = refusal(as_array, Handle("<script>\x1b[2J" + "a" * 10_000))
+    assert "<" not in failure.problem
+    assert "\x1b" not in failure.problem
+    assert len(failure.problem) < 200
+
+
+def test_a_list_that_is_nested_too_deep_is_refused():
+    value = [1.0]
+    for _ in range(60):
+        value = [value]
+    refusal(as_array, value)
+
+
+@pytest.mark.parametrize("value", [3, 3.0, [3.0], np.array(3.0), np.array([[3.0]])])
+def test_a_scalar_may_come_as_an_array_of_one_element(value):
+    assert as_scalar(value) == 3.0
+
+
+def test_more_than_one_number_asks_for_the_sum():
+    assert "sum or the mean" in refusal(as_scalar, np.zeros(4)).hint
+    assert "tuple" in refusal(as_scalar, (1.0, 2.0)).problem
+
+
+def test_a_shape_message_speaks_in_the_dimensions_letters():
+    failure = refusal(assert_shape, np.zeros(120), ("m", 1), names={"m": 120})
+    assert failure.problem == "an array of shape (120,) = (m,) came where (120, 1) = (m, 1) was due"
+    assert "reshape(-1, 1)" in failure.hint
+
+
+def test_a_shape_that_fits_one_of_several_is_accepted():
+    assert_shape(np.zeros((1, 4)), [(4, 1), (1, 4)])
+    assert_shape(np.zeros((7, 4)), (None, 4))
+
+
+@pytest.mark.parametrize(
+    ("came", "due", "hint"),
+    [
+        ((5, 5), (5, 1), "broadcasting made every pair"),
+        ((3, 5), (5, 3), "transposed"),
+        ((), (5,), "every axis"),
+        ((5,), (), "sum or the mean"),
+        ((4, 3), (5, 3), "off by one"),
+        ((5, 1), (5,), "ravel"),
+        ((5,), (5, 7), "summed away"),
+        ((6, 2), (3, 4), "reshape"),
+    ],
+)
+def test_a_wrong_shape_gets_a_hint(came, due, hint):
+    assert hint in refusal(assert_shape, np.zeros(came), due).hint
+
+
+def test_dtypes_are_accepted_by_kind_and_by_name():
+    assert_dtype(np.zeros(2), "float")
+    assert_dtype(np.zeros(2, dtype=np.uint8), "uint8")
+    assert_dtype([1, 2], "int")
+
+
+def test_integers_where_floats_are_due_are_refused():
+    failure = refusal(assert_dtype, np.zeros(2, dtype=int), "float")
+    assert "int64" in failure.problem
+    assert "cuts off fractions" in failure.hint
+
+
+def test_finite_values_are_accepted():
+    assert_finite([[1.0, 2.0]])
+    assert_finite(np.array([1, 2]))
+
+
+def test_the_first_bad_index_is_named():
+    with pytest.raises(NonFiniteValue) as refused:
+        assert_finite(np.array([[1.0, 2.0], [np.inf, np.nan]]))
+    assert refused.value.problem == "2 of 4 values are not finite; the first is inf"
+    assert refused.value.where == "index [1, 0]"
+
+
+def test_long_arrays_are_shown_short():
+    assert len(show(np.arange(10_000.0).reshape(100, 100))) <= 240

@@ -1,0 +1,153 @@
+"""Elementwise derivatives, Jacobians and backward passes against central differences."""
+
+import numpy as np
+import pytest
+
+from grader.checks import (
+    assert_backward,
+    assert_derivative,
+    assert_jacobian,
+    numerical_derivative,
+)
+from grader.errors import CheckFailed, Missing, NonFiniteValue
+
+Z = np.linspace(-6, 6, 25)
+
+
+def sigma(z):
+    return np.exp(-np.logaddexp(0, -z))
+
+
+def sigma_prime(z):
+    return sigma(z) * (1 - sigma(z))
+
+
+def softplus(z):
+    return np.logaddexp(0, z)
+
+
+def softmax(z):
+    e = np.exp(z - z.max())
+    return e / e.sum()
+
+
+def softmax_jacobian(z):
+    s = softmax(z)
+    return np.diag(s) - np.outer(s, s)
+
+
+def refusal(check, *args, **how):
+    with pytest.raises(CheckFailed) as refused:
+        check(*args, **how)
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("f", "df", "at"),
+    [
+        (sigma, sigma_prime, Z),
+        (sigma, sigma_prime, Z.reshape(5, 5)),
+        (sigma, sigma_prime, np.array(0.3)),
+        (softplus, sigma, np.array([-1000.0, -30.0, 0.0, 30.0, 1000.0])),
+        (np.tanh, lambda x: 1 - np.tanh(x) ** 2, 1e-3 * Z),
+        (np.log, lambda x: 1 / x, np.array([1e-8, 1e-3, 1.0, 1e8])),
+        (np.square, lambda x: 2 * x, 1e8 * Z),
+        (lambda x: 1e8 * np.sin(x), lambda x: 1e8 * np.cos(x), Z),
+        (lambda x: np.maximum(x, 0), lambda x: 1.0 * (x > 0), Z),
+        (np.abs, np.sign, Z),
+    ],
+)
+def test_a_right_derivative_is_accepted(f, df, at):
+    assert_derivative(f, df, at=at)
+
+
+def test_a_function_that_computes_in_float32_is_held_to_its_precision():
+    def f(z):
+        return sigma(z.astype(np.float32)).astype(float)
+
+    assert_derivative(f, sigma_prime, at=Z, rtol=1e-3)
+    refusal(assert_derivative, f, lambda z: 1.2 * sigma_prime(z), at=Z, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda z: -sigma_prime(z), "the derivative has the wrong sign everywhere"),
+        (lambda z: 2 * sigma_prime(z), "the derivative is twice as large"),
+        (lambda z: z, "the derivative is the unchanged input z"),
+        (lambda z: 0 * z, "the derivative is 0 everywhere"),
+        (lambda z: np.where(z > 0, sigma_prime(z), 1.0), "right except where z < 0"),
+    ],
+)
+def test_a_wrong_derivative_is_named(wrong, words):
+    at = Z[Z != 0]
+    failure = refusal(assert_derivative, sigma, wrong, at=at, name="z")
+    assert words in failure.problem
+    assert "central differences give" in failure.where
+
+
+def test_a_wrong_derivative_without_a_name_says_where():
+    failure = refusal(
+        assert_derivative, sigma, lambda z: sigma_prime(z) + 0.1 * np.cos(z), at=Z, called="s(z)"
+    )
+    assert failure.problem == "the derivative does not match the function at 25 of 25 points"
+
+
+def test_a_kink_is_left_out():
+    slopes, errors = numerical_derivative(np.abs, np.array([-1.0, 0.0, 1.0]))
+    assert np.isinf(errors[1])
+    np.testing.assert_allclose(slopes[[0, 2]], [-1, 1])
+    assert_derivative(np.abs, lambda x: np.where(x == 0, 17.0, np.sign(x)), at=np.arange(-2.0, 3))
+
+
+def test_a_derivative_that_is_not_finite_fails_first():
+    with pytest.raises(NonFiniteValue):
+        assert_derivative(sigma, lambda z: np.full_like(z, np.nan), at=Z)
+
+
+def test_a_derivative_of_the_wrong_shape_is_refused():
+    assert "(1, 25)" in refusal(assert_derivative, sigma, lambda z: z[None], at=Z).problem
+
+
+def test_the_dummy_of_a_derivative_is_missing():
+    with pytest.raises(Missing):
+        assert_derivative(sigma, lambda z: 0, at=Z, dummy=0)
+
+
+def test_the_softmax_jacobian_is_accepted():
+    assert_jacobian(softmax, softmax_jacobian, at=np.array([0.3, -1.2, 2.0, 0.1]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda z: -softmax_jacobian(z), "the Jacobian has the wrong sign everywhere"),
+        (lambda z: np.diag(np.diag(softmax_jacobian(z))), "right on its diagonal alone"),
+        (lambda z: np.diag(softmax(z)), "elements of the Jacobian do not match f"),
+        (lambda z: np.diag(softmax_jacobian(z)), "(4,) came where (4, 4) was due"),
+    ],
+)
+def test_a_wrong_jacobian_is_named(wrong, words):
+    failure = refusal(assert_jacobian, softmax, wrong, at=np.array([0.3, -1.2, 2.0, 0.1]))
+    assert words in failure.problem
+
+
+def test_a_transposed_jacobian_is_named():
+    A = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0], [9.0, 1.0, 0.5]])
+    failure = refusal(assert_jacobian, lambda x: A @ x, lambda x: A.T, at=np.ones(3))
+    assert failure.problem == "the Jacobian is transposed"
+
+
+def test_a_right_backward_pass_is_accepted():
+    rng = np.random.default_rng(1)
+    assert_backward(softmax, lambda z, up: softmax_jacobian(z) @ up, at=rng.normal(size=5), rng=rng)
+
+
+def test_a_softmax_backward_pass_that_ones_would_hide_is_refused():
+    # With an upstream of ones both give 0: s * 1 - s * sum(s * 1) = 0.
+    def wrong(z, up):
+        s = softmax(z)
+        return s * (up.mean() - s @ up)
+
+    rng = np.random.default_rng(1)
+    refusal(assert_backward, softmax, wrong, at=rng.normal(size=5), rng=rng)

@@ -1,0 +1,233 @@
+"""A diagnosis is a true statement about a wrong result, in a textbook's words."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from grader.checks import diagnose
+
+RIGHT = np.array([[0.7, -1.3, 2.1], [0.4, 3.2, -0.9], [-2.2, 1.1, 0.3], [1.7, -0.6, 0.8]])
+
+
+def told(got, expected=RIGHT, **known):
+    found = diagnose(got, expected, **known)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("factor", "problem", "hint"),
+    [
+        (-1, "the result has the wrong sign everywhere", "minus sign"),
+        (2, "twice as large", "1/2 missing"),
+        (0.5, "half as large", "factor 2 missing"),
+        (120, "120 times too large", "120 = m: is the mean (1/m) missing?"),
+        (1 / 120, "120 times too small", "120 = m: is it divided by m once too often?"),
+        (-1 / 120, "wrong sign and is 120 times too small", "120 = m"),
+        (240, "240 times too large", "240 = 2 m: is the factor 1/(2 m) missing?"),
+        (60, "60 times too large", "60 = m/2"),
+        (14400, "14400 times too large", "14400 = m^2"),
+        (0.3, "3.333 times too small", "3.333 = 1/alpha"),
+        (36, "36 times too large", "36 = m alpha"),
+    ],
+)
+def test_a_constant_factor_is_named(factor, problem, hint):
+    found = told(factor * RIGHT, factors={"m": 120, "alpha": 0.3})
+    assert problem in found.problem
+    assert hint in found.hint
+
+
+def test_a_factor_of_a_single_number_is_named_too():
+    assert "120 times too large" in told(84.0, 0.7, factors={"m": 120}).problem
+
+
+def test_a_single_number_that_is_just_wrong_is_not_explained():
+    assert diagnose(0.71, 0.5234, factors={"m": 120}) is None
+
+
+def test_two_readings_of_a_factor_are_both_told():
+    found = told(2 * RIGHT, factors={"alpha": 0.5})
+    assert "1/2" in found.hint
+    assert "1/alpha" in found.hint
+
+
+def test_another_factor_is_given_as_a_number():
+    found = told(3.7 * RIGHT)
+    assert found.problem == (
+        "the result is 3.7 times too large, by the same factor in every element"
+    )
+
+
+def test_a_factor_of_most_elements_is_no_factor():
+    got = 2 * RIGHT
+    got[0, 0] = RIGHT[0, 0]
+    found = diagnose(got, RIGHT)
+    assert found is None or "twice" not in found.problem
+
+
+def test_an_elementwise_factor_that_is_missing_is_named():
+    slope = np.linspace(0.05, 0.25, 12).reshape(4, 3)
+    found = told(RIGHT, RIGHT * slope, factors={"sigma'(z)": slope}, noun="the gradient")
+    assert found.problem == "the factor sigma'(z) is missing in the gradient"
+    assert "once too often" in told(RIGHT * slope, RIGHT, factors={"sigma'(z)": slope}).problem
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (0, "the regulariser term is missing in the result"),
+        (2, "the regulariser term is twice as large"),
+        (-1, "the regulariser term has the wrong sign"),
+        (120, "the regulariser term is 120 times too large"),
+        (5.3, "the regulariser term is 5.3 times too large"),
+    ],
+)
+def test_a_wrong_term_is_named(times, words):
+    term = 0.01 * np.cos(np.arange(12.0)).reshape(4, 3)
+    found = told(
+        RIGHT + times * term, RIGHT + term, terms={"regulariser": term}, factors={"m": 120}
+    )
+    assert words in found.problem
+
+
+def test_a_term_that_stands_alone_is_named():
+    term = np.cos(np.arange(12.0)).reshape(4, 3)
+    assert "term alone" in told(term, RIGHT + term, terms={"regulariser": term}).problem
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x.T, "is transposed"),
+        (lambda x: x.reshape(-1), "right values in another shape"),
+        (lambda x: x.reshape(-1, order="F").reshape(4, 3), "read column by column"),
+        (lambda x: x[::-1], "flipped upside down"),
+        (lambda x: x[:, ::-1], "flipped left to right"),
+        (lambda x: x[::-1, ::-1], "180 degrees"),
+        (lambda x: x[:, [1, 0, 2]], "right columns in another order"),
+        (lambda x: x[[1, 2, 3, 0]], "right rows in another order"),
+        (lambda x: 120 * x.T, "120 times too large, and transposed"),
+        (lambda x: x + 1, "too large by 1"),
+        (lambda x: x - 0.37, "too small by the same amount"),
+        (lambda x: x + np.arange(4.0)[:, None], "each row of the result is off"),
+        (lambda x: x * np.arange(1, 4.0), "each column of the result is scaled"),
+        (np.abs, "lost its signs"),
+        (lambda x: np.maximum(x, 0), "0 where it should be negative"),
+        (lambda x: 1 - x, "1 minus"),
+        (np.exp, "is exp of"),
+        (lambda x: 1 / x, "reciprocal"),
+        (lambda x: np.clip(x, -1, 1), "clipped above and below"),
+        (np.trunc, "fractions of the result are cut off"),
+        (lambda x: 0 * x, "is 0 everywhere"),
+        (np.ones_like, "same number in every element"),
+    ],
+)
+def test_what_was_done_to_the_result_is_named(change, words):
+    assert words in told(change(RIGHT), factors={"m": 120}).problem
+
+
+def test_rounding_and_lost_precision_are_named():
+    x = RIGHT / 3
+    assert "rounded to 2 decimals" in told(np.round(x, 2), x).problem
+    assert "precision of float32" in told(x.astype(np.float32), x, rtol=1e-9).problem
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (np.s_[-1], "right except in the last row"),
+        (np.s_[0], "right except in the first row"),
+        (np.s_[:, -1], "right except in the last column"),
+        (np.s_[2], "right except in row 2"),
+    ],
+)
+def test_a_wrong_line_is_named(place, words):
+    got = RIGHT.copy()
+    got[place] = got[place] ** 2 + 7
+    assert words in told(got).problem
+
+
+def test_a_wrong_branch_is_named_by_its_input():
+    z = np.array([-3.0, -1.0, 2.0, 0.5, -0.2, 4.0])
+    right = np.exp(-np.abs(z))
+    half = np.where(z < 0, z**2 + 7, right)
+    assert "except where z < 0" in told(half, right, inputs={"z": z}).problem
+    assert "unchanged input z" in told(z, right, inputs={"z": z}).problem
+
+
+def test_an_overflow_is_named_with_its_inputs():
+    z = np.array([1.0, 2.0, 900.0, 1000.0])
+    found = told(np.array([0.1, 0.2, np.inf, np.inf]), np.ones(4), inputs={"z": z})
+    assert "2 of 4 elements are inf, those with the largest |z|" in found.problem
+
+
+def test_a_cost_over_all_pairs_is_named():
+    m = 5
+    p = np.linspace(0.1, 0.9, m)
+    y = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
+    pairs = p[:, None] - y[None, :]
+    right = np.sum((p - y) ** 2) / (2 * m)
+    for wrong in (np.sum(pairs**2) / (2 * m), np.mean(pairs**2) / 2):
+        found = told(wrong, right, broadcast=(p, y.reshape(-1, 1)))
+        assert found.problem == (
+            "the result runs over all 5 x 5 pairs of samples, not over the 5 samples"
+        )
+
+
+def test_a_right_result_has_no_diagnosis():
+    assert diagnose(RIGHT * (1 + 1e-9), RIGHT) is None
+
+
+def test_what_is_no_number_has_no_diagnosis():
+    assert diagnose(None, RIGHT) is None
+    assert diagnose("x", RIGHT) is None
+    assert diagnose(RIGHT, [[1, 2], [3]]) is None
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    power=st.floats(-8, 8),
+    m=st.integers(3, 10_000),
+    exponent=st.sampled_from([-1, 1]),
+    sign=st.sampled_from([-1, 1]),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_lost_or_doubled_mean_is_found_at_every_scale(seed, power, m, exponent, sign):
+    right = 10.0**power * np.random.default_rng(seed).normal(size=(6, 2))
+    found = told(sign * float(m) ** exponent * right, right, factors={"m": m})
+    assert found.kind == "factor"
+    assert ("wrong sign" in found.problem) == (sign < 0)
+    if m not in (4, 8, 16):  # a power of 2 has two names
+        assert " m" in found.hint or "/m" in found.hint
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 8), power=st.floats(-6, 6))
+@settings(max_examples=150, deadline=None)
+def test_random_numbers_are_never_explained(seed, n, power):
+    rng = np.random.default_rng(seed)
+    right, wrong = rng.normal(size=(2, n, 3)) * 10.0**power
+    assume(np.abs(right - wrong).min() > 1e-3 * 10.0**power)
+    term = rng.normal(size=(n, 3))
+    found = diagnose(
+        wrong,
+        right,
+        factors={"m": 120, "alpha": 0.5},
+        terms={"regulariser": term},
+        inputs={"x": rng.normal(size=(n, 3))},
+    )
+    assert found is None
+
+
+@given(seed=st.integers(0, 10**6), error=st.floats(0.1, 5))
+@settings(max_examples=100, deadline=None)
+def test_one_wrong_element_is_never_called_a_wrong_whole(seed, error):
+    rng = np.random.default_rng(seed)
+    right = rng.normal(size=(4, 5))
+    wrong = right.copy()
+    wrong[rng.integers(4), rng.integers(5)] += error
+    found = diagnose(wrong, right, factors={"m": 120}, terms={"regulariser": right**2})
+    assert found is None or found.kind in ("part", "clipping", "function")
+    if found is not None and found.kind == "function":
+        # 0 where it should be negative, or a lost sign: possible with one negative element.
+        assert (right < 0).sum() == 1
