@@ -294,8 +294,10 @@ class Kernel:
                 self.provisioner.signal_now(KILL)
                 grace = None
                 clocks = ()
-        # nbclient waits for the reply in this task; cancelled, it says that the kernel died.
-        self._notebook.task_poll_for_reply.cancel()
+        # nbclient waits for the reply in a task; cancelled, it says that the kernel died.
+        while (waiting := self._notebook.task_poll_for_reply) is None or waiting.done():
+            await asyncio.sleep(POLL_S)
+        waiting.cancel()
 
     def _death(self) -> KernelDied:
         assert self.provisioner is not None
