@@ -489,7 +489,12 @@ def test_a_notebook_leaves_no_process_when_the_grader_dies(tmp_path: Path) -> No
         "os._exit(0)\n"
     )
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # nobody is left to delete its folders
     )
     while alive(done.stdout.strip()):
         threading.Event().wait(0.02)
