@@ -8,8 +8,8 @@ guess; the guess at its cause stands in the hint, as a question.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ _MAX_NAMES = 4
 
 # A factor that no name explains tells less than any that has one.
 _UNNAMED = 100.0
+_CONSTANT = 10.0
 
 # Names that textbooks give to the number of samples.
 _SAMPLE_COUNTS = frozenset({"m", "n", "N", "M", "batch", "batch_size", "n_samples"})
@@ -230,11 +231,16 @@ def _explain_factor(case: _Case) -> Diagnosis | None:
     ratio = _ratio(case.got, case.expected)
     if ratio is None or not case.same(ratio * case.expected):
         return None
-    words = name_factor(ratio, case.factors, rtol=_fit_tolerance(case), noun=case.noun)
+    near = _fit_tolerance(case)
+    words = name_factor(ratio, case.factors, rtol=near, noun=case.noun) or _name_constant(
+        ratio, case.factors, rtol=near, noun=case.noun
+    )
+    if words is not None and words.kind == "sign" and case.got.size == 1:
+        return replace(words, problem=words.problem.removesuffix(" everywhere"))
     if words is not None:
         return words
-    distinct = np.unique(case.expected[np.abs(case.expected) > 1e-3 * _scale(case.expected)])
-    if distinct.size < 2 or abs(ratio - 1) < 1e-3:
+    large = case.expected[np.abs(case.expected) > 1e-3 * _scale(case.expected)]
+    if np.ptp(large) == 0 or abs(ratio - 1) < 1e-3:
         return None
     return Diagnosis("factor", *_unnamed_factor(ratio, case.noun), weight=_UNNAMED)
 
@@ -340,94 +346,59 @@ def _explain_layout(case: _Case) -> Diagnosis | None:
     return None
 
 
-def _layouts(case: _Case) -> list[tuple[str, Array, str, str]]:
+def _layouts(case: _Case) -> Iterator[tuple[str, Array, str, str]]:
+    """Give the right result in other layouts, one at a time: large ones would fill memory."""
     got, expected = case.got, case.expected
-    found: list[tuple[str, Array, str, str]] = []
-    swap = "Return x.T, or swap the factors of the product."
-    if expected.ndim >= 2:
-        found.append(("transpose", expected.T, "is transposed", swap))
-    if got.size == expected.size and got.size > 1 and got.shape != expected.shape:
-        flat = expected.reshape(-1)
-        found.append(
-            (
-                "shape",
-                flat.reshape(got.shape),
-                "holds the right values in another shape",
-                f"Reshape it to {expected.shape}.",
+    rank = expected.ndim
+    if rank >= 2:
+        hint = "Return x.T, or swap the factors of the product."
+        yield "transpose", expected.T, "is transposed", hint
+    if got.size == expected.size > 1 and got.shape != expected.shape:
+        problem = "holds the right values in another shape"
+        hint = f"Reshape it to {expected.shape}."
+        yield "shape", expected.reshape(got.shape), problem, hint
+    if got.size == expected.size and rank >= 2:
+        problem = "holds the right values, read column by column where row by row is due"
+        hint = "A transpose is no reshape: reshape keeps the order of reading."
+        yield "order", expected.reshape(-1, order="F").reshape(got.shape), problem, hint
+    if got.shape != expected.shape:
+        return
+    for axis in range(min(rank, 4)):
+        hint = "Is a slice [::-1] on the wrong axis, missing, or there once too often?"
+        yield "flip", np.flip(expected, axis), f"is flipped {_flip_words(axis, rank)}", hint
+    if rank >= 2:
+        problem = "is turned by 180 degrees (flipped along both axes)"
+        yield "flip", np.flip(expected, (0, 1)), problem, ""
+        for turns, degrees in ((1, 90), (3, 270)) if expected.shape[0] == expected.shape[1] else ():
+            problem, hint = f"is turned by {degrees} degrees", "Check the rotation's direction."
+            yield "rotation", np.rot90(expected, turns), problem, hint
+    if rank == 1 and expected.size >= 3:
+        for shift in (1, -1):
+            problem, hint = "is shifted by one place", "Is an index off by one?"
+            yield "shift", np.roll(expected, shift), problem, hint
+    for axis in range(min(rank, 2)):
+        order = _permutation(got, expected, axis)
+        if order is not None:
+            line = "values" if rank == 1 else ("rows", "columns")[axis]
+            hint = "Are two indices or two arguments swapped?"
+            problem = f"has the right {line} in another order"
+            yield "permuted", np.take(expected, order, axis=axis), problem, hint
+
+
+def _explain_shift(case: _Case) -> Diagnosis | None:
+    """A series that starts one place late or early, with something else at its end."""
+    if case.got.ndim != 1 or case.got.shape != case.expected.shape or case.got.size < 4:
+        return None
+    got, expected = case.got, case.expected
+    for ours, theirs, way in ((got[1:], expected[:-1], "late"), (got[:-1], expected[1:], "early")):
+        near = np.abs(ours - theirs) <= case.rtol * np.abs(theirs) + case.atol
+        if near.all() and np.ptp(expected) > 0 and case.wrong().mean() > 0.5:
+            return Diagnosis(
+                "shift",
+                f"{case.noun} comes one place too {way}",
+                "Is an index, a range or a slice off by one?",
             )
-        )
-    if got.size == expected.size and expected.ndim >= 2:
-        found.append(
-            (
-                "order",
-                expected.reshape(-1, order="F").reshape(got.shape),
-                "holds the right values, read column by column where row by row is due",
-                "A transpose is no reshape: reshape keeps the order of reading.",
-            )
-        )
-    if got.shape == expected.shape:
-        for axis in range(min(expected.ndim, 4)):
-            direction = _flip_words(axis, expected.ndim)
-            found.append(
-                (
-                    "flip",
-                    np.flip(expected, axis),
-                    f"is flipped {direction}",
-                    "Is a slice [::-1] on the wrong axis, missing, or there once too often?",
-                )
-            )
-        if expected.ndim >= 2:
-            found.append(
-                (
-                    "flip",
-                    np.flip(expected, (0, 1)),
-                    "is turned by 180 degrees (flipped along both axes)",
-                    "",
-                )
-            )
-            if expected.shape[0] == expected.shape[1]:
-                found.extend(
-                    (
-                        "rotation",
-                        np.rot90(expected, k),
-                        f"is turned by {turn} degrees",
-                        "Check the direction of the rotation.",
-                    )
-                    for k, turn in ((1, 90), (3, 270))
-                )
-            for axis in (0, 1):
-                order = _permutation(got, expected, axis)
-                if order is not None:
-                    line = "rows" if axis == 0 else "columns"
-                    found.append(
-                        (
-                            "permuted",
-                            np.take(expected, order, axis=axis),
-                            f"has the right {line} in another order",
-                            f"Are two indices or two arguments swapped? (axis {axis})",
-                        )
-                    )
-        if expected.ndim == 1 and expected.size >= 3:
-            for shift in (1, -1):
-                found.append(
-                    (
-                        "shift",
-                        np.roll(expected, shift),
-                        "is shifted by one place",
-                        "Is an index off by one?",
-                    )
-                )
-            order = _permutation(got, expected, 0)
-            if order is not None:
-                found.append(
-                    (
-                        "permuted",
-                        expected[order],
-                        "has the right values in another order",
-                        "Are two indices or two arguments swapped?",
-                    )
-                )
-    return found
+    return None
 
 
 def _explain_offset(case: _Case) -> Diagnosis | None:
@@ -477,33 +448,29 @@ def _explain_function(case: _Case) -> Diagnosis | None:
     """An elementwise function of the right result: its square, its complement, ..."""
     if case.got.shape != case.expected.shape:
         return None
-    e = case.expected
-    positive = bool(np.all(e > 0))
-    candidates: list[tuple[Array, str, str]] = [
-        (1 - e, "is 1 minus what it should be", "Are the two classes or the signs swapped?"),
-        (e**2, "is the square of what it should be", "Is a square root missing?"),
-        (np.exp(e), "is exp of what it should be", "Is a logarithm missing?"),
-    ]
-    if positive:
-        candidates += [
-            (np.sqrt(e), "is the square root of what it should be", "Is a square missing?"),
-            (np.log(e), "is the logarithm of what it should be", "Is an exp missing?"),
-        ]
-    if np.all(e != 0):
-        candidates.append(
-            (1 / e, "is the reciprocal of what it should be", "Is it divided the wrong way round?")
-        )
-    if np.any(e < 0) and e.size > 1:
-        candidates += [
-            (np.abs(e), "has lost its signs", "Is an absolute value or a square taken?"),
-            (np.maximum(e, 0), "is 0 where it should be negative", "Is it cut off at 0?"),
-        ]
-    if e.ndim == 1 and e.size >= 3:
-        candidates.append((np.cumsum(e), "is summed up cumulatively", ""))
-    for candidate, problem, hint in candidates:
-        if case.same(np.asarray(candidate)):
+    for function, problem, hint in _functions(case.expected):
+        if case.same(function(case.expected)):
             return Diagnosis("function", f"{case.noun} {problem}", hint)
     return None
+
+
+def _functions(e: Array) -> Iterator[tuple[Callable[[Array], Array], str, str]]:
+    swapped = "Are the two classes or the signs swapped?"
+    yield (lambda x: 1 - x), "is 1 minus what it should be", swapped
+    yield np.square, "is the square of what it should be", "Is a square root missing?"
+    yield np.exp, "is exp of what it should be", "Is a logarithm missing?"
+    if np.all(e > 0):
+        yield np.sqrt, "is the square root of what it should be", "Is a square missing?"
+        yield np.log, "is the logarithm of what it should be", "Is an exp missing?"
+    if np.all(e != 0):
+        way = "Is it divided the wrong way round?"
+        yield (lambda x: 1 / x), "is the reciprocal of what it should be", way
+    if np.any(e < 0) and e.size > 1:
+        yield np.abs, "has lost its signs", "Is an absolute value or a square taken?"
+        cut = "is 0 where it should be negative"
+        yield (lambda x: np.maximum(x, 0)), cut, "Is it cut off at 0?"
+    if e.ndim == 1 and e.size >= 3:
+        yield np.cumsum, "is summed up cumulatively", "Is a running sum taken for each element?"
 
 
 def _explain_rounding(case: _Case) -> Diagnosis | None:
@@ -516,7 +483,8 @@ def _explain_rounding(case: _Case) -> Diagnosis | None:
                 return Diagnosis(
                     "rounding",
                     f"the fractions of {case.noun} are {how or 'rounded away'}",
-                    "Is the array of an integer dtype, or is // used where / is meant?",
+                    "Is the array of an integer dtype, is // used where / is meant, "
+                    "or are probabilities rounded to labels?",
                 )
     for decimals in range(1, 9):
         if np.array_equal(got, np.round(e, decimals)) and e.size > 1:
@@ -646,6 +614,7 @@ _EXPLANATIONS: tuple[Callable[[_Case], Diagnosis | None], ...] = (
     _explain_term,
     _explain_elementwise_factor,
     _explain_layout,
+    _explain_shift,
     _explain_rounding,
     _explain_offset,
     _explain_row_factor,
@@ -656,7 +625,13 @@ _EXPLANATIONS: tuple[Callable[[_Case], Diagnosis | None], ...] = (
 )
 
 # Explanations that speak of rows, order and neighbours.
-_OF_PLACES = (_explain_layout, _explain_row_factor, _explain_diagonal, _explain_part)
+_OF_PLACES = (
+    _explain_layout,
+    _explain_shift,
+    _explain_row_factor,
+    _explain_diagonal,
+    _explain_part,
+)
 
 
 # --- factors in words -------------------------------------------------------------------
@@ -733,6 +708,42 @@ def name_factor(
         )
     also = [m for m in matches[1:] if m.complexity <= best.complexity + 1][:1]
     return Diagnosis("factor", *_factor_words(ratio, best, also, noun), weight=best.complexity)
+
+
+# Well-known constants above 1, and what it means when one of them turns up.
+_CONSTANTS = (
+    (1 / np.log(2.0), "1/ln 2", "Is a logarithm to base 2 taken where the natural one is due?"),
+    (np.log(10.0), "ln 10", "Is log10 taken where the natural logarithm is due?"),
+    (180 / np.pi, "180/pi", "Are degrees taken for radians?"),
+    (255.0, "255", "Are pixels 0 ... 255 taken where they are due in [0, 1], or the reverse?"),
+    (256.0, "256", "Are pixels 0 ... 255 taken where they are due in [0, 1], or the reverse?"),
+    (100.0, "100", "Is a percentage taken for a share?"),
+    (np.pi, "pi", "Is a factor pi missing, or there once too often?"),
+    (np.sqrt(2.0), "sqrt(2)", "Is a square root taken of a part alone?"),
+)
+
+
+def _name_constant(
+    ratio: float, factors: Mapping[str, Factor], *, rtol: float, noun: str
+) -> Diagnosis | None:
+    """Return the ratio as a well-known constant, or as m/(m - 1), in words, or None."""
+    known = list(_CONSTANTS)
+    for name, value in factors.items():
+        m = float(np.asarray(value)) if np.size(value) == 1 else 0.0
+        if name in _SAMPLE_COUNTS and m > 2:
+            hint = f"Is it divided by {name} - 1 where {name} is due, or the reverse (ddof)?"
+            known.append((m / (m - 1), f"{name}/({name} - 1)", hint))
+            known.append((np.sqrt(m / (m - 1)), f"sqrt({name}/({name} - 1))", hint))
+    size = abs(ratio)
+    sign = "has the wrong sign and " if ratio < 0 else ""
+    for constant, text, hint in known:
+        for value in (constant, 1 / constant):
+            if abs(size - value) <= min(rtol, 1e-5) * value:
+                times, word = (size, "large") if size > 1 else (1 / size, "small")
+                problem = f"{noun} {sign}is {number(times)} times too {word}"
+                equals = "" if number(times) == text else f"{number(times)} = {text}. "
+                return Diagnosis("factor", problem, equals + hint, weight=_CONSTANT)
+    return None
 
 
 def _products(names: tuple[str, ...], *, sign: int) -> list[_Product]:

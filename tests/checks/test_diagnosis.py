@@ -59,6 +59,31 @@ def test_another_factor_is_given_as_a_number():
     )
 
 
+@pytest.mark.parametrize(
+    ("factor", "hint"),
+    [
+        (1 / np.log(2), "base 2"),
+        (1 / np.log(10), "2.303 = ln 10. Is log10 taken"),
+        (180 / np.pi, "degrees"),
+        (255, "pixels"),
+        (120 / 119, "m - 1 where m is due"),
+        (np.sqrt(119 / 120), "sqrt(m/(m - 1))"),
+    ],
+)
+def test_a_well_known_constant_is_named(factor, hint):
+    assert hint in told(factor * RIGHT, factors={"m": 120}).hint
+
+
+def test_a_series_that_starts_late_is_named():
+    right = np.array([3.0, 1.0, 4.0, 1.5, 9.0, 2.6])
+    assert "one place too late" in told(np.concatenate([[7.0], right[:-1]]), right).problem
+    assert "shifted by one place" in told(np.roll(right, 1), right).problem
+
+
+def test_a_wrong_sign_of_one_number_speaks_of_one_number():
+    assert told(-0.7, 0.7).problem == "the result has the wrong sign"
+
+
 def test_a_factor_of_most_elements_is_no_factor():
     got = 2 * RIGHT
     got[0, 0] = RIGHT[0, 0]
