@@ -190,7 +190,7 @@ class Listener:
     """
 
     def __init__(self, *, loopback: bool = not hasattr(socket, "AF_UNIX")) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="grade-"))  # 0700: this user's alone
+        self._folder = Path(tempfile.mkdtemp(prefix="grade-calls-"))  # 0700: this user's alone
         path = self._folder / "calls"
         if loopback or len(os.fsencode(path)) > _PATH_BYTES:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
