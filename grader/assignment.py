@@ -185,7 +185,7 @@ def _hold_against(
     if public:
         return  # a stub may lack what stands in a gap as a whole
     notebook = notebooks[exercise.notebook]
-    for name in exercise.functions:
+    for name in (*exercise.functions, *exercise.needs):
         if name not in notebook.definitions:
             raise AssignmentError(
                 f"{where}: {exercise.notebook} defines no {name!r}; "
@@ -260,6 +260,7 @@ def _exercise(table: _Table, rules: Rules) -> Exercise:
         points=float(table.number("points")),
         notebook=table.text("notebook", default=""),
         functions=table.texts("functions"),
+        needs=table.texts("needs"),
         manual=table.flag("manual"),
         bonus=table.flag("bonus"),
         rules=_rules(table.table("rules"), rules) if "rules" in table.values else None,

@@ -384,7 +384,10 @@ class _Batch:
             if notebook is None:
                 reasons[exercise.id] = f"{exercise.notebook} was not handed in"
                 continue
-            states = {name: _state(region_of(notebook, name)) for name in exercise.functions}
+            states = {
+                name: _state(region_of(notebook, name))
+                for name in (*exercise.functions, *exercise.needs)
+            }
             # Where nothing of that name exists the checks decide: a plot may be right without
             # the helper that the template asks for.
             if "untouched" in states.values() and "filled" not in states.values():

@@ -65,6 +65,8 @@ class Exercise:
     """One line of the score.
 
     functions : qualified names that the student fills ("GradientDescent.predict")
+    needs : names that other exercises score and this one builds on; where none of them is
+        filled in either, there is nothing to check
     notebook : file name of the reference notebook that holds them
     manual : a person grades it; its points stay open
     bonus : its points add to the score, not to the maximum
@@ -76,6 +78,7 @@ class Exercise:
     points: float
     notebook: str = ""
     functions: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     manual: bool = False
     bonus: bool = False
     rules: Rules | None = None

@@ -272,6 +272,8 @@ def _exercise_lines(exercise: Exercise) -> Iterator[str]:
         yield f"notebook = {_toml(exercise.notebook)}"
     if exercise.functions:
         yield f"functions = {_toml(exercise.functions)}"
+    if exercise.needs:
+        yield f"needs = {_toml(exercise.needs)}"
     for flag in ("manual", "bonus"):
         if getattr(exercise, flag):
             yield f"{flag} = true"

@@ -128,6 +128,7 @@ def test_an_exercises_rules_override_what_they_name_and_keep_the_rest(written):
         ('notebook = "a.ipynb"', 'notebook = "b.ipynb"', "no [[notebooks]] file 'b.ipynb'"),
         ('notebook = "a.ipynb"\n', "", "names no `notebook`"),
         ('functions = ["f"]', 'functions = ["g"]', "a.ipynb defines no 'g'; it defines f"),
+        ('functions = ["f"]', 'needs = ["g"]', "a.ipynb defines no 'g'; it defines f"),
         ('["Answer 1"]', '["Answer 9"]', "no Markdown heading 'Answer 9'"),
         ('file = "a.ipynb"', 'file = "../a.ipynb"', "must be the name of an .ipynb"),
         ('file = "a.ipynb"', 'file = "b.ipynb"', "b.ipynb can't be read"),
