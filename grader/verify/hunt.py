@@ -33,7 +33,7 @@ from grader.verify.probes import (
     perturb,
 )
 from grader.verify.samples import exercises_of, flat
-from grader.verify.verdicts import MutantVerdict
+from grader.verify.verdicts import MutantStatus, MutantVerdict
 
 PATIENCE = 5.0
 """A mutant may take this many times the seconds of the reference's slowest check."""
@@ -112,9 +112,15 @@ class _Named:
 
 @dataclass
 class _Story:
-    """What one check asked of the reference: the operation and arguments of each request."""
+    """What one check asked of the reference.
 
+    requests : operation and arguments; the first STORY_REQUESTS of them
+    whole : False where there were more
+    """
+
+    exercise: str
     requests: list[tuple[Any, ...]] = field(default_factory=list)
+    whole: bool = True
 
 
 class _Recorder:
@@ -123,10 +129,11 @@ class _Recorder:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.stories: list[_Story] = []
+        self.exercise = ""
 
     @contextmanager
     def student(self, *, limit_s: float) -> Iterator[Student]:
-        story = _Story()
+        story = _Story(self.exercise)
         self.stories.append(story)
         with self.session.student(limit_s=limit_s) as student:
             wire = student._wire
@@ -135,6 +142,8 @@ class _Recorder:
             def overheard(called: Callable[[], str], operation: str, *arguments: Any) -> Any:
                 if len(story.requests) < STORY_REQUESTS:
                     story.requests.append((operation, *_kept(arguments)))
+                else:
+                    story.whole = False
                 return ask(called, operation, *arguments)
 
             wire.ask = overheard  # type: ignore[method-assign]
@@ -193,6 +202,8 @@ class _Hunter:
         self.outcomes: list[Outcome] = []
         self.verdicts: list[MutantVerdict] = []
         self.limit_s = assignment.limits.check_s
+        self.costs: dict[str, float] = {}
+        self.accepted: set[tuple[str, str]] = set()
         self.stories: list[_Story] = []
         self.reaching: dict[str, list[int]] = {}
         self.expected: dict[tuple[int, str], list[Any]] = {}
@@ -202,31 +213,50 @@ class _Hunter:
 
     def jobs(self, mutants: Sequence[Mutant]) -> _Jobs:
         recorder = _Recorder(self.session)
-        yield self._job({self.notebook: recorder}, self.exercises, None)
+        outcomes = []
+        for exercise in self.exercises:
+            recorder.exercise = exercise
+            yield self._job({self.notebook: recorder}, [exercise], None)
+            outcomes += self.outcomes
         self.stories = [story for story in recorder.stories if story.requests]
-        costs = {
-            exercise: sum(o.seconds for o in self.outcomes if o.exercise == exercise)
+        self.costs = {
+            exercise: sum(o.seconds for o in outcomes if o.exercise == exercise)
             for exercise in self.exercises
         }
-        slowest = max((o.seconds for o in self.outcomes), default=0.0)
+        slowest = max((o.seconds for o in outcomes), default=0.0)
         self.limit_s = min(self.limit_s, max(LEAST_LIMIT_S, PATIENCE * slowest))
-        accepted = {(o.exercise, o.name) for o in self.outcomes if o.outcome == "passed"}
+        # A check that refuses the reference itself catches nothing.
+        self.accepted = {(o.exercise, o.name) for o in outcomes if o.outcome == "passed"}
         for mutant in mutants:
-            own = [e for e in self.exercises if mutant.function in self.listing[e]]
-            others = sorted((e for e in self.exercises if e not in own), key=costs.__getitem__)
-            self.verdicts.append((yield from self._try(mutant, [*own, *others], accepted)))
+            self.verdicts.append((yield from self._try(mutant)))
 
     def _job(self, sessions: Mapping[str, Any], only: Collection[str], patch: Any) -> CheckJob:
         return CheckJob(
             sessions=sessions, only=only, patch=patch, reference=lambda name: self.session
         )
 
-    def _try(
-        self, mutant: Mutant, exercises: Sequence[str], accepted: Collection[tuple[str, str]]
-    ) -> Generator[CheckJob, None, MutantVerdict]:
-        """Run the checks, exercise by exercise, until one loses credit."""
+    def _try(self, mutant: Mutant) -> Generator[CheckJob, None, MutantVerdict]:
+        """Run the checks of the function's exercises, then the others that reach it."""
         started = time.perf_counter()
         suspects: list[str] = []
+        status: MutantStatus
+        own = [e for e in self.exercises if mutant.function in self.listing[e]]
+        lost = yield from self._check(mutant, own, suspects)
+        if not lost:
+            lost = yield from self._check(mutant, self._others(mutant, own), suspects)
+        if lost:
+            status = "timeout" if all(o.outcome == "timeout" for o in lost) else "caught"
+            by, detail = f"{lost[0].exercise}, {lost[0].name}", flat(lost[0].message)
+        else:
+            by = ""
+            status, detail = self._probe(mutant)
+        seconds = time.perf_counter() - started
+        return MutantVerdict(mutant, status, by, detail, suspects=tuple(suspects), seconds=seconds)
+
+    def _check(
+        self, mutant: Mutant, exercises: Sequence[str], suspects: list[str]
+    ) -> Generator[CheckJob, None, list[Outcome]]:
+        """Return the outcomes that lost credit, of the first exercise where one did."""
         bounded = {self.notebook: _Bounded(self.session, self.limit_s)}
         for exercise in exercises:
             yield self._job(bounded, [exercise], lambda student: put_in_place(student, mutant))
@@ -236,34 +266,24 @@ class _Hunter:
             suspects += [
                 f"{o.exercise}, {o.name}: {flat(o.message)}" for o in self.outcomes if o.suspect
             ]
-            # A check that refuses the reference itself catches nothing.
             lost = [
                 o
                 for o in self.outcomes
-                if o.points < o.max_points - 1e-9 and (o.exercise, o.name) in accepted
+                if o.points < o.max_points - 1e-9 and (o.exercise, o.name) in self.accepted
             ]
             if lost:
-                timeout = all(o.outcome == "timeout" for o in lost)
-                return MutantVerdict(
-                    mutant,
-                    "timeout" if timeout else "caught",
-                    by=f"{lost[0].exercise}, {lost[0].name}",
-                    detail=flat(lost[0].message),
-                    suspects=tuple(suspects),
-                    seconds=time.perf_counter() - started,
-                )
-        status, detail = self._probe(mutant)
-        return MutantVerdict(
-            mutant,
-            status,
-            detail=detail,
-            suspects=tuple(suspects),
-            seconds=time.perf_counter() - started,
-        )
+                return lost
+        return []
+
+    def _others(self, mutant: Mutant, own: Collection[str]) -> list[str]:
+        """Return the other exercises whose checks reach the function, the quick ones first."""
+        reached = {self.stories[number].exercise for number in self._stories_that_reach(mutant)}
+        reached |= {story.exercise for story in self.stories if not story.whole}
+        return sorted(reached - {*own}, key=lambda exercise: self.costs[exercise])
 
     # --- survivors: does it change a value at all? ---
 
-    def _probe(self, mutant: Mutant) -> tuple[Any, str]:
+    def _probe(self, mutant: Mutant) -> tuple[MutantStatus, str]:
         reaching = self._stories_that_reach(mutant)
         if not reaching:
             return "unreached", "no check calls this function"
