@@ -26,7 +26,6 @@ The serving stream (its token comes with `serve`) knows
     ["fork", token, reply_bytes]           -> the fork's pid; the fork opens a stream with token
     ["in place", token, reply_bytes]       the same where there is no fork: a stream is opened,
                                            served until the grader closes it, then comes the reply
-    ["run", source, cell, line, limit_s]   run statements in the namespace
     ["ended", pid]                         -> how a fork ended: ["signal", 11], ["exit", 0], None
 
 A check's stream knows
@@ -102,13 +101,10 @@ _waitpid = os.waitpid
 _waitid = getattr(os, "waitid", None)
 # The C functions: those of `signal` pass through Python, which asks builtins.isinstance.
 _set_handler = _signal.signal
-_setitimer = getattr(_signal, "setitimer", None)
 _catch_warnings = warnings.catch_warnings
 _simplefilter = warnings.simplefilter
 _getline = linecache.getline
-_line_cache = linecache.cache
 _freeze = gc.freeze
-_OWN_GLOBALS = globals()
 _name_of = type.__dict__["__name__"].__get__
 
 
@@ -153,13 +149,9 @@ class _State:
     figures: Callable[[], list[dict[str, Any]]] | None
     find_cell: Callable[[str], int | None] | None
     printed: _Printed = field(default_factory=lambda: _Printed())
-    extracted: dict[str, int] = field(default_factory=dict)
-    lines: dict[str, list[str]] = field(default_factory=dict)
 
     def locate(self, filename: str) -> int | None:
         """The cell that a code object's file name belongs to."""
-        if filename in self.extracted:
-            return self.extracted[filename]
         if self.find_cell is None:
             return None
         try:
@@ -217,7 +209,7 @@ class _Stream:
 _PYTHON = ".".join(str(part) for part in sys.version_info[:3])
 
 
-# --- serving the grader: forks and extraction ---------------------------------------------
+# --- serving the grader: forks ------------------------------------------------------------
 
 
 def _serve_grader(stream: _Stream, address: str, state: _State) -> None:
@@ -242,8 +234,6 @@ def _serve_grader(stream: _Stream, address: str, state: _State) -> None:
             _Check(check, state, reply_bytes).serve()
             check.close()
             answer = ["value", None]
-        elif operation == "run":
-            answer = _run(state, *arguments)
         elif operation == "ended":
             answer = ["value", _how_it_ended(children, *arguments)]
         else:
@@ -365,59 +355,6 @@ def _close_sockets() -> None:
                 close(descriptor)
         except OSError:
             continue
-
-
-def _run(state: _State, source: str, cell: int | None, line: int, limit_s: float) -> list[Any]:
-    """Run one of the notebook's statements in the namespace, for as long as it may."""
-    filename = f"<cell {cell}>"
-    lines = state.lines.setdefault(filename, [])
-    lines += ["\n"] * (line - 1 - len(lines))
-    lines[line - 1 :] = [text + "\n" for text in source.split("\n")]
-    # Without a modification time, linecache does not look for a file of that name.
-    _line_cache[filename] = (len(source), None, lines, filename)
-    if cell is not None:
-        state.extracted[filename] = cell
-    try:
-        code = compile("\n" * (line - 1) + source, filename, "exec", dont_inherit=True)
-        _run_for(limit_s, code, state.namespace)
-    except BaseException as error:  # SystemExit too is the student's
-        return ["raised", _failure(error, state)]
-    return ["value", None]
-
-
-class _TimeLimit(BaseException):
-    """The statement's time is up. No Exception: `except Exception` must not swallow it."""
-
-
-def _run_for(limit_s: float, code: CodeType, namespace: dict[str, Any]) -> None:
-    """Run code; TimeoutError after so much processor time, or four times as much by the clock.
-
-    A busy machine gives a process little of either; the clock alone would blame the student.
-    """
-    if _setitimer is None:
-        exec(code, namespace)
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        # Not out of the agent's own frames: two timers that end together would tear the
-        # second one out of the cleaning up after the first.
-        if frame is not None and frame.f_globals is not _OWN_GLOBALS:
-            raise _TimeLimit
-
-    before = {number: _set_handler(number, end) for number in (_signal.SIGPROF, _signal.SIGALRM)}
-    try:
-        # Again and again: a bare `except:` in a loop swallows the first one.
-        _setitimer(_signal.ITIMER_PROF, limit_s, 0.1)
-        _setitimer(_signal.ITIMER_REAL, 4 * limit_s, 0.1)
-        exec(code, namespace)
-    except _TimeLimit as over:
-        late = TimeoutError(f"it ran longer than {limit_s:g} s")
-        raise late.with_traceback(over.__traceback__) from None
-    finally:
-        _setitimer(_signal.ITIMER_PROF, 0)
-        _setitimer(_signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            _set_handler(number, handler if handler is not None else _signal.SIG_DFL)
 
 
 # --- serving a check ------------------------------------------------------------------------
@@ -653,10 +590,6 @@ def _failure(error: BaseException, state: _State, index: int | None = None) -> l
 
 def _innermost(error: BaseException, state: _State) -> tuple[int | None, int, str]:
     """Cell, line and text of the last line of the student's own that the error passed."""
-    if isinstance(error, SyntaxError) and error.filename in state.extracted:
-        filename, line = error.filename, error.lineno
-        if type(line) is int:
-            return state.extracted[filename], line, _source_line(filename, line)
     found: tuple[CodeType, int, int] | None = None
     step = error.__traceback__
     cells: dict[CodeType, int | None] = {}

@@ -1,4 +1,4 @@
-"""The grader's side of agent.serve: a fresh process for every check, and extraction."""
+"""The grader's side of agent.serve: a fresh process for every check."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -22,19 +21,6 @@ _FORK_S = 30.0
 # What the agent answers by itself, without the student's code.
 _ANSWER_S = 5.0
 _SMALL = codec.Limits(size=1 << 16, items=256, nodes=256, depth=8)
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement of a notebook, to be run by itself.
-
-    source : its lines, dedented
-    cell, line : where it stands, for messages; line is 1-based, within the cell
-    """
-
-    source: str
-    cell: int | None = None
-    line: int = 1
 
 
 class AgentServer:
@@ -98,29 +84,6 @@ class AgentServer:
         self._stream = self._listener.accept(
             self.token, timeout_s=timeout_s, reply_limits=_SMALL, alive=alive
         )
-
-    def extract(
-        self, statements: Sequence[Statement], *, limit_s: float
-    ) -> list[StudentFault | None]:
-        """Run statements in the namespace that every later check starts from.
-
-        Returns what each one raised: None, or a StudentError (of kind "TimeoutError" for one
-        that outlived its limit). A StudentTimeout, StudentDied or BadReply ends the list: that
-        statement could not be stopped, or ended the kernel.
-        """
-        faults: list[StudentFault | None] = []
-        for statement in statements:
-            # The agent gives up on a sleeping statement at 4 times the limit; so this, later.
-            budget = Budget(limit_s + _ANSWER_S, self._stream.peer if self._stream else None)
-            source, cell, line = statement.source, statement.cell, statement.line
-            try:
-                status, content = self._ask("run", source, cell, line, limit_s, budget=budget)
-            except StudentFault as fault:
-                faults.append(fault)
-                break
-            called = "the notebook's code" if cell is None else f"cell {cell}, line {line}"
-            faults.append(student_error(called, content) if status == "raised" else None)
-        return faults
 
     def student(self, limit_s: float = 20.0) -> Student:
         """Return a Student for one check, in a process of its own: close it after the check.

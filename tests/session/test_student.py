@@ -13,7 +13,6 @@ import pytest
 
 from grader.errors import BadReply, Missing, StudentDied, StudentError, StudentTimeout
 from grader.records import Definition, Limits, Notebook
-from grader.session.server import Statement
 from grader.session.stream import Budget
 from grader.session.student import Remote, show_call
 
@@ -870,13 +869,12 @@ def test_a_process_that_does_not_read_its_request_does_not_hold_the_grader_up(st
     [
         "os.register_at_fork(after_in_child=lambda: os._exit(0))",
         "from grader.in_kernel import agent; agent._fork = lambda: 10**9",
-        "from grader.in_kernel import agent; agent._Stream.__init__ = lambda *a: os._exit(0)",
+        "from grader.in_kernel import agent; agent._detach = lambda parent: os._exit(0)",
     ],
 )
 def test_a_process_whose_forks_never_come_is_said_to_have_died(serve, monkeypatch, trap):
     monkeypatch.setattr("grader.session.server._FORK_S", 1.0)
-    server = serve()
-    server.extract([Statement(trap)], limit_s=5)
+    server = serve(trap)
     with pytest.raises((StudentDied, StudentTimeout)):
         server.student()
 
@@ -952,84 +950,6 @@ def test_forks_answer_over_loopback_too(serve):
     server = serve(SIGMOID, loopback=True)
     with server.student() as student:
         assert student.sigmoid(0.0) == 0.5
-
-
-# --- extraction ---------------------------------------------------------------------------------
-
-
-def test_extracted_statements_define_what_later_checks_call(serve):
-    server = serve()
-    faults = server.extract(
-        [Statement("scale = 3", 2, 1), Statement("def f(x):\n    return scale * x", 2, 3)],
-        limit_s=5,
-    )
-    assert faults == [None, None]
-    with server.student() as student:
-        assert student.f(2) == 6
-
-
-def test_extraction_says_what_raised_and_where_and_goes_on(serve):
-    server = serve()
-    first, second, third, fourth = server.extract(
-        [
-            Statement("missing_name", 7, 12),
-            Statement("def (", 8, 2),
-            Statement("def f(): return 1", 9, 5),
-            Statement("input()", 9, 6),
-        ],
-        limit_s=5,
-    )
-    assert (first.kind, first.where) == ("NameError", "cell 7, line 12: missing_name")
-    assert (second.kind, second.where) == ("SyntaxError", "cell 8, line 2: def (")
-    assert third is None
-    assert fourth.kind == "EOFError"
-
-
-def test_a_function_that_was_extracted_is_located_when_it_raises(serve):
-    server = serve()
-    server.extract([Statement("x = 1", 3, 1), Statement("def f():\n    1/0", 3, 4)], limit_s=5)
-    with server.student() as student, pytest.raises(StudentError) as caught:
-        student.f()
-    assert caught.value.where == "cell 3, line 5: 1/0"
-
-
-def test_an_extracted_statement_that_loops_or_sleeps_is_interrupted(serve):
-    server = serve()
-    loop, swallow, sleep, fine = server.extract(
-        [
-            Statement("while True: pass"),
-            Statement(
-                "while True:\n    try:\n        while True: pass\n    except Exception: pass"
-            ),
-            Statement("time.sleep(1000)"),
-            Statement("done = True"),
-        ],
-        limit_s=0.1,
-    )
-    assert [loop.kind, swallow.kind, sleep.kind, fine] == ["TimeoutError"] * 3 + [None]
-
-
-def test_an_extracted_statement_that_cannot_be_interrupted_ends_the_list(serve, monkeypatch):
-    monkeypatch.setattr("grader.session.server._ANSWER_S", 0.2)
-    server = serve("import itertools")
-    faults = server.extract(
-        [Statement("a = 1"), Statement("max(itertools.repeat(0))"), Statement("b = 1")], limit_s=0.1
-    )
-    assert faults[0] is None
-    assert isinstance(faults[1], StudentTimeout)
-    assert len(faults) == 2
-    assert not server.alive
-
-
-def test_an_extracted_statement_that_ends_the_process_ends_the_list(serve):
-    server = serve()
-    faults = server.extract(
-        [Statement("a = 1"), Statement("os._exit(0)"), Statement("b")], limit_s=5
-    )
-    assert faults[0] is None
-    assert isinstance(faults[1], StudentDied)
-    assert len(faults) == 2
-    assert not server.alive
 
 
 # --- the processes' own end ---------------------------------------------------------------------
