@@ -384,4 +384,6 @@ def _shown(request: Sequence[Any]) -> str:
     """Return the call that a request makes, without its arguments."""
     operation, *rest = request
     path = next((part for part in rest if isinstance(part, str)), "")
-    return f"{path}(...)" if operation in ("call", "map", "observe") else f"{operation} {path}"
+    if operation in ("call", "map", "observe"):
+        return f"{path}(...)" if path else "a method's call"
+    return f"{operation} {path}".rstrip()

@@ -79,8 +79,8 @@ def _false_fails(report: VerifyReport) -> str:
     failures = sum(len(rate.failures) for rate in report.rates)
     worst = max((rate.bound for rate in report.rates), default=0.0)
     return (
-        f"{failures} of {runs} ({report.seeds} seeds); each check's rate is under "
-        f"{100 * worst:.2g} % (confidence 95 %)"
+        f"{failures} of {runs} over {report.seeds} seeds; each check below "
+        f"{min(100.0, 100 * worst):.2g} % (95 % sure)"
     )
 
 
