@@ -56,7 +56,7 @@ ways = [
     sklearn.datasets.fetch_openml(name='mnist_784', as_frame=False, parser='liac-arff'),
     sklearn.datasets._openml.fetch_openml('mnist_784', cache=False),
 ]
-print([way.data.sum() == 784 * 6 for way in ways])
+print([bool(way.data.sum() == 784 * 6) for way in ways])
 """
     assert run(folder, code) == "[True, True, True, True]"
 
