@@ -1,8 +1,8 @@
 """Samples: what a file may say, the notebook that it tells of, where a result deviates."""
 
 import pytest
-from grader.assignment import load_assignment
 
+from grader.assignment import load_assignment
 from grader.errors import AssignmentError
 from grader.records import ExerciseScore, Outcome, Result
 from grader.verify.samples import Sample, apply_sample, find_deviations, load_samples
