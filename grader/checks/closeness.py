@@ -153,9 +153,12 @@ def assert_close(
         problem,
         hint=next_step,
         called=called,
-        expected=show(due),
-        got=show(array),
-        where=_where(evidence),
+        # Of a single number the evidence is all there is to show.
+        expected=f"{number_of(evidence.expected)} {_tolerance(evidence)}"
+        if evidence.n == 1
+        else show(due),
+        got=number_of(evidence.got) if evidence.n == 1 else show(array),
+        where="" if evidence.n == 1 else _where(evidence),
     )
 
 
@@ -251,11 +254,14 @@ def _weight(got: object, expected: object, known: Mapping[str, Any]) -> float:
 
 
 def _where(evidence: Closeness) -> str:
-    place = "" if evidence.n == 1 else f"worst at {index_text(evidence.worst)}: "
     return (
-        f"{place}expected {number_of(evidence.expected)}, got {number_of(evidence.got)} "
-        f"(tolerance rtol={evidence.rtol:g}, atol={evidence.atol:g})"
+        f"worst at {index_text(evidence.worst)}: expected {number_of(evidence.expected)}, "
+        f"got {number_of(evidence.got)} {_tolerance(evidence)}"
     )
+
+
+def _tolerance(evidence: Closeness) -> str:
+    return f"(tolerance rtol={evidence.rtol:g}, atol={evidence.atol:g})"
 
 
 def number_of(value: float) -> str:
