@@ -212,11 +212,15 @@ def _is_idle(node: ast.stmt) -> bool:
 
 
 def _is_target(node: ast.expr) -> bool:
-    """A name, or names; also `Network.predict = predict`, the way a method is patched in."""
+    """A name, or names; also `Network.predict = predict`, the way a method is patched in.
+
+    Not `np.all = ...` or `builtins.len = ...`: what replaced a library's function may be why the
+    cell did not end.
+    """
     if isinstance(node, ast.Tuple | ast.List):
         return all(map(_is_target, node.elts))
     if isinstance(node, ast.Attribute):
-        return isinstance(node.value, ast.Name)
+        return isinstance(node.value, ast.Name) and node.value.id[:1].isupper()
     return isinstance(node, ast.Name)
 
 

@@ -57,6 +57,8 @@ def test_an_import_definition_or_constant_is_taken(source: str, bound: list[str]
         "try:\n    train()\nexcept: pass",
         "x = [f(i) for i in range(10)]",
         "del x",
+        "builtins.len = lambda x: 0",
+        "np.all = always",
     ],
 )
 def test_what_works_or_waits_is_left(source: str) -> None:
