@@ -252,6 +252,12 @@ def stubs(ids: Sequence[str], assignments: Path | None, check: bool) -> int:
 @click.option("--samples-only", is_flag=True, help="Run the samples alone: no mutants, no seeds.")
 @click.option("--mutants/--no-mutants", default=True, help="Run automatic mutants, or not.")
 @click.option("--json", "json_file", metavar="FILE", help='Write JSON; "-" is standard output.')
+@click.option(
+    "--markdown",
+    "markdown_file",
+    metavar="FILE",
+    help='Write the tables as Markdown; "-" likewise.',
+)
 def verify(
     ids: Sequence[str],
     assignments: Path | None,
@@ -260,6 +266,7 @@ def verify(
     samples_only: bool,
     mutants: bool,
     json_file: str | None,
+    markdown_file: str | None,
 ) -> int:
     """Hold an assignment against itself: are its checks right?
 
@@ -275,7 +282,7 @@ def verify(
     """
     from grader import verify as verification
 
-    _check_targets(json_file, None, None)
+    _check_targets(json_file, markdown_file, None)
     with _progress() as tell:
         reports = verification.verify_assignments(
             ids,
@@ -285,11 +292,13 @@ def verify(
             jobs=jobs,
             progress=tell,
         )
-    console = _console(stderr=json_file == "-")
+    console = _console(stderr="-" in (json_file, markdown_file))
     for report in reports:
         verification.render(console, report)
     if json_file is not None:
         _write(json_file, verification.as_json(reports))
+    if markdown_file is not None:
+        _write(markdown_file, "\n".join(verification.render_markdown(r) for r in reports))
     return GRADED if all(report.passed for report in reports) else UNDER
 
 
@@ -343,7 +352,7 @@ def _check_targets(json_file: str | None, junit_file: str | None, html: str | No
     from grader.report import writing
 
     if json_file == junit_file == "-":
-        raise click.UsageError("--json and --junit can't both go to standard output.")
+        raise click.UsageError("Two reports can't both go to standard output.")
     if html == "-":
         raise click.UsageError("--html takes a folder: it writes one page a submission.")
     for file in (json_file, junit_file):
