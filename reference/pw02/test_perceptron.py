@@ -615,10 +615,10 @@ def pair_rates(student, x, digits):
     return rates
 
 
-def fresh_images(rng, datasets):
-    """Return 100 images of each digit, (1000, 784), and their digits, (1000,), mixed."""
+def fresh_images(rng, datasets, m):
+    """Return m images of each digit, (10 m, 784), and their digits, (10 m,), mixed."""
     x, digits = datasets("mnist")
-    rows = [rng.permutation(np.flatnonzero(digits == k))[:100] for k in range(10)]
+    rows = [rng.permutation(np.flatnonzero(digits == k))[:m] for k in range(10)]
     rows = rng.permutation(np.concatenate(rows))
     return x[rows], digits[rows]
 
@@ -626,7 +626,7 @@ def fresh_images(rng, datasets):
 @pytest.mark.exercise("3g-pairs", points=3)
 def test_pairwise_error_rates_are_small_and_largest_for_alike_digits(student, rng, datasets):
     """A symmetric table of a few percent; 4 and 9 are confused more often than 0 and 1."""
-    rates = pair_rates(student, *fresh_images(rng, datasets))
+    rates = pair_rates(student, *fresh_images(rng, datasets, 100))
     called = "pairwise_error_rates(x, digits)"
     if not 0.002 < rates.mean() < 0.1:
         raise CheckFailed("the classifiers don't err in a few percent of cases", called=called)
@@ -638,10 +638,11 @@ def test_pairwise_error_rates_are_small_and_largest_for_alike_digits(student, rn
 @pytest.mark.exercise("3g-pairs", points=2, hidden=True)
 def test_every_pair_is_guesswork_where_digits_are_shuffled(student, rng, datasets):
     """With digits dealt at random nothing can be learnt: every pair errs in half of its tests."""
-    x, digits = fresh_images(rng, datasets)
+    x, digits = fresh_images(rng, datasets, 50)
     rates = pair_rates(student, x, rng.permutation(digits))[np.triu_indices(10, 1)]
-    if rates.min() < 0.05:
-        raise CheckFailed("a pair of digits is left out, or is tested on its training images")
-    if not 0.42 < rates.mean() < 0.58:
+    if np.sum(rates == 0) > 1:
+        raise CheckFailed("some pairs of digits are left out")
+    # So few images are learnt by heart: the error on the training images is about 0.32.
+    if not 0.38 < rates.mean() < 0.6:
         hint = "Train and test on images of the two digits alone; test on those set aside."
         raise CheckFailed("the error rates are not those of the images set aside", hint=hint)
