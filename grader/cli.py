@@ -166,7 +166,7 @@ def grade_paths(
     Examples:
       grade Dupont_Anne.zip
       grade submissions/ --html pages --json scores.json
-      grade sigmoid.ipynb --only 2a-sigmoid --public
+      grade sigmoid.ipynb --only 2ab-sigmoid --public
       grade submissions/ --fail-under 50 --junit report.xml
 
     \b
