@@ -14,6 +14,8 @@ ExerciseStatus = Literal[
     "passed", "partial", "failed", "missing", "error", "timeout", "manual", "not_gradable"
 ]
 SubmissionStatus = Literal["graded", "refused", "grader_fault"]
+Sandbox = Literal["auto", "strict", "none"]
+"""auto: every layer that the machine offers; strict: all of them, or nothing is graded."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,23 @@ class Note:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a submission may use. Times are seconds, sizes MiB."""
+    """What a submission may use. Times are seconds, sizes MiB.
+
+    memory_mib, processes, scratch_mib : of all that a notebook starts, together; processes
+        counts threads too
+    open_files : of one process
+    """
 
     cell_s: float = 60.0
     notebook_s: float = 240.0
     check_s: float = 20.0
     reply_mib: int = 256
     output_mib: int = 4
+    # A course laptop has 8 GiB, and two notebooks may run at once.
+    memory_mib: int = 2048
+    processes: int = 128
+    scratch_mib: int = 512
+    open_files: int = 512
 
 
 @dataclass(frozen=True)
@@ -187,6 +199,29 @@ class Notebook:
 
 
 @dataclass(frozen=True)
+class Isolation:
+    """What closes a student's process in.
+
+    applied : names of layers (grader.in_kernel.confine lists them)
+    missing : layer -> why this machine does not offer it
+    """
+
+    applied: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """Say in one line what is missing; "" where nothing is."""
+        if not self.missing:
+            return ""
+        if not self.applied:
+            return (
+                "student code is not closed in on this system: grade what strangers wrote on Linux"
+            )
+        reasons = "; ".join(f"{layer} ({reason})" for layer, reason in self.missing.items())
+        return f"student code is closed in but for: {reasons}"
+
+
+@dataclass(frozen=True)
 class CellRun:
     """What became of one code cell.
 
@@ -292,3 +327,5 @@ class Report:
     title: str
     seed: int
     results: tuple[Result, ...]
+    isolation: str = ""
+    """What the sandbox lacked, in one line."""

@@ -8,6 +8,7 @@ Run by path, from the folder that holds a copy of what the student handed in. Op
     output_bytes      how much of a cell's output leaves the kernel
     datasets          folder of the data sets that are served offline, or null
     fault             file that says why the kernel did not start, if it didn't
+    plan              how this process is closed in (see confine.py); absent where it isn't
 
 The kernel is ipykernel's with what a closed run has no use for taken out (debugger, history,
 heartbeat, config files, startup files), and with two things put in:
@@ -23,6 +24,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
+import os
 import random
 import re
 import sys
@@ -53,6 +55,10 @@ OURS_FIRST = (sys.stdlib_module_names - {"test", "this", "antigravity"}) | {
 def main(options: dict[str, Any]) -> None:
     """Run the kernel until it serves the grader or is killed."""
     _hollow_package()
+    if "plan" in options:
+        from grader.in_kernel import confine
+
+        confine.enclose(options.pop("plan"))
     import numpy as np
 
     from grader.in_kernel import agent, figures, legacy  # noqa: F401  agent: before any student code
@@ -70,6 +76,7 @@ def main(options: dict[str, Any]) -> None:
     app.initialize([])
     _add_working_folder()
     sys.argv = [""]  # a notebook that parses arguments finds none, not these options
+    options.pop("fault").close()
     app.start()
 
 
@@ -169,16 +176,39 @@ class _Meter:
 
 def _app_class() -> Any:
     """Return the kernel's application class. ipykernel is imported here, after the agent."""
+    import zmq
+    from ipykernel import kernelapp
     from ipykernel.compiler import XCachingCompiler
-    from ipykernel.iostream import OutStream
+    from ipykernel.iostream import IOPubThread, OutStream
     from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
     from ipykernel.zmqshell import ZMQInteractiveShell
     from IPython.core.profiledir import ProfileDir
     from traitlets import Type
     from traitlets.config import Config
+    from zmq.eventloop.zmqstream import ZMQStream
 
     from grader.in_kernel import agent, figures
+
+    class Outlet(IOPubThread):
+        """What subprocesses print comes over a Unix socket: no other ones are to be had."""
+
+        pipe_address = ""
+
+        def _setup_pipe_in(self) -> None:
+            self._pipe_uuid = os.urandom(16)
+            pipe = self.socket.context.socket(zmq.PULL)
+            pipe.linger = 0
+            pipe.bind(self.pipe_address)
+            self._pipe_in = ZMQStream(pipe, self.io_loop)
+            self._pipe_in.on_recv(self._handle_pipe_msg)
+
+        def _setup_pipe_out(self) -> tuple[Any, Any]:
+            context = zmq.Context()  # one of the subprocess's own
+            pipe = context.socket(zmq.PUSH)
+            pipe.linger = 1000
+            pipe.connect(self.pipe_address)
+            return context, pipe
 
     class Stream(OutStream):
         meter: _Meter
@@ -347,6 +377,9 @@ def _app_class() -> Any:
             self.shell_channel_thread = None
 
         def init_iopub(self, context: Any) -> None:
+            if self.transport == "ipc":
+                Outlet.pipe_address = f"ipc://{self.ip}-pipe"
+                kernelapp.IOPubThread = Outlet  # type: ignore[misc]
             super().init_iopub(context)
             meter = Stream.meter = _Meter(self.options["output_bytes"])
             send = self.iopub_thread.send_multipart
@@ -396,8 +429,13 @@ def _show_figures_in(shell: Any) -> None:
 
 if __name__ == "__main__":
     _options = json.loads(sys.argv[1])
+    # Opened now: a process that is closed in makes no file there.
+    _fault = Path(_options["fault"]).open("w", encoding="utf-8")  # noqa: SIM115
+    _options["fault"] = _fault
     try:
         main(_options)
     except BaseException:
-        Path(_options["fault"]).write_text(traceback.format_exc())
+        if not _fault.closed:
+            _fault.write(traceback.format_exc())
+            _fault.close()
         raise

@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty
 from typing import Any, Literal
 
@@ -23,7 +24,10 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 from grader.errors import GraderFault
-from grader.session.provisioner import KILL, Provisioner, Scratch, socket_prefix
+from grader.in_kernel import confine
+from grader.records import Limits, Sandbox
+from grader.session.processes import KILL
+from grader.session.provisioner import Provisioner, Scratch, socket_prefix
 
 # A kernel that used less CPU than its limit may have been starved by others, so it gets up to
 # this many times its limit of wall clock. What sleeps is ended then.
@@ -141,9 +145,13 @@ class Kernel:
     options : what in_kernel/launch.py is told besides where its files are
     """
 
-    def __init__(self, scratch: Scratch, *, output_mib: int, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, scratch: Scratch, *, limits: Limits, sandbox: Sandbox, options: Mapping[str, Any]
+    ) -> None:
         self.scratch = scratch
-        self.output_left = output_mib * 2**20
+        self._limits = limits
+        self._sandbox = sandbox
+        self.output_left = limits.output_mib * 2**20
         self._cell_share = max(self.output_left // CELL_SHARE, 2**16)
         self._options = {**options, "output_bytes": self._cell_share}
         self._fault = scratch.run / "fault.txt"
@@ -173,19 +181,24 @@ class Kernel:
         self._notebook = _cell_runner(manager)
         self._connect(manager)
         await self._wait_until_ready()
+        assert self.provisioner is not None
+        self.provisioner.read_report()
         self._notebook.kc = self._client
 
     def _provisioner(self, parent: Any) -> Provisioner:
-        profile = self.scratch.run / "profile"
-        options = self._options | {
+        provisioner = Provisioner(parent=parent, kernel_spec=parent.kernel_spec)
+        provisioner.scratch = self.scratch
+        provisioner.limits = self._limits
+        provisioner.sandbox = self._sandbox
+        datasets = self._options["datasets"]
+        provisioner.seen = (Path(datasets),) if datasets else ()
+        provisioner.options = self._options | {
             "connection_file": parent.connection_file,
-            "profile": str(profile),
+            "profile": str(self.scratch.home / "profile"),
             "fault": str(self._fault),
         }
-        self.provisioner = Provisioner(parent=parent, kernel_spec=parent.kernel_spec)
-        self.provisioner.scratch = self.scratch
-        self.provisioner.extra_argv = (json.dumps(options),)
-        return self.provisioner
+        self.provisioner = provisioner
+        return provisioner
 
     def _connect(self, manager: _Manager) -> None:
         context = self._context = zmq.asyncio.Context()
@@ -222,6 +235,9 @@ class Kernel:
         code = self.provisioner.poll_now()
         if code is None and time.monotonic() < deadline:
             return
+        if code == confine.REFUSED:
+            self.provisioner.read_report()
+            raise GraderFault(self.provisioner.isolation.line())
         why = self._fault.read_text().strip() if self._fault.exists() else ""
         what = "did not answer" if code is None else f"ended ({_ending(code)})"
         last_line = why.splitlines()[-1] if why else "it left no message"
@@ -304,6 +320,8 @@ class Kernel:
         code = self.provisioner.poll_now()
         if self._hung:
             return KernelDied("it could not be interrupted", hung=True)
+        if limit := self.provisioner.why_killed():
+            return KernelDied(limit)
         return KernelDied(_ending(code) if code is not None else "lost")
 
     async def serve(self, address: str, token: str) -> None:

@@ -8,7 +8,8 @@ import signal
 import socket
 import struct
 import sys
-from pathlib import Path
+
+from grader.session import processes
 
 # macOS, sys/un.h: SOL_LOCAL and LOCAL_PEERPID, which Python does not name.
 _SOL_LOCAL = 0
@@ -30,10 +31,7 @@ class Peer:
         """Seconds of processor time that the process and its descendants used; None if unknown."""
         if self.pid is None or sys.platform != "linux":
             return None
-        own = _cpu_s(self.pid)
-        if own is None:
-            return None
-        return own + sum(_cpu_s(pid) or 0.0 for pid in _descendants(self.pid))
+        return processes.tree_cpu_s(self.pid)
 
     def kill(self, *, group: bool) -> bool:
         """Kill the process and its descendants, at once; False where it is not known or gone.
@@ -42,7 +40,7 @@ class Peer:
         """
         if self.pid is None or self.pid in (0, 1, os.getpid()):
             return False
-        descendants = _descendants(self.pid)
+        descendants = processes.descendants(self.pid)
         try:
             # Fails once the process was waited for: its number may be another's by now.
             if self._pidfd is not None:
@@ -88,34 +86,3 @@ def _open_pidfd(pid: int | None) -> int | None:
         return os.pidfd_open(pid)
     except OSError:  # gone already, or an old Linux
         return None
-
-
-def _cpu_s(pid: int) -> float | None:
-    """User and system time of a process and of the children that it has waited for.
-
-    Source: proc_pid_stat(5), fields 14 to 17, in clock ticks.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-    except OSError:
-        return None
-    # Field 2 is the name in parentheses, which may hold blanks and parentheses.
-    fields = text.rpartition(")")[2].split()
-    return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
-
-
-def _descendants(pid: int) -> list[int]:
-    """Children, their children, and so on; empty where the system does not tell."""
-    found: list[int] = []
-    waiting = [pid]
-    while waiting and len(found) < 10_000:
-        try:
-            tasks = [*Path(f"/proc/{waiting.pop()}/task").iterdir()]
-        except OSError:
-            continue
-        for task in tasks:
-            with contextlib.suppress(OSError):
-                children = [int(child) for child in (task / "children").read_text().split()]
-                found += children
-                waiting += children
-    return found

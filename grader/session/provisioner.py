@@ -3,16 +3,17 @@
 Scratch              the folders that a kernel has for its own
 Provisioner          starts, signals, measures and kills the process (jupyter_client calls it)
 
-A sandbox against hostile code belongs here, and here alone: in `Provisioner.launch_kernel`.
+Where there is a sandbox, the process that is started here is the launcher of
+grader/in_kernel/confine.py: it closes the kernel in, waits for it, and ends as the kernel did.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
-import signal
 import site
 import subprocess
 import sys
@@ -23,6 +24,11 @@ from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import KernelProvisionerBase
+
+from grader.records import Isolation, Limits, Sandbox
+from grader.session import processes, sandbox
+from grader.session.processes import KILL
+from grader.session.watchdog import Watchdog
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "in_kernel" / "launch.py"
 BACKEND = "module://grader.in_kernel.figures"
@@ -39,8 +45,8 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 # Files that a program would read of its own accord from the folder that it runs in.
 NEVER_COPIED = {"matplotlibrc", ".matplotlibrc", ".git", "__pycache__", "__MACOSX",
                 ".ipynb_checkpoints", "ipython_config.py", "ipython_kernel_config.py"}  # fmt: skip
-# Windows has no SIGKILL; its SIGTERM can't be refused either.
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+# How long the launcher may take to end all that is inside: many processes, much memory.
+_END_S = 10.0
 # A Unix socket's path holds at most 107 bytes (103 on macOS); "/k-5" is appended.
 _SOCKET_PATH_MAX = 95
 
@@ -50,16 +56,21 @@ class Scratch:
 
     work : where the notebook runs: a copy of what the student handed in
     home, tmp : what the kernel sees as HOME and as its temporary directory
+    box : empty, to build a closed kernel's root folder on
     run : the connection file and the sockets of the kernel
+    calls : where the grader listens
+    The last two lie apart: a closed kernel may write anywhere in /tmp, but no files beside them.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="grade-"))
         try:
-            self.work, self.home, self.tmp, self.run = (
-                self.root / name for name in ("work", "home", "tmp", "run")
+            self.sockets = Path(tempfile.mkdtemp(prefix="grade-", dir=_place_of_sockets()))
+            self.work, self.home, self.tmp, self.box = (
+                self.root / name for name in ("work", "home", "tmp", "box")
             )
-            for path in (self.work, self.home, self.tmp, self.run):
+            self.run, self.calls = self.sockets / "run", self.sockets / "calls"
+            for path in (self.work, self.home, self.tmp, self.box, self.run, self.calls):
                 path.mkdir(mode=0o700)
             if folder is not None:
                 _copy_tree(folder, self.work)
@@ -70,12 +81,27 @@ class Scratch:
 
     def remove(self) -> None:
         """Delete the folders, also those that were made read-only."""
-        for attempt in range(3):
-            if attempt:
-                _make_writable(self.root)
-            shutil.rmtree(self.root, ignore_errors=True)
-            if not self.root.exists():
-                return
+        for folder in (self.root, getattr(self, "sockets", self.root)):
+            for attempt in range(3):
+                if attempt:
+                    _make_writable(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                if not folder.exists():
+                    break
+
+    def folders(self) -> dict[str, Path]:
+        """Return every folder by its name."""
+        names = ("root", "box", "work", "home", "tmp", "sockets", "run", "calls")
+        return {name: getattr(self, name) for name in names}
+
+
+def _place_of_sockets() -> str | None:
+    """Return a folder for sockets that is not the temporary one; None where there is no other."""
+    for name in (os.environ.get("XDG_RUNTIME_DIR", ""), "/var/tmp"):
+        folder = Path(name)
+        if name and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            return name
+    return None
 
 
 def _copy_tree(source: Path, target: Path) -> None:
@@ -112,13 +138,25 @@ class Provisioner(KernelProvisionerBase):
     """A kernel of this very interpreter, in a session and process group of its own.
 
     The notebook's kernelspec has no say: it names a program to run.
+
+    options : what in_kernel/launch.py is told; seen : what a closed kernel may read besides Python
+    isolation : what closes it in, once it has started
     """
 
     scratch: Scratch
-    extra_argv: tuple[str, ...] = ()
+    options: dict[str, Any]
+    limits: Limits = Limits()
+    sandbox: Sandbox = "auto"
+    seen: tuple[Path, ...] = ()
+    isolation: Isolation = Isolation()
     process: subprocess.Popen[bytes] | None = None
     pid: int = 0
     exit_code: int | None = None
+    _watchdog: Watchdog | None = None
+    _user = 0
+    _control: int | None = None  # the launcher ends all when this is closed
+    _report: int | None = None  # what the launcher says of its layers
+    _passed: tuple[int, ...] = ()  # the launcher's ends of these two
 
     @property
     def has_process(self) -> bool:
@@ -129,24 +167,73 @@ class Provisioner(KernelProvisionerBase):
         manager.write_connection_file()
         self.connection_info = manager.get_connection_info()
         # -P: the launcher's folder is not on sys.path; -s: neither is the user's own.
-        command = [sys.executable, "-P", str(LAUNCHER), *self.extra_argv]
+        options = self.options | ({} if self.sandbox == "none" else {"plan": self._plan()})
+        command = [sys.executable, "-P", str(LAUNCHER), json.dumps(options)]
         if not site.ENABLE_USER_SITE:
             command.insert(1, "-s")
         kwargs["env"] = kernel_environment(self.scratch)
+        if self.sandbox == "none" or sys.platform != "linux":
+            # ipykernel ends the kernel when this process is gone. The launcher does, on Linux.
+            kwargs["env"]["JPY_PARENT_PID"] = str(os.getpid())
         return await super().pre_launch(cmd=command, **kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        self.process = subprocess.Popen(
-            cmd,
-            cwd=self.scratch.work,
-            env=kwargs["env"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        try:
+            self.process = subprocess.Popen(
+                cmd,
+                cwd=self.scratch.work,
+                env=kwargs["env"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=self._passed,
+            )
+        except BaseException:
+            self._let_go()
+            raise
+        finally:
+            for descriptor in self._passed:
+                os.close(descriptor)
+            self._passed = ()
         self.pid = self.process.pid
+        if self._control is not None:
+            scratch = self.scratch
+            self._watchdog = Watchdog(
+                self.pid,
+                self.limits,
+                disk=[scratch.work, scratch.home, scratch.tmp],
+                sockets=scratch.run,
+            )
         return self.connection_info
+
+    def _plan(self) -> dict[str, Any]:
+        plan = sandbox.plan(self.scratch.folders(), self.limits, self.sandbox, seen=self.seen)
+        self._user = plan["user"]
+        if sys.platform == "win32":
+            return plan
+        inner, self._control = os.pipe()
+        self._report, outer = os.pipe()
+        self._passed = (inner, outer)
+        return plan | {"control": inner, "report": outer}
+
+    def read_report(self) -> None:
+        """Learn which layers hold. Call it before any student code runs: what comes is trusted."""
+        if self._report is None:
+            return
+        self.isolation = sandbox.read_report(self._report)
+        self._report = None
+        if self._watchdog is not None and "files" in self.isolation.applied:
+            self._watchdog.no_disk()
+
+    def begin_serving(self) -> None:
+        """From now on, what uses too much is a check, not the notebook."""
+        if self._watchdog is not None:
+            self._watchdog.serving = True
+
+    def why_killed(self, pid: int | None = None) -> str:
+        """Return the limit for which a process (None: the kernel) was killed, "" if for none."""
+        return self._watchdog.why(pid) if self._watchdog is not None else ""
 
     async def poll(self) -> int | None:
         return self.poll_now()
@@ -168,8 +255,19 @@ class Provisioner(KernelProvisionerBase):
 
     def signal_now(self, signum: int) -> None:
         """Signal the kernel and whatever it started within its process group."""
-        if self.poll_now() is None:
+        if self.poll_now() is not None:
+            return
+        if signum == KILL and self._control is not None:
+            self._let_go()  # the launcher must outlive what it is to kill
+        else:
             self._signal_group(signum)
+
+    def _let_go(self) -> None:
+        for name in ("_control", "_report"):
+            descriptor = getattr(self, name)
+            if descriptor is not None:
+                os.close(descriptor)
+                setattr(self, name, None)
 
     def _signal_group(self, signum: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -188,18 +286,27 @@ class Provisioner(KernelProvisionerBase):
         """End every process of the kernel's session, and reap the kernel. Never raises."""
         if not self.pid:
             return
+        launched = self._control is not None
+        self._let_go()
+        if launched and self.process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.exit_code = self.process.wait(_END_S)
+        if self._watchdog is not None:
+            self._watchdog.stop()
         # Before the kernel is reaped, its number can't belong to anyone else.
-        self._signal_group(KILL)
+        if not launched or self.exit_code is None:
+            self._signal_group(KILL)
         self._kill_session()
         if self.process is not None:
             self.exit_code = self.process.wait()
             self.process = None
         self.pid = 0
+        sandbox.release_user(self._user)
 
     def _kill_session(self) -> None:
         """Kill what moved to a group of its own; again, since it may have started more."""
         for _ in range(100):
-            others = [pid for pid in session_processes(self.pid) if pid != self.pid]
+            others = [pid for pid in processes.session_members(self.pid) if pid != self.pid]
             if not others:
                 return
             for pid in others:
@@ -212,7 +319,7 @@ class Provisioner(KernelProvisionerBase):
 
     def cpu_s(self) -> float:
         """Return the CPU time that the kernel and its children have used, in seconds."""
-        return cpu_s(self.pid) if self.pid else 0.0
+        return processes.cpu_s(self.pid) if self.pid else 0.0
 
 
 def kernel_environment(scratch: Scratch) -> dict[str, str]:
@@ -226,10 +333,12 @@ def kernel_environment(scratch: Scratch) -> dict[str, str]:
         "HOME": str(scratch.home),
         "USERPROFILE": str(scratch.home),
         "TMPDIR": str(scratch.tmp),
+        "USER": "student",
+        "LOGNAME": "student",
         "IPYTHONDIR": str(scratch.home / "ipython"),
         "JUPYTER_CONFIG_DIR": str(scratch.home / "jupyter"),
         "JUPYTER_DATA_DIR": str(scratch.home / "jupyter"),
-        "JUPYTER_RUNTIME_DIR": str(scratch.run),
+        "JUPYTER_RUNTIME_DIR": str(scratch.home / "jupyter"),
         "JUPYTER_PLATFORM_DIRS": "1",
         "MPLCONFIGDIR": str(scratch.home / "matplotlib"),
         "MPLBACKEND": BACKEND,
@@ -237,8 +346,6 @@ def kernel_environment(scratch: Scratch) -> dict[str, str]:
         "PYTHONUTF8": "1",
         "NO_COLOR": "1",
         "TERM": "dumb",
-        # ipykernel ends the kernel when this process is gone.
-        "JPY_PARENT_PID": str(os.getpid()),
     }
 
 
@@ -248,42 +355,3 @@ def socket_prefix(scratch: Scratch) -> str | None:
     if sys.platform == "win32" or len(prefix.encode()) > _SOCKET_PATH_MAX:
         return None
     return prefix
-
-
-# --- /proc ------------------------------------------------------------------------------
-
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU time in seconds of all processes in pid's session, and of their dead.
-
-    Where there is no /proc: a number that grows with the wall clock, so that limits still hold.
-    """
-    processes = session_processes(pid)
-    if not processes and not Path("/proc/self/stat").exists():
-        return time.monotonic()
-    return sum(sum(_stat(process)[11:15]) for process in processes) / _TICKS_PER_S
-
-
-def session_processes(session: int) -> list[int]:
-    """Return the live processes whose session this is; none where there is no /proc."""
-    try:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
-    except OSError:
-        return []
-    return [pid for pid in pids if (stat := _stat(pid)) and stat[3] == session]
-
-
-def _stat(pid: int) -> list[int]:
-    """Return /proc/<pid>/stat from the parent's pid on: [0, ppid, pgrp, session, ...].
-
-    Empty for a process that is gone or has ended and only waits to be reaped.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (OSError, UnicodeDecodeError):
-        return []
-    # The name stands in brackets and may hold blanks and brackets itself.
-    fields = text.rpartition(")")[2].split()
-    return [] if fields[0] in "ZX" else [0, *(int(field) for field in fields[1:])]

@@ -51,6 +51,7 @@ def open_session(
     limits: records.Limits,
     datasets_dir: Path | None = None,
     seed: int = 0,
+    sandbox: records.Sandbox = "auto",
     on_cell: Callable[[int, int], None] | None = None,
 ) -> Session:
     """Return a session that has run the whole notebook and answers calls. Close it.
@@ -58,6 +59,7 @@ def open_session(
     folder : what was handed in; the notebook runs in a copy of it
     datasets_dir : the data sets that fetch_openml finds
     seed : of the kernel's random generators
+    sandbox : how the process is closed in: by what the machine offers, by all, not at all
     on_cell : on_cell(done, total) after each cell, from another thread
     Raises GraderFault alone: no student code makes this fail.
     """
@@ -65,7 +67,7 @@ def open_session(
         "seed": seed,
         "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
     }
-    runner = _Runner(notebook, folder, limits, options, on_cell)
+    runner = _Runner(notebook, folder, limits, options, sandbox, on_cell)
     try:
         _run_in_thread(runner.run())
         return Session(notebook, runner)
@@ -79,11 +81,13 @@ class Session:
 
     run : what became of its cells
     notebook : as it was handed in
+    isolation : what closed its process in
     """
 
     def __init__(self, notebook: records.Notebook, runner: _Runner) -> None:
         self.notebook = notebook
         self.run: records.Run = runner.record()
+        self.isolation = runner.isolation
         self._runner = runner
 
     def student(self, limit_s: float = 20.0) -> Student:
@@ -142,12 +146,15 @@ class _Runner:
         folder: Path | None,
         limits: records.Limits,
         options: dict[str, Any],
+        sandbox: records.Sandbox,
         on_cell: Callable[[int, int], None] | None,
     ) -> None:
         self.notebook = notebook
         self.folder = folder
         self.limits = limits
         self.options = options
+        self.sandbox = sandbox
+        self.isolation = records.Isolation()
         self.on_cell = on_cell
         self.code = _code_cells(notebook)
         self.server: AgentServer | None = None
@@ -177,6 +184,8 @@ class _Runner:
             kernel = self._new_kernel()
             try:
                 await kernel.start()
+                assert kernel.provisioner is not None
+                self.isolation = kernel.provisioner.isolation
                 if number < MAX_KERNELS:
                     await self._run_cells(kernel)
                 await self._serve(kernel)
@@ -202,7 +211,9 @@ class _Runner:
         """Return a kernel with folders of its own: what a dead one did to its files is gone."""
         self.close()
         self.scratch = Scratch(self.folder)
-        self.kernel = Kernel(self.scratch, output_mib=self.limits.output_mib, options=self.options)
+        self.kernel = Kernel(
+            self.scratch, limits=self.limits, sandbox=self.sandbox, options=self.options
+        )
         return self.kernel
 
     def _learn_from(self, death: KernelDied) -> None:
@@ -218,9 +229,14 @@ class _Runner:
     async def _serve(self, kernel: Kernel) -> None:
         self._now = None
         provisioner = kernel.provisioner
-        assert provisioner is not None
+        assert provisioner is not None and self.scratch is not None
+        provisioner.begin_serving()
         self.server = AgentServer(
-            limits=self.limits, notebook=self.notebook, kill=provisioner.kill_now
+            limits=self.limits,
+            notebook=self.notebook,
+            kill=provisioner.kill_now,
+            why_killed=provisioner.why_killed,
+            folder=self.scratch.calls,
         )
         try:
             await kernel.serve(self.server.address, self.server.token)

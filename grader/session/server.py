@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -31,6 +32,8 @@ class AgentServer:
         ones changed, and a check that hangs ends the session
     kill : ends the kernel where the socket does not tell its pid; called when a call in place
         outlives its limit
+    why_killed : tells the limit for which a process was killed, by its pid; "" for none
+    folder : where the socket is to be; a new one where None
     """
 
     def __init__(
@@ -41,8 +44,15 @@ class AgentServer:
         in_place: bool = not hasattr(os, "fork"),
         loopback: bool | None = None,
         kill: Callable[[], None] | None = None,
+        why_killed: Callable[[int], str] = lambda pid: "",
+        folder: Path | None = None,
     ) -> None:
-        self._listener = Listener() if loopback is None else Listener(loopback=loopback)
+        if loopback is None:
+            self._listener = Listener(folder=folder)
+        else:
+            self._listener = Listener(loopback=loopback, folder=folder)
+        self._why_killed = why_killed
+        self._told: dict[Stream, int] = {}  # a check's pid as its kernel counts
         self.address = self._listener.address
         self.token = new_token()
         self._reply_limits = codec.Limits(size=(limits or Limits()).reply_mib << 20)
@@ -120,12 +130,14 @@ class AgentServer:
             raise StudentDied(str(why))
         if status != "value" or type(pid) is not int:
             raise self._broken(BadReply("the kernel did not fork"))
-        return self._listener.accept(
+        stream = self._listener.accept(
             token,
             timeout_s=_FORK_S,
             reply_limits=self._reply_limits,
             alive=lambda: self._ended(pid) is None,
         )
+        self._told[stream] = pid
+        return stream
 
     def _answers_in_place(self, token: str) -> Stream:
         if self._open:
@@ -151,6 +163,7 @@ class AgentServer:
         """End a check's process and all that it started; in place, only where it is stuck."""
         if not self._in_place:
             stream.peer.kill(group=True)
+            self._told.pop(stream, None)
         if not self._in_place or not stuck:
             return
         self._broken(StudentDied("the kernel was ended with an earlier check"))
@@ -161,12 +174,15 @@ class AgentServer:
         """How a check's process ended: "killed by SIGSEGV", "exit code 3", "" if unknown."""
         if self._in_place or stream.peer.pid is None:
             return ""
-        ended = self._ended(stream.peer.pid)
+        if limit := self._why_killed(stream.peer.pid):
+            return f"it {limit}"
+        pid = self._told.get(stream, stream.peer.pid)
+        ended = self._ended(pid)
         for _ in range(20):  # its stream ends a little before itself
             if ended is not None:
                 break
             time.sleep(0.01)
-            ended = self._ended(stream.peer.pid)
+            ended = self._ended(pid)
         if ended is None:
             return ""
         how, number = ended

@@ -78,6 +78,7 @@ def run(tmp_path):
         folder=None,
         datasets_dir=None,
         seed=0,
+        sandbox="auto",
         on_cell=None,
         **limits,
     ):
@@ -91,6 +92,7 @@ def run(tmp_path):
             limits=records.Limits(**limits),
             datasets_dir=datasets_dir,
             seed=seed,
+            sandbox=sandbox,
             on_cell=on_cell,
         )
         sessions.append(session)

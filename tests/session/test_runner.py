@@ -16,7 +16,7 @@ import pytest
 import grader
 from grader import records
 from grader.session import Session, open_session
-from grader.session.provisioner import session_processes
+from grader.session.processes import session_members
 from grader.session.runner import one_line
 
 Run = Callable[..., Session]
@@ -418,6 +418,7 @@ def test_a_kernel_that_dies_after_the_notebook_is_replaced_by_its_definitions(ru
         "    while not os.path.exists('die'):\n        time.sleep(0.01)\n"
         "    os._exit(5)\n"
         "threading.Thread(target=die_later, daemon=True).start()",
+        sandbox="none",  # this test speaks to the kernel through the host's files
     )
     kernel, folder = printed(session).split()
     with session.student() as student:
@@ -463,7 +464,7 @@ def test_closing_leaves_no_process_descriptor_thread_or_file(run: Run, tmp_path:
     before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     threads = set(threading.enumerate())
     session = run("import subprocess\nprint(subprocess.Popen(['sleep', '1000']).pid)\nimport os\n"
-                  "print(os.getpid(), os.environ['HOME'])")  # fmt: skip
+                  "print(os.getpid(), os.environ['HOME'])", sandbox="none")  # fmt: skip
     child, kernel, home = printed(session).split()
     with session.student() as student:
         assert student.has("os")
@@ -471,7 +472,7 @@ def test_closing_leaves_no_process_descriptor_thread_or_file(run: Run, tmp_path:
     session.close()
     assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert set(threading.enumerate()) == threads
-    assert not session_processes(int(kernel))
+    assert not session_members(int(kernel))
     assert not alive(child)
     assert not Path(home).parent.exists()
 
@@ -484,7 +485,7 @@ def test_a_notebook_leaves_no_process_when_the_grader_dies(tmp_path: Path) -> No
         "from grader.session import open_session\n"
         "cell = records.Cell(0, 'code', 'import os; print(os.getpid())')\n"
         "s = open_session(records.Notebook('a.ipynb', (cell,)), folder=None,"
-        " limits=records.Limits())\n"
+        " limits=records.Limits(), sandbox='none')\n"
         "print(s.run.cells[0].outputs[0]['text'], flush=True)\n"
         "os._exit(0)\n"
     )

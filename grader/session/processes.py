@@ -1,0 +1,135 @@
+"""Processes as /proc shows them: a tree's members, its processor time, its memory.
+
+Where there is no /proc, the trees are empty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+# Windows has no SIGKILL; its SIGTERM can't be refused either.
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_TREE_MAX = 10_000
+
+
+def children(pid: int) -> list[int]:
+    """Return a process's children, of all its threads."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Return children, their children, and so on; parents come first."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting and len(found) < _TREE_MAX:
+        born = children(waiting.pop())
+        found += born
+        waiting += born
+    return found
+
+
+def session_members(session: int) -> list[int]:
+    """Return the live processes whose session this is."""
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+    except OSError:
+        return []
+    return [pid for pid in pids if (stat := _stat(pid)) and stat[3] == session]
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU time in seconds of a process, of all it started, and of their dead.
+
+    Where there is no /proc: a number that grows with the wall clock, so that limits still hold.
+    """
+    if not _stat(pid) and not Path("/proc/self/stat").exists():
+        return time.monotonic()
+    return tree_cpu_s(pid, *session_members(pid)) or 0.0
+
+
+def tree_cpu_s(pid: int, *others: int) -> float | None:
+    """Return the CPU time of a process's tree, and of its dead; None where it is gone.
+
+    others : processes that count although they have left the tree
+    """
+    # One that ended and waits to be reaped has used its time as well.
+    own = _ticks(pid)
+    if own is None:
+        return None
+    members = {*descendants(pid), *others} - {pid}
+    return (own + sum(_ticks(member) or 0 for member in members)) / _TICKS_PER_S
+
+
+def memory_mib(pids: list[int], *, enough: float) -> float:
+    """Return the memory of these processes together; what they share counts once.
+
+    enough : the exact number is of interest above this only, and costs a walk of the page tables
+    """
+    resident = sum(map(_resident, pids)) / 2**20
+    if resident <= enough:
+        return resident
+    return sum(map(_own_share, pids)) / 2**20
+
+
+def _resident(pid: int) -> int:
+    """Return the bytes in memory, files of programs and all that is shared with others included."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _own_share(pid: int) -> int:
+    """Return the bytes in memory that no file backs; a page of n processes counts for 1/n."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        shares = re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB", text, re.MULTILINE)
+        if shares:
+            return sum(map(int, shares)) * 1024
+    except OSError:  # gone, or it forbids to be looked at, and then all of it counts
+        pass
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{pid}/status").read_text()
+        sizes = re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+) kB", text, re.MULTILINE)
+        return sum(map(int, sizes)) * 1024
+    return 0
+
+
+def _ticks(pid: int) -> int | None:
+    """User and system time of a process and of the children that it has waited for.
+
+    Source: proc_pid_stat(5), fields 14 to 17.
+    """
+    fields = _fields(pid)
+    return sum(int(ticks) for ticks in fields[11:15]) if fields else None
+
+
+def _stat(pid: int) -> list[int]:
+    """Return /proc/<pid>/stat from the parent's pid on: [0, ppid, pgrp, session, ...].
+
+    Empty for a process that is gone or has ended and only waits to be reaped.
+    """
+    fields = _fields(pid)
+    return [] if not fields or fields[0] in "ZX" else [0, *(int(field) for field in fields[1:])]
+
+
+def _fields(pid: int) -> list[str]:
+    """Return /proc/<pid>/stat from the state on."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return []
+    # The name stands in brackets and may hold blanks and brackets itself.
+    return text.rpartition(")")[2].split()

@@ -1,0 +1,133 @@
+"""Watches what no rlimit counts: the memory of a whole tree of processes, and folders on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from grader.records import Limits
+from grader.session import processes
+from grader.session.processes import KILL
+
+_LOOK_S = 0.1
+_DISK_LOOKS = 5  # a folder is walked at every fifth look
+# Where the kernel listens there are five sockets, the grader's connection file, no more.
+_SOCKETS_MAX = 50
+_SOCKETS_KIB_MAX = 1024
+
+
+class Watchdog:
+    """A thread that kills what uses more than it may, and remembers why.
+
+    launcher : the process whose tree is watched
+    disk : folders on the host's disk that count as scratch; none where it lies in memory
+    sockets : the folder where the kernel listens
+    """
+
+    def __init__(
+        self, launcher: int, limits: Limits, *, disk: Sequence[Path], sockets: Path
+    ) -> None:
+        self._launcher = launcher
+        self._limits = limits
+        self._disk = [*disk]
+        self._disk_kib = sum(map(_kib, disk)) + limits.scratch_mib * 1024
+        self._sockets = sockets
+        self._reasons: dict[int, str] = {}
+        self._last = ""
+        self._stop = threading.Event()
+        self._kernel: int | None = None
+        self.serving = False
+        self._thread = threading.Thread(target=self._watch, name="grade-watchdog", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look away. May be called twice."""
+        self._stop.set()
+        self._thread.join()
+
+    def why(self, pid: int | None = None) -> str:
+        """Return the limit for which a process (None: any) was killed; "" where for none."""
+        return self._last if pid is None else self._reasons.get(pid, "")
+
+    def no_disk(self) -> None:
+        """Scratch lies in memory, with a size of its own."""
+        self._disk = []
+
+    def _watch(self) -> None:
+        looks = 0
+        while not self._stop.wait(_LOOK_S):
+            looks += 1
+            self._look(disk=looks % _DISK_LOOKS == 0)
+
+    def _look(self, *, disk: bool) -> None:
+        limits = self._limits
+        if self._kernel is None:  # before any student code: nobody else is there yet
+            self._kernel = _notebook_process(self._launcher)
+        members = processes.descendants(self._launcher)
+        if processes.memory_mib(members, enough=limits.memory_mib) > limits.memory_mib:
+            self._kill(f"used more than {limits.memory_mib} MiB of memory")
+        # The kernel's own limit answers with an error; it does not bind root.
+        elif len(members) > 2 * limits.processes:
+            self._kill(f"started more than {limits.processes} processes")
+        elif disk and self._disk and sum(map(_kib, self._disk)) > self._disk_kib:
+            self._kill(f"wrote more than {limits.scratch_mib} MiB")
+        elif disk and (_count(self._sockets) > _SOCKETS_MAX
+                       or _kib(self._sockets) > _SOCKETS_KIB_MAX):  # fmt: skip
+            self._kill("filled the folder of the kernel's sockets")
+
+    def _kill(self, reason: str) -> None:
+        """Kill the notebook's process; while it serves, the check that uses most instead."""
+        if self._kernel is None:
+            return
+        victims = [self._kernel]
+        if self.serving and (checks := processes.children(self._kernel)):
+            weights = {
+                check: processes.memory_mib([check, *processes.descendants(check)], enough=0)
+                for check in checks
+            }
+            worst = max(checks, key=weights.__getitem__)
+            victims = [worst, *processes.descendants(worst)]
+        self._last = reason
+        for pid in victims:
+            self._reasons[pid] = reason
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, KILL)
+
+
+def _notebook_process(launcher: int) -> int | None:
+    """Return the launcher's child, or the child of the first process of its pids."""
+    born = processes.children(launcher)
+    if not born:
+        return None
+    first = born[0]
+    try:
+        numbers = [
+            line.split()[1:]
+            for line in Path(f"/proc/{first}/status").read_text().splitlines()
+            if line.startswith("NSpid:")
+        ]
+    except OSError:
+        return None
+    if not numbers or numbers[0][-1] != "1" or len(numbers[0]) < 2:
+        return first
+    inside = processes.children(first)
+    return min(inside) if inside else None
+
+
+def _kib(folder: Path) -> int:
+    total = 0
+    for place, _, files in os.walk(folder):
+        for file in files:
+            with contextlib.suppress(OSError):
+                total += 1 + (Path(place) / file).lstat().st_blocks // 2
+    return total
+
+
+def _count(folder: Path) -> int:
+    try:
+        return len(os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return 0
