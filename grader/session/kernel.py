@@ -30,7 +30,7 @@ from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner, Scratch, socket_prefix
 
 # A kernel that used less CPU than its limit may have been starved by others, so it gets up to
-# this many times its limit of wall clock. What sleeps is ended then.
+# this many times its limit of wall clock, unless it is known to have slept for its limit.
 PATIENCE = 4
 GRACE_S = 2.0  # between SIGINT and SIGKILL
 START_S = 120.0
@@ -72,12 +72,19 @@ class Clock:
     It goes while a cell runs, from start() to stop(), and adds up what it saw.
     """
 
-    def __init__(self, limit_s: float, cpu_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limit_s: float,
+        cpu_s: Callable[[], float],
+        waited_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self.limit_s = limit_s
         self._cpu_s = cpu_s
-        self._wall = self._cpu = 0.0
+        self._waited_s = waited_s
+        self._wall = self._cpu = self._waited = 0.0
         self._wall_start: float | None = None
         self._cpu_start: float | None = None
+        self._waited_start: float | None = None
 
     def start(self) -> None:
         self._wall_start = time.monotonic()
@@ -87,20 +94,31 @@ class Clock:
         """Count CPU time from now. Reading it takes a millisecond, which a short cell saves."""
         if self._cpu_start is None:
             self._cpu_start = self._cpu_s()
+            self._waited_start = self._waited_s()
 
     def stop(self) -> None:
         self._wall += self._wall_now()
         self._cpu += self._cpu_now()
-        self._wall_start = self._cpu_start = None
+        self._waited += self._waited_now() or 0.0
+        self._wall_start = self._cpu_start = self._waited_start = None
 
     def expired(self) -> bool:
         wall = self._wall + self._wall_now()
         if wall < self.limit_s:
             return False
-        return wall >= PATIENCE * self.limit_s or self._cpu + self._cpu_now() >= self.limit_s
+        cpu = self._cpu + self._cpu_now()
+        if wall >= PATIENCE * self.limit_s or cpu >= self.limit_s:
+            return True
+        waited = self._waited_now()
+        return waited is not None and wall - cpu - self._waited - waited >= self.limit_s
 
     def _wall_now(self) -> float:
         return time.monotonic() - self._wall_start if self._wall_start is not None else 0.0
+
+    def _waited_now(self) -> float | None:
+        """Return the seconds without a processor since tick(); None where nobody knows."""
+        now = self._waited_s() if self._waited_start is not None else None
+        return None if now is None else max(0.0, now - (self._waited_start or 0.0))
 
     def _cpu_now(self) -> float:
         # Of a kernel that has died nothing is to be read.
@@ -302,7 +320,7 @@ class Kernel:
                 if any(clock.expired() for clock in clocks):
                     self._interrupted = True
                     self.provisioner.signal_now(signal.SIGINT)
-                    grace = Clock(GRACE_S, self.provisioner.cpu_s)
+                    grace = Clock(GRACE_S, self.provisioner.cpu_s, self.provisioner.waited_s)
                     grace.start()
                     grace.tick()
             elif grace.expired():

@@ -33,6 +33,10 @@ class Peer:
             return None
         return processes.tree_cpu_s(self.pid)
 
+    def waited_s(self) -> float | None:
+        """Seconds for which its threads waited for a processor; None if unknown."""
+        return None if self.pid is None else processes.waited_s(self.pid)
+
     def kill(self, *, group: bool) -> bool:
         """Kill the process and its descendants, at once; False where it is not known or gone.
 

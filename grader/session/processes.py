@@ -72,6 +72,17 @@ def tree_cpu_s(pid: int, *others: int) -> float | None:
     return (own + sum(_ticks(member) or 0 for member in members)) / _TICKS_PER_S
 
 
+def waited_s(pid: int, *others: int) -> float | None:
+    """Return how long the threads of a process's tree have waited for a processor, in seconds.
+
+    What neither runs nor waits is asleep. None where the system does not tell.
+    Source: the kernel's Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat.
+    """
+    told = [_waited_ns(member) for member in {pid, *others, *descendants(pid)}]
+    known = [waited for waited in told if waited is not None]
+    return sum(known) / 1e9 if known else None
+
+
 def memory_mib(pids: list[int], *, enough: float) -> float:
     """Return the memory of these processes together; what they share counts once.
 
@@ -114,6 +125,14 @@ def _ticks(pid: int) -> int | None:
     """
     fields = _fields(pid)
     return sum(int(ticks) for ticks in fields[11:15]) if fields else None
+
+
+def _waited_ns(pid: int) -> int | None:
+    waited = None
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            waited = (waited or 0) + int((task / "schedstat").read_text().split()[1])
+    return waited
 
 
 def _stat(pid: int) -> list[int]:

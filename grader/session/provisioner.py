@@ -321,6 +321,12 @@ class Provisioner(KernelProvisionerBase):
         """Return the CPU time that the kernel and its children have used, in seconds."""
         return processes.cpu_s(self.pid) if self.pid else 0.0
 
+    def waited_s(self) -> float | None:
+        """Return how long they waited for a processor; None where nobody knows."""
+        if not self.pid:
+            return None
+        return processes.waited_s(self.pid, *processes.session_members(self.pid))
+
 
 def kernel_environment(scratch: Scratch) -> dict[str, str]:
     """Return the whole environment of a kernel."""

@@ -30,7 +30,7 @@ from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.extraction import Piece, extract
 from grader.session.kernel import Clock, Executed, Kernel, KernelDied
-from grader.session.provisioner import Scratch
+from grader.session.provisioner import Provisioner, Scratch
 from grader.session.server import AgentServer
 from grader.session.student import Student
 
@@ -41,6 +41,7 @@ T = TypeVar("T")
 MAX_RERUNS = 2
 MAX_KERNELS = 12
 PIECE_S = 20.0
+HELLO_S = 15.0  # of a kernel that is to serve: it does so at once
 _ANSI = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
 
 
@@ -162,13 +163,14 @@ class _Runner:
         self.scratch: Scratch | None = None
         self._start = time.monotonic()
         self._seconds = 0.0
-        self._budget = Clock(limits.notebook_s, self._cpu_s)
+        self._budget = self._clock(limits.notebook_s)
         self._runs: dict[int, records.CellRun] = {}
         self._extracted: dict[int, _Extracted] = {}
         self._lethal: dict[int, KernelDied] = {}  # cells that killed a kernel
         self._skipped: set[tuple[int, int]] = set()  # statements that did: cell, line
         self._definitions_only = False
         self._died_late = False
+        self._serves_badly = False  # what the cells left behind does not answer the grader
         self._now: tuple[int, int] | None = None  # the cell, and line of the piece, that runs
         self._progress = 0
 
@@ -180,7 +182,7 @@ class _Runner:
         first : how many kernels count as dead already
         """
         for number in range(first, MAX_KERNELS + 1):
-            self._definitions_only = number > MAX_RERUNS
+            self._definitions_only = number > MAX_RERUNS or self._serves_badly
             kernel = self._new_kernel()
             try:
                 await kernel.start()
@@ -231,6 +233,9 @@ class _Runner:
         provisioner = kernel.provisioner
         assert provisioner is not None and self.scratch is not None
         provisioner.begin_serving()
+        patience = self._clock(HELLO_S)
+        patience.start()
+        patience.tick()
         self.server = AgentServer(
             limits=self.limits,
             notebook=self.notebook,
@@ -241,16 +246,27 @@ class _Runner:
         try:
             await kernel.serve(self.server.address, self.server.token)
             await asyncio.to_thread(
-                self.server.wait, timeout_s=60.0, alive=lambda: provisioner.poll_now() is None
+                self.server.wait,
+                timeout_s=60.0,
+                alive=lambda: provisioner.poll_now() is None and not patience.expired(),
             )
         except StudentFault as fault:
             self.server.close()
             self.server = None
+            self._serves_badly = True
             raise KernelDied(str(fault)) from fault
 
-    def _cpu_s(self) -> float:
-        provisioner = self.kernel.provisioner if self.kernel else None
-        return provisioner.cpu_s() if provisioner else 0.0
+    def _clock(self, limit_s: float) -> Clock:
+        """Return a clock of the kernel, whichever it is by then."""
+
+        def provisioner() -> Provisioner | None:
+            return self.kernel.provisioner if self.kernel else None
+
+        return Clock(
+            limit_s,
+            lambda: now.cpu_s() if (now := provisioner()) else 0.0,
+            lambda: now.waited_s() if (now := provisioner()) else None,
+        )
 
     def close(self) -> None:
         """End the kernel and delete its files."""
@@ -268,7 +284,7 @@ class _Runner:
 
     async def _run_cells(self, kernel: Kernel) -> None:
         self._extracted.clear()
-        patience = Clock(self.limits.notebook_s, self._cpu_s)  # of all extraction together
+        patience = self._clock(self.limits.notebook_s)  # of all extraction together
         for done, cell in enumerate(self.code, start=1):
             await self._run_cell(kernel, cell, patience)
             if self.on_cell is not None and done > self._progress:
@@ -282,11 +298,15 @@ class _Runner:
         if cell.index in self._lethal:
             run = self._record_death(before, self._lethal[cell.index])
         elif self._definitions_only:
-            run = replace(before, status="not_run", error="the kernel had died")
+            # What it did when it ran says more than that it does not run again.
+            known = before.status in ("error", "timeout", "crashed")
+            run = before if known else replace(
+                before, status="not_run", error="the kernel had died"
+            )  # fmt: skip
         elif self._budget.expired():
             run = replace(before, status="not_run", error=self._budget_text())
         else:
-            clock = Clock(self.limits.cell_s, self._cpu_s)
+            clock = self._clock(self.limits.cell_s)
             executed = await kernel.run(cell.index, cell.source, clock, self._budget)
             run = self._record(cell, executed)
             # Of a cell that does not parse nothing has run, wherever its mistake stands.
@@ -331,7 +351,7 @@ class _Runner:
             if self._now in self._skipped or patience.expired():
                 found.failed.extend(piece.names)
                 continue
-            clock = Clock(limit_s, self._cpu_s)
+            clock = self._clock(limit_s)
             executed = await kernel.run(cell.index, piece.source, clock, patience)
             if executed.status == "ok":
                 found.names.extend(_worth_naming(piece))

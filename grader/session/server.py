@@ -19,6 +19,8 @@ from grader.session.student import Student, Wire, student_error
 
 # A fork of a kernel takes 5 to 40 ms; a machine that swaps may need seconds.
 _FORK_S = 30.0
+# It then says hello at once; a kernel whose forks do not is replaced.
+_HELLO_S = 10.0
 # What the agent answers by itself, without the student's code.
 _ANSWER_S = 5.0
 _SMALL = codec.Limits(size=1 << 16, items=256, nodes=256, depth=8)
@@ -130,11 +132,13 @@ class AgentServer:
             raise StudentDied(str(why))
         if status != "value" or type(pid) is not int:
             raise self._broken(BadReply("the kernel did not fork"))
+        patience = Budget(_HELLO_S, self._serving().peer)
+        patience.start()
         stream = self._listener.accept(
             token,
             timeout_s=_FORK_S,
             reply_limits=self._reply_limits,
-            alive=lambda: self._ended(pid) is None,
+            alive=lambda: self._ended(pid) is None and not patience.is_spent(),
         )
         self._told[stream] = pid
         return stream

@@ -26,11 +26,13 @@ from grader.session.peer import Peer
 PROTOCOL_VERSION = 1
 # How often a wait looks at the processor time, or at whether the kernel lives.
 _LOOK_S = 0.05
-# A process that got less processor time than its limit may be starved by a busy machine,
-# or may sleep; it is let off up to this many times the limit.
+# A process that got less processor time than its limit may be starved by a busy machine; it is
+# let off up to this many times the limit, unless it is known to have slept for its limit.
 _PATIENCE = 4.0
 # sun_path of sockaddr_un holds 104 bytes on macOS, 108 on Linux, with a final zero.
 _PATH_BYTES = 100
+# What connects to us says hello at once; what does not must not keep the others waiting.
+_HELLO_S = 2.0
 _HELLO = codec.Limits(size=1 << 16, items=64, nodes=64, depth=4)
 _REQUEST = codec.Limits(size=1 << 34, items=1 << 27, nodes=1 << 24)
 
@@ -39,13 +41,14 @@ class Budget:
     """The time that a process may take to answer, all its answers together.
 
     The clock alone convicts nobody: past `limit_s`, the process is given up once it has used
-    that much processor time as well, or at 4 times `limit_s`.
+    that much processor time as well, or slept that long, or at 4 times `limit_s`.
     """
 
     def __init__(self, limit_s: float, peer: Peer | None = None) -> None:
         self.limit_s = limit_s
         self._peer = peer
         self._cpu_before_s = (peer.cpu_s() if peer is not None else None) or 0.0
+        self._waited_before_s = (peer.waited_s() if peer is not None else None) or 0.0
         self._used_s = 0.0
         self._since: float | None = None
 
@@ -70,7 +73,13 @@ class Budget:
         if wall_s >= _PATIENCE * self.limit_s:
             return True
         cpu_s = self._peer.cpu_s() if self._peer is not None else None
-        return cpu_s is not None and cpu_s - self._cpu_before_s >= self.limit_s
+        if self._peer is None or cpu_s is None:
+            return False
+        used_s = cpu_s - self._cpu_before_s
+        waited_s = self._peer.waited_s()
+        if used_s >= self.limit_s or waited_s is None:
+            return used_s >= self.limit_s
+        return wall_s - used_s - (waited_s - self._waited_before_s) >= self.limit_s
 
     def _wall_s(self) -> float:
         return self._used_s + (0.0 if self._since is None else time.monotonic() - self._since)
@@ -224,23 +233,22 @@ class Listener:
         """
         deadline = time.monotonic() + timeout_s
         while True:
+            # Also where somebody connects without end.
+            if time.monotonic() > deadline:
+                raise StudentTimeout(f"the process did not answer within {timeout_s:g} s")
             self._socket.settimeout(_LOOK_S)
             try:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 if not alive():
                     raise StudentDied("the process ended before it answered") from None
-                if time.monotonic() > deadline:
-                    raise StudentTimeout(
-                        f"the process did not answer within {timeout_s:g} s"
-                    ) from None
                 continue
             if connection.family == socket.AF_INET:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             else:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, codec.SEND_BYTES)
             stream = Stream(connection, reply_limits=reply_limits)
-            if self._says_hello(stream, token, max(deadline - time.monotonic(), _LOOK_S)):
+            if self._says_hello(stream, token):
                 return stream
             stream.close()
 
@@ -249,9 +257,9 @@ class Listener:
         self._socket.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _says_hello(self, stream: Stream, token: str, timeout_s: float) -> bool:
+    def _says_hello(self, stream: Stream, token: str) -> bool:
         with contextlib.suppress(StudentTimeout, StudentDied, BadReply):
-            hello = stream.receive(Budget(timeout_s), _HELLO)
+            hello = stream.receive(Budget(_HELLO_S, stream.peer), _HELLO)
             return (
                 type(hello) is list
                 and len(hello) == 4

@@ -16,6 +16,7 @@ import pytest
 import grader
 from grader import records
 from grader.session import Session, open_session
+from grader.session.kernel import Clock
 from grader.session.processes import session_members
 from grader.session.runner import one_line
 
@@ -539,3 +540,31 @@ def test_an_interrupted_grader_ends_the_kernel(tmp_path: Path) -> None:
 )
 def test_a_text_becomes_one_printable_line(text: str, line: str) -> None:
     assert one_line(text) == line
+
+
+@pytest.mark.parametrize(("waited", "ends"), [(0.0, True), (1.5, False), (None, False)])
+def test_a_clock_ends_what_sleeps_and_not_what_waits_for_a_processor(monkeypatch, waited, ends):
+    now = 50.0
+    monkeypatch.setattr("grader.session.kernel.time.monotonic", lambda: now)
+    told = 7.0 if waited is not None else None
+    clock = Clock(1.0, lambda: 3.0, lambda: told)
+    clock.start()
+    clock.tick()
+    now += 2.0
+    told = told + waited if told is not None else None
+    assert clock.expired() is ends
+
+
+def test_an_agent_that_never_says_hello_is_replaced_by_one_with_the_definitions(run, monkeypatch):
+    monkeypatch.setattr("grader.session.runner.HELLO_S", 0.5)
+    patch = """
+import sys
+agent = sys.modules["grader.in_kernel.agent"]
+agent.serve = lambda *a, **k: sum(iter(int, 1))
+raise ValueError("told before the kernel was replaced")
+"""
+    session = run(patch, "def f(x):\n    return 2 * x")
+    with session.student() as student:
+        assert student.f(3) == 6
+    assert session.run.cells[0].status == "error"
+    assert "told before" in session.run.cells[0].error
