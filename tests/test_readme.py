@@ -74,7 +74,7 @@ def run(command, cwd):
     )
 
 
-@pytest.mark.parametrize("command, output", sessions())
+@pytest.mark.parametrize("command, output", list(sessions()))
 def test_a_console_example_prints_what_the_readme_shows(command, output, desk):
     done = run(command, desk)
     assert done.stdout.rstrip() == output.rstrip(), done.stderr
