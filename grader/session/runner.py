@@ -41,7 +41,7 @@ T = TypeVar("T")
 MAX_RERUNS = 2
 MAX_KERNELS = 12
 PIECE_S = 20.0
-HELLO_S = 15.0  # of a kernel that is to serve: it does so at once
+HELLO_S = 5.0  # of a kernel that is to serve: it does so at once
 _ANSI = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
 
 

@@ -20,7 +20,7 @@ from grader.session.student import Student, Wire, student_error
 # A fork of a kernel takes 5 to 40 ms; a machine that swaps may need seconds.
 _FORK_S = 30.0
 # It then says hello at once; a kernel whose forks do not is replaced.
-_HELLO_S = 10.0
+_HELLO_S = 5.0
 # What the agent answers by itself, without the student's code.
 _ANSWER_S = 5.0
 _SMALL = codec.Limits(size=1 << 16, items=256, nodes=256, depth=8)

@@ -251,6 +251,8 @@ class Listener:
             if self._says_hello(stream, token):
                 return stream
             stream.close()
+            if not alive():
+                raise StudentDied("the process connected, and said nothing that is expected")
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
