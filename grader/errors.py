@@ -12,6 +12,7 @@ StudentFault              a call into the student's process gave no value
     StudentTimeout        it outlived the check's limit
     StudentDied           its process ended
     BadReply              what came back is no legal reply
+ReferenceFault            the same of a call into the solved notebook: no student's doing
 """
 
 
@@ -120,3 +121,10 @@ class StudentDied(StudentFault):
 
 class BadReply(StudentFault):
     """The process sent something that is no legal reply, or more than a reply may hold."""
+
+
+class ReferenceFault(Exception):
+    """A call into the solved notebook gave no value: its own fault, or that of what it was given.
+
+    No StudentFault: whether it costs anything is found by giving the check the solved notebook.
+    """

@@ -356,7 +356,8 @@ class _Batch:
         if job.reference is not None:
             suspects = {o.exercise for o in outcomes if o.suspect}
             yield replace(job, sessions=self.references, skip={}, only=suspects)
-            broken = {(o.exercise, o.name) for o in self.outcomes if o.outcome == "error"}
+            refused = ("failed", "error", "timeout")
+            broken = {(o.exercise, o.name) for o in self.outcomes if o.outcome in refused}
         cleared = []
         for outcome in outcomes:
             if not outcome.suspect:

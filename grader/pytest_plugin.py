@@ -25,11 +25,12 @@ from grader.errors import (
     CheckFailed,
     GraderFault,
     Missing,
+    ReferenceFault,
     StudentFault,
     StudentTimeout,
 )
 from grader.records import Assignment, Exercise, Outcome
-from grader.session.student import Student
+from grader.session.student import Student, as_reference
 
 
 class CheckedSession(Protocol):
@@ -269,8 +270,10 @@ class _Runner:
     def student(self) -> Iterator[Student]:
         """The student's functions, in a fresh copy of the state that the notebook left."""
         assert self.check is not None
-        session = self.job.sessions[self.check.exercise.notebook]
-        with session.student(limit_s=self.assignment.limits.check_s) as student:
+        with _ours_to_open():
+            session = self.job.sessions[self.check.exercise.notebook]
+            opened = session.student(limit_s=self.assignment.limits.check_s)
+        with opened as student:
             if self.job.patch is not None:
                 self.job.patch(student)
             yield student
@@ -281,9 +284,14 @@ class _Runner:
         assert self.check is not None
         if self.job.reference is None:
             pytest.skip("this check needs the solved notebook, which is not here")
-        session = self.job.reference(self.check.exercise.notebook)
-        with session.student(limit_s=self.assignment.limits.check_s) as student:
-            yield student
+        try:
+            with _ours_to_open():
+                session = self.job.reference(self.check.exercise.notebook)
+                opened = session.student(limit_s=self.assignment.limits.check_s)
+        except StudentFault as fault:
+            raise ReferenceFault(f"the solved notebook: {fault}") from fault
+        with opened as student:
+            yield as_reference(student) if isinstance(student, Student) else student
 
     @pytest.fixture
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
@@ -294,6 +302,17 @@ class _Runner:
     def datasets(self) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
         """The small real data sets by name: ("mnist") -> x (n, 784) uint8, y (n,) uint8."""
         return data.load
+
+
+@contextmanager
+def _ours_to_open() -> Iterator[None]:
+    """Make a GraderFault of whatever keeps a process from being opened, but for its own faults."""
+    try:
+        yield
+    except (StudentFault, GraderFault):
+        raise
+    except Exception as error:  # a full disk, no process left: no check's fault, nor a student's
+        raise GraderFault(f"no process for the check: {error}") from error
 
 
 def _verdict(check: _Check, error: BaseException) -> Outcome:
@@ -311,7 +330,8 @@ def _verdict(check: _Check, error: BaseException) -> Outcome:
         return check.outcome("skipped", 0.0, str(error))
     if isinstance(error, GraderFault):
         return check.outcome("error", 0.0, str(error), fault=True)
-    if isinstance(error, Exception):
+    # A check that calls sys.exit() must not end the batch, least of all with success.
+    if isinstance(error, Exception | SystemExit):
         text = f"{type(error).__name__}: {error}"
         return check.outcome("error", 0.0, text, suspect=True)
     raise error

@@ -6,6 +6,7 @@ size and flag in an archive is a claim of whoever made it: sizes are counted whi
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import lzma
@@ -237,11 +238,8 @@ class _Box:
         if not self._reserve(target):
             self.note("duplicate_name", f"{target}: the name comes twice; the first one counts")
             return False
-        path = self.folder.joinpath(*target.parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
         size = 0
-        # "x": a file that exists already, or a link, is never written through.
-        with path.open("xb") as out:
+        with self._opened(target) as out:
             while chunk := stream.read(CHUNK):
                 size += len(chunk)
                 self.total += len(chunk)
@@ -255,8 +253,19 @@ class _Box:
                         f"{source}: {target} unpacks to over {BOMB_RATIO} times its size, "
                         "as a zip bomb does: leave it out"
                     )
-                out.write(chunk)
+                with _ours_to_write(target):
+                    rest = memoryview(chunk)
+                    while rest:
+                        rest = rest[out.write(rest) :]
         return True
+
+    def _opened(self, target: PurePosixPath) -> io.FileIO:
+        """Return the new file, unbuffered: what the disk refuses is told by write()."""
+        path = self.folder.joinpath(*target.parts)
+        with _ours_to_write(target):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # "x": a file that exists already, or a link, is never written through.
+            return path.open("xb", buffering=0)
 
     def _reserve(self, target: PurePosixPath) -> bool:
         """Take the name, and its folders' names, whatever a file system says of their case."""
@@ -270,6 +279,19 @@ class _Box:
             self._taken[key] = "folder"
         self._taken[keys[-1]] = "file"
         return True
+
+
+@contextlib.contextmanager
+def _ours_to_write(target: PurePosixPath) -> Iterator[None]:
+    """Make a GraderFault of what this machine refuses; a name that no file may have passes."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise
+        raise GraderFault(f"{target.name} can't be unpacked: {_reason(error)}") from error
 
 
 # --- zips ---------------------------------------------------------------------------------

@@ -232,3 +232,17 @@ def test_configuration_beside_the_caller_is_not_read(assignment, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option")
     assert verdict(assignment, "pass").outcome == "passed"
+
+
+def test_a_check_that_exits_is_no_verdict_and_ends_nothing(assignment):
+    assert verdict(assignment, "raise SystemExit(0)").suspect
+
+
+def test_a_session_that_can_not_be_opened_is_a_fault_of_ours(assignment):
+    class Broken:
+        def student(self, *, limit_s):
+            raise OSError(28, "No space left on device")
+
+    outcome = verdict(assignment, "pass", sessions={"toy.ipynb": Broken()})
+    assert outcome.fault
+    assert "No space left" in outcome.message

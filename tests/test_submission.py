@@ -1,6 +1,7 @@
 """Submissions: what is unpacked, what is refused, who handed in. Zips are made here, byte by byte
 where a zip tool wouldn't make them."""
 
+import errno
 import io
 import json
 import os
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grader import submission as module
-from grader.errors import SubmissionError
+from grader.errors import GraderFault, SubmissionError
 from grader.submission import find_submissions, open_submission, students_of
 
 NOTEBOOK = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()
@@ -431,3 +432,23 @@ def test_a_path_named_twice_is_graded_once_and_a_missing_one_is_kept(tmp_path):
 
 def test_an_empty_folder_is_itself_a_submission_to_refuse(tmp_path):
     assert find_submissions([Path(tmp_path)]) == [tmp_path]
+
+
+def test_a_disk_that_refuses_to_be_written_is_no_fault_of_the_archive(tmp_path, monkeypatch):
+    archive = tmp_path / "a_b.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        out.writestr("a.ipynb", "{}")
+    into = tmp_path / "into"
+    into.mkdir()
+    open_path = Path.open
+
+    class Full(io.FileIO):
+        def write(self, data):
+            raise OSError(errno.EIO, "Input/output error")
+
+    def opened(self, mode="r", *args, **options):
+        return Full(self, "xb") if mode == "xb" else open_path(self, mode, *args, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(GraderFault, match=r"a\.ipynb can't be unpacked: input/output error"):
+        open_submission(archive, into)

@@ -11,10 +11,17 @@ import time
 import numpy as np
 import pytest
 
-from grader.errors import BadReply, Missing, StudentDied, StudentError, StudentTimeout
+from grader.errors import (
+    BadReply,
+    Missing,
+    ReferenceFault,
+    StudentDied,
+    StudentError,
+    StudentTimeout,
+)
 from grader.records import Definition, Limits, Notebook
 from grader.session.stream import Budget
-from grader.session.student import Remote, show_call
+from grader.session.student import Remote, as_reference, show_call
 
 # /proc, and a fork that dies with its parent.
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
@@ -977,3 +984,10 @@ def test_waiting_for_a_process_that_is_gone_ends_at_once():
 
     with AgentServer() as server, pytest.raises(StudentDied):
         server.wait(alive=lambda: False)
+
+
+@pytest.mark.parametrize("name", ["f", "not_there"])
+def test_a_fault_of_the_solved_notebook_is_none_of_a_student(student_of, name):
+    student = as_reference(student_of("def f(): raise ValueError('unfinished')"))
+    with pytest.raises(ReferenceFault, match=r"the solved notebook: .*(unfinished|not defined)"):
+        student[name]()
