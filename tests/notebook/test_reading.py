@@ -138,6 +138,44 @@ def test_random_bytes_raise_nothing_else(raw):
         assert "\n" not in str(error)
 
 
+_KEYS = st.sampled_from(
+    ["cells", "cell_type", "source", "metadata", "outputs", "worksheets", "nbformat", "input"]
+)
+_WORDS = st.sampled_from(["code", "markdown", "def f(:\n", "### START YOUR CODE ###", "\ud800"])
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | _WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@given(_JSON)
+def test_any_json_is_a_notebook_or_refused_in_one_line(value):
+    try:
+        notebook = parse(json.dumps({"cells": value} if type(value) is list else value).encode())
+    except SubmissionError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(type(cell.source) is str for cell in notebook.cells)
+
+
+_SOUND = json.dumps(
+    {"cells": [{"cell_type": "code", "source": "def f(x):\n    return x", "outputs": [],
+                "metadata": {}}], "metadata": {}, "nbformat": 4}
+).encode()  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(0, len(_SOUND) - 1), st.integers(0, 255)), max_size=6))
+def test_a_damaged_notebook_is_read_or_refused_in_one_line(changes):
+    raw = bytearray(_SOUND)
+    for place, byte in changes:
+        raw[place] = byte
+    try:
+        parse(bytes(raw))
+    except SubmissionError as error:
+        assert "\n" not in str(error)
+
+
 def test_a_notebook_that_is_too_large_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "a.ipynb"
     path.write_text(json.dumps(v4("x = 1" * 1000)))
