@@ -66,6 +66,7 @@ def examine(assignments: Path | None = None, *, progress: Progress | None = None
     findings = [*find_python(), *find_packages(), find_fork(), find_sockets()]
     tell("starting a kernel")
     findings.append(find_kernel())
+    tell("trying the sandbox")
     findings.append(find_isolation())
     tell("reading data sets")
     findings += find_data()
@@ -202,13 +203,74 @@ def find_kernel() -> Finding:
 
 
 def find_isolation() -> Finding:
+    """Let a notebook try what student code must not do; tell what it reached."""
+    from grader.session import open_session
+
+    with tempfile.TemporaryDirectory(prefix="grade-probe-") as name, socket.socket() as listener:
+        folder = Path(name)
+        # Open to every user, so that nothing but the sandbox can refuse it.
+        folder.chmod(0o777)
+        (folder / "secret").write_text("read me", encoding="ascii")
+        (folder / "secret").chmod(0o644)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        probe = Notebook("probe.ipynb", (Cell(0, "code", _ATTEMPTS),))
+        try:
+            with (
+                open_session(probe, folder=None, limits=Limits(notebook_s=60.0)) as session,
+                session.student(limit_s=20.0) as student,
+            ):
+                reached = [str(word) for word in student.reached(name, port, os.getpid())]
+                isolation = session.isolation
+        except Exception as error:  # whatever it is, it is the finding
+            return Finding("isolation", "note", f"not known: {type(error).__name__}: {error}")
+    if reached:
+        return Finding(
+            "isolation",
+            "note",
+            f"student code can {', '.join(reached)}. {isolation.line()} Grade strangers' work in "
+            "a container or with an account made for it.",
+        )
+    layers = ", ".join(isolation.applied)
     return Finding(
         "isolation",
-        "note",
-        "student code runs in a process of its own, with time limits, but without a sandbox: it "
-        "has this account's rights to files and network. Grade strangers' work in a container or "
-        "with an account made for it.",
+        "ok",
+        "a probe could not read or write other folders, reach the network or see the grader's "
+        f"process. Layers: {layers}. {isolation.line()}".strip(),
     )
+
+
+_ATTEMPTS = """
+import os, socket
+
+def reached(folder, port, pid):
+    def read():
+        open(os.path.join(folder, "secret")).read()
+    def write():
+        open(os.path.join(folder, "written"), "w").close()
+    def connect():
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    def look():
+        # A namespace has numbers of its own: the same one may be somebody else's there.
+        command = open(f"/proc/{pid}/cmdline", "rb").read()
+        if b"grade" not in command and b"pytest" not in command:
+            raise OSError("another process")
+    attempts = {
+        "read other folders": read,
+        "write to other folders": write,
+        "reach the network": connect,
+        "see the grader's process": look,
+    }
+    done = []
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except OSError:
+            continue
+        done.append(name)
+    return done
+"""
 
 
 def find_data() -> Iterator[Finding]:
