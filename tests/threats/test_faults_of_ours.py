@@ -1,0 +1,282 @@
+"""What breaks on the grader's own side costs no student a point; the batch goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from grader import pipeline
+
+MAX = 8.0
+CHECK = """
+import numpy as np
+import pytest
+from grader.errors import GraderFault
+
+@pytest.mark.exercise("square", points=2)
+def test_square(student, rng):
+    x = rng.normal(size=5)
+    assert abs(student.mean_square(x) - np.mean(x**2)) < 1e-9
+
+@pytest.mark.exercise("sigmoid", points=3{hidden})
+def test_sigmoid({fixtures}):
+    {body}
+
+@pytest.mark.exercise("gradient", points=3)
+def test_gradient(student):
+    assert student.has("Model")
+"""
+
+
+def check_file(body="pass", fixtures="student", hidden=False):
+    return CHECK.format(
+        body=textwrap.indent(textwrap.dedent(body), "    ").strip(),
+        fixtures=fixtures,
+        hidden=", hidden=True" if hidden else "",
+    )
+
+
+def held_harmless(graded):
+    """Nobody has lost a point: what is not graded has neither a score nor a maximum."""
+    for submission in graded.submissions.values():
+        assert submission["status"] == "grader_fault"
+        assert (submission["score"], submission["max_score"]) == (0.0, 0.0)
+        assert submission["exercises"] == []
+        assert "a fault of the grader, not of the submission" in submission["message"]
+
+
+BROKEN = {
+    "a check that raises": check_file("1 / 0"),
+    "a check that uses a name that isn't there": check_file("undefined_name"),
+    "a check that misuses what it calls": check_file("student.sigmoid(object())"),
+    "a check that asks for too little": check_file("student.sigmoid(np.zeros(3))[7]"),
+    "a fixture that isn't there": check_file("pass", fixtures="student, no_such_fixture"),
+    "a check that says so": check_file("raise GraderFault('the machine is on fire')"),
+    "a check that leaves": check_file("raise SystemExit(0)"),
+    "a file that doesn't parse": check_file() + "\ndef test_(:",
+    "an import that isn't there": "import no_such_module\n" + check_file(),
+    "points that don't sum": check_file().replace("points=2", "points=1"),
+    "an exercise that isn't there": check_file().replace('"square"', '"circle"'),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_check_file_costs_nobody_a_point(host, broken):
+    host.write_assignment(checks=BROKEN[broken])
+    held_harmless(host.grade(host.right(), host.wrong(), code=3))
+
+
+def test_a_reference_that_raises_costs_nobody_a_point(host):
+    host.write_assignment(
+        checks=check_file(
+            "assert np.allclose(student.sigmoid(0.0), reference.sigmoid(0.0))",
+            fixtures="student, reference",
+            hidden=True,
+        ),
+        reference={
+            "mean_square": "return np.mean(x**2)",
+            "sigmoid": "raise RuntimeError('the solution is not finished')",
+            "cost": "return 0.0",
+            "grad": "return w",
+        },
+    )
+    held_harmless(host.grade(host.right(), host.right(name="second"), code=3))
+
+
+def test_a_reference_whose_process_dies_costs_nobody_a_point(host):
+    host.write_assignment(
+        checks=check_file("reference.sigmoid(0.0)", fixtures="student, reference", hidden=True),
+        reference={
+            "mean_square": "return np.mean(x**2)",
+            "sigmoid": "import os\nos._exit(1)",
+            "cost": "return 0.0",
+            "grad": "return w",
+        },
+    )
+    held_harmless(host.grade(host.right(), code=3))
+
+
+def test_a_reference_that_never_returns_costs_nobody_a_point(host):
+    host.write_assignment(
+        checks=check_file("reference.sigmoid(0.0)", fixtures="student, reference", hidden=True),
+        reference={
+            "mean_square": "return np.mean(x**2)",
+            "sigmoid": "while True: pass",
+            "cost": "return 0.0",
+            "grad": "return w",
+        },
+    )
+    held_harmless(host.grade(host.right(), code=3))
+
+
+def test_a_check_that_breaks_on_one_student_s_value_is_that_student_s_loss_alone(host):
+    """The other side: what the solved notebook passes is no broken check."""
+    host.write_assignment(checks=check_file("assert {0.5: True}[student.sigmoid(0.0)]"))
+    odd = host.right(name="odd", sigmoid="return []")
+    graded = host.grade(odd, host.right())
+    assert graded["odd"]["status"] == "graded"
+    assert graded["odd"]["score"] == 5.0
+    assert graded["right"]["score"] == MAX
+
+
+# --- the machine --------------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_full_costs_nobody_a_point(host):
+    """No file of the grader may grow beyond some bytes: as on a full disk, writing fails."""
+    limit = "import os, resource, signal, sys\n"
+    limit += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))\n"
+    limit += "os.execv(sys.argv[1], sys.argv[1:])"
+    graded = host.grade(
+        host.right(), host.right(name="second"), code=3, wrap=[sys.executable, "-c", limit]
+    )
+    held_harmless(graded)
+
+
+def test_a_temporary_folder_that_is_full_costs_nobody_a_point(host, monkeypatch):
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    small = host.root / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)])
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        (small / "full").write_bytes(bytes(50_000))
+        big = host.right(files={"data.csv": "1,2\n" * 20_000})
+        graded = host.grade(big, code=3, environment={"TMPDIR": str(small)})
+        held_harmless(graded)
+        assert [path.name for path in small.iterdir()] == ["full"]
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_no_descriptors_left_cost_nobody_a_point(host):
+    limit = "import os, resource, sys\n"
+    limit += "resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))\n"
+    limit += "os.execv(sys.argv[1], sys.argv[1:])"
+    graded = host.run(host.right(), code=3, wrap=[sys.executable, "-c", limit])
+    held_harmless(graded)
+
+
+def test_a_temporary_folder_that_is_not_there_is_told_in_one_line(host):
+    done = subprocess.run(
+        host.command(host.right()),
+        cwd=host.root,
+        env=host.environment(TMPDIR="/nowhere", TEMP="/nowhere", TMP="/nowhere"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    # Python falls back on /tmp: then it is graded as ever.
+    assert done.returncode in (0, 3)
+
+
+def test_a_session_that_fails_stops_its_submission_alone(host, monkeypatch):
+    """One kernel in three can't be started: the machine's fault."""
+    opened = []
+    open_session = pipeline.open_session
+
+    def failing(notebook, **options):
+        opened.append(notebook)
+        if len(opened) == 2:
+            raise OSError(28, "No space left on device")
+        return open_session(notebook, **options)
+
+    monkeypatch.setattr(pipeline, "open_session", failing)
+    monkeypatch.setenv("TMPDIR", str(host.tmp))
+    paths = [host.right(name=name) for name in ("a", "b", "c")]
+    report = pipeline.grade(paths, assignment="toy", assignments=host.assignments)
+    # The second one to be opened is the solved notebook's, which the first submission needs.
+    assert [r.status for r in report.results] == ["grader_fault", "graded", "graded"]
+    assert [r.score for r in report.results] == [0.0, MAX, MAX]
+    assert "No space left" in report.results[0].message
+
+
+def test_a_student_s_own_session_that_fails_is_ours_too(host, monkeypatch):
+    open_session = pipeline.open_session
+
+    def failing(notebook, **options):
+        if "/1" in str(options["folder"]):
+            raise OSError(28, "No space left on device")
+        return open_session(notebook, **options)
+
+    monkeypatch.setattr(pipeline, "open_session", failing)
+    monkeypatch.setenv("TMPDIR", str(host.tmp))
+    paths = [host.right(name=name) for name in ("a", "b", "c")]
+    report = pipeline.grade(paths, assignment="toy", assignments=host.assignments)
+    assert [r.status for r in report.results] == ["graded", "grader_fault", "graded"]
+    assert [r.score for r in report.results] == [MAX, 0.0, MAX]
+
+
+def test_an_agent_that_is_killed_from_outside_costs_nobody_else(host):
+    """Somebody, the kernel's memory killer say, ends every student process that it sees."""
+    waits = "import time\ntime.sleep(1.5)"
+    path = host.right(waits, waits, waits)
+    command = host.command(path, host.right(name="honest"))
+    process = subprocess.Popen(
+        command, env=host.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    killed = threading.Event()
+
+    def kill_first_kernel():
+        while not killed.is_set() and process.poll() is None:
+            for entry in Path("/proc").iterdir():
+                try:
+                    words = (entry / "cmdline").read_bytes()
+                    if b"launch.py" in words and host.mark.encode() in words:
+                        time.sleep(1.0)
+                        os.kill(int(entry.name), signal.SIGKILL)
+                        killed.set()
+                        return
+                except (OSError, ValueError):
+                    continue
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=kill_first_kernel)
+    thread.start()
+    out, err = process.communicate(timeout=180)
+    thread.join()
+    assert killed.is_set()
+    assert process.returncode in (0, 3), err
+    submissions = json.loads(out)["submissions"]
+    assert submissions[1]["score"] == MAX
+    # Its definitions are extracted in a new kernel, or the grader takes the fault upon itself.
+    assert submissions[0]["status"] == "grader_fault" or submissions[0]["score"] == MAX
+    assert host.processes() == []
+
+
+def test_an_interrupted_grader_leaves_nothing_behind(host):
+    process = subprocess.Popen(
+        host.command(host.right("while True: pass")),
+        env=host.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert host.processes() == []
+    assert list(host.tmp.iterdir()) == []
+
+
+def test_a_killed_grader_leaves_no_process_behind(host):
+    """SIGKILL gives it no time to tidy up: the student's processes end by themselves."""
+    process = subprocess.Popen(
+        host.command(host.right("while True: pass")),
+        env=host.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(2.5)
+    process.kill()
+    process.wait()
+    assert host.processes(patience_s=15) == []

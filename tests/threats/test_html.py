@@ -1,0 +1,159 @@
+"""The HTML pages in a real browser: nothing a student wrote runs, loads or hides anything.
+
+Needs Chromium on the PATH; where there is none, a parser still holds what it can.
+"""
+
+import re
+import shutil
+import subprocess
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+MAX = 8.0
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+POLICY = "default-src 'none'"
+
+# Each of these would call the canary, or change the title, if it were more than text.
+EVIL = (
+    "<script>document.title='CANARY';fetch('URL/s')</script>"
+    "<img src=URL/i onerror=\"document.title='CANARY'\">"
+    "<svg onload=\"document.title='CANARY'\"><script href=URL/v></script></svg>"
+    "<a href=\"javascript:document.title='CANARY'\">x</a>"
+    "<meta http-equiv=refresh content='9;url=URL/m'>"
+    "<style>@import 'URL/c'; tr, section, body { display: none }</style>"
+    "<link rel=stylesheet href=URL/l><iframe src=URL/f></iframe><object data=URL/o></object>"
+    "<form action=URL/p><input autofocus onfocus=\"document.title='CANARY'\"></form>"
+    "</pre></code></td></table></body></html><base href=URL/b>"
+    "--><!--'\"`]]>{{7*7}}${7*7}<%= 7*7 %>"
+)
+
+
+@pytest.fixture
+def canary():
+    """A server that remembers what asked for it: .url, .asked."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"document.title='CANARY'")
+
+        do_POST = do_HEAD = do_OPTIONS = do_GET
+
+        def log_message(self, *args):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.asked = asked
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def hostile_zip(host, notebook_text, solution, evil, name="right"):
+    """A right answer with markup wherever a student may write."""
+    quoted = repr(evil)
+    cells = [
+        f"# {evil}\nraise ValueError({quoted})",
+        f"from IPython.display import HTML, Javascript, SVG, Markdown, display\n"
+        f"evil = {quoted}\n"
+        "for kind in (HTML, Javascript, Markdown): display(kind(evil))\n"
+        "display({'image/svg+xml': evil, 'image/png': evil, 'text/html': evil}, raw=True)\n"
+        "print(evil)",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.title('a figure'); plt.show()",
+        *solution(
+            "right",
+            mean_square=f"# {evil}\nraise ValueError({quoted})",
+            sigmoid=f"x = {quoted}\nreturn type(x, (), {{}})()",
+        ),
+        f"def {'x' * 30}(): pass",
+    ]
+    document = notebook_text(cells, metadata={"title": evil, "authors": [{"name": evil}]})
+    path = host.hand_in(name, [])
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("toy.ipynb", document)
+        archive.writestr("<img src=x onerror=alert(1)>.ipynb", document)
+    return path
+
+
+@pytest.fixture
+def pages(host, canary, notebook_text, solution, tmp_path):
+    """The pages of two hostile submissions, one of them with a hostile name."""
+    evil = EVIL.replace("URL", canary.url)
+    folder = tmp_path / "pages"
+    host.grade(
+        hostile_zip(host, notebook_text, solution, evil),
+        hostile_zip(host, notebook_text, solution, evil, name="<b onclick=alert(1)>&'\"_x"),
+        options=["--html", str(folder)],
+    )
+    return folder
+
+
+def in_browser(page, profile, *options):
+    """The document after its scripts have run, had it any, or its picture."""
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+         f"--user-data-dir={profile}", "--virtual-time-budget=3000", *options, page.as_uri()],
+        capture_output=True, timeout=120, env={"HOME": str(profile), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    return done.stdout.decode("utf-8", "replace")
+
+
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+
+
+@needs_browser
+def test_the_canary_can_sing(tmp_path, canary):
+    """Without this, a browser that does nothing would pass the next test."""
+    page = tmp_path / "bare.html"
+    page.write_text("<!doctype html><title>x</title>" + EVIL.replace("URL", canary.url))
+    assert "<title>CANARY</title>" in in_browser(page, tmp_path / "profile", "--dump-dom")
+    assert canary.asked
+
+
+@needs_browser
+def test_nothing_of_a_student_runs_or_loads_in_a_browser(pages, canary, tmp_path):
+    for page in pages.iterdir():
+        document = in_browser(page, tmp_path / "profile", "--dump-dom")
+        title = re.search(r"<title>(.*?)</title>", document, re.DOTALL)
+        assert title, document[:300]
+        assert "CANARY" not in title[1]
+        assert "ValueError" in document or page.name == "index.html"
+    assert canary.asked == []
+
+
+@needs_browser
+def test_the_policy_alone_would_stop_it(pages, canary, tmp_path):
+    """Were the escaping to fail, the page's own policy still holds."""
+    page = next(p for p in pages.iterdir() if p.name != "index.html")
+    text = page.read_text()
+    assert POLICY in text
+    evil = "<script>document.title='CANARY'</script>" + f"<img src={canary.url}/i>"
+    broken = tmp_path / "broken.html"
+    broken.write_text(text.replace("</body>", evil + "</body>"))
+    document = in_browser(broken, tmp_path / "profile", "--dump-dom")
+    assert "<title>CANARY" not in document
+    assert canary.asked == []
+
+
+def test_every_page_has_a_policy_and_no_element_of_the_student_s(pages):
+    for page in pages.iterdir():
+        text = page.read_text()
+        assert POLICY in text
+        head = text.partition("<body")[0]
+        assert head.index("Content-Security-Policy") < head.index("<style")
+        assert re.findall(r"<(?:script|iframe|object|form|base|link|embed)\b", text) == []
+        assert re.findall(r"\son\w+\s*=", re.sub(r">[^<]*<", "><", text)) == []
+        assert "javascript:" not in re.sub(r">[^<]*<", "><", text)
+
+
+def test_what_the_student_wrote_is_there_as_text(pages):
+    page = next(p for p in pages.iterdir() if p.name != "index.html")
+    assert "&lt;script&gt;document.title=" in page.read_text()
