@@ -79,7 +79,7 @@ from typing import Any, NoReturn
 from numpy import __version__ as numpy_version
 from numpy import errstate
 
-from grader.in_kernel import codec
+from grader.in_kernel import codec, limits
 
 globals()["__builtins__"] = dict(vars(builtins))
 
@@ -105,6 +105,8 @@ _catch_warnings = warnings.catch_warnings
 _simplefilter = warnings.simplefilter
 _getline = linecache.getline
 _freeze = gc.freeze
+_limit_behind = limits.limit_behind
+_limit_this_check = limits.limit_this_check
 _name_of = type.__dict__["__name__"].__get__
 
 
@@ -310,6 +312,7 @@ def _detach(parent: int) -> None:
     _die_with_parent()
     if getppid() != parent:
         _exit(0)
+    _limit_this_check()
     settrace(None)
     setprofile(None)
     for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGALRM, _signal.SIGPROF):
@@ -585,7 +588,10 @@ def _count_steps(function: Any, args: Any, kwargs: Any) -> tuple[Any, int | None
 def _failure(error: BaseException, state: _State, index: int | None = None) -> list[Any]:
     """The reply's failure: [kind, text, cell, line, source, index]."""
     cell, line, source = _innermost(error, state)
-    return [_type_name(error), _text(error), cell, line, source, index]
+    text = _text(error)
+    if limit := _limit_behind(error):
+        text = f"{text} ({limit})" if text else limit
+    return [_type_name(error), text, cell, line, source, index]
 
 
 def _innermost(error: BaseException, state: _State) -> tuple[int | None, int, str]:

@@ -28,7 +28,7 @@ The plan (JSON, from grader.session.sandbox):
     run, calls    in the other: where the kernel listens, and where the grader does
     seen          further paths to read
     user          a number that nobody has; 0 where the grader is not root
-    memory_mib, processes, scratch_mib, open_files, cpu_s
+    memory_mib, processes, scratch_mib, open_files, cpu_s, check_cpu_s
     control, report    file descriptors: the grader's hand, and where the layers are told:
                        {"applied": [str], "missing": {layer: reason}}
 """
@@ -39,7 +39,6 @@ import contextlib
 import json
 import os
 import platform
-import pwd
 import re
 import select
 import signal
@@ -50,10 +49,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from grader.in_kernel import landlock, libc, namespaces, seccomp
+from grader.in_kernel import landlock, libc, limits, namespaces, seccomp
 
 IN_KERNEL = os.path.dirname(os.path.abspath(__file__))
 ALWAYS = ("limits", "privileges", "namespaces", "files", "landlock", "seccomp")
+LIMITS = ("memory_mib", "processes", "scratch_mib", "open_files", "cpu_s", "check_cpu_s")
 REFUSED = 78  # the exit code of a launcher that may not start; sysexits.h calls it EX_CONFIG
 
 _SYSTEM = (
@@ -128,6 +128,8 @@ def enclose(plan: dict[str, Any]) -> None:
     os.close(tell)
     # The grader's user may look at how much memory is used. (A change of user had forbidden it.)
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
+    if "limits" in layers.applied:
+        limits.in_force.update({name: int(plan[name]) for name in LIMITS})
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
@@ -363,6 +365,8 @@ def _readable(plan: dict[str, Any]) -> Iterator[str]:
 
 def _holds_others(path: str, plan: dict[str, Any]) -> bool:
     """Whether a folder of sys.path holds more than packages: a checkout, a home, everything."""
+    import pwd
+
     private = [IN_KERNEL, plan["root"]]
     with contextlib.suppress(KeyError):
         private.append(pwd.getpwuid(os.getuid()).pw_dir)

@@ -189,6 +189,7 @@ def _app_class() -> Any:
     from zmq.eventloop.zmqstream import ZMQStream
 
     from grader.in_kernel import agent, figures
+    from grader.in_kernel.limits import limit_behind
 
     class Outlet(IOPubThread):
         """What subprocesses print comes over a Unix socket: no other ones are to be had."""
@@ -237,6 +238,7 @@ def _app_class() -> Any:
 
     class Shell(ZMQInteractiveShell):
         stopped_at: int | None = None
+        limit = ""  # what the error came from, where a limit was hit
 
         def init_environment(self) -> None: ...
 
@@ -265,6 +267,7 @@ def _app_class() -> Any:
             self._report(*sys.exc_info())
 
         def _report(self, kind: Any, value: Any, tb: Any) -> None:
+            self.limit = limit_behind(value)
             frames = [f for f in traceback.extract_tb(tb, 60) if f.filename.startswith("<cell")]
             place = next((f for f in frames if f.name in ("<module>", "<cell line: 1>")), None)
             self.stopped_at = place.lineno if place else None
@@ -291,6 +294,7 @@ def _app_class() -> Any:
         async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> Any:
             self.shell.compile.cell = int(str(kwargs.get("cell_id") or 0))
             self.shell.stopped_at = None
+            self.shell.limit = ""
             self.inputs = 0
             Stream.meter.begin()
             figures.begin_cell(self.shell.compile.cell)
@@ -306,7 +310,9 @@ def _app_class() -> Any:
                     "evalue": _text_of(error),
                 }
             if reply.get("status") == "error":
-                reply["evalue"] = str(reply.get("evalue", ""))[:MAX_ERROR_TEXT]
+                text = str(reply.get("evalue", ""))[:MAX_ERROR_TEXT]
+                limit = self.shell.limit
+                reply["evalue"] = f"{text} ({limit})".lstrip() if limit else text
                 reply["traceback"] = []
                 reply["line"] = self.shell.stopped_at
             reply["payload"] = []

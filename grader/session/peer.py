@@ -14,6 +14,7 @@ from grader.session import processes
 # macOS, sys/un.h: SOL_LOCAL and LOCAL_PEERPID, which Python does not name.
 _SOL_LOCAL = 0
 _LOCAL_PEERPID = 2
+_STOPS_MAX = 50
 
 
 class Peer:
@@ -38,13 +39,13 @@ class Peer:
         return None if self.pid is None else processes.waited_s(self.pid)
 
     def kill(self, *, group: bool) -> bool:
-        """Kill the process and its descendants, at once; False where it is not known or gone.
+        """Kill the process and all its descendants; False where it is not known or gone.
 
         group : also all of the process group that it leads
         """
         if self.pid is None or self.pid in (0, 1, os.getpid()):
             return False
-        descendants = processes.descendants(self.pid)
+        descendants = self._stop_tree()
         try:
             # Fails once the process was waited for: its number may be another's by now.
             if self._pidfd is not None:
@@ -60,6 +61,23 @@ class Peer:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         return True
+
+    def _stop_tree(self) -> list[int]:
+        """Return the descendants, stopped: what starts others as fast as it can must not get away.
+
+        Theirs are listed again, until nothing new has come.
+        """
+        assert self.pid is not None
+        stopped: dict[int, None] = {}
+        for _ in range(_STOPS_MAX):
+            found = [pid for pid in processes.descendants(self.pid) if pid not in stopped]
+            if not found:
+                break
+            for pid in found if stopped else [self.pid, *found]:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGSTOP)
+            stopped.update(dict.fromkeys(found))
+        return [*stopped]
 
     def close(self) -> None:
         """Let go of the process, dead or alive."""

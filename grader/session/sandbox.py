@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pwd
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,6 +44,7 @@ def plan(
         "open_files": limits.open_files,
         # The clock stops a notebook long before: this one ends what outlives the grader's eye.
         "cpu_s": (os.cpu_count() or 1) * 10 * limits.notebook_s,
+        "check_cpu_s": (os.cpu_count() or 1) * 10 * limits.check_s,
     }
 
 
@@ -90,6 +90,8 @@ def _maps(user: int) -> bool:
 
 
 def _has_account(user: int) -> bool:
+    import pwd
+
     with contextlib.suppress(KeyError):
         pwd.getpwuid(user)
         return True
