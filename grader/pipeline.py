@@ -471,7 +471,7 @@ class _Sessions(Mapping[str, "Session"]):
         self.opened = {name: opened[name] for name in opened if name in read.matched}
         self.started: dict[str, Future[Session]] = {}
         self.pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="session")
-        # The longest notebook first: with fewer cores than notebooks, else it would run last, alone.
+        # The longest notebook first: it would else start last, and run alone.
         for name, notebook in sorted(read.matched.items(), key=lambda item: -_code_size(item[1])):
             if name not in self.opened and notebook.name not in self.started:
                 self.started[notebook.name] = self.pool.submit(self._open, notebook)
