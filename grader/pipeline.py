@@ -33,12 +33,11 @@ from grader.records import (
     Report,
     Result,
     Run,
-    Sandbox,
     Submission,
 )
 from grader.rules import find_breaches
 from grader.score import score_exercises, total
-from grader.session import Session, open_session, require_sandbox
+from grader.session import Session, open_session
 from grader.submission import find_submissions, open_submission
 
 if TYPE_CHECKING:
@@ -58,7 +57,6 @@ def grade(
     only: Sequence[str] = (),
     public: bool = False,
     seed: int = 0,
-    sandbox: Sandbox = "auto",
     progress: Progress | None = None,
 ) -> Report:
     """Return the verdict on every submission found in paths, in order.
@@ -67,12 +65,10 @@ def grade(
     assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
     only : ids of exercises; empty for all
     public : run the public checks alone
-    sandbox : how student code is closed in
     Raises AssignmentError and SubmissionError for what the user must put right first:
-    no such path, no such assignment or exercise, no such sandbox.
+    no such path, no such assignment or exercise.
     """
     tell = progress or (lambda text: None)
-    require_sandbox(sandbox)
     found = find_submissions(paths)
     # From where the user stands, never from a submission's folder: what it brings is no check.
     folders = find_assignments(Path.cwd(), assignments, os.environ)
@@ -82,10 +78,8 @@ def grade(
         if chosen is None:
             return Report("", "", seed, tuple(h.refused for h in handed if h.refused))
         _require_exercises(chosen, only)
-        chosen = replace(chosen, sandbox=sandbox)
         batch = _Batch(chosen, only=frozenset(only), public=public, seed=seed, tell=tell)
-        results = batch.grade(handed)
-        return Report(chosen.id, chosen.title, seed, results, batch.isolation)
+        return Report(chosen.id, chosen.title, seed, batch.grade(handed))
 
 
 def grade_notebooks(
@@ -249,7 +243,6 @@ class _Batch:
         self.public = public
         self.seed = seed
         self.tell = tell
-        self.isolation = ""
         self.outcomes: list[Outcome] = []
         self.references = _References(assignment)
 
@@ -483,7 +476,6 @@ class _Sessions(Mapping[str, "Session"]):
             limits=self.assignment.limits,
             datasets_dir=data.datasets_dir(),
             seed=self.seed,
-            sandbox=self.assignment.sandbox,
             on_cell=lambda done, cells: self.tell(f"{notebook.name}: cell {done}/{cells}"),
         )
 
@@ -533,7 +525,6 @@ class _References(Mapping[str, "Session"]):
                 folder=Path(self.empty.name),
                 limits=self.assignment.limits,
                 datasets_dir=data.datasets_dir(),
-                sandbox=self.assignment.sandbox,
             )
         return self.sessions[name]
 
