@@ -35,7 +35,7 @@ _WORDS = {
 
 
 def limit_behind(error: BaseException, limits: Mapping[str, int] = in_force) -> str:
-    """Return the limit behind an exception ("opened more than 512 files"), "" where there is none."""
+    """Return the limit behind an exception ("opened more than 512 files"), or ""."""
     kind = type(error)
     name = ""
     if issubclass(kind, MemoryError):
