@@ -25,7 +25,7 @@ from grader.report.plain import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from grader.records import Report, Result
+    from grader.records import Report, Result, Sandbox
 
 GRADED = 0
 UNDER = 1  # under --fail-under; verify found a survivor; stubs are out of date
@@ -103,6 +103,18 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     return assignments(shown(command))
 
 
+def _sandboxed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option of the commands that run notebooks."""
+    return click.option(
+        "--sandbox",
+        type=click.Choice(["auto", "strict", "none"]),
+        default="auto",
+        show_default=True,
+        help="Close the notebooks in by all that this machine offers; refuse to grade where a "
+        "layer is missing; or not at all, for code of your own.",
+    )(command)
+
+
 def _finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         # A gate at nan would let everything pass.
@@ -132,6 +144,7 @@ def _finite(context: click.Context, option: click.Parameter, value: float | None
     show_default=True,
     help="Seed of every random input: the same seed gives the same report.",
 )
+@_sandboxed
 @click.option("--json", "json_file", metavar="FILE", help='Write JSON; "-" is standard output.')
 @click.option("--junit", "junit_file", metavar="FILE", help='Write JUnit XML; "-" likewise.')
 @click.option("--html", "html_folder", metavar="DIR", help="Write one HTML page a submission.")
@@ -152,6 +165,7 @@ def grade_paths(
     only: Sequence[str],
     public: bool,
     seed: int,
+    sandbox: Sandbox,
     json_file: str | None,
     junit_file: str | None,
     html_folder: str | None,
@@ -187,8 +201,11 @@ def grade_paths(
             only=only,
             public=public,
             seed=seed,
+            sandbox=sandbox,
             progress=tell,
         )
+    if report.isolation:
+        _complain(report.isolation)
     # Not at the top: it would hold up the kernels by the time that rich takes to load.
     from grader.report import terminal
 
@@ -251,6 +268,7 @@ def stubs(ids: Sequence[str], assignments: Path | None, check: bool) -> int:
 )
 @click.option("--samples-only", is_flag=True, help="Run the samples alone: no mutants, no seeds.")
 @click.option("--mutants/--no-mutants", default=True, help="Run automatic mutants, or not.")
+@_sandboxed
 @click.option("--json", "json_file", metavar="FILE", help='Write JSON; "-" is standard output.')
 @click.option(
     "--markdown",
@@ -265,6 +283,7 @@ def verify(
     jobs: int | None,
     samples_only: bool,
     mutants: bool,
+    sandbox: Sandbox,
     json_file: str | None,
     markdown_file: str | None,
 ) -> int:
@@ -290,6 +309,7 @@ def verify(
             seeds=0 if samples_only else seeds,
             mutants=mutants and not samples_only,
             jobs=jobs,
+            sandbox=sandbox,
             progress=tell,
         )
     console = _console(stderr="-" in (json_file, markdown_file))

@@ -25,6 +25,8 @@ from grader.report.plain import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from grader.session.probing import Probe
+
 Status = Literal["ok", "note", "fault"]
 Progress = Callable[[str], None]
 
@@ -67,7 +69,9 @@ def examine(assignments: Path | None = None, *, progress: Progress | None = None
     tell("starting a kernel")
     findings.append(find_kernel())
     tell("trying the sandbox")
+    tell("trying the sandbox")
     findings.append(find_isolation())
+    findings += find_layers()
     tell("reading data sets")
     findings += find_data()
     findings += find_assignments(assignments)
@@ -239,6 +243,48 @@ def find_isolation() -> Finding:
         "a probe could not read or write other folders, reach the network or see the grader's "
         f"process. Layers: {layers}. {isolation.line()}".strip(),
     )
+
+
+# What a student's process must not do, and one layer alone refuses.
+_FORBIDDEN = {
+    "limits": "taking more memory than the limit",
+    "privileges": "making a device",
+    "account": "reading a file of the grader's",
+    "namespaces": "signalling the grader",
+    "files": "looking at a file outside its folders",
+    "landlock": "reading a file outside its folders",
+    "seccomp": "opening a network socket",
+}
+
+
+def find_layers(probe: Callable[[str], Probe] | None = None) -> Iterator[Finding]:
+    """Yield a finding for each layer: closed in by it alone, a process tries what it forbids.
+
+    probe : layer -> what became of the attempt
+    """
+    from grader.session import probing
+
+    if sys.platform != "linux":
+        yield Finding(
+            "layers",
+            "note",
+            f"none on {platform.system()}: student code has this account's rights to files and "
+            "network. Grade what strangers wrote on Linux.",
+        )
+        return
+    for layer in probing.layers_here():
+        tried = _FORBIDDEN[layer]
+        try:
+            found = (probe or probing.probe_alone)(layer)
+        except GradeError as error:
+            yield Finding(layer, "fault", str(error))
+            continue
+        if found.missing:
+            yield Finding(layer, "note", f"not here, {tried} is left to others: {found.missing}")
+        elif found.refusal:
+            yield Finding(layer, "ok", f"{tried} is refused: {found.refusal}")
+        else:
+            yield Finding(layer, "fault", f"{tried} is not refused")
 
 
 _ATTEMPTS = """

@@ -3,6 +3,7 @@
 GradeError                what a user of `grade` may see
     SubmissionError       the submission can't be read: it is refused
     AssignmentError       reference/<id>/ is wrong: the instructor mends it
+    SandboxError          the machine closes student code in less than was asked for
     GraderFault           this package is wrong, or its machine: nobody loses points
 CheckFailed               the verdict of a check (an AssertionError)
     Missing               what the check asks for isn't there
@@ -26,6 +27,10 @@ class SubmissionError(GradeError):
 
 class AssignmentError(GradeError):
     """The assignment's own files are wrong. Nothing is graded with them."""
+
+
+class SandboxError(GradeError):
+    """The machine does not offer the isolation that was asked for. Nothing is graded."""
 
 
 class GraderFault(GradeError):

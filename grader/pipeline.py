@@ -33,11 +33,12 @@ from grader.records import (
     Report,
     Result,
     Run,
+    Sandbox,
     Submission,
 )
 from grader.rules import find_breaches
 from grader.score import score_exercises, total
-from grader.session import Session, open_session
+from grader.session import Session, open_session, require_sandbox
 from grader.submission import find_submissions, open_submission
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def grade(
     only: Sequence[str] = (),
     public: bool = False,
     seed: int = 0,
+    sandbox: Sandbox = "auto",
     progress: Progress | None = None,
 ) -> Report:
     """Return the verdict on every submission found in paths, in order.
@@ -65,10 +67,12 @@ def grade(
     assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
     only : ids of exercises; empty for all
     public : run the public checks alone
+    sandbox : how student code is closed in
     Raises AssignmentError and SubmissionError for what the user must put right first:
-    no such path, no such assignment or exercise.
+    no such path, no such assignment or exercise, no such sandbox.
     """
     tell = progress or (lambda text: None)
+    require_sandbox(sandbox)
     found = find_submissions(paths)
     # From where the user stands, never from a submission's folder: what it brings is no check.
     folders = find_assignments(Path.cwd(), assignments, os.environ)
@@ -78,8 +82,10 @@ def grade(
         if chosen is None:
             return Report("", "", seed, tuple(h.refused for h in handed if h.refused))
         _require_exercises(chosen, only)
+        chosen = replace(chosen, sandbox=sandbox)
         batch = _Batch(chosen, only=frozenset(only), public=public, seed=seed, tell=tell)
-        return Report(chosen.id, chosen.title, seed, batch.grade(handed))
+        results = batch.grade(handed)
+        return Report(chosen.id, chosen.title, seed, results, batch.isolation)
 
 
 def grade_notebooks(
@@ -243,6 +249,7 @@ class _Batch:
         self.public = public
         self.seed = seed
         self.tell = tell
+        self.isolation = ""
         self.outcomes: list[Outcome] = []
         self.references = _References(assignment)
 
@@ -337,6 +344,7 @@ class _Batch:
             if any(o.suspect for o in outcomes):
                 outcomes = yield from self._clear_suspects(job, outcomes)
             runs = sessions.runs()
+            self.isolation = self.isolation or sessions.isolation_line()
         faults = [o for o in outcomes if o.fault]
         if faults:
             return _fault(
@@ -476,6 +484,7 @@ class _Sessions(Mapping[str, "Session"]):
             limits=self.assignment.limits,
             datasets_dir=data.datasets_dir(),
             seed=self.seed,
+            sandbox=self.assignment.sandbox,
             on_cell=lambda done, cells: self.tell(f"{notebook.name}: cell {done}/{cells}"),
         )
 
@@ -493,6 +502,10 @@ class _Sessions(Mapping[str, "Session"]):
     def runs(self) -> dict[str, Run]:
         """Return what became of each notebook, by the name of its file."""
         return {self.read.matched[name].name: self[name].run for name in self}
+
+    def isolation_line(self) -> str:
+        """Return what the first of them is not closed in by, in one line; "" for nothing."""
+        return next((self[name].isolation.line() for name in self), "")
 
     def __enter__(self) -> _Sessions:
         return self
@@ -525,6 +538,7 @@ class _References(Mapping[str, "Session"]):
                 folder=Path(self.empty.name),
                 limits=self.assignment.limits,
                 datasets_dir=data.datasets_dir(),
+                sandbox=self.assignment.sandbox,
             )
         return self.sessions[name]
 

@@ -105,6 +105,7 @@ class Assignment:
     notebooks : the solved references by file name; empty in a student's copy
     stubs : what students start from, by file name
     public_only : True for a student's copy, which holds the public checks alone
+    sandbox : how submissions are closed in; the command's to say, not the file's
     """
 
     id: str
@@ -119,6 +120,7 @@ class Assignment:
     notebooks: Mapping[str, Notebook] = field(default_factory=dict)
     stubs: Mapping[str, Notebook] = field(default_factory=dict)
     public_only: bool = False
+    sandbox: Sandbox = "auto"
 
     def functions_in(self, notebook: str) -> tuple[str, ...]:
         """Return every function that the exercises of that notebook ask for, once each."""

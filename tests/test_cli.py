@@ -75,18 +75,21 @@ def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
         "only": (),
         "public": False,
         "seed": 0,
+        "sandbox": "auto",
     }
     assert "Total 3 / 4 points (75 %)" in capsys.readouterr().out
 
 
 def test_every_option_reaches_the_pipeline_wherever_it_stands(pipeline, folder):
     arguments = "--seed 7 a.zip --only 1 --public --assignment pw02 --only 2 --assignments ."
+    arguments += " --sandbox strict"
     assert cli.run(arguments.split()) == 0
     _, options = pipeline.calls[0]
     assert options["seed"] == 7
     assert options["only"] == ("1", "2")
     assert options["public"] is True
     assert options["assignment"] == "pw02"
+    assert options["sandbox"] == "strict"
     assert str(options["assignments"]) == "."
 
 

@@ -1,6 +1,7 @@
 """What `grade doctor` finds, and how it says so."""
 
 import io
+import sys
 from importlib import metadata
 
 import pytest
@@ -8,6 +9,8 @@ from rich.console import Console
 
 from grader import cli, doctor
 from grader.doctor import Finding
+from grader.session import probing
+from grader.session.probing import Probe
 
 
 def versions(**known):
@@ -57,6 +60,47 @@ def test_a_probe_that_gets_through_is_told(monkeypatch):
     finding = doctor.find_isolation()
     assert finding.status == "note"
     assert "read other folders, write to other folders, reach the network" in finding.text
+
+
+def layers(**probes):
+    """What is found where each layer is so."""
+    found = doctor.find_layers(lambda layer: probes.get(layer, Probe(layer, refusal="OSError")))
+    return {finding.name: finding for finding in found}
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
+
+
+@linux
+def test_each_layer_is_tried_and_its_refusal_shown():
+    found = layers(seccomp=Probe("seccomp", refusal="PermissionError: no"))
+    assert set(found) == set(probing.layers_here())
+    assert found["seccomp"] == Finding(
+        "seccomp", "ok", "opening a network socket is refused: PermissionError: no"
+    )
+
+
+@linux
+def test_a_layer_that_the_machine_lacks_is_told_with_its_reason():
+    finding = layers(landlock=Probe("landlock", missing="no Landlock in this kernel"))["landlock"]
+    assert finding.status == "note"
+    assert "no Landlock in this kernel" in finding.text
+
+
+@linux
+def test_a_layer_that_refuses_nothing_is_a_fault():
+    finding = layers(limits=Probe("limits"))["limits"]
+    assert (finding.status, finding.text) == (
+        "fault",
+        "taking more memory than the limit is not refused",
+    )
+
+
+def test_a_system_without_layers_says_plainly_that_there_is_no_sandbox(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    (finding,) = doctor.find_layers()
+    assert finding.status == "note"
+    assert "has this account's rights" in finding.text
 
 
 def test_the_shipped_data_is_found(monkeypatch):

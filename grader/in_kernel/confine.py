@@ -23,6 +23,7 @@ Each layer is used wherever the kernel offers it, and stands by itself:
 The plan (JSON, from grader.session.sandbox):
 
     strict        refuse to start where a layer is missing
+    layers        the names of those to use
     root, sockets    the session's two folders
     box, work, home, tmp    in the one: an empty folder, and the student's own
     run, calls    in the other: where the kernel listens, and where the grader does
@@ -45,14 +46,14 @@ import signal
 import stat
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from grader.in_kernel import landlock, libc, limits, namespaces, seccomp
 
 IN_KERNEL = os.path.dirname(os.path.abspath(__file__))
-ALWAYS = ("limits", "privileges", "namespaces", "files", "landlock", "seccomp")
+LAYERS = ("limits", "privileges", "account", "namespaces", "files", "landlock", "seccomp")
 LIMITS = ("memory_mib", "processes", "scratch_mib", "open_files", "cpu_s", "check_cpu_s")
 REFUSED = 78  # the exit code of a launcher that may not start; sysexits.h calls it EX_CONFIG
 
@@ -78,37 +79,38 @@ _COUNTED_BY_NAMESPACE = (5, 14)
 
 @dataclass
 class Layers:
-    """What became of each layer."""
+    """What became of each layer that was wanted."""
 
+    wanted: frozenset[str]
     applied: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
 
-    @contextlib.contextmanager
-    def tried(self, name: str) -> Iterator[None]:
-        """Run a layer's steps; an OSError means that it is missing."""
+    def apply(self, name: str, step: Callable[..., object], *arguments: object) -> bool:
+        """Take a layer's step if it is wanted; an OSError means that it is missing."""
+        if name not in self.wanted:
+            return False
         try:
-            yield
+            step(*arguments)
         except OSError as error:
-            self.missing[name] = str(error)
-        else:
-            self.applied.append(name)
+            self.missing[name] = error.strerror or str(error)
+            return False
+        self.applied.append(name)
+        return True
 
 
 def enclose(plan: dict[str, Any]) -> None:
     """Return in a child process that is closed in; the caller's process only waits for it."""
-    layers = Layers()
+    layers = Layers(frozenset(plan["layers"]))
     if sys.platform != "linux":
-        layers.missing = dict.fromkeys(ALWAYS, f"not on {platform.system()}")
+        layers.missing = dict.fromkeys(plan["layers"], f"not on {platform.system()}")
         _report(plan, layers)
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # meant for the student's process alone
-    user = int(plan["user"])
+    user = int(plan["user"]) if "account" in plan["layers"] else 0
     if user:
         _hand_over(plan, user)
-    with layers.tried("namespaces"):
-        namespaces.separate()
-    apart = "namespaces" in layers.applied
+    apart = layers.apply("namespaces", namespaces.separate)
     if not apart:
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
     told, tell = os.pipe()
@@ -232,41 +234,34 @@ def _reap(student: int, tell: int) -> NoReturn:
 
 def _close_in(plan: dict[str, Any], layers: Layers, apart: bool) -> None:
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    root = os.geteuid() == 0
-    own = int(plan["user"]) or os.geteuid()
+    user = int(plan["user"]) if "account" in layers.wanted else 0
     seen = [*_readable(plan)]
-    furnished = False
-    if apart:
-        with layers.tried("files"):
-            _furnish(plan, seen, own)
-            furnished = True
-    else:
-        layers.missing["files"] = "no namespace to hold them"
+    furnished = layers.apply("files", _furnish if apart else _no_place, plan, seen)
     with contextlib.suppress(OSError):
         os.chdir(plan["work"])
-    with layers.tried("limits"):
-        _set_limits(plan, counted_alone=root or apart)
-    if root:
-        with layers.tried("account"):
-            _change_user(own, seen, furnished)
-            libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))  # lost with the change
-    with layers.tried("privileges"):
-        _drop_capabilities()
-        libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
-    with layers.tried("landlock"):
-        landlock.restrict(_rules(plan, seen, furnished))
-    with layers.tried("seccomp"):
-        seccomp.install()
+    layers.apply("limits", _set_limits, plan, bool(user) or apart)
+    if user and layers.apply("account", _change_user, user, seen, furnished):
+        libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))  # lost with the change
+    elif user:
+        _give(plan, os.geteuid())  # without its privileges, root is a user like others
+    layers.apply("privileges", _drop_privileges)
+    layers.apply("landlock", landlock.restrict, _rules(plan, seen, furnished))
+    layers.apply("seccomp", seccomp.install)
 
 
-def _furnish(plan: dict[str, Any], seen: list[str], own: int) -> None:
+def _no_place(plan: dict[str, Any], seen: list[str]) -> None:
+    raise OSError("no namespace to hold them")
+
+
+def _furnish(plan: dict[str, Any], seen: list[str]) -> None:
+    own = int(plan["user"]) if "account" in plan["layers"] else 0
     copied = {plan[name]: plan[name] for name in ("work", "home", "tmp")}
     namespaces.furnish(
         plan["box"],
         seen=[*seen, plan["calls"]],
         shared=[plan["run"]],
         copied=copied,
-        owner=(own, own if os.geteuid() == 0 else os.getegid()),
+        owner=(own, own) if own else (os.geteuid(), os.getegid()),
         size_mib=plan["scratch_mib"],
     )
 
@@ -275,6 +270,10 @@ def _hand_over(plan: dict[str, Any], user: int) -> None:
     """Give the session's folders to the user that the student's process will be."""
     for name in ("root", "sockets", "calls"):
         os.chmod(plan[name], 0o711)  # to pass through, not to list
+    _give(plan, user)
+
+
+def _give(plan: dict[str, Any], user: int) -> None:
     for name in ("work", "home", "tmp", "run"):
         for place, _, files in os.walk(plan[name]):
             os.chown(place, user, user)
@@ -291,7 +290,7 @@ def _change_user(user: int, seen: list[str], furnished: bool) -> None:
             mode = os.stat(part).st_mode
             needed = 0o5 if part == path and stat.S_ISDIR(mode) else 0o1
             if stat.S_ISDIR(mode) and mode & needed != needed:
-                raise PermissionError(f"{part} is for its owner alone, and Python is in it")
+                raise PermissionError(f"{part} is for its owner's eyes alone, and is needed")
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
@@ -303,13 +302,14 @@ def _with_parents(path: str) -> Iterator[str]:
         path = os.path.dirname(path)
 
 
-def _drop_capabilities() -> None:
+def _drop_privileges() -> None:
+    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     # struct __user_cap_header_struct: version 3, this process; then three empty sets, twice 32 bits
     header = struct.pack("=Ii", 0x20080522, 0)
     libc.system_call(libc.CAPSET[platform.machine()], header, bytes(24))
 
 
-def _set_limits(plan: dict[str, Any], *, counted_alone: bool) -> None:
+def _set_limits(plan: dict[str, Any], counted_alone: bool) -> None:
     import resource
 
     mib = 2**20

@@ -53,7 +53,7 @@ def restrict(rules: Mapping[int, Iterable[str]]) -> int:
     """Close every file but what the rules open; return the ABI that was used.
 
     rules : rights (READ, WRITE, LISTEN, DEVICE) -> paths; one that isn't there is passed over
-    Needs no_new_privs. Raises OSError where there is no Landlock.
+    Sets no_new_privs, which the kernel asks for. Raises OSError where there is no Landlock.
     """
     version = abi()
     if not version:
@@ -68,6 +68,7 @@ def restrict(rules: Mapping[int, Iterable[str]]) -> int:
             for path in paths:
                 with contextlib.suppress(FileNotFoundError, PermissionError, NotADirectoryError):
                     _allow(ruleset, path, access & handled)
+        libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
         libc.system_call(libc.LANDLOCK_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)

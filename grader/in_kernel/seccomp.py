@@ -100,14 +100,16 @@ class _Program(ctypes.Structure):
 
 
 def install() -> None:
-    """Refuse these calls from now on, here and in all children. Needs no_new_privs.
+    """Refuse these calls from now on, here and in all children.
 
+    Sets no_new_privs, which the kernel asks for.
     Raises OSError where the kernel has no filters or the processor is not of MACHINES.
     """
     machine = MACHINES.get(platform.machine())
     if machine is None:
         raise OSError(f"no list of calls for {platform.machine()}")
     code = program(machine)
+    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     libc.prctl(libc.PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(_Program(len(code) // 8, code)))
 
 

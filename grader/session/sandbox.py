@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import GraderFault
+from grader.in_kernel import confine
 from grader.records import Isolation, Limits, Sandbox
-
-PROBE = Path(__file__).resolve().parent.parent / "in_kernel" / "probe.py"
 
 # Where numbers are looked for that nobody has. The first range is what most systems never hand
 # out; a container may map no number above 65535, and then the second serves.
@@ -35,6 +34,7 @@ def plan(
     """
     return {
         "strict": policy == "strict",
+        "layers": [*confine.LAYERS],
         **{name: str(folder) for name, folder in folders.items()},
         "seen": [str(path) for path in seen],
         "user": _take_user() if hasattr(os, "geteuid") and os.geteuid() == 0 else 0,

@@ -25,8 +25,8 @@ from grader.assignment import find_assignments, load_assignment
 from grader.errors import AssignmentError, GraderFault
 from grader.pipeline import grade_notebooks
 from grader.pytest_plugin import CheckJob, run_checks
-from grader.records import Assignment, Notebook, Outcome, Result
-from grader.session import Session, open_session
+from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
+from grader.session import Session, open_session, require_sandbox
 from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.hunt import hunt
 from grader.verify.mutants import draws, make_mutants
@@ -52,6 +52,7 @@ def verify_assignments(
     samples: bool = True,
     mutants: bool = True,
     jobs: int | None = None,
+    sandbox: Sandbox = "auto",
     progress: Progress | None = None,
 ) -> list[VerifyReport]:
     """Return a report for each assignment, in the order of ids; for all where ids is empty.
@@ -59,6 +60,7 @@ def verify_assignments(
     assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
     seeds : over how many seeds the reference is calibrated; 0 for none
     jobs : worker processes; as many as there are processors where None; 0 for none
+    sandbox : how the notebooks are closed in
     progress : gets a line of text whenever a task is done
     Raises AssignmentError for what the assignment's own files get wrong.
     """
@@ -68,6 +70,7 @@ def verify_assignments(
             raise AssignmentError(
                 f"there is no assignment {wanted!r}; there is: {', '.join(sorted(folders))}"
             )
+    require_sandbox(sandbox)
     tell = progress or (lambda text: None)
     workers = (os.cpu_count() or 1) if jobs is None else jobs
     with ExitStack() as stack:
@@ -80,7 +83,7 @@ def verify_assignments(
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         return [
             _verify(
-                folders[assignment_id],
+                _Source(folders[assignment_id], sandbox),
                 pool=pool,
                 shards=max(1, workers),
                 seeds=seeds,
@@ -93,7 +96,7 @@ def verify_assignments(
 
 
 def _verify(
-    folder: Path,
+    source: _Source,
     *,
     pool: Executor | None,
     shards: int,
@@ -103,18 +106,18 @@ def _verify(
     tell: Progress,
 ) -> VerifyReport:
     started = time.perf_counter()
-    assignment = _assignment(folder)
+    assignment = _assignment(source)
     if assignment.public_only:
-        raise AssignmentError(f"{folder} is a student's copy: verify needs reference/")
+        raise AssignmentError(f"{source.folder} is a student's copy: verify needs reference/")
     explained = load_explanations(assignment)
     stories = load_samples(assignment) if samples else ()
     tasks = _Tasks(pool, assignment.id, tell)
-    reference = tasks.add("reference", _grade_reference, folder)
+    reference = tasks.add("reference", _grade_reference, source)
     benches = [
         tasks.add(
             f"{name}, part {shard + 1} of {shards}",
             _bench,
-            folder,
+            source,
             name,
             tuple(range(seeds))[shard::shards],
             shard,
@@ -125,10 +128,10 @@ def _verify(
         for shard in range(shards)
     ]
     verdicts = [
-        tasks.add(f"sample {story.name}", _grade_sample, folder, n)
+        tasks.add(f"sample {story.name}", _grade_sample, source, n)
         for n, story in enumerate(stories)
     ]
-    stub = tasks.add("bare stub", _grade_stub, folder)
+    stub = tasks.add("bare stub", _grade_stub, source)
     tasks.wait()
 
     benched = [bench() for bench in benches]
@@ -301,14 +304,22 @@ class _Benched:
     mutants: tuple[tuple[int, int, MutantVerdict], ...]
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where an assignment is, and how its notebooks are closed in."""
+
+    folder: Path
+    sandbox: Sandbox
+
+
 @lru_cache(maxsize=4)
-def _assignment(folder: Path) -> Assignment:
-    return load_assignment(folder)
+def _assignment(source: _Source) -> Assignment:
+    return replace(load_assignment(source.folder), sandbox=source.sandbox)
 
 
-def _grade_reference(folder: Path) -> _Graded:
+def _grade_reference(source: _Source) -> _Graded:
     """Grade the solved notebooks the way a submission is graded, rules and all."""
-    assignment = _assignment(folder)
+    assignment = _assignment(source)
     with tempfile.TemporaryDirectory(prefix="grade-verify-") as empty:
         result = grade_notebooks(assignment, assignment.notebooks, folder=Path(empty))
     if result.status != "graded":
@@ -339,9 +350,9 @@ def _grade_reference(folder: Path) -> _Graded:
     )
 
 
-def _grade_stub(folder: Path) -> _Graded:
+def _grade_stub(source: _Source) -> _Graded:
     """Run every check on the stubs' dummies, also where the grader would not trouble to."""
-    assignment = _assignment(folder)
+    assignment = _assignment(source)
     outcomes: list[Outcome] = []
     with ExitStack() as stack:
         sessions = {
@@ -373,8 +384,8 @@ def _grade_stub(folder: Path) -> _Graded:
     )
 
 
-def _grade_sample(folder: Path, number: int) -> SampleVerdict:
-    assignment = _assignment(folder)
+def _grade_sample(source: _Source, number: int) -> SampleVerdict:
+    assignment = _assignment(source)
     sample = load_samples(assignment)[number]
     started = time.perf_counter()
     try:
@@ -389,12 +400,12 @@ def _grade_sample(folder: Path, number: int) -> SampleVerdict:
     )
 
 
-def _bench(folder: Path, name: str, seeds: Collection[int], shard: int, shards: int) -> _Benched:
+def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shards: int) -> _Benched:
     """Calibrate a share of the seeds and hunt a share of the mutants, in one session.
 
     shards : into how many parts the mutants go; 0 for no mutants
     """
-    assignment = _assignment(folder)
+    assignment = _assignment(source)
     notebook = assignment.notebooks[name]
     only = exercises_of(assignment, name)
     number = list(assignment.notebooks).index(name)
@@ -420,6 +431,7 @@ def _opened(assignment: Assignment, notebook: Notebook) -> Iterator[Session]:
             folder=Path(empty),
             limits=assignment.limits,
             datasets_dir=data.datasets_dir(),
+            sandbox=assignment.sandbox,
         )
         try:
             yield session
