@@ -1,0 +1,55 @@
+"""Runs Python as a user without rights: `python tests/ordinary_user.py -m pytest tests/session`.
+
+As root, in a mount namespace of its own: where Python lies in a folder of root's, that folder is
+covered there by one that shows Python and nothing else. As anyone else it just runs Python.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from grader.in_kernel import libc
+
+USER = 54321
+NEW_MOUNTS = 0x00020000
+BIND_ALL, ALL_PRIVATE = 4096 | 16384, 16384 | (1 << 18)
+
+
+def closed_parent(path: Path) -> Path | None:
+    """Return the topmost folder above a path that others can't pass; None where they can."""
+    for parent in reversed(path.parents):
+        if not parent.stat().st_mode & 0o001:
+            return parent
+    return None
+
+
+def open_a_way_to_python() -> None:
+    libc.unshare(NEW_MOUNTS)
+    libc.mount("", "/", "", ALL_PRIVATE)
+    for prefix in (Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve()):
+        closed = closed_parent(prefix)
+        if closed is not None:
+            kept = tempfile.mkdtemp()
+            libc.mount(str(prefix), kept, "", BIND_ALL)
+            libc.mount("tmpfs", str(closed), "tmpfs", 0, "mode=755")
+            prefix.mkdir(parents=True)
+            libc.mount(kept, str(prefix), "", BIND_ALL)
+            libc.unmount(kept, 0)
+            Path(kept).rmdir()
+
+
+def main() -> None:
+    if os.geteuid() == 0:
+        open_a_way_to_python()
+        os.setgroups([])
+        os.setresgid(USER, USER, USER)
+        os.setresuid(USER, USER, USER)
+        home = tempfile.mkdtemp(prefix="grade-home-")
+        os.environ |= {"HOME": home, "USER": "ordinary", "LOGNAME": "ordinary"}
+        os.environ.pop("XDG_RUNTIME_DIR", None)
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()
