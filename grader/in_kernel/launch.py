@@ -311,8 +311,9 @@ def _app_class() -> Any:
                 }
             if reply.get("status") == "error":
                 text = str(reply.get("evalue", ""))[:MAX_ERROR_TEXT]
-                limit = self.shell.limit
-                reply["evalue"] = f"{text} ({limit})".lstrip() if limit else text
+                if limit := self.shell.limit:
+                    text = f"{text} ({limit})" if text else limit
+                reply["evalue"] = text
                 reply["traceback"] = []
                 reply["line"] = self.shell.stopped_at
             reply["payload"] = []
