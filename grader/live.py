@@ -21,7 +21,7 @@ from grader.assignment import find_assignments, load_assignment
 from grader.errors import AssignmentError, GradeError
 from grader.notebook import assembled
 from grader.recognise import match_notebooks, recognise_assignment
-from grader.records import Assignment, Cell, Limits, Notebook, Result, Run
+from grader.records import Assignment, Cell, Isolation, Limits, Notebook, Result, Run
 from grader.report import table
 from grader.session.server import AgentServer
 from grader.session.student import Student
@@ -172,6 +172,7 @@ class _LiveSession:
 
     server: AgentServer
     run: Run
+    isolation: Isolation
 
     def student(self, *, limit_s: float = 20.0) -> AbstractContextManager[Student]:
         return self.server.student(limit_s)
@@ -190,7 +191,8 @@ def _forked(namespace: dict[str, Any], notebook: Notebook, limits: Limits) -> It
             agent.serve(server.address, server.token, namespace, figures=figures.records)
         try:
             server.wait()
-            yield _LiveSession(server, Run(()))
+            # Nothing closes a student's own notebook in.
+            yield _LiveSession(server, Run(()), Isolation())
         finally:
             server.close()
             os.waitpid(child, 0)
