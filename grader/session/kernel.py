@@ -81,7 +81,8 @@ class Clock:
         self.limit_s = limit_s
         self._cpu_s = cpu_s
         self._waited_s = waited_s
-        self._wall = self._cpu = self._waited = 0.0
+        self._wall = self._cpu = 0.0
+        self._waited: float | None = None  # until it is known that the system tells
         self._wall_start: float | None = None
         self._cpu_start: float | None = None
         self._waited_start: float | None = None
@@ -95,11 +96,14 @@ class Clock:
         if self._cpu_start is None:
             self._cpu_start = self._cpu_s()
             self._waited_start = self._waited_s()
+            if self._waited_start is not None:
+                self._waited = self._waited or 0.0
 
     def stop(self) -> None:
         self._wall += self._wall_now()
         self._cpu += self._cpu_now()
-        self._waited += self._waited_now() or 0.0
+        if self._waited is not None:
+            self._waited += self._waited_now()
         self._wall_start = self._cpu_start = self._waited_start = None
 
     def expired(self) -> bool:
@@ -109,16 +113,17 @@ class Clock:
         cpu = self._cpu + self._cpu_now()
         if wall >= PATIENCE * self.limit_s or cpu >= self.limit_s:
             return True
-        waited = self._waited_now()
-        return waited is not None and wall - cpu - self._waited - waited >= self.limit_s
+        if self._waited is None:
+            return False
+        return wall - cpu - self._waited - self._waited_now() >= self.limit_s
 
     def _wall_now(self) -> float:
         return time.monotonic() - self._wall_start if self._wall_start is not None else 0.0
 
-    def _waited_now(self) -> float | None:
-        """Return the seconds without a processor since tick(); None where nobody knows."""
-        now = self._waited_s() if self._waited_start is not None else None
-        return None if now is None else max(0.0, now - (self._waited_start or 0.0))
+    def _waited_now(self) -> float:
+        if self._waited_start is None:
+            return 0.0
+        return max(0.0, (self._waited_s() or 0.0) - self._waited_start)
 
     def _cpu_now(self) -> float:
         # Of a kernel that has died nothing is to be read.

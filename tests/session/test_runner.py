@@ -553,6 +553,8 @@ def test_a_clock_ends_what_sleeps_and_not_what_waits_for_a_processor(monkeypatch
     now += 2.0
     told = told + waited if told is not None else None
     assert clock.expired() is ends
+    clock.stop()
+    assert clock.expired() is ends
 
 
 def test_an_agent_that_never_says_hello_is_replaced_by_one_with_the_definitions(run, monkeypatch):
