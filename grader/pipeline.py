@@ -251,7 +251,8 @@ class _Batch:
         self.tell = tell
         self.isolation = ""
         self.outcomes: list[Outcome] = []
-        self.references = _References(assignment)
+        self.kernels = _Kernels(assignment)
+        self.references = _References(assignment, self.kernels)
 
     def grade(self, handed: Sequence[_Handed]) -> tuple[Result, ...]:
         results: list[Result] = []
@@ -293,6 +294,7 @@ class _Batch:
         finally:
             jobs.close()
             self.references.close()
+            self.kernels.close()
 
     def _done(self, job: CheckJob, outcomes: list[Outcome]) -> None:
         self.outcomes = outcomes
@@ -327,7 +329,7 @@ class _Batch:
         return (yield from self._grade_read(read, {}))
 
     def _grade_read(self, read: _Read, opened: Mapping[str, Session]) -> _Grading:
-        with _Sessions(self.assignment, read, opened, self.seed, self.tell) as sessions:
+        with _Sessions(self.kernels, read, opened, self.seed, self.tell) as sessions:
             # Imported here: pytest loads while the kernels start in processes of their own.
             from grader.pytest_plugin import CheckJob
 
@@ -451,6 +453,35 @@ class _Batch:
         }
 
 
+class _Kernels:
+    """Where every session begins, for as long as one process grades: students' and references'."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+
+    def open(
+        self,
+        notebook: Notebook,
+        *,
+        folder: Path,
+        seed: int = 0,
+        on_cell: Callable[[int, int], None] | None = None,
+    ) -> Session:
+        """Return a session that has run the notebook. Close it. Called from several threads."""
+        return open_session(
+            notebook,
+            folder=folder,
+            limits=self.assignment.limits,
+            datasets_dir=data.datasets_dir(),
+            seed=seed,
+            sandbox=self.assignment.sandbox,
+            on_cell=on_cell,
+        )
+
+    def close(self) -> None:
+        """End what outlives a session; every session is closed by then."""
+
+
 class _Sessions(Mapping[str, "Session"]):
     """The sessions of one submission's notebooks, started together, waited for one by one.
 
@@ -459,13 +490,13 @@ class _Sessions(Mapping[str, "Session"]):
 
     def __init__(
         self,
-        assignment: Assignment,
+        kernels: _Kernels,
         read: _Read,
         opened: Mapping[str, Session],
         seed: int,
         tell: Progress,
     ) -> None:
-        self.assignment = assignment
+        self.kernels = kernels
         self.read = read
         self.seed = seed
         self.tell = tell
@@ -478,13 +509,10 @@ class _Sessions(Mapping[str, "Session"]):
                 self.started[notebook.name] = self.pool.submit(self._open, notebook)
 
     def _open(self, notebook: Notebook) -> Session:
-        return open_session(
+        return self.kernels.open(
             notebook,
             folder=self.read.folder,
-            limits=self.assignment.limits,
-            datasets_dir=data.datasets_dir(),
             seed=self.seed,
-            sandbox=self.assignment.sandbox,
             on_cell=lambda done, cells: self.tell(f"{notebook.name}: cell {done}/{cells}"),
         )
 
@@ -522,8 +550,9 @@ class _Sessions(Mapping[str, "Session"]):
 class _References(Mapping[str, "Session"]):
     """Sessions on the solved notebooks, opened when first asked for."""
 
-    def __init__(self, assignment: Assignment) -> None:
+    def __init__(self, assignment: Assignment, kernels: _Kernels) -> None:
         self.assignment = assignment
+        self.kernels = kernels
         self.sessions: dict[str, Session] = {}
         self.empty: tempfile.TemporaryDirectory[str] | None = None
 
@@ -533,12 +562,8 @@ class _References(Mapping[str, "Session"]):
         if name not in self.sessions:
             if self.empty is None:
                 self.empty = tempfile.TemporaryDirectory(prefix="grade-reference-")
-            self.sessions[name] = open_session(
-                self.assignment.notebooks[name],
-                folder=Path(self.empty.name),
-                limits=self.assignment.limits,
-                datasets_dir=data.datasets_dir(),
-                sandbox=self.assignment.sandbox,
+            self.sessions[name] = self.kernels.open(
+                self.assignment.notebooks[name], folder=Path(self.empty.name)
             )
         return self.sessions[name]
 
