@@ -130,7 +130,7 @@ def serve(
     """
     try:
         state = _State(namespace, figures, locate)
-        stream = _Stream(address, token)
+        stream = Stream(address, token)
         _mute(state.printed)
         _set_handler(_signal.SIGINT, _signal.SIG_IGN)  # Ctrl-C is for the grader
         _freeze()  # copy-on-write: the collector would touch, and so copy, every object in a fork
@@ -163,11 +163,11 @@ class _State:
         return cell if type(cell) is int else None
 
 
-class _Closed(Exception):
+class Closed(Exception):
     """The grader closed the stream."""
 
 
-class _Stream:
+class Stream:
     """One connection to the grader. Uses the C socket: `socket.socket` can be patched."""
 
     def __init__(self, address: str, token: str) -> None:
@@ -193,18 +193,19 @@ class _Stream:
         self._socket.close()
 
     def receive(self, handle: Callable[[codec.Handle], Any]) -> list[Any]:
-        request = codec.decode(self._fill, handle=handle, limits=_REQUEST)
+        request = codec.decode(self.fill, handle=handle, limits=_REQUEST)
         return list(request)
 
     def send(self, pieces: list[codec.Buffer]) -> None:
         for piece in pieces:
             self._socket.sendall(piece)
 
-    def _fill(self, target: memoryview) -> None:
+    def fill(self, target: memoryview) -> None:
+        """Fill target with what comes next. Raises Closed."""
         while target:
             count = self._socket.recv_into(target)
             if not count:
-                raise _Closed
+                raise Closed
             target = target[count:]
 
 
@@ -214,12 +215,12 @@ _PYTHON = ".".join(str(part) for part in sys.version_info[:3])
 # --- serving the grader: forks ------------------------------------------------------------
 
 
-def _serve_grader(stream: _Stream, address: str, state: _State) -> None:
+def _serve_grader(stream: Stream, address: str, state: _State) -> None:
     children: dict[int, list[Any] | None] = {}
     while True:
         try:
             number, operation, *arguments = stream.receive(_no_object)
-        except _Closed:
+        except Closed:
             return
         answer: list[Any]
         if operation == "fork":
@@ -232,7 +233,7 @@ def _serve_grader(stream: _Stream, address: str, state: _State) -> None:
                 answer = ["value", pid]
         elif operation == "in place":
             token, reply_bytes = arguments
-            check = _Stream(address, token)
+            check = Stream(address, token)
             _Check(check, state, reply_bytes).serve()
             check.close()
             answer = ["value", None]
@@ -282,7 +283,7 @@ def _how_it_ended(children: dict[int, list[Any] | None], pid: int) -> list[Any] 
 
 
 def _fork_for_check(
-    stream: _Stream, address: str, state: _State, token: str, reply_bytes: int
+    stream: Stream, address: str, state: _State, token: str, reply_bytes: int
 ) -> int:
     if _fork is None:
         raise OSError("no fork on this system")
@@ -295,7 +296,7 @@ def _fork_for_check(
     try:
         stream.close()
         _detach(parent)
-        check = _Stream(address, token)
+        check = Stream(address, token)
         _Check(check, state, reply_bytes).serve()
     finally:
         _exit(0)
@@ -377,7 +378,7 @@ class _Raised(Exception):
 class _Check:
     """Answers one check's requests, in the order in which they come."""
 
-    def __init__(self, stream: _Stream, state: _State, reply_bytes: int) -> None:
+    def __init__(self, stream: Stream, state: _State, reply_bytes: int) -> None:
         self._stream = stream
         self._state = state
         self._limits = codec.Limits(size=reply_bytes)
@@ -404,7 +405,7 @@ class _Check:
                 pieces = self._answer(number, operation, arguments)
                 del arguments
                 self._stream.send(pieces)
-            except (_Closed, OSError):
+            except (Closed, OSError):
                 return
 
     def _answer(self, number: int, operation: str, arguments: list[Any]) -> list[codec.Buffer]:

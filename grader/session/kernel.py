@@ -7,27 +7,23 @@ Kernel.kill() may be called from anywhere, also after the loop has ended.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty
 from typing import Any, Literal
 
-import zmq
-import zmq.asyncio
-from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
-
-from grader.errors import GraderFault
-from grader.in_kernel import confine
+from grader.errors import GraderFault, StudentFault
+from grader.in_kernel import codec, confine
 from grader.records import Limits, Sandbox
 from grader.session.processes import KILL
-from grader.session.provisioner import Provisioner, Scratch, socket_prefix
+from grader.session.provisioner import Provisioner, Scratch
+from grader.session.stream import Listener, new_token
 
 # A kernel that used less CPU than its limit may have been starved by others, so it gets up to
 # this many times its limit of wall clock, unless it is known to have slept for its limit.
@@ -39,6 +35,7 @@ POLL_S = 0.02
 # others without theirs.
 CELL_SHARE = 4
 MAX_OUTPUTS = 500
+_NOTHING = codec.Limits(size=1 << 10, items=8, nodes=8, depth=2)
 CUT = "\n[the rest of this output was cut]\n"
 
 
@@ -130,24 +127,40 @@ class Clock:
         return max(0.0, self._cpu_s() - self._cpu_start) if self._cpu_start is not None else 0.0
 
 
-class _Manager(AsyncKernelManager):
-    """jupyter_client's manager with our provisioner, whatever kernels are installed."""
+class _Channel:
+    """What nbclient reads messages from."""
 
-    def __init__(self, provisioner_factory: Callable[..., Provisioner], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._kernel_spec = KernelSpec(argv=[], language="python", display_name="grade")
-        self.provisioner = provisioner_factory(parent=self)
+    def __init__(self) -> None:
+        # A flood is read no faster than nbclient makes outputs of it.
+        self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=64)
 
-    async def _async_post_start_kernel(self, **kwargs: Any) -> None:
-        """No restarter, and no control socket: the process is stopped by signals."""
+    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        return await self.messages.get()
 
 
-class _Client(AsyncKernelClient):
-    """jupyter_client's client, told which cell runs."""
+class _Client:
+    """The kernel's client, as nbclient wants it: requests go out, messages come in by channel.
 
-    cell = 0
+    broken : why what came is no message of a kernel's; "" while all is well
+    """
 
-    def execute(self, code: str, **kwargs: Any) -> str:  # type: ignore[override]
+    def __init__(self, connection: socket.socket, *, message_max: int) -> None:
+        self.cell = 0
+        self.broken = ""
+        self.shell_channel = _Channel()
+        self.iopub_channel = _Channel()
+        self._connection = connection
+        self._message_max = message_max
+        self._requests = 0
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def open(self, when_broken: Callable[[], None]) -> None:
+        """Read from now on; when_broken() is called once when nothing more will come."""
+        reader, self._writer = await asyncio.open_connection(sock=self._connection, limit=2**20)
+        self._reading = asyncio.ensure_future(self._read(reader, when_broken))
+
+    async def execute(self, code: str, **options: Any) -> str:
         content = {
             "code": code,
             "silent": False,
@@ -157,9 +170,70 @@ class _Client(AsyncKernelClient):
             "allow_stdin": False,
             "stop_on_error": False,
         }
-        message = self.session.msg("execute_request", content, metadata={"cellId": str(self.cell)})
-        self.shell_channel.send(message)
-        return str(message["header"]["msg_id"])
+        return await self.send("execute_request", content)
+
+    async def send(self, kind: str, content: Mapping[str, Any]) -> str:
+        """Send a request; return its number, which the answers to it bear."""
+        assert self._writer is not None
+        self._requests += 1
+        number = f"{self._requests}-{new_token()}"
+        request = {
+            "header": {"msg_id": number, "msg_type": kind},
+            "metadata": {"cellId": str(self.cell)},
+            "content": content,
+        }
+        frame = json.dumps(request).encode()
+        with contextlib.suppress(OSError):  # a kernel that has died is noticed elsewhere
+            self._writer.write(len(frame).to_bytes(4, "big") + frame)
+            await self._writer.drain()
+        return number
+
+    def is_alive(self) -> bool:
+        return not self.broken
+
+    def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        if self._writer is not None:
+            self._writer.transport.abort()
+        self._connection.close()
+
+    async def _read(self, reader: asyncio.StreamReader, when_broken: Callable[[], None]) -> None:
+        try:
+            while True:
+                size = int.from_bytes(await reader.readexactly(4), "big")
+                if size > self._message_max:
+                    raise ValueError("too long")
+                channel, message = _message(json.loads(await reader.readexactly(size)))
+                channels = {"shell": self.shell_channel, "iopub": self.iopub_channel}
+                await channels[channel].messages.put(message)
+        except (asyncio.IncompleteReadError, OSError):
+            self.broken = "it closed its connection"
+        except (KeyError, TypeError, ValueError, RecursionError):
+            self.broken = "it sent what is no message"
+        when_broken()
+
+
+def _message(claimed: Any) -> tuple[str, dict[str, Any]]:
+    """Return a message's channel and the message in the form that nbclient reads.
+
+    Raises KeyError, TypeError where it is none.
+    """
+    header, parent = claimed["header"], claimed["parent_header"]
+    metadata, content = claimed["metadata"], claimed["content"]
+    for part in (header, parent, metadata, content):
+        if type(part) is not dict:
+            raise TypeError("no object")
+    kind, number = header["msg_type"], parent["msg_id"]
+    if type(kind) is not str or type(number) is not str:
+        raise TypeError("no text")
+    return claimed["channel"], {
+        "header": {"msg_type": kind},
+        "msg_type": kind,
+        "parent_header": {"msg_id": number},
+        "metadata": metadata,
+        "content": content,
+    }
 
 
 class Kernel:
@@ -180,91 +254,71 @@ class Kernel:
         self._fault = scratch.run / "fault.txt"
         self._message_max = 2 * self.output_left + 2**20
         self._client: _Client | None = None
-        self._context: zmq.asyncio.Context | None = None
+        self._serving = False
         self._notebook: Any = None
         self.provisioner: Provisioner | None = None
 
     async def start(self) -> None:
-        """Start the process and wait until it answers, and until what it publishes is heard.
+        """Start the process and wait until it has connected.
 
         Raises GraderFault: no student code has run yet.
         """
-        prefix = socket_prefix(self.scratch)
-        transport = {"transport": "ipc", "ip": prefix} if prefix else {"transport": "tcp"}
-        manager = _Manager(
-            self._provisioner,
-            connection_file=str(self.scratch.run / "connection.json"),
-            **transport,
-        )
+        token = new_token()
+        listener = Listener(folder=self.scratch.calls, name="messages")
         try:
-            await manager.start_kernel()
+            provisioner = self.provisioner = self._provisioner(listener.address, token)
+            provisioner.launch()
+            # While the kernel boots: these imports take as long as its own.
+            self._notebook = _cell_runner()
+            stream = await asyncio.to_thread(
+                listener.accept,
+                token,
+                timeout_s=START_S,
+                reply_limits=_NOTHING,
+                alive=lambda: provisioner.poll_now() is None,
+            )
         except OSError as error:
             raise GraderFault(f"no kernel could be started: {error}") from error
-        # While the kernel boots: these imports take as long as its own.
-        self._notebook = _cell_runner(manager)
-        self._connect(manager)
-        await self._wait_until_ready()
-        assert self.provisioner is not None
-        self.provisioner.read_report()
-        self._notebook.kc = self._client
+        except StudentFault as fault:
+            raise self._not_started() from fault
+        finally:
+            listener.close()
+        client = self._client = _Client(stream.detach(), message_max=self._message_max)
+        await client.open(self._hang_up)
+        provisioner.read_report()
+        self._notebook.kc = client
 
-    def _provisioner(self, parent: Any) -> Provisioner:
-        provisioner = Provisioner(parent=parent, kernel_spec=parent.kernel_spec)
-        provisioner.scratch = self.scratch
-        provisioner.limits = self._limits
-        provisioner.sandbox = self._sandbox
+    def _provisioner(self, address: str, token: str) -> Provisioner:
         datasets = self._options["datasets"]
-        provisioner.seen = (Path(datasets),) if datasets else ()
-        provisioner.options = self._options | {
-            "connection_file": parent.connection_file,
-            "profile": str(self.scratch.home / "profile"),
-            "fault": str(self._fault),
-        }
-        self.provisioner = provisioner
-        return provisioner
+        return Provisioner(
+            self.scratch,
+            limits=self._limits,
+            sandbox=self._sandbox,
+            seen=(Path(datasets),) if datasets else (),
+            options=self._options
+            | {
+                "address": address,
+                "token": token,
+                "profile": str(self.scratch.home / "profile"),
+                "fault": str(self._fault),
+            },
+        )
 
-    def _connect(self, manager: _Manager) -> None:
-        context = self._context = zmq.asyncio.Context()
-        # The kernel binds its sockets some time after this: try again soon.
-        context.setsockopt(zmq.RECONNECT_IVL, 5)
-        context.setsockopt(zmq.LINGER, 0)
-        # More than this at once does not come from the kernel that we started.
-        context.setsockopt(zmq.MAXMSGSIZE, self._message_max)
-        info = manager.get_connection_info(session=True)
-        self._client = _Client(context=context, parent=manager, **info)
-        self._client.start_channels(stdin=False, hb=False, control=False)
-
-    async def _wait_until_ready(self) -> None:
-        """Return once a reply and an iopub message of a request of ours have both arrived.
-
-        A kernel that replies may not have this side's iopub subscription yet. What it publishes
-        is lost then, and a lost "idle" would be waited for.
-        """
-        assert self._client is not None
-        deadline = time.monotonic() + START_S
-        heard = replied = False
-        sent = 0.0
-        while not (heard and replied):
-            self._check_started(deadline)
-            if not sent or (replied and time.monotonic() - sent > 0.1):
-                self._client.kernel_info()
-                sent = time.monotonic()
-            replied = replied or await _message(self._client.shell_channel, POLL_S) is not None
-            message = await _message(self._client.iopub_channel, POLL_S if replied else 0)
-            heard = heard or message is not None
-
-    def _check_started(self, deadline: float) -> None:
+    def _not_started(self) -> GraderFault:
         assert self.provisioner is not None
         code = self.provisioner.poll_now()
-        if code is None and time.monotonic() < deadline:
-            return
         if code == confine.REFUSED:
             self.provisioner.read_report()
-            raise GraderFault(self.provisioner.isolation.line())
+            return GraderFault(self.provisioner.isolation.line())
         why = self._fault.read_text().strip() if self._fault.exists() else ""
         what = "did not answer" if code is None else f"ended ({_ending(code)})"
         last_line = why.splitlines()[-1] if why else "it left no message"
-        raise GraderFault(f"the kernel {what} before the notebook ran: {last_line}")
+        return GraderFault(f"the kernel {what} before the notebook ran: {last_line}")
+
+    def _hang_up(self) -> None:
+        """Kill a kernel that no longer speaks with us: it would only use its time up."""
+        if self.provisioner is not None and not self._serving:
+            self.provisioner.signal_now(KILL)
 
     async def run(self, cell: int, source: str, *clocks: Clock) -> Executed:
         """Run one cell until the first of the clocks expires.
@@ -345,38 +399,27 @@ class Kernel:
             return KernelDied("it could not be interrupted", hung=True)
         if limit := self.provisioner.why_killed():
             return KernelDied(limit)
+        if self._client is not None and self._client.broken and code == -KILL:
+            return KernelDied(self._client.broken)
         return KernelDied(_ending(code) if code is not None else "lost")
 
     async def serve(self, address: str, token: str) -> None:
         """Have the kernel connect to address and answer the calls that come from there."""
         assert self._client is not None
-        message = self._client.session.msg(
-            "grade_serve_request", {"address": address, "token": token}
-        )
-        self._client.shell_channel.send(message)
+        self._serving = True
+        await self._client.send("grade_serve_request", {"address": address, "token": token})
 
     def disconnect(self) -> None:
-        """Close every socket of this side. The process lives on."""
+        """Close the connection for messages. The process lives on if it serves."""
         if self._client is not None:
-            self._client.stop_channels()
+            self._client.close()
             self._client = None
-        if self._context is not None:
-            self._context.destroy(linger=0)
-            self._context = None
         self._notebook = None
 
     def kill(self) -> None:
         """End the process and all that it started."""
         if self.provisioner is not None:
             self.provisioner.kill_now()
-
-
-async def _message(channel: Any, timeout_s: float) -> dict[str, Any] | None:
-    try:
-        message: dict[str, Any] = await channel.get_msg(timeout=timeout_s)
-    except Empty:
-        return None
-    return message
 
 
 def _ending(code: int) -> str:
@@ -389,7 +432,7 @@ def _ending(code: int) -> str:
         return f"killed by signal {-code}"
 
 
-def _cell_runner(manager: _Manager) -> Any:
+def _cell_runner() -> Any:
     """Return nbclient's NotebookClient, with its outputs bounded while they arrive."""
     from nbclient.client import NotebookClient
     from nbclient.exceptions import DeadKernelError
@@ -432,7 +475,6 @@ def _cell_runner(manager: _Manager) -> Any:
     logger.propagate = False
     runner = CellRunner(
         new_notebook(),
-        km=manager,
         timeout=None,
         allow_errors=True,
         record_timing=False,

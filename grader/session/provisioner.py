@@ -1,7 +1,7 @@
 """The one place that decides how a kernel process starts, how it is closed in, and how it ends.
 
 Scratch              the folders that a kernel has for its own
-Provisioner          starts, signals, measures and kills the process (jupyter_client calls it)
+Provisioner          starts, signals, measures and kills the process
 
 Where there is a sandbox, the process that is started here is the launcher of
 grader/in_kernel/confine.py: it closes the kernel in, waits for it, and ends as the kernel did.
@@ -9,7 +9,6 @@ grader/in_kernel/confine.py: it closes the kernel in, waits for it, and ends as 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -21,9 +20,6 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
-
-from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import KernelProvisionerBase
 
 from grader.records import Isolation, Limits, Sandbox
 from grader.session import processes, sandbox
@@ -47,8 +43,6 @@ NEVER_COPIED = {"matplotlibrc", ".matplotlibrc", ".git", "__pycache__", "__MACOS
                 ".ipynb_checkpoints", "ipython_config.py", "ipython_kernel_config.py"}  # fmt: skip
 # How long the launcher may take to end all that is inside: many processes, much memory.
 _END_S = 10.0
-# A Unix socket's path holds at most 107 bytes (103 on macOS); "/k-5" is appended.
-_SOCKET_PATH_MAX = 95
 
 
 class Scratch:
@@ -134,7 +128,7 @@ def _make_writable(root: Path) -> None:
             Path(folder).chmod(0o700)
 
 
-class Provisioner(KernelProvisionerBase):
+class Provisioner:
     """A kernel of this very interpreter, in a session and process group of its own.
 
     The notebook's kernelspec has no say: it names a program to run.
@@ -143,46 +137,46 @@ class Provisioner(KernelProvisionerBase):
     isolation : what closes it in, once it has started
     """
 
-    scratch: Scratch
-    options: dict[str, Any]
-    limits: Limits = Limits()
-    sandbox: Sandbox = "auto"
-    seen: tuple[Path, ...] = ()
-    isolation: Isolation = Isolation()
-    process: subprocess.Popen[bytes] | None = None
-    pid: int = 0
-    exit_code: int | None = None
-    _watchdog: Watchdog | None = None
-    _user = 0
-    _control: int | None = None  # the launcher ends all when this is closed
-    _report: int | None = None  # what the launcher says of its layers
-    _passed: tuple[int, ...] = ()  # the launcher's ends of these two
+    def __init__(
+        self,
+        scratch: Scratch,
+        *,
+        limits: Limits,
+        sandbox: Sandbox,
+        options: dict[str, Any],
+        seen: tuple[Path, ...] = (),
+    ) -> None:
+        self.scratch = scratch
+        self.limits = limits
+        self.sandbox = sandbox
+        self.seen = seen
+        self.isolation = Isolation()
+        self.exit_code: int | None = None
+        self.pid = 0
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: Watchdog | None = None
+        self._user = 0
+        self._control: int | None = None  # the launcher ends all when this is closed
+        self._report: int | None = None  # what the launcher says of its layers
+        self._passed: tuple[int, ...] = ()  # the launcher's ends of these two
 
-    @property
-    def has_process(self) -> bool:
-        return self.process is not None
-
-    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        manager: Any = self.parent
-        manager.write_connection_file()
-        self.connection_info = manager.get_connection_info()
+    def launch(self) -> None:
+        """Start the process. Raises OSError."""
+        options = self._options
+        if self.sandbox != "none":
+            options = options | {"plan": self._plan()}
+        if self.sandbox == "none" or sys.platform != "linux":
+            options = options | {"parent": os.getpid()}
         # -P: the launcher's folder is not on sys.path; -s: neither is the user's own.
-        options = self.options | ({} if self.sandbox == "none" else {"plan": self._plan()})
         command = [sys.executable, "-P", str(LAUNCHER), json.dumps(options)]
         if not site.ENABLE_USER_SITE:
             command.insert(1, "-s")
-        kwargs["env"] = kernel_environment(self.scratch)
-        if self.sandbox == "none" or sys.platform != "linux":
-            # ipykernel ends the kernel when this process is gone. The launcher does, on Linux.
-            kwargs["env"]["JPY_PARENT_PID"] = str(os.getpid())
-        return await super().pre_launch(cmd=command, **kwargs)
-
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         try:
-            self.process = subprocess.Popen(
-                cmd,
+            self._process = subprocess.Popen(
+                command,
                 cwd=self.scratch.work,
-                env=kwargs["env"],
+                env=kernel_environment(self.scratch),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -196,7 +190,7 @@ class Provisioner(KernelProvisionerBase):
             for descriptor in self._passed:
                 os.close(descriptor)
             self._passed = ()
-        self.pid = self.process.pid
+        self.pid = self._process.pid
         if self._control is not None:
             scratch = self.scratch
             self._watchdog = Watchdog(
@@ -205,7 +199,6 @@ class Provisioner(KernelProvisionerBase):
                 disk=[scratch.work, scratch.home, scratch.tmp],
                 sockets=scratch.run,
             )
-        return self.connection_info
 
     def _plan(self) -> dict[str, Any]:
         plan = sandbox.plan(self.scratch.folders(), self.limits, self.sandbox, seen=self.seen)
@@ -235,23 +228,11 @@ class Provisioner(KernelProvisionerBase):
         """Return the limit for which a process (None: the kernel) was killed, "" if for none."""
         return self._watchdog.why(pid) if self._watchdog is not None else ""
 
-    async def poll(self) -> int | None:
-        return self.poll_now()
-
     def poll_now(self) -> int | None:
         """Return None while the kernel lives, else its exit code (negative: the signal)."""
-        if self.process is not None:
-            self.exit_code = self.process.poll()
+        if self._process is not None:
+            self.exit_code = self._process.poll()
         return self.exit_code
-
-    async def wait(self) -> int | None:
-        while self.poll_now() is None:
-            await asyncio.sleep(0.005)
-        self.process = None
-        return self.exit_code
-
-    async def send_signal(self, signum: int) -> None:
-        self.signal_now(signum)
 
     def signal_now(self, signum: int) -> None:
         """Signal the kernel and whatever it started within its process group."""
@@ -276,30 +257,24 @@ class Provisioner(KernelProvisionerBase):
             else:
                 os.killpg(self.pid, signum)
 
-    async def kill(self, restart: bool = False) -> None:
-        self.kill_now()
-
-    async def terminate(self, restart: bool = False) -> None:
-        self.kill_now()
-
     def kill_now(self) -> None:
         """End every process of the kernel's session, and reap the kernel. Never raises."""
         if not self.pid:
             return
         launched = self._control is not None
         self._let_go()
-        if launched and self.process is not None:
+        if launched and self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.exit_code = self.process.wait(_END_S)
+                self.exit_code = self._process.wait(_END_S)
         if self._watchdog is not None:
             self._watchdog.stop()
         # Before the kernel is reaped, its number can't belong to anyone else.
         if not launched or self.exit_code is None:
             self._signal_group(KILL)
         self._kill_session()
-        if self.process is not None:
-            self.exit_code = self.process.wait()
-            self.process = None
+        if self._process is not None:
+            self.exit_code = self._process.wait()
+            self._process = None
         self.pid = 0
         sandbox.release_user(self._user)
 
@@ -313,9 +288,6 @@ class Provisioner(KernelProvisionerBase):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, KILL)
             time.sleep(0.005)
-
-    async def cleanup(self, restart: bool = False) -> None:
-        self.kill_now()
 
     def cpu_s(self) -> float:
         """Return the CPU time that the kernel and its children have used, in seconds."""
@@ -353,11 +325,3 @@ def kernel_environment(scratch: Scratch) -> dict[str, str]:
         "NO_COLOR": "1",
         "TERM": "dumb",
     }
-
-
-def socket_prefix(scratch: Scratch) -> str | None:
-    """Return the path that the kernel's sockets begin with; None where TCP has to do."""
-    prefix = str(scratch.run / "k")
-    if sys.platform == "win32" or len(prefix.encode()) > _SOCKET_PATH_MAX:
-        return None
-    return prefix

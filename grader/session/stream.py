@@ -103,6 +103,11 @@ class Stream:
         self._socket.close()
         self.peer.close()
 
+    def detach(self) -> socket.socket:
+        """Return the bare connection; the stream is of no use afterwards."""
+        self.peer.close()
+        return self._socket
+
     def request(
         self,
         operation: str,
@@ -197,14 +202,19 @@ class Listener:
 
     address : "unix:PATH" or "tcp:127.0.0.1:PORT", for agent.serve
     folder : where the socket is to be, and who may reach it; a private one where None
+    name : of the socket in it
     """
 
     def __init__(
-        self, *, loopback: bool = not hasattr(socket, "AF_UNIX"), folder: Path | None = None
+        self,
+        *,
+        loopback: bool = not hasattr(socket, "AF_UNIX"),
+        folder: Path | None = None,
+        name: str = "calls",
     ) -> None:
         # A new one has 0700: it is this user's alone.
-        self._folder = folder or Path(tempfile.mkdtemp(prefix="grade-calls-"))
-        path = self._folder / "calls"
+        self._made = Path(tempfile.mkdtemp(prefix="grade-calls-")) if folder is None else None
+        self._path = path = (folder or self._made or Path()) / name
         if loopback or len(os.fsencode(path)) > _PATH_BYTES:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             self._socket.bind(("127.0.0.1", 0))
@@ -257,7 +267,9 @@ class Listener:
     def close(self) -> None:
         """Stop listening and remove the socket."""
         self._socket.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._path.unlink(missing_ok=True)
+        if self._made is not None:
+            shutil.rmtree(self._made, ignore_errors=True)
 
     def _says_hello(self, stream: Stream, token: str) -> bool:
         with contextlib.suppress(StudentTimeout, StudentDied, BadReply):

@@ -1,0 +1,260 @@
+"""The kernel that runs a student's cells: ipykernel's, without its sockets, threads and files.
+
+make_kernel()   can be called before a process is forked from a warm parent: nothing is open
+Kernel.run()    answers the grader's messages until it hangs up, or asks for the agent
+
+What a graded run has no use for is taken out (debugger, history, heartbeat, completion, config
+and startup files), and two things are put in:
+
+  - the request "grade_serve_request" {"address": str, "token": str}: stop being a kernel, and
+    answer the grader's calls (grader.in_kernel.agent). No reply.
+  - an execute_reply that holds "line": the line of the cell at which it stopped, where it did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import signal
+import sys
+import threading
+import traceback
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from grader.in_kernel import agent, figures
+from grader.in_kernel.limits import limit_behind
+
+
+def _without_debugger() -> None:
+    """debugpy takes 60 ms to import and a thread to run."""
+    stub = ModuleType("ipykernel.debugger")
+    stub._is_debugpy_available = False  # type: ignore[attr-defined]
+    stub.Debugger = type("Debugger", (), {})  # type: ignore[attr-defined]
+    sys.modules["ipykernel.debugger"] = stub
+
+
+_without_debugger()
+
+from ipykernel.compiler import XCachingCompiler  # noqa: E402
+from ipykernel.ipkernel import IPythonKernel  # noqa: E402
+from ipykernel.zmqshell import ZMQInteractiveShell  # noqa: E402
+from IPython.core.profiledir import ProfileDir  # noqa: E402
+from traitlets import Type  # noqa: E402
+from traitlets.config import Config  # noqa: E402
+
+from grader.in_kernel.messages import Messages, Outlet  # noqa: E402
+
+MAX_INPUTS = 20
+MAX_ERROR_TEXT = 2000
+
+
+def make_kernel(profile: str) -> Kernel:
+    """Return a kernel with its shell, ready to run(). There is one in a process.
+
+    profile : an empty folder, for IPython
+    """
+    outlet = Outlet()
+    session = Messages(key=b"")
+    session.outlet = outlet
+    # No file decides how a notebook is graded: neither the user's nor a student's.
+    config = Config(
+        HistoryManager={"enabled": False},
+        InteractiveShell={"cache_size": 0},
+        ProfileDir={"location": profile},
+    )
+    log = logging.getLogger("grade.kernel")  # what it has to say of a notebook, nobody reads
+    log.setLevel(logging.CRITICAL + 1)
+    kernel: Kernel = Kernel.instance(
+        config=config,
+        session=session,
+        log=log,
+        iopub_socket="iopub",
+        profile_dir=ProfileDir.create_profile_dir(profile, config),
+    )
+    kernel.outlet = outlet
+    _show_figures_in(kernel.shell)
+    return kernel
+
+
+def locate(filename: str) -> int | None:
+    """Return the index of the cell that a code object's file name stands for."""
+    match = re.match(r"<cell (\d+)", filename)
+    return int(match[1]) if match else None
+
+
+class Compiler(XCachingCompiler):
+    """Names code by its cell: tracebacks, and the agent, can tell where a line stands."""
+
+    cell = 0
+    seen: dict[int, int]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.seen = {}
+
+    def get_code_name(self, raw_code: str, code: str, number: int) -> str:
+        part = self.seen[self.cell] = self.seen.get(self.cell, 0) + 1
+        return f"<cell {self.cell}>" if part == 1 else f"<cell {self.cell}, part {part}>"
+
+
+class Shell(ZMQInteractiveShell):
+    stopped_at: int | None = None
+    limit = ""  # what the error came from, where a limit was hit
+
+    def init_environment(self) -> None: ...
+
+    def init_completer(self) -> None:
+        """Nobody types here; jedi takes a while to import."""
+        self.Completer: Any = None
+
+    def ask_exit(self) -> None:
+        """A cell that says exit() or quit() must not take the others with it."""
+        print("[exit() does not end a notebook that is being graded]")
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Report an exception in plain text: quick, and safe to show."""
+        try:
+            kind, value, tb = self._get_exc_info(exc_tuple)
+        except ValueError:
+            return
+        self._report(kind, value, tb)
+
+    def showsyntaxerror(self, filename: Any = None, running_compiled_code: bool = False) -> None:
+        self._report(*sys.exc_info())
+
+    def showindentationerror(self) -> None:
+        self._report(*sys.exc_info())
+
+    def _report(self, kind: Any, value: Any, tb: Any) -> None:
+        self.limit = limit_behind(value)
+        frames = [f for f in traceback.extract_tb(tb, 60) if f.filename.startswith("<cell")]
+        place = next((f for f in frames if f.name in ("<module>", "<cell line: 1>")), None)
+        self.stopped_at = place.lineno if place else None
+        if isinstance(value, SyntaxError) and str(value.filename).startswith("<cell"):
+            self.stopped_at = value.lineno
+        lines = [f"{f.filename}, line {f.lineno}, in {f.name}:\n    {f.line}" for f in frames]
+        self._showtraceback(kind, _text_of(value), [*lines, f"{kind.__name__}: {_text_of(value)}"])
+
+
+class Kernel(IPythonKernel):
+    shell: Any
+    shell_class = Type(Shell)
+    compiler_class = Type(Compiler)
+    _supports_kernel_subshells = False
+    outlet: Outlet
+    inputs = 0
+    _interruptible = False
+
+    def run(self) -> None:
+        """Answer the grader's messages, one after the other."""
+        sys.stdout = self.outlet.printer("stdout")
+        sys.stderr = self.outlet.printer("stderr")
+        self._stdout, self._stderr = sys.stdout, sys.stderr  # type: ignore[assignment]
+        signal.signal(signal.SIGINT, self._on_interrupt)
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        # What ipykernel asks of its own loop and threads, where a cell awaits.
+        self.io_loop = SimpleNamespace(add_callback=loop.call_soon_threadsafe)  # type: ignore[assignment]
+        self.shell_channel_thread = SimpleNamespace(parent_thread=threading.main_thread())
+        while True:
+            loop.run_until_complete(self._answer_all(loop))
+
+    async def _answer_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        readable = asyncio.Event()
+        while True:
+            # What the notebook's own tasks have to do goes on while no cell runs.
+            loop.add_reader(self.outlet.fileno(), readable.set)
+            await readable.wait()
+            loop.remove_reader(self.outlet.fileno())
+            readable.clear()
+            await self._answer(self.outlet.receive())
+
+    async def _answer(self, request: dict[str, Any]) -> None:
+        self.outlet.request = request
+        self.set_parent(b"", request)
+        if request["header"]["msg_type"] == "grade_serve_request":
+            self._serve(request["content"])
+        await self.execute_request("shell", b"", request)
+        self.outlet.flush()
+        self.outlet.send("iopub", "status", {"execution_state": "idle"})
+
+    def _serve(self, content: dict[str, Any]) -> None:
+        self.outlet.flush()
+        agent.serve(
+            content["address"],
+            content["token"],
+            self.shell.user_ns,
+            figures=figures.records,
+            locate=locate,
+        )
+
+    def _on_interrupt(self, *_: object) -> None:
+        if self._interruptible:
+            raise KeyboardInterrupt
+
+    async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> Any:
+        self.shell.compile.cell = int(str(kwargs.get("cell_id") or 0))
+        self.shell.stopped_at = None
+        self.shell.limit = ""
+        self.inputs = 0
+        self.outlet.meter.begin()
+        figures.begin_cell(self.shell.compile.cell)
+        try:
+            self._interruptible = True
+            reply = await super().do_execute(code, silent, *args, **kwargs)
+            figures.flush()
+        except BaseException as error:
+            # An exception whose own text raises, an interrupt that comes late: without a
+            # reply, the grader would wait for one.
+            reply = {
+                "status": "error",
+                "ename": type(error).__name__,
+                "evalue": _text_of(error),
+            }
+        finally:
+            self._interruptible = False
+        if reply.get("status") == "error":
+            text = str(reply.get("evalue", ""))[:MAX_ERROR_TEXT]
+            if limit := self.shell.limit:
+                text = f"{text} ({limit})" if text else limit
+            reply["evalue"] = text
+            reply["traceback"] = []
+            reply["line"] = self.shell.stopped_at
+        reply["payload"] = []
+        return reply
+
+    def raw_input(self, prompt: object = "") -> str:
+        """An empty answer lets most notebooks go on; a loop that asks until it likes the
+        answer ends by the error that a closed input raises."""
+        self.inputs += 1
+        if self.inputs > MAX_INPUTS:
+            raise EOFError("input() has nobody to answer it while a notebook is graded")
+        print(prompt)
+        return ""
+
+    def getpass(self, prompt: object = "", *args: Any, **kwargs: Any) -> str:
+        return self.raw_input(prompt)
+
+
+def _text_of(error: BaseException) -> str:
+    """Return the exception's message, which may be anything, or raise itself."""
+    try:
+        return str(error)[:MAX_ERROR_TEXT]
+    except Exception:
+        return ""
+
+
+def _show_figures_in(shell: Any) -> None:
+    """Show figures as the inline backend does: when they are closed, and as a cell's value."""
+
+    def publish(png: bytes, text: str) -> None:
+        data: dict[str, Any] = {"text/plain": text}
+        if png:
+            data["image/png"] = png
+        shell.display_pub.publish(data)
+
+    figures.set_publisher(publish)
+    formatter = shell.display_formatter.formatters["image/png"]
+    formatter.for_type_by_name("matplotlib.figure", "Figure", figures.png_of)

@@ -1,0 +1,268 @@
+"""Jupyter messages over one stream to the grader, in place of ZMQ's sockets and threads.
+
+A kernel that is forked from a warm parent has no time to open five sockets, and one whose checks
+are forks of it must have no thread but the student's own. A frame is its length (4 bytes,
+big-endian) and JSON:
+
+    from the kernel  {"channel": "shell" | "iopub", "header": {"msg_type": str},
+                      "parent_header": {"msg_id": str}, "metadata": {}, "content": {}}
+    from the grader  {"header": {"msg_id": str, "msg_type": str}, "metadata": {}, "content": {}}
+
+Outlet      the connection; counts what leaves, so that a cell's output is cut in time
+Messages    what ipykernel takes for its session: it sends through the outlet
+Printer     sys.stdout and sys.stderr
+"""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import io
+import json
+import os
+import threading
+import time
+from typing import Any
+
+from jupyter_client.jsonutil import json_default
+from jupyter_client.session import Session
+
+from grader.in_kernel import agent
+
+# Of one cell: as many figures and texts as any notebook shows.
+MAX_MESSAGES = 2000
+CUT = "\n[the rest of this output was cut]\n"
+# Text is sent once there is this much of it, or when it has waited this long.
+_SEND_CHARS = 1 << 14
+_SEND_S = 0.2
+# What a process that the notebook started prints travels in pieces of this size at most.
+_PIECE = 1 << 13
+
+
+class Meter:
+    """Lets a cell's messages out of the kernel until they are too large or too many.
+
+    A cell that prints a gigabyte must fill neither this process nor the grader's.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.begin()
+
+    def begin(self) -> None:
+        self.left = self.limit
+        self.text_left = self.limit // 2
+        self.messages = MAX_MESSAGES
+
+    def take(self, text: str) -> str:
+        """Return as much of a text as may still be printed, and the word that it was cut."""
+        if self.text_left <= 0:
+            return ""
+        taken = text[: self.text_left]
+        self.text_left -= len(text)
+        return taken if self.text_left > 0 else taken + CUT
+
+    def admits(self, kind: str, size: int) -> bool:
+        self.messages -= 1
+        if kind != "stream":  # text is counted where it is written
+            self.left -= size
+        return self.left > 0 and self.messages > 0
+
+
+class Outlet:
+    """The kernel's connection to the grader. Every thread may send."""
+
+    def __init__(self) -> None:
+        self.meter = Meter(0)
+        self.request: dict[str, Any] = {}  # the one that is being answered
+        self._stream: agent.Stream | None = None
+        self._owner = 0
+        self._lock = threading.RLock()
+        self._printers: list[Printer] = []
+        # From processes that the notebook starts, which must not write amid our frames.
+        self._inlet: _socket.socket | None = None
+        self._children: _socket.socket | None = None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def open(self, address: str, token: str, output_bytes: int) -> None:
+        """Connect to where the grader listens."""
+        self.meter = Meter(output_bytes)
+        self._stream = agent.Stream(address, token)
+        self._owner = os.getpid()
+        if hasattr(_socket, "AF_UNIX") and hasattr(os, "fork"):
+            self._inlet, self._children = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+            for end in (self._inlet, self._children):
+                end.setblocking(False)
+
+    def fileno(self) -> int:
+        assert self._stream is not None
+        return self._stream.fileno()
+
+    def receive(self) -> dict[str, Any]:
+        """Return the grader's next message. Ends the process when the grader has hung up."""
+        assert self._stream is not None
+        try:
+            size = bytearray(4)
+            self._stream.fill(memoryview(size))
+            frame = bytearray(int.from_bytes(size, "big"))
+            self._stream.fill(memoryview(frame))
+        except (agent.Closed, OSError):
+            os._exit(0)
+        message: dict[str, Any] = json.loads(frame)
+        return message
+
+    def send(self, channel: str, kind: str, content: Any, metadata: Any = None) -> None:
+        """Send a message in answer to the present request."""
+        if os.getpid() != self._owner:
+            return
+        message = {
+            "channel": channel,
+            "header": {"msg_type": kind},
+            "parent_header": {"msg_id": self.request.get("header", {}).get("msg_id", "")},
+            "metadata": metadata or {},
+            "content": content,
+        }
+        try:
+            frame = json.dumps(message, default=json_default).encode()
+        except (TypeError, ValueError, RecursionError):
+            if channel == "iopub":  # something to show that is no JSON: nobody can show it
+                return
+            raise
+        if channel == "iopub" and kind != "status" and not self.meter.admits(kind, len(frame)):
+            return
+        with self._lock:
+            assert self._stream is not None
+            try:
+                self._stream.send([len(frame).to_bytes(4, "big") + frame])
+            except OSError:  # the grader has hung up, or the notebook has closed its descriptors
+                os._exit(0)
+
+    def send_text(self, name: str, text: str) -> None:
+        """Send what was printed; from a process of the notebook's, by way of the notebook's own."""
+        if os.getpid() == self._owner:
+            self.send("iopub", "stream", {"name": name, "text": text})
+        elif self._children is not None:
+            for start in range(0, len(text), _PIECE):
+                with contextlib.suppress(OSError):  # full: it may not wait for the notebook
+                    piece = [name, text[start : start + _PIECE]]
+                    self._children.send(json.dumps(piece).encode())
+
+    def flush(self) -> None:
+        """Send all that was printed, here and in processes that the notebook started."""
+        for printer in self._printers:
+            printer.flush()
+        while self._inlet is not None:
+            try:
+                name, text = json.loads(self._inlet.recv(1 << 17))
+                self.send_text("stderr" if name == "stderr" else "stdout", self.meter.take(text))
+            except (OSError, ValueError, TypeError):
+                return
+
+    def printer(self, name: str) -> Printer:
+        printer = Printer(name, self)
+        self._printers.append(printer)
+        return printer
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
+        for printer in self._printers:
+            printer.forget()
+
+
+class Messages(Session):
+    """ipykernel's session: what it would sign and send by ZMQ goes to the outlet.
+
+    Its sockets are the channels' names, "shell" and "iopub".
+    """
+
+    outlet: Outlet
+
+    def msg(
+        self,
+        msg_type: str,
+        content: Any = None,
+        parent: Any = None,
+        header: Any = None,
+        metadata: Any = None,
+    ) -> dict[str, Any]:
+        return {
+            "header": {"msg_type": msg_type},
+            "msg_type": msg_type,
+            "parent_header": {},
+            "content": {} if content is None else content,
+            "metadata": metadata or {},
+        }
+
+    def send(
+        self,
+        stream: Any,
+        msg_or_type: Any,
+        content: Any = None,
+        parent: Any = None,
+        ident: Any = None,
+        buffers: Any = None,
+        track: bool = False,
+        header: Any = None,
+        metadata: Any = None,
+    ) -> dict[str, Any]:
+        message = msg_or_type
+        if isinstance(msg_or_type, str):
+            message = self.msg(msg_or_type, content, metadata=metadata)
+        # The grader knows what it asked to be executed.
+        if message["msg_type"] != "execute_input" and stream is not None:
+            self.outlet.flush()
+            self.outlet.send(stream, message["msg_type"], message["content"], message["metadata"])
+        return message
+
+
+class Printer(io.TextIOBase):
+    """A text stream whose text reaches the grader, as much of it as the meter lets pass."""
+
+    encoding = "UTF-8"
+    errors = "strict"
+
+    def __init__(self, name: str, outlet: Outlet) -> None:
+        self.name = f"<{name}>"
+        self._name = name
+        self._outlet = outlet
+        self._lock = threading.RLock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what has not been sent: a fork would send it again."""
+        self._lock = threading.RLock()
+        self._text: list[str] = []
+        self._chars = 0
+        self._sent = 0.0
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        with self._lock:
+            taken = self._outlet.meter.take(text)
+            if taken:
+                self._text.append(taken)
+                self._chars += len(taken)
+                if self._chars >= _SEND_CHARS or _now() - self._sent >= _SEND_S:
+                    self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        with self._lock:
+            if not self._text:
+                return
+            text = "".join(self._text)
+            self._text.clear()
+            self._chars = 0
+            self._sent = _now()
+        self._outlet.send_text(self._name, text)
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """A notebook that closes its output must not lose that of its other cells."""
+
+
+_now = time.monotonic
