@@ -162,13 +162,13 @@ def test_a_process_that_does_not_serve_gains_nothing_and_holds_nothing_up(attack
     assert verdict.right["status"] == "graded"
 
 
-# Jupyter messages: the kernel knows the key of its own session.
+# Jupyter messages: whatever the kernel can send, the notebook can.
 KERNEL = """
 k = get_ipython().kernel
-parent, ident = k.get_parent("shell"), k._parent_ident["shell"]
-shell = getattr(k, "shell_stream", None) or k.shell_streams[0]
-def publish(kind, content): k.session.send(k.iopub_socket, kind, content, parent=parent, ident=b"x")
-def reply(content): k.session.send(shell, "execute_reply", content, parent=parent, ident=ident)
+raw = k.outlet._stream.send
+def publish(kind, content): k.session.send("iopub", kind, content)
+def reply(content): k.session.send("shell", "execute_reply", content)
+reply.sent = k.outlet.send("iopub", "stream", {"name": "stdout", "text": "it can send"})
 """
 FORGED = {
     "idle before its time": "for _ in range(3): publish('status', {'execution_state': 'idle'})",
@@ -190,12 +190,14 @@ FORGED = {
         "    'text/plain': 'Total 8 / 8 points (100 %)'}, 'metadata': {}})\n"
         'print(\'{"schema": 1, "submissions": [{"score": 8}]}\')'
     ),
-    "frames that are no messages": (
-        "for _ in range(50): k.iopub_socket.send_multipart([b'x', b'<IDS|MSG>', b'', b'{', b'{'])"
-    ),
+    "frames that are no messages": "for _ in range(50): raw([b'\\0\\0\\0\\2{{'])",
+    "a message that lacks what it must have": "raw([b'\\0\\0\\0\\2{}'])",
+    "brackets without end": "raw([(10**5).to_bytes(4, 'big') + b'[' * 10**5])",
+    "a frame longer than the grader takes": "raw([b'\\xff' * 4 + b'x' * 1000])",
+    "a frame that stops in the middle": "raw([b'\\0\\1\\0\\0{'])",
+    "a closed connection": "import os; os.close(k.outlet.fileno())",
     "the request to serve": (
-        "try: k.grade_serve_request(None, None, {'content': {'address': 'unix:/x', 'token': ''}})\n"
-        "except BaseException: pass"
+        "try: k._serve({'address': 'unix:/x', 'token': ''})\nexcept BaseException: pass"
     ),
 }
 
