@@ -3,6 +3,7 @@
 GradeError                what a user of `grade` may see
     SubmissionError       the submission can't be read: it is refused
     AssignmentError       reference/<id>/ is wrong: the instructor mends it
+    DataError             a file of images can't be used: nothing is imported
     SandboxError          the machine closes student code in less than was asked for
     GraderFault           this package is wrong, or its machine: nobody loses points
 CheckFailed               the verdict of a check (an AssertionError)
@@ -27,6 +28,10 @@ class SubmissionError(GradeError):
 
 class AssignmentError(GradeError):
     """The assignment's own files are wrong. Nothing is graded with them."""
+
+
+class DataError(GradeError):
+    """A file of images can't be used as a data set. Nothing is imported."""
 
 
 class SandboxError(GradeError):
