@@ -39,6 +39,12 @@ from grader.checks.gradient import (
     measure_gradient,
     measure_gradient_error,
 )
+from grader.checks.parameters import (
+    Layers,
+    find_layers,
+    read_parameters,
+    write_parameters,
+)
 from grader.checks.plots import (
     Curve,
     assert_curve,
@@ -76,6 +82,7 @@ __all__ = [
     "Curve",
     "Diagnosis",
     "GradientEvidence",
+    "Layers",
     "as_array",
     "as_scalar",
     "assert_accuracy",
@@ -113,6 +120,7 @@ __all__ = [
     "find_forbidden",
     "find_histogram",
     "find_image",
+    "find_layers",
     "find_series",
     "measure_close",
     "measure_convexity",
@@ -121,4 +129,6 @@ __all__ = [
     "numerical_derivative",
     "numerical_gradient",
     "partial_credit",
+    "read_parameters",
+    "write_parameters",
 ]

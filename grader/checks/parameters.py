@@ -1,0 +1,188 @@
+"""The numbers that a model keeps in its attributes, whatever it calls them.
+
+A class to be filled in leaves its attributes to the student: `self.W1`, `self.weights[0]`,
+`self.params["W1"]`, (h, n) or (n, h). These functions find the numbers, read and replace them,
+so that a check needs no names. A model is a handle on an object in the student's process, or
+an object at hand.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grader.checks.arrays import Array
+from grader.errors import CheckFailed, Missing
+
+# Of one list: a longer one is a history of losses, no parameters.
+_MAX_ITEMS = 32
+_MAX_DEPTH = 3
+_MAX_WAYS = 24
+# What has attributes too, but no parameters in them.
+_NO_OWNERS = frozenset(("function", "method", "builtin_function_or_method", "module", "type"))
+
+
+def read_parameters(model: Any) -> dict[str, Array]:
+    """Return the model's floats and float arrays by name: "W1", "weights[0]", "hidden.W"."""
+    return dict(_leaves(model, "", 0))
+
+
+def write_parameters(model: Any, values: Mapping[str, Any]) -> None:
+    """Put these values in the place of the model's own; names as in read_parameters."""
+    _write(model, "", values, 0)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """One way to see a model as dense layers: which parameter is which weight and bias.
+
+    sizes : (n, h, ..., k) units; names : of W1, b1, W2, b2, ...
+    """
+
+    model: Any
+    sizes: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def read(self) -> list[Array]:
+        """Return [W1, b1, W2, b2, ...]: W1 (h, n), b1 (h,), whatever the model's own layout."""
+        kept = read_parameters(self.model)
+        if missing := [name for name in self.names if name not in kept]:
+            raise CheckFailed(f"the parameter {missing[0]} is no longer an array of floats")
+        found = []
+        for name, shape in zip(self.names, _shapes(self.sizes), strict=True):
+            array = kept[name]
+            if array.size != np.prod(shape):
+                raise CheckFailed(f"the parameter {name} has changed its shape to {array.shape}")
+            found.append(array.T if _is_transposed(array, shape) else array.reshape(shape))
+        return found
+
+    def write(self, *arrays: Array) -> None:
+        """Put W1, b1, W2, b2, ... into the model, each in the model's own layout."""
+        kept = read_parameters(self.model)
+        new = {}
+        for name, shape, array in zip(self.names, _shapes(self.sizes), arrays, strict=True):
+            turned = array.T if _is_transposed(kept[name], shape) else array
+            new[name] = turned.reshape(kept[name].shape)
+        write_parameters(self.model, new)
+
+
+def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[Layers]:
+    """Return the ways to see the model as dense layers of these sizes, the likeliest first.
+
+    sizes : (n, h, ..., k) units. Where arrays are of one size, as b1 (h,) and W2 (1, h) are, each
+        may be either; what is all zeros is a bias first.
+    Raises Missing, which says what of W1, b1, W2, b2, ... the model does not keep.
+    """
+    kept = read_parameters(model)
+    choices = []
+    for number, shape in enumerate(_shapes(tuple(sizes))):
+        fitting = [name for name, array in kept.items() if _fits(array, shape)]
+        if not fitting:
+            role = f"{'Wb'[number % 2]}{number // 2 + 1}"
+            raise Missing(
+                f"the model keeps no array {role} of shape {shape} in its attributes",
+                hint="Create weights and biases in __init__, as floats: self.W1 = ..., self.b1 = "
+                "np.zeros(...).",
+                called=called,
+            )
+        choices.append(fitting)
+    ways = itertools.islice(itertools.product(*choices), 10_000)
+    distinct = [names for names in ways if len(set(names)) == len(names)]
+
+    def unlikely(names: tuple[str, ...]) -> int:
+        """How many biases are not zero, and weights are."""
+        return sum(bool(np.any(kept[name])) == bool(i % 2) for i, name in enumerate(names))
+
+    if not distinct:
+        raise Missing("the model keeps fewer arrays than its layers need", called=called)
+    likely = sorted(distinct, key=unlikely)[:_MAX_WAYS]
+    return [Layers(model, tuple(sizes), names) for names in likely]
+
+
+def _shapes(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the shapes of W1, b1, W2, b2, ..."""
+    pairs = itertools.pairwise(sizes)
+    return [shape for fan_in, units in pairs for shape in ((units, fan_in), (units,))]
+
+
+def _fits(array: Array, shape: tuple[int, ...]) -> bool:
+    if array.size != np.prod(shape):
+        return False
+    long = [size for size in array.shape if size > 1]
+    due = [size for size in shape if size > 1]
+    return long in (due, due[::-1])
+
+
+def _is_transposed(array: Array, shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 and array.shape == shape[::-1] and array.shape != shape
+
+
+# --- attributes -------------------------------------------------------------------------
+
+
+def _attributes(owner: Any) -> dict[str, Any]:
+    """Return an object's own attributes; {} for what has none."""
+    if getattr(owner, "type_name", type(owner).__name__) in _NO_OWNERS:
+        return {}
+    reader = getattr(owner, "attribute", None)
+    try:
+        found = reader("__dict__") if callable(reader) else vars(owner)
+    except (Missing, TypeError):
+        return {}
+    return {k: v for k, v in found.items() if isinstance(k, str)} if isinstance(found, dict) else {}
+
+
+def _leaves(owner: Any, prefix: str, depth: int) -> Iterator[tuple[str, Array]]:
+    for name, value in _attributes(owner).items():
+        yield from _leaves_of(value, prefix + name, depth)
+
+
+def _leaves_of(value: Any, name: str, depth: int) -> Iterator[tuple[str, Array]]:
+    if _is_number(value):
+        yield name, np.array(value, dtype=np.float64)
+    elif isinstance(value, (list, tuple, dict)):
+        if len(value) <= _MAX_ITEMS and depth < _MAX_DEPTH:
+            for key, item in _items(value):
+                yield from _leaves_of(item, f"{name}[{key!r}]", depth + 1)
+    elif not _is_plain(value) and depth < _MAX_DEPTH:
+        yield from _leaves(value, f"{name}.", depth + 1)
+
+
+def _write(owner: Any, prefix: str, values: Mapping[str, Any], depth: int) -> None:
+    for name, value in _attributes(owner).items():
+        path = prefix + name
+        if any(key == path or key.startswith((f"{path}[", f"{path}.")) for key in values):
+            changed = _rebuilt(value, path, values, depth)
+            if changed is not value:
+                setattr(owner, name, changed)
+
+
+def _rebuilt(value: Any, name: str, values: Mapping[str, Any], depth: int) -> Any:
+    if name in values:
+        new = np.asarray(values[name], dtype=np.float64)
+        return new.copy() if isinstance(value, np.ndarray) else float(new.reshape(()))
+    if isinstance(value, (list, tuple, dict)):
+        made = {k: _rebuilt(v, f"{name}[{k!r}]", values, depth + 1) for k, v in _items(value)}
+        return made if isinstance(value, dict) else type(value)(made.values())
+    if not _is_plain(value) and depth < _MAX_DEPTH:
+        _write(value, f"{name}.", values, depth + 1)
+    return value
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    return list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return bool(value.dtype.kind == "f")
+    return isinstance(value, (float, np.floating))
+
+
+def _is_plain(value: Any) -> bool:
+    plain = (bool, int, float, complex, str, bytes, np.ndarray, np.generic)
+    return value is None or isinstance(value, plain)

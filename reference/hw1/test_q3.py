@@ -1,0 +1,285 @@
+"""Question 3: perceptron, logistic regression and a network of one hidden layer, by hand.
+
+The network's parameters are found by their sizes: their names and layout are the student's own.
+"""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from grader.checks import (
+    as_array,
+    as_scalar,
+    assert_accuracy,
+    assert_close,
+    assert_gradient,
+    assert_labelled,
+    assert_series,
+    assert_unchanged,
+    find_layers,
+    partial_credit,
+    read_parameters,
+)
+from grader.errors import CheckFailed, StudentFault
+
+N, H, K = 7, 5, 4  # inputs, hidden units, classes: no two alike, so that a transpose shows
+RATE = 0.05
+
+
+def soft(z):
+    e = np.exp(z - np.max(z, axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+# --- 1a. the perceptron ---
+
+
+def an_example(rng, *, right):
+    """Return W (K, N), x (N,), the label y and the predicted class, right or wrong."""
+    W, x = rng.normal(size=(K, N)), rng.normal(size=N)
+    y_hat = int(np.argmax(W @ x))
+    return W, x, y_hat if right else int((y_hat + 1 + rng.integers(K - 1)) % K), y_hat
+
+
+def updated(model, W, x, y, **rate):
+    """Return W after one update of the student's linear model, (K, N)."""
+    model.W = W
+    model.update_weight(x, y, **rate)
+    return as_array(model.W, called="W after update_weight(x_i, y_i)", shape=W.shape)
+
+
+@pytest.mark.exercise("q3-perceptron", points=2)
+def test_a_right_prediction_changes_nothing(student, rng):
+    """W stays as it is."""
+    model = student.Perceptron(K, N)
+    for _ in range(5):
+        W, x, y, _ = an_example(rng, right=True)
+        assert_close(updated(model, W, x, y), W, called="update_weight(x_i, y_i), y_i predicted",
+                     noun="W", hint="Change W only where the prediction is wrong.")  # fmt: skip
+        wrong = an_example(rng, right=False)
+        if np.array_equal(updated(model, *wrong[:3]), wrong[0]):
+            raise CheckFailed("W never changes, neither for a right nor for a wrong prediction")
+
+
+@pytest.mark.exercise("q3-perceptron", points=3)
+def test_a_wrong_prediction_moves_two_rows(student, rng):
+    """+x in the row of the label, -x in the row of the prediction."""
+    model = student.Perceptron(K, N)
+    for _ in range(5):
+        W, x, y, y_hat = an_example(rng, right=False)
+        up, down = np.outer(np.eye(K)[y], x), np.outer(np.eye(K)[y_hat], x)
+        known = {"the row of the prediction stays": up, "the row of the label stays": -down}
+        known |= {"the two rows are swapped": down - up, "both rows are raised": up + down}
+        known |= {"every other row is lowered": 2 * up - np.ones((K, 1)) * x}
+        got = updated(model, W, x, y) - W
+        assert_close(got, up - down, called="update_weight(x_i, y_i), another class predicted",
+                     mistakes=known, noun="the change of W")  # fmt: skip
+
+
+def clothes(rng, datasets, m=1200):
+    """Return m images of 14 x 14 pixels and their classes to train on, and 500 to test with."""
+    images, labels = datasets("fashion-mnist")
+    rows = rng.permutation(len(labels))[: m + 500]
+    X = images[rows].reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(-1, 196) / 256
+    X, y = np.column_stack([X, np.ones(len(X))]), labels[rows].astype(int)
+    return X[:m], y[:m], X[m:], y[m:]
+
+
+def trained_accuracy(model, data, epochs=4, **rate):
+    """Return the accuracy on the test images after these epochs, from W alone."""
+    X, y, X_test, y_test = data
+    for _ in range(epochs):
+        model.train_epoch(X, y, **rate)
+    W = as_array(model.W, called=f"W after {epochs} epochs", shape=(10, X.shape[1]))
+    return np.mean(np.argmax(X_test @ W.T, axis=1) == y_test)
+
+
+@pytest.mark.exercise("q3-perceptron", points=1, hidden=True)
+def test_the_perceptron_learns_to_tell_clothes(student, rng, datasets):
+    """After 4 epochs over 1200 images it is far beyond guessing."""
+    accuracy = trained_accuracy(student.Perceptron(10, 197), clothes(rng, datasets))
+    assert_accuracy(accuracy, at_least=0.35, called="the test accuracy after 4 epochs")
+
+
+# --- 1b. logistic regression ---
+
+
+def assert_logistic_step(student, rng, *, k=K, n=N, rate=RATE):
+    W, x, y = rng.normal(size=(k, n)), rng.normal(size=n), int(rng.integers(k))
+    given = {} if rate is None else {"learning_rate": rate}
+    got = (W - updated(student.LogisticRegression(k, n), W, x, y, **given)) / (rate or 0.001)
+    s, e = soft(W @ x), np.eye(k)[y]
+    known = {"the label is subtracted as a number": np.outer(s - y, x)}
+    known |= {
+        "e_y is lost": np.outer(s, x),
+        "only the row of the label moves": np.outer((s - 1) * e, x),
+    }
+    known |= {"each score gets its own sigmoid": np.outer(1 / (1 + np.exp(-W @ x)) - e, x)}
+    known |= {"the scores stand in place of softmax": np.outer(W @ x - e, x)}
+    known |= {"the learning rate is lost": np.outer(s - e, x) / (rate or 0.001)}
+    assert_close(
+        got, np.outer(s - e, x), rtol=1e-6, atol=1e-8, mistakes=known, dummy=np.zeros((k, n)),
+        called="update_weight(x_i, y_i, learning_rate)", noun="the step over the learning rate",
+    )  # fmt: skip
+
+
+@pytest.mark.exercise("q3-logistic", points=3)
+def test_a_logistic_step_goes_down_the_gradient(student, rng):
+    """W moves by -learning_rate (softmax(W x) - e_y) x^T."""
+    for _ in range(4):
+        assert_logistic_step(student, rng)
+
+
+@pytest.mark.exercise("q3-logistic", points=1, hidden=True)
+def test_a_logistic_step_holds_for_other_sizes_and_rates(student, rng):
+    """Two classes, one feature, the default learning rate of 0.001."""
+    for k, n, rate in [(2, 3, 0.4), (10, 20, 0.01), (3, 1, None)]:
+        assert_logistic_step(student, rng, k=k, n=n, rate=rate)
+
+
+@pytest.mark.exercise("q3-logistic", points=2, hidden=True)
+def test_logistic_regression_learns_to_tell_clothes(student, rng, datasets):
+    """After 4 epochs over 1200 images two thirds of the others are right."""
+    model, data = student.LogisticRegression(10, 197), clothes(rng, datasets)
+    accuracy = trained_accuracy(model, data, learning_rate=0.01)
+    assert_accuracy(accuracy, at_least=0.65, called="the test accuracy after 4 epochs")
+
+
+# --- 2b. a hidden layer ---
+
+
+def make_mlp(student, k=K, n=N, h=H):
+    """Return the student's network; the course's own template asks for the layers as well."""
+    try:
+        return student.MLP(k, n, h)
+    except StudentFault as fault:
+        with contextlib.suppress(StudentFault):
+            return student.MLP(k, n, h, 1)
+        raise fault
+
+
+def some_weights(rng):
+    """Return W1 (H, N), b1 (H,), W2 (K, H), b2 (K,); some of the hidden units are off."""
+    W1, b1 = rng.normal(size=(H, N)), 0.5 * rng.normal(size=H)
+    return [W1, b1, rng.normal(size=(K, H)), rng.normal(size=K)]
+
+
+def scores(X, W1, b1, W2, b2):
+    """Return the network's scores, (..., K), for X (..., N)."""
+    return np.maximum(X @ W1.T + b1, 0) @ W2.T + b2
+
+
+def layers_of(student, model):
+    """Return the network's layers after a step of no length: a bias of 0 is an array by then."""
+    with contextlib.suppress(StudentFault):  # a step that fails has its own check
+        model.train_epoch(np.ones((1, N)), np.array([1]), learning_rate=0.0)
+    return find_layers(model, (N, H, K), called="MLP(n_classes, n_features, hidden_size)")[0]
+
+
+@pytest.mark.exercise("q3-mlp", points=2)
+def test_the_network_predicts_the_class_of_the_largest_score(student, rng):
+    """One class for each row, from W2 relu(W1 x + b1) + b2."""
+    model = make_mlp(student)
+    layers = layers_of(student, model)
+    for m in (60, 1):
+        X, weights = rng.normal(size=(m, N)), some_weights(rng)
+        W1, b1, W2, b2 = weights
+        layers.write(*weights)
+        known = {"relu is lost": ((X @ W1.T + b1) @ W2.T + b2).argmax(axis=1)}
+        known |= {"b1 is lost": scores(X, W1, 0, W2, b2).argmax(axis=1)}
+        known |= {"b2 is lost": scores(X, W1, b1, W2, 0).argmax(axis=1)}
+        known |= {"classes are counted from 1": scores(X, *weights).argmax(axis=1) + 1}
+        assert_close(model.predict(X), scores(X, *weights).argmax(axis=1), called="predict(X)",
+                     mistakes=known, names={"n_points": m}, noun="the classes")  # fmt: skip
+
+
+@pytest.mark.exercise("q3-mlp", points=1)
+def test_evaluate_is_the_share_of_right_predictions(student, rng):
+    """Between 0 and 1, for the labels that it is given."""
+    model = make_mlp(student)
+    X, y = rng.normal(size=(60, N)), rng.integers(K, size=60)
+    layers_of(student, model).write(*some_weights(rng))
+    right = np.mean(as_array(model.predict(X), called="predict(X)", shape=(60,)) == y)
+    known = {"it is the share of wrong ones": 1 - right, "it is a count": 60 * right}
+    got = as_scalar(model.evaluate(X, y), called="evaluate(X, y)")
+    assert_close(got, right, called="evaluate(X, y)", mistakes=known, noun="the accuracy")
+
+
+def assert_network_step(model, layers, rng):
+    """Hold each parameter's step for one example to finite differences of the cross-entropy."""
+    x, y, weights = rng.normal(size=N), int(rng.integers(K)), some_weights(rng)
+
+    def replaced(number, at):
+        return [*weights[:number], at.reshape(weights[number].shape), *weights[number + 1 :]]
+
+    def step_with(number, at):
+        layers.write(*replaced(number, at))
+        model.train_epoch(x[None, :], np.array([y]), learning_rate=RATE)
+        return (at.reshape(weights[number].shape) - layers.read()[number]) / RATE
+
+    for number, name in enumerate(["W1", "b1", "W2", "b2"]):
+        assert_gradient(
+            lambda at, k=number: -np.log(soft(scores(x, *replaced(k, at)))[y]),
+            lambda at, k=number: step_with(k, at),
+            at=weights[number], rng=rng, name=name, called="train_epoch(X, y) of one example",
+            hint="With the values before the step: W2 is also part of the gradient of W1.",
+        )  # fmt: skip
+
+
+@pytest.mark.exercise("q3-mlp", points=3)
+def test_a_step_of_the_network_goes_down_the_gradient(student, rng):
+    """Weights and biases of both layers, held to finite differences of the cross-entropy."""
+    model = make_mlp(student)
+    layers = layers_of(student, model)
+    before = read_parameters(model)
+    model.train_epoch(rng.normal(size=(20, N)), rng.integers(K, size=20), learning_rate=RATE)
+    if all(np.array_equal(before[name], now) for name, now in read_parameters(model).items()):
+        raise CheckFailed("train_epoch leaves the parameters as they were")
+    for _ in range(2):
+        assert_network_step(model, layers, rng)
+
+
+@pytest.mark.exercise("q3-mlp", points=1, hidden=True)
+def test_an_epoch_makes_one_step_for_each_example(student, rng):
+    """Two examples in one call do what two calls with one of them do, in either order."""
+    model = make_mlp(student)
+    layers, weights = layers_of(student, model), some_weights(rng)
+    X, y = rng.normal(size=(2, N)), np.array([0, 2])
+
+    def after(*epochs):
+        layers.write(*weights)
+        for rows in epochs:
+            model.train_epoch(X[rows], y[rows], learning_rate=RATE)
+        return np.concatenate([array.ravel() for array in layers.read()])
+
+    got = after([0, 1])
+    if not any(np.allclose(got, after(*order)) for order in [([0], [1]), ([1], [0])]):
+        raise CheckFailed("an epoch is not one step for each example, one after the other")
+    X_before = X.copy()
+    seen = model.train_epoch.observe(X, y, learning_rate=RATE)
+    assert_unchanged((X_before, y), seen.arguments, called="train_epoch(X, y)")
+
+
+@pytest.mark.exercise("q3-mlp", points=1, hidden=True)
+def test_the_network_learns_to_tell_clothes(student, rng, datasets):
+    """After 4 epochs over 1200 images more than half of the others are right."""
+    X, y, X_test, y_test = clothes(rng, datasets)
+    model = make_mlp(student, 10, 196, 50)
+    for _ in range(4):
+        model.train_epoch(X[:, :-1], y, learning_rate=0.01)
+    labels = as_array(model.predict(X_test[:, :-1]), called="predict(X)", shape=(500,))
+    assert_accuracy(np.mean(labels == y_test), at_least=0.5, called="the accuracy after 4 epochs")
+
+
+@pytest.mark.exercise("q3-curves", points=1)
+def test_a_figure_shows_both_accuracies_over_the_epochs(student, rng):
+    """A curve for the validation set and one for the test set, with named axes."""
+    epochs, (valid, test) = np.arange(1, 21), np.sort(rng.uniform(0.5, 0.9, size=(2, 20)))
+    student.plot(epochs, valid.tolist(), test.tolist())
+    curve = assert_series(student.figures, valid, name="the validation accuracy", min_share=0.9)
+    assert_series(student.figures, test, name="the test accuracy", min_share=0.9)
+    try:
+        assert_labelled(curve)
+    except CheckFailed as failure:
+        partial_credit(0.5, failure.problem, failure.hint)

@@ -1,0 +1,95 @@
+"""Parameters found by their sizes; the models stand here, in the layouts that students choose."""
+
+import numpy as np
+import pytest
+
+from grader.checks import find_layers, read_parameters, write_parameters
+from grader.errors import CheckFailed, Missing
+
+N, H, K = 7, 5, 4
+
+
+class Named:
+    def __init__(self):
+        self.W1, self.b1 = np.full((H, N), 0.1), np.zeros((H, 1))
+        self.W2, self.b2 = np.full((K, H), 0.2), np.zeros(K)
+        self.n_classes = K
+
+
+class Listed:
+    def __init__(self):
+        self.weights = [np.full((N, H), 0.1), np.full((H, K), 0.2)]
+        self.biases = {"first": np.zeros(H), "second": np.zeros(K)}
+
+
+class Dense:
+    def __init__(self, n, k):
+        self.W, self.b = np.full((k, n), 0.1), np.zeros(k)
+
+
+class Nested:
+    def __init__(self):
+        self.activation = np.tanh
+        self.layers = (Dense(N, H), Dense(H, K))
+
+
+class OneOutput:
+    def __init__(self):
+        self.W1, self.v = np.full((H, N), 0.1), np.full((1, H), 0.2)
+        self.b1, self.c = np.zeros(H), 0.0
+
+
+def test_parameters_are_named_by_where_they_are():
+    assert set(read_parameters(Named())) == {"W1", "b1", "W2", "b2"}
+    names = {"weights[0]", "weights[1]", "biases['first']", "biases['second']"}
+    assert set(read_parameters(Listed())) == names
+    names = {"layers[0].W", "layers[0].b", "layers[1].W", "layers[1].b"}
+    assert set(read_parameters(Nested())) == names
+
+
+def test_written_parameters_replace_those_of_their_names_alone():
+    model = Listed()
+    write_parameters(model, {"weights[1]": np.ones((H, K))})
+    assert np.all(model.weights[1] == 1) and np.all(model.weights[0] == 0.1)
+    assert isinstance(model.weights, list)
+    nested = Nested()
+    write_parameters(nested, {"layers[1].b": np.arange(4.0)})
+    assert nested.layers[1].b.tolist() == [0, 1, 2, 3] and not nested.layers[0].b.any()
+
+
+@pytest.mark.parametrize("kind", [Named, Listed, Nested])
+def test_layers_are_read_and_written_in_one_layout(kind):
+    rng, model = np.random.default_rng(0), kind()
+    layers = find_layers(model, (N, H, K))[0]
+    arrays = [rng.normal(size=shape) for shape in ((H, N), (H,), (K, H), (K,))]
+    layers.write(*arrays)
+    for written, read in zip(arrays, layers.read(), strict=True):
+        assert np.array_equal(written, read)
+
+
+def test_of_two_arrays_of_one_size_the_zeros_are_the_bias_first():
+    first, other = find_layers(OneOutput(), (N, H, 1))
+    assert first.names == ("W1", "b1", "v", "c")
+    assert other.names == ("W1", "v", "b1", "c")
+
+
+def test_a_number_stays_a_number_when_it_is_written():
+    model = OneOutput()
+    find_layers(model, (N, H, 1))[0].write(np.ones((H, N)), np.ones(H), np.ones((1, H)), np.ones(1))
+    assert model.c == 1.0 and type(model.c) is float
+    assert model.v.shape == (1, H)
+
+
+def test_a_model_without_a_bias_is_told_so():
+    model = Named()
+    del model.b1
+    with pytest.raises(Missing, match="no array b1 of shape"):
+        find_layers(model, (N, H, K))
+
+
+def test_a_parameter_that_changed_its_shape_is_told_by_its_name():
+    model = Named()
+    layers = find_layers(model, (N, H, K))[0]
+    model.b1 = np.zeros((H, H))
+    with pytest.raises(CheckFailed, match="b1 has changed its shape"):
+        layers.read()
