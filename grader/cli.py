@@ -190,6 +190,7 @@ def grade_paths(
       grade verify   hold an assignment's checks against itself
       grade doctor   show what this machine offers
       grade data     show the data sets, or import a full one
+      grade new      write a new assignment
     A folder of such a name is graded as ./stubs.
     """
     from grader import pipeline
@@ -340,6 +341,91 @@ def doctor(assignments: Path | None) -> int:
     return GRADED if all(finding.status != "fault" for finding in findings) else FAULT
 
 
+@click.command(context_settings=_SETTINGS, epilog=_EXIT_CODES)
+@click.argument("assignment_id", metavar="ASSIGNMENT")
+@click.option(
+    "--from",
+    "source",
+    metavar="NOTEBOOK",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A solved notebook of yours; it is copied, and its gaps become the exercises.",
+)
+@click.option(
+    "--gap",
+    "gaps",
+    metavar="FUNCTION",
+    multiple=True,
+    help="With --from: put markers around the body of this function; repeatable.",
+)
+@click.option("--title", metavar="TEXT", default="", help="Its title. Default: the notebook's.")
+@click.option(
+    "--assignments",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write it into. Default: $GRADE_ASSIGNMENTS, else the nearest reference/ "
+    "upwards, else ./reference.",
+)
+@click.option("--traceback", is_flag=True, expose_value=False, help="Show where a fault began.")
+def new(
+    assignment_id: str,
+    source: Path | None,
+    gaps: Sequence[str],
+    title: str,
+    assignments: Path | None,
+) -> int:
+    """Write a new assignment: solved notebook, checks, samples, assignment.toml.
+
+    Alone it writes a small example to change, which `grade stubs` and `grade verify` accept as
+    it is. With --from it takes a solved notebook whose gaps stand between ### START YOUR CODE ###
+    and ### END YOUR CODE ###; each gap becomes an exercise with a check that fails until
+    you write it. Nothing that exists is written over.
+
+    \b
+    Examples:
+      grade new hw2
+      grade new hw2 --from solved.ipynb
+      grade new hw2 --from solved.ipynb --gap softmax --gap Model.predict
+    """
+    from grader import skeleton
+
+    if gaps and source is None:
+        raise click.UsageError("--gap needs --from: the notebook that holds the function.")
+    parent = assignments or _assignments_here()
+    try:
+        if source is None:
+            written = skeleton.write_example(assignment_id, parent, title=title)
+        else:
+            written = skeleton.write_from(assignment_id, parent, source, title=title, gaps=gaps)
+    except skeleton.UnmarkedNotebook as error:
+        _complain(str(error))
+        for place in error.places:
+            click.echo(f"  {one_line(place.text())}", err=True)
+        return WRONG_INPUT
+    for file in written.files:
+        click.echo(file)
+    for note in written.notes:
+        click.echo(note, err=True)
+    if written.exercises:
+        click.echo(
+            f"now fill in the points, write the checks of {', '.join(written.exercises)}, then: "
+            f"grade verify {assignment_id}",
+            err=True,
+        )
+    return GRADED
+
+
+def _assignments_here() -> Path:
+    """Return where `grade` looks for assignments from here; ./reference where there are none."""
+    from grader.assignment import ENVIRONMENT_VARIABLE
+
+    if configured := os.environ.get(ENVIRONMENT_VARIABLE):
+        return Path(configured).expanduser()
+    here = Path.cwd()
+    folders = (folder / "reference" for folder in (here, *here.parents))
+    found = next((folder for folder in folders if folder.is_dir()), None)
+    return found or Path("reference")
+
+
 @click.group(context_settings=_SETTINGS, epilog=_EXIT_CODES, invoke_without_command=True)
 @click.option("--traceback", is_flag=True, expose_value=False, help="Show where a fault began.")
 @click.pass_context
@@ -425,6 +511,7 @@ COMMANDS: dict[str, click.Command] = {
     "verify": verify,
     "doctor": doctor,
     "data": data,
+    "new": new,
 }
 
 

@@ -18,6 +18,8 @@ ALLOWED = {
     "notebook": {"errors", "records", "notebook"},
     "stubs.py": {"errors", "records", "notebook", "public_checks"},
     "assignment.py": {"errors", "records", "notebook", "stubs"},
+    "skeleton": {"errors", "records", "notebook", "assignment", "stubs", "skeleton"},
+    "data": {"errors", "data"},
     "recognise.py": {"errors", "records", "notebook"},
     "score.py": {"errors", "records"},
     "checks": {"errors", "checks"},

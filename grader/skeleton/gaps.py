@@ -1,0 +1,131 @@
+"""Where markers belong in a notebook that has none, or too few."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from grader.errors import AssignmentError
+from grader.notebook import parseable
+from grader.records import Cell, Notebook
+
+START = "### START YOUR CODE ###"
+END = "### END YOUR CODE ###"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A function's body. START goes below line `after`, END below line `until`; from 1.
+
+    after : the last line of the head or the docstring; 0 where all stands on one line
+    """
+
+    name: str
+    cell: int
+    after: int
+    until: int
+    indent: int
+
+    def text(self) -> str:
+        """Return where the two markers go, in words."""
+        if not self.after:
+            return f"cell {self.cell}, `{self.name}`: give the body lines of its own first"
+        return (
+            f"cell {self.cell}, `{self.name}`: START below line {self.after}, "
+            f"END below line {self.until}"
+        )
+
+
+class UnmarkedNotebook(AssignmentError):
+    """The notebook has no gaps. places : where they could be."""
+
+    def __init__(self, message: str, places: Sequence[Place]) -> None:
+        self.places = tuple(places)
+        super().__init__(message)
+
+
+def find_places(notebook: Notebook) -> list[Place]:
+    """Return the body of every function and method that counts (the last of its name)."""
+    found: dict[str, Place] = {}
+    for cell in notebook.cells:
+        if cell.kind == "code":
+            for place in _places(cell):
+                found.pop(place.name, None)
+                found[place.name] = place
+    return list(found.values())
+
+
+def _places(cell: Cell) -> Iterator[Place]:
+    text = parseable(cell.source)
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return
+    lines = text.split("\n")
+    todo: list[tuple[str, ast.stmt]] = [("", node) for node in tree.body]
+    while todo:
+        prefix, node = todo.pop(0)
+        if isinstance(node, ast.ClassDef):
+            todo = [(f"{prefix}{node.name}.", inner) for inner in node.body] + todo
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield _place(f"{prefix}{node.name}", node, lines, cell.index)
+
+
+def _place(
+    name: str, node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str], cell: int
+) -> Place:
+    body = node.body
+    if ast.get_docstring(node, clean=False) is not None and len(body) > 1:
+        head, body = body[0].end_lineno or body[0].lineno, body[1:]
+    else:
+        # The head may take several lines, and comments may stand below it: they are the solution's.
+        head = _first_line(body[0]) - 1
+        while head > node.lineno and _is_blank(lines[head - 1]):
+            head -= 1
+    until, indent = node.end_lineno or node.lineno, body[0].col_offset
+    if _first_line(body[0]) <= head or head < node.lineno:
+        return Place(name, cell, 0, 0, indent)
+    while until < len(lines) and _is_comment_of(lines[until], indent):
+        until += 1
+    return Place(name, cell, head, until, indent)
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _is_blank(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")
+
+
+def _is_comment_of(line: str, indent: int) -> bool:
+    return line.lstrip().startswith("#") and len(line) - len(line.lstrip()) >= indent
+
+
+def mark(sources: dict[int, str], notebook: Notebook, names: Iterable[str]) -> dict[int, str]:
+    """Return the cells' sources, by index, with markers around the bodies of these functions.
+
+    Raises AssignmentError for a function that isn't there or has no body of its own lines.
+    """
+    places = {place.name: place for place in find_places(notebook)}
+    chosen = []
+    for name in dict.fromkeys(names):
+        if name not in places:
+            listed = ", ".join(places) or "none"
+            raise AssignmentError(f"{notebook.name} has no function {name!r}; it has: {listed}")
+        if name in notebook.regions:
+            raise AssignmentError(f"{notebook.name}: {name!r} has its markers already")
+        if not places[name].after:
+            raise AssignmentError(f"{notebook.name}, {places[name].text()}")
+        chosen.append(places[name])
+    marked = dict(sources)
+    # From the bottom up, so that the lines above keep their numbers.
+    for place in sorted(chosen, key=lambda place: -place.after):
+        lines = marked[place.cell].split("\n")
+        indent = " " * place.indent
+        lines.insert(place.until, indent + END)
+        lines.insert(place.after, indent + START)
+        marked[place.cell] = "\n".join(lines)
+    return marked
