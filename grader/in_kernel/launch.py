@@ -81,6 +81,8 @@ def become_kernel(kernel: Any, options: dict[str, Any]) -> None:
 
     random.seed(options["seed"])
     np.random.seed(options["seed"])
+    with contextlib.suppress(OSError):  # a notebook that lies nowhere: one made in memory
+        os.chdir(options["beside"])
     add_working_folder()
     sys.argv = [""]  # a notebook that parses arguments finds none, not these options
     kernel.outlet.open(options["address"], options["token"], options["output_bytes"])

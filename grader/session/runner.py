@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -57,7 +57,7 @@ def open_session(
 ) -> Session:
     """Return a session that has run the whole notebook and answers calls. Close it.
 
-    folder : what was handed in; the notebook runs in a copy of it
+    folder : what was handed in; the notebook runs in a copy of it, where the notebook lies
     datasets_dir : the data sets that fetch_openml finds
     seed : of the kernel's random generators
     sandbox : how the process is closed in: by what the machine offers, by all, not at all
@@ -67,6 +67,7 @@ def open_session(
     options = {
         "seed": seed,
         "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
+        "beside": _folder_within(notebook.name),
     }
     runner = _Runner(notebook, folder, limits, options, sandbox, on_cell)
     try:
@@ -386,6 +387,12 @@ class _Runner:
             text = f"cell {index}: commands do not run: {'; '.join(cell.not_run)}"
             said.append(("command", text))
         return [records.Note(kind, text, index, self.notebook.name) for kind, text in said]
+
+
+def _folder_within(name: str) -> str:
+    """Return the folder of a file within what was handed in; "." for a path of another kind."""
+    folder = PurePosixPath(name).parent
+    return "." if folder.is_absolute() or ".." in folder.parts else str(folder)
 
 
 def _code_cells(notebook: records.Notebook) -> list[_Code]:

@@ -15,6 +15,7 @@ import pytest
 
 import grader
 from grader import records
+from grader.notebook import parse_notebook
 from grader.session import Session, open_session
 from grader.session.kernel import Clock
 from grader.session.processes import session_members
@@ -116,6 +117,19 @@ def test_files_that_were_handed_in_are_found_and_the_originals_stay(
     )
     assert statuses(session) == ["ok"]
     assert (tmp_path / "data" / "x.csv").read_text() == "1,2"
+
+
+def test_a_notebook_runs_in_its_own_folder_of_what_was_handed_in(tmp_path: Path) -> None:
+    (tmp_path / "homework" / "src").mkdir(parents=True)
+    (tmp_path / "homework" / "src" / "utils.py").write_text("SEED = 7")
+    (tmp_path / "homework" / "data.csv").write_text("1,2")
+    text = "import utils\nfirst = open('../data.csv').read()[0]\n"
+    script = parse_notebook(text.encode(), name="homework/src/hw1-q2.py")
+    with (
+        open_session(script, folder=tmp_path, limits=records.Limits()) as session,
+        session.student() as student,
+    ):
+        assert student.value("first") == "1" and student.value("utils").SEED == 7
 
 
 def test_links_in_a_submission_are_not_followed(run: Run, tmp_path: Path) -> None:
