@@ -271,24 +271,17 @@ def test_a_gap_that_can_not_be_made_is_refused(tmp_path, gap, told):
 
 def test_a_marker_without_a_partner_is_told_with_its_line(tmp_path):
     source = MARKED_SOFTMAX.replace("    ### END YOUR CODE ###\n", "")
-    with pytest.raises(AssignmentError, match="cell 0, line 6: .* no END; .*complete the pair"):
+    with pytest.raises(AssignmentError, match=r"cell 0, line 6: .* no END; .*complete the pair"):
         write_from("sm", tmp_path / "reference", solved(tmp_path, source))
 
 
 def test_a_stub_that_does_not_parse_leaves_nothing_behind(tmp_path):
-    source = (
-        "def f(x):\n    if x:\n        ### START YOUR CODE ###\n        y = 1\n    else:\n"
-        "        y = 2\n        z = 3\n        ### END YOUR CODE ###\n    elif y:\n        pass\n"
-    )
-    path = solved(tmp_path, source.replace("    elif y:\n        pass\n", "    return y\n"))
-    written = write_from("ok", tmp_path / "reference", path)
-    assert written.exercises == ("f",)
     broken = (
         "def f(x):\n    y = [\n### START YOUR CODE ###\n1]\n### END YOUR CODE ###\n    return y"
     )
     with pytest.raises(AssignmentError, match=r"reference.bad: .*doesn't parse"):
         write_from("bad", tmp_path / "reference", solved(tmp_path, broken))
-    assert [path.name for path in (tmp_path / "reference").iterdir()] == ["ok"]
+    assert not (tmp_path / "reference").exists()
 
 
 def test_what_is_no_notebook_is_refused(tmp_path):
