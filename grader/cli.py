@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from grader.records import Report, Result, Sandbox
+    from grader.report.html_page import Pages
+    from grader.report.progress_lines import ProgressLines
 
 GRADED = 0
 UNDER = 1  # under --fail-under; verify found a survivor; stubs are out of date
@@ -72,8 +74,9 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return WRONG_INPUT
-    except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted")
+    except (click.Abort, KeyboardInterrupt) as stop:
+        cause = stop.__cause__ if isinstance(stop, click.Abort) else stop
+        _complain(str(cause or "") or "interrupted")
         return INTERRUPTED
     except GraderFault as fault:
         return _report_fault(fault, arguments)
@@ -145,6 +148,13 @@ def _finite(context: click.Context, option: click.Parameter, value: float | None
     show_default=True,
     help="Seed of every random input: the same seed gives the same report.",
 )
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Grading processes. Default: one a core; a single submission needs no other.",
+)
+@click.option("--regrade", is_flag=True, help="Grade again what an earlier run has graded.")
 @_sandboxed
 @click.option("--json", "json_file", metavar="FILE", help='Write JSON; "-" is standard output.')
 @click.option("--junit", "junit_file", metavar="FILE", help='Write JUnit XML; "-" likewise.')
@@ -166,6 +176,8 @@ def grade_paths(
     only: Sequence[str],
     public: bool,
     seed: int,
+    jobs: int | None,
+    regrade: bool,
     sandbox: Sandbox,
     json_file: str | None,
     junit_file: str | None,
@@ -175,7 +187,8 @@ def grade_paths(
     """Grade submissions: .zip files, notebooks, scripts or folders.
 
     The notebooks run in a process of their own; the report says what each exercise earned,
-    and why not more. What can't be read is refused in one line, and the rest goes on.
+    and why not more. What can't be read is refused in one line, and the rest goes on. Results
+    are kept: a second run grades what has changed, and one that was stopped goes on.
 
     \b
     Examples:
@@ -196,7 +209,7 @@ def grade_paths(
     from grader import pipeline
 
     _check_targets(json_file, junit_file, html_folder)
-    with _progress() as tell:
+    with _Watching(html_folder) as watch:
         report = pipeline.grade(
             paths,
             assignment=assignment,
@@ -205,7 +218,11 @@ def grade_paths(
             public=public,
             seed=seed,
             sandbox=sandbox,
-            progress=tell,
+            jobs=jobs or pipeline.cores(),
+            keep=True,
+            regrade=regrade,
+            evidence=html_folder is not None,
+            watch=watch,
         )
     if report.isolation:
         _complain(report.isolation)
@@ -215,7 +232,8 @@ def grade_paths(
     # Standard output belongs to the machine-readable report where one goes there.
     to_stderr = "-" in (json_file, junit_file)
     terminal.show(report, _console(stderr=to_stderr), tracebacks=tracebacks)
-    _write_reports(report, json_file, junit_file, html_folder)
+    _write_reports(report, json_file, junit_file)
+    watch.write_index(report)
     code = exit_code(report, fail_under)
     if code == UNDER and fail_under is not None:
         under = sum(_is_under(result, fail_under) for result in report.results)
@@ -558,9 +576,7 @@ def _check_targets(json_file: str | None, junit_file: str | None, html: str | No
             writing.check_folder_writable(Path(html))
 
 
-def _write_reports(
-    report: Report, json_file: str | None, junit_file: str | None, html: str | None
-) -> None:
+def _write_reports(report: Report, json_file: str | None, junit_file: str | None) -> None:
     if json_file is not None:
         from grader.report import json_report
 
@@ -569,11 +585,6 @@ def _write_reports(
         from grader.report import junit
 
         _write(junit_file, junit.render(report))
-    if html is not None:
-        from grader.report import html_page
-
-        with _clear_errors(html):
-            html_page.write_pages(report, Path(html))
 
 
 def _write(file: str, text: str) -> None:
@@ -599,6 +610,73 @@ def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, emoji=False)
+
+
+class _Watching:
+    """Shows how a batch goes on, and writes each page as soon as its result is there."""
+
+    def __init__(self, html_folder: str | None) -> None:
+        self.html_folder = html_folder
+        self.head = "", "", 0
+        self.paths: Sequence[str] = ()
+        self.pages: Pages | None = None
+        self.problem: OSError | None = None
+        self.shown: ProgressLines | None = None
+
+    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
+        self.head = assignment, title, seed
+        self.paths = paths
+        if sys.stderr.isatty():
+            from grader.report.live_table import LiveTable
+
+            self.shown = LiveTable(_console(stderr=True))
+        else:
+            from grader.report.progress_lines import ProgressLines
+
+            self.shown = ProgressLines(lambda line: click.echo(line, err=True))
+        self.shown.begin(assignment, title, seed, paths)
+
+    def doing(self, number: int, text: str, worker: int) -> None:
+        if self.shown is not None:
+            self.shown.doing(number, text, worker)
+
+    def done(self, number: int, result: Result, kept: bool) -> None:
+        if self.html_folder is not None and self.problem is None:
+            try:
+                self._pages(Path(self.html_folder)).write(number, result)
+            except OSError as error:  # told at the end: the verdicts are worth more
+                self.problem = error
+        if self.shown is not None:
+            self.shown.done(number, result, kept)
+
+    def _pages(self, folder: Path) -> Pages:
+        if self.pages is None:
+            # Not before the kernels have started: what makes the pages takes time to load.
+            from grader.records import Report
+            from grader.report import html_page
+
+            self.pages = html_page.Pages(folder, Report(*self.head, ()), self.paths)
+        return self.pages
+
+    def warn(self, text: str) -> None:
+        if self.shown is None:
+            _complain(text)
+        else:
+            self.shown.warn(text)
+
+    def write_index(self, report: Report) -> None:
+        if self.pages is not None:
+            with _clear_errors(str(self.html_folder)):
+                if self.problem is not None:
+                    raise self.problem
+                self.pages.write_index(report)
+
+    def __enter__(self) -> _Watching:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.shown is not None:
+            self.shown.close()
 
 
 @contextmanager

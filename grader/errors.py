@@ -5,7 +5,9 @@ GradeError                what a user of `grade` may see
     AssignmentError       reference/<id>/ is wrong: the instructor mends it
     DataError             a file of images can't be used: nothing is imported
     SandboxError          the machine closes student code in less than was asked for
+    StoreError            the file of earlier results can't be used
     GraderFault           this package is wrong, or its machine: nobody loses points
+Interrupted               the user stopped it (a KeyboardInterrupt)
 CheckFailed               the verdict of a check (an AssertionError)
     Missing               what the check asks for isn't there
     NonFiniteValue        nan or inf where a finite number was due
@@ -36,6 +38,14 @@ class DataError(GradeError):
 
 class SandboxError(GradeError):
     """The machine does not offer the isolation that was asked for. Nothing is graded."""
+
+
+class StoreError(GradeError):
+    """The file of earlier results can't be read or written."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped a batch; the text says what stands and how to go on."""
 
 
 class GraderFault(GradeError):

@@ -10,8 +10,17 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -19,7 +28,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from grader import data
 from grader.assignment import find_assignments, load_assignment
-from grader.errors import AssignmentError, GraderFault, SubmissionError
+from grader.batch import fingerprint
+from grader.batch.desk import Desk, Item, NoWatch, Receiver, Watch
+from grader.batch.packing import pack
+from grader.batch.workers import Workers
+from grader.errors import AssignmentError, GraderFault, Interrupted, StoreError, SubmissionError
 from grader.notebook import answer_cells, compare_with_stub, read_notebook, region_of
 from grader.recognise import match_notebooks, recognise_assignment
 from grader.records import (
@@ -27,6 +40,7 @@ from grader.records import (
     Evidence,
     Note,
     Notebook,
+    Order,
     Outcome,
     Region,
     RegionStatus,
@@ -42,9 +56,9 @@ from grader.session import Session, open_session, require_sandbox
 from grader.submission import find_submissions, open_submission
 
 if TYPE_CHECKING:
+    from grader.batch.store import KeptRun
     from grader.pytest_plugin import CheckJob
 
-Progress = Callable[[str], None]
 _Jobs: TypeAlias = "Generator[CheckJob, None, None]"
 _Grading: TypeAlias = "Generator[CheckJob, None, Result]"
 _Clearing: TypeAlias = "Generator[CheckJob, None, list[Outcome]]"
@@ -59,7 +73,11 @@ def grade(
     public: bool = False,
     seed: int = 0,
     sandbox: Sandbox = "auto",
-    progress: Progress | None = None,
+    jobs: int = 1,
+    keep: bool = False,
+    regrade: bool = False,
+    evidence: bool = False,
+    watch: Watch | None = None,
 ) -> Report:
     """Return the verdict on every submission found in paths, in order.
 
@@ -68,24 +86,119 @@ def grade(
     only : ids of exercises; empty for all
     public : run the public checks alone
     sandbox : how student code is closed in
+    jobs : grading processes; 1 grades in this one, as a single submission is graded always
+    keep : keep results, and take up those of earlier runs, where batch/store.py says
+    regrade : take up none
+    evidence : give it to `watch` with each result; the report holds verdicts alone
+    watch : hears how it goes on
     Raises AssignmentError and SubmissionError for what the user must put right first:
-    no such path, no such assignment or exercise, no such sandbox.
+    no such path, no such assignment or exercise, no such sandbox. Raises Interrupted.
     """
-    tell = progress or (lambda text: None)
     require_sandbox(sandbox)
-    found = find_submissions(paths)
+    found = [str(path) for path in find_submissions(paths)]
     # From where the user stands, never from a submission's folder: what it brings is no check.
     folders = find_assignments(Path.cwd(), assignments, os.environ)
-    with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
-        handed = [_Handed(path, Path(scratch) / str(n)) for n, path in enumerate(found)]
+    watch = watch or NoWatch()
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grade-")))
+        handed = [_Handed(path, scratch / str(n)) for n, path in enumerate(found)]
         chosen = _choose(assignment, folders, handed)
         if chosen is None:
-            return Report("", "", seed, tuple(h.refused for h in handed if h.refused))
+            refused = [h.refused for h in handed if h.refused]
+            watch.begin("", "", seed, found)
+            for number, result in enumerate(refused):
+                watch.done(number, result, False)
+            return Report("", "", seed, tuple(refused))
         _require_exercises(chosen, only)
-        chosen = replace(chosen, sandbox=sandbox)
-        batch = _Batch(chosen, only=frozenset(only), public=public, seed=seed, tell=tell)
-        results = batch.grade(handed)
-        return Report(chosen.id, chosen.title, seed, results, batch.isolation)
+        order = Order(
+            str(chosen.folder.resolve()),
+            tuple(only),
+            public,
+            seed,
+            sandbox,
+            evidence=evidence or keep,
+            kernels=cores(),
+        )
+        run = _begin_run(stack, chosen, order, len(found), watch) if keep else None
+        desk = Desk(found, watch=watch, run=run, evidence=evidence)
+        watch.begin(chosen.id, chosen.title, seed, found)
+        try:
+            _grade_at(desk, order, chosen, handed, jobs=jobs, regrade=regrade)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(desk.interrupted()) from stop
+        desk.end()
+        return Report(chosen.id, chosen.title, seed, desk.results(), desk.isolation)
+
+
+def _grade_at(
+    desk: Desk,
+    order: Order,
+    assignment: Assignment,
+    handed: Sequence[_Handed],
+    *,
+    jobs: int,
+    regrade: bool,
+) -> None:
+    """Grade what has no result yet, here or by workers; the desk receives the results."""
+    for number, one in enumerate(handed):
+        if one.refused is not None:
+            desk.put(number, one.refused)
+    items = desk.without_kept(
+        [
+            Item(number, one.path, fingerprint.content(Path(one.path)) if desk.run else "")
+            for number, one in enumerate(handed)
+            if one.refused is None
+        ],
+        regrade=regrade,
+    )
+    count = min(jobs, len(items))
+    if count > 1:
+        order = replace(order, kernels=max(1, cores() // count))
+        with Workers(order, count=count) as workers:
+            workers.run(items, desk)
+    elif items:
+        batch = _Batch(assignment, order, desk)
+        batch.grade(items, {number: one for number, one in enumerate(handed) if one.submission})
+
+
+def grade_stream(order: Order, items: Iterable[Item], receiver: Receiver) -> None:
+    """Grade items as they come, over one collection of the checks: what a worker process does."""
+    _Batch(load_assignment(Path(order.folder)), order, receiver).grade(items, {})
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _begin_run(
+    stack: ExitStack, assignment: Assignment, order: Order, submissions: int, watch: Watch
+) -> KeptRun | None:
+    """Return a run in the file of results; None where nothing is to be kept, or can be."""
+    # Imported here: a student's machine has no use for it.
+    from grader.batch.store import open_store, place
+
+    file = place(os.environ, student=assignment.public_only)
+    if file is None:
+        return None
+    try:
+        return stack.enter_context(open_store(file)).begin(
+            assignment=assignment.id,
+            title=assignment.title,
+            submissions=submissions,
+            settings={
+                "seed": order.seed,
+                "only": order.only,
+                "public": order.public,
+                "sandbox": order.sandbox,
+            },
+            circumstances=fingerprint.circumstances(order),
+        )
+    except (StoreError, OSError) as error:
+        watch.warn(f"no result is kept: {error}")
+        return None
 
 
 def grade_notebooks(
@@ -104,7 +217,8 @@ def grade_notebooks(
     folder : what was handed in beside them
     sessions : open sessions by notebook name, used where given and left open
     """
-    batch = _Batch(assignment, only=frozenset(only), public=public, seed=seed)
+    order = Order(str(assignment.folder), tuple(only), public, seed, assignment.sandbox, True)
+    batch = _Batch(assignment, replace(order, kernels=cores()))
     return batch.grade_notebooks(notebooks, folder, sessions or {})
 
 
@@ -138,7 +252,7 @@ def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) ->
 class _Handed:
     """A submission on its way in: opened and read, or refused."""
 
-    def __init__(self, path: Path, into: Path) -> None:
+    def __init__(self, path: str, into: Path) -> None:
         self.path = path
         self.into = into
         self.submission: Submission | None = None
@@ -150,7 +264,7 @@ class _Handed:
         if self.submission is None and self.refused is None:
             try:
                 self.into.mkdir(parents=True)
-                self.submission = open_submission(self.path, self.into)
+                self.submission = open_submission(Path(self.path), self.into)
                 self.notebooks, notes = _read_notebooks(self.submission)
                 self.submission = replace(self.submission, notes=(*self.submission.notes, *notes))
             except SubmissionError as error:
@@ -162,7 +276,7 @@ class _Handed:
         return self.submission.students if self.submission else ()
 
     def refuse(self, error: SubmissionError) -> None:
-        self.refused = Result(str(self.path), self.students, "refused", str(error))
+        self.refused = Result(self.path, self.students, "refused", str(error))
 
 
 def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]:
@@ -236,31 +350,32 @@ class _Batch:
     """
 
     def __init__(
-        self,
-        assignment: Assignment,
-        *,
-        only: frozenset[str],
-        public: bool,
-        seed: int,
-        tell: Progress = lambda text: None,
+        self, assignment: Assignment, order: Order, receiver: Receiver | None = None
     ) -> None:
-        self.assignment = assignment
-        self.only = only
-        self.public = public
-        self.seed = seed
-        self.tell = tell
+        self.assignment = replace(assignment, sandbox=order.sandbox)
+        self.order = order
+        self.receiver = receiver
+        self.only = frozenset(order.only)
+        self.number = 0
         self.isolation = ""
         self.outcomes: list[Outcome] = []
-        self.kernels = _Kernels(assignment)
-        self.references = _References(assignment, self.kernels)
+        self.kernels = _Kernels(self.assignment)
+        self.references = _References(self.assignment, self.kernels)
 
-    def grade(self, handed: Sequence[_Handed]) -> tuple[Result, ...]:
-        results: list[Result] = []
+    def grade(self, items: Iterable[Item], opened: Mapping[int, _Handed]) -> None:
+        """Grade each item; the receiver hears of it before the next one is drawn.
+
+        opened : those that were read already, by their numbers
+        """
+        assert self.receiver is not None
         try:
-            self._run(self._grade_each(handed, results))
+            self._run(self._grade_each(items, opened, self.receiver))
         except GraderFault as fault:  # a check file that can't be loaded stops them all
-            results += [_fault(str(h.path), fault, h.students) for h in handed[len(results) :]]
-        return tuple(results)
+            self.receiver.broken(pack(_fault("", fault)))
+
+    def tell(self, text: str) -> None:
+        if self.receiver is not None:
+            self.receiver.doing(self.number, text)
 
     def grade_notebooks(
         self, matched: Mapping[str, Notebook], folder: Path, opened: Mapping[str, Session]
@@ -299,14 +414,28 @@ class _Batch:
     def _done(self, job: CheckJob, outcomes: list[Outcome]) -> None:
         self.outcomes = outcomes
 
-    def _grade_each(self, handed: Sequence[_Handed], results: list[Result]) -> _Jobs:
-        for n, submission in enumerate(handed):
-            self.tell(f"{n + 1}/{len(handed)} {submission.path.name}")
+    def _grade_each(
+        self, items: Iterable[Item], opened: Mapping[int, _Handed], receiver: Receiver
+    ) -> _Jobs:
+        for item in items:
+            self.number = item.number
+            self.tell("reading")
+            students: tuple[str, ...] = ()
+            unchanged = True
             try:
-                result = yield from self._grade_handed(submission)
+                with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
+                    handed = opened.get(item.number) or _Handed(
+                        item.path, Path(scratch, str(item.number))
+                    )
+                    handed.read()
+                    students = handed.students
+                    if item.content:
+                        unchanged = item.content == fingerprint.content(Path(item.path))
+                    result = yield from self._grade_handed(handed)
             except Exception as error:  # ours, whatever it is: this submission alone stops
-                result = _fault(str(submission.path), error, submission.students)
-            results.append(result)
+                result = _fault(item.path, error, students)
+            packed = pack(result, evidence=self.order.evidence)
+            receiver.done(item.number, packed, unchanged=unchanged, isolation=self.isolation)
 
     def _grade_handed(self, handed: _Handed) -> _Grading:
         if not handed.read() or handed.submission is None:
@@ -323,22 +452,20 @@ class _Batch:
             )
             assert handed.refused is not None
             return handed.refused
-        read = _Read(
-            str(handed.path), submission.students, submission.folder, matched, submission.notes
-        )
+        read = _Read(handed.path, submission.students, submission.folder, matched, submission.notes)
         return (yield from self._grade_read(read, {}))
 
     def _grade_read(self, read: _Read, opened: Mapping[str, Session]) -> _Grading:
-        with _Sessions(self.kernels, read, opened, self.seed, self.tell) as sessions:
+        with _Sessions(self.kernels, read, opened, self.order, self.tell) as sessions:
             # Imported here: pytest loads while the kernels start in processes of their own.
             from grader.pytest_plugin import CheckJob
 
             job = CheckJob(
                 sessions=sessions,
-                seed=self.seed,
+                seed=self.order.seed,
                 skip=self._nothing_to_check(read),
                 only=self.only,
-                public=self.public,
+                public=self.order.public,
                 reference=self.references.get if self.assignment.notebooks else None,
             )
             yield job
@@ -430,7 +557,7 @@ class _Batch:
             exercises=exercises,
             notes=tuple(dict.fromkeys(notes)),
             evidence=Evidence(
-                notebooks=read.matched,
+                notebooks={name: _shown(notebook) for name, notebook in read.matched.items()},
                 runs=runs,
                 regions=self._regions(read.matched),
                 answers={
@@ -493,16 +620,16 @@ class _Sessions(Mapping[str, "Session"]):
         kernels: _Kernels,
         read: _Read,
         opened: Mapping[str, Session],
-        seed: int,
-        tell: Progress,
+        order: Order,
+        tell: Callable[[str], None],
     ) -> None:
         self.kernels = kernels
         self.read = read
-        self.seed = seed
+        self.seed = order.seed
         self.tell = tell
         self.opened = {name: opened[name] for name in opened if name in read.matched}
         self.started: dict[str, Future[Session]] = {}
-        self.pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="session")
+        self.pool = ThreadPoolExecutor(order.kernels, thread_name_prefix="session")
         # The longest notebook first: it would else start last, and run alone.
         for name, notebook in sorted(read.matched.items(), key=lambda item: -_code_size(item[1])):
             if name not in self.opened and notebook.name not in self.started:
@@ -583,6 +710,12 @@ class _References(Mapping[str, "Session"]):
         if self.empty is not None:
             self.empty.cleanup()
             self.empty = None
+
+
+def _shown(notebook: Notebook) -> Notebook:
+    """Return the notebook without what no page shows: old outputs, and metadata."""
+    cells = (replace(cell, outputs=(), metadata={}) for cell in notebook.cells)
+    return replace(notebook, cells=tuple(cells), metadata={})
 
 
 def _code_size(notebook: Notebook) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -126,6 +126,25 @@ class Assignment:
         """Return every function that the exercises of that notebook ask for, once each."""
         names = (f for e in self.exercises if e.notebook == notebook for f in e.functions)
         return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class Order:
+    """How submissions are to be graded: what a grading process is told before the first of them.
+
+    folder : the assignment's
+    only : ids of exercises; empty for all
+    evidence : False where no page is made and nothing kept: it is then not passed on
+    kernels : how many of a submission's notebooks run at once
+    """
+
+    folder: str
+    only: tuple[str, ...] = ()
+    public: bool = False
+    seed: int = 0
+    sandbox: Sandbox = "auto"
+    evidence: bool = True
+    kernels: int = 1
 
 
 # --- the submission ---------------------------------------------------------------------
@@ -328,6 +347,28 @@ class Report:
     assignment: str
     title: str
     seed: int
-    results: tuple[Result, ...]
+    results: Sequence[Result]
     isolation: str = ""
     """What the sandbox lacked, in one line."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run, as it is listed.
+
+    begun, ended : seconds since 1970; ended is None for a run that goes on or was killed
+    submissions : how many were to be graded
+    results : how many have a result; kept : how many of these were there before
+    settings : seed, only, public, sandbox
+    """
+
+    id: int
+    begun: float
+    ended: float | None
+    assignment: str
+    title: str
+    submissions: int
+    results: int
+    kept: int
+    isolation: str
+    settings: Mapping[str, object]

@@ -37,7 +37,11 @@ def pipeline(monkeypatch):
         fake.calls.append((list(map(str, paths)), options))
         if fake.error is not None:
             raise fake.error
-        options["progress"]("running cell 1")
+        watch = options["watch"]
+        watch.begin("pw02", "Gradient descent", options["seed"], [r.path for r in fake.results])
+        for number, result in enumerate(fake.results):
+            watch.doing(number, "running cell 1", 1)
+            watch.done(number, result, False)
         return Report("pw02", "Gradient descent", options["seed"], tuple(fake.results))
 
     def write_stubs(ids, **options):
@@ -45,6 +49,7 @@ def pipeline(monkeypatch):
         return fake.files
 
     fake.grade, fake.write_stubs = grade, write_stubs
+    fake.cores = lambda: 4
     monkeypatch.setitem(sys.modules, "grader.pipeline", fake)
     monkeypatch.setattr(grader, "pipeline", fake, raising=False)
     return fake
@@ -68,7 +73,7 @@ def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
     assert cli.run(["a.zip"]) == 0
     paths, options = pipeline.calls[0]
     assert paths == ["a.zip"]
-    del options["progress"]
+    del options["watch"]
     assert options == {
         "assignment": None,
         "assignments": None,
@@ -76,13 +81,17 @@ def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
         "public": False,
         "seed": 0,
         "sandbox": "auto",
+        "jobs": 4,
+        "keep": True,
+        "regrade": False,
+        "evidence": False,
     }
     assert "Total 3 / 4 points (75 %)" in capsys.readouterr().out
 
 
 def test_every_option_reaches_the_pipeline_wherever_it_stands(pipeline, folder):
     arguments = "--seed 7 a.zip --only 1 --public --assignment pw02 --only 2 --assignments ."
-    arguments += " --sandbox strict"
+    arguments += " --sandbox strict --jobs 3 --regrade --html pages"
     assert cli.run(arguments.split()) == 0
     _, options = pipeline.calls[0]
     assert options["seed"] == 7
@@ -90,6 +99,8 @@ def test_every_option_reaches_the_pipeline_wherever_it_stands(pipeline, folder):
     assert options["public"] is True
     assert options["assignment"] == "pw02"
     assert options["sandbox"] == "strict"
+    assert options["jobs"] == 3
+    assert options["regrade"] is options["evidence"] is True
     assert str(options["assignments"]) == "."
 
 
@@ -148,7 +159,7 @@ def test_the_exit_code_is_the_gravest_that_happened(pipeline, folder, results, a
 def test_a_gate_that_closes_says_so(pipeline, folder, capsys):
     pipeline.results = [graded(), graded(score=4.0), REFUSED]
     cli.run(["a.zip", "--fail-under", "80"])
-    assert capsys.readouterr().err == "grade: 2 of 3 under 80 %\n"
+    assert capsys.readouterr().err.splitlines()[-1] == "grade: 2 of 3 under 80 %"
 
 
 def test_a_submission_of_manual_items_alone_is_under_no_gate(pipeline, folder):
@@ -172,6 +183,7 @@ def test_a_refusal_is_one_clear_line_beside_the_others(pipeline, folder, capsys)
         ("a.zip --fail-under nan", "nan is not a percentage"),
         ("a.zip --seed -1", "-1"),
         ("a.zip --seed x", "'x'"),
+        ("a.zip --jobs 0", "0"),
         ("a.zip --assignments nowhere", "'nowhere' does not exist"),
         ("a.zip --sed 1", "--seed"),
         ("a.zip --json - --junit -", "can't both go to standard output"),
@@ -363,6 +375,7 @@ def test_a_report_survives_a_terminal_that_cannot_show_it(folder):
         "fake = ModuleType('grader.pipeline')\n"
         "result = Result('a.zip', ('Zoé 王',), 'refused', 'no')\n"
         "fake.grade = lambda paths, **options: Report('a', '', 0, (result,))\n"
+        "fake.cores = lambda: 1\n"
         "sys.modules['grader.pipeline'] = grader.pipeline = fake\n"
         "sys.exit(cli.run(['a.zip']))\n"
     )

@@ -12,8 +12,8 @@ import binascii
 import re
 import struct
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +80,40 @@ def write_pages(report: Report, folder: Path) -> list[Path]:
 
     Returns the files written. Raises OSError.
     """
-    from grader.report.writing import write_whole
+    pages = Pages(folder, replace(report, results=()), [result.path for result in report.results])
+    files = [pages.write(number, result) for number, result in enumerate(report.results)]
+    return files + pages.write_index(report)
 
-    names = page_names([result.path for result in report.results])
-    files = []
-    for name, result in zip(names, report.results, strict=True):
-        files.append(folder / name)
-        write_whole(files[-1], render_page(report, result))
-    if len(names) > 1:
-        files.append(folder / "index.html")
-        write_whole(files[-1], render_index(report, names))
-    return files
+
+class Pages:
+    """Pages written one by one, as results come.
+
+    report : the head of every page
+    paths : of all submissions
+    """
+
+    def __init__(self, folder: Path, report: Report, paths: Sequence[str]) -> None:
+        self.folder = folder
+        self.report = report
+        self.names = page_names(paths)
+
+    def write(self, number: int, result: Result) -> Path:
+        """Write the page of one submission. Raises OSError."""
+        from grader.report.writing import write_whole
+
+        file = self.folder / self.names[number]
+        write_whole(file, render_page(self.report, result))
+        return file
+
+    def write_index(self, report: Report) -> list[Path]:
+        """Write the page that leads to the others, where there are several. Raises OSError."""
+        from grader.report.writing import write_whole
+
+        if len(self.names) < 2:
+            return []
+        file = self.folder / "index.html"
+        write_whole(file, render_index(report, self.names))
+        return [file]
 
 
 def page_names(paths: Collection[str]) -> list[str]:

@@ -221,7 +221,8 @@ def test_an_agent_that_is_killed_from_outside_costs_nobody_else(host):
     """Somebody, the kernel's memory killer say, ends every student process that it sees."""
     waits = "import time\ntime.sleep(1.5)"
     path = host.right(waits, waits, waits)
-    command = host.command(path, host.right(name="honest"))
+    # In one process: the first kernel that starts is then the first submission's.
+    command = host.command(path, host.right(name="honest"), options=["--jobs", "1"])
     process = subprocess.Popen(
         command, env=host.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -1,0 +1,137 @@
+"""What a verdict depends on, as one key: two gradings of one key give one verdict.
+
+    content(path)         what was handed in, and under which name
+    circumstances(order)  the assignment, the grader's own code, Python and every package that a
+                          notebook could import, the data sets, seed and options
+
+A result is kept under both. Anything that can't be told exactly counts as changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import grader
+from grader import data
+from grader.records import Order
+from grader.submission import ENVIRONMENTS, SKIPPED_FOLDERS
+
+MAX_BYTES = 1 << 30
+"""Of a submission that is worth comparing; what is larger is refused soon enough."""
+CHUNK = 1 << 20
+# Of the grader: what has no part in a verdict. Of an assignment: what only `verify` reads.
+NO_PART_OF_GRADING = ("report", "verify", "batch", "cli.py", "worker.py", "live.py", "doctor.py")
+NO_PART_OF_CHECKS = ("samples", "survivors.toml")
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+
+class _TooMuch(Exception):
+    pass
+
+
+def content(path: Path) -> str:
+    """Return the fingerprint of a submission, "" where it can't be read or is far too large."""
+    digest = hashlib.sha256()
+    try:
+        whole = path.is_dir()
+        # The name tells who handed it in.
+        _add(digest, "folder" if whole else "file", path.resolve().name if whole else path.name)
+        left = MAX_BYTES
+        for name, file in _files(path) if whole else [("", path)]:
+            if not file.is_file() or (whole and file.is_symlink()):
+                _add(digest, "no file", name)
+                continue
+            _add(digest, "file", name)
+            left = _add_file(digest, file, left)
+    except (OSError, _TooMuch):
+        return ""
+    return digest.hexdigest()
+
+
+def circumstances(order: Order) -> str:
+    """Return the fingerprint of everything else.
+
+    Raises OSError where the assignment can't be read.
+    """
+    digest = hashlib.sha256()
+    options = (sorted(order.only), order.public, order.seed, order.sandbox)
+    _add(digest, repr(options), _code(), *_environment())
+    for name, file in _files(Path(order.folder)):
+        if name.partition("/")[0] not in NO_PART_OF_CHECKS:
+            _add(digest, name)
+            _add_file(digest, file, MAX_BYTES)
+    for folder in (data.datasets_dir(), data.SHIPPED):
+        for file in sorted(folder.glob("*.npz")):
+            # Hundreds of megabytes may lie here: they have changed when their times have.
+            stat = file.stat()
+            _add(digest, file.name, str(stat.st_size), str(stat.st_mtime_ns))
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Return the fingerprint of the code that grades, so that a changed checkout tells."""
+    digest = hashlib.sha256(grader.__version__.encode())
+    for name, file in _files(Path(grader.__file__).parent):
+        if name.endswith(".py") and name.partition("/")[0] not in NO_PART_OF_GRADING:
+            _add(digest, name)
+            _add_file(digest, file, MAX_BYTES)
+    return digest.hexdigest()
+
+
+def _environment() -> Iterator[str]:
+    """Yield Python, the machine's kind, and every package that is installed, by its version."""
+    yield from (sys.version, platform.system(), platform.machine())
+    for place in sorted({place for place in sys.path if place}):
+        try:
+            names = sorted(entry.name for entry in os.scandir(place))
+        except OSError:
+            continue
+        yield from (name for name in names if name.endswith((".dist-info", ".egg-info")))
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file below the folder by its relative name, in order; caches left out."""
+    for place, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name.casefold() not in SKIPPED_FOLDERS and name.lower() not in ENVIRONMENTS
+        )
+        for name in sorted(names):
+            file = Path(place, name)
+            yield file.relative_to(folder).as_posix(), file
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _add(digest: _Hash, *texts: str) -> None:
+    for text in texts:
+        raw = os.fsencode(text)
+        # Each with its length: "ab", "c" is not "a", "bc".
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+
+
+def _add_file(digest: _Hash, file: Path, left: int) -> int:
+    """Add a file's bytes; return how many more may come. Raises _TooMuch."""
+    inner = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            left -= len(chunk)
+            if left < 0:
+                raise _TooMuch
+            inner.update(chunk)
+    digest.update(inner.digest())
+    return left

@@ -1,0 +1,315 @@
+"""The results of earlier runs, in one SQLite file: nothing is graded twice, nothing is lost.
+
+    with open_store(file) as store:
+        run = store.begin(...)
+        run.kept(content)     the result of the same submission under the same circumstances
+        run.add(...)          stands on the disk when this returns
+        run.end(...)
+
+A result is written whole, in one transaction, as soon as it is there. So a run that is killed at
+any moment has lost at most what was being graded, and the next one goes on from there. Several
+runs may write at the same time. SQLite's rollback journal is used, not its write-ahead log: home
+folders often lie on a network file system, where the log does not work.
+
+Results never change. A regraded submission gets a new one, and the runs before it still show
+theirs. Faults of the grader and refusals belong to their run, and are never taken up again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import platformdirs
+
+from grader.batch.packing import Packed
+from grader.errors import StoreError
+from grader.records import Result, RunRecord
+
+VARIABLE = "GRADE_RESULTS"
+NOWHERE = "none"
+"""The value of $GRADE_RESULTS that keeps nothing."""
+SCHEMA = 1
+BUSY_S = 60.0
+"""How long one run waits for another that is writing; a result takes milliseconds."""
+
+_TABLES = (
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        begun REAL NOT NULL,
+        ended REAL,
+        assignment TEXT NOT NULL,
+        title TEXT NOT NULL,
+        submissions INTEGER NOT NULL,
+        isolation TEXT NOT NULL DEFAULT '',
+        settings TEXT NOT NULL
+    )""",
+    """
+    CREATE TABLE results (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        content TEXT NOT NULL,
+        circumstances TEXT NOT NULL,
+        status TEXT NOT NULL,
+        verdict BLOB NOT NULL,
+        evidence BLOB NOT NULL
+    )""",
+    "CREATE INDEX results_by_key ON results (content, circumstances)",
+    """
+    CREATE TABLE items (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        path BLOB NOT NULL,
+        result INTEGER NOT NULL REFERENCES results (id),
+        kept INTEGER NOT NULL,
+        PRIMARY KEY (run, number)
+    )""",
+    "CREATE INDEX items_by_result ON items (result)",
+)
+
+
+@dataclass(frozen=True)
+class KeptItem:
+    """A submission of a run: its place in the input, its path then, its result."""
+
+    number: int
+    path: str
+    packed: Packed
+    kept: bool
+
+
+def place(environ: Mapping[str, str], *, student: bool = False) -> Path | None:
+    """Return the file of results; None where nothing is kept.
+
+    In the user's own state folder, never beside submissions: what lies there may come from a
+    student, and a result that is read back is believed.
+
+    student : on a student's own machine nothing is kept unless $GRADE_RESULTS names a file
+    """
+    named = environ.get(VARIABLE, "")
+    if named == NOWHERE or (student and not named):
+        return None
+    if named:
+        return Path(named).expanduser()
+    return platformdirs.user_state_path("grade", appauthor=False) / "results.sqlite"
+
+
+def open_store(file: Path, *, create: bool = True) -> Store:
+    """Return the store in that file. Close it.
+
+    create : make the file where there is none, readable by its owner alone: it holds grades
+    Raises StoreError.
+    """
+    try:
+        if create:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        elif not file.is_file():
+            raise StoreError(f"no results are kept yet: there is no {file}")
+        connection = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(file, error) from error
+    try:
+        return Store(file, connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _unusable(file: Path, error: Exception | str) -> StoreError:
+    reason = getattr(error, "strerror", None) or error
+    return StoreError(
+        f"the results in {file} can't be used ({reason}): move the file away, name another one "
+        f"by ${VARIABLE}, or set {VARIABLE}={NOWHERE} to keep none"
+    )
+
+
+class Store:
+    """An open file of results."""
+
+    def __init__(self, file: Path, connection: sqlite3.Connection) -> None:
+        self.file = file
+        self.connection = connection
+        with self.guarded():
+            self.connection.execute("PRAGMA foreign_keys = ON")
+            if self._version() == 0:
+                self._make_tables()
+            version = self._version()
+        if version != SCHEMA:
+            raise _unusable(file, f"another version of grade wrote it, in format {version}")
+
+    def begin(
+        self,
+        *,
+        assignment: str,
+        title: str,
+        submissions: int,
+        settings: Mapping[str, Any],
+        circumstances: str,
+    ) -> KeptRun:
+        """Return a run that has begun."""
+        with self.writing():
+            cursor = self.connection.execute(
+                "INSERT INTO runs (begun, assignment, title, submissions, settings) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (time.time(), assignment, title, submissions, json.dumps(settings)),
+            )
+        assert cursor.lastrowid is not None
+        return KeptRun(self, cursor.lastrowid, circumstances)
+
+    def runs(self) -> list[RunRecord]:
+        """Return every run, the latest first."""
+        with self.guarded():
+            rows = self.connection.execute(
+                "SELECT id, begun, ended, assignment, title, submissions, "
+                "(SELECT count(*) FROM items WHERE run = runs.id), "
+                "(SELECT count(*) FROM items WHERE run = runs.id AND kept), "
+                "isolation, settings FROM runs ORDER BY id DESC"
+            ).fetchall()
+        return [
+            RunRecord(id_, begun, ended, assignment, title, n, results, kept, isolation,
+                      json.loads(settings))
+            for id_, begun, ended, assignment, title, n, results, kept, isolation, settings in rows
+        ]  # fmt: skip
+
+    def items(self, run: int, *, evidence: bool = False) -> Iterator[KeptItem]:
+        """Yield the submissions of a run in the order of its input."""
+        column = "evidence" if evidence else "x''"
+        with self.guarded():
+            for number, path, verdict, seen, kept in self.connection.execute(
+                f"SELECT number, path, verdict, {column}, kept FROM items "
+                "JOIN results ON results.id = items.result WHERE run = ? ORDER BY number",
+                (run,),
+            ):
+                yield KeptItem(number, os.fsdecode(path), Packed(verdict, seen), bool(kept))
+
+    def forget(self, run: int) -> None:
+        """Delete a run, and the results that no other run shows."""
+        with self.writing():
+            self.connection.execute("DELETE FROM runs WHERE id = ?", (run,))
+            self.connection.execute(
+                "DELETE FROM results WHERE id NOT IN (SELECT result FROM items)"
+            )
+        with self.guarded():
+            # What was deleted is a person's: it must not stay in the file's free pages.
+            self.connection.execute("VACUUM")
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """All of the block is written or none of it; other runs wait. Raises StoreError."""
+        with self.guarded():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Raise StoreError for what SQLite raises in the block."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _unusable(self.file, error) from error
+
+    def _version(self) -> int:
+        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _make_tables(self) -> None:
+        with self.writing():
+            # Another run may have made them while this one waited.
+            if self._version() == 0:
+                for statement in _TABLES:
+                    self.connection.execute(statement)
+                self.connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class KeptRun:
+    """A run that is going on.
+
+    circumstances : the fingerprint of what its verdicts depend on beside the submissions
+    """
+
+    def __init__(self, store: Store, id: int, circumstances: str) -> None:
+        self.store = store
+        self.id = id
+        self.circumstances = circumstances
+        self._taken: dict[str, int] = {}
+
+    def kept(self, content: str) -> Packed | None:
+        """Return the latest result of that content under this run's circumstances."""
+        if not content:
+            return None
+        with self.store.guarded():
+            row = self.store.connection.execute(
+                "SELECT id, verdict, evidence FROM results "
+                "WHERE content = ? AND circumstances = ? AND status = 'graded' "
+                "ORDER BY id DESC LIMIT 1",
+                (content, self.circumstances),
+            ).fetchone()
+        if row is None:
+            return None
+        self._taken[content] = row[0]
+        return Packed(*row[1:])
+
+    def add(self, number: int, result: Result, packed: Packed, *, content: str, kept: bool) -> None:
+        """Keep a submission's result; it stands on the disk when this returns.
+
+        content : its key; "" for a result that belongs to this run alone
+        kept : it came from `kept`, so that it is in the file already
+        """
+        connection = self.store.connection
+        with self.store.writing():
+            row: int | None
+            if kept:
+                row = self._taken[content]
+            else:
+                row = connection.execute(
+                    "INSERT INTO results (content, circumstances, status, verdict, evidence) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (
+                        content,
+                        self.circumstances if content else "",
+                        result.status,
+                        packed.verdict,
+                        packed.evidence,
+                    ),
+                ).lastrowid
+            # A path is bytes: it need not be UTF-8.
+            connection.execute(
+                "INSERT INTO items (run, number, path, result, kept) VALUES (?, ?, ?, ?, ?)",
+                (self.id, number, os.fsencode(result.path), row, kept),
+            )
+
+    def end(self, isolation: str) -> None:
+        """Say that the run is through."""
+        with self.store.writing():
+            self.store.connection.execute(
+                "UPDATE runs SET ended = ?, isolation = ? WHERE id = ?",
+                (time.time(), isolation, self.id),
+            )

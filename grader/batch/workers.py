@@ -1,0 +1,191 @@
+"""Grading processes on this machine, each fed one submission at a time.
+
+    with Workers(order, count=4) as workers:
+        workers.run(items, desk)
+
+A process runs grader/worker.py; its docstring is the protocol. One that ends before its time
+(out of memory, killed) costs nobody points: its submission is graded again by a fresh process,
+and after the second such end it is reported as a fault of the grader.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import Counter, deque
+from collections.abc import Iterable
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from grader.batch.desk import Desk, Item
+from grader.batch.packing import Packed, plain_of
+from grader.records import Order
+
+ATTEMPTS = 2
+"""How often a submission is tried whose worker ended on it. The first end may be another's doing:
+the system ends any process when memory is short."""
+SILENT_ENDS = 6
+"""After so many workers that ended before they began, it is the machine: the rest is not tried."""
+STOP_S = 20.0
+"""What a worker may take to end its kernels before it is killed."""
+
+
+class Workers:
+    """Keeps up to `count` processes busy; close() ends them, whatever they do."""
+
+    def __init__(self, order: Order, *, count: int) -> None:
+        self.order = order
+        self.count = count
+        self.started = 0
+        self.scratch = Path(tempfile.mkdtemp(prefix="grade-"))
+        # A closed kernel has a user number of its own, and its folders lie in here.
+        self.scratch.chmod(0o711)
+        self.workers: list[Worker] = []
+
+    def run(self, items: Iterable[Item], desk: Desk) -> None:
+        """Grade each; `desk` receives the results as they come, in whatever order."""
+        waiting = deque(items)
+        ends: Counter[int] = Counter()
+        silent = 0  # workers in a row that ended without a word
+        while waiting or any(worker.item for worker in self.workers):
+            while waiting and len(self.workers) < self.count:
+                self.started += 1
+                scratch = self.scratch / f"w{self.started}"
+                self.workers.append(Worker(self.order, self.started, scratch))
+            for worker in self.workers:
+                if worker.item is None and waiting:
+                    worker.give(waiting.popleft())
+            for ready in wait([worker.connection for worker in self.workers]):
+                worker = next(w for w in self.workers if w.connection is ready)
+                item = worker.item
+                try:
+                    kind, *values = worker.receive()
+                    packed = worker.receive_packed() if kind != "doing" else None
+                except (EOFError, OSError):
+                    self.workers.remove(worker)
+                    how = worker.end()
+                    silent = 0 if worker.heard else silent + 1
+                    if item is None:
+                        continue
+                    ends[item.number] += 1
+                    if silent == SILENT_ENDS:
+                        for hopeless in (item, *waiting):
+                            desk.lost(hopeless.number, how, worker.said)
+                        waiting.clear()
+                    elif ends[item.number] < ATTEMPTS:
+                        waiting.appendleft(item)
+                    else:
+                        desk.lost(item.number, how, worker.said)
+                    continue
+                assert item is not None
+                if packed is None:
+                    desk.doing(item.number, values[0], worker.number)
+                elif kind == "broken":
+                    desk.broken(packed)
+                    return
+                else:
+                    worker.item = None
+                    unchanged, isolation = values
+                    desk.done(item.number, packed, unchanged=unchanged, isolation=isolation)
+
+    def close(self) -> None:
+        """End every process, and delete what they left."""
+        for worker in self.workers:
+            worker.stop()
+        for worker in self.workers:
+            worker.end()
+        self.workers.clear()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Worker:
+    """One process, and the submission that it is at."""
+
+    def __init__(self, order: Order, number: int, scratch: Path) -> None:
+        self.number = number
+        self.item: Item | None = None
+        self.scratch = scratch
+        self.said = ""
+        self.heard = False
+        scratch.mkdir()
+        scratch.chmod(0o711)
+        ours, theirs = socket.socketpair()
+        with theirs, (scratch / "stderr").open("wb") as stderr:
+            self.process = subprocess.Popen(
+                # -P: nothing in the current folder, a student's perhaps, is imported.
+                [sys.executable, "-P", "-m", "grader.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=os.environ | {"TMPDIR": str(scratch)},
+                # Ctrl-C is for the parent, which stops the workers in good order.
+                process_group=0,
+            )
+        self.connection = Connection(ours.detach())
+        self._send("order", plain_of(order))
+
+    def give(self, item: Item) -> None:
+        self.item = item
+        self._send("grade", plain_of(item))
+
+    def _send(self, *message: Any) -> None:
+        # One that has ended is noticed where its answer is awaited.
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(json.dumps(message).encode())
+
+    def receive(self) -> Any:
+        """Return a message. Raises EOFError or OSError where the process has ended."""
+        message = json.loads(self.connection.recv_bytes())
+        self.heard = True
+        return message
+
+    def receive_packed(self) -> Packed:
+        return Packed(self.connection.recv_bytes(), self.connection.recv_bytes())
+
+    def stop(self) -> None:
+        """Ask it to end: at once where it has nothing to do, else as soon as its kernels are."""
+        if self.item is None:
+            self._send("end")
+        elif self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
+    def end(self) -> str:
+        """Wait until the process has ended, at last by force; return how it did."""
+        self.connection.close()
+        try:
+            code = self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        with contextlib.suppress(OSError):
+            self.said = (self.scratch / "stderr").read_text("utf-8", "replace")[-4000:].strip()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        return f"killed by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,51 @@
+"""What a batch shows in a log while it goes on: a line for each submission that is through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from grader.records import Result
+from grader.report.plain import one_line
+from grader.report.wording import REFUSAL_WORDS, label, percent_text, points_text
+
+
+class ProgressLines:
+    """Hears how a batch goes on; says nothing of a single submission, whose report follows.
+
+    write : takes a line of text
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+        self.total = 0
+        self.finished = 0
+
+    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
+        self.total = len(paths)
+
+    def doing(self, number: int, text: str, worker: int) -> None:
+        """Say nothing: a log wants no animation."""
+
+    def done(self, number: int, result: Result, kept: bool) -> None:
+        self.finished += 1
+        if self.total > 1:
+            # The count in front keeps a line from starting with what a student wrote: CI
+            # services obey lines that begin with "::".
+            line = f"{self.finished}/{self.total} {told(result)}"
+            self.write(line + (", kept from an earlier run" if kept else ""))
+
+    def warn(self, text: str) -> None:
+        self.write(f"grade: {one_line(text, 600)}")
+
+    def close(self) -> None:
+        """Nothing stays to be tidied up."""
+
+
+def told(result: Result) -> str:
+    """Return one line: who, and how much or why not."""
+    if result.status != "graded":
+        text = f"{label(result)} {REFUSAL_WORDS[result.status]}: {result.message}"
+    else:
+        score = f"{points_text(result.score)} / {points_text(result.max_score)}"
+        text = f"{label(result)} {score} ({percent_text(result)})"
+    return one_line(text, 300)

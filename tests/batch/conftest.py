@@ -1,0 +1,215 @@
+"""A toy assignment and a class that answered it, graded by the whole command.
+
+klass(n)            n zips; every third of them lacks the mean, and has 2 of 6 points
+klass.grade(...)    runs the command; gives its JSON
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+TOML = """\
+id = "toy"
+title = "Toy"
+
+[limits]
+cell_s = 30
+check_s = 10
+
+[[notebooks]]
+file = "toy.ipynb"
+
+[[exercises]]
+id = "a"
+title = "Mean square"
+points = 4
+notebook = "toy.ipynb"
+functions = ["mean_square"]
+
+[[exercises]]
+id = "b"
+title = "Double"
+points = 2
+notebook = "toy.ipynb"
+functions = ["double"]
+"""
+CHECKS = """\
+import numpy as np
+import pytest
+
+from grader.checks import assert_close
+
+
+@pytest.mark.exercise("a", points=4)
+def test_mean_of_squares(student, rng):
+    p = rng.normal(size=7)
+    assert_close(student.mean_square(p, 0 * p), np.mean(p * p), called="mean_square(p, y)")
+
+
+@pytest.mark.exercise("b", points=2, hidden=True)
+def test_double(student, reference):
+    assert_close(student.double(3.0), reference.double(3.0), called="double(x)")
+"""
+CELLS = """\
+import numpy as np
+#---
+def mean_square(p, y):
+    ### START YOUR CODE ###
+    {mean_square}
+    ### END YOUR CODE ###
+#---
+def double(x):
+    ### START YOUR CODE ###
+    {double}
+    ### END YOUR CODE ###
+#---
+{more}
+"""
+RIGHT = {"mean_square": "return ((p - y) ** 2).mean()", "double": "return 2 * x", "more": ""}
+SUM = {"mean_square": "return ((p - y) ** 2).sum()"}
+
+
+def notebook(**bodies):
+    """The text of an .ipynb, its gaps filled in right but for `bodies`."""
+    sources = CELLS.format(**(RIGHT | bodies)).split("#---\n")
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None,
+         "outputs": [], "source": source}
+        for n, source in enumerate(sources)
+    ]  # fmt: skip
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+class Class:
+    """The assignment and who handed it in; `results` is the file of results."""
+
+    def __init__(self, root):
+        self.root = root
+        self.reference = root / "reference"
+        self.handed_in = root / "handed in"
+        self.results = root / "results.sqlite"
+        self.tmp = root / "tmp"
+        toy = self.reference / "toy"
+        for folder in (toy, self.handed_in, self.tmp):
+            folder.mkdir(parents=True)
+        (toy / "assignment.toml").write_text(TOML)
+        (toy / "toy.ipynb").write_text(notebook())
+        (toy / "test_toy.py").write_text(CHECKS)
+
+    def hand_in(self, name, **bodies):
+        """A zip with a notebook, its gaps filled in right but for `bodies`."""
+        path = self.handed_in / f"{name}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("toy.ipynb", notebook(**bodies))
+        return path
+
+    def fill(self, count, *, more=""):
+        """As many zips, each with a notebook of its own."""
+        for n in range(count):
+            wrong = SUM if n % 3 == 0 else {}
+            self.hand_in(f"Meier_{chr(65 + n)}x", more=f"def own(): return {n}\n{more}", **wrong)
+
+    def add_to_checks(self, text):
+        with (self.reference / "toy" / "test_toy.py").open("a") as file:
+            file.write(text)
+
+    def command(self, *options, paths=None):
+        return [
+            *(sys.executable, "-m", "grader.cli", *map(str, paths or [self.handed_in])),
+            *("--assignments", str(self.reference), *options),
+        ]
+
+    @property
+    def environment(self):
+        return dict(os.environ, GRADE_RESULTS=str(self.results), TMPDIR=str(self.tmp))
+
+    def start(self, *options, paths=None):
+        """The command, running; its output in pipes."""
+        return subprocess.Popen(
+            self.command(*options, paths=paths),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def grade(self, *options, code=0, paths=None):
+        """Run the command; return (its JSON as text, what it wrote on standard error)."""
+        done = subprocess.run(
+            self.command("--json", "-", *options, paths=paths),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == code, f"{done.returncode}\n{done.stderr}"
+        return done.stdout, done.stderr
+
+    def workers(self, of):
+        """The grading processes of a running command, by their numbers."""
+        return [pid for pid in children(of.pid) if b"grader.worker" in words(pid)]
+
+    def processes(self, patience_s=15.0):
+        """What is alive of this class's gradings; what was ended gets a moment to be gone."""
+        end = time.monotonic() + patience_s
+        mark = os.fsencode(self.tmp)
+        while alive := [
+            (pid, words(pid)[:200])
+            for pid in map(int, filter(str.isdigit, os.listdir("/proc")))  # noqa: PTH208
+            if pid != os.getpid() and (mark in words(pid) or mark in words(pid, "environ"))
+        ]:
+            if time.monotonic() > end:
+                return alive
+            time.sleep(0.05)
+        return []
+
+
+def children(pid):
+    """The processes that a process started, as far as they live."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in task.read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def words(pid, file="cmdline"):
+    try:
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+            return b""
+        return Path(f"/proc/{pid}/{file}").read_bytes()
+    except OSError:
+        return b""
+
+
+def plain(report):
+    """A JSON report's text without its times."""
+    document = json.loads(report)
+    for submission in document["submissions"]:
+        for exercise in submission["exercises"]:
+            for check in exercise["checks"]:
+                check["seconds"] = 0.0
+    return json.dumps(document, indent=2)
+
+
+@pytest.fixture
+def klass(tmp_path):
+    made = Class(tmp_path)
+    yield made
+    for pid, _ in made.processes(patience_s=0.0):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def without_times():
+    return plain

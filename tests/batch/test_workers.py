@@ -1,0 +1,116 @@
+"""Several grading processes: the same verdicts, and none lost with a process that ends."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+
+
+def scores(report):
+    return [s["score"] for s in json.loads(report)["submissions"]]
+
+
+def until(condition, patience_s=60.0):
+    """What `condition` gives, once it gives something."""
+    end = time.monotonic() + patience_s
+    while not (value := condition()):
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+    return value
+
+
+def test_one_process_and_several_give_the_same_report(klass, without_times):
+    klass.fill(5)
+    klass.hand_in("Broken_Zip").write_bytes(b"PK\3\4 cut off")
+    one, _ = klass.grade("--jobs", "1", "--regrade")
+    several, _ = klass.grade("--jobs", "3", "--regrade")
+    assert without_times(one) == without_times(several)
+    assert scores(one) == [0.0, 2.0, 6.0, 6.0, 2.0, 6.0]
+
+
+def test_the_report_has_the_order_of_the_input_whoever_is_through_first(klass):
+    slow = klass.hand_in("Zander_Zoe", more="import time; time.sleep(2)")
+    quick = klass.hand_in("Adler_Ann", more="own = 1")
+    report, err = klass.grade("--jobs", "2", paths=[slow, quick])
+    assert [s["students"] for s in json.loads(report)["submissions"]] == [
+        ["Zoe Zander"],
+        ["Ann Adler"],
+    ]
+    assert err.index("Ann Adler") < err.index("Zoe Zander")
+
+
+# A check runs in the worker: one that ends it stands for whatever else may.
+KILLS = """
+
+@pytest.fixture(autouse=True)
+def end_of_the_worker(student):
+    import os, signal
+    from pathlib import Path
+    if student.own() == "kills" and {condition}:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_that_is_killed_once_costs_nobody_a_point(klass):
+    klass.fill(4)
+    klass.hand_in("Meier_Aa", more="def own(): return 'kills'")
+    mark = klass.root / "was here"
+    once = f"not Path({str(mark)!r}).exists() and not Path({str(mark)!r}).write_text('x') == 0"
+    klass.add_to_checks(KILLS.format(condition=once))
+    report, _ = klass.grade("--jobs", "2")
+    assert mark.exists()
+    assert scores(report) == [6.0, 2.0, 6.0, 6.0, 2.0]
+    assert klass.processes() == []
+    assert list(klass.tmp.iterdir()) == []
+
+
+def test_a_submission_on_which_every_worker_ends_is_a_fault_and_the_rest_goes_on(klass):
+    klass.fill(4)
+    klass.hand_in("Meier_Aa", more="def own(): return 'kills'")
+    klass.add_to_checks(KILLS.format(condition="True"))
+    report, _ = klass.grade("--jobs", "2", code=3)
+    (lost,) = (s for s in json.loads(report)["submissions"] if s["status"] != "graded")
+    assert (lost["students"], lost["status"]) == (["Aa Meier"], "grader_fault")
+    assert "its worker process ended twice (killed by SIGKILL)" in lost["message"]
+    assert scores(report) == [0.0, 2.0, 6.0, 6.0, 2.0]
+    assert klass.processes() == []
+
+
+def test_checks_that_do_not_load_cost_nobody_a_point_in_any_number_of_processes(klass):
+    klass.fill(3)
+    klass.add_to_checks("import no_such_module\n")
+    one, _ = klass.grade("--jobs", "1", code=3)
+    several, _ = klass.grade("--jobs", "2", code=3)
+    assert one == several
+    assert {s["status"] for s in json.loads(one)["submissions"]} == {"grader_fault"}
+    assert "no_such_module" in json.loads(one)["submissions"][2]["message"]
+
+
+def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(klass):
+    klass.fill(2)
+    klass.hand_in("Zander_Zoe", more="while True: pass")
+    process = klass.start("--jobs", "2")
+    lines = []
+    while len(lines) < 2:
+        lines.append(process.stderr.readline())
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "grade: interrupted: 2 of 3 are graded and kept; the same command goes on\n" in err
+    assert klass.processes() == []
+    assert list(klass.tmp.iterdir()) == []
+
+
+def test_workers_end_when_the_command_is_killed(klass):
+    klass.fill(2, more="while True: pass")
+    process = klass.start("--jobs", "2")
+    until(lambda: len(klass.workers(process)) == 2)
+    time.sleep(2.0)
+    process.kill()
+    process.communicate()
+    assert klass.processes() == []
