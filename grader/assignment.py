@@ -114,7 +114,8 @@ def load_assignment(folder: Path) -> Assignment:
     datasets = data.texts("datasets")
     data.done()
     rules = _rules(table.table("rules"))
-    names = tuple(_notebook_name(entry) for entry in table.tables("notebooks"))
+    entries = [_notebook_entry(entry) for entry in table.tables("notebooks")]
+    names = tuple(name for name, _ in entries)
     if not names:
         raise AssignmentError(f'{path}: it has no [[notebooks]]; name one: file = "x.ipynb"')
     _refuse_duplicates(names, f"{path}: [[notebooks]] file")
@@ -141,6 +142,7 @@ def load_assignment(folder: Path) -> Assignment:
         datasets=datasets,
         notebooks=notebooks,
         stubs=stubs,
+        requires={name: packages for name, packages in entries if packages},
         public_only=public,
     )
 
@@ -245,12 +247,20 @@ def _rules(table: _Table, base: Rules | None = None) -> Rules:
     return rules
 
 
-def _notebook_name(table: _Table) -> str:
+def _notebook_entry(table: _Table) -> tuple[str, tuple[str, ...]]:
+    """Return a notebook's file name and the packages that it needs besides ours."""
     name = table.text("file")
+    requires = table.texts("requires")
     table.done()
     if name != Path(name).name or not name.lower().endswith((".ipynb", ".py")):
         raise AssignmentError(f"{table.where} file {name!r} must be the name of an .ipynb or .py")
-    return name
+    for package in requires:
+        if not package.isidentifier():
+            raise AssignmentError(
+                f"{table.where} requires {package!r}: name a package as it is imported and as "
+                "pip installs it, such as torch"
+            )
+    return name, requires
 
 
 def _exercise(table: _Table, rules: Rules) -> Exercise:

@@ -456,7 +456,9 @@ class _Batch:
         return (yield from self._grade_read(read, {}))
 
     def _grade_read(self, read: _Read, opened: Mapping[str, Session]) -> _Grading:
-        with _Sessions(self.kernels, read, opened, self.order, self.tell) as sessions:
+        can_run = {n: m for n, m in read.matched.items() if not self.assignment.lacking(n)}
+        started = replace(read, matched=can_run)
+        with _Sessions(self.kernels, started, opened, self.order, self.tell) as sessions:
             # Imported here: pytest loads while the kernels start in processes of their own.
             from grader.pytest_plugin import CheckJob
 

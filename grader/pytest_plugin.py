@@ -241,6 +241,8 @@ class _Runner:
         reason = self.job.skip.get(check.exercise.id)
         if reason is not None:
             return check.outcome("skipped", 0.0, reason, missing=True)
+        if lacking := self.assignment.lacking(check.exercise.notebook):
+            return check.outcome("skipped", 0.0, lacking)
         self.check = check
         self.verdict = None
         started = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -104,6 +105,7 @@ class Assignment:
 
     notebooks : the solved references by file name; empty in a student's copy
     stubs : what students start from, by file name
+    requires : packages that a notebook needs besides ours, by its file name
     public_only : True for a student's copy, which holds the public checks alone
     sandbox : how submissions are closed in; the command's to say, not the file's
     """
@@ -119,6 +121,7 @@ class Assignment:
     datasets: tuple[str, ...] = ()
     notebooks: Mapping[str, Notebook] = field(default_factory=dict)
     stubs: Mapping[str, Notebook] = field(default_factory=dict)
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     public_only: bool = False
     sandbox: Sandbox = "auto"
 
@@ -126,6 +129,16 @@ class Assignment:
         """Return every function that the exercises of that notebook ask for, once each."""
         names = (f for e in self.exercises if e.notebook == notebook for f in e.functions)
         return tuple(dict.fromkeys(names))
+
+    def lacking(self, notebook: str) -> str:
+        """Return why that notebook can't run here, and what to install; "" where it can."""
+        lacking = [p for p in self.requires.get(notebook, ()) if find_spec(p) is None]
+        return (
+            f"{notebook} needs {', '.join(lacking)}, which is not installed here: "
+            f"pip install {' '.join(lacking)}"
+            if lacking
+            else ""
+        )
 
 
 @dataclass(frozen=True)

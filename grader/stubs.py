@@ -259,6 +259,8 @@ def public_assignment(assignment: Assignment) -> str:
         lines += ["", "[rules]", *_rules_lines(assignment.rules)]
     for name in assignment.notebook_names:
         lines += ["", "[[notebooks]]", f"file = {_toml(name)}"]
+        if name in assignment.requires:
+            lines.append(f"requires = {_toml(assignment.requires[name])}")
     for exercise in assignment.exercises:
         lines += ["", "[[exercises]]", *_exercise_lines(exercise)]
     return "\n".join(lines) + "\n"

@@ -198,3 +198,17 @@ def test_no_assignment_anywhere_says_where_it_looked(tmp_path):
         find_assignments(tmp_path, None, {})
     with pytest.raises(AssignmentError, match=r"holds no assignment\.toml"):
         find_assignments(tmp_path, tmp_path, {})
+
+
+def test_a_notebook_names_the_packages_that_it_needs_and_what_is_lacking_is_told(written):
+    needs = 'file = "a.ipynb"', 'file = "a.ipynb"\nrequires = ["json", "no_such_package"]'
+    assignment = load_assignment(written(needs))
+    assert assignment.requires == {"a.ipynb": ("json", "no_such_package")}
+    assert assignment.lacking("a.ipynb").endswith("pip install no_such_package")
+    assert load_assignment(written()).lacking("a.ipynb") == ""
+
+
+def test_a_requirement_that_is_no_package_name_is_refused(written):
+    needs = 'file = "a.ipynb"', 'file = "a.ipynb"\nrequires = ["torch>=2"]'
+    with pytest.raises(AssignmentError, match=r"torch>=2.*as it is imported"):
+        load_assignment(written(needs))

@@ -1,6 +1,7 @@
 """Checks are pytest tests: collection, fixtures, and the verdict that an exception stands for."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -246,3 +247,12 @@ def test_a_session_that_can_not_be_opened_is_a_fault_of_ours(assignment):
     outcome = verdict(assignment, "pass", sessions={"toy.ipynb": Broken()})
     assert outcome.fault
     assert "No space left" in outcome.message
+
+
+def test_a_check_of_a_notebook_that_lacks_a_package_is_skipped_and_nothing_is_missing(assignment):
+    needy = replace(
+        assignment(ONE.format(body="assert False")), requires={"toy.ipynb": ("no_such_package",)}
+    )
+    (outcome,) = outcomes_of(needy, sessions={})
+    assert (outcome.outcome, outcome.missing) == ("skipped", False)
+    assert "pip install no_such_package" in outcome.message

@@ -40,6 +40,8 @@ def summary_rows(report: VerifyReport) -> list[tuple[str, str]]:
         rows.append(("no mutants of", f"{len(report.left_out)} functions that draw"))
     if report.seeds:
         rows.append(("false fails", _false_fails(report)))
+    if report.skipped:
+        rows.append(("not verified here", "; ".join(report.skipped)))
     rows.append(("time", f"{report.seconds:.0f} s"))
     return rows
 
@@ -218,6 +220,7 @@ def _report_json(report: VerifyReport) -> dict[str, object]:
         "mutants": [_mutant_json(verdict) for verdict in report.mutants],
         "caught": report.catch_rate,
         "left_out": list(report.left_out),
+        "skipped": list(report.skipped),
         "stale_explanations": list(report.stale),
         "seconds": round(report.seconds, 3),
     }

@@ -113,6 +113,7 @@ class VerifyReport:
     samples, mutants, rates : empty where they were not asked for
     stale : ids in survivors.toml of which no survivor is left
     left_out : functions without mutants, as they draw; samples tell of their mistakes
+    skipped : notebooks that need a package which is not installed here
     warnings : checks that raised an exception of their own instead of giving a verdict
     """
 
@@ -132,6 +133,7 @@ class VerifyReport:
     mutants: tuple[MutantVerdict, ...] = ()
     stale: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 

@@ -31,6 +31,7 @@ from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.hunt import hunt
 from grader.verify.mutants import draws, make_mutants
 from grader.verify.samples import (
+    Sample,
     SampleVerdict,
     check_sample,
     exercises_of,
@@ -109,7 +110,11 @@ def _verify(
     assignment = _assignment(source)
     if assignment.public_only:
         raise AssignmentError(f"{source.folder} is a student's copy: verify needs reference/")
-    explained = load_explanations(assignment)
+    explained = {
+        (notebook, mutant): reason
+        for (notebook, mutant), reason in load_explanations(assignment).items()
+        if not assignment.lacking(notebook)
+    }
     stories = load_samples(assignment) if samples else ()
     tasks = _Tasks(pool, assignment.id, tell)
     reference = tasks.add("reference", _grade_reference, source)
@@ -123,13 +128,14 @@ def _verify(
             shard,
             shards if mutants else 0,
         )
-        for name in assignment.notebooks
+        for name in runnable(assignment)
         if exercises_of(assignment, name) and (seeds or mutants)
         for shard in range(shards)
     ]
     verdicts = [
         tasks.add(f"sample {story.name}", _grade_sample, source, n)
         for n, story in enumerate(stories)
+        if not assignment.lacking(story.notebook)
     ]
     stub = tasks.add("bare stub", _grade_stub, source)
     tasks.wait()
@@ -158,6 +164,7 @@ def _verify(
         mutants=tuple(hunted),
         stale=stale,
         left_out=_functions_that_draw(assignment) if mutants else (),
+        skipped=_skipped(assignment, stories),
         warnings=tuple(
             dict.fromkeys(
                 [
@@ -169,6 +176,20 @@ def _verify(
             )
         ),
         seconds=time.perf_counter() - started,
+    )
+
+
+def runnable(assignment: Assignment) -> list[str]:
+    """Return the notebooks of which nothing is lacking here."""
+    return [name for name in assignment.notebooks if not assignment.lacking(name)]
+
+
+def _skipped(assignment: Assignment, stories: Sequence[Sample]) -> tuple[str, ...]:
+    """Return a sentence for each notebook that can't run here."""
+    return tuple(
+        f"{lacking} ({sum(story.notebook == name for story in stories)} samples not graded)"
+        for name in assignment.notebooks
+        if (lacking := assignment.lacking(name))
     )
 
 
@@ -328,7 +349,7 @@ def _grade_reference(source: _Source) -> _Graded:
         f"{outcome.exercise}, {outcome.name}: {flat(outcome.message) or outcome.outcome}"
         for exercise in result.exercises
         for outcome in exercise.checks
-        if outcome.outcome != "passed"
+        if outcome.outcome != "passed" and exercise.status != "not_gradable"
     ]
     faults = [
         f"{note.notebook}, cell {note.cell}: {flat(note.message)}"
@@ -356,8 +377,8 @@ def _grade_stub(source: _Source) -> _Graded:
     outcomes: list[Outcome] = []
     with ExitStack() as stack:
         sessions = {
-            name: stack.enter_context(_opened(assignment, notebook))
-            for name, notebook in assignment.stubs.items()
+            name: stack.enter_context(_opened(assignment, assignment.stubs[name]))
+            for name in runnable(assignment)
         }
         references: dict[str, Session] = {}
 

@@ -105,3 +105,18 @@ def test_explanations_for_no_notebook_are_refused(write_toy):
     (folder / "survivors.toml").write_text('["other.ipynb"]\nx = "y"\n')
     with pytest.raises(AssignmentError, match=r"\[other.ipynb\] is no notebook"):
         verify(folder)
+
+
+def test_a_notebook_that_lacks_a_package_is_told_as_not_verified_and_nothing_fails(write_toy):
+    folder = write_toy()
+    toml = folder / "assignment.toml"
+    toml.write_text(
+        toml.read_text().replace("[[notebooks]]", '[[notebooks]]\nrequires = ["no_such_package"]')
+    )
+    (folder / "survivors.toml").write_text("['toy.ipynb']\n'f: gone' = 'of a run with it'\n")
+    report = verify(folder)
+    assert report.problems == () and report.stale == ()
+    assert (report.reference_score, report.max_score, report.mutants) == (0.0, 0.0, ())
+    (skipped,) = report.skipped
+    assert "pip install no_such_package" in skipped and "(2 samples not graded)" in skipped
+    assert "no_such_package" in render_markdown(report)
