@@ -24,6 +24,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
 from grader import data
@@ -33,7 +34,13 @@ from grader.batch.desk import Desk, Item, NoWatch, Receiver, Watch
 from grader.batch.packing import pack
 from grader.batch.workers import Workers
 from grader.errors import AssignmentError, GraderFault, Interrupted, StoreError, SubmissionError
-from grader.notebook import answer_cells, compare_with_stub, read_notebook, region_of
+from grader.notebook import (
+    answer_cells,
+    compare_with_stub,
+    imports_of,
+    read_notebook,
+    region_of,
+)
 from grader.recognise import match_notebooks, recognise_assignment
 from grader.records import (
     Assignment,
@@ -52,7 +59,7 @@ from grader.records import (
 )
 from grader.rules import find_breaches
 from grader.score import score_exercises, total
-from grader.session import Session, open_session, require_sandbox
+from grader.session import Session, WarmParent, open_session, require_sandbox, warm_up
 from grader.submission import find_submissions, open_submission
 
 if TYPE_CHECKING:
@@ -587,6 +594,17 @@ class _Kernels:
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
+        self.lock = Lock()
+        # It warms up from here on, while submissions are read and pytest is imported.
+        self.warm = self._warm_up()
+
+    def _warm_up(self) -> WarmParent | None:
+        warm = warm_up()
+        if warm is not None:
+            notebooks = {**self.assignment.stubs, **self.assignment.notebooks}.values()
+            sets = self.assignment.datasets
+            warm.learn(imports_of(notebooks), datasets_dir=data.datasets_dir(), sets=sets)
+        return warm
 
     def open(
         self,
@@ -597,6 +615,10 @@ class _Kernels:
         on_cell: Callable[[int, int], None] | None = None,
     ) -> Session:
         """Return a session that has run the notebook. Close it. Called from several threads."""
+        with self.lock:
+            if self.warm is not None and not self.warm.alive:  # it cost one submission its grading
+                self.warm.close()
+                self.warm = self._warm_up()
         return open_session(
             notebook,
             folder=folder,
@@ -604,11 +626,14 @@ class _Kernels:
             datasets_dir=data.datasets_dir(),
             seed=seed,
             sandbox=self.assignment.sandbox,
+            warm=self.warm,
             on_cell=on_cell,
         )
 
     def close(self) -> None:
         """End what outlives a session; every session is closed by then."""
+        if self.warm is not None:
+            self.warm.close()
 
 
 class _Sessions(Mapping[str, "Session"]):

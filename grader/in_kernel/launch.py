@@ -49,7 +49,7 @@ def main(options: dict[str, Any]) -> None:
     enclose(options)
     if "parent" in options:
         end_with(options["parent"])
-    become_kernel(prepare(options["profile"], options["datasets"]), options)
+    become_kernel(prepare(options["profile"]), options)
 
 
 def enclose(options: dict[str, Any]) -> None:
@@ -60,18 +60,14 @@ def enclose(options: dict[str, Any]) -> None:
         confine.enclose(options.pop("plan"))
 
 
-def prepare(profile: str, datasets: str | None) -> Any:
+def prepare(profile: str) -> Any:
     """Return a kernel that nobody has talked to yet, with what it needs imported.
 
-    profile : an empty folder; datasets : a folder, or None
+    profile : an empty folder
     """
     from grader.in_kernel import agent, kernel, legacy  # noqa: F401  agent: first of all
 
     legacy.install()
-    if datasets:
-        from grader.in_kernel import offline_data
-
-        offline_data.install(datasets)
     return kernel.make_kernel(profile)
 
 
@@ -79,6 +75,10 @@ def become_kernel(kernel: Any, options: dict[str, Any]) -> None:
     """Run the cells that the grader sends, then serve it. Returns never."""
     import numpy as np
 
+    if options["datasets"]:
+        from grader.in_kernel import offline_data
+
+        offline_data.install(options["datasets"])
     random.seed(options["seed"])
     np.random.seed(options["seed"])
     with contextlib.suppress(OSError):  # a notebook that lies nowhere: one made in memory

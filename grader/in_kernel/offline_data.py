@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -116,8 +116,20 @@ def _refusal(name: str) -> Callable[..., Any]:
     return refuse
 
 
+_kept: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+
+
+def keep(datasets_dir: str, sets: Iterable[str]) -> None:
+    """Read sets ("mnist", "fashion-mnist") once for all processes that are forked from this one."""
+    for one in SETS:
+        if Path(one.file).stem in sets:
+            _kept[datasets_dir, one.file] = _read(datasets_dir, one.file)
+
+
 def _read(datasets_dir: str, file: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return x (n, 784) and y (n,) as the file holds them: integers."""
+    """Return x (n, 784) and y (n,) as the file holds them: integers. Not to be changed."""
+    if (datasets_dir, file) in _kept:
+        return _kept[datasets_dir, file]
     configured = Path(datasets_dir) / file
     with np.load(configured if configured.is_file() else SHIPPED / file) as arrays:
         x, y = arrays["x"], arrays["y"]
@@ -214,7 +226,7 @@ def mldata_from(datasets_dir: str) -> Callable[..., Any]:
             raise OSError(f"there is no network here to fetch {dataname!r}. {SERVED}.")
         x, y = _read(datasets_dir, "mnist.npz")
         return Bunch(
-            data=x,
+            data=x.copy(),
             target=y.astype(np.float64),
             COL_NAMES=["label", "data"],
             DESCR=f"MNIST original: {len(x)} images, served offline.",

@@ -4,12 +4,14 @@ reading       bytes -> Notebook
 definitions   what a cell defines, also where it doesn't parse whole
 regions       the gaps between START and END markers
 comparison    a notebook held against its stub
+imports       which modules they import
 answers       what a student wrote where words were asked for
 """
 
 from grader.notebook.answers import answer_cells
 from grader.notebook.comparison import compare_with_stub, region_of
 from grader.notebook.definitions import parseable
+from grader.notebook.imports import imports_of
 from grader.notebook.reading import assembled, parse_notebook, read_notebook
 from grader.notebook.regions import replace_definition, replace_region
 
@@ -17,6 +19,7 @@ __all__ = [
     "answer_cells",
     "assembled",
     "compare_with_stub",
+    "imports_of",
     "parse_notebook",
     "parseable",
     "read_notebook",

@@ -2,5 +2,6 @@
 
 from grader.session.probing import require_sandbox
 from grader.session.runner import Session, open_session
+from grader.session.warm import WarmParent, warm_up
 
-__all__ = ["Session", "open_session", "require_sandbox"]
+__all__ = ["Session", "WarmParent", "open_session", "require_sandbox", "warm_up"]

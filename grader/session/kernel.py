@@ -22,8 +22,10 @@ from grader.errors import GraderFault, StudentFault
 from grader.in_kernel import codec, confine
 from grader.records import Limits, Sandbox
 from grader.session.processes import KILL
-from grader.session.provisioner import Provisioner, Scratch
+from grader.session.provisioner import Provisioner
+from grader.session.scratch import Scratch
 from grader.session.stream import Listener, new_token
+from grader.session.warm import WarmParent
 
 # A kernel that used less CPU than its limit may have been starved by others, so it gets up to
 # this many times its limit of wall clock, unless it is known to have slept for its limit.
@@ -243,11 +245,18 @@ class Kernel:
     """
 
     def __init__(
-        self, scratch: Scratch, *, limits: Limits, sandbox: Sandbox, options: Mapping[str, Any]
+        self,
+        scratch: Scratch,
+        *,
+        limits: Limits,
+        sandbox: Sandbox,
+        options: Mapping[str, Any],
+        warm: WarmParent | None = None,
     ) -> None:
         self.scratch = scratch
         self._limits = limits
         self._sandbox = sandbox
+        self._warm = warm
         self.output_left = limits.output_mib * 2**20
         self._cell_share = max(self.output_left // CELL_SHARE, 2**16)
         self._options = {**options, "output_bytes": self._cell_share}
@@ -295,6 +304,7 @@ class Kernel:
             limits=self._limits,
             sandbox=self._sandbox,
             seen=(Path(datasets),) if datasets else (),
+            warm=self._warm,
             options=self._options
             | {
                 "address": address,
@@ -307,6 +317,8 @@ class Kernel:
     def _not_started(self) -> GraderFault:
         assert self.provisioner is not None
         code = self.provisioner.poll_now()
+        if self.provisioner.lost:
+            return GraderFault("the process that kernels are forked from has ended")
         if code == confine.REFUSED:
             self.provisioner.read_report()
             return GraderFault(self.provisioner.isolation.line())
@@ -392,9 +404,11 @@ class Kernel:
             await asyncio.sleep(POLL_S)
         waiting.cancel()
 
-    def _death(self) -> KernelDied:
+    def _death(self) -> KernelDied | GraderFault:
         assert self.provisioner is not None
         code = self.provisioner.poll_now()
+        if self.provisioner.lost:
+            return GraderFault("the process that kernels are forked from has ended")
         if self._hung:
             return KernelDied("it could not be interrupted", hung=True)
         if limit := self.provisioner.why_killed():

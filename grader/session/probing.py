@@ -15,7 +15,7 @@ from grader.errors import GraderFault, SandboxError
 from grader.in_kernel import confine
 from grader.records import Limits, Sandbox
 from grader.session import sandbox
-from grader.session.provisioner import Scratch
+from grader.session.scratch import Scratch
 
 PROBE = Path(__file__).resolve().parent.parent / "in_kernel" / "probe.py"
 _TIMEOUT_S = 60.0

@@ -30,9 +30,11 @@ from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.extraction import Piece, extract
 from grader.session.kernel import Clock, Executed, Kernel, KernelDied
-from grader.session.provisioner import Provisioner, Scratch
+from grader.session.provisioner import Provisioner
+from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
 from grader.session.student import Student
+from grader.session.warm import WarmParent
 
 T = TypeVar("T")
 
@@ -53,6 +55,7 @@ def open_session(
     datasets_dir: Path | None = None,
     seed: int = 0,
     sandbox: records.Sandbox = "auto",
+    warm: WarmParent | None = None,
     on_cell: Callable[[int, int], None] | None = None,
 ) -> Session:
     """Return a session that has run the whole notebook and answers calls. Close it.
@@ -61,6 +64,7 @@ def open_session(
     datasets_dir : the data sets that fetch_openml finds
     seed : of the kernel's random generators
     sandbox : how the process is closed in: by what the machine offers, by all, not at all
+    warm : forks the kernels; where None, each starts by itself
     on_cell : on_cell(done, total) after each cell, from another thread
     Raises GraderFault alone: no student code makes this fail.
     """
@@ -69,7 +73,7 @@ def open_session(
         "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
         "beside": _folder_within(notebook.name),
     }
-    runner = _Runner(notebook, folder, limits, options, sandbox, on_cell)
+    runner = _Runner(notebook, folder, limits, options, sandbox, warm, on_cell)
     try:
         _run_in_thread(runner.run())
         return Session(notebook, runner)
@@ -149,6 +153,7 @@ class _Runner:
         limits: records.Limits,
         options: dict[str, Any],
         sandbox: records.Sandbox,
+        warm: WarmParent | None,
         on_cell: Callable[[int, int], None] | None,
     ) -> None:
         self.notebook = notebook
@@ -156,6 +161,7 @@ class _Runner:
         self.limits = limits
         self.options = options
         self.sandbox = sandbox
+        self.warm = warm
         self.isolation = records.Isolation()
         self.on_cell = on_cell
         self.code = _code_cells(notebook)
@@ -215,7 +221,11 @@ class _Runner:
         self.close()
         self.scratch = Scratch(self.folder)
         self.kernel = Kernel(
-            self.scratch, limits=self.limits, sandbox=self.sandbox, options=self.options
+            self.scratch,
+            limits=self.limits,
+            sandbox=self.sandbox,
+            options=self.options,
+            warm=self.warm,
         )
         return self.kernel
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from grader.in_kernel import confine
 from grader.records import Limits
 from grader.session import sandbox
-from grader.session.provisioner import Scratch
+from grader.session.scratch import Scratch
 
 
 def main(told):

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from grader import records
-from grader.session import open_session
+from grader.session import open_session, warm_up
 from grader.session.server import AgentServer
 
 _HOST = """
@@ -67,9 +67,21 @@ def student_of(serve):
     return open_student
 
 
+@pytest.fixture(scope="session")
+def warm():
+    """A warm parent, where there is one to be had."""
+    parent = warm_up()
+    yield parent
+    if parent is not None:
+        parent.close()
+
+
 @pytest.fixture
-def run(tmp_path):
-    """run(source, source, ..., cell_s=...) -> a Session that has run these code cells."""
+def run(tmp_path, warm):
+    """run(source, source, ..., cell_s=...) -> a Session that has run these code cells.
+
+    Its kernel is forked from a warm parent; with `forked=False` it starts by itself.
+    """
     sessions = []
 
     def run_cells(
@@ -80,6 +92,7 @@ def run(tmp_path):
         seed=0,
         sandbox="auto",
         on_cell=None,
+        forked=True,
         **limits,
     ):
         if folder is None:
@@ -93,6 +106,7 @@ def run(tmp_path):
             datasets_dir=datasets_dir,
             seed=seed,
             sandbox=sandbox,
+            warm=warm if forked else None,
             on_cell=on_cell,
         )
         sessions.append(session)

@@ -1,0 +1,211 @@
+"""The warm parent: has imported what notebooks import, and forks a kernel whenever it is asked to.
+
+    python -P warm.py HOME DESCRIPTOR
+
+It never runs a student's code: it holds Python modules and data sets, no check, no reference, no
+thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. Over it come datagrams:
+
+    {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...]}
+    {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `told`, and
+    where there is a plan (see launch.py) its `control` and `report`
+
+The second is answered by {"pid": 123} or {"error": "..."}. When a child has ended, its status
+(8 bytes) is written to its `told`; the child is reaped only when the grader has closed the other
+end, so that its number stays its own for as long as the grader may signal it. The parent ends
+when the grader hangs up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_DATAGRAM_MAX = 1 << 20
+_HUGE_PAGE = 2 << 20
+_MADV_COLLAPSE = 25  # linux/mman.h, since Linux 6.1
+
+
+def main(home: str, descriptor: int) -> None:
+    """Warm up, then fork until the grader hangs up.
+
+    home : an empty folder
+    """
+    from grader.in_kernel import confine, launch  # noqa: F401  confine: for the children
+
+    kernel = launch.prepare(str(Path(home) / "profile"))
+    import matplotlib.pyplot  # noqa: F401  what nearly every notebook imports
+
+    Parent(kernel, descriptor).run()
+
+
+class Parent:
+    """Answers the grader's requests and watches its children."""
+
+    def __init__(self, kernel: Any, descriptor: int) -> None:
+        self._kernel = kernel
+        self._settled = False
+        self._grader = socket.socket(fileno=descriptor)
+        self._told: dict[int, int] = {}  # pid -> where its end is told
+        self._ended: set[int] = set()
+        self._woken, self._waker = os.pipe()
+        for end in (self._woken, self._waker):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._waker)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)  # the grader's terminal is not ours
+
+    def run(self) -> None:
+        poll = select.poll()
+        poll.register(self._grader, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while True:
+            ready = dict(poll.poll())
+            if self._woken in ready:
+                os.read(self._woken, 1 << 10)
+                for pid in self._note_ends():
+                    poll.register(self._told[pid], 0)  # POLLERR: the grader has let go
+            for pid in [pid for pid in self._ended if self._told[pid] in ready]:
+                poll.unregister(self._told[pid])
+                self._reap(pid)
+            if self._grader.fileno() in ready and not self._answer():
+                return
+
+    def _note_ends(self) -> list[int]:
+        """Tell the grader of the children that have ended since; return which they are."""
+        new = []
+        for pid in self._told.keys() - self._ended:
+            end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if end is not None:
+                code = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(self._told[pid], struct.pack("=q", code))
+                self._ended.add(pid)
+                new.append(pid)
+        return new
+
+    def _reap(self, pid: int) -> None:
+        os.waitpid(pid, 0)
+        os.close(self._told.pop(pid))
+        self._ended.discard(pid)
+
+    def _answer(self) -> bool:
+        """Answer one request; False when the grader has hung up."""
+        text, descriptors, _, _ = socket.recv_fds(self._grader, _DATAGRAM_MAX, 3)
+        if not text:
+            return False
+        request = json.loads(text)
+        if "imports" in request:
+            _learn(request)
+            return True
+        try:
+            answer: dict[str, Any] = {"pid": self._fork(request, *descriptors)}
+        except OSError as error:
+            os.close(descriptors[0])
+            answer = {"error": error.strerror or str(error)}
+        for end in descriptors[1:]:
+            os.close(end)
+        self._grader.send(json.dumps(answer).encode())
+        return True
+
+    def _fork(self, request: dict[str, Any], told: int, *passed: int) -> int:
+        if not self._settled:
+            gc.collect()
+            gc.freeze()  # the collector would write to, and so copy, every object in each child
+            _collapse_pages()
+            self._settled = True
+        if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
+            raise OSError("what it imported has started threads")
+        pid = os.fork()
+        if pid == 0:
+            os.close(told)
+            self._be_child(request, passed)
+        self._told[pid] = told
+        return pid
+
+    def _be_child(self, request: dict[str, Any], passed: Sequence[int]) -> None:
+        """Become a kernel. Returns never."""
+        from grader.in_kernel import launch, libc
+
+        code = 1
+        try:
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._grader.close()
+            for end in (self._woken, self._waker, *self._told.values()):
+                os.close(end)
+            os.chdir(request["folder"])
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            tempfile.tempdir = None
+            options = request["options"]
+            with launch.told_fault(options):
+                if "plan" in options:
+                    options["plan"] |= dict(zip(("control", "report"), passed, strict=True))
+                else:
+                    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                        signal.signal(number, signal.SIG_DFL)
+                    libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
+                launch.enclose(options)
+                launch.become_kernel(self._kernel, options)
+            code = 0
+        finally:
+            os._exit(code)
+
+
+def _learn(lesson: dict[str, Any]) -> None:
+    """Import modules and read data sets, for the children."""
+    from grader.in_kernel import offline_data
+
+    for name in lesson["imports"]:
+        # What is missing or broken here is so for the student as well, who is to be told.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    if lesson["datasets"]:
+        offline_data.keep(lesson["datasets"], lesson["sets"])
+
+
+def _collapse_pages() -> None:
+    """Put this process's memory into huge pages, where the kernel does so at once.
+
+    A fork copies one entry for each page: with 512 times fewer of them it takes half the time.
+    A child's write still copies a small page alone.
+    """
+    try:
+        madvise = ctypes.CDLL(None).madvise
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+    except (OSError, AttributeError):
+        return
+    for fields in map(str.split, maps.splitlines()):
+        private = fields[1].startswith("rw") and fields[4] == "0"
+        if not private or (len(fields) > 5 and fields[5] != "[heap]"):
+            continue
+        start, end = (int(address, 16) for address in fields[0].split("-"))
+        first = -(-start // _HUGE_PAGE) * _HUGE_PAGE
+        for address in range(first, end - _HUGE_PAGE + 1, _HUGE_PAGE):
+            madvise(ctypes.c_void_p(address), ctypes.c_size_t(_HUGE_PAGE), _MADV_COLLAPSE)
+
+
+if __name__ == "__main__":
+    # As launch.py: the package without its __init__.
+    _spec = importlib.util.spec_from_file_location("launch", Path(__file__).with_name("launch.py"))
+    assert _spec is not None and _spec.loader is not None
+    _launch = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(_launch)
+    _launch.hollow_package()
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,135 @@
+"""The folders and the environment of a kernel: all that it has of its host for its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import site
+import tempfile
+from pathlib import Path
+
+BACKEND = "module://grader.in_kernel.figures"
+
+# What a kernel may know of its host's environment. Everything else stays out: secrets, proxies,
+# and settings (PYTHONSTARTUP, MPLBACKEND, IPYTHONDIR) that would change what a notebook does.
+ALLOWED_ENVIRONMENT = (
+    "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+    "VIRTUAL_ENV", "CONDA_PREFIX", "SYSTEMROOT",
+)  # fmt: skip
+# One thread each: a fork is then twice as fast, and several sessions share the machine's cores.
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+           "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")  # fmt: skip
+# Files that a program would read of its own accord from the folder that it runs in.
+NEVER_COPIED = {"matplotlibrc", ".matplotlibrc", ".git", "__pycache__", "__MACOSX",
+                ".ipynb_checkpoints", "ipython_config.py", "ipython_kernel_config.py"}  # fmt: skip
+
+
+class Scratch:
+    """Private folders of one session; remove() deletes them all.
+
+    work : where the notebook runs: a copy of what the student handed in
+    home, tmp : what the kernel sees as HOME and as its temporary directory
+    box : empty, to build a closed kernel's root folder on
+    run : the connection file and the sockets of the kernel
+    calls : where the grader listens
+    The last two lie apart: a closed kernel may write anywhere in /tmp, but no files beside them.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="grade-"))
+        try:
+            self.sockets = Path(tempfile.mkdtemp(prefix="grade-", dir=_place_of_sockets()))
+            self.work, self.home, self.tmp, self.box = (
+                self.root / name for name in ("work", "home", "tmp", "box")
+            )
+            self.run, self.calls = self.sockets / "run", self.sockets / "calls"
+            for path in (self.work, self.home, self.tmp, self.box, self.run, self.calls):
+                path.mkdir(mode=0o700)
+            if folder is not None:
+                _copy_tree(folder, self.work)
+            _copy_font_list(self.home / "matplotlib")
+        except BaseException:
+            self.remove()
+            raise
+
+    def remove(self) -> None:
+        """Delete the folders, also those that were made read-only."""
+        for folder in (self.root, getattr(self, "sockets", self.root)):
+            for attempt in range(3):
+                if attempt:
+                    _make_writable(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                if not folder.exists():
+                    break
+
+    def folders(self) -> dict[str, Path]:
+        """Return every folder by its name."""
+        names = ("root", "box", "work", "home", "tmp", "sockets", "run", "calls")
+        return {name: getattr(self, name) for name in names}
+
+
+def _place_of_sockets() -> str | None:
+    """Return a folder for sockets that is not the temporary one; None where there is no other."""
+    for name in (os.environ.get("XDG_RUNTIME_DIR", ""), "/var/tmp"):
+        folder = Path(name)
+        if name and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            return name
+    return None
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy plain files and folders; links, devices and sockets are left where they are."""
+    for entry in os.scandir(source):
+        if entry.name in NEVER_COPIED or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            (target / entry.name).mkdir(exist_ok=True)
+            _copy_tree(Path(entry.path), target / entry.name)
+        elif entry.is_file():
+            shutil.copyfile(entry.path, target / entry.name)
+
+
+def _copy_font_list(target: Path) -> None:
+    """Give the kernel the user's list of fonts: matplotlib takes a second to make a new one.
+
+    The list alone: a matplotlibrc that may lie beside it is the user's, not the assignment's.
+    """
+    target.mkdir(mode=0o700)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"
+    for font_list in cache.glob("fontlist-*.json"):
+        with contextlib.suppress(OSError):
+            shutil.copyfile(font_list, target / font_list.name)
+
+
+def _make_writable(root: Path) -> None:
+    for folder, _, _ in os.walk(root):
+        with contextlib.suppress(OSError):
+            Path(folder).chmod(0o700)
+
+
+def kernel_environment(scratch: Scratch) -> dict[str, str]:
+    """Return the whole environment of a kernel."""
+    environment = {k: os.environ[k] for k in ALLOWED_ENVIRONMENT if k in os.environ}
+    environment.setdefault("LANG", "C.UTF-8")
+    environment.update(dict.fromkeys(THREADS, "1"))
+    if site.ENABLE_USER_SITE:
+        environment["PYTHONUSERBASE"] = site.getuserbase()
+    return environment | {
+        "HOME": str(scratch.home),
+        "USERPROFILE": str(scratch.home),
+        "TMPDIR": str(scratch.tmp),
+        "USER": "student",
+        "LOGNAME": "student",
+        "IPYTHONDIR": str(scratch.home / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(scratch.home / "jupyter"),
+        "JUPYTER_DATA_DIR": str(scratch.home / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(scratch.home / "jupyter"),
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "MPLCONFIGDIR": str(scratch.home / "matplotlib"),
+        "MPLBACKEND": BACKEND,
+        "PYTHONHASHSEED": "0",  # the order of a set must not change a score
+        "PYTHONUTF8": "1",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+    }

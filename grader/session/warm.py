@@ -1,0 +1,224 @@
+"""The grader's side of a warm parent: a process that has imported everything and forks kernels.
+
+Starting an interpreter and importing what a notebook needs takes a second, a fork some
+milliseconds. Where there is no fork to be had, kernels start by themselves (provisioner.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import site
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from grader.errors import GraderFault
+from grader.session.processes import KILL
+from grader.session.scratch import Scratch, kernel_environment
+
+PARENT = Path(__file__).resolve().parent.parent / "in_kernel" / "warm.py"
+# The first answer waits for the imports; torch takes seconds.
+_ANSWER_S = 120.0
+
+
+class Process(Protocol):
+    """What a kernel's process offers, whoever started it; of subprocess.Popen a part."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+class Unfit(Exception):
+    """The warm parent can't be forked: kernels must start by themselves."""
+
+
+class Forked:
+    """A child of the warm parent. Its number is nobody else's until close().
+
+    pid : its number; told : where the parent tells how it ended
+    lost : whether the parent ended before it told
+    """
+
+    lost = False
+
+    def __init__(self, pid: int, told: int) -> None:
+        self.pid = pid
+        self._told = told
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return None while it lives, else its exit code (negative: the signal)."""
+        if self._code is None and select.select([self._told], [], [], 0)[0]:
+            self._code = self._read()
+        return self._code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code once it has ended. Raises subprocess.TimeoutExpired."""
+        if self._code is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a forked kernel", timeout or 0.0)
+            self._code = self._read()
+        return self._code
+
+    def close(self) -> None:
+        """Let the parent reap it. May be called twice."""
+        if self._told >= 0:
+            os.close(self._told)
+            self._told = -1
+
+    def _read(self) -> int:
+        status = os.read(self._told, 8)
+        if len(status) < 8:
+            self.lost = True
+            return -int(KILL)
+        return int(struct.unpack("=q", status)[0])
+
+
+class WarmParent:
+    """A process that forks kernels. It warms up while the caller goes on; close() it.
+
+    It imports what every kernel needs at once; learn() says what else its notebooks want.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._scratch = Scratch(None)
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.settimeout(_ANSWER_S)
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    python_command(PARENT, str(self._scratch.home), str(theirs.fileno())),
+                    cwd=self._scratch.work,
+                    env=kernel_environment(self._scratch),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                    pass_fds=[theirs.fileno()],
+                )
+        except BaseException:
+            self._socket.close()
+            self._scratch.remove()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def learn(
+        self, imports: Sequence[str], *, datasets_dir: Path | None, sets: Sequence[str]
+    ) -> None:
+        """Have it import modules and read data sets, before it forks. Does not wait for it.
+
+        imports : what can't be imported is passed over
+        datasets_dir : the data sets that fetch_openml finds; sets : those of them to read
+        Raises GraderFault.
+        """
+        lesson = {
+            "imports": [*imports],
+            "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
+            "sets": [*sets],
+        }
+        try:
+            with self._lock:
+                self._socket.send(json.dumps(lesson).encode())
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def fork(
+        self,
+        options: Mapping[str, Any],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        passed: Sequence[int],
+    ) -> Forked:
+        """Return a new kernel. Called from several threads.
+
+        options : as in_kernel/launch.py has them; passed : its `control` and `report`
+        Raises Unfit, GraderFault.
+        """
+        request = {"options": options, "environment": environment, "folder": str(folder)}
+        mine, told = os.pipe()
+        try:
+            with self._lock:
+                socket.send_fds(self._socket, [json.dumps(request).encode()], [told, *passed])
+                answer = self._socket.recv(1 << 12)
+        except OSError as error:
+            os.close(mine)
+            raise self._gone(error) from error
+        finally:
+            os.close(told)
+        if answer and "pid" in (said := json.loads(answer)):
+            return Forked(said["pid"], mine)
+        os.close(mine)
+        if not answer:
+            raise self._gone(None)
+        raise Unfit(said["error"])
+
+    def close(self) -> None:
+        """End the process. Its children end by themselves, or have ended. May be called twice."""
+        self._socket.close()
+        try:
+            self._process.wait(2.0)
+        except subprocess.TimeoutExpired:  # it still imports
+            self._process.kill()
+            self._process.wait()
+        self._scratch.remove()
+
+    def _gone(self, error: OSError | None) -> Exception:
+        """Return what to raise when the process does not answer."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        return GraderFault(
+            f"the process that kernels are forked from has ended ({self._process.poll()}): "
+            f"{error or 'no answer'}"
+        )
+
+    def __enter__(self) -> WarmParent:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def warm_up() -> WarmParent | None:
+    """Return a warm parent; None where processes with libraries in them are not to be forked.
+
+    macOS's own libraries break in a fork, Windows has none. Raises GraderFault.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        return WarmParent()
+    except OSError as error:
+        raise GraderFault(f"no process to fork kernels from could be started: {error}") from error
+
+
+def python_command(script: Path, *arguments: str) -> list[str]:
+    """Return the command that runs a file of ours with this very interpreter."""
+    # -P: the file's folder is not on sys.path; -s: neither is the user's own.
+    user = [] if site.ENABLE_USER_SITE else ["-s"]
+    return [sys.executable, *user, "-P", str(script), *arguments]
