@@ -366,7 +366,8 @@ def doctor(assignments: Path | None) -> int:
     "source",
     metavar="NOTEBOOK",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A solved notebook of yours; it is copied, and its gaps become the exercises.",
+    help="A solved notebook of yours, or a script with # %% cells; it is copied, and its gaps "
+    "become the exercises.",
 )
 @click.option(
     "--gap",

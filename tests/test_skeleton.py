@@ -284,10 +284,18 @@ def test_a_stub_that_does_not_parse_leaves_nothing_behind(tmp_path):
     assert not (tmp_path / "reference").exists()
 
 
+def test_a_script_becomes_a_notebook(tmp_path):
+    (tmp_path / "lab.py").write_text(f"# %% [markdown]\n# # Lab\n# %%\n{MARKED_SOFTMAX}")
+    written = write_from("sm", tmp_path / "reference", tmp_path / "lab.py")
+    loaded = load_assignment(written.folder)
+    assert [cell.kind for cell in loaded.notebooks["lab.ipynb"].cells] == ["markdown", "code"]
+    assert loaded.title == "Lab"
+
+
 def test_what_is_no_notebook_is_refused(tmp_path):
-    (tmp_path / "a.py").write_text("x = 1")
+    (tmp_path / "a.txt").write_text("x = 1")
     with pytest.raises(AssignmentError, match=r"is an \.ipynb"):
-        write_from("sm", tmp_path / "reference", tmp_path / "a.py")
+        write_from("sm", tmp_path / "reference", tmp_path / "a.txt")
     (tmp_path / "b.ipynb").write_text("{")
     assert cli.run(["new", "sm", "--from", "b.ipynb"]) == 2
 

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nbformat
@@ -77,16 +77,17 @@ def write_from(
 ) -> Written:
     """Write parent/<id>/ around a solved notebook: its gaps are the exercises.
 
-    source : an .ipynb; it is copied without its outputs, and left as it is
+    source : an .ipynb, or a script whose cells begin with `# %%`; the copy is an .ipynb without
+        outputs, and the source stays as it is
     gaps : functions that get markers in the copy
     Each exercise gets one point and one check that fails until somebody writes it.
     Raises UnmarkedNotebook where there is no gap and none is asked for; AssignmentError for
     markers without a partner, and as write_example does.
     """
     _require_free(assignment_id, parent)
-    if source.suffix.lower() != ".ipynb":
-        raise AssignmentError(f"{source}: a solved notebook is an .ipynb")
-    notebook = read_notebook(source, name=source.name)
+    if source.suffix.lower() not in (".ipynb", ".py"):
+        raise AssignmentError(f"{source}: a solved notebook is an .ipynb, or a .py with # %% cells")
+    notebook = replace(read_notebook(source), name=f"{source.stem}.ipynb")
     notebook = _marked(notebook, gaps) if gaps else notebook
     damaged = [note.message for note in notebook.notes if note.kind == "markers_missing"]
     if damaged:
