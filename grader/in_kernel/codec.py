@@ -132,13 +132,14 @@ def _refuse_handle(handle: Handle) -> Any:
 def encode(
     value: Any,
     *,
-    keep: Callable[[Any], Handle] = _no_handles,
+    keep: Callable[[Any], Handle | ndarray] = _no_handles,
     limits: Limits = Limits(),
 ) -> list[Buffer]:
     """Return the frame's bytes, in pieces to be sent in order.
 
     Large contiguous arrays are not copied: send the pieces before the arrays change.
-    keep : gives the handle of what is no plain value (or is nested too deeply), or raises
+    keep : gives the handle of what is no plain value (or is nested too deeply), or an array
+        that says the same, or raises
     Raises TooLarge, and what `keep` raises.
     """
     encoder = _Encoder(keep, limits)
@@ -187,7 +188,7 @@ _LITERALS: Final = frozenset((type(None), bool, float))
 
 
 class _Encoder:
-    def __init__(self, keep: Callable[[Any], Handle], limits: Limits) -> None:
+    def __init__(self, keep: Callable[[Any], Handle | ndarray], limits: Limits) -> None:
         self.buffers: list[list[Buffer]] = []
         self._keep = keep
         self._limits = limits
@@ -227,8 +228,10 @@ class _Encoder:
         return self._handle(value) if base is value else self.node(base, depth)
 
     def _handle(self, value: Any) -> Any:
-        handle = self._keep(value)
-        return {"h": [handle.id, handle.type_name]}
+        kept = self._keep(value)
+        if not isinstance(kept, Handle):
+            return self._array(kept, "a")
+        return {"h": [kept.id, kept.type_name]}
 
     def _int(self, value: int) -> Any:
         if -(1 << 63) <= value < 1 << 64:

@@ -247,6 +247,12 @@ def test_what_is_not_plain_becomes_a_handle(value):
     assert kept[0] is value
 
 
+def test_what_says_the_same_as_an_array_may_go_as_one():
+    data = b"".join(codec.encode([object(), 1], keep=lambda value: np.arange(3.0)))
+    array, one = codec.decode_bytes(data)
+    assert (array.tolist(), one) == ([0.0, 1.0, 2.0], 1)
+
+
 def test_what_is_not_plain_is_a_type_error_without_handles():
     with pytest.raises(TypeError, match="object can't be sent"):
         codec.encode([object()])

@@ -991,3 +991,50 @@ def test_a_fault_of_the_solved_notebook_is_none_of_a_student(student_of, name):
     student = as_reference(student_of("def f(): raise ValueError('unfinished')"))
     with pytest.raises(ReferenceFault, match=r"the solved notebook: .*(unfinished|not defined)"):
         student[name]()
+
+
+# --- tensors: torch is played here, tests/test_torch.py has the real one ------------------------
+
+TORCH = """
+import types
+
+class Tensor:
+    dtype = "float32"
+    def __init__(self, values):
+        self.values = values
+    def detach(self):
+        return Tensor(self.values)
+    cpu = detach
+    def numpy(self):
+        return self.values
+
+class Sparse(Tensor):
+    def numpy(self):
+        raise TypeError("no strides")
+
+sys.modules["torch"] = types.SimpleNamespace(Tensor=Tensor, tensor=Tensor, bfloat16="bfloat16")
+
+def double(tensor):
+    return {"doubled": [Tensor(2 * tensor.values)]}
+
+def sparse():
+    return Sparse(None)
+"""
+
+
+def test_a_tensor_goes_in_as_values_and_comes_back_as_an_array(student_of):
+    student = student_of(TORCH)
+    tensor = student.tensor(np.array([1.0, 2.0]))
+    assert student.double(tensor)["doubled"][0].tolist() == [2.0, 4.0]
+    assert show_call("double", (tensor,), {}) == "double(tensor (2,) float64)"
+
+
+def test_a_tensor_that_is_no_array_stays_behind_a_handle(student_of):
+    student = student_of(TORCH)
+    assert student.sparse().type_name == "Sparse"
+
+
+def test_where_torch_is_not_there_a_tensor_is_the_students_error(student_of):
+    student = student_of("sys.modules['torch'] = None")
+    with pytest.raises(StudentError, match="torch"):
+        student.tensor(np.zeros(2))
