@@ -44,6 +44,8 @@ def content(path: Path) -> str:
     digest = hashlib.sha256()
     try:
         whole = path.is_dir()
+        if not whole and not path.is_file():
+            return ""
         # The name tells who handed it in.
         _add(digest, "folder" if whole else "file", path.resolve().name if whole else path.name)
         left = MAX_BYTES

@@ -1,0 +1,233 @@
+"""Nothing is graded twice, and what a run has graded survives whatever ends it."""
+
+import json
+import random
+import re
+import sqlite3
+import subprocess
+import time
+import zipfile
+from types import SimpleNamespace
+
+import pytest
+
+from grader import pipeline
+from grader.batch import fingerprint
+from grader.batch.desk import Desk, Item, NoWatch
+from grader.batch.packing import pack
+from grader.batch.store import open_store
+from grader.errors import StoreError
+from grader.records import Order, Result
+
+from .conftest import CHECKS, notebook
+
+
+def how(err):
+    """{who: "kept" or "graded"} of what the command wrote while it went on."""
+    lines = re.findall(r"^\d+/\d+ (.+?) \d.*?(, kept from an earlier run)?$", err, re.MULTILINE)
+    return {name: "kept" if kept else "graded" for name, kept in lines}
+
+
+def stored(klass):
+    """How often each content was graded, by the file of results."""
+    connection = sqlite3.connect(klass.results)
+    try:
+        return dict(
+            connection.execute(
+                "SELECT content, count(*) FROM results WHERE status = 'graded' GROUP BY content"
+            )
+        )
+    finally:
+        connection.close()
+
+
+def test_a_second_run_grades_what_has_changed_and_reports_the_same(klass):
+    klass.fill(3)
+    first, _ = klass.grade("--jobs", "2")
+    again, err = klass.grade("--jobs", "2")
+    assert again == first  # to the byte, times and all: nothing was run
+    assert set(how(err).values()) == {"kept"}
+    klass.hand_in("Meier_Ax", more="def own(): return 'mended'")
+    after, err = klass.grade("--jobs", "2")
+    assert how(err) == {"Ax Meier": "graded", "Bx Meier": "kept", "Cx Meier": "kept"}
+    assert json.loads(after)["submissions"][0]["score"] == 6.0
+
+
+def test_kept_and_fresh_verdicts_are_the_same_on_every_page(klass, without_times):
+    klass.fill(2, more="1 / 0")
+    first, _ = klass.grade("--jobs", "1", "--html", str(klass.root / "fresh"))
+    kept, _ = klass.grade("--jobs", "2", "--html", str(klass.root / "kept"))
+    fresh, _ = klass.grade("--jobs", "2", "--regrade", "--html", str(klass.root / "again"))
+    assert first == kept
+    assert without_times(first) == without_times(fresh)
+    for page in (klass.root / "fresh").iterdir():
+        assert "ZeroDivisionError" in page.read_text() or page.name == "index.html"
+        assert page.read_text() == (klass.root / "kept" / page.name).read_text()
+        assert page.read_text() == (klass.root / "again" / page.name).read_text()
+
+
+@pytest.mark.parametrize("options", [["--regrade"], ["--seed", "1"], ["--only", "a"]])
+def test_what_was_asked_otherwise_is_graded_again(klass, options):
+    klass.fill(2)
+    klass.grade("--jobs", "1")
+    _, err = klass.grade("--jobs", "1", *options)
+    assert set(how(err).values()) == {"graded"}
+
+
+def test_a_changed_check_grades_everybody_again(klass):
+    klass.fill(2)
+    klass.grade("--jobs", "1")
+    klass.add_to_checks("\n# changed\n")
+    _, err = klass.grade("--jobs", "1")
+    assert set(how(err).values()) == {"graded"}
+
+
+def test_a_kept_result_follows_its_file_to_another_folder(klass):
+    path = klass.hand_in("Meier_Ann")
+    klass.hand_in("Meier_Bea")
+    klass.grade("--jobs", "1")
+    moved = klass.root / "late"
+    moved.mkdir()
+    path.rename(moved / path.name)
+    report, err = klass.grade("--jobs", "1", paths=[moved, klass.handed_in])
+    assert how(err) == {"Ann Meier": "kept", "Bea Meier": "kept"}
+    assert json.loads(report)["submissions"][0]["path"] == str(moved / path.name)
+
+
+def test_faults_of_the_grader_are_not_kept(klass):
+    klass.fill(2)
+    broken = klass.reference / "toy" / "test_toy.py"
+    broken.write_text(CHECKS + "\nimport no_such_module\n")
+    klass.grade("--jobs", "1", code=3)
+    assert stored(klass) == {}
+    _, err = klass.grade("--jobs", "1", code=3)
+    assert "kept" not in err
+
+
+def test_what_changed_before_it_was_read_is_told_from_what_was_asked_for(klass):
+    path = klass.hand_in("Meier_Ann")
+    asked = fingerprint.content(path)
+    klass.hand_in("Meier_Ann", double="return x + x")
+    told = SimpleNamespace(unchanged=[], doing=lambda number, text: None)
+    told.done = lambda number, packed, *, unchanged, isolation: told.unchanged.append(unchanged)
+    items = [Item(0, str(path), asked), Item(1, str(path), fingerprint.content(path))]
+    pipeline.grade_stream(Order(str(klass.reference / "toy")), items, told)
+    assert told.unchanged == [False, True]
+
+
+def test_a_result_of_what_was_not_asked_for_is_not_kept_under_its_name(tmp_path):
+    result = Result("a.zip", (), "graded")
+    with open_store(tmp_path / "results.sqlite") as store:
+        for unchanged in (False, True):
+            run = store.begin(
+                assignment="toy", title="", submissions=1, settings={}, circumstances="now"
+            )
+            desk = Desk(["a.zip"], run=run)
+            assert desk.without_kept([Item(0, "a.zip", "abc")], regrade=False) != []
+            desk.done(0, pack(result), unchanged=unchanged, isolation="")
+        assert [run.results for run in store.runs()] == [1, 1]
+        assert desk.without_kept([Item(0, "a.zip", "abc")], regrade=False) == []
+
+
+def test_a_disk_that_is_full_ends_the_keeping_and_not_the_batch():
+    warned = []
+
+    class FullDisk:
+        def add(self, *arguments, **options):
+            raise StoreError("disk full")
+
+    class Watch(NoWatch):
+        def warn(self, text):
+            warned.append(text)
+
+    desk = Desk(["a.zip", "b.zip"], run=FullDisk(), watch=Watch())
+    for number in (0, 1):
+        desk.done(number, pack(Result("", (), "graded")), unchanged=True, isolation="")
+    assert desk.finished == 2
+    assert warned == ["from here on no result is kept: disk full"]
+
+
+def test_two_runs_at_the_same_time_keep_each_result(klass):
+    klass.fill(4)
+    runs = [klass.start("--jobs", "2", "--json", "-") for _ in range(2)]
+    reports = [run.communicate(timeout=200) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], reports
+    _, err = klass.grade("--jobs", "2")
+    assert set(how(err).values()) == {"kept"}
+
+
+def test_a_results_file_that_can_not_be_used_costs_no_verdict(klass):
+    klass.fill(2)
+    klass.results.write_bytes(b"no database")
+    report, err = klass.grade("--jobs", "1")
+    assert [s["status"] for s in json.loads(report)["submissions"]] == ["graded", "graded"]
+    assert "no result is kept" in err
+    assert "move the file away" in err
+
+
+def test_a_students_machine_keeps_nothing(klass, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    checks = klass.root / "course" / "checks"
+    (checks / "stubs").mkdir(parents=True)
+    toy = klass.reference / "toy"
+    (checks / "assignment.toml").write_text(
+        (toy / "assignment.toml").read_text().replace('id = "toy"', 'id = "toy"\npublic = true', 1)
+    )
+    (checks / "stubs" / "toy.ipynb").write_text(notebook(mean_square="pass", double="pass"))
+    (checks / "test_toy.py").write_text(CHECKS.partition('@pytest.mark.exercise("b"')[0])
+    mine = klass.root / "course" / "toy.ipynb"
+    mine.write_text(notebook())
+    before = sorted(klass.root.joinpath("course").rglob("*"))
+    environment = klass.environment | {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    del environment["GRADE_RESULTS"]
+    environment.pop("XDG_STATE_HOME", None)
+    done = subprocess.run(
+        [*klass.command()[:3], str(mine)],
+        cwd=mine.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 / 4" in done.stdout
+    assert list(home.rglob("results.sqlite")) == []
+    assert sorted(klass.root.joinpath("course").rglob("*")) == before
+
+
+def test_a_run_that_is_killed_again_and_again_gets_through_and_grades_nothing_twice(
+    klass, without_times
+):
+    """SIGKILL for the command at random moments; whatever it said was graded stays graded."""
+    klass.fill(6)
+    moments = random.Random(20261121)
+    told: set[str] = set()
+    for _ in range(5):
+        process = klass.start("--jobs", "2")
+        wanted = moments.randint(1, 2)  # it is killed within the work on the next ones
+        seen = ""
+        while len(how(seen)) < len(told) + wanted and (line := process.stderr.readline()):
+            seen += line
+        time.sleep(moments.uniform(0.0, 0.5))
+        process.kill()
+        _, rest = process.communicate()
+        by = how(seen + rest.rpartition("\n")[0] + "\n")
+        assert {name for name, state in by.items() if state == "kept"} >= told
+        told |= set(by)
+        assert klass.processes() == []
+    report, err = klass.grade("--jobs", "2")
+    assert {name for name, state in how(err).items() if state == "kept"} >= told
+    assert len(how(err)) == 6
+    assert set(stored(klass).values()) == {1}
+    fresh, _ = klass.grade("--jobs", "2", "--regrade")
+    assert without_times(report) == without_times(fresh)
+
+
+def test_an_archive_of_the_same_work_packed_anew_is_another_submission(klass):
+    path = klass.hand_in("Meier_Ann")
+    klass.hand_in("Meier_Bea")
+    klass.grade("--jobs", "1")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("notes.txt", "x")
+    _, err = klass.grade("--jobs", "1")
+    assert how(err) == {"Ann Meier": "graded", "Bea Meier": "kept"}

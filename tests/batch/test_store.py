@@ -1,0 +1,216 @@
+"""The file of results: what is written stands, what is read back is what was written."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from grader.batch.packing import pack, unpack
+from grader.batch.store import open_store, place
+from grader.errors import StoreError
+from grader.records import Result
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "state" / "results.sqlite"
+
+
+@pytest.fixture
+def store(file):
+    with open_store(file) as opened:
+        yield opened
+
+
+def begin(store, circumstances="now", submissions=2):
+    return store.begin(
+        assignment="toy",
+        title="Toy",
+        submissions=submissions,
+        settings={"seed": 7},
+        circumstances=circumstances,
+    )
+
+
+def keep(run, number=0, path="a.zip", status="graded", content="abc", score=1.0):
+    result = Result(path, ("Ann",), status, score=score, max_score=4.0)
+    run.add(number, result, pack(result), content=content, kept=False)
+    return result
+
+
+def test_a_kept_result_is_found_by_a_later_run(store):
+    result = keep(begin(store))
+    assert unpack(begin(store).kept("abc")) == result
+
+
+@pytest.mark.parametrize("status", ["grader_fault", "refused"])
+def test_only_what_was_graded_is_taken_up_again(store, status):
+    keep(begin(store), status=status)
+    assert begin(store).kept("abc") is None
+
+
+def test_other_circumstances_or_another_content_find_nothing(store):
+    keep(begin(store, "before"))
+    assert begin(store, "after").kept("abc") is None
+    assert begin(store, "before").kept("abd") is None
+    assert begin(store, "before").kept("") is None
+
+
+def test_the_latest_of_two_results_counts_and_the_earlier_run_still_shows_its_own(store):
+    first, second = begin(store), begin(store)
+    keep(first, score=1.0)
+    keep(second, score=2.0)
+    assert unpack(begin(store).kept("abc")).score == 2.0
+    (item,) = store.items(first.id)
+    assert unpack(item.packed).score == 1.0
+
+
+def test_runs_are_listed_with_how_far_they_came(store):
+    whole, stopped = begin(store), begin(store)
+    keep(whole, 0)
+    keep(whole, 1, content="b")
+    whole.end("no seccomp")
+    result = keep(stopped, 0, content="c")
+    packed = whole.kept("b")
+    stopped.kept("b")
+    stopped.add(1, result, packed, content="b", kept=True)
+    late, early = store.runs()
+    assert (early.id, early.results, early.kept, early.isolation) == (whole.id, 2, 0, "no seccomp")
+    assert early.ended >= early.begun
+    assert (late.results, late.kept, late.ended) == (2, 1, None)
+    assert (late.assignment, late.title, late.settings) == ("toy", "Toy", {"seed": 7})
+
+
+def test_the_submissions_of_a_run_come_in_the_order_of_its_input(store):
+    run = begin(store)
+    for number in (2, 0, 1):
+        keep(run, number, path=f"{number}\udcff.zip", content=str(number))
+    assert [item.path for item in store.items(run.id)] == [
+        "0\udcff.zip",
+        "1\udcff.zip",
+        "2\udcff.zip",
+    ]
+
+
+def test_a_forgotten_run_is_gone_from_the_file_but_not_what_others_show(store, file):
+    first, second = begin(store), begin(store)
+    keep(first, path="only-in-the-first.zip")
+    keep(first, 1, content="shared", path="b.zip")
+    packed = second.kept("shared")
+    second.add(0, Result("b.zip", (), "graded"), packed, content="shared", kept=True)
+    store.forget(first.id)
+    assert [run.id for run in store.runs()] == [second.id]
+    assert len(list(store.items(second.id))) == 1
+    assert begin(store).kept("abc") is None
+    assert b"only-in-the-first" not in file.read_bytes()
+
+
+def test_nobody_else_can_read_the_file(store, file):
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database, whatever its name says", b"SQLite format 3\0" + b"\xff" * 5000]
+)
+def test_a_file_that_is_no_store_is_told_with_what_to_do(tmp_path, content):
+    file = tmp_path / "results.sqlite"
+    file.write_bytes(content)
+    with pytest.raises(StoreError, match=r"results\.sqlite can't be used .*move the file away"):
+        open_store(file)
+    assert file.read_bytes() == content
+
+
+def test_a_file_of_a_later_version_is_left_alone(file):
+    open_store(file).close()
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="another version of grade wrote it, in format 99"):
+        open_store(file)
+
+
+def test_a_folder_that_can_not_be_made_is_told(tmp_path):
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(StoreError, match="can't be used"):
+        open_store(tmp_path / "state" / "results.sqlite")
+
+
+def test_reading_makes_no_file(file):
+    with pytest.raises(StoreError, match="no results are kept yet"):
+        open_store(file, create=False)
+    assert not file.parent.exists()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from grader.batch.packing import pack
+from grader.batch.store import open_store
+from grader.records import Result
+
+name = sys.argv[2]
+with open_store(Path(sys.argv[1])) as store:
+    run = store.begin(assignment="toy", title="", submissions=40, settings={}, circumstances="now")
+    for n in range(40):
+        result = Result(f"{name}{n}", (), "graded", message="x" * 5000)
+        run.add(n, result, pack(result), content=f"{name}{n}", kept=False)
+        print(n, flush=True)
+    run.end("")
+"""
+
+
+def writer(file, name):
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(file), name], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_several_runs_write_at_the_same_time_and_nothing_is_lost(file):
+    writers = [writer(file, name) for name in "abc"]
+    for process in writers:
+        process.communicate(timeout=100)
+        assert process.returncode == 0
+    with open_store(file) as store:
+        assert [run.results for run in store.runs()] == [40, 40, 40]
+        assert store.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.parametrize("after", [1, 7, 20, 33])
+def test_a_writer_that_is_killed_has_lost_nothing_that_it_told(file, after):
+    process = writer(file, "a")
+    for _ in range(after):
+        process.stdout.readline()
+    process.kill()
+    told = after + len(process.communicate()[0].splitlines())
+    with open_store(file) as store:
+        (run,) = store.runs()
+        assert run.ended is None
+        # It may have written one more and been killed before it said so.
+        assert told <= run.results <= told + 1
+        assert store.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert unpack(begin(store).kept("a0")).path == "a0"
+
+
+@pytest.mark.parametrize(
+    ("environ", "student", "expected"),
+    [
+        ({"GRADE_RESULTS": "none"}, False, None),
+        ({"GRADE_RESULTS": "/x/y.sqlite"}, False, "/x/y.sqlite"),
+        ({"GRADE_RESULTS": "/x/y.sqlite"}, True, "/x/y.sqlite"),
+        ({}, True, None),
+    ],
+)
+def test_where_results_are_kept(environ, student, expected):
+    found = place(environ, student=student)
+    assert (found and str(found)) == expected
+
+
+def test_results_are_kept_in_the_users_own_folder_by_default(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    found = place({})
+    assert found.name == "results.sqlite"
+    assert found.is_relative_to(tmp_path)
