@@ -546,7 +546,12 @@ class _Batch:
             breach
             for exercise in self.assignment.exercises
             if exercise.notebook in read.matched
-            for breach in find_breaches(self.assignment, exercise, read.matched[exercise.notebook])
+            for breach in find_breaches(
+                self.assignment,
+                exercise,
+                read.matched[exercise.notebook],
+                folder=read.folder,
+            )
         ]
         exercises = score_exercises(self.assignment, outcomes, only=self.only, breaches=breaches)
         points = total(exercises)

@@ -1,83 +1,177 @@
-"""What an exercise forbids, found by syntax tree in its functions and the helpers they call."""
+"""What an exercise forbids, found by syntax tree in its functions and the helpers they call.
+
+A helper is followed wherever it stands: in the notebook, or in a module of the student's own that
+came along with it.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
+import os
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
 
-from grader.checks import find_forbidden
-from grader.notebook import parseable
-from grader.notebook.definitions import parsed
-from grader.records import Assignment, Definition, Exercise, Note, Notebook
+from grader.checks import find_forbidden, names_meant
+from grader.notebook import assembled, parseable
+from grader.notebook.definitions import assigned, parsed
+from grader.records import Assignment, Cell, Definition, Exercise, Note, Notebook
+
+# A submission holds no more files; a student's own folder, where `%grade` looks, may.
+_FILES_MAX = 10_000
+_MODULE_BYTES_MAX = 2**20
 
 
 def find_breaches(
-    assignment: Assignment, exercise: Exercise, notebook: Notebook
+    assignment: Assignment, exercise: Exercise, notebook: Notebook, *, folder: Path | None = None
 ) -> list[tuple[str, Note]]:
     """Return (exercise id, note) for each forbidden import or call, in the order of the code.
 
     notebook : the student's; what the template itself brought along is trusted
+    folder : what was handed in with it; modules that the notebook imports from there are searched
     """
     rules = exercise.rules or assignment.rules
     if not (rules.forbidden_imports or rules.forbidden_calls):
         return []
-    cells = list(_cells_that_parse(notebook))
-    context = "\n".join(source for _, source, _ in cells)
-    known = {**dict(_named_values(cells)), **notebook.definitions}
     trusted = _unchanged(assignment.stubs.get(exercise.notebook), notebook)
     breaches = []
-    for definition in _reachable(exercise.functions, known, trusted - {*exercise.functions}):
+    for code, definition in _reachable(
+        exercise.functions, _Code(notebook), _Modules(folder), trusted - {*exercise.functions}
+    ):
         for breach in find_forbidden(
             definition.source,
             imports=rules.forbidden_imports,
             calls=rules.forbidden_calls,
-            context=context,
+            context=code.context,
         ):
             message = (
                 f"`{breach.name}` is not allowed here: `{definition.name}`, "
                 f"line {definition.line + breach.line - 1}: {breach.text.strip()}"
             )
-            note = Note("forbidden", message, definition.cell, notebook.name)
-            breaches.append((exercise.id, note))
+            cell = None if code.is_module else definition.cell
+            breaches.append((exercise.id, Note("forbidden", message, cell, code.name)))
     return breaches
 
 
-def _cells_that_parse(notebook: Notebook) -> Iterator[tuple[int, str, ast.Module]]:
-    """Yield index, source and tree; a cell that doesn't parse would hide the others' imports."""
-    for cell in notebook.cells:
+class _Code:
+    """A notebook's or a module's code: what each of its names is, and how it names the rest.
+
+    name : the file's
+    known : its definitions, and what is a function without a def: `f = lambda x: ...`, `g = f`
+    passed_on : its imports, by the names that they bind
+    """
+
+    def __init__(self, notebook: Notebook, *, is_module: bool = False) -> None:
+        self.name = notebook.name
+        self.is_module = is_module
+        self._cells = list(_cells_that_parse(notebook.cells))
+        self.known: dict[str, Definition] = {}
+        self.passed_on: dict[str, Definition] = {}
+        for index, source in self._cells:
+            lines = source.split("\n")
+            for bound in assigned(source):
+                text = "\n".join(lines[bound.line - 1 : bound.end])
+                definition = Definition(bound.name, index, bound.line, text)
+                if bound.value is None:
+                    self.passed_on[bound.name] = definition
+                elif isinstance(bound.value, ast.Lambda | ast.Name | ast.Attribute):
+                    self.known[bound.name] = definition
+        self.known |= notebook.definitions
+
+    def for_others(self, name: str) -> Definition | None:
+        """Return what a name is to who imports this module; its star may have brought it."""
+        return self.known.get(name) or self.passed_on.get(name) or self.passed_on.get("*")
+
+    @cached_property
+    def context(self) -> str:
+        return "\n".join(source for _, source in self._cells)
+
+
+class _Modules:
+    """The student's own modules, read when they are first asked for."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._read: dict[Path, _Code | None] = {}
+
+    def find(self, dotted: str) -> Iterator[tuple[_Code, Definition]]:
+        """Yield what a dotted name stands for in each module that its beginning may name."""
+        parts = dotted.split(".")
+        if parts[0] in sys.stdlib_module_names:
+            return
+        for length in range(1, len(parts)):
+            for path in self.paths.get(tuple(parts[:length]), ()):
+                code = self._code(path)
+                # Of "mine.Class.method", the class.
+                definition = code.for_others(parts[length]) if code is not None else None
+                if code is not None and definition is not None:
+                    yield code, definition
+
+    @cached_property
+    def paths(self) -> dict[tuple[str, ...], list[Path]]:
+        """The files by what they may be imported as: lib/mine.py as lib.mine, and as mine."""
+        found: dict[tuple[str, ...], list[Path]] = {}
+        if self.folder is None:
+            return found
+        files = (Path(place, name) for place, _, names in os.walk(self.folder) for name in names)
+        for path in islice(files, _FILES_MAX):
+            if path.suffix == ".py":
+                parts = path.relative_to(self.folder).with_suffix("").parts
+                parts = parts[:-1] if parts[-1] == "__init__" else parts
+                for start in range(len(parts)):
+                    found.setdefault(parts[start:], []).append(path)
+        return found
+
+    def _code(self, path: Path) -> _Code | None:
+        if path not in self._read:
+            assert self.folder is not None
+            self._read[path] = _module(path, path.relative_to(self.folder).as_posix())
+        return self._read[path]
+
+
+def _module(path: Path, name: str) -> _Code | None:
+    """Return the code of a file; None for what can't be read: Python can't import it either."""
+    try:
+        if not path.is_file() or path.stat().st_size > _MODULE_BYTES_MAX:
+            return None
+        text = path.read_text("utf-8", "replace")
+    except OSError:
+        return None
+    return _Code(assembled([Cell(0, "code", text)], name=name), is_module=True)
+
+
+def _cells_that_parse(cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
+    """Yield index and source; a cell that doesn't parse would hide the others' imports."""
+    for cell in cells:
         if cell.kind == "code":
             source = parseable(cell.source)
-            tree = parsed(source)
-            if tree is not None:
-                yield cell.index, source, tree
-
-
-def _named_values(cells: list[tuple[int, str, ast.Module]]) -> Iterator[tuple[str, Definition]]:
-    """Yield what is a function without a def: `f = lambda x: ...` and `g = f`."""
-    for cell, text, tree in cells:
-        for node in tree.body:
-            if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Lambda, ast.Name)):
-                for target in node.targets:
-                    if isinstance(target, ast.Name):
-                        source = ast.get_source_segment(text, node) or ""
-                        yield target.id, Definition(target.id, cell, node.lineno, source)
+            if parsed(source) is not None:
+                yield cell.index, source
 
 
 def _reachable(
-    functions: tuple[str, ...], known: Mapping[str, Definition], trusted: Collection[str]
-) -> list[Definition]:
+    functions: Sequence[str], notebook: _Code, modules: _Modules, trusted: Collection[str]
+) -> list[tuple[_Code, Definition]]:
     """Return the functions' definitions and those of every helper that they name, in turn."""
-    found: dict[str, Definition] = {}
-    queue = list(functions)
+    found: dict[tuple[str, str], tuple[_Code, Definition]] = {}
+    queue = [(notebook, notebook.known[name]) for name in functions if name in notebook.known]
     while queue:
-        name = queue.pop(0)
-        if name in found or name not in known or name in trusted:
+        code, definition = queue.pop(0)
+        name = definition.name
+        if (code.name, name) in found or (code is notebook and name in trusted):
             continue
-        found[name] = known[name]
+        found[code.name, name] = code, definition
         # `self.helper` is looked for beside the method that uses it.
         owner = name.rpartition(".")[0]
-        for used in _names_used(known[name].source):
-            queue += [used, f"{owner}.{used}"] if owner else [used]
+        for used in _names_used(definition.source):
+            for helper in (used, f"{owner}.{used}"):
+                if helper in code.known:
+                    queue.append((code, code.known[helper]))
+        if modules.paths:
+            for dotted in sorted(names_meant(definition.source, context=code.context)):
+                queue += modules.find(dotted)
     return list(found.values())
 
 

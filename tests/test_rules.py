@@ -16,7 +16,9 @@ RULES = Rules(forbidden_imports=("sklearn", "torch"), forbidden_calls=("numpy.gr
 def breaches(tmp_path):
     """The breaches of exercise `a` (function `f`) in a notebook of the given cells."""
 
-    def find(*cells):
+    def find(*cells, **modules):
+        for name, text in modules.items():
+            (tmp_path / f"{name}.py").write_text(text)
         path = tmp_path / "toy.ipynb"
         code = [
             {
@@ -33,7 +35,7 @@ def breaches(tmp_path):
         )
         exercise = Exercise("a", "A", 1.0, notebook="toy.ipynb", functions=("f",))
         toy = Assignment("toy", "Toy", Path(), (exercise,), ("toy.ipynb",), (), rules=RULES)
-        return find_breaches(toy, exercise, read_notebook(path))
+        return find_breaches(toy, exercise, read_notebook(path), folder=tmp_path)
 
     return find
 
@@ -94,3 +96,68 @@ def test_a_cell_that_does_not_parse_hides_no_import(breaches):
 
 def test_a_forbidden_call_is_found_through_its_alias(breaches):
     assert len(breaches("import numpy as n", "def f(x):\n    return n.gradient(x)")) == 1
+
+
+MINE = "import numpy as np\nimport torch\n\n\ndef g(x):\n    return torch.exp(x)\n"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "import mine\ndef f(x):\n    return mine.g(x)",
+        "import mine as m\ndef f(x):\n    return m.g(x)",
+        "from mine import g as h\ndef f(x):\n    return h(x)",
+        "from mine import *\ndef f(x):\n    return g(x)",
+        "def f(x):\n    from mine import g\n    return g(x)",
+        "import mine\ng = mine.g\ndef f(x):\n    return g(x)",
+        "import mine\ndef f(x):\n    return getattr(mine, 'g')(x)",
+        "def f(x):\n    return __import__('mine').g(x)",
+        "import importlib\ndef f(x):\n    return importlib.import_module('mine').g(x)",
+        "import mine\ndef f(x):\n    return eval('mine.g(x)')",
+        "import mine\nf = mine.g",
+    ],
+)
+def test_a_module_of_the_student_s_own_is_searched(breaches, cell):
+    (_, note), *_ = breaches(cell, mine=MINE)
+    assert (note.notebook, note.cell) == ("mine.py", None)
+    assert "`g`, line 6: return torch.exp(x)" in note.message
+
+
+def test_a_module_that_only_passes_a_library_on_is_no_way_around(breaches):
+    (_, note), *_ = breaches(
+        "from mine import exp\ndef f(x):\n    return exp(x)", mine="\nfrom torch import exp\n"
+    )
+    assert (note.notebook, note.message) == (
+        "mine.py",
+        "`torch` is not allowed here: `exp`, line 2: from torch import exp",
+    )
+
+
+def test_a_star_that_a_module_passes_on_is_no_way_around(breaches):
+    cell = "from mine import *\ndef f(x):\n    return exp(x)"
+    assert len(breaches(cell, mine="from torch import *\n")) == 1
+
+
+def test_modules_that_import_each_other_are_searched_once(breaches):
+    cell = "import one\ndef f(x):\n    return one.g(x)"
+    found = breaches(
+        cell,
+        one="import two\ndef g(x):\n    return two.h(x)\n",
+        two="import one, torch\ndef h(x):\n    one.g(x)\n    return torch.exp(x)\n",
+    )
+    assert [note.notebook for _, note in found] == ["two.py"]
+
+
+def test_a_function_of_the_same_name_in_a_module_is_another_one(breaches):
+    cell = "import mine\ndef f(x):\n    return mine.f(x)"
+    assert len(breaches(cell, mine="import torch\ndef f(x):\n    return torch.exp(x)\n")) == 1
+
+
+def test_what_a_module_does_for_others_is_no_breach(breaches):
+    cell = "import mine\nmine.g(0)\ndef f(x):\n    return mine.honest(x).g"
+    assert breaches(cell, mine=MINE + "def honest(x):\n    return x\n") == []
+
+
+@pytest.mark.parametrize("text", ["def broken(:", "\0", "", "(" * 10_000])
+def test_a_module_that_does_not_parse_is_no_fault(breaches, text):
+    assert breaches("import mine\ndef f(x):\n    return mine.f(x)", mine=text) == []

@@ -32,7 +32,7 @@ from grader.checks.derivative import (
 )
 from grader.checks.diagnosis import Diagnosis, diagnose
 from grader.checks.differences import numerical_derivative, numerical_gradient
-from grader.checks.forbidden import Breach, find_forbidden
+from grader.checks.forbidden import Breach, find_forbidden, names_meant
 from grader.checks.gradient import (
     GradientEvidence,
     assert_gradient,
@@ -126,6 +126,7 @@ __all__ = [
     "measure_convexity",
     "measure_gradient",
     "measure_gradient_error",
+    "names_meant",
     "numerical_derivative",
     "numerical_gradient",
     "partial_credit",

@@ -62,14 +62,62 @@ def find_forbidden(
     context : the rest of the notebook's code, which names the modules (`import numpy as n`);
         it is not searched itself
     """
-    scope = _Scope(_Rules(tuple(imports), tuple(calls)))
+    scope = _scope_of(context, _Rules(tuple(imports), tuple(calls)))
+    unique = {(breach.line, breach.name): breach for breach in _search(source, scope, 0)}
+    return sorted(unique.values(), key=lambda breach: (breach.line, breach.name))
+
+
+def names_meant(source: str, *, context: str = "") -> set[str]:
+    """Return the dotted names that the source uses or imports; never raises.
+
+    `m.f(x)` means "mine.f" where `import mine as m` stands in it or in the context;
+    `from mine import *` means "mine.*", and every name that it may bring "mine.name".
+    """
+    found: set[str] = set()
+    queue = [(source, _scope_of(context, _Rules((), ())), 0)]
+    while queue:
+        text, outer, depth = queue.pop()
+        tree = _parse(text)
+        if tree is None:
+            scope = outer.copy()
+            scope.bind_by_lines(textwrap.dedent(text))
+            for match in _TOKEN.finditer(text):
+                if match.lastgroup == "dotted":
+                    head, dot, rest = re.sub(r"\s", "", match.group()).partition(".")
+                    found.update(meaning + dot + rest for meaning in scope.meanings(head))
+            continue
+        scope = outer.copy()
+        scope.bind(tree.body)
+        for node, names in _nodes(tree, scope):
+            found.update(_meanings(node, names))
+            if isinstance(node, ast.Call) and depth < _MAX_DEPTH:
+                run = _text_that_runs(node, names)
+                queue += [(run, names, depth + 1)] if run is not None else []
+    return {name.lstrip(".") for name in found}
+
+
+def _meanings(node: ast.AST, scope: _Scope) -> Iterator[str]:
+    """Return the dotted names that this one node means."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from (f"{node.module or ''}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Name):
+        yield from scope.meanings(node.id)
+    elif isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        meaning = scope.resolve(node)
+        if meaning:
+            yield meaning
+
+
+def _scope_of(context: str, rules: _Rules) -> _Scope:
+    scope = _Scope(rules)
     tree = _parse(context)
     if tree is not None:
         scope.bind(tree.body)
     else:
         scope.bind_by_lines(context)
-    unique = {(breach.line, breach.name): breach for breach in _search(source, scope, 0)}
-    return sorted(unique.values(), key=lambda breach: (breach.line, breach.name))
+    return scope
 
 
 # --- rules and names --------------------------------------------------------------------
@@ -190,6 +238,13 @@ class _Scope:
                 return full
         return _CONVENTIONS.get(name, name)
 
+    def meanings(self, name: str) -> list[str]:
+        """Return all that a name may stand for: what is bound, or what a star may have brought."""
+        if name in self.names:
+            meaning = self.names[name]
+            return [meaning] if meaning else []
+        return [_CONVENTIONS.get(name, name), *(f"{module}.{name}" for module in self.stars)]
+
     def _attribute(self, owner: str | None, name: str) -> str | None:
         if owner is None:
             return None
@@ -255,15 +310,20 @@ def _search(source: str, outer: _Scope, depth: int) -> Iterator[Breach]:
 def _search_nodes(
     root: ast.AST, scope: _Scope, lines: Sequence[str], depth: int
 ) -> Iterator[Breach]:
-    """Search a tree without recursion; a function's own names hide those around it."""
-    queue: list[tuple[ast.AST, _Scope]] = [(root, scope)]
-    while queue:
-        node, names = queue.pop()
+    for node, names in _nodes(root, scope):
         for rule in _breaches_of(node, names):
             line = getattr(node, "lineno", 1)
             yield Breach(line, rule, _line(lines, line))
         if isinstance(node, ast.Call) and depth < _MAX_DEPTH:
             yield from _search_string(node, names, depth, lines)
+
+
+def _nodes(root: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
+    """Walk a tree without recursion; a function's own names hide those around it."""
+    queue: list[tuple[ast.AST, _Scope]] = [(root, scope)]
+    while queue:
+        node, names = queue.pop()
+        yield node, names
         inner = names
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             inner = names.copy()
@@ -311,12 +371,16 @@ def _search_string(
     node: ast.Call, scope: _Scope, depth: int, lines: Sequence[str]
 ) -> Iterator[Breach]:
     """Search the strings that eval and exec run."""
-    function = scope.resolve(node.func) or ""
-    if function.rpartition(".")[2] not in _RUNS_STRINGS or not node.args:
-        return
-    text = _text_of(node.args[0])
+    text = _text_that_runs(node, scope)
     for breach in _search(text, scope, depth + 1) if text is not None else ():
         yield Breach(node.lineno, breach.name, _line(lines, node.lineno))
+
+
+def _text_that_runs(node: ast.Call, scope: _Scope) -> str | None:
+    function = scope.resolve(node.func) or ""
+    if function.rpartition(".")[2] not in _RUNS_STRINGS or not node.args:
+        return None
+    return _text_of(node.args[0])
 
 
 # --- parsing what students hand in ------------------------------------------------------

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader.checks import find_forbidden
+from grader.checks import find_forbidden, names_meant
 
 RULES = {
     "imports": ("sklearn", "scipy", "torch"),
@@ -134,3 +134,25 @@ def test_code_that_is_nested_too_deep_is_searched_by_its_tokens():
 @settings(max_examples=150, deadline=None)
 def test_no_source_makes_it_raise(source):
     find_forbidden(source + "import scipy" + source, **RULES, context=source)
+    names_meant(source + "import scipy" + source, context=source)
+
+
+@pytest.mark.parametrize(
+    ("source", "meant"),
+    [
+        ("m.f(1)", "mine.f"),
+        ("from mine import g as h\nh(1)", "mine.g"),
+        ("from .mine import g", "mine.g"),
+        ("g(1)", "stars.g"),
+        ("getattr(m, 'f')", "mine.f"),
+        ("__import__('mine').f", "mine.f"),
+        ("exec('from mine import f')", "mine.f"),
+        ("def broken(:\n    m.f(1)", "mine.f"),
+    ],
+)
+def test_a_name_is_told_by_what_it_means(source, meant):
+    assert meant in names_meant(source, context="import mine as m\nfrom stars import *")
+
+
+def test_a_function_s_own_name_means_no_module():
+    assert "mine.f" not in names_meant("def g(m):\n    return m.f", context="import mine as m")

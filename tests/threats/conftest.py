@@ -1,17 +1,21 @@
 """A small assignment, hostile answers to it, and a host that is searched after every grading.
 
-host.wrong(...), host.right(...)    a zip: the assignment filled in wrong (0 points) or right (8)
-host.grade(zip, ...)                the whole command; gives what its JSON says of each
-attack(source)                      both with a hostile first cell, and an honest one after them
+host.right(...), .half(...), .wrong(...)    a zip: the assignment filled in for 8, 5 or 0 points
+host.grade(zip, ...)        the whole command; gives what its JSON says of each
+attacks({title: source})    many hostile first cells over half-right answers, in one run of it:
+                            an attack that gains or loses a point shows in a score that isn't 5
+inside({title: body})       many hostile bodies of `mean_square` in right answers, in one run
 
-Whatever is graded here, afterwards no process of it is alive, no file of it is left, and nothing
-in the home folder, the assignment or the folder of submissions has changed.
+Whatever is graded here, afterwards no process of it is alive, no file of it is left, nothing in
+the home folder, the assignment or the folder of submissions has changed, and an honest answer
+after them has its points.
 """
 
 import ctypes
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -23,7 +27,6 @@ import time
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -34,10 +37,6 @@ id = "toy"
 title = "Toy"
 
 [limits]
-cell_s = 2
-notebook_s = 8
-check_s = 3
-output_mib = 1
 {limits}
 
 [rules]
@@ -68,6 +67,8 @@ points = 3
 notebook = "toy.ipynb"
 functions = ["Model.cost", "Model.grad"]
 """
+
+LIMITS = {"cell_s": 2, "notebook_s": 8, "check_s": 3, "output_mib": 1}
 
 CHECKS = '''
 """The toy's checks. KEEP-secret-OUT stands here for whoever looks for it."""
@@ -186,6 +187,7 @@ WRONG = {
     "cost": "return 5.0 + np.sum(w)",
     "grad": "return 7 + 0 * w",
 }
+HALF = RIGHT | {"sigmoid": WRONG["sigmoid"]}
 
 
 def cells_of(bodies, top=()):
@@ -249,9 +251,10 @@ class Host:
 
     # The assignment.
 
-    def write_assignment(self, *, checks=CHECKS, limits="", reference=REFERENCE):
+    def write_assignment(self, *, checks=CHECKS, reference=REFERENCE, **limits):
         folder = self.assignments / "toy"
-        (folder / "assignment.toml").write_text(TOML.format(limits=limits))
+        lines = "\n".join(f"{name} = {value}" for name, value in (LIMITS | limits).items())
+        (folder / "assignment.toml").write_text(TOML.format(limits=lines))
         (folder / "test_toy.py").write_text(checks)
         (folder / "toy.ipynb").write_text(notebook_of(cells_of(reference)))
 
@@ -260,6 +263,10 @@ class Host:
     def right(self, *top, name="right", files=None, **bodies):
         """A right answer; `top`: cells before it; files : {name: text or bytes} beside it."""
         return self.hand_in(name, cells_of(RIGHT | bodies, top), files)
+
+    def half(self, *top, name="half", files=None, **bodies):
+        """An answer whose sigmoid is wrong: 5 points."""
+        return self.hand_in(name, cells_of(HALF | bodies, top), files)
 
     def wrong(self, *top, name="wrong", files=None, **bodies):
         """An answer that earns nothing by itself."""
@@ -300,7 +307,7 @@ class Host:
         self.hold_clean(before)
         return graded
 
-    def run(self, *paths, code=0, options=(), timeout_s=180, environment=None, wrap=()):
+    def run(self, *paths, code=0, options=(), timeout_s=300, environment=None, wrap=()):
         """Run the command on these paths; return what its JSON says."""
         done = subprocess.run(
             [*wrap, *self.command(*paths, options=options)],
@@ -427,50 +434,73 @@ def host(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def host_in():
-    """host_in(folder) -> a Host that a whole module shares."""
-    hosts = []
-
-    def make(folder):
-        hosts.append(Host(folder))
-        return hosts[-1]
-
-    yield make
-    for made in hosts:
-        made.close()
+def toy(tmp_path_factory):
+    """A Host that a whole module shares."""
+    made = Host(tmp_path_factory.mktemp("toy"))
+    yield made
+    made.close()
 
 
-@pytest.fixture
-def attack(host):
-    """attack(source, ...): a wrong and a right answer under hostile cells, then an honest one.
+@pytest.fixture(scope="module")
+def attacks(toy):
+    """attacks({title: source or sources}) -> {title: verdict}, of one run of the command.
 
-    Returns their verdicts as .wrong, .right, .honest, and the whole as .graded. The wrong one has
-    gained nothing and the honest one has lost nothing: this holds for every attack.
+    Each is a half-right answer (5 points) under hostile first cells.
     """
 
-    def run(*top, files=None, code=0, options=(), bodies=None, **more):
-        # The names decide nothing; the order is that of the paths.
-        paths = [
-            host.wrong(*top, files=files, **(bodies or {})),
-            host.right(*top, files=files, **(bodies or {})),
-            host.right(name="honest"),
-        ]
-        graded = host.grade(*paths, code=code, options=options, **more)
-        verdicts = SimpleNamespace(graded=graded, **graded.submissions)
-        assert verdicts.wrong["score"] == 0.0, verdicts.wrong
-        assert verdicts.honest["score"] == MAX, verdicts.honest
-        return verdicts
+    def grade(sources, *, files=None, options=(), **limits):
+        toy.write_assignment(**limits)
+        paths = {}
+        for n, (title, top) in enumerate(sources.items()):
+            top = [top] if isinstance(top, str) else top
+            paths[title] = toy.half(*top, name=zip_name(n, title), files=files)
+        return grade_together(toy, paths, options)
 
-    return run
+    return grade
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def inside(toy):
+    """inside({title: body}) -> {title: verdict}, of one run of the command.
+
+    Each is a right answer but for the hostile body of `mean_square` (2 of its 8 points).
+    """
+
+    def grade(bodies, *, top=(), options=(), **limits):
+        toy.write_assignment(**limits)
+        paths = {
+            title: toy.right(*top, name=zip_name(n, title), mean_square=body)
+            for n, (title, body) in enumerate(bodies.items())
+        }
+        return grade_together(toy, paths, options)
+
+    return grade
+
+
+def zip_name(number, title):
+    return f"{number:02}-" + re.sub(r"\W+", "-", title)[:60].strip("-")
+
+
+def grade_together(host, paths, options=()):
+    """Grade paths by title, an honest answer after them; return the verdicts by title."""
+    graded = host.grade(*paths.values(), host.right(name="honest"), options=options, timeout_s=900)
+    assert graded["honest"]["score"] == MAX
+    return {title: graded[path.stem] for title, path in paths.items()}
+
+
+@pytest.fixture(scope="session")
+def graded_together():
+    """graded_together(host, {title: path}, options=()) -> {title: verdict}, of one run."""
+    return grade_together
+
+
+@pytest.fixture(scope="session")
 def points():
     """points(submission) -> {exercise id: points}."""
     return lambda submission: {e["id"]: e["points"] for e in submission["exercises"]}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def messages():
     """messages(submission) -> {exercise id: what its failed checks say}."""
 
@@ -485,7 +515,7 @@ def messages():
     return of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def notes():
     """notes(submission) -> {kind: text of all notes of that kind}."""
 
@@ -504,17 +534,17 @@ def closed_in():
     return CLOSED_IN
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def notebook_text():
     """notebook_text(sources, metadata=None) -> the text of an .ipynb."""
     return notebook_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def solution():
-    """solution("right" or "wrong", **bodies) -> the sources of the toy's cells, filled in."""
+    """solution("right", "half" or "wrong", **bodies) -> the toy's sources, filled in."""
 
     def sources(kind, *top, **bodies):
-        return cells_of((RIGHT if kind == "right" else WRONG) | bodies, top)
+        return cells_of({"right": RIGHT, "half": HALF, "wrong": WRONG}[kind] | bodies, top)
 
     return sources

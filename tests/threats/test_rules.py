@@ -2,6 +2,9 @@
 
 import pytest
 
+MAX = 8.0
+LOST = {"square": 2.0, "sigmoid": 0.0, "gradient": 3.0}
+
 # The toy forbids scipy, sklearn, torch, autograd and np.gradient; the deduction is everything.
 SPELLED = {
     "import": "from scipy.special import expit\nreturn expit(z)",
@@ -25,15 +28,6 @@ SPELLED = {
     ),
     "a text that runs": "exec('from scipy.special import expit as e', globals())\nreturn e(z)",
 }
-
-
-@pytest.mark.parametrize("spelled", SPELLED)
-def test_a_forbidden_import_costs_its_exercise_alone(host, points, notes, spelled):
-    verdict = host.grade(host.right(sigmoid=SPELLED[spelled]))["right"]
-    assert points(verdict) == {"square": 2.0, "sigmoid": 0.0, "gradient": 3.0}
-    flagged = notes(verdict)["forbidden"]
-    assert "`sigmoid`, line" in flagged
-    assert "scipy" in flagged or "exec" in flagged or "__import__" in flagged
 
 
 HELPED = {
@@ -64,24 +58,110 @@ HELPED = {
 }
 
 
+# What stands in a module of the student's own, beside the notebook.
+MODULE = "from scipy.special import expit\n\n\ndef logistic(z):\n    return expit(z)\n"
+BEHIND = {
+    "a module": ("import mine", "return mine.logistic(z)", {"mine.py": MODULE}),
+    "a module, inside": ("", "import mine\nreturn mine.logistic(z)", {"mine.py": MODULE}),
+    "a name of a module": ("from mine import logistic", "return logistic(z)", {"mine.py": MODULE}),
+    "a name of a module under another name": (
+        "from mine import logistic as f",
+        "return f(z)",
+        {"mine.py": MODULE},
+    ),
+    "a star of a module": ("from mine import *", "return logistic(z)", {"mine.py": MODULE}),
+    "a module in a folder": (
+        "import sys\nsys.path.insert(0, 'lib')\nimport mine as m",
+        "return m.logistic(z)",
+        {"lib/mine.py": MODULE},
+    ),
+    "a package": (
+        "from tools import mine",
+        "return mine.logistic(z)",
+        {"tools/__init__.py": "", "tools/mine.py": MODULE},
+    ),
+    "a module of a module": (
+        "import first",
+        "return first.logistic(z)",
+        {"first.py": "from mine import logistic\n", "mine.py": MODULE},
+    ),
+    "a helper that uses a module": (
+        "import mine\ndef helper(z): return mine.logistic(z)",
+        "return helper(z)",
+        {"mine.py": MODULE},
+    ),
+}
+HARMLESS = {
+    "the word alone": (
+        "",
+        "# not scipy, not torch\ntext = 'import sklearn'\nreturn 1 / (1 + np.exp(-z))",
+        {},
+    ),
+    "what is imported elsewhere": (
+        "import scipy.special  # for a plot\nimport sklearn\nprint(scipy.special.expit(0.0))",
+        "return 1 / (1 + np.exp(-z))",
+        {},
+    ),
+    "a module that is for a plot": (
+        "import mine\nprint(mine.logistic(0.0))",
+        "return 1 / (1 + np.exp(-z))",
+        {"mine.py": MODULE},
+    ),
+    "another function of that module": (
+        "import mine",
+        "return mine.honest(z)",
+        {
+            "mine.py": "import numpy as np\ndef honest(z): return 1 / (1 + np.exp(-z))\n"
+            "def plot(z):\n    from scipy.special import expit\n    return expit(z)\n"
+        },
+    ),
+}
+CALL = "np.gradient(np.ones(3))\nreturn 1 / (1 + np.exp(-z))"
+
+
+@pytest.fixture(scope="module")
+def verdicts(toy, graded_together):
+    """The verdicts on right answers whose sigmoid breaks a rule, or does not."""
+    answers = {title: ("", body, {}) for title, body in SPELLED.items()}
+    answers |= {title: (top, body, {}) for title, (top, body) in HELPED.items()}
+    answers |= BEHIND | HARMLESS | {"a call": ("", CALL, {})}
+    # Importing scipy takes a while where it was not imported before.
+    toy.write_assignment(cell_s=20, check_s=20)
+    paths = {
+        title: toy.right(top, name=f"s{n}", files=files, sigmoid=body)
+        for n, (title, (top, body, files)) in enumerate(answers.items())
+    }
+    return graded_together(toy, paths)
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+def test_a_forbidden_import_costs_its_exercise_alone(verdicts, points, notes, spelled):
+    assert points(verdicts[spelled]) == LOST
+    flagged = notes(verdicts[spelled])["forbidden"]
+    assert "`sigmoid`, line" in flagged
+    assert "scipy" in flagged or "exec" in flagged or "__import__" in flagged
+
+
 @pytest.mark.parametrize("helped", HELPED)
-def test_a_helper_outside_the_region_does_not_hide_it(host, points, notes, helped):
-    top, body = HELPED[helped]
-    verdict = host.grade(host.right(top, sigmoid=body))["right"]
-    assert points(verdict) == {"square": 2.0, "sigmoid": 0.0, "gradient": 3.0}
-    assert "`sigmoid`" in notes(verdict)["forbidden"] or "line" in notes(verdict)["forbidden"]
+def test_a_helper_outside_the_region_does_not_hide_it(verdicts, points, notes, helped):
+    assert points(verdicts[helped]) == LOST
+    flagged = notes(verdicts[helped])["forbidden"]
+    assert "`sigmoid`" in flagged or "line" in flagged
 
 
-def test_a_forbidden_call_is_flagged_too(host, points):
-    body = "np.gradient(np.ones(3))\nreturn 1 / (1 + np.exp(-z))"
-    assert points(host.grade(host.right(sigmoid=body))["right"])["sigmoid"] == 0.0
+@pytest.mark.parametrize("behind", BEHIND)
+def test_a_module_of_the_student_s_own_does_not_hide_it(verdicts, points, notes, behind):
+    assert points(verdicts[behind]) == LOST
+    flagged = notes(verdicts[behind])["forbidden"]
+    assert "scipy" in flagged
+    assert "mine.py" in flagged
+    assert "`logistic`, line 5: return expit(z)" in flagged
 
 
-def test_the_word_alone_and_what_is_imported_elsewhere_cost_nothing(host):
-    harmless = host.right(
-        "import scipy.special  # for a plot\nimport sklearn",
-        "print(scipy.special.expit(0.0))",
-        sigmoid="# not scipy, not torch\ntext = 'import sklearn'\nreturn 1 / (1 + np.exp(-z))",
-    )
-    verdict = host.grade(harmless)["right"]
-    assert verdict["score"] == 8.0
+def test_a_forbidden_call_is_flagged_too(verdicts, points):
+    assert points(verdicts["a call"]) == LOST
+
+
+@pytest.mark.parametrize("harmless", HARMLESS)
+def test_what_the_answer_itself_does_not_use_costs_nothing(verdicts, harmless):
+    assert verdicts[harmless]["score"] == MAX
