@@ -323,7 +323,7 @@ class Kernel:
             self.provisioner.read_report()
             return GraderFault(self.provisioner.isolation.line())
         why = self._fault.read_text().strip() if self._fault.exists() else ""
-        what = "did not answer" if code is None else f"ended ({_ending(code)})"
+        what = "did not answer" if code is None else f"ended ({ending(code)})"
         last_line = why.splitlines()[-1] if why else "it left no message"
         return GraderFault(f"the kernel {what} before the notebook ran: {last_line}")
 
@@ -415,7 +415,7 @@ class Kernel:
             return KernelDied(limit)
         if self._client is not None and self._client.broken and code == -KILL:
             return KernelDied(self._client.broken)
-        return KernelDied(_ending(code) if code is not None else "lost")
+        return KernelDied(ending(code) if code is not None else "lost")
 
     async def serve(self, address: str, token: str) -> None:
         """Have the kernel connect to address and answer the calls that come from there."""
@@ -436,7 +436,7 @@ class Kernel:
             self.provisioner.kill_now()
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
     """Say how a process ended."""
     if code >= 0:
         return f"it ended itself with exit code {code}"

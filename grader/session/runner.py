@@ -29,7 +29,7 @@ from grader import records
 from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.extraction import Piece, extract
-from grader.session.kernel import Clock, Executed, Kernel, KernelDied
+from grader.session.kernel import Clock, Executed, Kernel, KernelDied, ending
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
@@ -44,6 +44,7 @@ MAX_RERUNS = 2
 MAX_KERNELS = 12
 PIECE_S = 20.0
 HELLO_S = 5.0  # of a kernel that is to serve: it does so at once
+ENDING_S = 0.5  # of a kernel that has hung up: it is gone soon
 _ANSI = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
 
 
@@ -105,8 +106,8 @@ class Session:
         """
         try:
             return self._runner.open_student(limit_s)
-        except StudentDied:
-            _run_in_thread(self._runner.revive())
+        except StudentDied as death:
+            _run_in_thread(self._runner.revive(death))
             self.run = self._runner.record()
             return self._runner.open_student(limit_s)
 
@@ -176,7 +177,7 @@ class _Runner:
         self._lethal: dict[int, KernelDied] = {}  # cells that killed a kernel
         self._skipped: set[tuple[int, int]] = set()  # statements that did: cell, line
         self._definitions_only = False
-        self._died_late = False
+        self._died_late = ""  # how it died after the notebook had run
         self._serves_badly = False  # what the cells left behind does not answer the grader
         self._now: tuple[int, int] | None = None  # the cell, and line of the piece, that runs
         self._progress = 0
@@ -206,10 +207,21 @@ class _Runner:
                 kernel.disconnect()
         raise GraderFault("the kernel dies before it has run anything")
 
-    async def revive(self) -> None:
+    async def revive(self, death: StudentDied) -> None:
         """Start again after a kernel died while it served: with the definitions alone."""
-        self._died_late = True
+        self._died_late = self._why_dead() or str(death)
         await self.run(first=MAX_RERUNS + 1)
+
+    def _why_dead(self) -> str:
+        """Return how the last kernel ended, by itself or by a limit; "" where it is not known."""
+        provisioner = self.kernel.provisioner if self.kernel is not None else None
+        if provisioner is None:
+            return ""
+        # Its stream ends a little before itself.
+        end = time.monotonic() + ENDING_S
+        while (code := provisioner.poll_now()) is None and time.monotonic() < end:
+            time.sleep(0.01)
+        return provisioner.why_killed() or (ending(code) if code is not None else "")
 
     def open_student(self, limit_s: float) -> Student:
         if self.server is None:
@@ -377,7 +389,8 @@ class _Runner:
         notes = [note for cell, run in zip(self.code, runs, strict=True)
                  for note in self._notes(cell, run)]  # fmt: skip
         if self._died_late:
-            text = "the kernel died after the notebook had run: only its definitions are left"
+            text = f"the kernel died after the notebook had run ({self._died_late})"
+            text += ": only its definitions are left"
             notes.append(records.Note("cell_crash", text, None, self.notebook.name))
         return records.Run(tuple(runs), tuple(notes), self._seconds)
 

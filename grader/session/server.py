@@ -18,7 +18,7 @@ from grader.session.stream import Budget, Listener, Stream, new_token
 from grader.session.student import Student, Wire, student_error
 
 # A fork of a kernel takes 5 to 40 ms; a machine that swaps may need seconds.
-_FORK_S = 30.0
+_FORK_S = 10.0
 # It then says hello at once; a kernel whose forks do not is replaced.
 _HELLO_S = 5.0
 # What the agent answers by itself, without the student's code.
@@ -226,7 +226,11 @@ class AgentServer:
         try:
             number = stream.request(operation, *arguments, budget=budget)
             return stream.reply(number, budget=budget)
-        except (StudentTimeout, StudentDied, BadReply) as fault:
+        except StudentTimeout as fault:
+            # A check may have stopped it. Once it is dead, another can take its place.
+            stream.peer.kill(group=False)
+            raise self._broken(StudentDied("it did not answer any more")) from fault
+        except (StudentDied, BadReply) as fault:
             raise self._broken(fault) from fault
 
     def _broken(self, fault: StudentFault) -> StudentFault:

@@ -36,7 +36,6 @@ class Watchdog:
         self._disk_kib = sum(map(_kib, disk)) + limits.scratch_mib * 1024
         self._sockets = sockets
         self._reasons: dict[int, str] = {}
-        self._last = ""
         self._stop = threading.Event()
         self._kernel: int | None = None
         self.serving = False
@@ -49,8 +48,9 @@ class Watchdog:
         self._thread.join()
 
     def why(self, pid: int | None = None) -> str:
-        """Return the limit for which a process (None: any) was killed; "" where for none."""
-        return self._last if pid is None else self._reasons.get(pid, "")
+        """Return the limit for which a process (None: the notebook's) was killed, "" for none."""
+        killed = self._kernel if pid is None else pid
+        return "" if killed is None else self._reasons.get(killed, "")
 
     def no_disk(self) -> None:
         """Scratch lies in memory, with a size of its own."""
@@ -90,7 +90,6 @@ class Watchdog:
             }
             worst = max(checks, key=weights.__getitem__)
             victims = [worst, *processes.descendants(worst)]
-        self._last = reason
         for pid in victims:
             self._reasons[pid] = reason
             with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -443,9 +443,8 @@ def test_a_kernel_that_dies_after_the_notebook_is_replaced_by_its_definitions(ru
         threading.Event().wait(0.01)
     with session.student() as student:
         assert student.f(2) == 2
-    assert (None, "the kernel died after the notebook had run: only its definitions are left") in (
-        notes(session, "cell_crash")
-    )
+    died = "the kernel died after the notebook had run (it ended itself with exit code 5)"
+    assert (None, f"{died}: only its definitions are left") in notes(session, "cell_crash")
 
 
 # --- sessions beside each other, and after ----------------------------------------------
