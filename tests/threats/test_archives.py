@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import warnings
 import zipfile
 import zlib
 
@@ -18,25 +19,19 @@ def info(name, *, mode=0o100644):
     return entry
 
 
-class Archive:
-    """Writes one archive of a right answer and something hostile."""
+@pytest.fixture(scope="module")
+def archive(toy, notebook_text, solution):
+    """archive(name, fill) -> a zip of a right answer; `fill` adds to it."""
+    notebook = notebook_text(solution("right"))
 
-    def __init__(self, host, notebook, name="hostile"):
-        self.path = host.handed_in / f"{name}.zip"
-        self.notebook = notebook
-        self.mark = host.mark
+    def write(name, fill=lambda a, mark: None):
+        path = toy.handed_in / f"{name}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as it:
+            it.writestr("toy.ipynb", notebook)
+            fill(it, toy.mark)
+        return path
 
-    def write(self, fill, *, work=True):
-        with zipfile.ZipFile(self.path, "w", zipfile.ZIP_DEFLATED) as archive:
-            if work:
-                archive.writestr("toy.ipynb", self.notebook)
-            fill(archive)
-        return self.path
-
-
-@pytest.fixture
-def archive(host, notebook_text, solution):
-    return Archive(host, notebook_text(solution("right")))
+    return write
 
 
 def named(name):
@@ -83,18 +78,6 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("hostile", REFUSED)
-def test_it_is_refused_in_one_line_and_the_next_one_goes_on(host, archive, hostile):
-    fill, words = REFUSED[hostile]
-    path = archive.write(lambda a: fill(a, host.mark))
-    verdict = host.grade(path, host.right(name="honest"))
-    refused = verdict["hostile"]
-    assert refused["status"] == "refused"
-    assert any(word in refused["message"] for word in words.split("|")), refused["message"]
-    assert "\n" not in refused["message"]
-    assert verdict["honest"]["score"] == MAX
-
-
 SAFE = {
     "a link": special(0o120777),
     "a link that is called a notebook": lambda a, mark: a.writestr(
@@ -139,25 +122,6 @@ def nested(levels):
     return content
 
 
-@pytest.mark.parametrize("hostile", SAFE)
-def test_what_is_odd_about_it_is_left_out_and_the_work_is_graded(host, archive, hostile):
-    path = archive.write(lambda a: SAFE[hostile](a, host.mark))
-    assert host.grade(path)["hostile"]["score"] == MAX
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_name_that_comes_twice_counts_once(host, archive, notebook_text, solution):
-    wrong = notebook_text(solution("wrong"))
-    path = archive.write(lambda a: a.writestr("toy.ipynb", wrong))
-    assert host.grade(path)["hostile"]["score"] == MAX
-
-
-def test_a_quine_is_opened_once(host, archive):
-    """A zip in a zip in a zip ...: one level is opened, the rest is a file."""
-    path = archive.write(lambda a: a.writestr("inner.zip", nested(50)))
-    assert host.grade(path)["hostile"]["score"] == MAX
-
-
 DAMAGED = {
     "cut in half": lambda raw: raw[: len(raw) // 2],
     "its end missing": lambda raw: raw[:-22],
@@ -174,18 +138,17 @@ DAMAGED = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_archive_is_refused_in_one_line(host, archive, damage):
-    path = archive.write(lambda a: None)
-    path.write_bytes(DAMAGED[damage](path.read_bytes()))
-    verdict = host.grade(path, host.right(name="honest"))
-    assert verdict["hostile"]["status"] == "refused"
-    assert 10 < len(verdict["hostile"]["message"]) < 300
-    assert "\n" not in verdict["hostile"]["message"]
-    assert verdict["honest"]["score"] == MAX
+def quine(a, mark):
+    """A zip in a zip in a zip ...: one level is opened, the rest is a file."""
+    a.writestr("inner.zip", nested(50))
 
 
-def test_an_archive_whose_entries_share_their_bytes_is_no_way_around_the_limit(host, archive):
+def twice(notebook):
+    """A name that comes twice: the first one counts."""
+    return lambda a, mark: a.writestr("toy.ipynb", notebook)
+
+
+def overlapping(path):
     """David Fifield's bomb: many names for one compressed kernel."""
     zeros = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = zeros.compress(bytes(100 << 20)) + zeros.flush()
@@ -198,17 +161,71 @@ def test_an_archive_whose_entries_share_their_bytes_is_no_way_around_the_limit(h
         for n in range(900)
     )  # fmt: skip
     end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 900, 900, len(entries), len(body), 0)
-    archive.path.write_bytes(body + entries + end)
-    assert host.grade(archive.path, host.right(name="honest"))["hostile"]["status"] == "refused"
+    path.write_bytes(body + entries + end)
 
 
-def test_a_folder_with_links_pipes_and_devices_is_read_safely(host, notebook_text, solution):
-    folder = host.handed_in / "folder"
+def strange_folder(toy, notebook):
+    """A folder with links, pipes, and a loop."""
+    folder = toy.handed_in / "folder"
     folder.mkdir()
-    (folder / "toy.ipynb").write_text(notebook_text(solution("right")))
-    (folder / "link.ipynb").symlink_to(host.home / "notes.txt")
+    (folder / "toy.ipynb").write_text(notebook)
+    (folder / "link.ipynb").symlink_to(toy.home / "notes.txt")
     (folder / "loop").symlink_to(folder)
     (folder / "up").symlink_to("/")
     os.mkfifo(folder / "pipe.ipynb")
     (folder / "locked").mkdir()
-    assert host.grade(folder)["folder"]["score"] == MAX
+    return folder
+
+
+@pytest.fixture(scope="module")
+def verdicts(toy, archive, notebook_text, solution, graded_together):
+    """The verdicts on all of them, of one run of the command."""
+    paths = {h: archive(f"refused-{n}", fill) for n, (h, (fill, _)) in enumerate(REFUSED.items())}
+    paths |= {h: archive(f"safe-{n}", fill) for n, (h, fill) in enumerate(SAFE.items())}
+    for n, (damage, do) in enumerate(DAMAGED.items()):
+        paths[damage] = archive(f"damaged-{n}")
+        paths[damage].write_bytes(do(paths[damage].read_bytes()))
+    paths["quine"] = archive("quine", quine)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zipfile itself takes it for a mistake
+        paths["twice"] = archive("twice", twice(notebook_text(solution("wrong"))))
+    paths["overlapping"] = archive("overlapping")
+    overlapping(paths["overlapping"])
+    paths["folder"] = strange_folder(toy, notebook_text(solution("right")))
+    return graded_together(toy, paths)
+
+
+@pytest.mark.parametrize("hostile", REFUSED)
+def test_what_lies_about_its_place_or_size_is_refused_in_one_line(verdicts, hostile):
+    words = REFUSED[hostile][1].split("|")
+    assert verdicts[hostile]["status"] == "refused"
+    assert any(word in verdicts[hostile]["message"] for word in words), verdicts[hostile]
+    assert "\n" not in verdicts[hostile]["message"]
+
+
+@pytest.mark.parametrize("hostile", SAFE)
+def test_what_is_odd_about_it_is_left_out_and_the_work_is_graded(verdicts, hostile):
+    assert verdicts[hostile]["score"] == MAX
+
+
+def test_a_name_that_comes_twice_counts_once(verdicts):
+    assert verdicts["twice"]["score"] == MAX
+
+
+def test_a_quine_is_opened_once(verdicts):
+    assert verdicts["quine"]["score"] == MAX
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_archive_is_refused_in_one_line(verdicts, damage):
+    assert verdicts[damage]["status"] == "refused"
+    assert 10 < len(verdicts[damage]["message"]) < 300
+    assert "\n" not in verdicts[damage]["message"]
+
+
+def test_an_archive_whose_entries_share_their_bytes_is_no_way_around_the_limit(verdicts):
+    assert verdicts["overlapping"]["status"] == "refused"
+
+
+def test_a_folder_with_links_and_pipes_is_read_safely(verdicts):
+    assert verdicts["folder"]["score"] == MAX

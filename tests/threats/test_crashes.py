@@ -2,7 +2,8 @@
 
 import pytest
 
-MAX = 8.0
+HALF = 5.0
+RIGHT_BUT_FOR_THAT = 6.0
 
 # What kills a kernel from a cell, and what the report says of it.
 DEATHS = {
@@ -16,47 +17,15 @@ DEATHS = {
 }
 
 
-@pytest.mark.parametrize("death", DEATHS)
-def test_a_kernel_that_dies_in_a_cell_costs_that_cell(attack, notes, death):
-    source, how = DEATHS[death]
-    verdict = attack(source)
-    assert verdict.right["score"] == MAX
-    assert "the kernel died in cell 0" in notes(verdict.right)["cell_crash"]
-    assert how in notes(verdict.right)["cell_crash"]
-
-
-def test_a_stack_that_overflows_costs_its_cell(attack, notes):
-    """Newer versions of Python raise an error where older ones die."""
-    overflow = """
-        import sys
-        sys.setrecursionlimit(10**9)
-        class Deep:
-            def __getattr__(self, name): return getattr(self, name)
-        Deep().down
-        """
-    verdict = attack(overflow)
-    assert verdict.right["score"] == MAX
-    said = str(notes(verdict.right))
-    assert "cell 0" in said
-    assert "SIGSEGV" in said or "RecursionError" in said
-
-
-@pytest.mark.parametrize(
-    "leave", ["sys.exit(0)", "exit()", "quit()", "raise SystemExit", "raise KeyboardInterrupt"]
-)
-def test_leaving_politely_ends_nothing(attack, leave):
-    assert attack(f"import sys\n{leave}").right["score"] == MAX
-
-
-def test_a_death_in_a_function_costs_its_own_exercise(host, points, messages):
-    deadly = host.right(sigmoid="import os\nos._exit(0)", cost="import ctypes\nctypes.string_at(0)")
-    verdict = host.grade(deadly, host.right(name="honest"))
-    assert points(verdict["right"]) == {"square": 2.0, "sigmoid": 0.0, "gradient": 0.0}
-    assert "ended the student's process (exit code 0)" in messages(verdict["right"])["sigmoid"]
-    assert "killed by SIGSEGV" in messages(verdict["right"])["gradient"]
-    assert verdict["honest"]["score"] == MAX
-
-
+# Newer versions of Python raise an error where older ones die.
+OVERFLOW = """
+import sys
+sys.setrecursionlimit(10**9)
+class Deep:
+    def __getattr__(self, name): return getattr(self, name)
+Deep().down
+"""
+POLITE = ("sys.exit(0)", "exit()", "quit()", "raise SystemExit", "raise KeyboardInterrupt")
 KILL = """
 import signal
 
@@ -65,39 +34,91 @@ def kill(target):
         raise RuntimeError("nothing closes this process in")
     os.kill(target, signal.SIGKILL)
 """
+TARGETS = ("os.getppid()", "0", "-1", "1", "-os.getpgrp()")
+LATER = """
+import os, threading, time
+def end():
+    time.sleep(0.5)
+    os._exit(7)
+threading.Thread(target=end, daemon=True).start()
+"""
+METACLASS = """
+class Meta(type):
+    def __new__(m, n, b, d):
+        import os; os._exit(3)
+class Boom(metaclass=Meta): pass
+"""
 
 
-@pytest.mark.parametrize("target", ["os.getppid()", "0", "-1", "1", "-os.getpgrp()"])
-def test_killing_the_grader_does_not_work(attack, notes, closed_in, target):
-    verdict = attack(closed_in + KILL, f"kill({target})")
-    assert verdict.right["score"] == MAX
-    assert "nothing closes" not in str(notes(verdict.right))
+@pytest.fixture(scope="module")
+def in_cells(attacks, closed_in):
+    """The verdicts on half-right answers in which a cell dies."""
+    return attacks(
+        {death: source for death, (source, _) in DEATHS.items()}
+        | {"overflow": OVERFLOW, "later": LATER, "metaclass": METACLASS}
+        | {leave: f"import sys\n{leave}" for leave in POLITE}
+        | {target: (closed_in + KILL, f"kill({target})") for target in TARGETS}
+    )
 
 
-def test_killing_the_grader_from_a_function_does_not_work(host, points, messages, closed_in):
-    deadly = "kill(os.getppid())\nkill(-1)\nkill(os.getpid())"
-    verdict = host.grade(host.right(closed_in + KILL, sigmoid=deadly), host.right(name="honest"))
-    assert verdict["right"]["status"] == "graded"
-    assert points(verdict["right"])["sigmoid"] == 0.0
-    assert "nothing closes" not in messages(verdict["right"])["sigmoid"]
-    assert verdict["honest"]["score"] == MAX
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_kernel_that_dies_in_a_cell_costs_that_cell(in_cells, notes, death):
+    assert in_cells[death]["score"] == HALF
+    said = notes(in_cells[death])["cell_crash"]
+    assert "the kernel died in cell 0" in said
+    assert DEATHS[death][1] in said
 
 
-def test_a_thread_that_kills_later_costs_nobody_else(host):
-    later = """
-        import os, threading, time
-        def end():
-            time.sleep(0.5)
-            os._exit(7)
-        threading.Thread(target=end, daemon=True).start()
-        """
-    verdict = host.grade(host.right(later), host.right(name="honest"))
-    assert verdict["right"]["status"] == "graded"
-    assert verdict["honest"]["score"] == MAX
+def test_a_stack_that_overflows_costs_its_cell(in_cells, notes):
+    assert in_cells["overflow"]["score"] == HALF
+    said = str(notes(in_cells["overflow"]))
+    assert "cell 0" in said
+    assert "SIGSEGV" in said or "RecursionError" in said
 
 
-def test_a_class_whose_making_kills_is_left_out_alone(host, points):
-    deadly = "class Meta(type):\n    def __new__(m, n, b, d):\n        import os; os._exit(3)\n"
-    deadly += "class Boom(metaclass=Meta): pass"
-    verdict = host.grade(host.right(deadly))
-    assert verdict["right"]["score"] == MAX
+@pytest.mark.parametrize("leave", POLITE)
+def test_leaving_politely_ends_nothing(in_cells, leave):
+    assert in_cells[leave]["score"] == HALF
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_killing_the_grader_does_not_work(in_cells, notes, target):
+    assert in_cells[target]["score"] == HALF
+    assert "nothing closes" not in str(notes(in_cells[target]))
+
+
+def test_a_thread_that_kills_later_costs_nobody_else(in_cells):
+    assert in_cells["later"]["status"] == "graded"
+
+
+def test_a_class_whose_making_kills_is_left_out_alone(in_cells):
+    assert in_cells["metaclass"]["score"] == HALF
+
+
+# What ends the process of a check, and what its message says.
+IN_FUNCTIONS = {
+    "os._exit": ("import os\nos._exit(0)", "ended the student's process (exit code 0)"),
+    "segfault": ("import ctypes\nctypes.string_at(0)", "killed by SIGSEGV"),
+    "abort": ("import os\nos.abort()", "killed by SIGABRT"),
+    "kill": (
+        "for target in (os.getppid(), -1, os.getpid()):\n"
+        "    try: kill(target)\n"
+        "    except PermissionError: continue",
+        "ended the student's process",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def in_functions(inside, closed_in):
+    """The verdicts on answers in which one function dies."""
+    bodies = {death: body for death, (body, _) in IN_FUNCTIONS.items()}
+    return inside(bodies, top=[closed_in + KILL])
+
+
+@pytest.mark.parametrize("death", IN_FUNCTIONS)
+def test_a_death_in_a_function_costs_its_own_exercise(in_functions, messages, death):
+    assert in_functions[death]["score"] == RIGHT_BUT_FOR_THAT
+    said = messages(in_functions[death])["square"]
+    assert IN_FUNCTIONS[death][1] in said
+    assert "nothing closes" not in said

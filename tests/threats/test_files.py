@@ -4,9 +4,10 @@ import os
 import textwrap
 from pathlib import Path
 
+import numpy
 import pytest
 
-MAX = 8.0
+HALF = 5.0
 
 # `reads(path)` and `writes(path)` say what could be done with what must not be touched.
 TRY = r"""
@@ -43,53 +44,39 @@ def changes(path):
 SAY = 'raise RuntimeError("done: " + ("; ".join(done) or "nothing"))'
 
 
-@pytest.fixture
-def said_by(host, messages, closed_in):
-    """said_by(source) -> what a right answer that tries these things says that it could do."""
-
-    def run(source):
-        guard = "if not is_closed_in(): done.append('nothing closes this process in')\nelse:\n"
-        guarded = guard + textwrap.indent(source.strip("\n"), "    ")
-        code = closed_in + TRY.replace("MARK", host.mark) + guarded
-        graded = host.grade(host.right(code, mean_square=SAY), host.right(name="honest"))
-        assert graded["honest"]["score"] == MAX
-        text = messages(graded["right"])["square"]
-        assert "done: " in text, text
-        return text.partition("done: ")[2].partition("\n")[0]
-
-    return run
+HERE = Path(__file__).parents[2]
+NUMPY = Path(numpy.__file__).parent
+PASSWD = Path("/etc/passwd")
 
 
-def test_nothing_of_the_user_is_read(host, said_by):
-    (host.home / ".bash_history").write_text("secret")
+def calls(function, targets):
+    return "".join(f"{function}({str(target)!r})\n" for target in targets)
+
+
+def secrets_of_the_user(toy):
     home = Path.home()
-    targets = [host.home, host.home / ".ssh", host.home / ".ssh" / "id_ed25519",
-               host.home / "notes.txt", home, home / ".ssh", home / ".bashrc", "/root", "/home",
+    targets = [toy.home, toy.home / ".ssh", toy.home / ".ssh" / "id_ed25519",
+               toy.home / "notes.txt", home, home / ".ssh", home / ".bashrc", "/root", "/home",
                "/etc/shadow", "/etc/ssh"]  # fmt: skip
-    said = said_by("".join(f"reads({str(t)!r})\n" for t in targets))
-    assert said == "nothing"
+    return calls("reads", targets)
 
 
-def test_neither_the_reference_nor_the_checks_are_read(host, said_by):
-    targets = [host.assignments, *host.assignments.rglob("*"), Path(__file__).parents[2] / "tests"]
-    said = said_by("".join(f"reads({str(t)!r})\n" for t in targets))
-    assert said == "nothing"
+def reference_and_checks(toy):
+    return calls("reads", [toy.assignments, *toy.assignments.rglob("*"), HERE / "tests"])
 
 
-def test_no_other_submission_is_read(host, said_by):
-    targets = [host.handed_in, host.handed_in / "honest.zip", host.handed_in / "right.zip"]
-    source = "".join(f"reads({str(t)!r})\n" for t in targets)
-    # The folders that the grader itself unpacked them into.
-    source += (
-        f"for name in glob.glob({str(host.tmp)!r} + '/*/[0-9]/*.ipynb'): reads(name)\n"
+def other_submissions(toy):
+    targets = [toy.handed_in, toy.handed_in / "honest.zip"]
+    # And the folders that the grader itself unpacked them into.
+    return calls("reads", targets) + (
+        f"for name in glob.glob({str(toy.tmp)!r} + '/*/[0-9]/*.ipynb'): reads(name)\n"
         "for name in glob.glob('/tmp/grade-*/[0-9]/*'): reads(name)\n"
     )
-    assert said_by(source) == "nothing"
 
 
-def test_no_other_process_is_looked_into(host, said_by):
+def other_processes(toy):
     pids = [os.getpid(), os.getppid()]
-    source = f"""
+    return f"""
 for pid in [os.getppid(), *{pids}]:
     if pid in (0, os.getpid()): continue
     for name in ("environ", "mem", "maps", "fd", "root", "cwd/"):
@@ -101,47 +88,23 @@ for pid in {pids}:
     attempt(f"signalled {{pid}}", lambda: os.kill(pid, 0) is None)
     attempt(f"lowered {{pid}}", lambda: os.setpriority(os.PRIO_PROCESS, pid, 19) is None)
 """
-    assert said_by(source) == "nothing"
 
 
-def test_nothing_is_written_outside_its_own_folder(host, said_by):
-    folders = ["/", "/etc", "/var/tmp", "/dev/shm", "/usr/lib", "/opt", host.home, host.handed_in,
-               host.assignments / "toy", host.tmp, Path(__file__).parents[2] / "grader",
-               Path(np_folder())]  # fmt: skip
-    # A private /tmp of its own may stand in for the machine's: what counts is the machine's.
-    said = said_by("".join(f"writes({str(f)!r})\n" for f in folders))
-    harmless = ("/dev/shm", "/var/tmp", str(host.tmp))
-    assert [s for s in said.split("; ") if not s.endswith(harmless)] == ["nothing"] or all(
-        s.endswith(harmless) for s in said.split("; ")
-    )
-    assert host.marked_files() == []
+def places_to_write(toy):
+    return calls("writes", ["/", "/etc", "/var/tmp", "/dev/shm", "/usr/lib", "/opt", toy.home,
+                            toy.handed_in, toy.assignments / "toy", toy.tmp, HERE / "grader",
+                            NUMPY])  # fmt: skip
 
 
-def np_folder():
-    import numpy
-
-    return str(Path(numpy.__file__).parent)
-
-
-def test_nothing_that_is_there_is_changed(host, said_by):
-    files = [host.home / "notes.txt", host.handed_in / "honest.zip",
-             host.assignments / "toy" / "test_toy.py", Path(np_folder()) / "__init__.py",
-             Path(__file__).parents[2] / "grader" / "in_kernel" / "agent.py"]  # fmt: skip
-    source = "".join(f"changes({str(f)!r})\n" for f in files)
-    assert said_by(source) == "nothing"
+def files_to_change(toy):
+    return calls("changes", [toy.home / "notes.txt", toy.handed_in / "honest.zip",
+                             toy.assignments / "toy" / "test_toy.py", NUMPY / "__init__.py",
+                             HERE / "grader" / "in_kernel" / "agent.py"])  # fmt: skip
 
 
-def test_the_system_s_files_are_the_same_afterwards(said_by):
-    """Inside, an /etc of its own may stand in for the machine's."""
-    path = Path("/etc/passwd")
-    before = path.read_bytes(), path.stat().st_mode, path.stat().st_ino
-    said_by(f"changes({str(path)!r})\n")
-    assert (path.read_bytes(), path.stat().st_mode, path.stat().st_ino) == before
-
-
-def test_links_of_its_own_lead_nowhere(host, said_by):
-    source = f"""
-targets = [{str(host.home)!r}, {str(host.assignments)!r}, "/proc/1/root", "/root"]
+def links(toy):
+    return f"""
+targets = [{str(toy.home)!r}, {str(toy.assignments)!r}, "/proc/1/root", "/root"]
 for n, target in enumerate(targets):
     try:
         os.symlink(target, f"link{{n}}")
@@ -149,11 +112,10 @@ for n, target in enumerate(targets):
         continue
     reads(f"link{{n}}")
 """
-    assert said_by(source) == "nothing"
 
 
-def test_rights_are_not_to_be_had_back(said_by):
-    source = r"""
+def rights(toy):
+    return r"""
 import ctypes, subprocess
 libc = ctypes.CDLL(None, use_errno=True)
 attempt("became root", lambda: os.setuid(0) is None and os.geteuid() == 0 and
@@ -172,7 +134,106 @@ attempt("the clock", lambda: libc.settimeofday((ctypes.c_long * 2)(1, 1), None) 
 attempt("the host's name", lambda: libc.sethostname(b"x", 1) == 0)
 attempt("reboot", lambda: libc.syscall(169, 0, 0, 0, 0) == 0)
 """
-    assert said_by(source) == "nothing"
+
+
+def notes_to_the_next(toy):
+    """In each of the places where it may write."""
+    return f"""
+for place in ["/tmp", "/var/tmp", "/dev/shm", "/run", os.getcwd(), os.path.expanduser("~")]:
+    if glob.glob(place + "/{toy.mark}*"):
+        done.append("a note of an earlier one in " + place)
+    attempt("", lambda: open(place + "/{toy.mark}", "w").close())
+done = [it for it in done if it]
+"""
+
+
+# What each submission tries; the last two are the same twice, one after the other.
+TRIED = {
+    "the user's secrets": secrets_of_the_user,
+    "the reference and the checks": reference_and_checks,
+    "other submissions": other_submissions,
+    "other processes": other_processes,
+    "places to write": places_to_write,
+    "files to change": files_to_change,
+    "the list of accounts": lambda toy: calls("changes", [PASSWD]),
+    "links of its own": links,
+    "rights": rights,
+    "notes to the next": notes_to_the_next,
+    "notes of the last": notes_to_the_next,
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts(toy, attacks, closed_in):
+    """The verdicts on answers that try these things, and what came of it in an error's text."""
+    accounts = PASSWD.read_bytes(), PASSWD.stat().st_mode, PASSWD.stat().st_ino
+    guard = "if not is_closed_in(): done.append('nothing closes this process in')\nelse:\n"
+    sources = {}
+    for title, tried in TRIED.items():
+        guarded = guard + textwrap.indent(tried(toy).strip("\n"), "    ")
+        sources[title] = (closed_in + TRY.replace("MARK", toy.mark) + guarded, SAY)
+    graded = attacks(sources)
+    assert (PASSWD.read_bytes(), PASSWD.stat().st_mode, PASSWD.stat().st_ino) == accounts
+    return graded
+
+
+@pytest.fixture
+def said_by(verdicts, notes):
+    """said_by(title) -> what that submission says that it could do."""
+
+    def said(title):
+        assert verdicts[title]["score"] == HALF
+        text = notes(verdicts[title])["cell_error"]
+        assert "done: " in text, text
+        return text.partition("done: ")[2].partition("\n")[0]
+
+    return said
+
+
+def test_nothing_of_the_user_is_read(said_by):
+    assert said_by("the user's secrets") == "nothing"
+
+
+def test_neither_the_reference_nor_the_checks_are_read(said_by):
+    assert said_by("the reference and the checks") == "nothing"
+
+
+def test_no_other_submission_is_read(said_by):
+    assert said_by("other submissions") == "nothing"
+
+
+def test_no_other_process_is_looked_into(said_by):
+    assert said_by("other processes") == "nothing"
+
+
+def test_nothing_is_written_outside_its_own_folder(toy, said_by):
+    # A private /tmp of its own may stand in for the machine's: what counts is the machine's.
+    said = said_by("places to write").split("; ")
+    harmless = ("/dev/shm", "/var/tmp", str(toy.tmp))
+    assert [deed for deed in said if not deed.endswith(harmless)] in ([], ["nothing"])
+    assert toy.marked_files() == []
+
+
+def test_nothing_that_is_there_is_changed(said_by):
+    assert said_by("files to change") == "nothing"
+
+
+def test_the_system_s_accounts_are_the_same_afterwards(said_by):
+    """Inside, an /etc of its own may stand in for the machine's: `verdicts` has looked at it."""
+    assert "nothing closes" not in said_by("the list of accounts")
+
+
+def test_links_of_its_own_lead_nowhere(said_by):
+    assert said_by("links of its own") == "nothing"
+
+
+def test_rights_are_not_to_be_had_back(said_by):
+    assert said_by("rights") == "nothing"
+
+
+def test_no_submission_leaves_a_message_to_the_next(said_by):
+    assert said_by("notes to the next") == "nothing"
+    assert said_by("notes of the last") == "nothing"
 
 
 def test_what_is_its_own_it_reads_and_writes(host):
@@ -185,21 +246,6 @@ def test_what_is_its_own_it_reads_and_writes(host):
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "mine").write_text("mine")
         """
-    verdict = host.grade(host.right(source, files={"data.csv": "1,2\n"}))["right"]
-    assert verdict["score"] == MAX
+    verdict = host.grade(host.half(source, files={"data.csv": "1,2\n"}))["half"]
+    assert verdict["score"] == HALF
     assert verdict["notes"] == []
-
-
-def test_no_submission_leaves_a_message_to_the_next(host, messages, closed_in):
-    """In none of the places where it may write."""
-    source = f"""
-for place in ["/tmp", "/var/tmp", "/dev/shm", "/run", os.getcwd(), os.path.expanduser("~")]:
-    if glob.glob(place + "/{host.mark}*"):
-        done.append("a note of an earlier one in " + place)
-    attempt("", lambda: open(place + "/{host.mark}", "w").close())
-"""
-    guarded = "if is_closed_in():" + textwrap.indent(source, "    ")
-    code = closed_in + TRY.replace("MARK", host.mark) + guarded
-    paths = [host.right(code, name=name, mean_square=SAY) for name in ("first", "second")]
-    graded = host.grade(*paths)
-    assert "done: nothing" in messages(graded["second"])["square"]

@@ -120,36 +120,56 @@ HONEST = {
 }
 
 
-@pytest.mark.parametrize("honest", HONEST)
-def test_an_honest_cell_runs(host, notes, honest):
+POOL = """
+    import multiprocessing
+    def double(x): return 2 * x
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(double, [1, 2, 3]) == [2, 4, 6]
+    """
+FUNCTION = """
+    import concurrent.futures, tempfile
+    import matplotlib.pyplot as plt
+    with tempfile.TemporaryFile() as f:
+        np.save(f, x); f.seek(0); x = np.load(f)
+    plt.figure(); plt.plot(x); plt.close()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return np.mean(list(pool.map(lambda v: v * v, x)))
+    """
+
+
+@pytest.fixture(scope="module")
+def verdicts(toy, graded_together):
+    """The verdicts on right answers with such a cell before them, or such a function in them."""
     files = {"data/points.csv": "x,y\n1,2\n3,4\n"}
-    verdict = host.grade(host.right(HONEST[honest], files=files))["right"]
-    problems = {k: v for k, v in notes(verdict).items() if k not in ("command", "forbidden")}
-    assert problems == {}
-    assert verdict["score"] == MAX
+    # The first import of a large library may take long.
+    toy.write_assignment(cell_s=60, notebook_s=240, check_s=60)
+    paths = {
+        honest: toy.right(source, name=f"s{n}", files=files)
+        for n, (honest, source) in enumerate((HONEST | {"a pool": POOL}).items())
+    }
+    paths["a function"] = toy.right(name="function", mean_square=FUNCTION)
+    return graded_together(toy, paths)
 
 
-def test_multiprocessing_of_a_modest_size_works_or_says_why_not(host, notes):
-    pool = """
-        import multiprocessing
-        def double(x): return 2 * x
-        with multiprocessing.get_context("fork").Pool(2) as pool:
-            assert pool.map(double, [1, 2, 3]) == [2, 4, 6]
-        """
-    verdict = host.grade(host.right(pool))["right"]
-    assert verdict["score"] == MAX
-    said = notes(verdict)
+@pytest.mark.parametrize("honest", HONEST)
+def test_an_honest_cell_runs(verdicts, notes, honest):
+    said = notes(verdicts[honest])
+    assert {kind: text for kind, text in said.items() if kind not in ("command", "forbidden")} == {}
+    assert verdicts[honest]["score"] == MAX
+
+
+def test_multiprocessing_of_a_modest_size_works_or_says_why_not(verdicts, notes):
+    assert verdicts["a pool"]["score"] == MAX
+    said = notes(verdicts["a pool"])
     assert said == {} or "not permitted" in str(said) or "denied" in str(said)
 
 
-def test_functions_of_an_honest_answer_may_use_files_threads_and_figures(host):
-    body = """
-        import concurrent.futures, tempfile
-        import matplotlib.pyplot as plt
-        with tempfile.TemporaryFile() as f:
-            np.save(f, x); f.seek(0); x = np.load(f)
-        plt.figure(); plt.plot(x); plt.close()
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            return np.mean(list(pool.map(lambda v: v * v, x)))
-        """
-    assert host.grade(host.right(mean_square=body))["right"]["score"] == MAX
+def test_functions_of_an_honest_answer_may_use_files_threads_and_figures(verdicts):
+    assert verdicts["a function"]["score"] == MAX
+
+
+@pytest.mark.parametrize("policy", ["auto", "none"])
+def test_the_score_is_the_same_with_and_without_the_sandbox(host, policy):
+    paths = [host.right(), host.half(), host.wrong()]
+    graded = host.grade(*paths, options=["--sandbox", policy])
+    assert [graded[path.stem]["score"] for path in paths] == [MAX, 5.0, 0.0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-MAX = 8.0
+HALF = 5.0
 
 HOOKS = {
     "asserts dropped by an AST transformer": """
@@ -73,21 +73,27 @@ HOOKS = {
 }
 
 
-@pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_earns_nothing(attack, hook):
-    verdict = attack(HOOKS[hook])
-    assert verdict.wrong["status"] == verdict.right["status"] == "graded"
-
-
-@pytest.mark.parametrize(
-    "hook",
-    [
-        "asserts dropped by an AST transformer",
-        "errors hidden",
-        "run hooks",
-        "audit hook",
-        "pytest patched",
-    ],
+# Under the others the notebook's own cells don't run as they stand. That is its own loss.
+HARMLESS = (
+    "asserts dropped by an AST transformer",
+    "errors hidden",
+    "run hooks",
+    "audit hook",
+    "pytest patched",
 )
-def test_a_right_answer_under_a_hook_keeps_its_points(host, hook):
-    assert host.grade(host.right(HOOKS[hook]))["right"]["score"] == MAX
+
+
+@pytest.fixture(scope="module")
+def verdicts(attacks):
+    return attacks(HOOKS)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_earns_nothing(verdicts, points, hook):
+    assert verdicts[hook]["status"] == "graded"
+    assert points(verdicts[hook])["sigmoid"] == 0.0
+
+
+@pytest.mark.parametrize("hook", HARMLESS)
+def test_what_is_right_under_a_hook_keeps_its_points(verdicts, hook):
+    assert verdicts[hook]["score"] == HALF

@@ -31,7 +31,7 @@ EVIL = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def canary():
     """A server that remembers what asked for it: .url, .asked."""
     asked = []
@@ -83,14 +83,15 @@ def hostile_zip(host, notebook_text, solution, evil, name="right"):
     return path
 
 
-@pytest.fixture
-def pages(host, canary, notebook_text, solution, tmp_path):
+@pytest.fixture(scope="module")
+def pages(toy, canary, notebook_text, solution, tmp_path_factory):
     """The pages of two hostile submissions, one of them with a hostile name."""
     evil = EVIL.replace("URL", canary.url)
-    folder = tmp_path / "pages"
-    host.grade(
-        hostile_zip(host, notebook_text, solution, evil),
-        hostile_zip(host, notebook_text, solution, evil, name="<b onclick=alert(1)>&'\"_x"),
+    folder = tmp_path_factory.mktemp("html") / "pages"
+    toy.write_assignment(cell_s=20)
+    toy.grade(
+        hostile_zip(toy, notebook_text, solution, evil),
+        hostile_zip(toy, notebook_text, solution, evil, name="<b onclick=alert(1)>&'\"_x"),
         options=["--html", str(folder)],
     )
     return folder

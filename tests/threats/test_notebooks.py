@@ -5,6 +5,7 @@ import json
 import pytest
 
 MAX = 8.0
+HALF = 5.0
 
 NONE = {
     "no JSON": b"I did not do it",
@@ -24,14 +25,21 @@ NONE = {
 }
 
 
+@pytest.fixture(scope="module")
+def none(toy, graded_together):
+    """The verdicts on files that are no notebooks."""
+    paths = {}
+    for n, (title, content) in enumerate(NONE.items()):
+        paths[title] = toy.handed_in / f"none-{n}.ipynb"
+        paths[title].write_bytes(content)
+    return graded_together(toy, paths)
+
+
 @pytest.mark.parametrize("content", NONE)
-def test_what_is_no_notebook_is_refused_in_one_line(host, content):
-    (host.handed_in / "toy.ipynb").write_bytes(NONE[content])
-    verdict = host.grade(host.handed_in / "toy.ipynb", host.right(name="honest"))
-    assert verdict["toy"]["status"] == "refused"
-    assert 10 < len(verdict["toy"]["message"]) < 300
-    assert "\n" not in verdict["toy"]["message"]
-    assert verdict["honest"]["score"] == MAX
+def test_what_is_no_notebook_is_refused_in_one_line(none, content):
+    assert none[content]["status"] == "refused"
+    assert 10 < len(none[content]["message"]) < 300
+    assert "\n" not in none[content]["message"]
 
 
 def test_five_hundred_mib_of_output_are_refused_before_they_are_read(host):
@@ -45,14 +53,14 @@ def test_five_hundred_mib_of_output_are_refused_before_they_are_read(host):
     path.unlink()
 
 
-@pytest.fixture
-def changed(host, notebook_text, solution):
-    """changed(kind, edit) -> a notebook whose JSON `edit` has changed."""
+@pytest.fixture(scope="module")
+def changed(toy, notebook_text, solution):
+    """changed(kind, edit, name) -> a notebook whose JSON `edit` has changed."""
 
-    def write(kind, edit, name="toy"):
+    def write(kind, edit, name):
         document = json.loads(notebook_text(solution(kind)))
         document = edit(document) or document
-        path = host.handed_in / f"{name}.ipynb"
+        path = toy.handed_in / f"{name}.ipynb"
         path.write_text(json.dumps(document))
         return path
 
@@ -101,9 +109,16 @@ ODD = {
 }
 
 
+@pytest.fixture(scope="module")
+def odd_ones(toy, changed, graded_together):
+    """The verdicts on right answers with something odd around them."""
+    paths = {odd: changed("right", edit, f"odd-{n}") for n, (odd, edit) in enumerate(ODD.items())}
+    return graded_together(toy, paths)
+
+
 @pytest.mark.parametrize("odd", ODD)
-def test_what_is_odd_around_the_answer_costs_nothing(host, changed, odd):
-    assert host.grade(changed("right", ODD[odd]))["toy"]["score"] == MAX
+def test_what_is_odd_around_the_answer_costs_nothing(odd_ones, odd):
+    assert odd_ones[odd]["score"] == MAX
 
 
 CLAIMS = {
@@ -131,20 +146,24 @@ CLAIMS = {
 }
 
 
+@pytest.fixture(scope="module")
+def claiming(toy, changed, graded_together):
+    """The verdicts on half-right answers whose metadata claim something."""
+    paths = {
+        claim: changed("half", edit, f"claim-{n}") for n, (claim, edit) in enumerate(CLAIMS.items())
+    }
+    return graded_together(toy, paths)
+
+
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_what_metadata_claim_decides_nothing(host, changed, claim):
-    wrong = changed("wrong", CLAIMS[claim], "wrong")
-    right = changed("right", CLAIMS[claim], "right")
-    verdict = host.grade(wrong, right)
-    assert verdict["wrong"]["score"] == 0.0
-    assert verdict["right"]["score"] == MAX
-    assert "Somebody" not in str(verdict.report)
+def test_what_metadata_claim_decides_nothing(claiming, claim):
+    assert claiming[claim]["score"] == HALF
+    assert "Somebody" not in str(claiming[claim])
 
 
-def test_a_hundred_thousand_cells_are_refused(host, changed):
+def test_a_hundred_thousand_cells_are_refused(toy, changed, graded_together):
     def fill(document):
         document["cells"] += [{"cell_type": "markdown", "source": "#"}] * 100_000
 
-    verdict = host.grade(changed("right", fill), host.right(name="honest"))
-    assert "cells" in verdict["toy"]["message"]
-    assert verdict["honest"]["score"] == MAX
+    verdict = graded_together(toy, {"many": changed("right", fill, "many")})["many"]
+    assert "cells" in verdict["message"]

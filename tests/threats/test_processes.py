@@ -4,10 +4,11 @@ import textwrap
 
 import pytest
 
-MAX = 8.0
+HALF = 5.0
+RIGHT_BUT_FOR_THAT = 6.0
 
-# Each child stays for a minute, and bears the test's mark where its arguments can be read.
-STAY = "import sys, time; time.sleep(60)"
+# Each child stays for ten minutes, and bears the test's mark where its arguments can be read.
+STAY = "import sys, time; time.sleep(600)"
 LEFT = {
     "a child": "subprocess.Popen([sys.executable, '-c', STAY, 'MARK'])",
     "a child in a session of its own": (
@@ -26,7 +27,7 @@ LEFT = {
         "subprocess.Popen(['/bin/sh', '-c', 'while true; do sleep 1; done # MARK'],"
         " start_new_session=True, env={})"
     ),
-    "nohup": "os.system('nohup setsid sh -c \"sleep 60 # MARK\" >/dev/null 2>&1 &')",
+    "nohup": "os.system('nohup setsid sh -c \"sleep 600 # MARK\" >/dev/null 2>&1 &')",
     "a chain of forks": """
         def run():
             import time
@@ -35,7 +36,7 @@ LEFT = {
                     os._exit(0)
                 os.setsid()
                 time.sleep(0.05)
-            time.sleep(60)
+            time.sleep(600)
         if os.fork() == 0:
             run()
         """,
@@ -43,7 +44,7 @@ LEFT = {
         import threading, time
         try:
             for _ in range(1000):
-                threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+                threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
         except RuntimeError:
             pass
         """,
@@ -62,7 +63,7 @@ BOMB = """
         try:
             if os.fork() == 0:
                 import time
-                time.sleep(60)
+                time.sleep(600)
                 os._exit(0)
             born += 1
         except OSError as error:
@@ -71,58 +72,66 @@ BOMB = """
     """
 
 
+# Each child makes the next and ends, as fast as it can: no list of processes holds it.
+HYDRA = """
+    import os
+    if os.fork() == 0:
+        os.setsid()
+        for _ in range(20000):
+            try:
+                if os.fork():
+                    os._exit(0)
+            except OSError:
+                continue
+        os._exit(0)
+    """
+IN_FUNCTIONS = (
+    "a child in a session of its own",
+    "a daemon, forked twice, without its environment",
+)
+
+
 def source_of(left, mark):
     source = textwrap.dedent(left).strip("\n").replace("MARK", mark)
     return f"import os, subprocess, sys\nSTAY = {STAY!r}\n{source}"
 
 
+@pytest.fixture(scope="module")
+def in_cells(attacks, toy):
+    """The verdicts on half-right answers; that nothing of theirs is alive was seen by then."""
+    sources = LEFT | {"bomb": BOMB, "hydra": HYDRA}
+    return attacks({title: source_of(left, toy.mark) for title, left in sources.items()})
+
+
 @pytest.mark.parametrize("left", LEFT)
-def test_nothing_that_a_cell_started_outlives_its_submission(attack, host, left):
-    verdict = attack(source_of(LEFT[left], host.mark))
-    assert verdict.right["score"] == MAX
+def test_nothing_that_a_cell_started_outlives_its_submission(in_cells, left):
+    assert in_cells[left]["score"] == HALF
 
 
-@pytest.mark.parametrize(
-    "left", ["a child in a session of its own", "a daemon, forked twice, without its environment"]
-)
-def test_nothing_that_a_function_started_outlives_its_submission(host, left):
-    body = source_of(LEFT[left], host.mark) + "\nreturn (x * x).mean()"
-    verdict = host.grade(host.right(mean_square=body), host.right(name="honest"))
-    assert verdict["right"]["status"] == "graded"
-    assert verdict["honest"]["score"] == MAX
-
-
-def test_a_fork_bomb_meets_a_limit_and_is_gone(attack, notes):
-    verdict = attack("import os\n" + textwrap.dedent(BOMB))
-    assert verdict.right["status"] == "graded"
-    said = str(notes(verdict.right))
+def test_a_fork_bomb_meets_a_limit_and_is_gone(in_cells, notes):
+    assert in_cells["bomb"]["status"] == "graded"
+    said = str(notes(in_cells["bomb"]))
     assert "nothing stopped it" not in said
     assert "processes" in said
 
 
-def test_a_fork_bomb_in_a_function_costs_its_exercise(host, points, messages):
-    verdict = host.grade(
-        host.right(sigmoid="import os\n" + textwrap.dedent(BOMB)), host.right(name="honest")
-    )
-    assert points(verdict["right"])["sigmoid"] == 0.0
-    assert "nothing stopped it" not in messages(verdict["right"])["sigmoid"]
-    assert verdict["honest"]["score"] == MAX
+def test_children_that_fork_on_while_they_are_killed_are_all_gone(in_cells):
+    assert in_cells["hydra"]["status"] == "graded"
 
 
-def test_children_that_fork_on_while_they_are_killed_are_all_gone(host):
-    """Each child makes the next and ends, as fast as it can: no list of processes holds it."""
-    source = """
-        import os
-        if os.fork() == 0:
-            os.setsid()
-            for _ in range(20000):
-                try:
-                    if os.fork():
-                        os._exit(0)
-                except OSError:
-                    continue
-            os._exit(0)
-        """
-    verdict = host.grade(host.right(source), host.right(name="honest"))
-    assert verdict["right"]["status"] == "graded"
-    assert verdict["honest"]["score"] == MAX
+@pytest.fixture(scope="module")
+def in_functions(inside, toy):
+    bodies = {
+        left: source_of(LEFT[left], toy.mark) + "\nreturn (x * x).mean()" for left in IN_FUNCTIONS
+    }
+    return inside(bodies | {"bomb": "import os\n" + textwrap.dedent(BOMB)})
+
+
+@pytest.mark.parametrize("left", IN_FUNCTIONS)
+def test_nothing_that_a_function_started_outlives_its_submission(in_functions, left):
+    assert in_functions[left]["score"] >= RIGHT_BUT_FOR_THAT
+
+
+def test_a_fork_bomb_in_a_function_costs_its_exercise(in_functions, messages):
+    assert in_functions["bomb"]["score"] == RIGHT_BUT_FOR_THAT
+    assert "nothing stopped it" not in messages(in_functions["bomb"])["square"]

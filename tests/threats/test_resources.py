@@ -2,8 +2,9 @@
 
 import pytest
 
-MAX = 8.0
-LIMITS = "memory_mib = 700\nscratch_mib = 32\nopen_files = 256\n"
+HALF = 5.0
+RIGHT_BUT_FOR_THAT = 6.0
+LIMITS = {"memory_mib": 700, "scratch_mib": 32, "open_files": 256}
 
 # Nothing here takes more than a small machine has, should no limit stop it.
 MEMORY = {
@@ -33,27 +34,6 @@ MEMORY = {
 }
 
 
-@pytest.mark.parametrize("memory", MEMORY)
-def test_too_much_memory_in_a_cell_meets_its_limit(host, attack, notes, memory):
-    host.write_assignment(limits=LIMITS)
-    verdict = attack(MEMORY[memory])
-    assert verdict.right["score"] == MAX
-    said = str(notes(verdict.right))
-    assert "no limit holds" not in said
-    assert "MemoryError" in said or "700 MiB" in said or "SIGKILL" in said or "OSError" in said, (
-        said
-    )
-
-
-def test_too_much_memory_in_a_function_costs_its_exercise(host, points, messages):
-    host.write_assignment(limits=LIMITS)
-    greedy = "kept = [bytearray(10 << 20) for _ in range(300)]\nreturn len(kept)"
-    verdict = host.grade(host.right(sigmoid=greedy), host.right(name="honest"))
-    assert points(verdict["right"]) == {"square": 2.0, "sigmoid": 0.0, "gradient": 3.0}
-    assert "MemoryError" in messages(verdict["right"])["sigmoid"]
-    assert verdict["honest"]["score"] == MAX
-
-
 DISK = {
     "one file": "f = open('big', 'wb')\nfor _ in range(20): f.write(bytes(10 << 20)); f.flush()",
     "many files": (
@@ -77,61 +57,89 @@ DISK = {
 }
 
 
+# As many files as its time lets it make, and folders that nobody may enter.
+LITTER = """
+    import os
+    for n in range(20000):
+        try:
+            open(f"n{n}", "x").close()
+        except OSError:
+            break
+    deep = "d"
+    for _ in range(300):
+        try:
+            os.mkdir(deep)
+            os.chdir(deep)
+        except OSError:
+            break
+    os.chmod(".", 0)
+    """
+DESCRIPTORS = "kept = []\nfor _ in range(100_000):\n    kept.append(open('/dev/null'))"
+BUSY_CHILDREN = """
+    import os
+    for _ in range(4):
+        if os.fork() == 0:
+            while True: pass
+    while True: pass
+    """
+
+
+@pytest.fixture(scope="module")
+def in_cells(attacks):
+    """The verdicts on half-right answers in which a cell takes all there is."""
+    disk = {d: f"{source}\nraise SystemError('no limit holds')" for d, source in DISK.items()}
+    return attacks(
+        MEMORY
+        | disk
+        | {"litter": LITTER, "descriptors": DESCRIPTORS, "busy children": BUSY_CHILDREN},
+        **LIMITS,
+    )
+
+
+@pytest.mark.parametrize("memory", MEMORY)
+def test_too_much_memory_in_a_cell_meets_its_limit(in_cells, notes, memory):
+    assert in_cells[memory]["score"] == HALF
+    said = str(notes(in_cells[memory]))
+    assert "no limit holds" not in said
+    assert any(word in said for word in ("MemoryError", "700 MiB", "SIGKILL", "OSError")), said
+
+
 @pytest.mark.parametrize("disk", DISK)
-def test_too_much_disk_meets_its_limit(host, attack, notes, disk):
-    host.write_assignment(limits=LIMITS)
-    verdict = attack(DISK[disk] + "\nraise SystemError('no limit holds')")
-    assert verdict.right["score"] == MAX
-    said = str(notes(verdict.right))
+def test_too_much_disk_meets_its_limit(in_cells, notes, disk):
+    assert in_cells[disk]["score"] == HALF
+    said = str(notes(in_cells[disk]))
     assert "no limit holds" not in said, said
     assert "cell 0" in said
 
 
-def test_a_million_files_are_gone_afterwards(host, attack):
-    """As many as its time lets it make; the scratch folder is removed all the same."""
-    source = """
-        import os
-        for n in range(20000):
-            try:
-                open(f"n{n}", "x").close()
-            except OSError:
-                break
-        deep = "d"
-        for _ in range(300):
-            try:
-                os.mkdir(deep)
-                os.chdir(deep)
-            except OSError:
-                break
-        os.chmod(".", 0)
-        """
-    host.write_assignment(limits=LIMITS)
-    assert attack(source).right["status"] == "graded"
+def test_files_without_number_are_gone_afterwards(in_cells):
+    """The scratch folder is removed, whatever was made of it."""
+    assert in_cells["litter"]["status"] == "graded"
 
 
-def test_every_descriptor_opened_is_an_error_of_the_cell(host, attack, notes):
-    host.write_assignment(limits=LIMITS)
-    verdict = attack("kept = []\nfor _ in range(100_000):\n    kept.append(open('/dev/null'))")
-    assert verdict.right["status"] == "graded"
-    assert "open files" in str(notes(verdict.right))
+def test_every_descriptor_opened_is_an_error_of_the_cell(in_cells, notes):
+    assert in_cells["descriptors"]["status"] == "graded"
+    assert "open files" in str(notes(in_cells["descriptors"]))
 
 
-def test_every_descriptor_opened_in_a_function_costs_its_exercise(host, points):
-    host.write_assignment(limits=LIMITS)
-    greedy = "kept = [open('/dev/null') for _ in range(100_000)]\nreturn z"
-    verdict = host.grade(host.right(sigmoid=greedy), host.right(name="honest"))
-    assert points(verdict["right"]) == {"square": 2.0, "sigmoid": 0.0, "gradient": 3.0}
-    assert verdict["honest"]["score"] == MAX
+def test_processor_time_in_children_counts_as_the_cell_s(in_cells, notes):
+    assert "cell 0" in notes(in_cells["busy children"])["cell_timeout"]
+    assert in_cells["busy children"]["score"] == HALF
 
 
-def test_processor_time_in_children_counts_as_the_cell_s(host, attack, notes):
-    source = """
-        import os
-        for _ in range(4):
-            if os.fork() == 0:
-                while True: pass
-        while True: pass
-        """
-    verdict = attack(source)
-    assert "cell 0" in notes(verdict.right)["cell_timeout"]
-    assert verdict.right["score"] == MAX
+GREEDY = {
+    "memory": ("kept = [bytearray(10 << 20) for _ in range(300)]\nreturn len(kept)", "MemoryError"),
+    "descriptors": ("kept = [open('/dev/null') for _ in range(100_000)]\nreturn 0.0", "open"),
+    "disk": ("open('big', 'wb').write(bytes(100 << 20))\nreturn 0.0", "32 MiB"),
+}
+
+
+@pytest.fixture(scope="module")
+def in_functions(inside):
+    return inside({greedy: body for greedy, (body, _) in GREEDY.items()}, **LIMITS)
+
+
+@pytest.mark.parametrize("greedy", GREEDY)
+def test_a_function_that_takes_too_much_costs_its_exercise(in_functions, messages, greedy):
+    assert in_functions[greedy]["score"] == RIGHT_BUT_FOR_THAT
+    assert GREEDY[greedy][1] in messages(in_functions[greedy])["square"]

@@ -64,14 +64,46 @@ def shipped(mark):
     return files
 
 
-def test_nothing_that_is_shipped_runs_or_decides(host):
-    files = shipped(host.mark)
-    verdict = host.grade(
-        host.right(files=files), host.wrong(files=files), host.right(name="honest")
-    )
-    assert verdict["right"]["score"] == MAX
-    assert verdict["wrong"]["score"] == 0.0
-    assert verdict["honest"]["score"] == MAX
+LIBRARIES = ("numpy", "json", "random", "matplotlib", "sklearn")
+HELPER = "import numpy as np\ndef mean(x): return np.mean(x * x)\n"
+
+
+@pytest.fixture(scope="module")
+def verdicts(toy, graded_together):
+    files = shipped(toy.mark)
+    toy.write_assignment(cell_s=20, check_s=20)  # sklearn is slow to import the first time
+    paths = {
+        "right": toy.right(files=files),
+        "wrong": toy.wrong(files=files),
+        "helper": toy.right(
+            "import my_helper",
+            name="helper",
+            files={"my_helper.py": HELPER},
+            mean_square="return my_helper.mean(x)",
+        ),
+    }
+    for library in LIBRARIES:
+        tell = f'import {library}\nraise RuntimeError(f"it is {{{library}.__file__}}")'
+        paths[library] = toy.right(
+            name=f"with-{library}", files={f"{library}.py": "mine = 1\n"}, mean_square=tell
+        )
+    return graded_together(toy, paths)
+
+
+def test_nothing_that_is_shipped_runs_or_decides(verdicts):
+    assert verdicts["right"]["score"] == MAX
+    assert verdicts["wrong"]["score"] == 0.0
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_file_named_like_a_library_does_not_stand_in_for_it(verdicts, messages, library):
+    said = messages(verdicts[library])["square"]
+    assert "it is " in said
+    assert f"work/{library}.py" not in said
+
+
+def test_a_module_of_its_own_is_imported_in_its_own_process(verdicts):
+    assert verdicts["helper"]["score"] == MAX
 
 
 def test_nor_from_a_folder_in_which_the_command_is_called(host):
@@ -89,20 +121,3 @@ def test_nor_from_a_folder_in_which_the_command_is_called(host):
     )
     (submission,) = verdict.submissions.values()
     assert submission["score"] == MAX
-
-
-@pytest.mark.parametrize("module", ["numpy", "json", "random", "matplotlib", "sklearn"])
-def test_a_file_named_like_a_library_does_not_stand_in_for_it(host, messages, module):
-    tell = f'import {module}\nraise RuntimeError(f"it is {{{module}.__file__}}")'
-    graded = host.grade(host.right(files={f"{module}.py": "mine = 1\n"}, mean_square=tell))
-    assert f"handed in/{module}.py" not in messages(graded["right"])["square"]
-    assert f"work/{module}.py" not in messages(graded["right"])["square"]
-
-
-def test_a_module_of_its_own_is_imported_in_its_own_process(host):
-    helper = "import numpy as np\ndef mean(x): return np.mean(x * x)\n"
-    verdict = host.grade(
-        host.right("import my_helper", files={"my_helper.py": helper},
-                   mean_square="return my_helper.mean(x)")
-    )  # fmt: skip
-    assert verdict["right"]["score"] == MAX

@@ -17,20 +17,31 @@ ERROR = {"return np.mean(np.abs(self.x @ w - self.y))": "return 0.0"}
 INIT = {"self.x = x": "self.x = 0 * x"}
 
 
-def test_an_error_that_is_always_zero_earns_nothing_and_is_noticed(host, solution, notes):
-    verdict = host.grade(
-        rewritten(host, solution, "wrong", "wrong", ERROR),
-        rewritten(host, solution, "right", "right", ERROR),
+@pytest.fixture(scope="module")
+def changed(toy, solution, graded_together):
+    """The verdicts on answers that change what the template gave."""
+    return graded_together(
+        toy,
+        {
+            "wrong": rewritten(toy, solution, "wrong", "wrong", ERROR),
+            "right": rewritten(toy, solution, "right", "right", ERROR),
+            "needed": rewritten(toy, solution, "right", "needed", INIT),
+        },
     )
-    assert verdict["wrong"]["score"] == 0.0
-    assert verdict["right"]["score"] == MAX
-    for submission in verdict.submissions.values():
-        assert "Model.error" in notes(submission)["changed_outside_region"]
 
 
-def test_rewritten_template_code_that_the_answer_needs_costs_its_exercise(host, solution, points):
-    verdict = host.grade(rewritten(host, solution, "right", "right", INIT))
-    assert points(verdict["right"]) == {"square": 2.0, "sigmoid": 3.0, "gradient": 0.0}
+def test_an_error_that_is_always_zero_earns_nothing_and_costs_nothing(changed):
+    assert changed["wrong"]["score"] == 0.0
+    assert changed["right"]["score"] == MAX
+
+
+@pytest.mark.parametrize("kind", ["wrong", "right"])
+def test_what_was_changed_outside_the_gaps_is_noticed(changed, notes, kind):
+    assert "Model.error" in notes(changed[kind])["changed_outside_region"]
+
+
+def test_rewritten_template_code_that_the_answer_needs_costs_its_exercise(changed, points):
+    assert points(changed["needed"]) == {"square": 2.0, "sigmoid": 3.0, "gradient": 0.0}
 
 
 LATER = {
@@ -41,11 +52,20 @@ LATER = {
 }
 
 
+@pytest.fixture(scope="module")
+def later_cells(toy, solution, graded_together):
+    """The verdicts on half-right answers after which another cell comes."""
+    return graded_together(
+        toy,
+        {
+            later: toy.hand_in(f"s{n}", [*solution("half"), cell])
+            for n, (later, cell) in enumerate(LATER.items())
+        },
+    )
+
+
 @pytest.mark.parametrize("later", LATER)
-def test_what_a_later_cell_makes_of_it_counts_by_its_values(host, solution, points, later):
-    wrong = host.hand_in("wrong", [*solution("wrong"), LATER[later]])
-    right = host.hand_in("right", [*solution("right"), LATER[later]])
-    verdict = host.grade(wrong, right)
-    assert verdict["wrong"]["score"] == 0.0
+def test_what_a_later_cell_makes_of_it_counts_by_its_values(later_cells, points, later):
     lost = {"gradient": 0.0} if later == "a class replaced" else {}
-    assert points(verdict["right"]) == {"square": 2.0, "sigmoid": 3.0, "gradient": 3.0} | lost
+    expected = {"square": 2.0, "sigmoid": 0.0, "gradient": 3.0} | lost
+    assert points(later_cells[later]) == expected

@@ -3,6 +3,7 @@
 import pytest
 
 MAX = 8.0
+HALF = 5.0
 
 REPLACED = {
     "comparisons of numpy": """
@@ -38,12 +39,19 @@ REPLACED = {
 }
 
 
+# Its own numpy may not work any more under these. That is its own loss.
+BREAKING = ("builtins", "isinstance")
+
+
+@pytest.fixture(scope="module")
+def under_replaced(attacks):
+    return attacks(REPLACED)
+
+
 @pytest.mark.parametrize("replaced", REPLACED)
-def test_a_replaced_comparison_changes_no_score(attack, replaced):
-    # Its own numpy may not work any more under this. That is its own loss.
-    broken_by_itself = replaced in ("builtins", "isinstance")
-    verdict = attack(REPLACED[replaced])
-    assert broken_by_itself or verdict.right["score"] == MAX
+def test_a_replaced_comparison_changes_no_score(under_replaced, points, replaced):
+    assert points(under_replaced[replaced])["sigmoid"] == 0.0
+    assert replaced in BREAKING or under_replaced[replaced]["score"] == HALF
 
 
 LIAR = """
@@ -137,25 +145,23 @@ RETURNED = {
 
 
 @pytest.fixture(scope="module")
-def returned(tmp_path_factory, host_in):
+def returned(toy, graded_together):
     """The verdicts on a wrong answer for each value in RETURNED, of one run of the command."""
-    host = host_in(tmp_path_factory.mktemp("returned"))
-    paths = []
-    for n, (value, top, _) in enumerate(RETURNED.values()):
+    paths = {}
+    for n, (title, (value, top, _)) in enumerate(RETURNED.items()):
         bodies = {
             "mean_square": f"return {value.replace('{arg}', 'x')}",
             "sigmoid": f"return {value.replace('{arg}', 'z')}",
             "cost": f"return {value.replace('{arg}', 'w')}",
             "grad": f"return {value.replace('{arg}', 'w')}",
         }
-        paths.append(host.wrong("import numpy as np\n" + top, name=f"s{n}", **bodies))
-    paths.append(host.right(name="honest"))
-    return host.grade(*paths, timeout_s=400)
+        paths[title] = toy.wrong("import numpy as np\n" + top, name=f"s{n}", **bodies)
+    return graded_together(toy, paths)
 
 
 @pytest.mark.parametrize("value", RETURNED)
 def test_what_is_no_right_value_is_a_failed_check_with_its_reason(returned, messages, value):
-    submission = returned[f"s{list(RETURNED).index(value)}"]
+    submission = returned[value]
     assert submission["status"] == "graded"
     assert submission["score"] == 0.0
     for exercise in submission["exercises"]:
@@ -165,10 +171,6 @@ def test_what_is_no_right_value_is_a_failed_check_with_its_reason(returned, mess
     words = RETURNED[value][2]
     if words:
         assert any(word in said["square"] for word in words.split("|")), said["square"]
-
-
-def test_after_them_all_an_honest_answer_has_its_points(returned):
-    assert returned["honest"]["score"] == MAX
 
 
 def test_an_argument_that_is_changed_to_fit_does_not_help(host):
