@@ -31,6 +31,7 @@ from grader.session.warm import WarmParent
 # this many times its limit of wall clock, unless it is known to have slept for its limit.
 PATIENCE = 4
 GRACE_S = 2.0  # between SIGINT and SIGKILL
+ENDING_S = 1.0  # of a kernel that has hung up: it is gone soon, unless it is not at its end
 START_S = 120.0
 POLL_S = 0.02
 # A cell's share of the notebook's output: a cell that prints without end must not leave the
@@ -328,7 +329,14 @@ class Kernel:
         return GraderFault(f"the kernel {what} before the notebook ran: {last_line}")
 
     def _hang_up(self) -> None:
-        """Kill a kernel that no longer speaks with us: it would only use its time up."""
+        """Kill a kernel that no longer speaks with us: it would only use its time up.
+
+        One that has died hangs up as well, a little before its end is known: that tells more.
+        """
+        if not self._serving:
+            asyncio.get_running_loop().call_later(ENDING_S, self._kill_mute)
+
+    def _kill_mute(self) -> None:
         if self.provisioner is not None and not self._serving:
             self.provisioner.signal_now(KILL)
 

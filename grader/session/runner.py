@@ -29,7 +29,7 @@ from grader import records
 from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.extraction import Piece, extract
-from grader.session.kernel import Clock, Executed, Kernel, KernelDied, ending
+from grader.session.kernel import ENDING_S, Clock, Executed, Kernel, KernelDied, ending
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
@@ -44,7 +44,6 @@ MAX_RERUNS = 2
 MAX_KERNELS = 12
 PIECE_S = 20.0
 HELLO_S = 5.0  # of a kernel that is to serve: it does so at once
-ENDING_S = 0.5  # of a kernel that has hung up: it is gone soon
 _ANSI = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
 
 
