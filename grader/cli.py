@@ -26,7 +26,8 @@ from grader.report.plain import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from grader.records import Report, Result, Sandbox
+    from grader.batch.store import Store
+    from grader.records import Report, Result, RunRecord, Sandbox
     from grader.report.html_page import Pages
     from grader.report.progress_lines import ProgressLines
 
@@ -201,6 +202,7 @@ def grade_paths(
     Further commands, each with its own --help:
       grade stubs    make the student templates from the references
       grade verify   hold an assignment's checks against itself
+      grade results  show earlier runs, and what has changed between them
       grade doctor   show what this machine offers
       grade data     show the data sets, or import a full one
       grade new      write a new assignment
@@ -341,6 +343,144 @@ def verify(
     if markdown_file is not None:
         _write(markdown_file, "\n".join(verification.render_markdown(r) for r in reports))
     return GRADED if all(report.passed for report in reports) else UNDER
+
+
+@click.command(context_settings=_SETTINGS, epilog=_EXIT_CODES)
+@click.argument("runs", nargs=-1, metavar="[RUN [RUN]]")
+@click.option("--changes", is_flag=True, help="Compare with the run before, of one assignment.")
+@click.option("--student", metavar="TEXT", help="Show those alone whose name or path holds it.")
+@click.option("--json", "json_file", metavar="FILE", help='Write JSON; "-" is standard output.')
+@click.option("--junit", "junit_file", metavar="FILE", help='Write JUnit XML; "-" likewise.')
+@click.option("--html", "html_folder", metavar="DIR", help="Write one HTML page a submission.")
+@click.option("--forget", is_flag=True, help="Delete the run, and what no other run shows.")
+@click.option("--traceback", is_flag=True, help="Show where a fault of ours began.")
+def results(
+    runs: Sequence[str],
+    changes: bool,
+    student: str | None,
+    json_file: str | None,
+    junit_file: str | None,
+    html_folder: str | None,
+    forget: bool,
+    traceback: bool,
+) -> int:
+    """Show the results of earlier runs: their list, one run's report again, or what has changed.
+
+    Results are kept in one file of your own, which $GRADE_RESULTS names; "none" keeps nothing. A
+    run is named by its number in the list, or "latest".
+
+    \b
+    Examples:
+      grade results                        the runs, the latest first
+      grade results latest --html pages    its report again, with its pages
+      grade results 12 13                  whose score has changed, and by which check
+      grade results --changes              the same of the latest run and the one before
+      grade results 12 --forget
+    """
+    from grader.batch import store
+    from grader.report import changes as report_changes
+    from grader.report import terminal
+
+    _check_targets(json_file, junit_file, html_folder)
+    file = store.place(os.environ)
+    if file is None:
+        raise click.UsageError(f"No results are kept: ${store.VARIABLE} is {store.NOWHERE}.")
+    console = _console(stderr="-" in (json_file, junit_file))
+    with store.open_store(file, create=False) as opened:
+        listed = opened.runs()
+        chosen = _chosen_runs(runs, listed, changes=changes)
+        if forget:
+            if len(chosen) != 1:
+                raise click.UsageError("--forget takes one run.")
+            opened.forget(chosen[0].id)
+            click.echo(f"run {chosen[0].id} is forgotten")
+        elif not chosen:
+            if junit_file or html_folder or student:
+                raise click.UsageError("Which run? `grade results` lists them.")
+            report_changes.show_runs(listed, console)
+            if json_file is not None:
+                _write(json_file, report_changes.runs_as_json(listed))
+        elif len(chosen) == 2:
+            if junit_file or html_folder:
+                raise click.UsageError("A comparison is shown here or written by --json.")
+            before, after = chosen
+            pair = [_about(student, opened.results(run.id)) for run in chosen]
+            if not any(pair):
+                raise _nobody(student)
+            found = report_changes.find_changes(*pair)
+            report_changes.show_changes(found, before, after, console)
+            if json_file is not None:
+                _write(json_file, report_changes.changes_as_json(found, before, after))
+        else:
+            (run,) = chosen
+            report = _report_of(run, _about(student, opened.results(run.id)))
+            if not report.results:
+                raise _nobody(student)
+            terminal.show(report, console, tracebacks=traceback)
+            _write_reports(report, json_file, junit_file)
+            if html_folder is not None:
+                _write_pages_again(opened, run, report, html_folder)
+    return GRADED
+
+
+def _chosen_runs(
+    names: Sequence[str], listed: Sequence[RunRecord], *, changes: bool
+) -> list[RunRecord]:
+    """Return the runs that are meant: none, one, or two to compare, the earlier one first."""
+    by_name = {str(run.id): run for run in listed}
+    if listed:
+        by_name["latest"] = listed[0]
+    for name in names:
+        if name not in by_name:
+            known = ", ".join(list(by_name)[:5]) or "none"
+            raise click.UsageError(f"There is no run {name!r}; there is: {known}.")
+    chosen = [by_name[name] for name in names]
+    if len(chosen) > 2:
+        raise click.UsageError("Two runs at most can be compared.")
+    if changes and len(chosen) < 2:
+        if not listed:
+            raise click.UsageError("There is no run yet.")
+        after = chosen[0] if chosen else listed[0]
+        earlier = [r for r in listed if r.id < after.id and r.assignment == after.assignment]
+        if not earlier:
+            raise click.UsageError(f"There is no run of {after.assignment} before run {after.id}.")
+        return [earlier[0], after]
+    return chosen
+
+
+def _about(student: str | None, results: Sequence[Result]) -> Sequence[Result]:
+    if student is None:
+        return results
+    wanted = student.casefold()
+    return [r for r in results if wanted in " ".join((r.path, *r.students)).casefold()]
+
+
+def _nobody(student: str | None) -> click.UsageError:
+    if student is None:
+        return click.UsageError("This run has no results.")
+    return click.UsageError(f"Nobody in this run has {student!r} in name or path.")
+
+
+def _report_of(run: RunRecord, results: Sequence[Result]) -> Report:
+    from grader.records import Report
+
+    seed = run.settings.get("seed")
+    return Report(
+        run.assignment, run.title, seed if isinstance(seed, int) else 0, results, run.isolation
+    )
+
+
+def _write_pages_again(opened: Store, run: RunRecord, report: Report, html_folder: str) -> None:
+    from grader.batch.packing import unpack
+    from grader.report import html_page
+
+    paths = [result.path for result in report.results]
+    pages = html_page.Pages(Path(html_folder), report, paths)
+    with _clear_errors(html_folder):
+        shown = (item for item in opened.items(run.id, evidence=True) if item.path in paths)
+        for number, item in enumerate(shown):
+            pages.write(number, unpack(item.relabelled()))
+        pages.write_index(report)
 
 
 @click.command(context_settings=_SETTINGS, epilog=_EXIT_CODES)
@@ -528,6 +668,7 @@ def import_data(
 COMMANDS: dict[str, click.Command] = {
     "stubs": stubs,
     "verify": verify,
+    "results": results,
     "doctor": doctor,
     "data": data,
     "new": new,

@@ -371,7 +371,9 @@ class RunRecord:
 
     begun, ended : seconds since 1970; ended is None for a run that goes on or was killed
     submissions : how many were to be graded
-    results : how many have a result; kept : how many of these were there before
+    results : how many have a result; kept : how many of these were there before;
+        not_graded : how many were refused, or met a fault of the grader
+    mean_percent : of those that were graded; None where none was
     settings : seed, only, public, sandbox
     """
 
@@ -383,5 +385,7 @@ class RunRecord:
     submissions: int
     results: int
     kept: int
+    not_graded: int
+    mean_percent: float | None
     isolation: str
     settings: Mapping[str, object]

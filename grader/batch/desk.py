@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, overload
+from typing import TYPE_CHECKING, Protocol
 
-from grader.batch.packing import Packed, pack, unpack
+from grader.batch.packing import Packed, Results, pack, unpack
 from grader.errors import StoreError
 from grader.records import Note, Result
 from grader.submission import students_of
@@ -76,27 +76,6 @@ class NoWatch:
 
     def warn(self, text: str) -> None:
         pass
-
-
-class Results(Sequence[Result]):
-    """Results in order, each unpacked when it is looked at: a thousand take little room."""
-
-    def __init__(self, verdicts: Sequence[bytes]) -> None:
-        self._verdicts = verdicts
-
-    @overload
-    def __getitem__(self, index: int) -> Result: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Results: ...
-
-    def __getitem__(self, index: int | slice) -> Result | Results:
-        if isinstance(index, slice):
-            return Results(self._verdicts[index])
-        return unpack(Packed(self._verdicts[index]))
-
-    def __len__(self) -> int:
-        return len(self._verdicts)
 
 
 class Desk:

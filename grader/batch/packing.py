@@ -11,10 +11,10 @@ import json
 import types
 import typing
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from grader.records import Evidence, Result
 
@@ -45,6 +45,27 @@ def unpack(packed: Packed) -> Result:
     return replace(
         result, evidence=record_of(Evidence, json.loads(zlib.decompress(packed.evidence)))
     )
+
+
+class Results(Sequence[Result]):
+    """Results in order, each unpacked when it is looked at: a thousand take little room."""
+
+    def __init__(self, verdicts: Sequence[bytes]) -> None:
+        self._verdicts = verdicts
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+
+    def __getitem__(self, index: int | slice) -> Result | Results:
+        if isinstance(index, slice):
+            return Results(self._verdicts[index])
+        return unpack(Packed(self._verdicts[index]))
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
 
 
 def _packed_evidence(evidence: Evidence) -> bytes:

@@ -23,14 +23,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import platformdirs
 
-from grader.batch.packing import Packed
+from grader.batch.packing import Packed, Results, pack, unpack
 from grader.errors import StoreError
 from grader.records import Result, RunRecord
 
@@ -59,6 +59,7 @@ _TABLES = (
         content TEXT NOT NULL,
         circumstances TEXT NOT NULL,
         status TEXT NOT NULL,
+        percent REAL NOT NULL,
         verdict BLOB NOT NULL,
         evidence BLOB NOT NULL
     )""",
@@ -84,6 +85,13 @@ class KeptItem:
     path: str
     packed: Packed
     kept: bool
+
+    def relabelled(self) -> Packed:
+        """Return the result with this run's path: the one that it was graded under may differ."""
+        if not self.kept:
+            return self.packed
+        result = replace(unpack(Packed(self.packed.verdict)), path=self.path)
+        return Packed(pack(result).verdict, self.packed.evidence)
 
 
 def place(environ: Mapping[str, str], *, student: bool = False) -> Path | None:
@@ -170,15 +178,18 @@ class Store:
         """Return every run, the latest first."""
         with self.guarded():
             rows = self.connection.execute(
-                "SELECT id, begun, ended, assignment, title, submissions, "
-                "(SELECT count(*) FROM items WHERE run = runs.id), "
-                "(SELECT count(*) FROM items WHERE run = runs.id AND kept), "
-                "isolation, settings FROM runs ORDER BY id DESC"
+                "SELECT runs.id, begun, ended, assignment, title, submissions, count(result), "
+                "coalesce(sum(kept), 0), coalesce(sum(status != 'graded'), 0), "
+                "avg(CASE WHEN status = 'graded' THEN percent END), isolation, settings "
+                "FROM runs LEFT JOIN items ON items.run = runs.id "
+                "LEFT JOIN results ON results.id = items.result "
+                "GROUP BY runs.id ORDER BY runs.id DESC"
             ).fetchall()
         return [
-            RunRecord(id_, begun, ended, assignment, title, n, results, kept, isolation,
-                      json.loads(settings))
-            for id_, begun, ended, assignment, title, n, results, kept, isolation, settings in rows
+            RunRecord(id_, begun, ended, assignment, title, submissions, results, kept,
+                      not_graded, mean, isolation, json.loads(settings))
+            for (id_, begun, ended, assignment, title, submissions, results, kept,
+                 not_graded, mean, isolation, settings) in rows
         ]  # fmt: skip
 
     def items(self, run: int, *, evidence: bool = False) -> Iterator[KeptItem]:
@@ -191,6 +202,10 @@ class Store:
                 (run,),
             ):
                 yield KeptItem(number, os.fsdecode(path), Packed(verdict, seen), bool(kept))
+
+    def results(self, run: int) -> Results:
+        """Return the verdicts of a run, in the order of its input."""
+        return Results([item.relabelled().verdict for item in self.items(run)])
 
     def forget(self, run: int) -> None:
         """Delete a run, and the results that no other run shows."""
@@ -290,12 +305,13 @@ class KeptRun:
                 row = self._taken[content]
             else:
                 row = connection.execute(
-                    "INSERT INTO results (content, circumstances, status, verdict, evidence) "
-                    "VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO results (content, circumstances, status, percent, verdict, "
+                    "evidence) VALUES (?, ?, ?, ?, ?, ?)",
                     (
                         content,
                         self.circumstances if content else "",
                         result.status,
+                        100.0 * result.score / result.max_score if result.max_score else 100.0,
                         packed.verdict,
                         packed.evidence,
                     ),

@@ -39,6 +39,8 @@ WIDEST = 100
 _MESSAGE_LINES = 10
 _COMPLAINTS = 6
 _NOTES_OF_A_KIND = 4
+# Of a whole class the summary alone is shown: nobody reads a thousand lines on their way past.
+_SHOWN_WHOLE = 20
 
 _STYLES = {"good": "green", "part": "yellow", "bad": "red", "open": "cyan"}
 _UNICODE_MARKS = {"good": "✓", "part": "◐", "bad": "✗", "open": "○"}
@@ -48,9 +50,11 @@ _ASCII_MARKS = {"good": "+", "part": "~", "bad": "x", "open": "o"}
 def show(report: Report, console: Console, *, tracebacks: bool = False) -> None:
     """Print every submission, and a summary table where there are several.
 
+    Of more than 20 the summary is all.
+
     tracebacks : also show where a fault of the grader began
     """
-    for result in report.results:
+    for result in report.results if len(report.results) <= _SHOWN_WHOLE else ():
         _SubmissionLines(result, report, console, tracebacks).show()
     if len(report.results) > 1:
         _show_summary(report, console)
@@ -83,7 +87,7 @@ class _SubmissionLines:
         self.report = report
         self.console = console
         self.width = min(console.width, WIDEST)
-        self.glyphs = _Glyphs(console)
+        self.glyphs = Glyphs(console)
 
     def show(self) -> None:
         self._head()
@@ -239,7 +243,7 @@ class _Columns:
         return cls(id, min(longest, free) if free >= 8 else 0, points, bar)
 
 
-class _Glyphs:
+class Glyphs:
     """Marks and bars, in ASCII where the output can't encode better."""
 
     def __init__(self, console: Console) -> None:
@@ -247,7 +251,7 @@ class _Glyphs:
         self.marks = _UNICODE_MARKS if rich_enough else _ASCII_MARKS
         self.full, self.empty = ("━", "─") if rich_enough else ("#", "-")
         self.guide, self.rule = ("│", "▌") if rich_enough else ("|", "|")
-        self.ellipsis = "…" if rich_enough else "..."
+        self.ellipsis, self.arrow = ("…", "→") if rich_enough else ("...", "->")
 
     def bar(self, share: float, width: int, style: str) -> Text:
         """Return a bar that is full only for everything and empty only for nothing."""
@@ -260,46 +264,58 @@ class _Glyphs:
 def _show_summary(report: Report, console: Console) -> None:
     """Print a line a submission, and how many were graded."""
     width = min(console.width, WIDEST)
-    glyphs = _Glyphs(console)
-    rows = [(result, *_summary_of(result)) for result in report.results]
-    score_width = max(len(score) for _, score, _ in rows)
-    verdict_width = max(len(verdict) for _, _, verdict in rows)
+    glyphs = Glyphs(console)
+    rows = [_SummaryRow.of(result) for result in report.results]
+    score_width = max(len(row.score) for row in rows)
+    verdict_width = max(len(row.verdict) for row in rows)
     bar = 12 if width >= 76 else 0
     name_width = max(
         10, width - (4 + 1 + score_width + 1 + (bar + 1 if bar else 0) + verdict_width)
     )
-    name_width = min(
-        name_width, max(cell_len(one_line(label(result))) for result in report.results)
-    )
+    name_width = min(name_width, max(cell_len(row.name) for row in rows))
     console.print(Text(f"{glyphs.rule} Summary", style="bold cyan"))
     console.print()
-    for result, score, verdict in rows:
-        tone_ = result_tone(result)
-        style = _STYLES[tone_]
+    for row in rows:
+        style = _STYLES[row.tone]
         line = Text("  ")
-        line.append(glyphs.marks[tone_], style=style)
-        line.append(f" {_fitted(one_line(label(result)), name_width, glyphs.ellipsis)} ")
-        line.append(f"{score.rjust(score_width)} ")
+        line.append(glyphs.marks[row.tone], style=style)
+        line.append(f" {_fitted(row.name, name_width, glyphs.ellipsis)} ")
+        line.append(f"{row.score.rjust(score_width)} ")
         if bar:
-            if result.status == "graded":
-                reached = share(result.score, result.max_score)
-                line.append_text(glyphs.bar(reached, bar, style))
+            if row.share is not None:
+                line.append_text(glyphs.bar(row.share, bar, style))
             else:
                 line.append(" " * bar)
             line.append(" ")
-        line.append(verdict.rjust(verdict_width), style=style)
+        line.append(row.verdict.rjust(verdict_width), style=style)
         line.rstrip()
         console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
     console.print()
-    count = sum(result.status == "graded" for result in report.results)
+    count = sum(row.share is not None for row in rows)
     console.print(Text(f"  {count} of {len(rows)} submissions graded, seed {report.seed}"))
+    if len(rows) > _SHOWN_WHOLE:
+        hint = "what each one lost: --html, --json, or `grade results latest --student NAME`"
+        console.print(Text(f"  {hint}", style="dim"))
 
 
-def _summary_of(result: Result) -> tuple[str, str]:
-    if result.status == "graded":
+@dataclass(frozen=True)
+class _SummaryRow:
+    """What the summary tells of a result; share is None where it was not graded."""
+
+    name: str
+    score: str
+    verdict: str
+    tone: str
+    share: float | None
+
+    @classmethod
+    def of(cls, result: Result) -> _SummaryRow:
+        name = one_line(label(result))
+        if result.status != "graded":
+            return cls(name, "", REFUSAL_SHORT[result.status], result_tone(result), None)
         score = f"{points_text(result.score)} / {points_text(result.max_score)}"
-        return score, percent_text(result)
-    return "", REFUSAL_SHORT[result.status]
+        reached = share(result.score, result.max_score)
+        return cls(name, score, percent_text(result), result_tone(result), reached)
 
 
 def _points_of(exercise: ExerciseScore) -> str:

@@ -199,3 +199,13 @@ def test_a_progress_line_on_a_terminal_shows_harmless_text(monkeypatch):
         tell("[red]running\x1b]0;title\x07 a.zip\u202e" + "x" * 200)
     assert "\x1b]0;" not in file.getvalue()
     assert "\u202e" not in file.getvalue()
+
+
+def test_of_a_whole_class_the_summary_alone_is_shown(result):
+    twenty = [replace(result, path=f"{n}.zip") for n in range(20)]
+    assert shown(Report("pw02", "", 0, tuple(twenty))).count("Total 7.5") == 20
+    text = shown(Report("pw02", "", 0, (*twenty, result)))
+    assert "Total 7.5" not in text
+    assert text.count("7.5 / 24") == 21
+    assert "21 of 21 submissions graded" in text
+    assert "grade results latest --student NAME" in text
