@@ -37,6 +37,7 @@ from grader.errors import AssignmentError, GraderFault, Interrupted, StoreError,
 from grader.notebook import (
     answer_cells,
     compare_with_stub,
+    drawing_cells,
     imports_of,
     read_notebook,
     region_of,
@@ -44,11 +45,13 @@ from grader.notebook import (
 from grader.recognise import match_notebooks, recognise_assignment
 from grader.records import (
     Assignment,
+    Cell,
     Evidence,
     Note,
     Notebook,
     Order,
     Outcome,
+    Place,
     Region,
     RegionStatus,
     Report,
@@ -573,14 +576,35 @@ class _Batch:
             evidence=Evidence(
                 notebooks={name: _shown(notebook) for name, notebook in read.matched.items()},
                 runs=runs,
-                regions=self._regions(read.matched),
-                answers={
-                    exercise.id: answer_cells(read.matched[exercise.notebook], headings)
-                    for exercise in self.assignment.exercises
-                    if (headings := exercise.answer_cells) and exercise.notebook in read.matched
-                },
+                regions=(regions := self._regions(read.matched)),
+                answers=self._answers(read.matched),
+                drawn=self._drawn(read.matched, regions),
             ),
         )
+
+    def _answers(self, matched: Mapping[str, Notebook]) -> dict[str, tuple[Cell, ...]]:
+        return {
+            exercise.id: answer_cells(
+                matched[exercise.notebook],
+                exercise.answer_cells,
+                self.assignment.stubs.get(exercise.notebook),
+            )
+            for exercise in self.assignment.exercises
+            if exercise.answer_cells and exercise.notebook in matched
+        }
+
+    def _drawn(
+        self, matched: Mapping[str, Notebook], regions: Mapping[str, Sequence[Region]]
+    ) -> dict[str, tuple[Place, ...]]:
+        """Return the cells whose figures a person wants beside the words, by exercise id."""
+        drawn = {}
+        for exercise in self.assignment.exercises:
+            notebook = matched.get(exercise.notebook)
+            if notebook is not None and (exercise.manual or exercise.answer_cells):
+                gaps = {r.cell for r in regions[exercise.id] if r.status != "missing"}
+                cells = drawing_cells(notebook, exercise.answer_cells, gaps)
+                drawn[exercise.id] = tuple(Place(notebook.name, cell) for cell in cells)
+        return drawn
 
     def _regions(self, matched: Mapping[str, Notebook]) -> dict[str, tuple[Region, ...]]:
         return {
@@ -746,7 +770,7 @@ class _References(Mapping[str, "Session"]):
 
 def _shown(notebook: Notebook) -> Notebook:
     """Return the notebook without what no page shows: old outputs, and metadata."""
-    cells = (replace(cell, outputs=(), metadata={}) for cell in notebook.cells)
+    cells = (replace(cell, outputs=(), metadata={}, attachments={}) for cell in notebook.cells)
     return replace(notebook, cells=tuple(cells), metadata={})
 
 

@@ -181,13 +181,26 @@ class Submission:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell as the student left it. outputs are nbformat's own, untrusted."""
+    """One cell as the student left it.
+
+    outputs, attachments : nbformat's own, untrusted; attachments are pictures pasted into
+        Markdown, {"scan.png": {"image/png": base64 text}}
+    """
 
     index: int
     kind: Literal["code", "markdown", "raw"]
     source: str
     outputs: tuple[Mapping[str, object], ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
+    attachments: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell of a notebook, by the file name as handed in and its index from 0."""
+
+    notebook: str
+    cell: int
 
 
 @dataclass(frozen=True)
@@ -334,7 +347,9 @@ class Evidence:
     regions: Mapping[str, tuple[Region, ...]] = field(default_factory=dict)
     """The regions of each exercise, by its id."""
     answers: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
-    """The Markdown cells that answer a manual exercise, by its id."""
+    """The Markdown cells that answer an exercise in words, by its id."""
+    drawn: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
+    """The cells whose figures go with such an answer, by the exercise's id."""
 
 
 @dataclass(frozen=True)

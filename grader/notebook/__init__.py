@@ -8,7 +8,7 @@ imports       which modules they import
 answers       what a student wrote where words were asked for
 """
 
-from grader.notebook.answers import answer_cells
+from grader.notebook.answers import answer_cells, drawing_cells
 from grader.notebook.comparison import compare_with_stub, region_of
 from grader.notebook.definitions import parseable
 from grader.notebook.imports import imports_of
@@ -19,6 +19,7 @@ __all__ = [
     "answer_cells",
     "assembled",
     "compare_with_stub",
+    "drawing_cells",
     "imports_of",
     "parse_notebook",
     "parseable",

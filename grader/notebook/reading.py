@@ -205,11 +205,13 @@ def _cell(index: int, entry: object) -> Cell:
             outputs=tuple(kept),
             metadata=metadata if isinstance(metadata, dict) else {},
         )
+    attachments = entry.get("attachments")
     return Cell(
         index=index,
         kind="markdown" if kind in ("markdown", "heading") else "raw",
         source=source,
         metadata=metadata if isinstance(metadata, dict) else {},
+        attachments=attachments if isinstance(attachments, dict) else {},
     )
 
 
@@ -223,15 +225,15 @@ def _joined(source: object) -> str:
 
 
 def _within_output_limit(cells: list[Cell], name: str) -> tuple[list[Cell], list[Note]]:
-    """Return the cells without the stored outputs that go beyond the limit."""
+    """Return the cells without the stored outputs and pictures that go beyond the limit."""
     left = MAX_OUTPUT_CHARS
     kept = []
     dropped = 0
     for cell in cells:
-        left -= _chars(cell.outputs)
-        if left < 0 and cell.outputs:
+        left -= _chars(cell.outputs) + _chars(cell.attachments)
+        if left < 0 and (cell.outputs or cell.attachments):
             dropped += 1
-            cell = replace(cell, outputs=())
+            cell = replace(cell, outputs=(), attachments={})
         kept.append(cell)
     if not dropped:
         return kept, []

@@ -2,7 +2,7 @@
 
 No script, nothing loaded from anywhere: a Content-Security-Policy in the page allows its own style
 and images that it carries. Everything a student wrote is made printable and then escaped by
-jinja2; their figures are shown only as verified PNG.
+jinja2; their figures and pictures are shown only as verified PNG or JPEG.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import binascii
 import re
 import struct
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from grader.records import CellRun, ExerciseScore, Notebook, Report, Result
+from grader.records import Cell, CellRun, ExerciseScore, Notebook, Place, Report, Result
 from grader.report.plain import one_line, printable
 from grader.report.templates import environment
 from grader.report.wording import (
@@ -44,14 +44,21 @@ from grader.report.wording import (
     tone,
 )
 
-# A page that a browser opens at once: a figure of matplotlib has 20 to 200 kB.
-MAX_FIGURE_BYTES = 2 * 2**20
+# A page that a browser opens at once: a figure of matplotlib has 20 to 200 kB, a photograph of
+# a derivation on paper 1 to 4 MB.
+MAX_FIGURE_BYTES = 5 * 2**20
 MAX_PAGE_FIGURE_BYTES = 16 * 2**20
 MAX_FIGURES = 60
 # A PNG of a few kB can unpack to gigabytes in the reader's browser.
 MAX_SIDE = 8000
 MAX_PIXELS = 20_000_000
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_KINDS = ("image/png", "image/jpeg")
+# A picture that an editor wrote into the Markdown itself.
+_INLINE = re.compile(
+    r"!\[(?P<name>[^\]\n]{0,200})\]\(data:image/\w+;base64,(?P<data>[A-Za-z0-9+/=]+)\)"
+)
 _CODE_LIMIT = 20_000
 _TEXT_LIMIT = 20_000
 
@@ -66,13 +73,55 @@ _RUN_NOTES = {"cell_error", "cell_timeout", "cell_crash"}
 
 @dataclass(frozen=True)
 class Figure:
-    """One PNG of the student's, verified. uri : "data:image/png;base64,..." """
+    """One PNG or JPEG of the student's, verified. uri : "data:image/png;base64,..." """
 
+    number: int
     notebook: str
     cell: str
     uri: str
     width: int
     height: int
+
+
+class _Gallery:
+    """The page's figures, each shown once: beside the first answer that it goes with."""
+
+    def __init__(self, result: Result) -> None:
+        self.shown = 0
+        self.left_out = 0
+        self.room = MAX_PAGE_FIGURE_BYTES
+        self.drawn: dict[tuple[str, int], list[Figure]] = {}
+        for name, run in result.evidence.runs.items():
+            for cell in run.cells:
+                figures = [self.take(data, name, cell.index) for data in _images(cell)]
+                self.drawn.setdefault((name, cell.index), []).extend(filter(None, figures))
+        self.claimed: set[int] = set()
+
+    def take(self, data: object, notebook: str, cell: int) -> Figure | None:
+        """Return the figure, None where it is no picture or there is no room for it."""
+        found = figure_of(data)
+        if found is None or self.shown == MAX_FIGURES or len(found[0]) > self.room:
+            self.left_out += 1
+            return None
+        content, width, height = found
+        self.room -= len(content)
+        self.shown += 1
+        kind = "jpeg" if content.startswith(_JPEG_MAGIC) else "png"
+        uri = f"data:image/{kind};base64," + base64.b64encode(content).decode()
+        return Figure(self.shown, one_line(notebook), cell_text(cell), uri, width, height)
+
+    def beside(self, places: Iterable[Place]) -> tuple[list[Figure], list[Figure]]:
+        """Return the figures of these cells: those to show, and those that are shown already."""
+        here = [f for place in places for f in self.drawn.get((place.notebook, place.cell), [])]
+        new = [figure for figure in here if figure.number not in self.claimed]
+        old = [figure for figure in here if figure.number in self.claimed]
+        self.claimed |= {figure.number for figure in new}
+        return new, old
+
+    def rest(self) -> list[Figure]:
+        return [
+            f for figures in self.drawn.values() for f in figures if f.number not in self.claimed
+        ]
 
 
 def write_pages(report: Report, folder: Path) -> list[Path]:
@@ -136,7 +185,8 @@ def page_names(paths: Collection[str]) -> list[str]:
 
 def render_page(report: Report, result: Result) -> str:
     """Return one submission's page."""
-    figures, left_out = _figures(result)
+    gallery = _Gallery(result)
+    exercises = [_exercise(exercise, result, gallery) for exercise in result.exercises]
     failures = list(_failures(result))
     told = {(failure["notebook"], failure["index"]) for failure in failures}
     notes = [
@@ -149,10 +199,10 @@ def render_page(report: Report, result: Result) -> str:
         head=_head(report, result),
         refusal="" if graded else REFUSAL_WORDS[result.status],
         message=printable(result.message),
-        exercises=[_exercise(exercise, result) for exercise in result.exercises],
+        exercises=exercises,
         open_text=open_text(result.manual_points) if result.manual_points else "",
-        figures=figures,
-        left_out=left_out,
+        figures=gallery.rest(),
+        left_out=gallery.left_out,
         failures=failures,
         notes=[
             (one_line(title), [tuple(map(printable, placed(note))) for note in same])
@@ -188,7 +238,7 @@ def render_index(report: Report, names: Collection[str]) -> str:
 
 
 def figure_of(data: object) -> tuple[bytes, int, int] | None:
-    """Return (png, width, height) of an output's "image/png", None where it is no safe PNG.
+    """Return (bytes, width, height) of a picture, None where it is no safe PNG or JPEG.
 
     data : base64 text, as nbformat stores it: a string, or a list of strings
     """
@@ -197,17 +247,38 @@ def figure_of(data: object) -> tuple[bytes, int, int] | None:
     if not isinstance(data, str) or len(data) > MAX_FIGURE_BYTES * 3 // 2:
         return None
     try:
-        png = base64.b64decode("".join(data.split()), validate=True)
+        content = base64.b64decode("".join(data.split()), validate=True)
     except (binascii.Error, ValueError):
         return None
-    if len(png) > MAX_FIGURE_BYTES or not png.startswith(_PNG_MAGIC) or png[12:16] != b"IHDR":
+    size = _png_size(content) or _jpeg_size(content)
+    if len(content) > MAX_FIGURE_BYTES or size is None:
         return None
-    if len(png) < 33:
-        return None
-    width, height = struct.unpack(">II", png[16:24])
+    width, height = size
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and width * height <= MAX_PIXELS):
         return None
-    return png, width, height
+    return content, width, height
+
+
+def _png_size(content: bytes) -> tuple[int, int] | None:
+    if not content.startswith(_PNG_MAGIC) or content[12:16] != b"IHDR" or len(content) < 33:
+        return None
+    width, height = struct.unpack(">II", content[16:24])
+    return width, height
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int] | None:
+    """Return the size in the frame's header; segments are 0xff, kind, length, content."""
+    if not content.startswith(_JPEG_MAGIC):
+        return None
+    at = 2
+    while at + 9 <= len(content) and content[at] == 0xFF:
+        kind, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
+        # C0 to CF begin a frame, but for the tables of C4, C8 and CC.
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", content[at + 5 : at + 9])
+            return width, height
+        at += 2 + length
+    return None
 
 
 def highlighted(code: str) -> Markup:
@@ -236,7 +307,9 @@ def _head(report: Report, result: Result) -> dict[str, Any]:
     }
 
 
-def _exercise(exercise: ExerciseScore, result: Result) -> dict[str, Any]:
+def _exercise(exercise: ExerciseScore, result: Result, gallery: _Gallery) -> dict[str, Any]:
+    answers = [_answer(cell, gallery) for cell in result.evidence.answers.get(exercise.id, ())]
+    figures, seen = gallery.beside(result.evidence.drawn.get(exercise.id, ()))
     open_ = exercise.status in ("manual", "not_gradable")
     return {
         "id": one_line(exercise.id),
@@ -272,10 +345,23 @@ def _exercise(exercise: ExerciseScore, result: Result) -> dict[str, Any]:
             }
             for region in result.evidence.regions.get(exercise.id, ())
         ],
-        "answers": [
-            {"cell": cell_text(cell.index), "text": printable(cell.source, _TEXT_LIMIT)}
-            for cell in result.evidence.answers.get(exercise.id, ())
-        ],
+        "answers": answers,
+        "figures": figures,
+        "seen": seen,
+    }
+
+
+def _answer(cell: Cell, gallery: _Gallery) -> dict[str, Any]:
+    """Return a Markdown cell's text as it was typed, and the pictures pasted into it."""
+    pasted: list[object] = [match["data"] for match in _INLINE.finditer(cell.source)]
+    for bundle in cell.attachments.values():
+        if isinstance(bundle, Mapping):
+            pasted += [bundle[kind] for kind in _KINDS if kind in bundle]
+    text = _INLINE.sub(lambda match: f"![{match['name']}](below)", cell.source)
+    return {
+        "cell": cell_text(cell.index),
+        "text": printable(text, _TEXT_LIMIT),
+        "pictures": [p for data in pasted if (p := gallery.take(data, "", cell.index))],
     }
 
 
@@ -301,27 +387,8 @@ def _sources(notebook: Notebook) -> dict[int, str]:
     return {cell.index: cell.source for cell in notebook.cells}
 
 
-def _figures(result: Result) -> tuple[list[Figure], int]:
-    """Return the student's figures in order, and how many were left out."""
-    figures: list[Figure] = []
-    left_out = 0
-    room = MAX_PAGE_FIGURE_BYTES
-    for name, run in result.evidence.runs.items():
-        for cell in run.cells:
-            for data in _images(cell):
-                found = figure_of(data)
-                if found is None or len(figures) == MAX_FIGURES or len(found[0]) > room:
-                    left_out += 1
-                    continue
-                png, width, height = found
-                room -= len(png)
-                uri = "data:image/png;base64," + base64.b64encode(png).decode()
-                figures.append(Figure(one_line(name), cell_text(cell.index), uri, width, height))
-    return figures, left_out
-
-
 def _images(cell: CellRun) -> Iterator[object]:
     for output in cell.outputs:
         data = output.get("data")
-        if isinstance(data, Mapping) and "image/png" in data:
-            yield data["image/png"]
+        if isinstance(data, Mapping):
+            yield from (data[kind] for kind in _KINDS if kind in data)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from grader.records import CellRun, Evidence, Note, Report, Run
+from grader.records import Cell, CellRun, Evidence, ExerciseScore, Note, Place, Report, Run
 from grader.report import html_page
 
 HARMLESS = {
@@ -77,7 +77,7 @@ def test_the_page_forbids_scripts_and_loads_nothing(report):
     )
     assert not page.of("script") and not page.of("link")
     assert all(image["src"].startswith("data:image/png;base64,") for image in page.of("img"))
-    assert all(link["href"].startswith("#exercise-") for link in page.of("a"))
+    assert all(re.match("#(exercise|figure)-", link["href"]) for link in page.of("a"))
     assert "url(" not in html_page.render_page(report, report.results[0])
 
 
@@ -143,6 +143,108 @@ def test_a_page_carries_only_so_many_figures(result, png):
     page = page_of(with_images(result, *[text] * (html_page.MAX_FIGURES + 5)))
     assert len(page.of("img")) == html_page.MAX_FIGURES
     assert "Not shown: 5 figures" in page.text
+
+
+# --- what a person grades -----------------------------------------------------------------------
+
+
+def section_of(report, exercise):
+    """Return the HTML of one exercise's section."""
+    text = html_page.render_page(report, report.results[0])
+    (section,) = [s for s in text.split("<section")[1:] if f'<span class="id">{exercise}<' in s]
+    return section.partition("</section>")[0]
+
+
+@pytest.fixture
+def answered(result, png):
+    """answered(answers, drawn) -> a report: two manual exercises, a figure in cells 3 and 5."""
+
+    def figure(width):
+        data = {"image/png": base64.b64encode(png(width)).decode()}
+        return ({"output_type": "display_data", "data": data},)
+
+    def made(answers, drawn):
+        runs = {"a.ipynb": Run(tuple(CellRun(n, "ok", outputs=figure(n)) for n in (3, 5)))}
+        manual = [ExerciseScore(e, "Words", 0.0, 4.0, "manual") for e in ("4-why", "5-how")]
+        evidence = Evidence(runs=runs, answers=answers, drawn=drawn)
+        changed = replace(result, exercises=tuple(manual), evidence=evidence)
+        return Report("pw02", "", 0, (changed,))
+
+    return made
+
+
+def test_text_and_figures_of_an_answer_stand_beside_its_open_points(answered):
+    words = Cell(2, "markdown", "It *falls*.")
+    report = answered({"4-why": (words,)}, {"4-why": (Place("a.ipynb", 3),)})
+    section = section_of(report, "4-why")
+    assert "4 points are open: a person grades them" in section
+    assert "It *falls*." in section
+    assert 'alt="Figure 1, of cell 3"' in section
+    assert 'alt="Figure 2' not in section
+    assert "<img" not in section_of(report, "5-how")
+    # What belongs to no answer stands at the end.
+    text = html_page.render_page(report, report.results[0])
+    assert 'alt="Figure 2, of cell 5"' in text.partition("<h2>Figures</h2>")[2]
+
+
+def test_a_figure_of_two_answers_is_shown_once_and_pointed_at(answered):
+    place = (Place("a.ipynb", 3),)
+    report = answered({}, {"4-why": place, "5-how": place})
+    assert "<img" in section_of(report, "4-why")
+    assert 'Shown above: <a href="#figure-1">figure 1</a>' in section_of(report, "5-how")
+    assert len(page_of(report).of("img")) == 2
+
+
+def test_a_picture_pasted_into_an_answer_is_shown_beside_it(answered, png):
+    encoded = base64.b64encode(png(7)).decode()
+    pasted = Cell(2, "markdown", "![scan](attachment:a)", attachments={"a": {"image/png": encoded}})
+    inline = Cell(4, "markdown", f"So: ![my scan](data:image/png;base64,{encoded}) it is.")
+    section = section_of(answered({"4-why": (pasted, inline)}, {}), "4-why")
+    assert section.count(f'src="data:image/png;base64,{encoded}"') == 2
+    assert "So: ![my scan](below) it is." in section
+
+
+JPEG = (
+    bytes.fromhex("ffd8ffe000104a46494600010100000100010000")  # JFIF, 16 bytes
+    + bytes.fromhex("ffc0000b080010002001011100")  # a frame 16 high, 32 wide
+    + bytes.fromhex("ffd9")
+)
+
+
+def test_a_photograph_is_shown_with_the_size_in_its_header(answered):
+    encoded = base64.b64encode(JPEG).decode()
+    cell = Cell(2, "markdown", "", attachments={"a.jpg": {"image/jpeg": encoded}})
+    (image,) = [
+        i
+        for i in page_of(answered({"4-why": (cell,)}, {})).of("img")
+        if i["src"].startswith("data:image/jpeg;base64,")
+    ]
+    assert (image["width"], image["height"]) == ("32", "16")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        JPEG[:25],
+        JPEG[:20],
+        JPEG[:2] + b"\xff\xe0\x00\x00" * 9,
+        JPEG.replace(bytes.fromhex("00100020"), bytes.fromhex("ffffffff")),
+        JPEG.replace(bytes.fromhex("00100020"), bytes(4)),
+        b"\xff\xd8\xff<script>",
+    ],
+)
+def test_what_is_no_jpeg_of_a_sane_size_is_left_out_and_counted(answered, content):
+    encoded = base64.b64encode(content).decode()
+    cell = Cell(2, "markdown", "", attachments={"a.jpg": {"image/jpeg": encoded}})
+    page = page_of(answered({"4-why": (cell,)}, {}))
+    assert len(page.of("img")) == 2
+    assert "Not shown: 1 figure" in page.text
+
+
+def test_attachments_of_any_shape_do_not_break_the_page(answered):
+    strange = {"a": None, "b": ["image/png"], "c": {"image/png": 7}, "d": {"text/html": "<b>"}}
+    cell = Cell(2, "markdown", "Words.", attachments=strange)
+    assert "Words." in page_of(answered({"4-why": (cell,)}, {})).text
 
 
 def test_outputs_of_any_shape_do_not_break_the_page(result):
