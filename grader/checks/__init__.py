@@ -52,10 +52,12 @@ from grader.checks.plots import (
     assert_histogram,
     assert_image,
     assert_labelled,
+    assert_regions,
     assert_series,
     find_curve,
     find_histogram,
     find_image,
+    find_regions,
     find_series,
 )
 from grader.checks.properties import (
@@ -109,6 +111,7 @@ __all__ = [
     "assert_not_dummy",
     "assert_probabilities",
     "assert_psd",
+    "assert_regions",
     "assert_series",
     "assert_shape",
     "assert_stable",
@@ -121,6 +124,7 @@ __all__ = [
     "find_histogram",
     "find_image",
     "find_layers",
+    "find_regions",
     "find_series",
     "measure_close",
     "measure_convexity",

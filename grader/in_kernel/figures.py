@@ -7,8 +7,10 @@ figure stays here as plain values:
     records() -> list of
         {"cell": 4, "title": "", "axes": [{"title", "xlabel", "ylabel", "xscale", "yscale": str,
             "legend": [str], "lines": [{"x", "y": (n,) float64, "label": str}],
-            "images": [ndarray], "bars": (n, 3) float64: x, width, height,
-            "points": [(n, 2) float64]}]}
+            "images": [ndarray], "extents": [(4,) float64], one an image: x before its first and
+                after its last column, y before its first and after its last row,
+            "contours": [(n, 2) float64], the vertices of each contour or contourf,
+            "bars": (n, 3) float64: x, width, height, "points": [(n, 2) float64]}]}
 
 A figure that is shown twice is remembered once, as it was last. matplotlib itself is imported
 when a notebook imports it, never by this module.
@@ -40,7 +42,12 @@ _publish: Callable[[bytes, str], None] | None = None
 
 
 def records() -> list[dict[str, Any]]:
-    """Return what was drawn so far, in the order in which the figures came to an end."""
+    """Return what was drawn so far, in the order in which the figures came to an end.
+
+    A figure that is still open comes last: a check may call a function that draws.
+    """
+    for manager in _open_managers():
+        remember(manager.canvas.figure)
     return _records
 
 
@@ -135,6 +142,7 @@ def _read(figure: Any) -> dict[str, Any]:
 
 def _read_axes(ax: Any, shared_legend: list[str]) -> dict[str, Any]:
     legend = ax.get_legend()
+    images = _read_images(ax)
     titles = (ax.get_title(loc) for loc in ("center", "left", "right"))
     return {
         "title": next((str(title)[:300] for title in titles if title), ""),
@@ -144,7 +152,9 @@ def _read_axes(ax: Any, shared_legend: list[str]) -> dict[str, Any]:
         "yscale": str(ax.get_yscale()),
         "legend": [_text(t) for t in legend.get_texts()] if legend else list(shared_legend),
         "lines": [line for line in map(_read_line, ax.get_lines()[:MAX_LINES]) if line],
-        "images": _read_images(ax),
+        "images": [image for image, _ in images],
+        "extents": [extent for _, extent in images],
+        "contours": _read_contours(ax.collections),
         "bars": _read_bars(ax.patches),
         "points": _read_points(ax.collections),
     }
@@ -163,8 +173,8 @@ def _read_line(line: Any) -> dict[str, Any] | None:
     return {"x": x, "y": y, "label": "" if label.startswith("_") else label[:300]}
 
 
-def _read_images(ax: Any) -> list[np.ndarray]:
-    """imshow, matshow; and pcolormesh, which heat maps are made of."""
+def _read_images(ax: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """imshow, matshow; and pcolormesh, which heat maps are made of; each with its extent."""
     images = []
     meshes = [c for c in ax.collections if type(c).__name__ == "QuadMesh"]
     for artist in [*ax.get_images(), *meshes][:MAX_LINES]:
@@ -172,8 +182,30 @@ def _read_images(ax: Any) -> list[np.ndarray]:
         if pixels.ndim < 2 or pixels.dtype.kind not in "biuf":
             continue
         step = int(np.ceil(np.sqrt(pixels.shape[0] * pixels.shape[1] / MAX_PIXELS))) or 1
-        images.append(np.array(pixels[::step, ::step]))
+        images.append((np.array(pixels[::step, ::step]), _read_extent(artist)))
     return images
+
+
+def _read_extent(artist: Any) -> np.ndarray:
+    """Where the first and the last column and row begin and end; nan where that is unknown."""
+    try:
+        if hasattr(artist, "get_extent"):
+            left, right, bottom, top = artist.get_extent()
+            rows = (top, bottom) if artist.origin == "upper" else (bottom, top)
+            return np.array([left, right, *rows], dtype=np.float64)
+        corners = np.asarray(artist.get_coordinates(), dtype=np.float64)
+        first, right, last = corners[0, 0], corners[0, -1], corners[-1, 0]
+        return np.array([first[0], right[0], first[1], last[1]])
+    except Exception:
+        return np.full(4, np.nan)
+
+
+def _read_contours(collections: Iterable[Any]) -> list[np.ndarray]:
+    sets = [c for c in collections if type(c).__name__ == "QuadContourSet"]
+    return [
+        _floats(np.concatenate([np.zeros((0, 2)), *(path.vertices for path in c.get_paths())]))
+        for c in sets[:MAX_LINES]
+    ]
 
 
 def _read_bars(patches: Iterable[Any]) -> np.ndarray:

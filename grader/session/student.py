@@ -398,7 +398,7 @@ class Student:
     @property
     def figures(self) -> list[dict[str, Any]]:
         """The open figures: [{"cell", "axes": [{"title", "xlabel", "ylabel", "xscale", "yscale",
-        "legend", "lines", "images", "bars", "points"}]}], arrays float64."""
+        "legend", "lines", "images", "extents", "contours", "bars", "points"}]}], arrays float64."""
 
         def called() -> str:
             return "figures"
@@ -558,17 +558,23 @@ def _axes(axes: dict[str, Any]) -> dict[str, Any]:
     ]
     bars = _numbers(axes["bars"], 2)
     points = [_numbers(cloud, 2) for cloud in axes["points"]]
+    contours = [_numbers(vertices, 2) for vertices in axes["contours"]]
+    images = [_numbers(image, image.ndim) for image in axes["images"]]
+    extents = [_numbers(extent, 1) for extent in axes["extents"]]
     if (
         any(line["x"].shape != line["y"].shape for line in lines)
         or bars.shape[1] != 3
-        or any(cloud.shape[1] != 2 for cloud in points)
+        or any(cloud.shape[1] != 2 for cloud in (*points, *contours))
+        or [extent.shape for extent in extents] != [(4,)] * len(images)
     ):
         raise ValueError("coordinates that do not match")
     return {
         **{name: _clean(axes[name], _TEXT_CHARS) for name in _TEXTS},
         "legend": [_clean(text, _TEXT_CHARS) for text in axes["legend"]],
         "lines": lines,
-        "images": [_numbers(image, image.ndim) for image in axes["images"]],
+        "images": images,
+        "extents": extents,
+        "contours": contours,
         "bars": bars,
         "points": points,
     }

@@ -1,5 +1,7 @@
 """Figures are read from their data."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,12 @@ from grader.checks import (
     assert_histogram,
     assert_image,
     assert_labelled,
+    assert_regions,
     assert_series,
     find_curve,
     find_histogram,
     find_image,
+    find_regions,
     find_series,
 )
 from grader.errors import CheckFailed, Missing
@@ -225,3 +229,74 @@ def test_another_histogram_is_refused():
         assert_histogram([], W, name="the weights")
     one = figure(bars=[[0.0, 1.0, 784.0]])
     assert "fewer than 3 bars" in refusal(assert_histogram, one, W, name="the weights").problem
+
+
+# --- decision regions -------------------------------------------------------------------
+
+AXIS = np.linspace(-2, 2, 81)
+GRID = np.stack(np.meshgrid(AXIS, AXIS), axis=-1)
+FRAME = np.array([[-2.0, -2.0], [2.0, -2.0], [2.0, 2.0], [-2.0, 2.0]])
+
+
+def beyond_the_line(p):
+    """Signed distance from the line 0.6 x + 0.8 y = 0.5."""
+    return p @ [0.6, 0.8] - 0.5
+
+
+def along_the_line(offset=0.0, n=40):
+    t = np.linspace(-1, 1, n)[:, None]
+    return (0.5 + offset) * np.array([0.6, 0.8]) + t * np.array([-0.8, 0.6])
+
+
+def plane(colours, extent=(-2.0, 2.0, -2.0, 2.0)):
+    return figure(images=[colours], extents=[np.array(extent)])
+
+
+def regions_refused(figures):
+    return refusal(assert_regions, figures, beyond_the_line, tolerance=0.1, name="its regions")
+
+
+CLASSES = 1 * (beyond_the_line(GRID) > 0)
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        plane(CLASSES),
+        plane(CLASSES[::-1], (-2.0, 2.0, 2.0, -2.0)),
+        plane(1 - CLASSES),
+        plane(1 / (1 + np.exp(-60 * beyond_the_line(GRID)))),
+        plane(np.array([[250, 10, 10], [10, 10, 250]], dtype=np.uint8)[CLASSES]),
+        figure(contours=[np.concatenate([FRAME, along_the_line()])]),
+        figure(contours=[along_the_line()]),
+        [{"axes": []}, *plane(np.zeros((3, 3))), *plane(CLASSES)],
+    ],
+    ids=["mesh", "from above", "other colours", "probabilities", "rgb", "filled", "line", "later"],
+)
+def test_regions_with_the_right_boundary_are_found(figures):
+    assert_regions(figures, beyond_the_line, tolerance=0.1)
+
+
+def test_regions_are_missing_where_no_plane_is_coloured():
+    figures = figure(line(X, sigma(X)), points=[GRID.reshape(-1, 2)])
+    assert find_regions(figures) == []
+    failure = regions_refused(figures)
+    assert isinstance(failure, Missing)
+    assert failure.problem == "no figure shows its regions"
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        (plane(CLASSES.T), "the two axes are swapped"),
+        (plane(CLASSES[::-1]), "it is upside down"),
+        (figure(contours=[along_the_line()[:, ::-1]]), "the two axes are swapped"),
+        (plane(np.zeros_like(CLASSES)), "not coloured as its regions are"),
+        (plane(CLASSES.reshape(27, 243)), "not coloured as its regions are"),
+        (figure(contours=[along_the_line(offset=0.4)]), "not coloured as its regions are"),
+        (figure(contours=[FRAME]), "not coloured as its regions are"),
+        (plane(CLASSES, (np.nan, 1.0, 0.0, 1.0)), "not coloured|no figure"),
+    ],
+)
+def test_regions_elsewhere_are_refused_with_what_is_turned(figures, words):
+    assert re.search(words, regions_refused(figures).problem)

@@ -74,6 +74,36 @@ def test_a_heat_map_is_an_image(plt: ModuleType) -> None:
     assert_array_equal(only_axes()["images"][0], [[0.0, 1.0], [2.0, 3.0]])
 
 
+def test_images_and_heat_maps_keep_where_their_columns_and_rows_begin_and_end(
+    plt: ModuleType,
+) -> None:
+    pixels = np.eye(2)
+    plt.imshow(pixels, extent=(-1, 1, 0, 4), origin="lower")
+    plt.imshow(pixels, extent=(-1, 1, 0, 4), origin="upper")
+    plt.pcolormesh([-1.0, 0.0, 1.0], [0.0, 2.0, 4.0], pixels)
+    plt.show()
+    upright, hanging, mesh = only_axes()["extents"]
+    assert_array_equal(upright, [-1.0, 1.0, 0.0, 4.0])
+    assert_array_equal(hanging, [-1.0, 1.0, 4.0, 0.0])
+    assert_array_equal(mesh, [-1.0, 1.0, 0.0, 4.0])
+
+
+def test_contours_keep_their_vertices(plt: ModuleType) -> None:
+    x = np.linspace(-1, 1, 21)
+    plt.contour(x, x, np.broadcast_to(x, (21, 21)), levels=[0.3])
+    plt.show()
+    (vertices,) = only_axes()["contours"]
+    assert len(vertices) >= 21
+    np.testing.assert_allclose(vertices[:, 0], 0.3)
+
+
+def test_an_open_figure_is_read_as_it_is_now(plt: ModuleType) -> None:
+    plt.plot([0, 1])
+    assert len(only_axes()["lines"]) == 1
+    plt.plot([1, 0])
+    assert len(only_axes()["lines"]) == 2
+
+
 def test_bars_and_histograms_keep_x_width_and_height(plt: ModuleType) -> None:
     plt.hist([0.1, 0.2, 0.9], bins=2, range=(0, 1))
     plt.show()
@@ -207,3 +237,15 @@ def test_figures_of_a_notebook_arrive_with_their_cells(run: Callable[..., Sessio
     assert_array_equal(first["axes"][0]["lines"][0]["y"], np.linspace(0, 1, 5) ** 2)
     assert_array_equal(second["axes"][0]["images"][0], np.eye(2))
     assert second["axes"][1]["images"] == []
+
+
+@pytest.mark.parametrize("shown", ["", "; plt.show()"], ids=["open", "shown"])
+def test_what_a_called_function_draws_is_seen_by_its_check_alone(
+    run: Callable[..., Session], shown: str
+) -> None:
+    session = run(f"import matplotlib.pyplot as plt\ndef draw(n):\n    plt.plot(range(n)){shown}")
+    with session.student() as student:
+        student.draw(3)
+        assert len(student.figures) == 1
+    with session.student() as student:
+        assert student.figures == []

@@ -373,7 +373,8 @@ FIGURE = """
 def figures_of_the_test():
     axes = dict(title="Cost", xlabel="", ylabel="", xscale="linear", yscale="log", legend=["a"],
                 lines=[dict(x=np.arange(3), y=np.arange(3.0), label="a\\x1b[31m")],
-                images=[np.zeros((2, 2))], bars=np.zeros((0, 3)), points=[np.zeros((4, 2))])
+                images=[np.zeros((2, 2))], extents=[np.arange(4.0)],
+                contours=[np.zeros((3, 2))], bars=np.zeros((0, 3)), points=[np.zeros((4, 2))])
     axes.update(changed)
     return [dict(cell=4, axes=[axes])]
 changed = {}
@@ -397,6 +398,9 @@ def test_figures_arrive_in_their_form_with_harmless_texts(student_of):
         {"bars": np.zeros((2, 2))},
         {"title": None},
         {"images": [None]},
+        {"images": []},
+        {"extents": [np.zeros(3)]},
+        {"contours": [np.zeros((2, 3))]},
         {"points": [np.array(["a"])]},
     ],
     ids=repr,
