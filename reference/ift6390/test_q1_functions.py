@@ -14,7 +14,7 @@ from grader.checks import (
 
 SHAPES = [(), (1,), (6,), (4, 3), (2, 3, 2)]
 LISTS = [0.5, -2, [0.5, -1.0], [[1, 2], [-3, 0]]]
-LARGE = np.array([-1e4, -1000.0, -750.0, 750.0, 1000.0, 1e4])
+LARGE = np.array([-1e4, -1000.0, -750.0, 1.0, 750.0, 1000.0, 1e4])  # and one that is not
 
 
 def sigma(x):
@@ -25,12 +25,24 @@ def log_sigma(x):
     return np.log(sigma(x))
 
 
+def sigma_prime(x):
+    return sigma(x) * (1 - sigma(x))
+
+
+def tanh_prime(x):
+    return 1 / np.cosh(x) ** 2
+
+
 def softmax(x):
     return np.exp(x) / np.sum(np.exp(x))
 
 
 def rect(x):
     return np.maximum(x, 0.0)
+
+
+def step(x):
+    return np.heaviside(x, 0.0)
 
 
 def some_numbers(rng, shape):
@@ -75,13 +87,13 @@ def assert_takes_numbers_and_lists(function, truth, name):
         assert_close(function(x), truth(x), called=f"{name}({x})")
 
 
-def assert_limits(function, limits, called):
-    """Hold the function to its values at LARGE, and refuse a numerical warning on the way."""
+def assert_limits(function, truth, limits, called):
+    """Hold the function to its limits at LARGE; refuse a numerical warning on the way."""
     seen = function.observe(LARGE)
     if seen.error is not None:
         raise seen.error
     assert_no_warnings(seen.warnings, called=called)
-    assert_close(seen.value, limits, called=called)
+    assert_close(seen.value, np.where(LARGE == 1.0, truth(1.0), limits), called=called)
 
 
 # --- (1), (2): sigmoid and its logarithm ---
@@ -112,7 +124,7 @@ def test_sigmoid_from_tanh_takes_numbers_and_lists(student):
 def test_sigmoid_from_tanh_stands_large_inputs(student):
     """0 and 1 at -1000 and 1000, and no overflow on the way."""
     called = "sigmoid_from_tanh(x) for large |x|"
-    assert_limits(student.sigmoid_from_tanh, 1.0 * (LARGE > 0), called)
+    assert_limits(student.sigmoid_from_tanh, sigma, 1.0 * (LARGE > 0), called)
 
 
 @pytest.mark.exercise("q1-log-sigmoid", points=1.5)
@@ -139,7 +151,8 @@ def test_log_sigmoid_takes_numbers_and_lists(student):
 @pytest.mark.exercise("q1-log-sigmoid", points=2, hidden=True)
 def test_log_sigmoid_stands_large_inputs(student):
     """x far to the left, 0 far to the right; never the logarithm of 0."""
-    assert_limits(student.log_sigmoid, np.minimum(LARGE, 0.0), "log_sigmoid(x) for large |x|")
+    called = "log_sigmoid(x) for large |x|"
+    assert_limits(student.log_sigmoid, log_sigma, np.minimum(LARGE, 0.0), called)
 
 
 # --- (3), (4): derivatives of sigmoid and tanh ---
@@ -154,15 +167,15 @@ def test_dsigmoid_is_the_derivative_of_the_sigmoid(student, rng):
         "sigmoid (1 + sigmoid) is taken": lambda x: sigma(x) * (1 + sigma(x)),
         "x is not passed through the sigmoid": lambda x: x * (1 - x),
     }
-    truth, called = lambda x: sigma(x) * (1 - sigma(x)), "dsigmoid(x)"
-    assert_elementwise(student.dsigmoid, truth, rng, called=called, mistakes=known)
+    called = "dsigmoid(x)"
+    assert_elementwise(student.dsigmoid, sigma_prime, rng, called=called, mistakes=known)
     assert_derivative(sigma, student.dsigmoid, at=some_numbers(rng, 40), called=called)
 
 
 @pytest.mark.exercise("q1-dsigmoid", points=1, hidden=True)
 def test_dsigmoid_stands_large_inputs(student):
     """0 on both sides, and no overflow on the way."""
-    assert_limits(student.dsigmoid, 0.0 * LARGE, "dsigmoid(x) for large |x|")
+    assert_limits(student.dsigmoid, sigma_prime, 0.0, "dsigmoid(x) for large |x|")
 
 
 @pytest.mark.exercise("q1-dtanh", points=2)
@@ -176,15 +189,15 @@ def test_dtanh_is_the_derivative_of_tanh(student, rng):
         "x is not passed through tanh": lambda x: 1 - x**2,
         "the square of 1/cosh is lost": lambda x: 1 / np.cosh(x),
     }
-    truth, called = lambda x: 1 / np.cosh(x) ** 2, "dtanh(x)"
-    assert_elementwise(student.dtanh, truth, rng, called=called, mistakes=known)
+    called = "dtanh(x)"
+    assert_elementwise(student.dtanh, tanh_prime, rng, called=called, mistakes=known)
     assert_derivative(np.tanh, student.dtanh, at=some_numbers(rng, 40), called=called)
 
 
 @pytest.mark.exercise("q1-dtanh", points=1, hidden=True)
 def test_dtanh_stands_large_inputs(student):
     """0 on both sides, and no overflow on the way."""
-    assert_limits(student.dtanh, 0.0 * LARGE, "dtanh(x) for large |x|")
+    assert_limits(student.dtanh, tanh_prime, 0.0, "dtanh(x) for large |x|")
 
 
 # --- (5) to (7): functions with a kink or a jump at 0 ---
@@ -233,11 +246,10 @@ def test_drect_is_the_derivative_of_the_rectifier(student, rng):
         "rect itself is returned": rect,
         "the sign is taken": np.sign,
     }
-    truth = lambda x: np.heaviside(x, 0.0)  # noqa: E731
     how = {"called": "drect(x)", "draw": zeros_and_signs, "mistakes": known}
-    assert_elementwise(student.drect, truth, rng, **how)
+    assert_elementwise(student.drect, step, rng, **how)
     assert_derivative(rect, student.drect, at=away_from_zero(rng, 40), called="drect(x)")
-    assert_takes_numbers_and_lists(student.drect, truth, "drect")
+    assert_takes_numbers_and_lists(student.drect, step, "drect")
 
 
 # --- (8), (9): gradients of the norms ---

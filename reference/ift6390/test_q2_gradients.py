@@ -259,7 +259,10 @@ def assert_elastic_gradient(function, W, l1, l2, rng):
         lambda at: call(function, at, l1, l2, called=called),
         at=W, rng=rng, name="W", called=called, transposed_ok=False,
         terms={"L1": l1 * np.sign(W), "L2": 2 * l2 * W},
-        mistakes={"l1 and l2 are swapped": l2 * np.sign(W) + 2 * l1 * W},
+        mistakes={
+            "l1 and l2 are swapped": l2 * np.sign(W) + 2 * l1 * W,
+            "|W| is not differentiated": l1 * np.abs(W) + 2 * l2 * W,
+        },
     )  # fmt: skip
 
 
