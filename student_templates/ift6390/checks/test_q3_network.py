@@ -140,10 +140,14 @@ def assert_gradients(student, version, rng, *, K, decay=NO_DECAY, size=(D, DH, M
         own, others = (decay[:2], decay[2:]) if i < 2 else (decay[2:], decay[:2])
         bare = gradient(theta, X, y, NO_DECAY)[i]
         terms = dict(zip(("L1", "L2"), nets(theta[i], own), strict=True))
-        known = {"the elastic net is left out": bare, "the examples are summed": K * bare}
+        decayed = sum(terms.values())
+        known = {"the elastic net is left out": bare}
         known |= {"the two layers' decays are swapped": bare + sum(nets(theta[i], others))}
+        if decayed.any():
+            known |= {"the examples are summed, not averaged": K * bare + decayed}
+            known |= {"the elastic net is added for each example": bare + K * decayed}
         if name[0] == "b":
-            known, terms = {"the biases decay, too": bare + sum(terms.values())}, {}
+            known, terms = {"the biases decay, too": bare + decayed}, {}
         assert_gradient(
             lambda at, i=i: objective([*theta[:i], at, *theta[i + 1 :]], X, y, decay),
             lambda at, i=i: got[i],
