@@ -183,8 +183,8 @@ class Submission:
 class Cell:
     """One cell as the student left it.
 
-    outputs, attachments : nbformat's own, untrusted; attachments are pictures pasted into
-        Markdown, {"scan.png": {"image/png": base64 text}}
+    outputs : nbformat's own, untrusted
+    attachments : pictures pasted into Markdown, {"scan.png": {"image/png": base64 text}}
     """
 
     index: int
@@ -192,7 +192,7 @@ class Cell:
     source: str
     outputs: tuple[Mapping[str, object], ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
-    attachments: Mapping[str, object] = field(default_factory=dict)
+    attachments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -205,14 +205,27 @@ def _cell(index: int, entry: object) -> Cell:
             outputs=tuple(kept),
             metadata=metadata if isinstance(metadata, dict) else {},
         )
-    attachments = entry.get("attachments")
     return Cell(
         index=index,
         kind="markdown" if kind in ("markdown", "heading") else "raw",
         source=source,
         metadata=metadata if isinstance(metadata, dict) else {},
-        attachments=attachments if isinstance(attachments, dict) else {},
+        attachments=_pictures(entry.get("attachments")),
     )
+
+
+def _pictures(attachments: object) -> dict[str, dict[str, str]]:
+    """Return {"scan.png": {"image/png": base64 text}}; what has another form is left out.
+
+    Nothing deeper is kept: it goes into the evidence, where nesting without end would end us.
+    """
+    if not isinstance(attachments, dict):
+        return {}
+    return {
+        name: {kind: text for kind, data in bundle.items() if (text := _joined(data))}
+        for name, bundle in attachments.items()
+        if isinstance(bundle, dict)
+    }
 
 
 def _joined(source: object) -> str:

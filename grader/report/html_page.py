@@ -355,8 +355,7 @@ def _answer(cell: Cell, gallery: _Gallery) -> dict[str, Any]:
     """Return a Markdown cell's text as it was typed, and the pictures pasted into it."""
     pasted: list[object] = [match["data"] for match in _INLINE.finditer(cell.source)]
     for bundle in cell.attachments.values():
-        if isinstance(bundle, Mapping):
-            pasted += [bundle[kind] for kind in _KINDS if kind in bundle]
+        pasted += [bundle[kind] for kind in _KINDS if kind in bundle]
     text = _INLINE.sub(lambda match: f"![{match['name']}](below)", cell.source)
     return {
         "cell": cell_text(cell.index),

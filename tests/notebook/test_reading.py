@@ -80,6 +80,20 @@ def test_what_the_schema_forbids_is_read_without_a_warning():
     assert [cell.kind for cell in notebook.cells] == ["code", "code", "raw", "raw", "raw"]
 
 
+def test_pasted_pictures_are_kept_and_what_is_none_is_left_out():
+    deep = []
+    for _ in range(200):
+        deep = [deep]
+    attachments = {
+        "a.png": {"image/png": "AAAA", "image/jpeg": ["BB", "BB"], "text/html": deep},
+        "b": deep,
+        "c": None,
+    }
+    cell = {"cell_type": "markdown", "source": "", "metadata": {}, "attachments": attachments}
+    (read,) = parse(v4(cells=[cell])).cells
+    assert read.attachments == {"a.png": {"image/png": "AAAA", "image/jpeg": "BBBB"}}
+
+
 def test_a_kernelspec_is_data_and_no_more():
     spec = {"name": "conda-env-dl", "argv": ["sh", "-c", "touch /tmp/pwned"]}
     notebook = parse(v4("x = 1", metadata={"kernelspec": spec}))

@@ -241,12 +241,6 @@ def test_what_is_no_jpeg_of_a_sane_size_is_left_out_and_counted(answered, conten
     assert "Not shown: 1 figure" in page.text
 
 
-def test_attachments_of_any_shape_do_not_break_the_page(answered):
-    strange = {"a": None, "b": ["image/png"], "c": {"image/png": 7}, "d": {"text/html": "<b>"}}
-    cell = Cell(2, "markdown", "Words.", attachments=strange)
-    assert "Words." in page_of(answered({"4-why": (cell,)}, {})).text
-
-
 def test_outputs_of_any_shape_do_not_break_the_page(result):
     outputs = ({}, {"data": None}, {"data": ["image/png"]}, {"data": {"image/png": 7}})
     evidence = Evidence(runs={"a.ipynb": Run((CellRun(1, "ok", outputs=outputs),))})
