@@ -628,7 +628,7 @@ class _Kernels:
         self.warm = self._warm_up()
 
     def _warm_up(self) -> WarmParent | None:
-        warm = warm_up()
+        warm = warm_up(self.assignment.sandbox)
         if warm is not None:
             notebooks = {**self.assignment.stubs, **self.assignment.notebooks}.values()
             sets = self.assignment.datasets

@@ -46,7 +46,7 @@ import signal
 import stat
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -105,12 +105,8 @@ def enclose(plan: dict[str, Any]) -> None:
         layers.missing = dict.fromkeys(plan["layers"], f"not on {platform.system()}")
         _report(plan, layers)
         return
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)  # meant for the student's process alone
     user = int(plan["user"]) if "account" in plan["layers"] else 0
-    if user:
-        _hand_over(plan, user)
-    apart = layers.apply("namespaces", namespaces.separate)
+    apart = make_room(plan, layers)
     if not apart:
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
     told, tell = os.pipe()
@@ -128,6 +124,26 @@ def enclose(plan: dict[str, Any]) -> None:
         if student:
             _reap(student, tell)
     os.close(tell)
+    _begin(plan, layers)
+
+
+def enter(plan: dict[str, Any], pidfd: int, told: Mapping[str, Any]) -> None:
+    """Go on closed in, in a room that is furnished already (see rooms.py).
+
+    pidfd : of the first process of its pids, which this one must have been born into
+    told : {"applied", "missing"}: the room's layers
+    """
+    layers = Layers(frozenset(plan["layers"]), [*told["applied"]], dict(told["missing"]))
+    libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    seen = [*_readable(plan)]
+    namespaces.join(pidfd)
+    _restrict(plan, layers, seen, furnished="files" in layers.applied, apart=True)
+    _report(plan, layers)
+    _begin(plan, layers)
+
+
+def _begin(plan: dict[str, Any], layers: Layers) -> None:
+    """Make the student's process out of one that is closed in."""
     # The grader's user may look at how much memory is used. (A change of user had forbidden it.)
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
     if "limits" in layers.applied:
@@ -149,16 +165,36 @@ def _report(plan: dict[str, Any], layers: Layers) -> None:
 # --- the processes --------------------------------------------------------------------------
 
 
+def make_room(plan: dict[str, Any], layers: Layers) -> bool:
+    """Move this process into namespaces; whether the next child is the first of its pids."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # meant for the student's process alone
+    user = int(plan["user"]) if "account" in plan["layers"] else 0
+    if user:
+        _hand_over(plan, user)
+    return layers.apply("namespaces", namespaces.separate)
+
+
+def furnish_room(plan: dict[str, Any], layers: Layers) -> None:
+    """Give this process, the first of its pids, a root folder that holds what may be seen."""
+    layers.apply("files", _furnish, plan, [*_readable(plan)])
+
+
+def outlive(child: int, control: int) -> int:
+    """Wait for the child, kill it when the grader is gone; return its status."""
+    _wait_for_either(child, control)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)  # where it is dead, it is not reaped yet
+    return os.waitpid(child, 0)[1]
+
+
 def _supervise(child: int, control: int, told: int, user: int | None) -> NoReturn:
     """Wait for the child, end it when the grader is gone, and end as it did.
 
     user : None where the child's death ends all others; else who may own them (0: no one apart)
     """
     try:
-        _wait_for_either(child, control)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)  # where it is dead, it is not reaped yet
-        status = os.waitpid(child, 0)[1]
+        status = outlive(child, control)
         if user is not None:
             _kill_orphans(user)
         how = os.read(told, 8)
@@ -234,9 +270,15 @@ def _reap(student: int, tell: int) -> NoReturn:
 
 def _close_in(plan: dict[str, Any], layers: Layers, apart: bool) -> None:
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    user = int(plan["user"]) if "account" in layers.wanted else 0
     seen = [*_readable(plan)]
     furnished = layers.apply("files", _furnish if apart else _no_place, plan, seen)
+    _restrict(plan, layers, seen, furnished=furnished, apart=apart)
+
+
+def _restrict(
+    plan: dict[str, Any], layers: Layers, seen: list[str], *, furnished: bool, apart: bool
+) -> None:
+    user = int(plan["user"]) if "account" in layers.wanted else 0
     with contextlib.suppress(OSError):
         os.chdir(plan["work"])
     layers.apply("limits", _set_limits, plan, bool(user) or apart)

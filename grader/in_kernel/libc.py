@@ -41,6 +41,11 @@ def unshare(flags: int) -> None:
     _result("unshare", ctypes.c_int(flags))
 
 
+def setns(descriptor: int, flags: int) -> None:
+    """Join namespaces (flags), by a file of one of them or a process's pidfd."""
+    _result("setns", ctypes.c_int(descriptor), ctypes.c_int(flags))
+
+
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     """Mount as mount(2) does; "" stands for no file system and no options."""
     _result(

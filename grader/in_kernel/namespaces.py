@@ -2,6 +2,7 @@
 
 separate()   moves the calling process into new namespaces; as an ordinary user by way of a user
              namespace, as root without
+join()       moves into those of another process
 furnish()    builds a root folder in memory out of what the process may see, and moves into it
 """
 
@@ -46,10 +47,37 @@ def separate() -> None:
     except OSError:
         libc.unshare(flags)
     if user != 0:
+        _map(user, group)
+
+
+def own_users() -> None:
+    """Let an ordinary user be the owner of namespaces that this process is to join. OSError."""
+    user, group = os.geteuid(), os.getegid()
+    if user != 0:
+        libc.unshare(_NEW_USERS)
+        _map(user, group)
+
+
+def join_pids(descriptor: int) -> None:
+    """Let the next children be born into a pid namespace, given by its file or a pidfd."""
+    libc.setns(descriptor, _NEW_PIDS)
+
+
+def join(pidfd: int) -> None:
+    """Move into the other namespaces of a process that has called separate()."""
+    users = 0 if os.geteuid() == 0 else _NEW_USERS
+    libc.setns(pidfd, users | _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | _NEW_NET)
+    with contextlib.suppress(OSError):  # where separate() could not have one
+        libc.setns(pidfd, _NEW_CGROUPS)
+
+
+def _map(user: int, group: int) -> None:
+    """Let this user keep its number in the user namespace that it has made."""
+    with contextlib.suppress(PermissionError):  # said already, in the namespace above
         # Without this first word the kernel lets nobody map a group.
         Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
 def furnish(
@@ -97,14 +125,6 @@ def furnish(
     # The old root lies on top of the new one now.
     libc.unmount(".", _DETACH)
     os.chdir("/")
-
-
-def has_own_processes() -> bool:
-    """Whether /proc, as it is mounted here, shows the processes of this pid namespace alone."""
-    try:
-        return os.readlink("/proc/self") == str(os.getpid()) == "1"
-    except OSError:
-        return False
 
 
 def _show(root: str, path: str) -> None:

@@ -1,6 +1,6 @@
 """The warm parent: has imported what notebooks import, and forks a kernel whenever it is asked to.
 
-    python -P warm.py HOME DESCRIPTOR
+    python -P warm.py HOME DESCRIPTOR apart|together
 
 It never runs a student's code: it holds Python modules and data sets, no check, no reference, no
 thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. Over it come datagrams:
@@ -9,10 +9,11 @@ thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. Over it 
     {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `told`, and
     where there is a plan (see launch.py) its `control` and `report`
 
-The second is answered by {"pid": 123} or {"error": "..."}. When a child has ended, its status
-(8 bytes) is written to its `told`; the child is reaped only when the grader has closed the other
-end, so that its number stays its own for as long as the grader may signal it. The parent ends
-when the grader hangs up.
+The second is answered by {"pid": 123, "first": 122} (see rooms.py; 0 for no room) or by
+{"error": "..."}. When a child has ended, and what it left behind, its status (8 bytes) is written
+to its `told`. A child without a room is reaped only when the grader has closed the other end, so
+that its number stays its own for as long as the grader may signal it. The parent ends when the
+grader hangs up.
 """
 
 from __future__ import annotations
@@ -32,31 +33,48 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grader.in_kernel import rooms
 
 _DATAGRAM_MAX = 1 << 20
 _HUGE_PAGE = 2 << 20
 _MADV_COLLAPSE = 25  # linux/mman.h, since Linux 6.1
 
 
-def main(home: str, descriptor: int) -> None:
+def main(home: str, descriptor: int, *, apart: bool) -> None:
     """Warm up, then fork until the grader hangs up.
 
-    home : an empty folder
+    home : an empty folder; apart : fork kernels into namespaces, where there are any
     """
-    from grader.in_kernel import confine, launch  # noqa: F401  confine: for the children
+    porter = _porter(descriptor) if apart else None
+    from grader.in_kernel import launch
 
     kernel = launch.prepare(str(Path(home) / "profile"))
     import matplotlib.pyplot  # noqa: F401  what nearly every notebook imports
 
-    Parent(kernel, descriptor).run()
+    Parent(kernel, descriptor, porter).run()
+
+
+def _porter(descriptor: int) -> rooms.Porter | None:
+    from grader.in_kernel import namespaces, rooms
+
+    try:
+        namespaces.own_users()
+        return rooms.Porter(not_for_it=descriptor)
+    except OSError:
+        return None  # launch.enclose() makes the best of it
 
 
 class Parent:
     """Answers the grader's requests and watches its children."""
 
-    def __init__(self, kernel: Any, descriptor: int) -> None:
+    def __init__(self, kernel: Any, descriptor: int, porter: rooms.Porter | None) -> None:
         self._kernel = kernel
+        self._porter = porter
+        self._rooms: dict[int, rooms.Room] = {}  # pid -> where it lives
+        self._codes: dict[int, int] = {}  # pid -> how it ended, until its room has ended as well
         self._settled = False
         self._grader = socket.socket(fileno=descriptor)
         self._told: dict[int, int] = {}  # pid -> where its end is told
@@ -70,35 +88,55 @@ class Parent:
             signal.signal(number, signal.SIG_IGN)  # the grader's terminal is not ours
 
     def run(self) -> None:
-        poll = select.poll()
+        poll = self._poll = select.poll()
         poll.register(self._grader, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
         while True:
             ready = dict(poll.poll())
             if self._woken in ready:
                 os.read(self._woken, 1 << 10)
-                for pid in self._note_ends():
-                    poll.register(self._told[pid], 0)  # POLLERR: the grader has let go
+                self._note_ends()
+            for pid in [pid for pid in self._codes if self._rooms[pid].gone in ready]:
+                self._leave(pid)
             for pid in [pid for pid in self._ended if self._told[pid] in ready]:
-                poll.unregister(self._told[pid])
                 self._reap(pid)
             if self._grader.fileno() in ready and not self._answer():
                 return
 
-    def _note_ends(self) -> list[int]:
-        """Tell the grader of the children that have ended since; return which they are."""
-        new = []
-        for pid in self._told.keys() - self._ended:
+    def _note_ends(self) -> None:
+        """See which children have ended since."""
+        for pid in self._told.keys() - self._ended - self._codes.keys():
             end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if end is not None:
-                code = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
-                with contextlib.suppress(BrokenPipeError):
-                    os.write(self._told[pid], struct.pack("=q", code))
-                self._ended.add(pid)
-                new.append(pid)
-        return new
+            if end is None:
+                continue
+            code = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+            if pid in self._rooms:
+                # What it has left behind goes before the grader hears of the end; and the room
+                # does not go while its dead have not been waited for.
+                os.waitpid(pid, 0)
+                self._codes[pid] = code
+                os.close(self._rooms[pid].lives)
+                self._poll.register(self._rooms[pid].gone, select.POLLIN)
+            else:
+                self._tell(pid, code)
+
+    def _leave(self, pid: int) -> None:
+        room = self._rooms.pop(pid)
+        self._poll.unregister(room.gone)
+        os.close(room.gone)
+        os.close(room.pidfd)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._told[pid], struct.pack("=q", self._codes.pop(pid)))
+        os.close(self._told.pop(pid))
+
+    def _tell(self, pid: int, code: int) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._told[pid], struct.pack("=q", code))
+        self._ended.add(pid)
+        self._poll.register(self._told[pid], 0)  # POLLERR: the grader has let go
 
     def _reap(self, pid: int) -> None:
+        self._poll.unregister(self._told[pid])
         os.waitpid(pid, 0)
         os.close(self._told.pop(pid))
         self._ended.discard(pid)
@@ -113,7 +151,7 @@ class Parent:
             _learn(request)
             return True
         try:
-            answer: dict[str, Any] = {"pid": self._fork(request, *descriptors)}
+            answer: dict[str, Any] = self._fork(request, *descriptors)
         except OSError as error:
             os.close(descriptors[0])
             answer = {"error": error.strerror or str(error)}
@@ -122,7 +160,7 @@ class Parent:
         self._grader.send(json.dumps(answer).encode())
         return True
 
-    def _fork(self, request: dict[str, Any], told: int, *passed: int) -> int:
+    def _fork(self, request: dict[str, Any], told: int, *passed: int) -> dict[str, Any]:
         if not self._settled:
             gc.collect()
             gc.freeze()  # the collector would write to, and so copy, every object in each child
@@ -130,16 +168,24 @@ class Parent:
             self._settled = True
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
             raise OSError("what it imported has started threads")
-        pid = os.fork()
-        if pid == 0:
-            os.close(told)
-            self._be_child(request, passed)
+        room = None
+        if self._porter is not None and "plan" in request["options"]:
+            room = self._porter.room(request["options"]["plan"], passed[0])
+        with room.pids() if room is not None else contextlib.nullcontext():
+            pid = os.fork()
+            if pid == 0:
+                os.close(told)
+                self._be_child(request, passed, room)
         self._told[pid] = told
-        return pid
+        if room is not None:
+            self._rooms[pid] = room
+        return {"pid": pid, "first": room.first if room is not None else 0}
 
-    def _be_child(self, request: dict[str, Any], passed: Sequence[int]) -> None:
+    def _be_child(
+        self, request: dict[str, Any], passed: Sequence[int], room: rooms.Room | None
+    ) -> None:
         """Become a kernel. Returns never."""
-        from grader.in_kernel import launch, libc
+        from grader.in_kernel import confine, launch, libc
 
         code = 1
         try:
@@ -147,25 +193,43 @@ class Parent:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._grader.close()
-            for end in (self._woken, self._waker, *self._told.values()):
-                os.close(end)
+            self._let_go(room)
             os.chdir(request["folder"])
             os.environ.clear()
             os.environ.update(request["environment"])
             tempfile.tempdir = None
             options = request["options"]
             with launch.told_fault(options):
-                if "plan" in options:
-                    options["plan"] |= dict(zip(("control", "report"), passed, strict=True))
+                plan = options.pop("plan", {})
+                plan |= dict(zip(("control", "report"), passed, strict=False))
+                if room is not None:
+                    os.close(plan["control"])
+                    confine.enter(plan, room.pidfd, room.layers)
+                    os.close(room.pidfd)
+                elif plan:
+                    confine.enclose(plan)
                 else:
                     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                         signal.signal(number, signal.SIG_DFL)
                     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
-                launch.enclose(options)
                 launch.become_kernel(self._kernel, options)
             code = 0
         finally:
             os._exit(code)
+
+    def _let_go(self, room: rooms.Room | None) -> None:
+        """Close all that a child has inherited, but for the way into its own room."""
+        ends = {self._woken, self._waker, *self._told.values()}
+        for one in self._rooms.values():
+            ends |= {one.pidfd, one.gone}
+        # Of a room that is being left, `lives` is closed already.
+        ends |= {one.lives for pid, one in self._rooms.items() if pid not in self._codes}
+        if room is not None:
+            ends |= {room.lives, room.gone}
+        if self._porter is not None:
+            ends.add(self._porter.fileno())
+        for end in ends:
+            os.close(end)
 
 
 def _learn(lesson: dict[str, Any]) -> None:
@@ -208,4 +272,4 @@ if __name__ == "__main__":
     _launch = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(_launch)
     _launch.hollow_package()
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), apart=sys.argv[3] == "apart")

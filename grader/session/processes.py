@@ -49,14 +49,16 @@ def session_members(session: int) -> list[int]:
     return [pid for pid in pids if (stat := _stat(pid)) and stat[3] == session]
 
 
-def cpu_s(pid: int) -> float:
+def cpu_s(pid: int, *others: int) -> float:
     """Return the CPU time in seconds of a process, of all it started, and of their dead.
+
+    others : processes that count although they have left the tree
 
     Where there is no /proc: a number that grows with the wall clock, so that limits still hold.
     """
     if not _stat(pid) and not Path("/proc/self/stat").exists():
         return time.monotonic()
-    return tree_cpu_s(pid, *session_members(pid)) or 0.0
+    return tree_cpu_s(pid, *others) or 0.0
 
 
 def tree_cpu_s(pid: int, *others: int) -> float | None:

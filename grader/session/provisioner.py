@@ -83,6 +83,7 @@ class Provisioner:
             self._watchdog = Watchdog(
                 self.pid,
                 self.limits,
+                first=self._first,
                 disk=[scratch.work, scratch.home, scratch.tmp],
                 sockets=scratch.run,
             )
@@ -213,10 +214,20 @@ class Provisioner:
 
     def cpu_s(self) -> float:
         """Return the CPU time that the kernel and its children have used, in seconds."""
-        return processes.cpu_s(self.pid) if self.pid else 0.0
+        return processes.cpu_s(self.pid, *self._others()) if self.pid else 0.0
+
+    @property
+    def _first(self) -> int:
+        return self._process.first if isinstance(self._process, Forked) else 0
+
+    def _others(self) -> list[int]:
+        """Return the kernel's processes that its own tree has lost."""
+        if self._first:
+            return processes.descendants(self._first)
+        return processes.session_members(self.pid)
 
     def waited_s(self) -> float | None:
         """Return how long they waited for a processor; None where nobody knows."""
         if not self.pid:
             return None
-        return processes.waited_s(self.pid, *processes.session_members(self.pid))
+        return processes.waited_s(self.pid, *self._others())

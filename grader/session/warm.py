@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from grader.errors import GraderFault
+from grader.records import Sandbox
 from grader.session.processes import KILL
 from grader.session.scratch import Scratch, kernel_environment
 
@@ -48,13 +49,15 @@ class Forked:
     """A child of the warm parent. Its number is nobody else's until close().
 
     pid : its number; told : where the parent tells how it ended
+    first : the first process of its pids, which adopts orphans; 0 where there is none
     lost : whether the parent ended before it told
     """
 
     lost = False
 
-    def __init__(self, pid: int, told: int) -> None:
+    def __init__(self, pid: int, told: int, first: int) -> None:
         self.pid = pid
+        self.first = first
         self._told = told
         self._code: int | None = None
 
@@ -90,9 +93,11 @@ class WarmParent:
     """A process that forks kernels. It warms up while the caller goes on; close() it.
 
     It imports what every kernel needs at once; learn() says what else its notebooks want.
+
+    apart : fork kernels into namespaces, where there are any
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, apart: bool = True) -> None:
         self._lock = threading.Lock()
         self._scratch = Scratch(None)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -100,7 +105,12 @@ class WarmParent:
         try:
             with theirs:
                 self._process = subprocess.Popen(
-                    python_command(PARENT, str(self._scratch.home), str(theirs.fileno())),
+                    python_command(
+                        PARENT,
+                        str(self._scratch.home),
+                        str(theirs.fileno()),
+                        "apart" if apart else "together",
+                    ),
                     cwd=self._scratch.work,
                     env=kernel_environment(self._scratch),
                     stdin=subprocess.DEVNULL,
@@ -167,7 +177,7 @@ class WarmParent:
         finally:
             os.close(told)
         if answer and "pid" in (said := json.loads(answer)):
-            return Forked(said["pid"], mine)
+            return Forked(said["pid"], mine, said["first"])
         os.close(mine)
         if not answer:
             raise self._gone(None)
@@ -204,15 +214,16 @@ class WarmParent:
         self.close()
 
 
-def warm_up() -> WarmParent | None:
+def warm_up(sandbox: Sandbox = "auto") -> WarmParent | None:
     """Return a warm parent; None where processes with libraries in them are not to be forked.
 
+    sandbox : how its kernels will be closed in
     macOS's own libraries break in a fork, Windows has none. Raises GraderFault.
     """
     if sys.platform != "linux":
         return None
     try:
-        return WarmParent()
+        return WarmParent(apart=sandbox != "none")
     except OSError as error:
         raise GraderFault(f"no process to fork kernels from could be started: {error}") from error
 

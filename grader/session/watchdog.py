@@ -22,22 +22,30 @@ _SOCKETS_KIB_MAX = 1024
 class Watchdog:
     """A thread that kills what uses more than it may, and remembers why.
 
-    launcher : the process whose tree is watched
+    launcher : the process whose tree is watched; where `first` is given, the notebook's itself
+    first : the first process of its pids, which adopts what it leaves behind
     disk : folders on the host's disk that count as scratch; none where it lies in memory
     sockets : the folder where the kernel listens
     """
 
     def __init__(
-        self, launcher: int, limits: Limits, *, disk: Sequence[Path], sockets: Path
+        self,
+        launcher: int,
+        limits: Limits,
+        *,
+        first: int = 0,
+        disk: Sequence[Path],
+        sockets: Path,
     ) -> None:
         self._launcher = launcher
+        self._first = first
         self._limits = limits
         self._disk = [*disk]
         self._disk_kib = sum(map(_kib, disk)) + limits.scratch_mib * 1024
         self._sockets = sockets
         self._reasons: dict[int, str] = {}
         self._stop = threading.Event()
-        self._kernel: int | None = None
+        self._kernel: int | None = launcher if first else None
         self.serving = False
         self._thread = threading.Thread(target=self._watch, name="grade-watchdog", daemon=True)
         self._thread.start()
@@ -67,6 +75,8 @@ class Watchdog:
         if self._kernel is None:  # before any student code: nobody else is there yet
             self._kernel = _notebook_process(self._launcher)
         members = processes.descendants(self._launcher)
+        if self._first:
+            members += [self._launcher, *processes.descendants(self._first)]
         if processes.memory_mib(members, enough=limits.memory_mib) > limits.memory_mib:
             self._kill(f"used more than {limits.memory_mib} MiB of memory")
         # The kernel's own limit answers with an error; it does not bind root.
