@@ -45,7 +45,7 @@ import os, random, sys, tempfile
 import numpy as np
 print(random.random(), np.random.random(), sys.argv, sys.path[0] == os.getcwd(), __name__)
 print(sorted(set(os.environ)), tempfile.gettempdir().startswith("/"), sys.flags.no_user_site)
-print(hash("a"), [type(s).__name__ for s in (sys.stdout, sys.stdin)], os.getpgrp() == os.getpid())
+print(hash("a"), [type(s).__name__ for s in (sys.stdout, sys.stdin)])
 """
 
 
@@ -166,4 +166,4 @@ def test_the_parent_holds_nothing_of_the_graders(parent):
         links = [str(link.readlink()) for link in Path(f"/proc/{parent.pid}/fd").iterdir()]
     assert "nbclient" not in modules
     assert "GRADE" not in environment
-    assert sum(link.startswith("socket:") for link in links) == 1
+    assert sum(link.startswith("socket:") for link in links) == 2  # the grader's and the porter's
