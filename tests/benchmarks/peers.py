@@ -175,8 +175,12 @@ def marked(source: str, function: str) -> str:
     while last < len(lines) and lines[last].startswith(" " * indent):
         last += 1
     pad = " " * indent
-    return "\n".join([*lines[: first + 1], f"{pad}### START YOUR CODE ###", *lines[first + 1 : last],
-                      f"{pad}### END YOUR CODE ###", *lines[last:]])  # fmt: skip
+    body = [
+        f"{pad}### START YOUR CODE ###",
+        *lines[first + 1 : last],
+        f"{pad}### END YOUR CODE ###",
+    ]
+    return "\n".join([*lines[: first + 1], *body, *lines[last:]])
 
 
 def cells_of(number: int) -> list[str]:
