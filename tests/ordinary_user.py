@@ -1,7 +1,8 @@
 """Runs Python as a user without rights: `python tests/ordinary_user.py -m pytest tests/session`.
 
-As root, in a mount namespace of its own: where Python lies in a folder of root's, that folder is
-covered there by one that shows Python and nothing else. As anyone else it just runs Python.
+As root, in a mount namespace of its own: where Python or this repository lies in a folder of
+root's, that folder is covered there by one that shows them and nothing else. As anyone else it
+just runs Python.
 """
 
 import os
@@ -24,24 +25,27 @@ def closed_parent(path: Path) -> Path | None:
     return None
 
 
-def open_a_way_to_python() -> None:
+def open_a_way() -> None:
+    """Let others pass to Python and to this repository, in a mount namespace of our own."""
     libc.unshare(NEW_MOUNTS)
     libc.mount("", "/", "", ALL_PRIVATE)
-    for prefix in (Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve()):
-        closed = closed_parent(prefix)
-        if closed is not None:
-            kept = tempfile.mkdtemp()
-            libc.mount(str(prefix), kept, "", BIND_ALL)
-            libc.mount("tmpfs", str(closed), "tmpfs", 0, "mode=755")
-            prefix.mkdir(parents=True)
-            libc.mount(kept, str(prefix), "", BIND_ALL)
-            libc.unmount(kept, 0)
-            Path(kept).rmdir()
+    needed = (Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parents[1])
+    hidden = {path: closed_parent(path) for path in dict.fromkeys(map(Path.resolve, needed))}
+    kept = {path: tempfile.mkdtemp() for path, closed in hidden.items() if closed is not None}
+    for path, place in kept.items():
+        libc.mount(str(path), place, "", BIND_ALL)
+    for closed in {hidden[path] for path in kept}:
+        libc.mount("tmpfs", str(closed), "tmpfs", 0, "mode=755")
+    for path, place in kept.items():
+        path.mkdir(parents=True, exist_ok=True)
+        libc.mount(place, str(path), "", BIND_ALL)
+        libc.unmount(place, 0)
+        Path(place).rmdir()
 
 
 def main() -> None:
     if os.geteuid() == 0:
-        open_a_way_to_python()
+        open_a_way()
         os.setgroups([])
         os.setresgid(USER, USER, USER)
         os.setresuid(USER, USER, USER)

@@ -8,6 +8,7 @@ import numpy
 import pytest
 
 HALF = 5.0
+RIGHT_BUT_FOR_THAT = 6.0
 
 # `reads(path)` and `writes(path)` say what could be done with what must not be touched.
 TRY = r"""
@@ -164,26 +165,27 @@ TRIED = {
 
 
 @pytest.fixture(scope="module")
-def verdicts(toy, attacks, closed_in):
-    """The verdicts on answers that try these things, and what came of it in an error's text."""
+def verdicts(toy, graded_together, closed_in):
+    """The verdicts on right answers that try these things; `mean_square` says what was done."""
     accounts = PASSWD.read_bytes(), PASSWD.stat().st_mode, PASSWD.stat().st_ino
     guard = "if not is_closed_in(): done.append('nothing closes this process in')\nelse:\n"
-    sources = {}
-    for title, tried in TRIED.items():
+    paths = {}
+    for n, (title, tried) in enumerate(TRIED.items()):
         guarded = guard + textwrap.indent(tried(toy).strip("\n"), "    ")
-        sources[title] = (closed_in + TRY.replace("MARK", toy.mark) + guarded, SAY)
-    graded = attacks(sources)
+        code = closed_in + TRY.replace("MARK", toy.mark) + guarded
+        paths[title] = toy.right(code, name=f"s{n}", mean_square=SAY)
+    graded = graded_together(toy, paths)
     assert (PASSWD.read_bytes(), PASSWD.stat().st_mode, PASSWD.stat().st_ino) == accounts
     return graded
 
 
 @pytest.fixture
-def said_by(verdicts, notes):
+def said_by(verdicts, messages):
     """said_by(title) -> what that submission says that it could do."""
 
     def said(title):
-        assert verdicts[title]["score"] == HALF
-        text = notes(verdicts[title])["cell_error"]
+        assert verdicts[title]["score"] == RIGHT_BUT_FOR_THAT
+        text = messages(verdicts[title])["square"]
         assert "done: " in text, text
         return text.partition("done: ")[2].partition("\n")[0]
 

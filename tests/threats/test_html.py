@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -32,7 +32,7 @@ EVIL = (
 
 
 @pytest.fixture(scope="module")
-def canary():
+def server():
     """A server that remembers what asked for it: .url, .asked."""
     asked = []
 
@@ -48,13 +48,21 @@ def canary():
         def log_message(self, *args):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    # With threads: a browser opens connections in advance, and leaves them silent.
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.asked = asked
     server.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def canary(server):
+    """The same, with a memory of this test's own."""
+    server.asked.clear()
+    return server
 
 
 def hostile_zip(host, notebook_text, solution, evil, name="right"):
@@ -84,9 +92,9 @@ def hostile_zip(host, notebook_text, solution, evil, name="right"):
 
 
 @pytest.fixture(scope="module")
-def pages(toy, canary, notebook_text, solution, tmp_path_factory):
+def pages(toy, server, notebook_text, solution, tmp_path_factory):
     """The pages of two hostile submissions, one of them with a hostile name."""
-    evil = EVIL.replace("URL", canary.url)
+    evil = EVIL.replace("URL", server.url)
     folder = tmp_path_factory.mktemp("html") / "pages"
     toy.write_assignment(cell_s=20)
     toy.grade(
@@ -101,6 +109,9 @@ def in_browser(page, profile, *options):
     """The document after its scripts have run, had it any, or its picture."""
     done = subprocess.run(
         [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+         "--no-first-run", "--disable-background-networking", "--disable-component-update",
+         "--disable-extensions", "--disable-sync",
+         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
          f"--user-data-dir={profile}", "--virtual-time-budget=3000", *options, page.as_uri()],
         capture_output=True, timeout=120, env={"HOME": str(profile), "PATH": "/usr/bin:/bin"},
     )  # fmt: skip

@@ -41,7 +41,7 @@ SAY = 'raise RuntimeError("reached: " + (", ".join({}) or "nothing"))'
 
 
 @pytest.fixture
-def services(host):
+def services(host, sandbox):
     """Services of this machine. Gives the hostile source, who came, and the udp socket."""
     heard = []
     with contextlib.ExitStack() as stack:
@@ -101,7 +101,7 @@ def test_no_connection_is_made(host, services, messages):
     assert verdict["honest"]["score"] == MAX
 
 
-def test_a_server_of_its_own_is_not_to_be_reached(host):
+def test_a_server_of_its_own_is_not_to_be_reached(host, sandbox):
     """A submission may listen to itself at most; nothing of it answers outside."""
     serve = """
         import socket, threading, time
@@ -134,7 +134,7 @@ def test_a_server_of_its_own_is_not_to_be_reached(host):
     assert verdict["right"]["score"] == MAX
 
 
-def test_another_submissions_kernel_is_not_to_be_met(host, messages):
+def test_another_submissions_kernel_is_not_to_be_met(host, messages, sandbox):
     """While this notebook runs, so does another grader; its sockets and folders are not there."""
     look = """
         import os, socket, time

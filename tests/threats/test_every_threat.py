@@ -1,0 +1,39 @@
+"""SECURITY.md's table names each threat's tests: none gets lost, and none is missing there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "SECURITY.md"
+# What is no threat of a submission's: the other side, and this very file.
+OTHER = {"test_honest.py", "test_faults_of_ours.py", "test_every_threat.py"}
+
+
+def rows():
+    """{number of the threat: the modules that test it}"""
+    lines = re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", PAGE.read_text(), re.MULTILINE)
+    return {int(number): re.findall(r"`(test_\w+\.py)`", cell) for number, cell in lines}
+
+
+def test_the_table_has_every_threat():
+    assert [*rows()] == [*range(1, 23)]
+
+
+@pytest.mark.parametrize("number", range(1, 23))
+def test_each_threat_has_tests(number):
+    modules = rows()[number]
+    assert modules
+    for module in modules:
+        assert re.search(r"^def test_", (HERE / module).read_text(), re.MULTILINE), module
+
+
+def test_each_module_of_tests_stands_in_the_table():
+    named = {module for modules in rows().values() for module in modules}
+    assert {path.name for path in HERE.glob("test_*.py")} == named | OTHER
+
+
+def test_every_module_named_on_the_page_is_there():
+    for module in re.findall(r"`(test_\w+\.py)`", PAGE.read_text()):
+        assert (HERE / module).is_file(), module
