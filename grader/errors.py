@@ -136,7 +136,12 @@ class StudentTimeout(StudentFault):
 
 
 class StudentDied(StudentFault):
-    """The process that answered the check ended (os._exit, a segfault, out of memory)."""
+    """The process that answered the check ended (os._exit, a segfault, out of memory).
+
+    killed : by itself or by the machine, nobody knows: the check deserves another try
+    """
+
+    killed = False
 
 
 class BadReply(StudentFault):

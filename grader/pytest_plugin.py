@@ -26,6 +26,7 @@ from grader.errors import (
     GraderFault,
     Missing,
     ReferenceFault,
+    StudentDied,
     StudentFault,
     StudentTimeout,
 )
@@ -161,6 +162,7 @@ class _Runner:
         self.job = CheckJob(sessions={})
         self.check: _Check | None = None
         self.verdict: Outcome | None = None
+        self.killed = False  # the process that the check asked: by its code, or by the machine
 
     # --- collection ---
 
@@ -244,12 +246,18 @@ class _Runner:
         if lacking := self.assignment.lacking(check.exercise.notebook):
             return check.outcome("skipped", 0.0, lacking)
         self.check = check
-        self.verdict = None
         started = time.perf_counter()
-        check.item.ihook.pytest_runtest_protocol(item=check.item, nextitem=None)
+        self._try(check)
+        if self.killed:
+            self._try(check)
         seconds = time.perf_counter() - started
         verdict = self.verdict or check.outcome("error", 0.0, "the check did not run", fault=True)
         return replace(verdict, seconds=seconds)
+
+    def _try(self, check: _Check) -> None:
+        self.verdict = None
+        self.killed = False
+        check.item.ihook.pytest_runtest_protocol(item=check.item, nextitem=None)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -259,9 +267,11 @@ class _Runner:
         if self.check is None:
             return report
         if call.excinfo is not None:
+            error = call.excinfo.value
+            self.killed = self.killed or (isinstance(error, StudentDied) and error.killed)
             # The first failure is the verdict; what breaks while tidying up is an echo of it.
             if self.verdict is None or self.verdict.outcome == "passed":
-                self.verdict = _verdict(self.check, call.excinfo.value)
+                self.verdict = _verdict(self.check, error)
         elif call.when == "call":
             self.verdict = self.check.outcome("passed", 1.0, "")
         return report

@@ -43,11 +43,15 @@ CUT = "\n[the rest of this output was cut]\n"
 
 
 class KernelDied(Exception):
-    """The process ended, or had to be ended. `reason` is for people: "killed by SIGSEGV"."""
+    """The process ended, or had to be ended. `reason` is for people: "killed by SIGSEGV".
 
-    def __init__(self, reason: str, *, hung: bool = False) -> None:
+    killed : by SIGKILL, and not by the grader: by itself, or by the machine
+    """
+
+    def __init__(self, reason: str, *, hung: bool = False, killed: bool = False) -> None:
         self.reason = reason
         self.hung = hung
+        self.killed = killed
         super().__init__(reason)
 
 
@@ -423,7 +427,7 @@ class Kernel:
             return KernelDied(limit)
         if self._client is not None and self._client.broken and code == -KILL:
             return KernelDied(self._client.broken)
-        return KernelDied(ending(code) if code is not None else "lost")
+        return KernelDied(ending(code) if code is not None else "lost", killed=code == -KILL)
 
     async def serve(self, address: str, token: str) -> None:
         """Have the kernel connect to address and answer the calls that come from there."""

@@ -30,6 +30,7 @@ from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.extraction import Piece, extract
 from grader.session.kernel import ENDING_S, Clock, Executed, Kernel, KernelDied, ending
+from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
@@ -177,6 +178,7 @@ class _Runner:
         self._skipped: set[tuple[int, int]] = set()  # statements that did: cell, line
         self._definitions_only = False
         self._died_late = ""  # how it died after the notebook had run
+        self._once_more = False  # whether it was killed and the whole notebook was run again
         self._serves_badly = False  # what the cells left behind does not answer the grader
         self._now: tuple[int, int] | None = None  # the cell, and line of the piece, that runs
         self._progress = 0
@@ -208,8 +210,24 @@ class _Runner:
 
     async def revive(self, death: StudentDied) -> None:
         """Start again after a kernel died while it served: with the definitions alone."""
-        self._died_late = self._why_dead() or str(death)
-        await self.run(first=MAX_RERUNS + 1)
+        how = self._why_dead()
+        gave_up = self.server is not None and self.server.gave_up
+        if how == ending(-KILL) and not gave_up and self._may_run_once_more():
+            await self.run()
+        else:
+            self._died_late = how or str(death)
+            await self.run(first=MAX_RERUNS + 1)
+
+    def _may_run_once_more(self) -> bool:
+        """Whether a kernel that was killed, nobody knows by whom, has the benefit of the doubt.
+
+        The machine may have done it, to get memory back. The student's code would do it again.
+        """
+        if self._once_more:
+            return False
+        self._once_more = True
+        self._budget = self._clock(self.limits.notebook_s)
+        return True
 
     def _why_dead(self) -> str:
         """Return how the last kernel ended, by itself or by a limit; "" where it is not known."""
@@ -242,7 +260,7 @@ class _Runner:
 
     def _learn_from(self, death: KernelDied) -> None:
         """Leave out next time what ran when the kernel died."""
-        if self._now is None:
+        if self._now is None or (death.killed and self._may_run_once_more()):
             return
         cell, line = self._now
         if line:
@@ -387,6 +405,9 @@ class _Runner:
         runs = [self._runs.get(c.index, records.CellRun(c.index, "not_run")) for c in self.code]
         notes = [note for cell, run in zip(self.code, runs, strict=True)
                  for note in self._notes(cell, run)]  # fmt: skip
+        if self._once_more:
+            text = "the kernel was killed, by itself or by this machine: the notebook ran once more"
+            notes.append(records.Note("rerun", text, None, self.notebook.name))
         if self._died_late:
             text = f"the kernel died after the notebook had run ({self._died_late})"
             text += ": only its definitions are left"

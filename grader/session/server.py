@@ -64,6 +64,7 @@ class AgentServer:
         self._stream: Stream | None = None
         self._fault: StudentFault | None = None
         self._open: set[Student] = set()
+        self.gave_up = False  # whether the kernel was ended since it did not answer
         self._due = 0  # the number of the reply that an answer in place still owes
 
     def __enter__(self) -> AgentServer:
@@ -228,6 +229,7 @@ class AgentServer:
             return stream.reply(number, budget=budget)
         except StudentTimeout as fault:
             # A check may have stopped it. Once it is dead, another can take its place.
+            self.gave_up = True
             stream.peer.kill(group=False)
             raise self._broken(StudentDied("it did not answer any more")) from fault
         except (StudentDied, BadReply) as fault:

@@ -112,7 +112,9 @@ class Wire:
         except StudentDied:
             how = self._how_it_ended()
             text = "ended the student's process" + (f" ({how})" if how else "")
-            raise self._end(StudentDied(f"{called()} {text}")) from None
+            death = StudentDied(f"{called()} {text}")
+            death.killed = how in ("", "killed by SIGKILL")
+            raise self._end(death) from None
         except BadReply as fault:
             raise self._end(BadReply(f"{called()}: {fault}")) from fault
         if status == "value":
