@@ -1,0 +1,129 @@
+"""What comes over a kernel's stream is a message in the form that nbclient reads, or its end."""
+
+import asyncio
+import json
+import socket
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grader.session.kernel import _Client
+
+ENDS = ("it closed its connection", "it sent what is no message")
+SOUND = {
+    "channel": "iopub",
+    "header": {"msg_type": "stream"},
+    "parent_header": {"msg_id": "1-x"},
+    "metadata": {},
+    "content": {"name": "stdout", "text": "x"},
+}
+
+
+def framed(document):
+    raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return len(raw).to_bytes(4, "big") + raw
+
+
+def heard(raw):
+    """Return why a client stopped reading these bytes, and the messages that it took."""
+
+    async def listen():
+        ours, theirs = socket.socketpair()
+        theirs.sendall(raw)
+        theirs.close()
+        client = _Client(ours, message_max=4096)
+        ended = asyncio.Event()
+        await client.open(ended.set)
+        await ended.wait()
+        messages = []
+        for channel in (client.shell_channel, client.iopub_channel):
+            while not channel.messages.empty():
+                messages.append(channel.messages.get_nowait())
+        client.close()
+        return client.broken, messages
+
+    return asyncio.run(listen())
+
+
+def test_a_sound_message_arrives():
+    assert heard(framed(SOUND)) == (
+        "it closed its connection",
+        [
+            {
+                "header": {"msg_type": "stream"},
+                "msg_type": "stream",
+                "parent_header": {"msg_id": "1-x"},
+                "metadata": {},
+                "content": {"name": "stdout", "text": "x"},
+            }
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"{",
+        b"[" * 4000,
+        b"9" * 4090,
+        b'"\xff"',
+        {**SOUND, "channel": "shell2"},
+        {**SOUND, "channel": ["shell"]},
+        {**SOUND, "header": None},
+        {**SOUND, "content": "text"},
+        {**SOUND, "parent_header": {"msg_id": 1}},
+        {key: SOUND[key] for key in SOUND if key != "metadata"},
+        [SOUND],
+    ],
+)
+def test_what_is_no_message_ends_the_reading(document):
+    assert (
+        heard(framed(SOUND) + framed(document) + framed(SOUND))[0] == "it sent what is no message"
+    )
+    assert len(heard(framed(SOUND) + framed(document) + framed(SOUND))[1]) == 1
+
+
+def test_a_message_that_is_too_long_is_not_read():
+    assert heard((2**32 - 1).to_bytes(4, "big") + b"x" * 100) == ("it sent what is no message", [])
+
+
+def hold(raw):
+    ended, messages = heard(raw)
+    assert ended in ENDS
+    for message in messages:
+        assert type(message["msg_type"]) is type(message["parent_header"]["msg_id"]) is str
+        assert type(message["content"]) is type(message["metadata"]) is dict
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=100)
+def test_arbitrary_bytes_end_the_reading(raw):
+    hold(raw)
+    hold(framed(raw))
+
+
+@given(st.lists(st.tuples(st.integers(0, len(framed(SOUND)) - 1), st.integers(0, 255)), max_size=6))
+@settings(max_examples=150)
+def test_a_damaged_message_is_read_or_ends_the_reading(changes):
+    raw = bytearray(framed(SOUND))
+    for place, byte in changes:
+        raw[place] = byte
+    hold(bytes(raw))
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*SOUND, "msg_type", "msg_id"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.fixed_dictionaries({key: _JSON | st.just(value) for key, value in SOUND.items()}))
+@settings(max_examples=150)
+def test_any_json_is_a_message_or_ends_the_reading(document):
+    hold(framed(document))
