@@ -41,6 +41,7 @@ from grader.checks.gradient import (
 )
 from grader.checks.parameters import (
     Layers,
+    assert_drawn,
     find_layers,
     read_parameters,
     write_parameters,
@@ -95,6 +96,7 @@ __all__ = [
     "assert_curve",
     "assert_derivative",
     "assert_deterministic",
+    "assert_drawn",
     "assert_dtype",
     "assert_error_rate",
     "assert_figure_count",

@@ -12,6 +12,7 @@ from grader.checks import (
     as_array,
     as_scalar,
     assert_close,
+    assert_drawn,
     assert_gradient,
     assert_labelled,
     assert_series,
@@ -119,7 +120,7 @@ def make_mlp(student, k=K, n=N, h=H):
 
 def some_weights(rng):
     """Return W1 (H, N), b1 (H,), W2 (K, H), b2 (K,); some of the hidden units are off."""
-    W1, b1 = rng.normal(size=(H, N)), 0.5 * rng.normal(size=H)
+    W1, b1 = 0.4 * rng.normal(size=(H, N)), 0.5 * rng.normal(size=H)
     return [W1, b1, rng.normal(size=(K, H)), rng.normal(size=K)]
 
 
@@ -135,7 +136,20 @@ def layers_of(student, model):
     return find_layers(model, (N, H, K), called="MLP(n_classes, n_features, hidden_size)")[0]
 
 
-@pytest.mark.exercise("q3-mlp", points=2)
+@pytest.mark.exercise("q3-mlp", points=1)
+def test_weights_are_drawn_from_their_distribution_and_biases_are_zero(student):
+    """Mean 0.1 and standard deviation 0.1."""
+    called = "MLP(n_classes, n_features, hidden_size)"
+    model = make_mlp(student, 10, 40, 150)
+    layers = find_layers(model, (40, 150, 10), called=called)[0]
+    W1, b1, W2, b2 = layers.read()
+    if np.any(b1) or np.any(b2):
+        raise CheckFailed("the biases do not start at 0", called=called)
+    assert_drawn(W1, mean=0.1, std=0.1, called=called, noun="the hidden layer's weights")
+    assert_drawn(W2, mean=0.1, std=0.1, called=called, noun="the output's weights")
+
+
+@pytest.mark.exercise("q3-mlp", points=1.5)
 def test_the_network_predicts_the_class_of_the_largest_score(student, rng):
     """One class for each row, from W2 relu(W1 x + b1) + b2."""
     model = make_mlp(student)
@@ -185,7 +199,7 @@ def assert_network_step(model, layers, rng):
         )  # fmt: skip
 
 
-@pytest.mark.exercise("q3-mlp", points=3)
+@pytest.mark.exercise("q3-mlp", points=2.5)
 def test_a_step_of_the_network_goes_down_the_gradient(student, rng):
     """Weights and biases of both layers, held to finite differences of the cross-entropy."""
     model = make_mlp(student)
@@ -194,7 +208,7 @@ def test_a_step_of_the_network_goes_down_the_gradient(student, rng):
     model.train_epoch(rng.normal(size=(20, N)), rng.integers(K, size=20), learning_rate=RATE)
     if all(np.array_equal(before[name], now) for name, now in read_parameters(model).items()):
         raise CheckFailed("train_epoch leaves the parameters as they were")
-    for _ in range(2):
+    for _ in range(3):
         assert_network_step(model, layers, rng)
 
 
