@@ -1,0 +1,252 @@
+"""Homework 1 through the whole command: notebooks and scripts, what is right and what is not."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from grader.notebook import replace_region
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "reference"
+NAMES = ("hw1-q1.ipynb", "hw1-q2.ipynb", "hw1-q3.ipynb", "hw1-q4.ipynb")
+
+# As the course hands it out and students fill it in: classes, and a main() that needs utils.
+SCRIPT = """\
+#!/usr/bin/env python
+import argparse
+
+import numpy as np
+import matplotlib.pyplot as plt
+
+import utils
+
+
+class LinearModel(object):
+    def __init__(self, n_classes, n_features, **kwargs):
+        self.W = np.zeros((n_classes, n_features))
+
+    def update_weight(self, x_i, y_i, **kwargs):
+        raise NotImplementedError
+
+    def train_epoch(self, X, y, **kwargs):
+        for x_i, y_i in zip(X, y):
+            self.update_weight(x_i, y_i, **kwargs)
+
+
+class Perceptron(LinearModel):
+    def update_weight(self, x_i, y_i, **kwargs):
+        y_hat = np.argmax(self.W.dot(x_i))
+        if y_hat != y_i:
+            self.W[y_i, :] += x_i
+            self.W[y_hat, :] -= x_i
+
+
+class LogisticRegression(LinearModel):
+    def update_weight(self, x_i, y_i, learning_rate=0.001):
+        scores = self.W.dot(x_i)[:, None]
+        one_hot = np.zeros((np.size(self.W, 0), 1))
+        one_hot[y_i] = 1
+        p = np.exp(scores) / np.sum(np.exp(scores))
+        self.W = self.W + learning_rate * (one_hot - p) * x_i[None, :]
+
+
+class MLP(object):
+    def __init__(self, n_classes, n_features, hidden_size, layers):
+        sizes = [n_features] + [hidden_size] * layers + [n_classes]
+        self.weights = [np.random.normal(0.1, 0.1, (m, n)) for n, m in zip(sizes, sizes[1:])]
+        self.biases = [np.zeros(m) for m in sizes[1:]]
+
+    def forward(self, x):
+        hidden = np.maximum(self.weights[0] @ x + self.biases[0], 0)
+        return hidden, self.weights[1] @ hidden + self.biases[1]
+
+    def predict(self, X):
+        return np.array([np.argmax(self.forward(x)[1]) for x in X])
+
+    def evaluate(self, X, y):
+        return (y == self.predict(X)).sum() / y.shape[0]
+
+    def train_epoch(self, X, y, learning_rate=0.001):
+        for x, label in zip(X, y):
+            hidden, z = self.forward(x)
+            delta = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
+            delta[label] -= 1
+            below = (self.weights[1].T @ delta) * (hidden > 0)
+            self.weights[1] -= learning_rate * np.outer(delta, hidden)
+            self.biases[1] -= learning_rate * delta
+            self.weights[0] -= learning_rate * np.outer(below, x)
+            self.biases[0] -= learning_rate * below
+
+
+def plot(epochs, valid_accs, test_accs):
+    plt.xlabel("Epoch")
+    plt.ylabel("Accuracy")
+    plt.xticks(epochs)
+    plt.plot(epochs, valid_accs, label="validation")
+    plt.plot(epochs, test_accs, label="test")
+    plt.legend()
+    plt.show()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", choices=["perceptron", "logistic_regression", "mlp"])
+    opt = parser.parse_args()
+    utils.configure_seed(seed=42)
+    data = utils.load_classification_data(bias=opt.model != "mlp")
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def notebook(name):
+    return nbformat.read(REFERENCE / "hw1" / name, as_version=4)
+
+
+def filled(name, **bodies):
+    """The solved notebook with these regions ("Perceptron__update_weight") filled in anew."""
+    made = notebook(name)
+    for region, body in bodies.items():
+        for number, cell in enumerate(made.cells):
+            put = replace_region(cell.source, region.replace("__", "."), body, cell=number)
+            if cell.cell_type == "code" and put is not None:
+                cell.source = put
+                break
+        else:
+            raise LookupError(region)
+    return made
+
+
+def as_script(name):
+    """A solved notebook as its students may hand it in: definitions, and a main() for the rest."""
+    cells = [cell.source for cell in notebook(name).cells if cell.cell_type == "code"]
+    defined = [source for source in cells if "def " in source and "make_houses" not in source]
+    head = ["import argparse", "import utils", cells[0]]
+    main = "def main():\n    argparse.ArgumentParser().parse_args()\n    utils.train()"
+    return "\n\n".join([*head, *defined, main, "if __name__ == '__main__':\n    main()"])
+
+
+def as_zip(path, files):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, made in files.items():
+            archive.writestr(name, made if isinstance(made, str) else nbformat.writes(made))
+    return path
+
+
+def grade(*arguments, code=0):
+    """Run the command; return what its JSON says of the (one) submission."""
+    command = [sys.executable, "-m", "grader.cli", *map(str, arguments), "--json", "-"]
+    command += ["--assignments", REFERENCE, "--assignment", "hw1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, done.stderr
+    (submission,) = json.loads(done.stdout)["submissions"]
+    return submission
+
+
+def points(submission, prefix=""):
+    return {e["id"]: e["points"] for e in submission["exercises"] if e["id"].startswith(prefix)}
+
+
+def lost(submission, *prefixes):
+    """The exercises that lost points, each with the messages of its failed checks."""
+    return {
+        exercise["id"]: "\n".join(c["message"] for c in exercise["checks"])
+        for exercise in submission["exercises"]
+        if exercise["id"].startswith(prefixes or "q")
+        and exercise["status"] not in ("manual", "not_gradable")
+        and exercise["points"] < exercise["max_points"]
+    }
+
+
+def notes(submission, kind):
+    return [note["message"] for note in submission["notes"] if note["kind"] == kind]
+
+
+def test_a_zip_of_solved_notebooks_earns_every_automatic_point(tmp_path):
+    archive = as_zip(tmp_path / "Germain_Sophie.zip", {name: notebook(name) for name in NAMES})
+    submission = grade(archive)
+    assert lost(submission) == {}
+    assert submission["score"] == submission["max_score"] == (71.0 + 25.0 * has_torch())
+    assert submission["manual_points"] == 4.0
+
+
+def test_the_bare_stub_runs_and_scores_nothing():
+    submission = grade(ROOT / "student_templates" / "hw1")
+    assert submission["score"] == 0.0
+    assert {e["status"] for e in submission["exercises"]} == {"missing", "manual"}
+    # A torch model without parameters has nothing to optimise: those cells wait to be filled.
+    assert [text for text in notes(submission, "cell_error") if "hw1-q4" not in text] == []
+
+
+def has_torch():
+    return find_spec("torch") is not None
+
+
+@pytest.mark.skipif(has_torch(), reason="torch is installed here")
+def test_without_torch_its_exercises_are_open_and_the_install_command_is_told(tmp_path):
+    files = {name: notebook(name) for name in ("hw1-q3.ipynb", "hw1-q4.ipynb")}
+    submission = grade(as_zip(tmp_path / "a_b.zip", files))
+    q4 = [e for e in submission["exercises"] if e["id"].startswith("q4")]
+    assert {e["status"] for e in q4} == {"not_gradable"}
+    assert "pip install torch" in q4[0]["checks"][0]["message"]
+    assert lost(submission, "q3", "q4") == {}
+    assert submission["max_score"] == 71.0
+
+
+def test_scripts_score_as_the_notebooks_do_also_without_their_utils(tmp_path):
+    files = {f"homework/{name}.py": as_script(f"{name}.ipynb") for name in ("hw1-q2", "hw1-q3")}
+    alone = grade(as_zip(tmp_path / "alone_a.zip", files))
+    assert lost(alone, "q2", "q3") == {}
+    assert any("utils" in text for text in notes(alone, "cell_error"))
+    files["homework/utils.py"] = "def train():\n    raise RuntimeError('main() does not run')\n"
+    whole = grade(as_zip(tmp_path / "whole_a.zip", files))
+    assert points(whole) == points(alone)
+    assert notes(whole, "cell_error") == []
+
+
+def test_a_script_in_the_courses_own_form_loses_nothing(tmp_path):
+    (tmp_path / "hw1-q3.py").write_text(SCRIPT)
+    submission = grade(tmp_path / "hw1-q3.py")
+    assert lost(submission, "q3") == {}
+    assert submission["score"] == 21.0
+
+
+def test_a_softmax_that_is_not_shifted_and_a_witness_that_is_none_are_told(tmp_path):
+    wrong = filled(
+        "hw1-q1.ipynb",
+        softmax="s = np.exp(z) / np.sum(np.exp(z))",
+        nonconvex_witness="a, b = (1.0, 0.0), (0.0, 1.0)",
+    )
+    nbformat.write(wrong, tmp_path / "hw1-q1.ipynb")
+    messages = lost(grade(tmp_path / "hw1-q1.ipynb"), "q1")
+    assert set(messages) == {"q1c-softmax", "q1d-multinomial", "q1e-convexity"}
+    assert "overflow" in messages["q1c-softmax"]
+
+
+def test_mistakes_of_a_step_are_named(tmp_path):
+    wrong = filled(
+        "hw1-q3.ipynb",
+        Perceptron__update_weight="""
+y_hat = np.argmax(self.W @ x_i)
+self.W[y_i] += x_i
+if y_hat != y_i:
+    self.W[y_hat] -= x_i
+""",
+        LogisticRegression__update_weight="""
+e = np.exp(self.W @ x_i)
+self.W -= learning_rate * np.outer(e / e.sum() - y_i, x_i)
+""",
+    )
+    nbformat.write(wrong, tmp_path / "hw1-q3.ipynb")
+    messages = lost(grade(tmp_path / "hw1-q3.ipynb"), "q3")
+    assert set(messages) == {"q3-perceptron", "q3-logistic"}
+    assert "only where the prediction is wrong" in messages["q3-perceptron"]
+    assert "subtracted as a number" in messages["q3-logistic"]
