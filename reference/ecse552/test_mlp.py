@@ -372,10 +372,10 @@ def train(student, data, epochs, *, hidden=SIZES[1:3], eta=0.7):
 
 
 def steps_of(student, start, samples, eta):
-    """Return where one step after the other leads, by the student's backward and update."""
+    """Return where one step after the other leads, by the student's own three functions."""
     params = start
     for x, y in samples:
-        grads = backward_of(student, x, y, params)
+        grads = student.backward(x, y, params, student.forward(x, params))
         params = as_params(student.update(params, grads, eta), called="update")
     return params
 
@@ -394,7 +394,7 @@ def same(a, b):
 
 def ways_to_step(student, start, samples, eta):
     """Give the ends of the ways through these samples: by own steps, then by right ones."""
-    # A backward or an update that fails has its own check.
+    # A forward, a backward or an update that fails has its own check.
     with contextlib.suppress(CheckFailed, StudentFault):
         yield steps_of(student, start, samples, eta)
     for factor in CONVENTIONS.values():
@@ -445,24 +445,23 @@ def error_on(student, x, y, params):
 
 
 def small_digits(datasets, rng, m):
-    """Return x (m, 49) in [0, 1], pooled 4 x 4 from MNIST, and three binary targets (m, 3)."""
+    """Return x (m, 49) in [0, 1], zeros, ones and twos pooled 4 x 4, and their one-hot y (m, 3)."""
     images, classes = datasets("mnist")
-    rows = rng.permutation(len(images))[:m]
+    rows = rng.permutation(np.flatnonzero(classes < 3))[:m]
     x = images[rows].reshape(m, 7, 4, 7, 4).mean(axis=(2, 4)).reshape(m, 49) / 255.0
-    k = classes[rows]
-    return x, np.stack([k % 2 == 0, k >= 5, np.isin(k, [0, 6, 8, 9])], axis=1).astype(float)
+    return x, np.eye(3)[classes[rows]]
 
 
 @pytest.mark.exercise("q1-update", points=4, hidden=True)
-def test_training_learns_three_targets_at_once(student, rng, datasets):
-    """On other digits than the notebook's; guessing 1/2 gives an error of 0.25."""
-    x, y = small_digits(datasets, rng, 900)
-    data = x[:600], y[:600], x[600:], y[600:]
-    params, *_ = train(student, data, 8, hidden=(20, 12), eta=0.5)
+def test_training_learns_to_tell_three_digits_apart(student, rng, datasets):
+    """Guessing the targets' means gives an error of 0.22; both conventions end below 0.08."""
+    x, y = small_digits(datasets, rng, 450)
+    data = x[:300], y[:300], x[300:], y[300:]
+    params, *_ = train(student, data, 15, hidden=(20, 12), eta=0.5)
     error = error_on(student, *data[2:], params)
-    if not error < 0.16:
+    if not error < 0.15:
         hint = "Do the gradients agree with difference quotients, and does every step use its own?"
-        raise CheckFailed(f"the validation error is still {error:.3f} after 8 epochs", hint=hint)
+        raise CheckFailed(f"the validation error is still {error:.3f} after 15 epochs", hint=hint)
 
 
 # --- the error curves ---
@@ -493,11 +492,12 @@ def recorded(student):
 
 @pytest.mark.exercise("q1-error-curves", points=2)
 def test_both_errors_fall_and_the_validation_error_ends_below_0_08(student):
-    """In the notebook's own training on 1200 digits."""
+    """In the notebook's own training; a long one wiggles at its end, so the best of three counts."""
     train_mse, val_mse = recorded(student)
     for curve, name in ((train_mse, "train_mse"), (val_mse, "val_mse")):
-        assert_monotone(curve, share=0.5, called=name, noun="the error")
-    assert_in_range(val_mse[-1], 0.0, 0.08, called="val_mse[-1]", noun="the last validation error")
+        assert_monotone(curve, share=0.2, called=name, noun="the error")
+    best = np.min(val_mse[-3:])
+    assert_in_range(best, 0.0, 0.08, called="val_mse", noun="the last validation error")
 
 
 @pytest.mark.exercise("q1-error-curves", points=2)

@@ -100,12 +100,13 @@ def test_the_gradient_vanishes_in_the_right_cases(student):
     """z -> +infinity with y = 1, and z -> -infinity with y = 0; nowhere else."""
     wrong = []
     for (sign, y), right in CASES.items():
-        value = student.vanishes(sign, y)
-        got = as_scalar(as_array(value, called=f"vanishes({sign}, {y})", dtype_kind="biuf"))
+        called = f"vanishes({sign}, {y})"
+        answer = as_array(student.vanishes(sign, y), called=called, dtype_kind="biuf")
+        got = as_scalar(answer.astype(float), called=called)
         if got not in (0.0, 1.0):
-            raise CheckFailed("True or False was due", called=f"vanishes({sign}, {y})")
+            raise CheckFailed("True or False was due", called=called)
         if bool(got) != right:
-            wrong.append(f"vanishes({sign}, {y})")
+            wrong.append(called)
     hint = "Let z grow in -(2y - 1)(1 - sigma((2y - 1) z)): is the prediction right or wrong there?"
     if len(wrong) == 1:
         partial_credit(0.5, "one of the four cases is wrong", hint, called=wrong[0])
