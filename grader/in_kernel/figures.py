@@ -166,11 +166,18 @@ def _text(artist: Any) -> str:
 
 def _read_line(line: Any) -> dict[str, Any] | None:
     try:
-        x, y = (_floats(values) for values in line.get_data(orig=False))
+        x, y = (_floats(values) for values in _data_of(line))
     except Exception:
         return None
     label = str(line.get_label())
     return {"x": x, "y": y, "label": "" if label.startswith("_") else label[:300]}
+
+
+def _data_of(line: Any) -> Any:
+    """Return x and y; of plt.axline, whose own data are (0, 1), where it enters and leaves."""
+    if not type(line).__name__.endswith("AxLine"):
+        return line.get_data(orig=False)
+    return (line.get_transform() - line.axes.transData).transform(line.get_xydata()).T
 
 
 def _read_images(ax: Any) -> list[tuple[np.ndarray, np.ndarray]]:

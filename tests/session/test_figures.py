@@ -110,6 +110,16 @@ def test_bars_and_histograms_keep_x_width_and_height(plt: ModuleType) -> None:
     assert_array_equal(only_axes()["bars"], [[0.0, 0.5, 2.0], [0.5, 0.5, 1.0]])
 
 
+@pytest.mark.parametrize("how", [{"slope": 0.5}, {"xy2": (4, 4)}])
+def test_an_endless_line_goes_from_border_to_border(plt: ModuleType, how: dict[str, Any]) -> None:
+    plt.axis([0, 10, -50, 50])
+    plt.axline((2, 3), **how)
+    plt.show()
+    (line,) = only_axes()["lines"]
+    assert list(line["x"]) == pytest.approx([0, 10])
+    assert list(line["y"]) == pytest.approx([2, 7])
+
+
 def test_scattered_points_are_kept(plt: ModuleType) -> None:
     plt.scatter([0, 1], [2, 3])
     plt.show()
