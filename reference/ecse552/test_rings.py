@@ -109,15 +109,15 @@ def test_the_classifier_is_right_on_fresh_rings(student, rng):
 
 @pytest.mark.exercise("q2-classifier", points=4, hidden=True)
 def test_the_classifier_learns_from_the_labels_that_it_is_given(student, rng):
-    """With the labels swapped it learns the opposite; it also predicts for single points."""
+    """The swapped labels are as easy to learn, by a network of the same kind."""
     X, y = true_rings(rng, 1000)
     model = student.train_classifier(X, 1 - y)
-    X, y = true_rings(rng, 1000)
-    hint = "Does it look at y, or is it made for these rings?"
-    if accuracy(model, X, 1 - y) < 0.9:
+    X, y = true_rings(rng, 3000)
+    if accuracy(model, X, 1 - y) < 0.97:
+        hint = "Does it look at y, or is it made for these rings?"
         raise CheckFailed("with swapped labels it does not learn the swapped rings", hint=hint)
-    whole = predictions(model, X[:5])
-    if any(predictions(model, x[None])[0] != label for x, label in zip(X, whole, strict=False)):
+    alone = [predictions(model, x[None])[0] for x in X[:5]]
+    if not np.array_equal(alone, predictions(model, X[:5])):
         raise CheckFailed("a point alone gets another label than among others")
 
 
@@ -139,7 +139,7 @@ def lines_of(model):
 
 
 def boundary_points(model, rng, n=600):
-    """Return points where the prediction changes, (k, 2), found by halving chords between labels."""
+    """Return points where the prediction changes, (k, 2): chords between labels, halved."""
     p, q = rng.uniform(-8, 8, size=(2, n, 2))
     first, second = predictions(model, p), predictions(model, q)
     crossing = first != second
