@@ -155,6 +155,11 @@ def _finite(context: click.Context, option: click.Parameter, value: float | None
     type=click.IntRange(min=1),
     help="Grading processes. Default: one a core; a single submission needs no other.",
 )
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Grade on a dask.distributed cluster: its scheduler's address, or scheduler file.",
+)
 @click.option("--regrade", is_flag=True, help="Grade again what an earlier run has graded.")
 @_sandboxed
 @click.option("--json", "json_file", metavar="FILE", help='Write JSON; "-" is standard output.')
@@ -178,6 +183,7 @@ def grade_paths(
     public: bool,
     seed: int,
     jobs: int | None,
+    dask: str | None,
     regrade: bool,
     sandbox: Sandbox,
     json_file: str | None,
@@ -211,6 +217,8 @@ def grade_paths(
     from grader import pipeline
 
     _check_targets(json_file, junit_file, html_folder)
+    if dask is not None and jobs is not None:
+        raise click.UsageError("--jobs counts processes of this machine; --dask uses a cluster's.")
     with _Watching(html_folder) as watch:
         report = pipeline.grade(
             paths,
@@ -221,6 +229,7 @@ def grade_paths(
             seed=seed,
             sandbox=sandbox,
             jobs=jobs or pipeline.cores(),
+            dask=dask,
             keep=True,
             regrade=regrade,
             evidence=html_folder is not None,

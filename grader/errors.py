@@ -5,6 +5,7 @@ GradeError                what a user of `grade` may see
     AssignmentError       reference/<id>/ is wrong: the instructor mends it
     DataError             a file of images can't be used: nothing is imported
     SandboxError          the machine closes student code in less than was asked for
+    ClusterError          the cluster can't be reached, or can't grade
     StoreError            the file of earlier results can't be used
     GraderFault           this package is wrong, or its machine: nobody loses points
 Interrupted               the user stopped it (a KeyboardInterrupt)
@@ -38,6 +39,10 @@ class DataError(GradeError):
 
 class SandboxError(GradeError):
     """The machine does not offer the isolation that was asked for. Nothing is graded."""
+
+
+class ClusterError(GradeError):
+    """The cluster does not answer, or has no grader like this one. Nothing is graded there."""
 
 
 class StoreError(GradeError):

@@ -66,6 +66,7 @@ from grader.session import Session, WarmParent, open_session, require_sandbox, w
 from grader.submission import find_submissions, open_submission
 
 if TYPE_CHECKING:
+    from grader.batch.cluster import Cluster
     from grader.batch.store import KeptRun
     from grader.pytest_plugin import CheckJob
 
@@ -84,6 +85,7 @@ def grade(
     seed: int = 0,
     sandbox: Sandbox = "auto",
     jobs: int = 1,
+    dask: str | None = None,
     keep: bool = False,
     regrade: bool = False,
     evidence: bool = False,
@@ -97,12 +99,14 @@ def grade(
     public : run the public checks alone
     sandbox : how student code is closed in
     jobs : grading processes; 1 grades in this one, as a single submission is graded always
+    dask : address of a dask scheduler; its workers grade instead
     keep : keep results, and take up those of earlier runs, where batch/store.py says
     regrade : take up none
     evidence : give it to `watch` with each result; the report holds verdicts alone
     watch : hears how it goes on
     Raises AssignmentError and SubmissionError for what the user must put right first:
-    no such path, no such assignment or exercise, no such sandbox. Raises Interrupted.
+    no such path, no such assignment or exercise, no such sandbox. Raises ClusterError,
+    Interrupted.
     """
     require_sandbox(sandbox)
     found = [str(path) for path in find_submissions(paths)]
@@ -129,11 +133,13 @@ def grade(
             evidence=evidence or keep,
             kernels=cores(),
         )
-        run = _begin_run(stack, chosen, order, len(found), watch) if keep else None
+        cluster = _connect(stack, dask) if dask is not None else None
+        environment = cluster.environment if cluster else fingerprint.environment()
+        run = _begin_run(stack, chosen, order, len(found), environment, watch) if keep else None
         desk = Desk(found, watch=watch, run=run, evidence=evidence)
         watch.begin(chosen.id, chosen.title, seed, found)
         try:
-            _grade_at(desk, order, chosen, handed, jobs=jobs, regrade=regrade)
+            _grade_at(desk, order, chosen, handed, jobs=jobs, cluster=cluster, regrade=regrade)
         except KeyboardInterrupt as stop:
             raise Interrupted(desk.interrupted()) from stop
         desk.end()
@@ -147,9 +153,10 @@ def _grade_at(
     handed: Sequence[_Handed],
     *,
     jobs: int,
+    cluster: Cluster | None,
     regrade: bool,
 ) -> None:
-    """Grade what has no result yet, here or by workers; the desk receives the results."""
+    """Grade what has no result yet, here, by workers or on a cluster; all goes to the desk."""
     for number, one in enumerate(handed):
         if one.refused is not None:
             desk.put(number, one.refused)
@@ -162,7 +169,9 @@ def _grade_at(
         regrade=regrade,
     )
     count = min(jobs, len(items))
-    if count > 1:
+    if cluster is not None and items:
+        cluster.run(order, items, desk)
+    elif count > 1:
         order = replace(order, kernels=max(1, cores() // count))
         with Workers(order, count=count) as workers:
             workers.run(items, desk)
@@ -183,8 +192,22 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def _connect(stack: ExitStack, address: str) -> Cluster:
+    # Imported here: it is an extra, and takes half a second to load.
+    from grader.batch.cluster import Cluster
+
+    cluster = stack.enter_context(Cluster(address))
+    cluster.find_environment()
+    return cluster
+
+
 def _begin_run(
-    stack: ExitStack, assignment: Assignment, order: Order, submissions: int, watch: Watch
+    stack: ExitStack,
+    assignment: Assignment,
+    order: Order,
+    submissions: int,
+    environment: str,
+    watch: Watch,
 ) -> KeptRun | None:
     """Return a run in the file of results; None where nothing is to be kept, or can be."""
     # Imported here: a student's machine has no use for it.
@@ -204,7 +227,7 @@ def _begin_run(
                 "public": order.public,
                 "sandbox": order.sandbox,
             },
-            circumstances=fingerprint.circumstances(order),
+            circumstances=fingerprint.circumstances(order, environment),
         )
     except (StoreError, OSError) as error:
         watch.warn(f"no result is kept: {error}")

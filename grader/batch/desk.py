@@ -46,6 +46,16 @@ class Receiver(Protocol):
         """Nothing can be graded: the checks don't load. packed : the fault, of no submission."""
 
 
+class BatchReceiver(Receiver, Protocol):
+    """What hears of several grading processes."""
+
+    def lost(self, number: int, how: str, said: str) -> None:
+        """Every worker that took this submission ended.
+
+        how : "killed by SIGKILL"; said : the last of what it wrote
+        """
+
+
 class Watch(Protocol):
     """What hears how a batch goes on: a live table, a log."""
 
@@ -140,10 +150,6 @@ class Desk:
                 self.put(number, replace(fault, path=path, students=_students(path)))
 
     def lost(self, number: int, how: str, said: str) -> None:
-        """Every worker that took this submission ended.
-
-        how : "killed by SIGKILL"; said : the last of what it wrote
-        """
         path = self.paths[number]
         message = "a fault of the grader, not of the submission: its worker process ended twice"
         notes = (Note("traceback", said),) if said else ()

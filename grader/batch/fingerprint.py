@@ -1,8 +1,9 @@
 """What a verdict depends on, as one key: two gradings of one key give one verdict.
 
-    content(path)         what was handed in, and under which name
-    circumstances(order)  the assignment, the grader's own code, Python and every package that a
-                          notebook could import, the data sets, seed and options
+    content(path)     what was handed in, and under which name
+    environment()     the grader's own code, Python and every package that a notebook could
+                      import, the data sets
+    circumstances(order, environment)    that, the assignment, seed and options
 
 A result is kept under both. Anything that can't be told exactly counts as changed.
 """
@@ -49,7 +50,7 @@ def content(path: Path) -> str:
         # The name tells who handed it in.
         _add(digest, "folder" if whole else "file", path.resolve().name if whole else path.name)
         left = MAX_BYTES
-        for name, file in _files(path) if whole else [("", path)]:
+        for name, file in files_in(path) if whole else [("", path)]:
             if not file.is_file() or (whole and file.is_symlink()):
                 _add(digest, "no file", name)
                 continue
@@ -60,40 +61,52 @@ def content(path: Path) -> str:
     return digest.hexdigest()
 
 
-def circumstances(order: Order) -> str:
+def circumstances(order: Order, environment: str) -> str:
     """Return the fingerprint of everything else.
 
+    environment : of where it is graded, by environment()
     Raises OSError where the assignment can't be read.
     """
     digest = hashlib.sha256()
     options = (sorted(order.only), order.public, order.seed, order.sandbox)
-    _add(digest, repr(options), _code(), *_environment())
-    for name, file in _files(Path(order.folder)):
+    _add(digest, repr(options), environment)
+    for name, file in files_in(Path(order.folder)):
         if name.partition("/")[0] not in NO_PART_OF_CHECKS:
             _add(digest, name)
             _add_file(digest, file, MAX_BYTES)
-    for folder in (data.datasets_dir(), data.SHIPPED):
+    return digest.hexdigest()
+
+
+def environment() -> str:
+    """Return the fingerprint of what grades here: the code, Python, every package, the data."""
+    digest = hashlib.sha256()
+    _add(digest, code(), sys.version, platform.system(), platform.machine(), *_packages())
+    for folder in dict.fromkeys((data.datasets_dir(), data.SHIPPED)):
         for file in sorted(folder.glob("*.npz")):
-            # Hundreds of megabytes may lie here: they have changed when their times have.
-            stat = file.stat()
-            _add(digest, file.name, str(stat.st_size), str(stat.st_mtime_ns))
+            _add(digest, file.name, _data_file(file, file.stat().st_mtime_ns))
     return digest.hexdigest()
 
 
 @cache
-def _code() -> str:
+def code() -> str:
     """Return the fingerprint of the code that grades, so that a changed checkout tells."""
     digest = hashlib.sha256(grader.__version__.encode())
-    for name, file in _files(Path(grader.__file__).parent):
+    for name, file in files_in(Path(grader.__file__).parent):
         if name.endswith(".py") and name.partition("/")[0] not in NO_PART_OF_GRADING:
             _add(digest, name)
             _add_file(digest, file, MAX_BYTES)
     return digest.hexdigest()
 
 
-def _environment() -> Iterator[str]:
-    """Yield Python, the machine's kind, and every package that is installed, by its version."""
-    yield from (sys.version, platform.system(), platform.machine())
+@cache
+def _data_file(file: Path, changed_ns: int) -> str:
+    digest = hashlib.sha256()
+    _add_file(digest, file, MAX_BYTES)
+    return digest.hexdigest()
+
+
+def _packages() -> Iterator[str]:
+    """Yield every package that is installed, with its version."""
     for place in sorted({place for place in sys.path if place}):
         try:
             names = sorted(entry.name for entry in os.scandir(place))
@@ -102,7 +115,7 @@ def _environment() -> Iterator[str]:
         yield from (name for name in names if name.endswith((".dist-info", ".egg-info")))
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+def files_in(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield every file below the folder by its relative name, in order; caches left out."""
     for place, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = sorted(

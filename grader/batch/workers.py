@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from grader.batch.desk import Desk, Item
+from grader.batch.desk import BatchReceiver, Item
 from grader.batch.packing import Packed, plain_of
 from grader.records import Order
 
@@ -37,6 +37,10 @@ SILENT_ENDS = 6
 """After so many workers that ended before they began, it is the machine: the rest is not tried."""
 STOP_S = 20.0
 """What a worker may take to end its kernels before it is killed."""
+
+
+class Stopped(Exception):
+    """The work was called off."""
 
 
 class Workers:
@@ -50,9 +54,13 @@ class Workers:
         # A closed kernel has a user number of its own, and its folders lie in here.
         self.scratch.chmod(0o711)
         self.workers: list[Worker] = []
+        self.stopped = False
 
-    def run(self, items: Iterable[Item], desk: Desk) -> None:
-        """Grade each; `desk` receives the results as they come, in whatever order."""
+    def run(self, items: Iterable[Item], desk: BatchReceiver) -> None:
+        """Grade each; `desk` receives the results as they come, in whatever order.
+
+        Raises Stopped where another thread called stop().
+        """
         waiting = deque(items)
         ends: Counter[int] = Counter()
         silent = 0  # workers in a row that ended without a word
@@ -71,6 +79,8 @@ class Workers:
                     kind, *values = worker.receive()
                     packed = worker.receive_packed() if kind != "doing" else None
                 except (EOFError, OSError):
+                    if self.stopped:
+                        raise Stopped from None
                     self.workers.remove(worker)
                     how = worker.end()
                     silent = 0 if worker.heard else silent + 1
@@ -96,6 +106,12 @@ class Workers:
                     worker.item = None
                     unchanged, isolation = values
                     desk.done(item.number, packed, unchanged=unchanged, isolation=isolation)
+
+    def stop(self) -> None:
+        """Make run(), in whichever thread it is, come to its end."""
+        self.stopped = True
+        for worker in list(self.workers):
+            worker.stop()
 
     def close(self) -> None:
         """End every process, and delete what they left."""

@@ -175,9 +175,9 @@ class Class:
 def children(pid):
     """The processes that a process started, as far as they live."""
     found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+    for task in Path(f"/proc/{pid}/task").iterdir():
         try:
-            found += [int(child) for child in task.read_text().split()]
+            found += map(int, (task / "children").read_text().split())
         except OSError:
             continue
     return found

@@ -9,6 +9,11 @@ from grader.batch import fingerprint
 from grader.records import Order
 
 
+def now(order):
+    """The fingerprint of an order here and now."""
+    return fingerprint.circumstances(order, fingerprint.environment())
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A submission that is a folder."""
@@ -91,45 +96,45 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder):
     ids=lambda change: next(iter(change)),
 )
 def test_options_that_change_a_verdict_change_the_circumstances(order, change):
-    assert fingerprint.circumstances(replace(order, **change)) != fingerprint.circumstances(order)
+    assert now(replace(order, **change)) != now(order)
 
 
 def test_how_many_work_and_what_is_shown_changes_nothing(order):
     other = replace(order, kernels=9, evidence=False)
-    assert fingerprint.circumstances(other) == fingerprint.circumstances(order)
+    assert now(other) == now(order)
 
 
 @pytest.mark.parametrize("file", ["assignment.toml", "test_toy.py", "helper.py", "sub/data.npy"])
 def test_every_file_of_an_assignment_counts(order, tmp_path, file):
-    before = fingerprint.circumstances(order)
+    before = now(order)
     path = tmp_path / "reference" / "toy" / file
     path.parent.mkdir(exist_ok=True)
     path.write_text("changed")
-    assert fingerprint.circumstances(order) != before
+    assert now(order) != before
 
 
 def test_the_samples_of_an_assignment_do_not_count(order, tmp_path):
-    before = fingerprint.circumstances(order)
+    before = now(order)
     (tmp_path / "reference" / "toy" / "samples" / "sum.toml").write_text("x")
-    assert fingerprint.circumstances(order) == before
+    assert now(order) == before
 
 
 def test_a_package_that_is_installed_or_updated_counts(order, tmp_path, monkeypatch):
     site = tmp_path / "site-packages"
     (site / "numpy-2.3.5.dist-info").mkdir(parents=True)
     monkeypatch.syspath_prepend(str(site))
-    before = fingerprint.circumstances(order)
+    before = now(order)
     (site / "numpy-2.3.5.dist-info").rename(site / "numpy-2.3.6.dist-info")
-    updated = fingerprint.circumstances(order)
+    updated = now(order)
     (site / "seaborn-0.13.dist-info").mkdir()
-    assert len({before, updated, fingerprint.circumstances(order)}) == 3
+    assert len({before, updated, now(order)}) == 3
 
 
 def test_other_data_count(order, tmp_path, monkeypatch):
-    before = fingerprint.circumstances(order)
+    before = now(order)
     (tmp_path / "mnist.npz").write_bytes(b"x")
     monkeypatch.setenv("GRADE_DATA", str(tmp_path))
-    assert fingerprint.circumstances(order) != before
+    assert now(order) != before
 
 
 def test_the_grader_s_own_code_counts_but_not_how_it_reports(order, tmp_path, monkeypatch):
@@ -139,15 +144,15 @@ def test_the_grader_s_own_code_counts_but_not_how_it_reports(order, tmp_path, mo
     (package / "score.py").write_text("1")
     monkeypatch.setattr(fingerprint.grader, "__file__", str(package / "__init__.py"))
 
-    def now():
-        fingerprint._code.cache_clear()
-        return fingerprint.circumstances(order)
+    def fresh():
+        fingerprint.code.cache_clear()
+        return now(order)
 
     try:
-        before = now()
+        before = fresh()
         (package / "report" / "terminal.py").write_text("2")
-        assert now() == before
+        assert fresh() == before
         (package / "score.py").write_text("2")
-        assert now() != before
+        assert fresh() != before
     finally:
-        fingerprint._code.cache_clear()
+        fingerprint.code.cache_clear()

@@ -126,11 +126,11 @@ def read(pid: int, name: str) -> str:
 
 
 def children(pid: int) -> list[int]:
-    return [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in read(pid, f"task/{task.parent.name}/children").split()
-    ]
+    try:
+        tasks = [task.name for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:  # it has just ended
+        return []
+    return [int(child) for task in tasks for child in read(pid, f"task/{task}/children").split()]
 
 
 def peak_mib(pid: int) -> float:
