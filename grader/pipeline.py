@@ -20,7 +20,7 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -114,6 +114,10 @@ def grade(
     folders = find_assignments(Path.cwd(), assignments, os.environ)
     watch = watch or NoWatch()
     with ExitStack() as stack:
+        # It warms up while submissions are read, checks are loaded and pytest is imported.
+        warm = warm_up(sandbox) if dask is None else None
+        if warm is not None:
+            stack.callback(warm.close)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grade-")))
         handed = [_Handed(path, scratch / str(n)) for n, path in enumerate(found)]
         chosen = _choose(assignment, folders, handed)
@@ -139,7 +143,8 @@ def grade(
         desk = Desk(found, watch=watch, run=run, evidence=evidence)
         watch.begin(chosen.id, chosen.title, seed, found)
         try:
-            _grade_at(desk, order, chosen, handed, jobs=jobs, cluster=cluster, regrade=regrade)
+            kernels = stack.enter_context(_Kernels(replace(chosen, sandbox=sandbox), warm))
+            _grade_at(desk, order, kernels, handed, jobs=jobs, cluster=cluster, regrade=regrade)
         except KeyboardInterrupt as stop:
             raise Interrupted(desk.interrupted()) from stop
         desk.end()
@@ -149,7 +154,7 @@ def grade(
 def _grade_at(
     desk: Desk,
     order: Order,
-    assignment: Assignment,
+    kernels: _Kernels,
     handed: Sequence[_Handed],
     *,
     jobs: int,
@@ -173,16 +178,23 @@ def _grade_at(
         cluster.run(order, items, desk)
     elif count > 1:
         order = replace(order, kernels=max(1, cores() // count))
-        with Workers(order, count=count) as workers:
+        with Workers(order, count=count, warm=kernels.warm) as workers:
             workers.run(items, desk)
     elif items:
-        batch = _Batch(assignment, order, desk)
+        batch = _Batch(kernels, order, desk)
         batch.grade(items, {number: one for number, one in enumerate(handed) if one.submission})
 
 
-def grade_stream(order: Order, items: Iterable[Item], receiver: Receiver) -> None:
-    """Grade items as they come, over one collection of the checks: what a worker process does."""
-    _Batch(load_assignment(Path(order.folder)), order, receiver).grade(items, {})
+def grade_stream(
+    order: Order, items: Iterable[Item], receiver: Receiver, *, warm: WarmParent | None = None
+) -> None:
+    """Grade items as they come, over one collection of the checks: what a worker process does.
+
+    warm : has imported what the assignment needs
+    """
+    assignment = replace(load_assignment(Path(order.folder)), sandbox=order.sandbox)
+    with _Kernels(assignment, warm, taught=warm is not None) as kernels:
+        _Batch(kernels, order, receiver).grade(items, {})
 
 
 def cores() -> int:
@@ -251,8 +263,9 @@ def grade_notebooks(
     sessions : open sessions by notebook name, used where given and left open
     """
     order = Order(str(assignment.folder), tuple(only), public, seed, assignment.sandbox, True)
-    batch = _Batch(assignment, replace(order, kernels=cores()))
-    return batch.grade_notebooks(notebooks, folder, sessions or {})
+    with _Kernels(assignment, warm_up(assignment.sandbox)) as kernels:
+        batch = _Batch(kernels, replace(order, kernels=cores()))
+        return batch.grade_notebooks(notebooks, folder, sessions or {})
 
 
 def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) -> list[str]:
@@ -382,17 +395,15 @@ class _Batch:
     generator, and the generator goes on with the outcomes when the job is done.
     """
 
-    def __init__(
-        self, assignment: Assignment, order: Order, receiver: Receiver | None = None
-    ) -> None:
-        self.assignment = replace(assignment, sandbox=order.sandbox)
+    def __init__(self, kernels: _Kernels, order: Order, receiver: Receiver | None = None) -> None:
+        self.assignment = kernels.assignment
         self.order = order
         self.receiver = receiver
         self.only = frozenset(order.only)
         self.number = 0
         self.isolation = ""
         self.outcomes: list[Outcome] = []
-        self.kernels = _Kernels(self.assignment)
+        self.kernels = kernels
         self.references = _References(self.assignment, self.kernels)
 
     def grade(self, items: Iterable[Item], opened: Mapping[int, _Handed]) -> None:
@@ -442,7 +453,6 @@ class _Batch:
         finally:
             jobs.close()
             self.references.close()
-            self.kernels.close()
 
     def _done(self, job: CheckJob, outcomes: list[Outcome]) -> None:
         self.outcomes = outcomes
@@ -642,21 +652,27 @@ class _Batch:
 
 
 class _Kernels:
-    """Where every session begins, for as long as one process grades: students' and references'."""
+    """Where every session begins, for as long as one process grades: students' and references'.
 
-    def __init__(self, assignment: Assignment) -> None:
+    warm : of a process to fork kernels from, where there is one; close() closes it
+    taught : it has learnt what the assignment needs
+    """
+
+    def __init__(
+        self, assignment: Assignment, warm: WarmParent | None, *, taught: bool = False
+    ) -> None:
         self.assignment = assignment
         self.lock = Lock()
-        # It warms up from here on, while submissions are read and pytest is imported.
-        self.warm = self._warm_up()
+        self.warm = warm
+        if not taught:
+            self._teach()
 
-    def _warm_up(self) -> WarmParent | None:
-        warm = warm_up(self.assignment.sandbox)
-        if warm is not None:
+    def _teach(self) -> None:
+        if self.warm is not None:
             notebooks = {**self.assignment.stubs, **self.assignment.notebooks}.values()
             sets = self.assignment.datasets
-            warm.learn(imports_of(notebooks), datasets_dir=data.datasets_dir(), sets=sets)
-        return warm
+            with suppress(GraderFault):  # it has ended: open() starts another
+                self.warm.learn(imports_of(notebooks), datasets_dir=data.datasets_dir(), sets=sets)
 
     def open(
         self,
@@ -670,7 +686,8 @@ class _Kernels:
         with self.lock:
             if self.warm is not None and not self.warm.alive:  # it cost one submission its grading
                 self.warm.close()
-                self.warm = self._warm_up()
+                self.warm = warm_up(self.assignment.sandbox)
+                self._teach()
         return open_session(
             notebook,
             folder=folder,
@@ -686,6 +703,12 @@ class _Kernels:
         """End what outlives a session; every session is closed by then."""
         if self.warm is not None:
             self.warm.close()
+
+    def __enter__(self) -> _Kernels:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 class _Sessions(Mapping[str, "Session"]):

@@ -1,6 +1,8 @@
 """A grading process: the pipeline at the end of a pipe, for one submission after the other.
 
-    python -m grader.worker DESCRIPTOR          started by grader/batch/workers.py
+    python -m grader.worker DESCRIPTOR [WARM]       started by grader/batch/workers.py
+
+At WARM, where it is given, is a process to fork kernels from (session/warm.py).
 
 Messages are JSON lists. To the worker:
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 import json
 import queue
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -33,11 +36,11 @@ from grader.batch.packing import Packed, record_of
 from grader.records import Order
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, *warm: int) -> None:
     signal.signal(signal.SIGTERM, _stop)
     pipe = _Pipe(Connection(descriptor))
     try:
-        pipe.serve()
+        pipe.serve(*(socket.socket(fileno=end) for end in warm))
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(1)
 
@@ -56,14 +59,20 @@ class _Pipe:
         self.inbox: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
         self.lock = threading.Lock()  # cells report from threads of their own
 
-    def serve(self) -> None:
+    def serve(self, *warm: socket.socket) -> None:
         threading.Thread(target=self._listen, daemon=True, name="pipe").start()
         kind, order = self.inbox.get()
         assert kind == "order"
         # Only now: that the parent is gone is noticed while this loads.
         from grader import pipeline
+        from grader.session import WarmParent
 
-        pipeline.grade_stream(record_of(Order, order), self._items(), self)
+        pipeline.grade_stream(
+            record_of(Order, order),
+            self._items(),
+            self,
+            warm=WarmParent(warm[0]) if warm else None,
+        )
 
     def _items(self) -> Iterator[Item]:
         while (message := self.inbox.get())[0] == "grade":
@@ -98,4 +107,4 @@ class _Pipe:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))

@@ -1,6 +1,6 @@
 """Grading processes on this machine, each fed one submission at a time.
 
-    with Workers(order, count=4) as workers:
+    with Workers(order, count=4, warm=warm) as workers:
         workers.run(items, desk)
 
 A process runs grader/worker.py; its docstring is the protocol. One that ends before its time
@@ -24,11 +24,15 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader.batch.desk import BatchReceiver, Item
 from grader.batch.packing import Packed, plain_of
+from grader.errors import GraderFault
 from grader.records import Order
+
+if TYPE_CHECKING:
+    from grader.session import WarmParent
 
 ATTEMPTS = 2
 """How often a submission is tried whose worker ended on it. The first end may be another's doing:
@@ -46,9 +50,11 @@ class Stopped(Exception):
 class Workers:
     """Keeps up to `count` processes busy; close() ends them, whatever they do."""
 
-    def __init__(self, order: Order, *, count: int) -> None:
+    def __init__(self, order: Order, *, count: int, warm: WarmParent | None = None) -> None:
+        """warm : has learnt what the assignment needs; each worker has a copy of it"""
         self.order = order
         self.count = count
+        self.warm = warm
         self.started = 0
         self.scratch = Path(tempfile.mkdtemp(prefix="grade-"))
         # A closed kernel has a user number of its own, and its folders lie in here.
@@ -68,7 +74,7 @@ class Workers:
             while waiting and len(self.workers) < self.count:
                 self.started += 1
                 scratch = self.scratch / f"w{self.started}"
-                self.workers.append(Worker(self.order, self.started, scratch))
+                self.workers.append(Worker(self.order, self.started, scratch, self._heir()))
             for worker in self.workers:
                 if worker.item is None and waiting:
                     worker.give(waiting.popleft())
@@ -107,6 +113,12 @@ class Workers:
                     unchanged, isolation = values
                     desk.done(item.number, packed, unchanged=unchanged, isolation=isolation)
 
+    def _heir(self) -> socket.socket | None:
+        """Return the way to a copy of the warm parent; without it, a worker starts its own."""
+        with contextlib.suppress(GraderFault):
+            return self.warm.heir() if self.warm is not None else None
+        return None
+
     def stop(self) -> None:
         """Make run(), in whichever thread it is, come to its end."""
         self.stopped = True
@@ -135,9 +147,14 @@ class Workers:
 
 
 class Worker:
-    """One process, and the submission that it is at."""
+    """One process, and the submission that it is at.
 
-    def __init__(self, order: Order, number: int, scratch: Path) -> None:
+    warm : a way to a process that it forks kernels from
+    """
+
+    def __init__(
+        self, order: Order, number: int, scratch: Path, warm: socket.socket | None = None
+    ) -> None:
         self.number = number
         self.item: Item | None = None
         self.scratch = scratch
@@ -146,11 +163,12 @@ class Worker:
         scratch.mkdir()
         scratch.chmod(0o711)
         ours, theirs = socket.socketpair()
-        with theirs, (scratch / "stderr").open("wb") as stderr:
+        with theirs, warm or contextlib.nullcontext(), (scratch / "stderr").open("wb") as stderr:
+            passed = [end.fileno() for end in (theirs, warm) if end is not None]
             self.process = subprocess.Popen(
                 # -P: nothing in the current folder, a student's perhaps, is imported.
-                [sys.executable, "-P", "-m", "grader.worker", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-P", "-m", "grader.worker", *map(str, passed)],
+                pass_fds=passed,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,

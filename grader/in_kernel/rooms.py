@@ -26,6 +26,7 @@ from grader.in_kernel import confine, libc, namespaces
 
 _PLAN_MAX = 1 << 18
 _TOLD_MAX = 1 << 16
+_HEIR = b"heir"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,14 @@ class Porter:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    def give_heir(self) -> None:
+        """Speak with a copy of the porter from now on: this process is a copy of its parent."""
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            socket.send_fds(self._socket, [_HEIR], [theirs.fileno()])
+        self._socket.close()
+        self._socket = mine
+
     def room(self, plan: dict[str, Any], control: int) -> Room | None:
         """Return a room furnished by the plan; None where the machine offers no namespaces.
 
@@ -119,7 +128,12 @@ def _serve(requests: socket.socket, parent: int) -> None:
         text, descriptors, _, _ = socket.recv_fds(requests, _PLAN_MAX, 4)
         if not text:
             return
-        if os.fork() == 0:
+        if text == _HEIR:
+            if os.fork() == 0:
+                requests.close()
+                requests = socket.socket(fileno=descriptors[0])
+                continue
+        elif os.fork() == 0:
             _within(_launch, requests, text, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)

@@ -6,10 +6,12 @@ It never runs a student's code: it holds Python modules and data sets, no check,
 thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. Over it come datagrams:
 
     {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...]}
+    {"heir": true} with a descriptor: the end of another such pair, which a copy of this process
+    serves from now on; it ends when that hangs up
     {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `told`, and
     where there is a plan (see launch.py) its `control` and `report`
 
-The second is answered by {"pid": 123, "first": 122} (see rooms.py; 0 for no room) or by
+The last is answered by {"pid": 123, "first": 122} (see rooms.py; 0 for no room) or by
 {"error": "..."}. When a child has ended, and what it left behind, its status (8 bytes) is written
 to its `told`. A child without a room is reaped only when the grader has closed the other end, so
 that its number stays its own for as long as the grader may signal it. The parent ends when the
@@ -79,15 +81,17 @@ class Parent:
         self._grader = socket.socket(fileno=descriptor)
         self._told: dict[int, int] = {}  # pid -> where its end is told
         self._ended: set[int] = set()
-        self._woken, self._waker = os.pipe()
-        for end in (self._woken, self._waker):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(self._waker)
+        self._heirs: set[int] = set()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)  # the grader's terminal is not ours
 
     def run(self) -> None:
+        """Answer until the grader hangs up."""
+        self._woken, self._waker = os.pipe()
+        for end in (self._woken, self._waker):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._waker)
         poll = self._poll = select.poll()
         poll.register(self._grader, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
@@ -119,6 +123,7 @@ class Parent:
                 self._poll.register(self._rooms[pid].gone, select.POLLIN)
             else:
                 self._tell(pid, code)
+        self._heirs = {pid for pid in self._heirs if os.waitpid(pid, os.WNOHANG) == (0, 0)}
 
     def _leave(self, pid: int) -> None:
         room = self._rooms.pop(pid)
@@ -150,6 +155,11 @@ class Parent:
         if "imports" in request:
             _learn(request)
             return True
+        if "heir" in request:
+            with contextlib.suppress(OSError):  # the other end then finds nobody
+                self._make_heir(descriptors[0])
+            os.close(descriptors[0])
+            return True
         try:
             answer: dict[str, Any] = self._fork(request, *descriptors)
         except OSError as error:
@@ -160,7 +170,8 @@ class Parent:
         self._grader.send(json.dumps(answer).encode())
         return True
 
-    def _fork(self, request: dict[str, Any], told: int, *passed: int) -> dict[str, Any]:
+    def _settle(self) -> None:
+        """Get ready to fork."""
         if not self._settled:
             gc.collect()
             gc.freeze()  # the collector would write to, and so copy, every object in each child
@@ -168,6 +179,32 @@ class Parent:
             self._settled = True
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
             raise OSError("what it imported has started threads")
+
+    def _make_heir(self, descriptor: int) -> None:
+        """Fork a process that does what this one does, at another descriptor."""
+        self._settle()
+        pid = os.fork()
+        if pid:
+            self._heirs.add(pid)
+            return
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            self._grader.close()
+            for end in self._inherited(None) - {self._porter.fileno() if self._porter else -1}:
+                os.close(end)
+            self._grader = socket.socket(fileno=descriptor)
+            for known in (self._rooms, self._codes, self._told, self._ended, self._heirs):
+                known.clear()
+            if self._porter is not None:
+                self._porter.give_heir()
+            self.run()
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _fork(self, request: dict[str, Any], told: int, *passed: int) -> dict[str, Any]:
+        self._settle()
         room = None
         if self._porter is not None and "plan" in request["options"]:
             room = self._porter.room(request["options"]["plan"], passed[0])
@@ -193,7 +230,8 @@ class Parent:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._grader.close()
-            self._let_go(room)
+            for end in self._inherited(room):
+                os.close(end)
             os.chdir(request["folder"])
             os.environ.clear()
             os.environ.update(request["environment"])
@@ -217,8 +255,8 @@ class Parent:
         finally:
             os._exit(code)
 
-    def _let_go(self, room: rooms.Room | None) -> None:
-        """Close all that a child has inherited, but for the way into its own room."""
+    def _inherited(self, room: rooms.Room | None) -> set[int]:
+        """Return what a child has no use for: all descriptors but for the way into its room."""
         ends = {self._woken, self._waker, *self._told.values()}
         for one in self._rooms.values():
             ends |= {one.pidfd, one.gone}
@@ -228,8 +266,7 @@ class Parent:
             ends |= {room.lives, room.gone}
         if self._porter is not None:
             ends.add(self._porter.fileno())
-        for end in ends:
-            os.close(end)
+        return ends
 
 
 def _learn(lesson: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ milliseconds. Where there is no fork to be had, kernels start by themselves (pro
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -90,47 +89,21 @@ class Forked:
 
 
 class WarmParent:
-    """A process that forks kernels. It warms up while the caller goes on; close() it.
+    """A process that forks kernels, at the other end of a connection. close() it.
 
-    It imports what every kernel needs at once; learn() says what else its notebooks want.
-
-    apart : fork kernels into namespaces, where there are any
+    It has imported what every kernel needs; learn() says what else its notebooks want.
     """
 
-    def __init__(self, *, apart: bool = True) -> None:
+    def __init__(self, connection: socket.socket) -> None:
         self._lock = threading.Lock()
-        self._scratch = Scratch(None)
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket = connection
         self._socket.settimeout(_ANSWER_S)
-        try:
-            with theirs:
-                self._process = subprocess.Popen(
-                    python_command(
-                        PARENT,
-                        str(self._scratch.home),
-                        str(theirs.fileno()),
-                        "apart" if apart else "together",
-                    ),
-                    cwd=self._scratch.work,
-                    env=kernel_environment(self._scratch),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                    pass_fds=[theirs.fileno()],
-                )
-        except BaseException:
-            self._socket.close()
-            self._scratch.remove()
-            raise
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        poll = select.poll()
+        poll.register(self._socket, 0)
+        return not poll.poll(0)  # it has hung up
 
     def learn(
         self, imports: Sequence[str], *, datasets_dir: Path | None, sets: Sequence[str]
@@ -183,23 +156,30 @@ class WarmParent:
             raise self._gone(None)
         raise Unfit(said["error"])
 
-    def close(self) -> None:
-        """End the process. Its children end by themselves, or have ended. May be called twice."""
-        self._socket.close()
+    def heir(self) -> socket.socket:
+        """Return the end of a connection to a copy of the process, as soon as there is one.
+
+        WarmParent takes it, in this process or in one that inherits it. Raises GraderFault.
+        """
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self._process.wait(2.0)
-        except subprocess.TimeoutExpired:  # it still imports
-            self._process.kill()
-            self._process.wait()
-        self._scratch.remove()
+            with theirs, self._lock:
+                socket.send_fds(
+                    self._socket, [json.dumps({"heir": True}).encode()], [theirs.fileno()]
+                )
+        except OSError as error:
+            mine.close()
+            raise self._gone(error) from error
+        return mine
+
+    def close(self) -> None:
+        """Let go of the process, which then ends. May be called twice."""
+        self._socket.close()
 
     def _gone(self, error: OSError | None) -> Exception:
         """Return what to raise when the process does not answer."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
         return GraderFault(
-            f"the process that kernels are forked from has ended ({self._process.poll()}): "
-            f"{error or 'no answer'}"
+            f"the process that kernels are forked from has ended: {error or 'no answer'}"
         )
 
     def __enter__(self) -> WarmParent:
@@ -214,7 +194,52 @@ class WarmParent:
         self.close()
 
 
-def warm_up(sandbox: Sandbox = "auto") -> WarmParent | None:
+class StartedParent(WarmParent):
+    """One that was started here. It warms up while the caller goes on.
+
+    apart : fork kernels into namespaces, where there are any
+    Raises OSError.
+    """
+
+    def __init__(self, *, apart: bool) -> None:
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        super().__init__(mine)
+        self._scratch = Scratch(None)
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    python_command(
+                        PARENT,
+                        str(self._scratch.home),
+                        str(theirs.fileno()),
+                        "apart" if apart else "together",
+                    ),
+                    cwd=self._scratch.work,
+                    env=kernel_environment(self._scratch),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                    pass_fds=[theirs.fileno()],
+                )
+        except BaseException:
+            mine.close()
+            self._scratch.remove()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def close(self) -> None:
+        """End the process. Its children end by themselves, or have ended. May be called twice."""
+        super().close()
+        self._process.kill()  # it may still be importing
+        self._process.wait()
+        self._scratch.remove()
+
+
+def warm_up(sandbox: Sandbox = "auto") -> StartedParent | None:
     """Return a warm parent; None where processes with libraries in them are not to be forked.
 
     sandbox : how its kernels will be closed in
@@ -223,7 +248,7 @@ def warm_up(sandbox: Sandbox = "auto") -> WarmParent | None:
     if sys.platform != "linux":
         return None
     try:
-        return WarmParent(apart=sandbox != "none")
+        return StartedParent(apart=sandbox != "none")
     except OSError as error:
         raise GraderFault(f"no process to fork kernels from could be started: {error}") from error
 

@@ -11,7 +11,7 @@ import pytest
 
 from grader import records
 from grader.errors import GraderFault
-from grader.session import open_session, warm_up
+from grader.session import WarmParent, open_session, warm_up
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no warm parent here")
 
@@ -102,6 +102,51 @@ def test_a_parent_whose_libraries_start_threads_is_not_forked(parent, tmp_path, 
         threaded.learn(["threaded"], datasets_dir=None, sets=[])
         with opened(threaded, "import sys; print('threaded' in sys.modules)") as session:
             assert printed(session) == "False\n"
+
+
+def children_of(pid):
+    """The pids of its children that run its script: its kernels, its porter and its copies."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [child for child in children if "warm.py" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def test_a_copy_of_the_parent_forks_what_the_parent_has_learnt(parent):
+    parent.learn(["fractions"], datasets_dir=None, sets=[])
+    with WarmParent(parent.heir()) as heir, WarmParent(parent.heir()) as other:
+        for one in (heir, other, parent, heir):
+            with opened(one, SEEN, "import sys; print('fractions' in sys.modules)") as session:
+                assert printed(session).endswith("True\n")
+
+
+def test_a_copy_of_the_parent_goes_on_without_it(parent):
+    with WarmParent(parent.heir()) as heir:
+        with opened(heir, "x = 1") as session:
+            isolation = session.isolation
+        os.kill(parent.pid, signal.SIGKILL)
+        while parent.alive:
+            pass
+        assert heir.alive
+        with opened(heir, "print(1 + 1)") as session:
+            assert printed(session) == "2\n"
+            assert session.isolation == isolation
+
+
+def test_a_copy_of_the_parent_ends_when_it_is_let_go(parent):
+    with opened(parent, "x = 1"):
+        pass
+    before = children_of(parent.pid)  # the porter
+    with WarmParent(parent.heir()) as heir, opened(heir, "x = 1"):
+        assert len(children_of(parent.pid)) == len(before) + 1
+    while children_of(parent.pid) != before:
+        pass
+
+
+def test_no_copy_is_to_be_had_of_a_parent_that_is_gone(parent):
+    os.kill(parent.pid, signal.SIGKILL)
+    while parent.alive:
+        pass
+    with pytest.raises(GraderFault, match="forked from"):
+        parent.heir()
 
 
 def test_a_killed_parent_is_a_fault_of_the_grader(parent):
