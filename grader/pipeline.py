@@ -477,6 +477,9 @@ class _Batch:
                     result = yield from self._grade_handed(handed)
             except Exception as error:  # ours, whatever it is: this submission alone stops
                 result = _fault(item.path, error, students)
+            if result.status == "grader_fault":
+                # What has ended may have taken the solved notebooks' sessions with it.
+                self.references.close()
             packed = pack(result, evidence=self.order.evidence)
             receiver.done(item.number, packed, unchanged=unchanged, isolation=self.isolation)
 

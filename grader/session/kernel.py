@@ -342,6 +342,8 @@ class Kernel:
 
     def _kill_mute(self) -> None:
         if self.provisioner is not None and not self._serving:
+            # One that is dead by now was killed by someone else, perhaps for no fault of its own.
+            self._ended_as_mute = self.provisioner.poll_now() is None
             self.provisioner.signal_now(KILL)
 
     async def run(self, cell: int, source: str, *clocks: Clock) -> Executed:
@@ -389,6 +391,7 @@ class Kernel:
 
     _interrupted = False
     _hung = False
+    _ended_as_mute = False
 
     async def _watch(self, clocks: tuple[Clock, ...]) -> None:
         """Interrupt the cell when its time is over; kill the kernel when that does not help."""
@@ -425,7 +428,7 @@ class Kernel:
             return KernelDied("it could not be interrupted", hung=True)
         if limit := self.provisioner.why_killed():
             return KernelDied(limit)
-        if self._client is not None and self._client.broken and code == -KILL:
+        if self._client is not None and self._ended_as_mute:
             return KernelDied(self._client.broken)
         return KernelDied(ending(code) if code is not None else "lost", killed=code == -KILL)
 

@@ -241,14 +241,23 @@ def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@pytest.mark.parametrize("where", KILLED)
-def test_a_process_that_the_machine_kills_costs_nobody_a_point(host, sandbox, where):
-    """The kernel's memory killer, say, takes a student's process for no fault of its own."""
-    cells, body, victim = KILLED[where]
-    top = [f"import numpy as np\n{cell}" for cell in cells]
-    path = host.right(*top, mean_square=f"{body}return two * np.mean(x**2) / 2")
+def running(host, script):
+    """The processes of this host's gradings that run such a file or module."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            words = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+            ours = host.mark.encode() in (entry / "environ").read_bytes()
+            if ours and any(word.endswith(script) for word in words):
+                yield int(entry.name)
+
+
+def graded_while_killing(host, victims, *paths, options):
+    """What the command says of these paths; at the first sign of NOW each victim is killed.
+
+    victims : victims(pid) -> the processes to kill, of the one that gave the sign
+    """
     process = subprocess.Popen(
-        host.command(path, host.right(name="honest"), options=["--jobs", "1"]),
+        host.command(*paths, options=options),
         env=host.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -259,8 +268,9 @@ def test_a_process_that_the_machine_kills_costs_nobody_a_point(host, sandbox, wh
     def kill_once():
         while not killed and process.poll() is None:
             for pid in named("kill-me-now"):
-                killed.append(pid if victim == "itself" else parent_of(pid))
-                os.kill(killed[0], signal.SIGKILL)
+                killed.extend(victims(pid))
+                for victim in killed:
+                    os.kill(victim, signal.SIGKILL)
                 return
             time.sleep(0.01)
 
@@ -269,13 +279,69 @@ def test_a_process_that_the_machine_kills_costs_nobody_a_point(host, sandbox, wh
     out, err = process.communicate(timeout=180)
     thread.join()
     assert killed
-    assert process.returncode == 0, err
-    submissions = json.loads(out)["submissions"]
-    assert [s["status"] for s in submissions] == ["graded", "graded"]
-    assert [s["score"] for s in submissions] == [MAX, MAX], submissions[0]
-    kinds = [note["kind"] for note in submissions[0]["notes"]]
-    assert kinds == ([] if where == "a check" else ["rerun"])
+    submissions = {Path(s["path"]).stem: s for s in json.loads(out)["submissions"]}
     assert host.processes() == []
+    return process.returncode, submissions, err
+
+
+@pytest.mark.parametrize("where", KILLED)
+def test_a_process_that_the_machine_kills_costs_nobody_a_point(host, sandbox, where):
+    """The kernel's memory killer, say, takes a student's process for no fault of its own."""
+    cells, body, victim = KILLED[where]
+    top = [f"import numpy as np\n{cell}" for cell in cells]
+    path = host.right(*top, mean_square=f"{body}return two * np.mean(x**2) / 2")
+    code, submissions, err = graded_while_killing(
+        host,
+        lambda pid: [pid if victim == "itself" else parent_of(pid)],
+        *(path, host.right(name="honest")),
+        options=["--jobs", "1"],
+    )
+    assert code == 0, err
+    assert [s["status"] for s in submissions.values()] == ["graded", "graded"]
+    assert [s["score"] for s in submissions.values()] == [MAX, MAX], submissions["right"]
+    kinds = [note["kind"] for note in submissions["right"]["notes"]]
+    assert kinds == ([] if where == "a check" else ["rerun"])
+
+
+@pytest.mark.parametrize("where", ["a cell", "a check"])
+def test_a_killed_parent_of_all_kernels_costs_one_submission_its_grading_and_nobody_a_point(
+    host, sandbox, where
+):
+    """The solved notebook's kernel, which every submission is held against, dies with it."""
+    cells, body, _ = KILLED[where]
+    top = [f"import numpy as np\n{cell}" for cell in cells]
+    code, submissions, err = graded_while_killing(
+        host,
+        lambda pid: running(host, "in_kernel/warm.py"),
+        host.right(name="a"),
+        host.right(*top, name="b", mean_square=f"{body}return two * np.mean(x**2) / 2"),
+        *(host.right(name="c"), host.half(name="d")),
+        options=["--jobs", "1"],
+    )
+    assert code == 3, err
+    assert [s["status"] for s in submissions.values()] == [
+        *("graded", "grader_fault", "graded", "graded")
+    ]
+    assert [s["score"] for s in submissions.values()] == [MAX, 0.0, MAX, 5.0]
+    assert submissions["b"]["max_score"] == 0.0
+
+
+@pytest.mark.parametrize("where", ["a cell", "a check"])
+def test_a_killed_grading_process_costs_nobody_a_point(host, sandbox, where):
+    """Another takes up its submission."""
+    cells, body, _ = KILLED[where]
+    top = [f"import numpy as np\n{cell}" for cell in cells]
+    slow = host.right(*top, name="b", mean_square=f"{body}return two * np.mean(x**2) / 2")
+    code, submissions, err = graded_while_killing(
+        host,
+        lambda pid: running(host, "grader.worker"),
+        *(host.right(name="a"), slow, host.half(name="c"), host.right(name="d")),
+        options=["--jobs", "2"],
+    )
+    assert code == 0, err
+    assert [s["status"] for s in submissions.values()] == ["graded"] * 4
+    assert [s["score"] for s in submissions.values()] == [MAX, MAX, 5.0, MAX]
+    assert list(host.tmp.iterdir()) == []
 
 
 def test_an_interrupted_grader_leaves_nothing_behind(host):
