@@ -1,6 +1,7 @@
 """Tests keep no results. Hypothesis draws the same examples in every run: a failure comes again.
 
 HYPOTHESIS_PROFILE=search pytest ...    draws other ones each time, and remembers what failed
+HYPOTHESIS_PROFILE=long pytest ...      the same, 20000 for each of what reads untrusted bytes
 """
 
 import os
@@ -8,8 +9,9 @@ import os
 from hypothesis import settings
 
 # deadline: a busy machine is no failure.
-settings.register_profile("fixed", derandomize=True, deadline=None)
-settings.register_profile("search", deadline=None, print_blob=True)
+settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=200)
+settings.register_profile("search", deadline=None, print_blob=True, max_examples=200)
+settings.register_profile("long", settings.get_profile("search"), max_examples=20_000)
 # Tests leave nothing in their user's home, and take up no result of an earlier run.
 os.environ["GRADE_RESULTS"] = "none"
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))

@@ -9,7 +9,7 @@ from collections import OrderedDict, namedtuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -168,7 +168,6 @@ def test_arrays_arrive_writable_and_resizable(size):
 
 
 @given(hnp.arrays(hnp.scalar_dtypes(), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0)))
-@settings(max_examples=200, deadline=None)
 def test_any_array_of_plain_kind_arrives_bit_by_bit(array):
     if array.dtype.kind not in "biufcSU" or not array.dtype.itemsize:
         return
@@ -195,7 +194,6 @@ _PLAIN = st.recursive(
 
 
 @given(_PLAIN)
-@settings(max_examples=200, deadline=None)
 def test_any_plain_value_arrives_equal(value):
     assert travel(value) == value
 
@@ -495,7 +493,6 @@ def refused_or_read(data):
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
 def test_arbitrary_bytes_raise_nothing_but_malformed_frame(data):
     refused_or_read(data)
     refused_or_read(b"GRDF\x01\x00\x00\x00" + data)
@@ -509,7 +506,6 @@ _SAMPLE = b"".join(
 
 
 @given(st.lists(st.tuples(st.integers(0, len(_SAMPLE) - 1), st.integers(0, 255)), max_size=8))
-@settings(max_examples=1000, deadline=None)
 def test_mutated_frames_raise_nothing_but_malformed_frame(changes):
     data = bytearray(_SAMPLE)
     for place, byte in changes:
@@ -518,7 +514,6 @@ def test_mutated_frames_raise_nothing_but_malformed_frame(changes):
 
 
 @given(st.integers(0, len(_SAMPLE)), st.integers(0, len(_SAMPLE)), st.binary(max_size=20))
-@settings(max_examples=500, deadline=None)
 def test_cut_and_spliced_frames_raise_nothing_but_malformed_frame(start, end, middle):
     refused_or_read(_SAMPLE[:start] + middle + _SAMPLE[end:])
 
@@ -534,7 +529,6 @@ _JSON = st.recursive(
 
 
 @given(_JSON)
-@settings(max_examples=500, deadline=None)
 def test_trees_of_any_form_raise_nothing_but_malformed_frame(tree):
     refused_or_read(frame(tree, _GOOD, saved(np.float32(2)), saved(np.zeros((2, 2), np.uint8))))
 

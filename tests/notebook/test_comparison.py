@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from grader.notebook import compare_with_stub, region_of
 
@@ -281,3 +283,56 @@ def test_hostile_cells_are_compared_without_an_exception(compared, template):
     compared(
         *template, "(" * 5000, "x = '''", "\0", "def f(:\n  pass", "\tx\n  y", "-" * 10_000 + "1"
     )
+
+
+# --- whatever was handed in ---------------------------------------------------------------------
+
+LINES = st.sampled_from(
+    [
+        "class Model:",
+        "    def cost_funct(self, y_pred, y):",
+        "    def predict(self, x):",
+        "def sigmoid(z):",
+        "sigmoid = lambda z: z",
+        "Model.predict = sigmoid",
+        "import numpy as np",
+        "        ### START YOUR CODE ###",
+        "    ### START YOUR CODE ###",
+        "### START YOUR CODE ###",
+        "        ### END YOUR CODE ###",
+        "    ### END YOUR CODE ###",
+        "### END YOUR CODE ###",
+        "    pass",
+        "        cost = 0.0",
+        "        return y_pred",
+        "        else:",
+        "'''",
+        '"""',
+        "(",
+        "%time x",
+        "\\",
+        "\t x = 1",
+        "\x0c",
+        "\0",
+        "x = = 1",
+        "\u2028y = 2",
+    ]
+)
+FUNCTIONS = ("Model.predict", "Model.cost_funct", "sigmoid", "nothing", "Model.error_rate")
+
+
+@given(
+    st.lists(
+        st.lists(LINES, max_size=14).map("\n".join) | st.text(max_size=40) | st.integers(0, 4),
+        max_size=5,
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # both only read
+def test_any_cells_are_held_against_the_template(compared, template, cells):
+    """A number stands for one of the template's own cells."""
+    sources = [template[cell] if isinstance(cell, int) else cell for cell in cells]
+    found = compared(*sources, functions=FUNCTIONS)
+    for function in FUNCTIONS:
+        for region in region_of(found, function):
+            assert region.status in ("filled", "untouched", "missing")
+    assert all("\n" not in note.message for note in found.notes)

@@ -5,7 +5,7 @@ import json
 import socket
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.session.kernel import _Client
@@ -98,14 +98,12 @@ def hold(raw):
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=100)
 def test_arbitrary_bytes_end_the_reading(raw):
     hold(raw)
     hold(framed(raw))
 
 
 @given(st.lists(st.tuples(st.integers(0, len(framed(SOUND)) - 1), st.integers(0, 255)), max_size=6))
-@settings(max_examples=150)
 def test_a_damaged_message_is_read_or_ends_the_reading(changes):
     raw = bytearray(framed(SOUND))
     for place, byte in changes:
@@ -124,6 +122,5 @@ _JSON = st.recursive(
 
 
 @given(st.fixed_dictionaries({key: _JSON | st.just(value) for key, value in SOUND.items()}))
-@settings(max_examples=150)
 def test_any_json_is_a_message_or_ends_the_reading(document):
     hold(framed(document))
