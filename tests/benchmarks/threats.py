@@ -6,18 +6,25 @@
 The same three exercises (8 points), solved right or wrong, with a hostile first cell. nbgrader and
 otter-grader run as their documentation has it for a machine without containers: `nbgrader
 autograde`, `otter run`.
+
+Each grader gets each submission as an ordinary user, in namespaces of processes, mounts and network
+of its own, which end with it: what a submission may do there reaches nothing but DIR. Needs Linux
+with user namespaces, or root. DIR has to be where every user may pass.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import platform
 import re
 import shutil
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import textwrap
@@ -26,10 +33,16 @@ import time
 import venv
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+from grader.in_kernel import libc, namespaces
+
 ROOT = Path(__file__).resolve().parents[2]
+ORDINARY_USER = ROOT / "tests" / "ordinary_user.py"
+USER = 54321  # as ordinary_user.py has it
 HANGS_S = 60
+ROW_S = 3 * HANGS_S
 MARK = "threat-benchmark-child"
 
 RIGHT = {
@@ -75,6 +88,9 @@ def test_line(student, rng):
     x = rng.normal(size=9)
     assert_close(student.slope(x, 3 * x), 3.0)
 """
+
+
+COURSES = ("nbgrader", "otter", "grade", "home", "anybody")
 
 
 @dataclass(frozen=True)
@@ -281,8 +297,12 @@ def write_notebook(path: Path, cells: list[dict[str, object]]) -> None:
 
 def setup(root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
+    for course in COURSES:
+        shutil.rmtree(root / course, ignore_errors=True)
     machine = Machine(root)
     for name, package in (("v-nbgrader", ["nbgrader"]), ("v-otter", ["otter-grader", "ipykernel"])):
+        if (root / name / "bin" / "pip").exists():
+            continue
         venv.create(root / name, with_pip=True)
         python = root / name / "bin" / "python"
         command = [python, "-m", "pip", "install", "-q", *package, "numpy"]
@@ -435,27 +455,104 @@ def by_grade(root: Path, machine: Machine, name: str, threat: Threat) -> str:
 GRADERS = {"nbgrader": by_nbgrader, "otter-grader": by_otter, "grade": by_grade}
 
 
+def outcome(root: Path, grader: str, number: int) -> str:
+    """Return what a grader says of a threat and what happened, in a process closed in by now."""
+    threat, machine = THREATS[number], Machine(root)
+    machine.clear()
+    said = GRADERS[grader](root, machine, f"s{number}", threat)
+    if threat.happened is not None:
+        said = f"{said}; {threat.happened(machine)}"
+    machine.clear()
+    return said
+
+
+# --- where it is safe -----------------------------------------------------------------------------
+
+
+def closed_in(*arguments: object) -> str:
+    """Return what this script prints when it is run with these arguments, closed in."""
+    told, tell = os.pipe()
+    waiter = os.fork()
+    if waiter == 0:
+        try:
+            os.dup2(tell, 1)
+            _wait_for_the_first(*map(str, arguments))
+        finally:
+            os._exit(1)
+    os.close(tell)
+    with os.fdopen(told) as pipe:
+        text = pipe.read()
+    if os.waitpid(waiter, 0)[1]:
+        raise SystemExit(f"{arguments}: it failed, see above")
+    return text.strip()
+
+
+def _wait_for_the_first(*arguments: str) -> None:
+    """Make the namespaces; when their first process is dead, so are all."""
+    namespaces.separate()
+    first = os.fork()
+    if first == 0:
+        try:
+            _be_the_first(arguments)
+        finally:
+            os._exit(1)
+    end = time.monotonic() + ROW_S
+    while not (ended := os.waitpid(first, os.WNOHANG))[0]:
+        if time.monotonic() > end:
+            os.kill(first, signal.SIGKILL)
+            ended = os.waitpid(first, 0)
+            break
+        time.sleep(0.1)
+    os._exit(1 if ended[1] else 0)
+
+
+def _be_the_first(arguments: tuple[str, ...]) -> None:
+    private, up, set_flags = (1 << 18) | 16384, 1, 0x8914  # MS_PRIVATE, IFF_UP, SIOCSIFFLAGS
+    libc.mount("", "/", "", private)
+    libc.mount("proc", "/proc", "proc", 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", up))
+    os.environ["PYTHONPATH"] = str(ROOT)
+    # As root this becomes an ordinary user; as one, the new program has no rights over these.
+    os.execv(sys.executable, [sys.executable, str(ORDINARY_USER), __file__, *arguments])
+
+
+def hand_over(root: Path) -> None:
+    """Give the courses to the user who grades; Python and this repository stay as they are."""
+    if os.geteuid() != 0:
+        return
+    for course in COURSES:
+        for place, _, files in os.walk(root / course):
+            for path in (place, *(os.path.join(place, file) for file in files)):  # noqa: PTH118
+                os.chown(path, USER, USER, follow_symlinks=False)
+
+
 def table(root: Path) -> None:
     """Print the table row by row: what came is worth having, should a later row fail."""
-    machine = Machine(root)
+    hand_over(root)
     print(f"| a submission that is wrong, and ... | {' | '.join(GRADERS)} |")
     print("|---|" + "---|" * len(GRADERS))
     for number, threat in enumerate(THREATS):
-        cells = []
-        for grader in GRADERS.values():
-            machine.clear()
-            said = grader(root, machine, f"s{number}", threat)
-            if threat.happened is not None:
-                said = f"{said}; {threat.happened(machine)}"
-            cells.append(said)
-        machine.clear()
+        cells = [closed_in("one", root, grader, number) or "killed" for grader in GRADERS]
         print(f"| {threat.title} | {' | '.join(cells)} |", flush=True)
+    print(
+        f"\n{date.today()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}; nbgrader {version(root / 'v-nbgrader', 'nbgrader')}, "
+        f"otter-grader {version(root / 'v-otter', 'otter-grader')}"
+    )
+
+
+def version(venv_folder: Path, package: str) -> str:
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    command = [venv_folder / "bin" / "python", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":
     verb, where = sys.argv[1], Path(sys.argv[2]).resolve()
     if verb == "setup":
-        shutil.rmtree(where, ignore_errors=True)
         setup(where)
+    elif verb == "one":
+        print(outcome(where, sys.argv[3], int(sys.argv[4])))
     else:
         table(where)

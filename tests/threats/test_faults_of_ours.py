@@ -160,12 +160,13 @@ def test_a_temporary_folder_that_is_full_costs_nobody_a_point(host, monkeypatch)
         subprocess.run(["umount", str(small)], check=True)
 
 
-def test_no_descriptors_left_cost_nobody_a_point(host):
+@pytest.mark.parametrize("descriptors", [8, 12, 16])
+def test_too_few_descriptors_cost_nobody_a_point(host, descriptors):
+    """The first of them that is missing is another one each time."""
     limit = "import os, resource, sys\n"
-    limit += "resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))\n"
+    limit += f"resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors}))\n"
     limit += "os.execv(sys.argv[1], sys.argv[1:])"
-    graded = host.run(host.right(), code=3, wrap=[sys.executable, "-c", limit])
-    held_harmless(graded)
+    held_harmless(host.run(host.right(), code=3, wrap=[sys.executable, "-c", limit]))
 
 
 def test_a_temporary_folder_that_is_not_there_is_told_in_one_line(host):
