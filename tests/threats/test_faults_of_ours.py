@@ -327,6 +327,26 @@ def test_a_killed_parent_of_all_kernels_costs_one_submission_its_grading_and_nob
     assert submissions["b"]["max_score"] == 0.0
 
 
+def test_killed_parents_of_every_worker_s_kernels_cost_no_more_than_what_was_at_work(host, sandbox):
+    cells, body, _ = KILLED["a check"]
+    top = [f"import numpy as np\n{cell}" for cell in cells]
+    slow = f"{body}return two * np.mean(x**2) / 2"
+    code, submissions, err = graded_while_killing(
+        host,
+        lambda pid: running(host, "in_kernel/warm.py"),
+        *(host.right(*top, name=name, mean_square=slow) for name in "ab"),
+        *(host.half(name=name) for name in "cdef"),
+        options=["--jobs", "2"],
+    )
+    assert code == 3, err
+    faults = [name for name, s in submissions.items() if s["status"] == "grader_fault"]
+    assert 1 <= len(faults) <= 2
+    for name, submission in submissions.items():
+        if name not in faults:
+            assert submission["score"] == (MAX if name in "ab" else 5.0), name
+    assert list(host.tmp.iterdir()) == []
+
+
 @pytest.mark.parametrize("where", ["a cell", "a check"])
 def test_a_killed_grading_process_costs_nobody_a_point(host, sandbox, where):
     """Another takes up its submission."""
