@@ -32,7 +32,7 @@ ALLOWED = {
 # What runs in the student's process, and what instructors use anywhere, stays light.
 THIRD_PARTY = {
     "checks": {"numpy"},
-    "in_kernel/agent.py": {"numpy"},
+    "in_kernel/agent.py": {"numpy", "torch"},
     "in_kernel/codec.py": {"numpy"},
 }
 
@@ -73,6 +73,11 @@ def test_checks_and_the_agent_need_numpy_alone(place):
         roots = {name.split(".")[0] for name in imports(module)} - {"grader", ""}
         foreign = roots - set(sys.stdlib_module_names) - THIRD_PARTY[place]
         assert not foreign, f"{module.relative_to(ROOT)} imports {foreign}"
+
+
+def test_torch_is_imported_where_a_tensor_is_asked_for_and_nowhere_else():
+    for module in ROOT.rglob("*.py"):
+        assert "torch" not in imports(module, at_top_only=True), module.name
 
 
 def test_only_the_command_and_what_stands_above_it_see_the_pipeline():

@@ -17,6 +17,11 @@ from grader.checks.arrays import (
     assert_finite,
     assert_shape,
 )
+from grader.checks.calls import (
+    assert_one_of,
+    call_quietly,
+    call_unchanging,
+)
 from grader.checks.closeness import (
     Closeness,
     assert_close,
@@ -111,6 +116,7 @@ __all__ = [
     "assert_no_warnings",
     "assert_not_convex_witness",
     "assert_not_dummy",
+    "assert_one_of",
     "assert_probabilities",
     "assert_psd",
     "assert_regions",
@@ -120,6 +126,8 @@ __all__ = [
     "assert_symmetric",
     "assert_unchanged",
     "assert_vectorised",
+    "call_quietly",
+    "call_unchanging",
     "diagnose",
     "find_curve",
     "find_forbidden",

@@ -19,6 +19,7 @@ from grader.checks import (
     assert_gradient,
     assert_labelled,
     assert_monotone,
+    assert_one_of,
     assert_series,
     assert_unchanged,
     find_layers,
@@ -236,17 +237,6 @@ def forward(X, W1, b1, W2, b2):
     return (np.maximum(X @ W1.T + b1, 0) @ W2.T + b2)[..., 0]
 
 
-def for_one_of(ways, check):
-    """Run check(way) for each way until one is accepted; else raise the first failure."""
-    failures = []
-    for way in ways:
-        try:
-            return check(way)
-        except CheckFailed as failure:
-            failures.append(failure)
-    raise failures[0]
-
-
 @pytest.mark.exercise("q2-neural", points=2)
 def test_weights_are_drawn_from_their_distribution_and_biases_are_zero(student):
     """Mean 0.1 and standard deviation 0.1."""
@@ -282,7 +272,7 @@ def test_predict_is_the_output_of_the_hidden_layer(student, rng):
                          mistakes=known, names={"n_points": m})  # fmt: skip
             assert_unchanged(X, seen.arguments[0], called="predict(X)")
 
-    for_one_of(ways, check)
+    assert_one_of(ways, check)
 
 
 def assert_network_step(model, layers, rng, rate, convention):
@@ -324,7 +314,7 @@ def test_a_step_of_the_network_goes_down_the_gradient(student, rng):
         for _ in range(3):
             assert_network_step(model, pair[0], rng, RATE, pair[1])
 
-    for_one_of(pairs, check)
+    assert_one_of(pairs, check)
 
 
 @pytest.mark.exercise("q2-neural", points=2, hidden=True)

@@ -14,6 +14,7 @@ from grader.checks import (
     as_scalar,
     assert_accuracy,
     assert_close,
+    assert_one_of,
     assert_shape,
     find_layers,
 )
@@ -59,17 +60,6 @@ class Parameters:
             for name, value in self.state.values.items()
         }
         self.model.load_state_dict(values)
-
-
-def for_one_of(ways, check):
-    """Run check(way) for each way until one is accepted; else raise the first failure."""
-    failures = []
-    for way in ways:
-        try:
-            return check(way)
-        except CheckFailed as failure:
-            failures.append(failure)
-    raise failures[0]
 
 
 def assert_scores(student, model, X, right, *, mistakes, called):
@@ -216,7 +206,7 @@ def assert_network(student, rng, layers, activation):
         known |= {"the scores pass the activation, too": GIVEN[activation](z)}
         assert_scores(student, model, X, z, mistakes=known, called=f"{called}(X)")
 
-    for_one_of(parameters.layers, check)
+    assert_one_of(parameters.layers, check)
 
 
 @pytest.mark.exercise("q4-network", points=3)

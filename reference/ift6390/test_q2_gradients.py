@@ -15,7 +15,7 @@ from grader.checks import (
     assert_close,
     assert_gradient,
     assert_no_warnings,
-    assert_unchanged,
+    call_unchanging,
 )
 from grader.errors import CheckFailed
 
@@ -42,16 +42,6 @@ def network(rng):
     )  # fmt: skip
 
 
-def call(function, *arguments, called):
-    """Return the function's value; refuse one that changes what it was given."""
-    seen = function.observe(*arguments)
-    if seen.error is not None:
-        raise seen.error
-    for before, after in zip(arguments, seen.arguments, strict=True):
-        assert_unchanged(before, after, called=called)
-    return seen.value
-
-
 def four(value):
     """Return forward's four vectors, whatever they hold."""
     if not isinstance(value, (tuple, list)) or len(value) != 4:
@@ -67,7 +57,9 @@ def test_forward_gives_the_hidden_layer(student, rng):
     """ha = W1 x + b1, and hs = rect(ha) of the same call."""
     n = network(rng)
     called = "forward(x, W1, b1, W2, b2)"
-    ha, hs, _, _ = four(call(student.forward, n.x, n.W1, n.b1, n.W2, n.b2, called=called))
+    ha, hs, _, _ = four(
+        call_unchanging(student.forward, n.x, n.W1, n.b1, n.W2, n.b2, called=called)
+    )
     expected = n.W1 @ n.x + n.b1
     known = {"the bias is lost": n.W1 @ n.x, "the rectifier comes too early": rect(expected)}
     assert_close(ha, expected, called=f"{called}, ha", noun="ha", mistakes=known)
@@ -141,7 +133,7 @@ def test_grad_oa_leaves_the_outputs_as_they_are(student, rng):
     """os is needed afterwards, for the loss: os[y] -= 1 would spoil it."""
     called = "grad_oa(os, y)"
     os = softmax(rng.normal(size=M))
-    got = call(student.grad_oa, os, 0, called=called)
+    got = call_unchanging(student.grad_oa, os, 0, called=called)
     got = as_array(got, called=called, shape=[(M,), (M, 1), (1, M)])
     assert_close(got.ravel(), os - [1, 0, 0], called=called, noun="the gradient")
 
@@ -153,7 +145,7 @@ def test_grad_b2_is_the_upstream_gradient(student, rng):
     known = {"it is taken as 1": np.ones(M), "it is summed": n.d_oa.sum()}
     assert_gradient(
         lambda b: n.d_oa @ (n.W2 @ n.hs + b),
-        lambda b: call(student.grad_b2, n.d_oa, called="grad_b2(d_oa)"),
+        lambda b: call_unchanging(student.grad_b2, n.d_oa, called="grad_b2(d_oa)"),
         at=n.b2, rng=rng, name="b2", called="grad_b2(d_oa)", mistakes=known,
     )  # fmt: skip
 
@@ -165,7 +157,7 @@ def test_grad_W2_is_the_outer_product_with_hs(student, rng):
     known = {"hs is lost": np.repeat(n.d_oa[:, None], DH, axis=1)}
     assert_gradient(
         lambda W: n.d_oa @ (W @ n.hs + n.b2),
-        lambda W: call(student.grad_W2, n.d_oa, n.hs, called=called),
+        lambda W: call_unchanging(student.grad_W2, n.d_oa, n.hs, called=called),
         at=n.W2, rng=rng, name="W2", called=called, mistakes=known, transposed_ok=False,
     )  # fmt: skip
 
@@ -180,7 +172,7 @@ def test_grad_hs_sums_over_the_classes(student, rng):
     known = {"d_oa is lost": n.W2.sum(axis=0)}
     assert_gradient(
         lambda hs: n.d_oa @ (n.W2 @ hs + n.b2),
-        lambda hs: call(student.grad_hs, n.d_oa, n.W2, called=called),
+        lambda hs: call_unchanging(student.grad_hs, n.d_oa, n.W2, called=called),
         at=n.hs, rng=rng, name="hs", called=called, mistakes=known,
     )  # fmt: skip
 
@@ -195,7 +187,7 @@ def test_grad_ha_passes_where_the_rectifier_is_open(student, rng):
     known |= {"the sign is taken for rect'": n.d_hs * np.sign(n.ha)}
     assert_gradient(
         lambda ha: n.d_hs @ rect(ha),
-        lambda ha: call(student.grad_ha, n.d_hs, ha, called=called),
+        lambda ha: call_unchanging(student.grad_ha, n.d_hs, ha, called=called),
         at=n.ha, rng=rng, name="ha", called=called, mistakes=known,
     )  # fmt: skip
 
@@ -219,7 +211,7 @@ def test_grad_b1_is_the_upstream_gradient(student, rng):
     known = {"it is taken as 1": np.ones(DH), "it is summed": n.d_ha.sum()}
     assert_gradient(
         lambda b: n.d_ha @ (n.W1 @ n.x + b),
-        lambda b: call(student.grad_b1, n.d_ha, called="grad_b1(d_ha)"),
+        lambda b: call_unchanging(student.grad_b1, n.d_ha, called="grad_b1(d_ha)"),
         at=n.b1, rng=rng, name="b1", called="grad_b1(d_ha)", mistakes=known,
     )  # fmt: skip
 
@@ -231,7 +223,7 @@ def test_grad_W1_is_the_outer_product_with_x(student, rng):
     known = {"x is lost": np.repeat(n.d_ha[:, None], D, axis=1)}
     assert_gradient(
         lambda W: n.d_ha @ (W @ n.x + n.b1),
-        lambda W: call(student.grad_W1, n.d_ha, n.x, called=called),
+        lambda W: call_unchanging(student.grad_W1, n.d_ha, n.x, called=called),
         at=n.W1, rng=rng, name="W1", called=called, mistakes=known, transposed_ok=False,
     )  # fmt: skip
 
@@ -243,7 +235,7 @@ def test_grad_x_sums_over_the_hidden_units(student, rng):
     known = {"d_ha is lost": n.W1.sum(axis=0)}
     assert_gradient(
         lambda x: n.d_ha @ (n.W1 @ x + n.b1),
-        lambda x: call(student.grad_x, n.d_ha, n.W1, called=called),
+        lambda x: call_unchanging(student.grad_x, n.d_ha, n.W1, called=called),
         at=n.x, rng=rng, name="x", called=called, mistakes=known,
     )  # fmt: skip
 
@@ -256,7 +248,7 @@ def assert_elastic_gradient(function, W, l1, l2, rng):
     called = "grad_elastic(W, l1, l2)"
     assert_gradient(
         lambda at: l1 * np.abs(at).sum() + l2 * np.square(at).sum(),
-        lambda at: call(function, at, l1, l2, called=called),
+        lambda at: call_unchanging(function, at, l1, l2, called=called),
         at=W, rng=rng, name="W", called=called, transposed_ok=False,
         terms={"L1": l1 * np.sign(W), "L2": 2 * l2 * W},
         mistakes={

@@ -8,7 +8,7 @@ from grader.checks import (
     as_scalar,
     assert_close,
     assert_derivative,
-    assert_unchanged,
+    call_unchanging,
     partial_credit,
 )
 from grader.errors import CheckFailed
@@ -29,15 +29,6 @@ def some_arguments(rng, shape):
     return np.asarray(rng.normal(size=shape) * 2), np.asarray(rng.integers(0, 2, size=shape))
 
 
-def call(function, z, y, called):
-    """Return the function's value; refuse one that changes what it was given."""
-    seen = function.observe(z, y)
-    if seen.error is not None:
-        raise seen.error
-    assert_unchanged((z, y), seen.arguments, called=called, names=("z", "y"))
-    return seen.value
-
-
 @pytest.mark.exercise("q3-nll", points=3)
 def test_nll_is_the_negative_log_likelihood(student, rng):
     """-log sigma((2y - 1) z), for numbers and for arrays."""
@@ -51,7 +42,7 @@ def test_nll_is_the_negative_log_likelihood(student, rng):
             "the logarithm is lost": sigma((2 * y - 1) * z),
             "the logarithm is base 10": cost(z, y) / np.log(10),
         }
-        got = call(student.nll, z, y, called)
+        got = call_unchanging(student.nll, z, y, called=called, names=("z", "y"))
         assert_close(got, cost(z, y), called=called, noun="the cost", mistakes=known, dummy=0.0)
 
 
@@ -69,7 +60,7 @@ def test_nll_prime_is_the_derivative_by_z(student, rng):
             "the labels are swapped": sigma(z) - (1 - y),
             "the derivative of sigma alone is taken": sigma(z) * (1 - sigma(z)),
         }
-        got = call(student.nll_prime, z, y, called)
+        got = call_unchanging(student.nll_prime, z, y, called=called, names=("z", "y"))
         assert_close(got, sigma(z) - y, called=called, noun="the slope", mistakes=known, dummy=0.0)
     z, y = some_arguments(rng, 12)
     assert_derivative(lambda t: cost(t, y), lambda t: student.nll_prime(t, y), at=z, called=called)
