@@ -1,5 +1,6 @@
 """Homework 1 through the whole command: notebooks and scripts, what is right and what is not."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -128,10 +129,16 @@ def filled(name, **bodies):
 def as_script(name):
     """A solved notebook as its students may hand it in: definitions, and a main() for the rest."""
     cells = [cell.source for cell in notebook(name).cells if cell.cell_type == "code"]
-    defined = [source for source in cells if "def " in source and "make_houses" not in source]
-    head = ["import argparse", "import utils", cells[0]]
+    kinds = ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef
+    kept = [
+        ast.get_source_segment(source, node)
+        for source in cells
+        for node in ast.parse(source).body
+        if isinstance(node, kinds) and "make_houses" not in ast.dump(node)
+    ]
     main = "def main():\n    argparse.ArgumentParser().parse_args()\n    utils.train()"
-    return "\n\n".join([*head, *defined, main, "if __name__ == '__main__':\n    main()"])
+    end = "if __name__ == '__main__':\n    main()"
+    return "\n\n".join(["import argparse", "import utils", *kept, main, end])
 
 
 def as_zip(path, files):
