@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
+from collections import deque
 from collections.abc import (
     Callable,
     Collection,
@@ -19,12 +20,12 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeAlias
 
 from grader import data
@@ -62,7 +63,7 @@ from grader.records import (
 )
 from grader.rules import find_breaches
 from grader.score import score_exercises, total
-from grader.session import Session, WarmParent, open_session, require_sandbox, warm_up
+from grader.session import Session, Stop, WarmParent, open_session, require_sandbox, warm_up
 from grader.submission import find_submissions, open_submission
 
 if TYPE_CHECKING:
@@ -684,6 +685,7 @@ class _Kernels:
         folder: Path,
         seed: int = 0,
         on_cell: Callable[[int, int], None] | None = None,
+        stop: Stop | None = None,
     ) -> Session:
         """Return a session that has run the notebook. Close it. Called from several threads."""
         with self.lock:
@@ -700,6 +702,7 @@ class _Kernels:
             sandbox=self.assignment.sandbox,
             warm=self.warm,
             on_cell=on_cell,
+            stop=stop,
         )
 
     def close(self) -> None:
@@ -730,22 +733,50 @@ class _Sessions(Mapping[str, "Session"]):
     ) -> None:
         self.kernels = kernels
         self.read = read
-        self.seed = order.seed
+        self.order = order
         self.tell = tell
         self.opened = {name: opened[name] for name in opened if name in read.matched}
         self.started: dict[str, Future[Session]] = {}
-        self.pool = ThreadPoolExecutor(order.kernels, thread_name_prefix="session")
+        self.waiting: deque[tuple[Notebook, Future[Session]]] = deque()
+        self.stop = Stop()
+
+    def __enter__(self) -> _Sessions:
         # The longest notebook first: it would else start last, and run alone.
-        for name, notebook in sorted(read.matched.items(), key=lambda item: -_code_size(item[1])):
+        for name, notebook in sorted(
+            self.read.matched.items(), key=lambda item: -_code_size(item[1])
+        ):
             if name not in self.opened and notebook.name not in self.started:
-                self.started[notebook.name] = self.pool.submit(self._open, notebook)
+                self.started[notebook.name] = Future()
+                self.waiting.append((notebook, self.started[notebook.name]))
+        try:
+            for _ in range(min(self.order.kernels, len(self.waiting))):
+                # No ThreadPoolExecutor: Ctrl-C while it starts a thread leaves one that never
+                # ends, and the process with it.
+                Thread(target=self._open_waiting, name="session", daemon=True).start()
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
+        return self
+
+    def _open_waiting(self) -> None:
+        while self.waiting:
+            try:
+                notebook, future = self.waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(self._open(notebook))
+                except BaseException as error:
+                    future.set_exception(error)
 
     def _open(self, notebook: Notebook) -> Session:
         return self.kernels.open(
             notebook,
             folder=self.read.folder,
-            seed=self.seed,
+            seed=self.order.seed,
             on_cell=lambda done, cells: self.tell(f"{notebook.name}: cell {done}/{cells}"),
+            stop=self.stop,
         )
 
     def __getitem__(self, name: str) -> Session:
@@ -767,15 +798,12 @@ class _Sessions(Mapping[str, "Session"]):
         """Return what the first of them is not closed in by, in one line; "" for nothing."""
         return next((self[name].isolation.line() for name in self), "")
 
-    def __enter__(self) -> _Sessions:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for future in self.started.values():
-            future.cancel()
-        self.pool.shutdown(wait=True)
-        for future in self.started.values():
-            if not future.cancelled() and future.exception() is None:
+    def __exit__(self, kind: object, *exc: object) -> None:
+        running = [future for future in self.started.values() if not future.cancel()]
+        if kind is not None:  # Ctrl-C must not wait for a cell that hangs
+            self.stop()
+        for future in running:
+            if future.exception() is None:
                 future.result().close()
 
 

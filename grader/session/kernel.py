@@ -24,7 +24,7 @@ from grader.records import Limits, Sandbox
 from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
-from grader.session.stream import Listener, new_token
+from grader.session.stream import Listener, Stream, new_token
 from grader.session.warm import WarmParent
 
 # A kernel that used less CPU than its limit may have been starved by others, so it gets up to
@@ -268,6 +268,7 @@ class Kernel:
         self._fault = scratch.run / "fault.txt"
         self._message_max = 2 * self.output_left + 2**20
         self._client: _Client | None = None
+        self._accepted: Stream | None = None
         self._serving = False
         self._notebook: Any = None
         self.provisioner: Provisioner | None = None
@@ -284,19 +285,25 @@ class Kernel:
             provisioner.launch()
             # While the kernel boots: these imports take as long as its own.
             self._notebook = _cell_runner()
-            stream = await asyncio.to_thread(
-                listener.accept,
-                token,
-                timeout_s=START_S,
-                reply_limits=_NOTHING,
-                alive=lambda: provisioner.poll_now() is None,
-            )
+
+            def accept() -> Stream:
+                # Kept here: where the start is called off, nobody receives what this returns.
+                stream = self._accepted = listener.accept(
+                    token,
+                    timeout_s=START_S,
+                    reply_limits=_NOTHING,
+                    alive=lambda: provisioner.poll_now() is None,
+                )
+                return stream
+
+            stream = await asyncio.to_thread(accept)
         except OSError as error:
             raise GraderFault(f"no kernel could be started: {error}") from error
         except StudentFault as fault:
             raise self._not_started() from fault
         finally:
             listener.close()
+        self._accepted = None
         client = self._client = _Client(stream.detach(), message_max=self._message_max)
         await client.open(self._hang_up)
         provisioner.read_report()
@@ -368,6 +375,9 @@ class Kernel:
         try:
             await runner.async_execute_cell(node, 0)
         except runner.dead_kernel_error:
+            # nbclient takes it for the end of the kernel when all of this is called off.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError from None
             raise self._death() from None
         except Exception as error:  # a forged message: what it lacks can be anything
             self.provisioner.kill_now()
@@ -447,6 +457,8 @@ class Kernel:
 
     def kill(self) -> None:
         """End the process and all that it started."""
+        if self._accepted is not None:
+            self._accepted.close()
         if self.provisioner is not None:
             self.provisioner.kill_now()
 

@@ -19,7 +19,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -58,6 +58,7 @@ def open_session(
     sandbox: records.Sandbox = "auto",
     warm: WarmParent | None = None,
     on_cell: Callable[[int, int], None] | None = None,
+    stop: Stop | None = None,
 ) -> Session:
     """Return a session that has run the whole notebook and answers calls. Close it.
 
@@ -67,6 +68,7 @@ def open_session(
     sandbox : how the process is closed in: by what the machine offers, by all, not at all
     warm : forks the kernels; where None, each starts by itself
     on_cell : on_cell(done, total) after each cell, from another thread
+    stop : calls it off, from another thread; CancelledError is raised then
     Raises GraderFault alone: no student code makes this fail.
     """
     options = {
@@ -76,11 +78,42 @@ def open_session(
     }
     runner = _Runner(notebook, folder, limits, options, sandbox, warm, on_cell)
     try:
-        _run_in_thread(runner.run())
+        _run_in_thread(runner.run(), stop or Stop())
         return Session(notebook, runner)
     except BaseException:
         runner.close()
         raise
+
+
+class Stop:
+    """Calls off the opening of sessions, from another thread than those that open them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._called = False
+        self._cancels: list[Callable[[], None]] = []
+
+    def __call__(self) -> None:
+        """End what is being opened, and what would be from now on."""
+        with self._lock:
+            self._called = True
+            cancels = [*self._cancels]
+        for cancel in cancels:
+            cancel()
+
+    @contextlib.contextmanager
+    def may(self, cancel: Callable[[], None]) -> Iterator[None]:
+        """For the time of the block, `cancel` is called where all is called off."""
+        with self._lock:
+            self._cancels.append(cancel)
+            called = self._called
+        if called:
+            cancel()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._cancels.remove(cancel)
 
 
 class Session:
@@ -107,7 +140,7 @@ class Session:
         try:
             return self._runner.open_student(limit_s)
         except StudentDied as death:
-            _run_in_thread(self._runner.revive(death))
+            _run_in_thread(self._runner.revive(death), Stop())
             self.run = self._runner.record()
             return self._runner.open_student(limit_s)
 
@@ -478,7 +511,7 @@ def one_line(text: str, *, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
-def _run_in_thread(main: Coroutine[Any, Any, T]) -> T:
+def _run_in_thread(main: Coroutine[Any, Any, T], stop: Stop) -> T:
     """Run a coroutine to its end in an event loop of its own, in a thread of its own.
 
     The caller's thread may have a loop that runs already, as it has in Jupyter.
@@ -502,14 +535,18 @@ def _run_in_thread(main: Coroutine[Any, Any, T]) -> T:
         finally:
             started.set()
 
-    thread = threading.Thread(target=target, name="grade-session", daemon=True)
-    thread.start()
-    try:
-        thread.join()
-    except BaseException:  # Ctrl-C: end the kernel before anything else
+    def cancel() -> None:
         started.wait()
         with contextlib.suppress(RuntimeError, KeyError):
             handle["loop"].call_soon_threadsafe(handle["task"].cancel)
+
+    thread = threading.Thread(target=target, name="grade-session", daemon=True)
+    thread.start()
+    try:
+        with stop.may(cancel):
+            thread.join()
+    except BaseException:  # Ctrl-C: end the kernel before anything else
+        cancel()
         thread.join()
         raise
     if failure:

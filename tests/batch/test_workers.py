@@ -91,10 +91,12 @@ def test_checks_that_do_not_load_cost_nobody_a_point_in_any_number_of_processes(
     assert "no_such_module" in json.loads(one)["submissions"][2]["message"]
 
 
-def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(klass):
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(klass, jobs):
+    klass.limit("cell_s", 3600)
     klass.fill(2)
     klass.hand_in("Zander_Zoe", more="while True: pass")
-    process = klass.start("--jobs", "2")
+    process = klass.start("--jobs", jobs)
     lines = []
     while len(lines) < 2:
         lines.append(process.stderr.readline())

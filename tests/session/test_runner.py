@@ -16,7 +16,7 @@ import pytest
 import grader
 from grader import records
 from grader.notebook import parse_notebook
-from grader.session import Session, open_session
+from grader.session import Session, Stop, open_session
 from grader.session.kernel import Clock
 from grader.session.processes import session_members
 from grader.session.runner import one_line
@@ -536,6 +536,25 @@ def test_an_interrupted_grader_ends_the_kernel(tmp_path: Path) -> None:
     _, errors = grader.communicate(timeout=60)
     assert "KeyboardInterrupt" in errors
     assert not alive(str(kernel))
+
+
+@pytest.mark.parametrize("when", ["before", "within"])
+def test_a_session_that_is_being_opened_can_be_called_off(warm, when: str) -> None:
+    stop = Stop()
+    if when == "before":
+        stop()
+    # Called off within the second cell: it must not begin again without that one.
+    sources = ["1", "import time; time.sleep(2)", "while True: pass"]
+    cells = tuple(records.Cell(i, "code", source) for i, source in enumerate(sources))
+    with pytest.raises(asyncio.CancelledError):
+        open_session(
+            records.Notebook("a.ipynb", cells),
+            folder=None,
+            limits=records.Limits(cell_s=3600, notebook_s=3600),
+            warm=warm,
+            on_cell=lambda *_: stop(),
+            stop=stop,
+        )
 
 
 # --- words ------------------------------------------------------------------------------
