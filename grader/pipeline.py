@@ -461,28 +461,31 @@ class _Batch:
     def _grade_each(
         self, items: Iterable[Item], opened: Mapping[int, _Handed], receiver: Receiver
     ) -> _Jobs:
-        for item in items:
-            self.number = item.number
-            self.tell("reading")
-            students: tuple[str, ...] = ()
-            unchanged = True
-            try:
-                with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
-                    handed = opened.get(item.number) or _Handed(
-                        item.path, Path(scratch, str(item.number))
-                    )
-                    handed.read()
-                    students = handed.students
-                    if item.content:
-                        unchanged = item.content == fingerprint.content(Path(item.path))
-                    result = yield from self._grade_handed(handed)
-            except Exception as error:  # ours, whatever it is: this submission alone stops
-                result = _fault(item.path, error, students)
-            if result.status == "grader_fault":
-                # What has ended may have taken the solved notebooks' sessions with it.
-                self.references.close()
-            packed = pack(result, evidence=self.order.evidence)
-            receiver.done(item.number, packed, unchanged=unchanged, isolation=self.isolation)
+        # One folder around all: what Ctrl-C leaves of another one, at a moment that is unlucky,
+        # goes with it.
+        with tempfile.TemporaryDirectory(prefix="grade-") as root:
+            for item in items:
+                self.number = item.number
+                self.tell("reading")
+                students: tuple[str, ...] = ()
+                unchanged = True
+                try:
+                    with tempfile.TemporaryDirectory(dir=root) as scratch:
+                        handed = opened.get(item.number) or _Handed(
+                            item.path, Path(scratch, str(item.number))
+                        )
+                        handed.read()
+                        students = handed.students
+                        if item.content:
+                            unchanged = item.content == fingerprint.content(Path(item.path))
+                        result = yield from self._grade_handed(handed)
+                except Exception as error:  # ours, whatever it is: this submission alone stops
+                    result = _fault(item.path, error, students)
+                if result.status == "grader_fault":
+                    # What has ended may have taken the solved notebooks' sessions with it.
+                    self.references.close()
+                packed = pack(result, evidence=self.order.evidence)
+                receiver.done(item.number, packed, unchanged=unchanged, isolation=self.isolation)
 
     def _grade_handed(self, handed: _Handed) -> _Grading:
         if not handed.read() or handed.submission is None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import site
 import tempfile
+import weakref
 from pathlib import Path
 
 BACKEND = "module://grader.in_kernel.figures"
@@ -38,6 +39,8 @@ class Scratch:
 
     def __init__(self, folder: Path | None) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="grade-"))
+        # Ctrl-C within remove() is made up for when the process ends.
+        self._at_exit = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
         try:
             self.sockets = Path(tempfile.mkdtemp(prefix="grade-", dir=_place_of_sockets()))
             self.work, self.home, self.tmp, self.box = (
@@ -62,6 +65,7 @@ class Scratch:
                 shutil.rmtree(folder, ignore_errors=True)
                 if not folder.exists():
                     break
+        self._at_exit.detach()
 
     def folders(self) -> dict[str, Path]:
         """Return every folder by its name."""

@@ -66,7 +66,7 @@ def test_a_worker_that_is_killed_once_costs_nobody_a_point(klass):
     assert mark.exists()
     assert scores(report) == [6.0, 2.0, 6.0, 6.0, 2.0]
     assert klass.processes() == []
-    assert list(klass.tmp.iterdir()) == []
+    assert list(klass.tmp.rglob("*")) == []
 
 
 def test_a_submission_on_which_every_worker_ends_is_a_fault_and_the_rest_goes_on(klass):
@@ -105,7 +105,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(klass, jobs):
     assert process.returncode == 130
     assert "grade: interrupted: 2 of 3 are graded and kept; the same command goes on\n" in err
     assert klass.processes() == []
-    assert list(klass.tmp.iterdir()) == []
+    assert list(klass.tmp.rglob("*")) == []
 
 
 def test_workers_end_when_the_command_is_killed(klass):
