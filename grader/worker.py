@@ -21,6 +21,7 @@ When the parent is gone, or asks by SIGTERM, the worker ends its kernels and its
 
 from __future__ import annotations
 
+import gc
 import json
 import queue
 import signal
@@ -38,6 +39,7 @@ from grader.records import Order
 
 def main(descriptor: int, *warm: int) -> None:
     signal.signal(signal.SIGTERM, _stop)
+    gc.set_threshold(50_000)  # as in cli.main
     pipe = _Pipe(Connection(descriptor))
     try:
         pipe.serve(*(socket.socket(fileno=end) for end in warm))

@@ -80,6 +80,18 @@ def png_of(figure: Any) -> bytes:
     return _draw(figure)
 
 
+def rehearse() -> None:
+    """Draw a figure for nobody: what matplotlib loads at the first one, each fork then has."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    ax = figure.add_subplot()
+    ax.plot([0.0, 1.0], [0.0, 1.0], label="label")
+    ax.set(title="title", xlabel="x", ylabel="y")
+    ax.legend()
+    _draw(figure)
+
+
 def remember(figure: Any) -> None:
     """Keep the figure's data. Whatever is odd about it costs that figure alone."""
     try:
@@ -109,7 +121,10 @@ def _draw(figure: Any) -> bytes:
     width, height = figure.get_size_inches()
     dpi = min(PNG_DPI, 2000 / max(width, height, 1e-3))
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else None
-    (canvas or FigureCanvasAgg(figure)).print_figure(buffer, format="png", dpi=dpi)
+    # Lightly compressed: that is quicker by more than a page of figures is then larger.
+    (canvas or FigureCanvasAgg(figure)).print_figure(
+        buffer, format="png", dpi=dpi, pil_kwargs={"compress_level": 1}
+    )
     return buffer.getvalue()
 
 

@@ -21,7 +21,6 @@ grader hangs up.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import importlib.util
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from grader.in_kernel import rooms
 
 _DATAGRAM_MAX = 1 << 20
-_HUGE_PAGE = 2 << 20
-_MADV_COLLAPSE = 25  # linux/mman.h, since Linux 6.1
 
 
 def main(home: str, descriptor: int, *, apart: bool) -> None:
@@ -51,11 +48,13 @@ def main(home: str, descriptor: int, *, apart: bool) -> None:
     home : an empty folder; apart : fork kernels into namespaces, where there are any
     """
     porter = _porter(descriptor) if apart else None
-    from grader.in_kernel import launch
+    gc.disable()  # imports leave little garbage, and looking for it takes a sixth of their time
+    from grader.in_kernel import figures, launch
 
     kernel = launch.prepare(str(Path(home) / "profile"))
     import matplotlib.pyplot  # noqa: F401  what nearly every notebook imports
 
+    figures.rehearse()
     Parent(kernel, descriptor, porter).run()
 
 
@@ -77,7 +76,6 @@ class Parent:
         self._porter = porter
         self._rooms: dict[int, rooms.Room] = {}  # pid -> where it lives
         self._codes: dict[int, int] = {}  # pid -> how it ended, until its room has ended as well
-        self._settled = False
         self._grader = socket.socket(fileno=descriptor)
         self._told: dict[int, int] = {}  # pid -> where its end is told
         self._ended: set[int] = set()
@@ -172,11 +170,8 @@ class Parent:
 
     def _settle(self) -> None:
         """Get ready to fork."""
-        if not self._settled:
-            gc.collect()
-            gc.freeze()  # the collector would write to, and so copy, every object in each child
-            _collapse_pages()
-            self._settled = True
+        gc.freeze()  # the collector would write to, and so copy, every object in each child
+        gc.enable()
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
             raise OSError("what it imported has started threads")
 
@@ -279,27 +274,6 @@ def _learn(lesson: dict[str, Any]) -> None:
             importlib.import_module(name)
     if lesson["datasets"]:
         offline_data.keep(lesson["datasets"], lesson["sets"])
-
-
-def _collapse_pages() -> None:
-    """Put this process's memory into huge pages, where the kernel does so at once.
-
-    A fork copies one entry for each page: with 512 times fewer of them it takes half the time.
-    A child's write still copies a small page alone.
-    """
-    try:
-        madvise = ctypes.CDLL(None).madvise
-        maps = Path("/proc/self/maps").read_text(encoding="utf-8")
-    except (OSError, AttributeError):
-        return
-    for fields in map(str.split, maps.splitlines()):
-        private = fields[1].startswith("rw") and fields[4] == "0"
-        if not private or (len(fields) > 5 and fields[5] != "[heap]"):
-            continue
-        start, end = (int(address, 16) for address in fields[0].split("-"))
-        first = -(-start // _HUGE_PAGE) * _HUGE_PAGE
-        for address in range(first, end - _HUGE_PAGE + 1, _HUGE_PAGE):
-            madvise(ctypes.c_void_p(address), ctypes.c_size_t(_HUGE_PAGE), _MADV_COLLAPSE)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import ast
 import re
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Cell magics whose body is the student's own Python: the body runs, the magic does not.
 _BODY_RUNS = {"time", "timeit", "capture", "prun", "memit", "mprun", "lprun", "debug", "snakeviz"}
@@ -21,6 +22,9 @@ _PYLAB = (
 
 _LONGEST_ESCAPE = 4_000
 """Characters of a line that may be a magic; the patterns take squared time on hostile blanks."""
+
+_REMEMBERED_CHARS = 10_000
+"""Longer cells are read each time, so that what is remembered stays small."""
 
 # No Python statement begins with % and a letter.
 _MAGIC = re.compile(r"^(?P<indent>[ \t]*)%(?P<name>[A-Za-z_]\w*)(?P<rest>.*)$", re.S)
@@ -57,6 +61,16 @@ def normalise(source: str) -> Normal:
     A magic counts only at the start of a statement: `%(epochs, ...` and any line inside a string
     or brackets stay as they are. Never raises; what is no Python stays no Python.
     """
+    # What the template gives stands in every notebook of a class, and each is read three times.
+    return _normalise_once(source) if len(source) <= _REMEMBERED_CHARS else _normalise(source)
+
+
+@lru_cache(maxsize=2048)
+def _normalise_once(source: str) -> Normal:
+    return _normalise(source)
+
+
+def _normalise(source: str) -> Normal:
     lines = _clean_characters(source).split("\n")
     first = next((i for i, line in enumerate(lines) if _is_code(line)), None)
     if first is not None and (magic := _CELL_MAGIC.match(lines[first])):

@@ -47,9 +47,8 @@ class Budget:
     def __init__(self, limit_s: float, peer: Peer | None = None) -> None:
         self.limit_s = limit_s
         self._peer = peer
-        self._cpu_before_s = (peer.cpu_s() if peer is not None else None) or 0.0
-        self._waited_before_s = (peer.waited_s() if peer is not None else None) or 0.0
         self._used_s = 0.0
+        self._begun = False
         self._since: float | None = None
 
     def start(self) -> None:
@@ -63,11 +62,13 @@ class Budget:
 
     def wait_s(self) -> float:
         """How long to wait before `is_spent` is worth asking; above 0."""
-        return max(self.limit_s - self._wall_s(), _LOOK_S)
+        return max(self.limit_s - self._wall_s(), _LOOK_S) if self._begun else _LOOK_S
 
     def is_spent(self) -> bool:
         """Whether the process has had its time."""
         wall_s = self._wall_s()
+        if not self._begun and wall_s >= _LOOK_S:
+            self._begin(wall_s)
         if wall_s < self.limit_s:
             return False
         if wall_s >= _PATIENCE * self.limit_s:
@@ -79,7 +80,15 @@ class Budget:
         waited_s = self._peer.waited_s()
         if used_s >= self.limit_s or waited_s is None:
             return used_s >= self.limit_s
-        return wall_s - used_s - (waited_s - self._waited_before_s) >= self.limit_s
+        awake_s = used_s + waited_s - self._waited_before_s
+        return wall_s - self._wall_before_s - awake_s >= self.limit_s
+
+    def _begin(self, wall_s: float) -> None:
+        """Look at what the process has used so far. Most answers come before it is worth it."""
+        self._begun = True
+        self._wall_before_s = wall_s
+        self._cpu_before_s = (self._peer.cpu_s() if self._peer is not None else None) or 0.0
+        self._waited_before_s = (self._peer.waited_s() if self._peer is not None else None) or 0.0
 
     def _wall_s(self) -> float:
         return self._used_s + (0.0 if self._since is None else time.monotonic() - self._since)

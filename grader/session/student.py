@@ -77,6 +77,7 @@ class Wire:
         self._fault: StudentFault | None = None
         self._closed = False
         self.is_reference = False
+        self.methods: set[tuple[int | None, str]] = set()  # which attributes have been methods
 
     def ask(self, called: Callable[[], str], operation: str, *arguments: Any) -> Any:
         """Return the reply's value.
@@ -153,9 +154,9 @@ class Wire:
             place = _place(value)
             if place.wire is not self:
                 raise TypeError(f"{place.label} belongs to another process")
-            if place.base is not None:
+            if place.base is not None and not place.path:
                 return codec.Handle(place.base, "")
-            remote = self.ask(lambda: place.label, "keep", None, place.path)
+            remote = self.ask(lambda: place.label, "keep", place.base, place.path)
             if isinstance(remote, Remote):
                 return codec.Handle(_handle_of(remote), "")
             raise self.bad_reply(lambda: place.label)
@@ -289,7 +290,12 @@ class Remote(_Callable):
         """Return an attribute's value, or a Remote."""
         place = _place(self)
         label = f"{place.label}.{name}"
-        return _relabelled(place.wire.ask(lambda: label, "get", place.base, name), label, True)
+        if (place.base, name) in place.wire.methods:
+            return Method(_Place(place.wire, place.base, name, label), "method")
+        value = _relabelled(place.wire.ask(lambda: label, "get", place.base, name), label, True)
+        if isinstance(value, Remote) and value.type_name == "method":
+            place.wire.methods.add((place.base, name))
+        return value
 
     def item(self, key: Any) -> Any:
         """Return what indexing it by `key` gives: a value or a Remote."""
@@ -314,6 +320,30 @@ class Remote(_Callable):
 
     def __repr__(self) -> str:
         return f"<{self._type_name} of the student's process>"
+
+
+class Method(Remote):
+    """An attribute that was a method before: looked up when it is called, in the same message."""
+
+    __slots__ = ()
+
+    def attribute(self, name: str) -> Any:
+        return self._found().attribute(name)
+
+    def item(self, key: Any) -> Any:
+        return self._found().item(key)
+
+    def get(self) -> Any:
+        found = self._found()
+        return self if isinstance(found, Remote) else found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._found(), name, value)
+
+    def _found(self) -> Any:
+        place = _place(self)
+        value = place.wire.ask(lambda: place.label, "get", place.base, place.path)
+        return _relabelled(value, place.label, True)
 
 
 class Student:

@@ -488,9 +488,16 @@ class Clock:
         return spent
 
 
+def begun(clock):
+    """A budget of a second that has looked at what its process used before."""
+    budget = Budget(1.0, clock)
+    assert not clock.spend(budget, wall=0.06, cpu=0.0)
+    return budget
+
+
 def test_a_budget_counts_the_time_of_calls_and_not_between_them(monkeypatch):
     clock = Clock(monkeypatch)
-    budget = Budget(1.0, clock)
+    budget = begun(clock)
     assert not clock.spend(budget, wall=0.6, cpu=0.6)
     clock.wall += 1000
     assert not clock.spend(budget, wall=0.3, cpu=0.3)
@@ -499,7 +506,7 @@ def test_a_budget_counts_the_time_of_calls_and_not_between_them(monkeypatch):
 
 def test_a_process_that_gets_no_processor_is_let_off_up_to_four_times_the_limit(monkeypatch):
     clock = Clock(monkeypatch)
-    budget = Budget(1.0, clock)
+    budget = begun(clock)
     assert not clock.spend(budget, wall=2.5, cpu=0.2)
     assert not clock.spend(budget, wall=1.4, cpu=0.7)
     assert clock.spend(budget, wall=0.2, cpu=0.0)
@@ -508,7 +515,7 @@ def test_a_process_that_gets_no_processor_is_let_off_up_to_four_times_the_limit(
 def test_a_process_that_sleeps_has_its_limit_and_no_more(monkeypatch):
     clock = Clock(monkeypatch)
     clock.waited = 3.0
-    budget = Budget(1.0, clock)
+    budget = begun(clock)
     assert not clock.spend(budget, wall=0.9, cpu=0.0)
     assert not clock.spend(budget, wall=1.0, cpu=0.1, waited=0.9)  # starved meanwhile
     assert clock.spend(budget, wall=0.2, cpu=0.0)
@@ -516,16 +523,24 @@ def test_a_process_that_sleeps_has_its_limit_and_no_more(monkeypatch):
 
 def test_two_busy_cores_convict_nobody_before_the_clock_does(monkeypatch):
     clock = Clock(monkeypatch)
-    budget = Budget(1.0, clock)
+    budget = begun(clock)
     assert not clock.spend(budget, wall=0.7, cpu=1.4)  # two cores
     assert clock.spend(budget, wall=0.4, cpu=0.0)
 
 
 def test_where_processor_time_is_unknown_four_times_the_limit_decide(monkeypatch):
     clock = Clock(monkeypatch)
-    budget = Budget(1.0, clock)
+    budget = begun(clock)
     assert not clock.spend(budget, wall=3.9, cpu=None)
     assert clock.spend(budget, wall=0.2, cpu=None)
+
+
+def test_what_a_process_used_before_its_budget_began_does_not_count(monkeypatch):
+    clock = Clock(monkeypatch)
+    clock.cpu, clock.waited = 900.0, 900.0
+    budget = begun(clock)
+    assert not clock.spend(budget, wall=1.5, cpu=0.8, waited=0.5)
+    assert clock.spend(budget, wall=0.3, cpu=0.3)
 
 
 @linux
@@ -1042,3 +1057,45 @@ def test_where_torch_is_not_there_a_tensor_is_the_students_error(student_of):
     student = student_of("sys.modules['torch'] = None")
     with pytest.raises(StudentError, match="torch"):
         student.tensor(np.zeros(2))
+
+
+def test_a_method_is_looked_up_again_at_each_call(student_of):
+    source = """
+class Model:
+    def __init__(self):
+        self.rate = 1.0
+    def step(self, x):
+        return self.rate * x
+    def replace(self):
+        self.step = lambda x: -x
+    def spoil(self):
+        self.step = 3.0
+"""
+    model = student_of(source).Model()
+    assert model.step(2.0) == 2.0
+    model.rate = 5.0
+    assert model.step(2.0) == 10.0
+    assert model.step.map([1.0, 2.0]) == [5.0, 10.0]
+    model.replace()
+    assert model.step(2.0) == -2.0
+    model.spoil()
+    with pytest.raises(StudentError, match="not callable"):
+        model.step(2.0)
+    assert model.step.get() == 3.0
+
+
+def test_a_method_can_be_an_argument_and_has_attributes_whenever_it_is_read(student_of):
+    source = """
+class Model:
+    def f(self, x):
+        "Doubles."
+        return 2 * x
+def apply(function, x):
+    return function(x)
+"""
+    student = student_of(source)
+    model = student.Model()
+    for _ in range(2):
+        assert student.apply(model.f, 4) == 8
+        assert model.f.attribute("__doc__") == "Doubles."
+        assert model.f.type_name == "method"
