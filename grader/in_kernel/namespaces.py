@@ -50,23 +50,14 @@ def separate() -> None:
         _map(user, group)
 
 
-def own_users() -> None:
-    """Let an ordinary user be the owner of namespaces that this process is to join. OSError."""
-    user, group = os.geteuid(), os.getegid()
-    if user != 0:
-        libc.unshare(_NEW_USERS)
-        _map(user, group)
-
-
 def join_pids(descriptor: int) -> None:
     """Let the next children be born into a pid namespace, given by its file or a pidfd."""
     libc.setns(descriptor, _NEW_PIDS)
 
 
 def join(pidfd: int) -> None:
-    """Move into the other namespaces of a process that has called separate()."""
-    users = 0 if os.geteuid() == 0 else _NEW_USERS
-    libc.setns(pidfd, users | _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | _NEW_NET)
+    """Move into the other namespaces of a process that has called separate(), as root."""
+    libc.setns(pidfd, _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | _NEW_NET)
     with contextlib.suppress(OSError):  # where separate() could not have one
         libc.setns(pidfd, _NEW_CGROUPS)
 

@@ -59,13 +59,13 @@ def main(home: str, descriptor: int, *, apart: bool) -> None:
 
 
 def _porter(descriptor: int) -> rooms.Porter | None:
-    from grader.in_kernel import namespaces, rooms
+    """Return who furnishes rooms; None where kernels close themselves in (launch.enclose).
 
-    try:
-        namespaces.own_users()
-        return rooms.Porter(not_for_it=descriptor)
-    except OSError:
-        return None  # launch.enclose() makes the best of it
+    To come back from a room's pids takes root: the system's own belong to no ordinary user.
+    """
+    from grader.in_kernel import rooms
+
+    return rooms.Porter(not_for_it=descriptor) if os.geteuid() == 0 else None
 
 
 class Parent:

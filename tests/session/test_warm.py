@@ -1,5 +1,6 @@
 """Kernels are forked from a process that has imported everything, and are as good as others."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -106,8 +107,12 @@ def test_a_parent_whose_libraries_start_threads_is_not_forked(parent, tmp_path, 
 
 def children_of(pid):
     """The pids of its children that run its script: its kernels, its porter and its copies."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [child for child in children if "warm.py" in Path(f"/proc/{child}/cmdline").read_text()]
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with contextlib.suppress(OSError):  # it has just ended
+            if "warm.py" in Path(f"/proc/{child}/cmdline").read_text():
+                found.append(child)
+    return found
 
 
 def test_a_copy_of_the_parent_forks_what_the_parent_has_learnt(parent):
@@ -211,4 +216,5 @@ def test_the_parent_holds_nothing_of_the_graders(parent):
         links = [str(link.readlink()) for link in Path(f"/proc/{parent.pid}/fd").iterdir()]
     assert "nbclient" not in modules
     assert "GRADE" not in environment
-    assert sum(link.startswith("socket:") for link in links) == 2  # the grader's and the porter's
+    porters = 1 if os.geteuid() == 0 else 0
+    assert sum(link.startswith("socket:") for link in links) == 1 + porters
