@@ -138,7 +138,7 @@ def grade(
             evidence=evidence or keep,
             kernels=cores(),
         )
-        cluster = _connect(stack, dask) if dask is not None else None
+        cluster = _connect(stack, dask, watch) if dask is not None else None
         environment = cluster.environment if cluster else fingerprint.environment()
         run = _begin_run(stack, chosen, order, len(found), environment, watch) if keep else None
         desk = Desk(found, watch=watch, run=run, evidence=evidence)
@@ -205,12 +205,12 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _connect(stack: ExitStack, address: str) -> Cluster:
+def _connect(stack: ExitStack, address: str, watch: Watch) -> Cluster:
     # Imported here: it is an extra, and takes half a second to load.
     from grader.batch.cluster import Cluster
 
     cluster = stack.enter_context(Cluster(address))
-    cluster.find_environment()
+    cluster.find_environment(watch.warn)
     return cluster
 
 

@@ -6,18 +6,22 @@
 A dask worker needs this package and what notebooks import, no files. It grades through processes
 of grader/worker.py, as a single machine does, and keeps them for the submissions that follow. A
 dask worker that ends takes nothing with it: the scheduler gives its submissions to another one.
+A scheduler that ends takes what was not graded yet: that is said, and the same command goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import pickle
+import queue
 import re
 import secrets
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +39,10 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 CONNECT_S = 20
+LOOK_S = 5.0
+"""After so long without a result, the scheduler is asked whether there is a worker."""
+WORKER_S = 15 * 60.0
+"""How long a cluster may have no worker. Machines come and go; some take minutes to start."""
 IDLE_S = 60.0
 """How long a dask worker keeps grading processes that have nothing to do."""
 AHEAD = 4
@@ -49,8 +57,9 @@ _NOTHING = Packed(b"")
 class Answer:
     """What a dask worker says of a submission.
 
-    kind : "done", "broken" or "lost"
+    kind : "done", "broken", "lost", or "other" where it has another version of grade
     environment : the fingerprint of what it runs
+    how, said : of one that is lost, as Receiver.lost has them
     """
 
     kind: str
@@ -86,79 +95,136 @@ class Cluster:
         try:
             self.client: Client = Client(**where, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ClusterError(f"no dask scheduler answers at {address}: {reason}") from error
+            raise ClusterError(
+                f"no dask scheduler answers at {address} ({_one_line(error)})"
+            ) from error
         self.environment = ""
+        self.mixed = False
         # Two who grade on one cluster have each their own processes there, and end their own.
         self.token = secrets.token_hex(8)
 
-    def find_environment(self) -> str:
-        """Return the fingerprint of what the cluster's workers run; waits for a first worker.
+    def find_environment(self, warn: Callable[[str], None]) -> None:
+        """Find what the cluster's workers run; waits for a first worker.
 
+        warn : hears that there is none yet
         Raises ClusterError where that is another grader than this one.
         """
+        arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._submit("what_runs_here").add_done_callback(arrived.put)
+        future = self._next(arrived, warn)
         try:
-            code, environment = self.client.submit(_what_runs_here, pure=False).result()
+            code, self.environment = future.result()
         except Exception as error:
             raise ClusterError(
-                f"the workers at {self.address} can't grade ({type(error).__name__}: {error}): "
-                "is this version of grade installed there?"
+                f"the workers at {self.address} can't grade ({_one_line(error)}): this version of "
+                "grade must be installed there"
             ) from error
         if code != fingerprint.code():
-            raise ClusterError(
-                f"the workers at {self.address} have another version of grade: install this one "
-                "there, so that verdicts are the same everywhere"
-            )
-        self.environment = environment
-        return self.environment
+            raise self._other_version()
 
     def run(self, order: Order, items: Sequence[Item], desk: Desk) -> None:
-        """Grade each; `desk` receives the results as they come."""
-        from distributed import as_completed
-
-        assignment = pack_up(Path(order.folder), left_out=fingerprint.NO_PART_OF_CHECKS)
+        """Grade each; `desk` receives the results as they come. Raises ClusterError."""
+        try:
+            assignment = pack_up(Path(order.folder), left_out=fingerprint.NO_PART_OF_CHECKS)
+        except TooLarge as error:
+            raise ClusterError(
+                f"{order.folder} is too large to travel: keep data sets elsewhere"
+            ) from error
         # Not scattered: what is scattered is lost with the worker that holds it.
-        there = self.client.submit(_same, assignment, pure=False)
+        there = self.client.submit(bytes, pickle.dumps(assignment), pure=False)
+        job = pickle.dumps(Job(self.token, fingerprint.code(), replace(order, folder="")))
         at_home: list[Item] = []
         waiting = self._parcels(items, at_home)
         sent: dict[Future, Item] = {}
-        arriving = as_completed(loop=self.client.loop)
+        arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
 
         def send_more() -> None:
-            room = AHEAD * max(8, sum(self.client.nthreads().values()))
-            for item, parcel in waiting:
-                future = self.client.submit(
-                    grade_there,
-                    self.token,
-                    replace(order, folder="", kernels=1),
-                    there,
-                    parcel,
-                    pure=False,
+            room = AHEAD * max(8, self._threads())
+            while len(sent) < room and (found := next(waiting, None)) is not None:
+                item, parcel = found
+                future = self._submit(
+                    "grade_there", job=job, assignment=there, submission=pickle.dumps(parcel)
                 )
                 sent[future] = item
-                arriving.add(future)
-                if len(sent) >= room:
-                    break
+                future.add_done_callback(arrived.put)
 
         try:
             send_more()
-            for future in arriving:
-                item = sent.pop(future)
+            while sent:
+                future = self._next(arrived, desk.watch.warn)
                 answer = self._answer(future)
-                future.release()
+                item = sent.pop(future)
+                if answer.kind == "other":
+                    raise self._other_version()
                 if answer.kind == "broken":
                     desk.broken(answer.packed)
                     return
                 if answer.kind == "lost":
                     desk.lost(item.number, answer.how, answer.said)
                 else:
+                    if answer.environment != self.environment and not self.mixed:
+                        self.mixed = True
+                        desk.watch.warn(
+                            "the dask workers differ in Python, packages or data sets: what some "
+                            "of them grade is reported and not kept"
+                        )
                     self._hand_over(item, answer, desk)
                 send_more()
+        except ClusterError as error:
+            raise ClusterError(f"{error}; {desk.standing()}") from error
         finally:
-            self.client.cancel(list(sent))
+            if self.client.status == "running":
+                self.client.cancel(list(sent))
         if at_home:
+            if self.environment != fingerprint.environment():
+                at_home = [replace(item, content="changed") for item in at_home]
             with Workers(order, count=1) as workers:
                 workers.run(at_home, desk)
+
+    def _submit(self, name: str, **given: bytes | Future) -> Future:
+        """Have a dask worker call a function of this module.
+
+        As text and bytes: then the scheduler need not have this package, and a dask worker that
+        has not says so. One that can't import what it is sent ends without a word.
+        """
+        call = f"__import__({__name__!r}, fromlist=[{name!r}]).{name}({', '.join(given)})"
+        return self.client.submit(eval, call, given, pure=False)
+
+    def _next(self, arrived: queue.SimpleQueue[Future], warn: Callable[[str], None]) -> Future:
+        """Return a future that is done; see to it meanwhile that there is a worker.
+
+        Raises ClusterError where there is none for long.
+        """
+        alone_since = 0.0
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return arrived.get(timeout=LOOK_S)
+            now = time.monotonic()
+            if self._threads():
+                alone_since = 0.0
+            elif not alone_since:
+                alone_since = now
+                warn(f"no dask worker is at {self.address}: waiting for one")
+            elif now - alone_since > WORKER_S:
+                raise ClusterError(
+                    f"no dask worker came to {self.address} in {WORKER_S / 60:.0f} minutes"
+                )
+
+    def _threads(self) -> int:
+        """Return how many submissions the cluster can grade at a time."""
+        try:
+            return sum(self.client.nthreads().values())
+        except OSError as error:
+            raise self._gone() from error
+
+    def _gone(self) -> ClusterError:
+        return ClusterError(f"the dask scheduler at {self.address} has ended, or gave the work up")
+
+    def _other_version(self) -> ClusterError:
+        return ClusterError(
+            f"a worker at {self.address} has another version of grade: install this one for all "
+            "of them, so that verdicts are the same everywhere"
+        )
 
     def _parcels(self, items: Sequence[Item], at_home: list[Item]) -> Iterator[tuple[Item, Parcel]]:
         """Yield what can travel; the rest, unreadable mostly, goes to `at_home`."""
@@ -177,10 +243,13 @@ class Cluster:
 
         try:
             answer = future.result()
+        except CancelledError as error:
+            raise self._gone() from error
         except KilledWorker as error:
             return Answer("lost", "", how="each dask worker that took it ended", said=str(error))
         except Exception as error:
-            return Answer("lost", "", how=f"{type(error).__name__} at the cluster", said=str(error))
+            how = f"the cluster failed on it ({type(error).__name__})"
+            return Answer("lost", "", how=how, said=str(error))
         assert isinstance(answer, Answer)
         return answer
 
@@ -196,9 +265,10 @@ class Cluster:
 
     def close(self) -> None:
         """End the grading processes of the cluster's workers, and the connection."""
-        with contextlib.suppress(Exception):
-            self.client.run(end_grading_here, self.token)
-        self.client.close()
+        if self.client.status == "running":
+            with contextlib.suppress(Exception):
+                self.client.run(end_grading_here, self.token)
+        self.client.close(timeout=CONNECT_S)
 
     def __enter__(self) -> Cluster:
         return self
@@ -215,28 +285,48 @@ class Cluster:
 # --- on a dask worker ---------------------------------------------------------------------
 
 
-def _same(value: Any) -> Any:
-    return value
+@dataclass(frozen=True)
+class Job:
+    """What a command asks of every dask worker.
+
+    token : of the command
+    code : the fingerprint of its grader
+    """
+
+    token: str
+    code: str
+    order: Order
 
 
-def _what_runs_here() -> tuple[str, str]:
+def what_runs_here() -> tuple[str, str]:
     return fingerprint.code(), fingerprint.environment()
 
 
-def grade_there(token: str, order: Order, assignment: Parcel, submission: Parcel) -> Answer:
+def grade_there(job: bytes, assignment: bytes, submission: bytes) -> Answer:
     """Return what becomes of a submission; runs on a dask worker, in any of its threads.
 
-    token : of the command that asks
+    job : a Job; assignment, submission : Parcels; all pickled by the command that asks
     """
+    return _grade(pickle.loads(job), assignment, pickle.loads(submission))
+
+
+def _grade(job: Job, assignment: bytes, submission: Parcel) -> Answer:
     global _caretaker
+    if job.code != fingerprint.code():
+        return Answer("other", "")
     with _sites_lock:
         if _caretaker is None:
             _caretaker = threading.Thread(target=_take_care, daemon=True, name="grade-idle")
             _caretaker.start()
-        if token not in _sites:
-            _sites[token] = _Site(order, assignment)
-        site = _sites[token]
-    return site.grade(submission)
+        if job.token not in _sites:
+            _sites[job.token] = _Site(job.order, pickle.loads(assignment))
+        site = _sites[job.token]
+        site.users += 1
+    try:
+        return site.grade(submission)
+    finally:
+        with _sites_lock:
+            site.users -= 1
 
 
 def end_grading_here(token: str) -> None:
@@ -248,12 +338,17 @@ def end_grading_here(token: str) -> None:
 
 
 class _Site:
-    """An assignment unpacked on a dask worker, and grading processes that have loaded it."""
+    """An assignment unpacked on a dask worker, and grading processes that have loaded it.
+
+    users : how many threads are at it, under _sites_lock
+    """
 
     def __init__(self, order: Order, assignment: Parcel) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="grade-"))
         # A closed kernel has a user number of its own, and reads nothing here.
-        self.order = replace(order, folder=str(unpack_into(assignment, self.folder)))
+        folder = unpack_into(assignment, self.folder)
+        self.order = replace(order, folder=str(folder), kernels=1)
+        self.users = 0
         self.idle: list[tuple[float, Workers]] = []
         self.busy: list[Workers] = []
         self.lock = threading.Lock()
@@ -286,7 +381,7 @@ class _Site:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close_idle(self, seconds: float) -> bool:
-        """End processes that were idle for so long; True where nothing is left here."""
+        """End processes that were idle for so long; True where none is left."""
         with self.lock:
             old = [w for since, w in self.idle if time.monotonic() - since >= seconds]
             self.idle = [(since, w) for since, w in self.idle if w not in old]
@@ -324,5 +419,11 @@ def _take_care() -> None:
     while True:
         time.sleep(IDLE_S / 4)
         with _sites_lock:
-            for token in [t for t, site in _sites.items() if site.close_idle(IDLE_S)]:
-                _sites.pop(token).end()
+            for token, site in [*_sites.items()]:
+                if site.close_idle(IDLE_S) and not site.users:
+                    _sites.pop(token).end()
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return text if isinstance(error, ClusterError) else f"{type(error).__name__}: {text}"

@@ -50,9 +50,10 @@ class BatchReceiver(Receiver, Protocol):
     """What hears of several grading processes."""
 
     def lost(self, number: int, how: str, said: str) -> None:
-        """Every worker that took this submission ended.
+        """Nobody could grade this submission.
 
-        how : "killed by SIGKILL"; said : the last of what it wrote
+        how : "its worker process ended twice (killed by SIGKILL)"
+        said : the last of what it wrote
         """
 
 
@@ -151,12 +152,9 @@ class Desk:
 
     def lost(self, number: int, how: str, said: str) -> None:
         path = self.paths[number]
-        message = "a fault of the grader, not of the submission: its worker process ended twice"
+        message = f"a fault of the grader, not of the submission: {how}"
         notes = (Note("traceback", said),) if said else ()
-        self.put(
-            number,
-            Result(path, _students(path), "grader_fault", f"{message} ({how})", notes=notes),
-        )
+        self.put(number, Result(path, _students(path), "grader_fault", message, notes=notes))
 
     @property
     def finished(self) -> int:
@@ -173,10 +171,14 @@ class Desk:
 
     def interrupted(self) -> str:
         """Return the line that says what stands of a run that was stopped."""
+        return f"interrupted: {self.standing()}"
+
+    def standing(self) -> str:
+        """Return the words that say what there is, of a run that does not come to its end."""
         done, total = self.finished, len(self.paths)
         if self.run is None:
-            return f"interrupted: {done} of {total} were graded, and none of it is kept"
-        return f"interrupted: {done} of {total} are graded and kept; the same command goes on"
+            return f"{done} of {total} were graded, and none of it is kept"
+        return f"{done} of {total} are graded and kept; the same command goes on"
 
     def results(self) -> Results:
         """Return the results that are there, in the order of the input."""

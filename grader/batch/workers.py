@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter, deque
 from collections.abc import Iterable
 from multiprocessing.connection import Connection, wait
@@ -71,6 +72,8 @@ class Workers:
         ends: Counter[int] = Counter()
         silent = 0  # workers in a row that ended without a word
         while waiting or any(worker.item for worker in self.workers):
+            if self.stopped:
+                raise Stopped
             while waiting and len(self.workers) < self.count:
                 self.started += 1
                 scratch = self.scratch / f"w{self.started}"
@@ -94,13 +97,15 @@ class Workers:
                         continue
                     ends[item.number] += 1
                     if silent == SILENT_ENDS:
+                        why = f"worker processes end before they begin ({how})"
                         for hopeless in (item, *waiting):
-                            desk.lost(hopeless.number, how, worker.said)
+                            desk.lost(hopeless.number, why, worker.said)
                         waiting.clear()
                     elif ends[item.number] < ATTEMPTS:
                         waiting.appendleft(item)
                     else:
-                        desk.lost(item.number, how, worker.said)
+                        why = f"its worker process ended twice ({how})"
+                        desk.lost(item.number, why, worker.said)
                     continue
                 assert item is not None
                 if packed is None:
@@ -124,6 +129,13 @@ class Workers:
         self.stopped = True
         for worker in list(self.workers):
             worker.stop()
+        patience = threading.Timer(STOP_S, self._kill)
+        patience.daemon = True
+        patience.start()
+
+    def _kill(self) -> None:
+        for worker in list(self.workers):
+            worker.process.kill()
 
     def close(self) -> None:
         """End every process, and delete what they left."""

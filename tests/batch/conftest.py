@@ -2,8 +2,10 @@
 
 klass(n)            n zips; every third of them lacks the mean, and has 2 of 6 points
 klass.grade(...)    runs the command; gives its JSON
+dask                a cluster of two workers, on this machine
 """
 
+import contextlib
 import json
 import os
 import re
@@ -73,6 +75,7 @@ def double(x):
 #---
 {more}
 """
+MODULE = ["-m", "grader.cli"]
 RIGHT = {"mean_square": "return ((p - y) ** 2).mean()", "double": "return 2 * x", "more": ""}
 SUM = {"mean_square": "return ((p - y) ** 2).sum()"}
 
@@ -128,9 +131,11 @@ class Class:
             re.sub(rf"^{name} = .*$", f"{name} = {value}", file.read_text(), flags=re.M)
         )
 
-    def command(self, *options, paths=None):
+    def command(self, *options, paths=None, first=""):
+        """first : Python that is run before"""
+        run = ["-c", f"{first}\nfrom grader.cli import main; main()"] if first else MODULE
         return [
-            *(sys.executable, "-m", "grader.cli", *map(str, paths or [self.handed_in])),
+            *(sys.executable, *run, *map(str, paths or [self.handed_in])),
             *("--assignments", str(self.reference), *options),
         ]
 
@@ -138,10 +143,10 @@ class Class:
     def environment(self):
         return dict(os.environ, GRADE_RESULTS=str(self.results), TMPDIR=str(self.tmp))
 
-    def start(self, *options, paths=None):
+    def start(self, *options, paths=None, first=""):
         """The command, running; its output in pipes."""
         return subprocess.Popen(
-            self.command(*options, paths=paths),
+            self.command(*options, paths=paths, first=first),
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -149,10 +154,10 @@ class Class:
             start_new_session=True,
         )
 
-    def grade(self, *options, code=0, paths=None):
+    def grade(self, *options, code=0, paths=None, first=""):
         """Run the command; return (its JSON as text, what it wrote on standard error)."""
         done = subprocess.run(
-            self.command("--json", "-", *options, paths=paths),
+            self.command("--json", "-", *options, paths=paths, first=first),
             env=self.environment,
             capture_output=True,
             text=True,
@@ -200,6 +205,74 @@ def words(pid, file="cmdline"):
         return b""
 
 
+WITHOUT_THIS_PACKAGE = "sys.modules['grader'] = None"
+
+
+class Dask:
+    """A scheduler, and two workers below one process that starts them anew when they end.
+
+    The scheduler has dask alone; the workers have this package, and no files.
+    """
+
+    def __init__(self, tmp, workers=True):
+        self.tmp = tmp
+        self.file = tmp / "scheduler.json"
+        self.processes = []
+        self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", "0",
+                                    "--scheduler-file", str(self.file),
+                                    first=WITHOUT_THIS_PACKAGE)  # fmt: skip
+        end = time.monotonic() + 60
+        while not self.file.is_file():
+            assert time.monotonic() < end, "no scheduler"
+            time.sleep(0.05)
+        self.nanny = self.add("--nworkers", "2") if workers else None
+
+    def add(self, *options, first=""):
+        """A process that is a worker, or that starts several; first : what it does before."""
+        return self.start("worker", "--scheduler-file", str(self.file), "--nthreads", "1",
+                          "--host", "127.0.0.1", *options, first=first)  # fmt: skip
+
+    def start(self, kind, *options, first=""):
+        words = [f"dask-{kind}", "--no-dashboard", *options]
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", f"import sys; sys.argv[:] = {words!r}\n{first}\n"
+             f"from distributed.cli.dask_{kind} import main; main()"],
+            cwd=self.tmp, env=dict(os.environ, TMPDIR=str(self.tmp)),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def graders(self, below=None):
+        """The processes that grade: {number: that of the dask worker}."""
+        found = {}
+        for worker in [below] if below else alive_children(self.nanny.pid):
+            waiting = [worker]
+            while waiting:
+                pid = waiting.pop()
+                waiting += alive_children(pid)
+                if b"grader.worker" in words(pid):
+                    found[pid] = worker
+        return found
+
+    def close(self):
+        # Not in good order, which takes dask up to half a minute.
+        for process in reversed(self.processes):
+            below = alive_children(process.pid)
+            process.kill()
+            process.wait()
+            for pid in below:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def alive_children(pid):
+    try:
+        return children(pid)
+    except OSError:
+        return []
+
+
 def plain(report):
     """A JSON report's text without its times."""
     document = json.loads(report)
@@ -221,3 +294,11 @@ def klass(tmp_path):
 @pytest.fixture
 def without_times():
     return plain
+
+
+@pytest.fixture(scope="session")
+def dask(tmp_path_factory):
+    pytest.importorskip("distributed")
+    made = Dask(tmp_path_factory.mktemp("dask"))
+    yield made
+    made.close()

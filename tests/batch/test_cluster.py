@@ -2,17 +2,19 @@
 
 import json
 import os
+import pickle
 import signal
-import subprocess
 import sys
 import time
 
 import pytest
 
 from grader import cli
+from grader.batch.cluster import Job, grade_there
 from grader.batch.parcel import Parcel, TooLarge, pack_up, unpack_into
+from grader.records import Order
 
-from .conftest import children, words
+from .conftest import WITHOUT_THIS_PACKAGE, Dask
 
 # --- parcels ----------------------------------------------------------------------------------
 
@@ -81,125 +83,140 @@ def test_what_is_no_address_is_told(zip_of_mine, capsys, address):
 
 def test_a_scheduler_that_does_not_answer_is_told(klass, zip_of_mine):
     pytest.importorskip("distributed")
-    done = subprocess.run(
-        [sys.executable, "-c",
-         "from grader.batch import cluster; cluster.CONNECT_S = 1; from grader import cli;"
-         f"raise SystemExit(cli.run({[*zip_of_mine, '--dask', 'tcp://127.0.0.1:1']!r}))"],
-        env=klass.environment, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    assert "no dask scheduler answers at tcp://127.0.0.1:1" in done.stderr
+    process = start(klass, "--dask", "tcp://127.0.0.1:1", CONNECT_S=1)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 2, err
+    assert "no dask scheduler answers at tcp://127.0.0.1:1" in err
 
 
-# --- two real workers -------------------------------------------------------------------------
+def test_a_worker_of_another_version_grades_nothing():
+    job = pickle.dumps(Job("token", "other code", Order("nowhere")))
+    nothing = pickle.dumps(Parcel("toy", ()))
+    assert grade_there(job, nothing, nothing).kind == "other"
 
 
-class Dask:
-    """A scheduler and its workers, each a process of its own."""
+# --- a scheduler and workers ------------------------------------------------------------------
 
-    def __init__(self, klass):
-        self.klass = klass
-        self.file = klass.root / "scheduler.json"
-        self.processes = []
-        self.start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        end = time.monotonic() + 60
-        while not self.file.is_file():
-            assert time.monotonic() < end, "no scheduler"
-            time.sleep(0.05)
-        self.workers = [self.start("worker", "--nthreads", "1", "--no-dashboard",
-                                   "--host", "127.0.0.1") for _ in range(2)]  # fmt: skip
 
-    def start(self, kind, *options):
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "distributed.cli.dask_" + kind,
-             "--scheduler-file", str(self.file), *options],
-            cwd=self.klass.tmp, env=self.klass.environment,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self.processes.append(process)
-        return process
+def start(klass, *options, **constants):
+    """The command, with other constants of grader.batch.cluster."""
+    changed = "; ".join(f"cluster.{name} = {value}" for name, value in constants.items())
+    return klass.start(*options, first=f"from grader.batch import cluster; {changed}")
 
-    def graders(self, worker):
-        """The processes that grade, below one dask worker and its nanny."""
-        found = []
-        waiting = [worker.pid]
-        while waiting:
-            pid = waiting.pop()
-            try:
-                waiting += children(pid)
-            except OSError:
-                continue
-            if b"grader.worker" in words(pid):
-                found.append(pid)
-        return found
 
-    def close(self):
-        for process in reversed(self.processes):
-            process.terminate()
-        for process in reversed(self.processes):
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+def told(process, text):
+    """Read the command's progress up to this text; return all that was read."""
+    seen = ""
+    while text not in seen:
+        line = process.stderr.readline()
+        assert line, seen
+        seen += line
+    return seen
 
 
 @pytest.fixture
-def dask(klass):
+def lone(tmp_path):
+    """A scheduler of this test's own, that has no workers."""
     pytest.importorskip("distributed")
-    made = Dask(klass)
+    (tmp_path / "dask").mkdir()
+    made = Dask(tmp_path / "dask", workers=False)
     yield made
     made.close()
-    assert klass.processes() == []
 
 
-def test_a_cluster_gives_the_same_report_and_its_results_are_kept(klass, dask, without_times):
-    klass.fill(4)
+def test_what_a_cluster_has_graded_is_kept(klass, dask):
+    klass.fill(2)
     klass.hand_in("Broken_Zip").write_bytes(b"PK\3\4 cut off")
-    folder = klass.handed_in / "Noether_Emmy"
-    folder.mkdir()
-    (folder / "toy.ipynb").write_text((klass.reference / "toy" / "toy.ipynb").read_text())
-    (folder / "link").symlink_to("toy.ipynb")
-    here, _ = klass.grade("--jobs", "2", "--regrade")
-    there, _ = klass.grade("--dask", str(dask.file), "--regrade")
-    assert without_times(here) == without_times(there)
+    there, _ = klass.grade("--dask", str(dask.file))
     again, err = klass.grade("--jobs", "2")
     assert again == there
-    assert err.count("kept from an earlier run") == 5  # all but the broken zip
-    assert [dask.graders(worker) for worker in dask.workers] == [[], []]
+    assert err.count("kept from an earlier run") == 2  # all but the broken zip
+    assert dask.graders() == {}
 
 
 def test_a_dask_worker_that_is_killed_takes_no_submission_with_it(klass, dask):
-    klass.fill(8, more="import time; time.sleep(1.0)")
+    klass.fill(8, more="import time; time.sleep(0.5)")
     process = klass.start("--dask", str(dask.file), "--json", "-")
-    lines = []
-    while not any(line.startswith("2/8") for line in lines):
-        line = process.stderr.readline()
-        assert line, lines
-        lines.append(line)
-    victim = next(worker for worker in dask.workers if dask.graders(worker))
-    for pid in [victim.pid, *children(victim.pid)]:  # the nanny would start another one
-        os.kill(pid, signal.SIGKILL)
+    seen = told(process, "2/8")
+    os.kill(next(iter(dask.graders().values())), signal.SIGKILL)
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     submissions = json.loads(out)["submissions"]
     assert [s["score"] for s in submissions] == [2.0, 6.0, 6.0, 2.0, 6.0, 6.0, 2.0, 6.0]
-    told = [line.split()[1] for line in "".join([*lines, err]).splitlines() if "/8 " in line]
-    assert sorted(told) == sorted(set(told))
-    assert len(told) == 8
+    names = [line.split()[1] for line in (seen + err).splitlines() if "/8 " in line]
+    assert sorted(names) == sorted(set(names))
+    assert len(names) == 8
 
 
 def test_ctrl_c_ends_the_work_on_the_cluster(klass, dask):
-    klass.fill(3, more="import time; time.sleep(0.5)")
+    klass.limit("cell_s", 3600)
+    klass.fill(3)
     klass.hand_in("Zander_Zoe", more="while True: pass")
     process = klass.start("--dask", str(dask.file))
-    while "3/4" not in process.stderr.readline():
-        assert process.poll() is None
+    told(process, "3/4")
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "3 of 4 are graded and kept" in err
-    deadline = time.monotonic() + 30
-    while any(dask.graders(worker) for worker in dask.workers):
+    assert "3 of 4 are graded and kept; the same command goes on" in err
+    deadline = time.monotonic() + 60
+    while dask.graders():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_cluster_without_workers_is_told_and_waited_for(klass, lone):
+    klass.fill(2)
+    process = start(klass, "--dask", str(lone.file), "--json", "-", LOOK_S=0.2)
+    told(process, f"no dask worker is at {lone.file}: waiting for one")
+    lone.add("--no-nanny")
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert [s["score"] for s in json.loads(out)["submissions"]] == [2.0, 6.0]
+
+
+def test_a_cluster_that_has_no_worker_for_long_is_given_up(klass, lone):
+    klass.fill(2)
+    process = start(klass, "--dask", str(lone.file), LOOK_S=0.1, WORKER_S=0.3)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 2
+    assert f"no dask worker came to {lone.file}" in err
+
+
+def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lone, without_times):
+    klass.fill(4, more="import time; time.sleep(0.5)")
+    worker = lone.add("--no-nanny")
+    process = klass.start("--dask", str(lone.file))
+    told(process, "2/4")
+    lone.scheduler.kill()
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 2, err
+    (line,) = (line for line in err.splitlines() if line.startswith("grade: "))
+    assert f"the dask scheduler at {lone.file} has ended, or gave the work up" in line
+    assert "2 of 4 are graded and kept; the same command goes on" in line
+    assert klass.processes() == []
+    rest, err = klass.grade("--jobs", "1")
+    assert err.count("kept from an earlier run") == 2
+    fresh, _ = klass.grade("--jobs", "1", "--regrade")
+    assert without_times(rest) == without_times(fresh)
+    deadline = time.monotonic() + 60
+    while lone.graders(below=worker.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("first", "problem"),
+    [
+        ("from grader.batch import fingerprint; fingerprint.code = lambda: 'other'",
+         "has another version of grade: install this one"),
+        (WITHOUT_THIS_PACKAGE, "this version of grade must be installed"),
+    ],
+)  # fmt: skip
+def test_workers_that_have_not_this_grader_are_told(klass, lone, first, problem):
+    klass.fill(1)
+    lone.add("--no-nanny", first=first)
+    process = klass.start("--dask", str(lone.file))
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 2
+    (line,) = (line for line in err.splitlines() if line.startswith("grade: "))
+    assert problem in line
