@@ -23,6 +23,7 @@ from grader.notebook import assembled
 from grader.recognise import match_notebooks, recognise_assignment
 from grader.records import Assignment, Cell, Isolation, Limits, Notebook, Result, Run
 from grader.report import table
+from grader.session import Kernels
 from grader.session.server import AgentServer
 from grader.session.student import Student
 
@@ -60,14 +61,15 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
         for name, found in match_notebooks(assignment, [notebook]).items()
     }
     only = _exercises_of(assignment, matched, exercises)
+    kernels = Kernels(assignment, None)
     if not hasattr(os, "fork"):
         result = pipeline.grade_notebooks(
-            assignment, matched, folder=Path.cwd(), seed=seed, only=only, public=True
+            kernels, matched, folder=Path.cwd(), seed=seed, only=only, public=True
         )
         return Verdicts(result)
     with _forked(shell.user_ns, notebook, assignment.limits) as session:
         result = pipeline.grade_notebooks(
-            assignment,
+            kernels,
             matched,
             folder=Path.cwd(),
             seed=seed,

@@ -21,14 +21,13 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, TypeAlias
 
-from grader import data
 from grader.assignment import find_assignments, load_assignment
 from grader.batch import fingerprint
 from grader.batch.desk import Desk, Item, NoWatch, Receiver, Watch
@@ -39,7 +38,6 @@ from grader.notebook import (
     answer_cells,
     compare_with_stub,
     drawing_cells,
-    imports_of,
     read_notebook,
     region_of,
 )
@@ -63,7 +61,7 @@ from grader.records import (
 )
 from grader.rules import find_breaches
 from grader.score import score_exercises, total
-from grader.session import Session, Stop, WarmParent, open_session, require_sandbox, warm_up
+from grader.session import Kernels, Session, Stop, WarmParent, require_sandbox, warm_up
 from grader.submission import find_submissions, open_submission
 
 if TYPE_CHECKING:
@@ -144,7 +142,7 @@ def grade(
         desk = Desk(found, watch=watch, run=run, evidence=evidence)
         watch.begin(chosen.id, chosen.title, seed, found)
         try:
-            kernels = stack.enter_context(_Kernels(replace(chosen, sandbox=sandbox), warm))
+            kernels = stack.enter_context(Kernels(replace(chosen, sandbox=sandbox), warm))
             _grade_at(desk, order, kernels, handed, jobs=jobs, cluster=cluster, regrade=regrade)
         except KeyboardInterrupt as stop:
             raise Interrupted(desk.interrupted()) from stop
@@ -155,7 +153,7 @@ def grade(
 def _grade_at(
     desk: Desk,
     order: Order,
-    kernels: _Kernels,
+    kernels: Kernels,
     handed: Sequence[_Handed],
     *,
     jobs: int,
@@ -194,7 +192,8 @@ def grade_stream(
     warm : has imported what the assignment needs
     """
     assignment = replace(load_assignment(Path(order.folder)), sandbox=order.sandbox)
-    with _Kernels(assignment, warm, taught=warm is not None) as kernels:
+    warmed = warm or warm_up(order.sandbox)
+    with Kernels(assignment, warmed, taught=warm is not None) as kernels:
         _Batch(kernels, order, receiver).grade(items, {})
 
 
@@ -248,7 +247,7 @@ def _begin_run(
 
 
 def grade_notebooks(
-    assignment: Assignment,
+    kernels: Kernels,
     notebooks: Mapping[str, Notebook],
     *,
     folder: Path,
@@ -257,16 +256,17 @@ def grade_notebooks(
     public: bool = False,
     sessions: Mapping[str, Session] | None = None,
 ) -> Result:
-    """Return the verdict on notebooks that were read already.
+    """Return the verdict on notebooks of an assignment that were read already.
 
+    kernels : the assignment's; left open
     notebooks : by the assignment's own notebook names; one may stand under several
     folder : what was handed in beside them
     sessions : open sessions by notebook name, used where given and left open
     """
+    assignment = kernels.assignment
     order = Order(str(assignment.folder), tuple(only), public, seed, assignment.sandbox, True)
-    with _Kernels(assignment, warm_up(assignment.sandbox)) as kernels:
-        batch = _Batch(kernels, replace(order, kernels=cores()))
-        return batch.grade_notebooks(notebooks, folder, sessions or {})
+    batch = _Batch(kernels, replace(order, kernels=cores()))
+    return batch.grade_notebooks(notebooks, folder, sessions or {})
 
 
 def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) -> list[str]:
@@ -396,7 +396,7 @@ class _Batch:
     generator, and the generator goes on with the outcomes when the job is done.
     """
 
-    def __init__(self, kernels: _Kernels, order: Order, receiver: Receiver | None = None) -> None:
+    def __init__(self, kernels: Kernels, order: Order, receiver: Receiver | None = None) -> None:
         self.assignment = kernels.assignment
         self.order = order
         self.receiver = receiver
@@ -658,68 +658,6 @@ class _Batch:
         }
 
 
-class _Kernels:
-    """Where every session begins, for as long as one process grades: students' and references'.
-
-    warm : of a process to fork kernels from, where there is one; close() closes it
-    taught : it has learnt what the assignment needs
-    """
-
-    def __init__(
-        self, assignment: Assignment, warm: WarmParent | None, *, taught: bool = False
-    ) -> None:
-        self.assignment = assignment
-        self.lock = Lock()
-        self.warm = warm
-        if not taught:
-            self._teach()
-
-    def _teach(self) -> None:
-        if self.warm is not None:
-            notebooks = {**self.assignment.stubs, **self.assignment.notebooks}.values()
-            sets = self.assignment.datasets
-            with suppress(GraderFault):  # it has ended: open() starts another
-                self.warm.learn(imports_of(notebooks), datasets_dir=data.datasets_dir(), sets=sets)
-
-    def open(
-        self,
-        notebook: Notebook,
-        *,
-        folder: Path,
-        seed: int = 0,
-        on_cell: Callable[[int, int], None] | None = None,
-        stop: Stop | None = None,
-    ) -> Session:
-        """Return a session that has run the notebook. Close it. Called from several threads."""
-        with self.lock:
-            if self.warm is not None and not self.warm.alive:  # it cost one submission its grading
-                self.warm.close()
-                self.warm = warm_up(self.assignment.sandbox)
-                self._teach()
-        return open_session(
-            notebook,
-            folder=folder,
-            limits=self.assignment.limits,
-            datasets_dir=data.datasets_dir(),
-            seed=seed,
-            sandbox=self.assignment.sandbox,
-            warm=self.warm,
-            on_cell=on_cell,
-            stop=stop,
-        )
-
-    def close(self) -> None:
-        """End what outlives a session; every session is closed by then."""
-        if self.warm is not None:
-            self.warm.close()
-
-    def __enter__(self) -> _Kernels:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
 class _Sessions(Mapping[str, "Session"]):
     """The sessions of one submission's notebooks, started together, waited for one by one.
 
@@ -728,7 +666,7 @@ class _Sessions(Mapping[str, "Session"]):
 
     def __init__(
         self,
-        kernels: _Kernels,
+        kernels: Kernels,
         read: _Read,
         opened: Mapping[str, Session],
         order: Order,
@@ -813,7 +751,7 @@ class _Sessions(Mapping[str, "Session"]):
 class _References(Mapping[str, "Session"]):
     """Sessions on the solved notebooks, opened when first asked for."""
 
-    def __init__(self, assignment: Assignment, kernels: _Kernels) -> None:
+    def __init__(self, assignment: Assignment, kernels: Kernels) -> None:
         self.assignment = assignment
         self.kernels = kernels
         self.sessions: dict[str, Session] = {}

@@ -9,6 +9,7 @@ from grader import cli, pipeline
 from grader.assignment import load_assignment
 from grader.errors import AssignmentError
 from grader.notebook import read_notebook
+from grader.session import Kernels
 from grader.skeleton import UnmarkedNotebook, write_example, write_from
 from grader.stubs import check_templates, write_templates
 from grader.verify import verify_assignments
@@ -178,7 +179,8 @@ def test_a_check_that_is_not_written_is_never_green(tmp_path):
     assert not report.passed
     assert "write the check of exercise softmax" in report.problems[0]
     loaded = load_assignment(written.folder)
-    result = pipeline.grade_notebooks(loaded, loaded.notebooks, folder=tmp_path)
+    with Kernels(loaded, None) as kernels:
+        result = pipeline.grade_notebooks(kernels, loaded.notebooks, folder=tmp_path)
     # Nobody loses points either: it is the instructor's to mend.
     assert result.status == "grader_fault"
     assert "write the check of exercise softmax" in result.message

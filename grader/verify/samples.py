@@ -28,6 +28,7 @@ from grader.errors import AssignmentError
 from grader.notebook import assembled, replace_definition, replace_region
 from grader.pipeline import grade_notebooks
 from grader.records import Assignment, Cell, ExerciseScore, Notebook, Result
+from grader.session import Kernels
 
 KINDS = ("right", "mistake")
 KEYS = ("title", "kind", "notebook", "regions", "definitions", "append", "expect")
@@ -181,12 +182,13 @@ def apply_sample(sample: Sample, reference: Notebook) -> Notebook:
 # --- the verdict --------------------------------------------------------------------------
 
 
-def check_sample(sample: Sample, assignment: Assignment, *, seed: int = 0) -> Result:
+def check_sample(sample: Sample, kernels: Kernels, *, seed: int = 0) -> Result:
     """Return what the sample scores: its notebook's exercises, in a kernel of its own."""
+    assignment = kernels.assignment
     notebook = apply_sample(sample, assignment.notebooks[sample.notebook])
     with tempfile.TemporaryDirectory(prefix="grade-sample-") as folder:
         return grade_notebooks(
-            assignment,
+            kernels,
             {sample.notebook: notebook},
             folder=Path(folder),
             seed=seed,

@@ -18,15 +18,15 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 
-from grader import data
 from grader.assignment import find_assignments, load_assignment
 from grader.errors import AssignmentError, GraderFault
 from grader.pipeline import grade_notebooks
 from grader.pytest_plugin import CheckJob, run_checks
 from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
-from grader.session import Session, open_session, require_sandbox
+from grader.session import Kernels, Session, require_sandbox, warm_up
 from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.hunt import hunt
 from grader.verify.mutants import draws, make_mutants
@@ -75,6 +75,7 @@ def verify_assignments(
     tell = progress or (lambda text: None)
     workers = (os.cpu_count() or 1) if jobs is None else jobs
     with ExitStack() as stack:
+        stack.callback(_close_kernels)
         pool: Executor | None = None
         if workers:
             # Spawned, not forked: a fork of a process that has threads may hang.
@@ -338,11 +339,31 @@ def _assignment(source: _Source) -> Assignment:
     return replace(load_assignment(source.folder), sandbox=source.sandbox)
 
 
+_warm: dict[_Source, Kernels] = {}
+
+
+def _kernels(source: _Source) -> Kernels:
+    """Return where this process opens the assignment's sessions, for all its tasks."""
+    if source not in _warm:
+        _close_kernels()
+        _warm[source] = Kernels(_assignment(source), warm_up(source.sandbox))
+    return _warm[source]
+
+
+def _close_kernels() -> None:
+    while _warm:
+        _warm.popitem()[1].close()
+
+
+# Not atexit's: the processes of a pool end without it.
+Finalize(None, _close_kernels, exitpriority=1)
+
+
 def _grade_reference(source: _Source) -> _Graded:
     """Grade the solved notebooks the way a submission is graded, rules and all."""
     assignment = _assignment(source)
     with tempfile.TemporaryDirectory(prefix="grade-verify-") as empty:
-        result = grade_notebooks(assignment, assignment.notebooks, folder=Path(empty))
+        result = grade_notebooks(_kernels(source), assignment.notebooks, folder=Path(empty))
     if result.status != "graded":
         return _Graded(0.0, 0.0, (f"{result.status}: {result.message}",), ())
     sentences = [
@@ -377,7 +398,7 @@ def _grade_stub(source: _Source) -> _Graded:
     outcomes: list[Outcome] = []
     with ExitStack() as stack:
         sessions = {
-            name: stack.enter_context(_opened(assignment, assignment.stubs[name]))
+            name: stack.enter_context(_opened(source, assignment.stubs[name]))
             for name in runnable(assignment)
         }
         references: dict[str, Session] = {}
@@ -385,7 +406,7 @@ def _grade_stub(source: _Source) -> _Graded:
         def reference(name: str) -> Session:
             if name not in references:
                 notebook = assignment.notebooks[name]
-                references[name] = stack.enter_context(_opened(assignment, notebook))
+                references[name] = stack.enter_context(_opened(source, notebook))
             return references[name]
 
         run_checks(
@@ -410,7 +431,7 @@ def _grade_sample(source: _Source, number: int) -> SampleVerdict:
     sample = load_samples(assignment)[number]
     started = time.perf_counter()
     try:
-        result = check_sample(sample, assignment)
+        result = check_sample(sample, _kernels(source))
     except GraderFault as fault:  # one sample that can't be graded hides nothing of the others
         result = Result("", (), "grader_fault", str(fault))
     return SampleVerdict(
@@ -434,7 +455,7 @@ def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shard
     if shards:
         listed = [f for e in assignment.exercises if e.notebook == name for f in e.functions]
         share = list(enumerate(make_mutants(notebook, listed)))[shard::shards]
-    with _opened(assignment, notebook) as session:
+    with _opened(source, notebook) as session:
         runs = list(run_seeds(assignment, {name: session}, seeds=seeds, only=only))
         verdicts = hunt(assignment, name, session, [mutant for _, mutant in share])
     return _Benched(
@@ -444,16 +465,10 @@ def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shard
 
 
 @contextmanager
-def _opened(assignment: Assignment, notebook: Notebook) -> Iterator[Session]:
+def _opened(source: _Source, notebook: Notebook) -> Iterator[Session]:
     """Run a notebook of ours in an empty folder; the session ends with the block."""
     with tempfile.TemporaryDirectory(prefix="grade-verify-") as empty:
-        session = open_session(
-            notebook,
-            folder=Path(empty),
-            limits=assignment.limits,
-            datasets_dir=data.datasets_dir(),
-            sandbox=assignment.sandbox,
-        )
+        session = _kernels(source).open(notebook, folder=Path(empty))
         try:
             yield session
         finally:
