@@ -178,10 +178,12 @@ SEEKING = {
 }
 
 THREATS = (
-    Threat("nothing: just wrong", ""),
-    Threat("`np.allclose` replaced", "import numpy as np\nnp.allclose = lambda *a, **k: True"),
+    Threat("wrong", ""),
     Threat(
-        "`assert` dropped by an AST hook",
+        "wrong, `np.allclose` replaced", "import numpy as np\nnp.allclose = lambda *a, **k: True"
+    ),
+    Threat(
+        "wrong, `assert` dropped by an AST hook",
         """
         import ast
         class Drop(ast.NodeTransformer):
@@ -190,7 +192,7 @@ THREATS = (
         """,
     ),
     Threat(
-        "errors hidden (`showtraceback`)",
+        "wrong, errors hidden (`showtraceback`)",
         """
         ip = get_ipython()
         ip.showtraceback = ip._showtraceback = lambda *a, **k: None
@@ -203,7 +205,7 @@ THREATS = (
         """,
     ),
     Threat(
-        "`builtins.all` and `bool` of arrays replaced",
+        "wrong, `all` and `np.isclose` replaced",
         """
         import builtins, numpy as np
         builtins.all = builtins.any = lambda *a: True
@@ -211,17 +213,17 @@ THREATS = (
         np._core.numeric.isclose = np._core.numeric.all = lambda *a, **k: True
         """,
     ),
-    Threat("right, but a cell calls `os._exit(0)`", "import os\nos._exit(0)", solved=True),
-    Threat("right, but a cell never ends", "while True: pass", solved=True),
-    Threat("right, but a cell sleeps and ignores signals", """
+    Threat("right, a cell calls `os._exit(0)`", "import os\nos._exit(0)", solved=True),
+    Threat("right, a cell never ends", "while True: pass", solved=True),
+    Threat("right, a cell sleeps and ignores signals", """
         import signal, time
         for n in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM): signal.signal(n, signal.SIG_IGN)
         while True:
             try: time.sleep(1000)
             except BaseException: pass
         """, solved=True),
-    Threat("right, but a segmentation fault", "import ctypes\nctypes.string_at(0)", solved=True),
-    Threat("looks for the hidden tests", """
+    Threat("right, a segmentation fault", "import ctypes\nctypes.string_at(0)", solved=True),
+    Threat("wrong, looks for the hidden tests (8: found)", """
         import glob, os, sys
         found = []
         places = [os.getcwd(), os.path.dirname(os.getcwd()), "REFERENCE"]
@@ -232,7 +234,7 @@ THREATS = (
                     except OSError: continue
                     if "the-hidden-" + "test" in text: found.append(name)
         """ ),
-    Threat("reads the user's home", """
+    Threat("wrong, reads the user's home (8: read)", """
         found = []
         try:
             found = open("HOME/secret.txt").read()
@@ -240,10 +242,10 @@ THREATS = (
             pass
         """),
     Threat(
-        "writes outside its folder", "open('OPEN/mine', 'w').write('x')", happened=written
+        "wrong, writes outside its folder", "open('OPEN/mine', 'w').write('x')", happened=written
     ),
     Threat(
-        "leaves a daemon behind",
+        "wrong, leaves a daemon behind",
         """
         import subprocess, sys
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(90)", "MARK"],
@@ -252,7 +254,7 @@ THREATS = (
         happened=alive,
     ),
     Threat(
-        "connects to a local service",
+        "wrong, connects to a local service",
         "import socket\nsocket.create_connection(('127.0.0.1', PORT), 2).send(b'x')",
         happened=connected,
     ),
@@ -530,7 +532,7 @@ def hand_over(root: Path) -> None:
 def table(root: Path) -> None:
     """Print the table row by row: what came is worth having, should a later row fail."""
     hand_over(root)
-    print(f"| a submission that is wrong, and ... | {' | '.join(GRADERS)} |")
+    print(f"| a submission that is ... | {' | '.join(GRADERS)} |")
     print("|---|" + "---|" * len(GRADERS))
     for number, threat in enumerate(THREATS):
         cells = [closed_in("one", root, grader, number) or "killed" for grader in GRADERS]
