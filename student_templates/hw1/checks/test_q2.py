@@ -268,9 +268,22 @@ def test_predict_is_the_output_of_the_hidden_layer(student, rng):
     assert_one_of(ways, check)
 
 
+LATE = "w2 is the one after its step; the gradient takes the values before the step"
+
+
+def gradients_after_the_step(x, y, weights, rate, convention):
+    """Return the gradients of W1 and b1 that come of a w2 which has been changed already."""
+    W1, b1, w2, _ = weights
+    z, delta = W1 @ x + b1, 2 * convention * (forward(x, *weights) - y)
+    moved = w2[0] - rate * delta * np.maximum(z, 0)
+    below = delta * moved * (z > 0)
+    return {"W1": np.outer(below, x), "b1": below}
+
+
 def assert_network_step(model, layers, rng, rate, convention):
     """Hold each parameter's step to finite differences of convention (y_hat - y)^2."""
     x, y, weights = rng.normal(size=N), float(rng.normal()), some_weights(rng)
+    late = gradients_after_the_step(x, y, weights, rate, convention)
 
     def loss_with(number, at):
         y_hat = forward(
@@ -288,6 +301,7 @@ def assert_network_step(model, layers, rng, rate, convention):
         assert_gradient(
             lambda at, k=number: loss_with(k, at), lambda at, k=number: step_with(k, at),
             at=weights[number], rng=rng, name=name, called="update_weight(x_i, y_i)",
+            mistakes={LATE: late[name]} if name in late else None,
             hint="With the values before the step: w2 is also part of the gradient of W1.",
         )  # fmt: skip
 
