@@ -134,16 +134,12 @@ def test_a_students_copy_gives_the_same_verdicts_without_a_reference(tmp_path):
             target = copy / file.relative_to(TEMPLATES)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read_bytes())
-    upside_down = """
-    x1, x2 = np.meshgrid(np.linspace(-2, 2, 80), np.linspace(-2, 2, 80))
-    classes = net.predict(np.column_stack([x1.ravel(), x2.ravel()])).reshape(x1.shape)
-    plt.imshow(classes, extent=(-2, 2, -2, 2))
-"""
-    nbformat.write(filled(NETWORK, {"plot_regions": upside_down}), copy / NETWORK)
-    at_home = grade(NETWORK, cwd=copy)
-    at_school = grade(copy / NETWORK, "--assignments", REFERENCE, "--public")
-    assert set(lost(at_home, "q3")) == {"q3-regions"}
-    assert "upside down" in lost(at_home)["q3-regions"]
+    transposed = filled(GRADIENTS, {"grad_W2": "d_W2 = np.outer(hs, d_oa)"})
+    nbformat.write(transposed, copy / GRADIENTS)
+    at_home = grade(GRADIENTS, cwd=copy)
+    at_school = grade(copy / GRADIENTS, "--assignments", REFERENCE, "--public")
+    assert set(lost(at_home, "q2")) == {"q2-grad-W2"}
+    assert "It is transposed" in lost(at_home)["q2-grad-W2"]
     for submission in (at_home, at_school):
         for exercise in submission["exercises"]:
             for check in exercise["checks"]:
