@@ -174,7 +174,7 @@ def test_a_students_copy_gives_the_same_verdicts_without_a_reference(tmp_path):
             target = copy / file.relative_to(ROOT / "student_templates" / "pw02")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read_bytes())
-    wrong = filled(SIGMOID, softplus="value = np.log(1 + np.exp(z))")
+    wrong = filled(SIGMOID, softplus="value = np.logaddexp(0.0, -z)")
     nbformat.write(wrong, copy / SIGMOID)
     at_home = grade(SIGMOID, cwd=copy)
     at_school = grade(copy / SIGMOID, "--assignments", REFERENCE, "--public")
