@@ -75,8 +75,10 @@ def test_a_zip_of_solved_notebooks_earns_every_point(tmp_path):
     assert submission["notes"] == []
 
 
-def test_the_bare_stub_runs_and_scores_nothing():
-    submission = grade(ROOT / "student_templates" / "ecse552", "--assignments", REFERENCE)
+def test_a_zip_of_the_bare_stubs_runs_and_scores_nothing(tmp_path):
+    folder = ROOT / "student_templates" / "ecse552"
+    stubs = {name: nbformat.read(folder / name, as_version=4) for name in (MLP, RINGS, NLL)}
+    submission = grade(as_zip(tmp_path / "Curie_Marie.zip", stubs), "--assignments", REFERENCE)
     assert (submission["score"], submission["max_score"]) == (0.0, 100.0)
     assert {e["status"] for e in submission["exercises"]} == {"missing"}
     assert {n["kind"] for n in submission["notes"]} <= {"cell_error"}

@@ -185,8 +185,10 @@ def test_a_zip_of_solved_notebooks_earns_every_automatic_point(tmp_path):
     assert submission["manual_points"] == 4.0
 
 
-def test_the_bare_stub_runs_and_scores_nothing():
-    submission = grade(ROOT / "student_templates" / "hw1")
+def test_a_zip_of_the_bare_stubs_runs_and_scores_nothing(tmp_path):
+    folder = ROOT / "student_templates" / "hw1"
+    stubs = {name: nbformat.read(folder / name, as_version=4) for name in NAMES}
+    submission = grade(as_zip(tmp_path / "Curie_Marie.zip", stubs))
     assert submission["score"] == 0.0
     assert {e["status"] for e in submission["exercises"]} == {"missing", "manual"}
     # A torch model without parameters has nothing to optimise: those cells wait to be filled.

@@ -70,8 +70,12 @@ def test_a_zip_of_solved_notebooks_earns_every_point(tmp_path):
     assert submission["notes"] == []
 
 
-def test_the_bare_stub_runs_and_scores_nothing():
-    submission = grade(TEMPLATES, "--assignments", REFERENCE)
+def test_a_zip_of_the_bare_stubs_runs_and_scores_nothing(tmp_path):
+    folder = TEMPLATES
+    stubs = {
+        name: nbformat.read(folder / name, as_version=4) for name in (FUNCTIONS, GRADIENTS, NETWORK)
+    }
+    submission = grade(as_zip(tmp_path / "Curie_Marie.zip", stubs), "--assignments", REFERENCE)
     assert points(submission) == (0.0, 100.0, 0.0)
     assert {e["status"] for e in submission["exercises"]} == {"missing"}
     assert submission["notes"] == []

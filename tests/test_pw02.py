@@ -148,8 +148,10 @@ def test_broken_cells_cost_no_function_that_is_right(tmp_path):
     assert {"cell_crash", "cell_timeout"} <= {note["kind"] for note in submission["notes"]}
 
 
-def test_the_bare_stub_runs_and_scores_nothing():
-    submission = grade(ROOT / "student_templates" / "pw02", "--assignments", REFERENCE)
+def test_a_zip_of_the_bare_stubs_runs_and_scores_nothing(tmp_path):
+    folder = ROOT / "student_templates" / "pw02"
+    stubs = {name: nbformat.read(folder / name, as_version=4) for name in NAMES}
+    submission = grade(as_zip(tmp_path / "Curie_Marie.zip", stubs), "--assignments", REFERENCE)
     assert automatic(submission) == (0.0, 90.0, 10.0)
     assert {e["status"] for e in submission["exercises"]} == {"missing", "manual"}
     assert [n for n in submission["notes"] if n["kind"] == "cell_crash"] == []
