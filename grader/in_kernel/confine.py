@@ -24,9 +24,9 @@ The plan (JSON, from grader.session.sandbox):
 
     strict        refuse to start where a layer is missing
     layers        the names of those to use
-    root, sockets    the session's two folders
-    box, work, home, tmp    in the one: an empty folder, and the student's own
-    run, calls    in the other: where the kernel listens, and where the grader does
+    root          the session's folder; in it
+    box, work, home, tmp    an empty folder, and the student's own
+    calls         where the grader listens
     seen          further paths to read
     user          a number that nobody has; 0 where the grader is not root
     memory_mib, processes, scratch_mib, open_files, cpu_s, check_cpu_s
@@ -301,7 +301,6 @@ def _furnish(plan: dict[str, Any], seen: list[str]) -> None:
     namespaces.furnish(
         plan["box"],
         seen=[*seen, plan["calls"]],
-        shared=[plan["run"]],
         copied=copied,
         owner=(own, own) if own else (os.geteuid(), os.getegid()),
         size_mib=plan["scratch_mib"],
@@ -310,13 +309,13 @@ def _furnish(plan: dict[str, Any], seen: list[str]) -> None:
 
 def _hand_over(plan: dict[str, Any], user: int) -> None:
     """Give the session's folders to the user that the student's process will be."""
-    for name in ("root", "sockets", "calls"):
+    for name in ("root", "calls"):
         os.chmod(plan[name], 0o711)  # to pass through, not to list
     _give(plan, user)
 
 
 def _give(plan: dict[str, Any], user: int) -> None:
-    for name in ("work", "home", "tmp", "run"):
+    for name in ("work", "home", "tmp"):
         for place, _, files in os.walk(plan[name]):
             os.chown(place, user, user)
             for file in files:
@@ -428,6 +427,5 @@ def _rules(plan: dict[str, Any], seen: list[str], furnished: bool) -> dict[int, 
     return {
         landlock.READ: read,
         landlock.WRITE: write,
-        landlock.LISTEN: [plan["run"]],
         landlock.DEVICE: [*namespaces.DEVICES],
     }

@@ -28,8 +28,6 @@ WRITE = (
     READ | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SOCK | MAKE_FIFO
     | MAKE_SYM | REFER | TRUNCATE
 )  # fmt: skip
-# A place to listen in: sockets can be made, files can't, so that nobody fills the disk here.
-LISTEN = READ_FILE | READ_DIR | MAKE_SOCK | REMOVE_FILE
 DEVICE = READ_FILE | WRITE_FILE | TRUNCATE | IOCTL_DEV
 _OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
@@ -52,7 +50,7 @@ def abi() -> int:
 def restrict(rules: Mapping[int, Iterable[str]]) -> int:
     """Close every file but what the rules open; return the ABI that was used.
 
-    rules : rights (READ, WRITE, LISTEN, DEVICE) -> paths; one that isn't there is passed over
+    rules : rights (READ, WRITE, DEVICE) -> paths; one that isn't there is passed over
     Sets no_new_privs, which the kernel asks for. Raises OSError where there is no Landlock.
     """
     version = abi()

@@ -75,7 +75,6 @@ def furnish(
     root: str,
     *,
     seen: Iterable[str],
-    shared: Iterable[str],
     copied: Mapping[str, str],
     owner: tuple[int, int],
     size_mib: int,
@@ -84,7 +83,6 @@ def furnish(
 
     root : an empty folder, to build it on
     seen : paths that are there to read; one that isn't there is passed over
-    shared : folders of the host, as they are
     copied : place -> folder of the host whose files are put there, to be read and written
     owner : user and group of all that can be written
     size_mib : how much all that is written may take, the copied files not counted
@@ -98,8 +96,6 @@ def furnish(
     try:
         for path in seen:
             _show(root, path)
-        for path in shared:
-            _bind(path, _made(root + path))
         for place, folder in copied.items():
             _copy(folder, _made(root + place), owner)
         _furnish_devices(root, owner)

@@ -265,7 +265,7 @@ class Kernel:
         self.output_left = limits.output_mib * 2**20
         self._cell_share = max(self.output_left // CELL_SHARE, 2**16)
         self._options = {**options, "output_bytes": self._cell_share}
-        self._fault = scratch.run / "fault.txt"
+        self._fault = scratch.root / "fault.txt"
         self._message_max = 2 * self.output_left + 2**20
         self._client: _Client | None = None
         self._accepted: Stream | None = None

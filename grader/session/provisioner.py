@@ -85,7 +85,6 @@ class Provisioner:
                 self.limits,
                 first=self._first,
                 disk=[scratch.work, scratch.home, scratch.tmp],
-                sockets=scratch.run,
             )
 
     def _fork(self, options: dict[str, Any]) -> Process | None:

@@ -29,7 +29,7 @@ def plan(
 ) -> dict[str, Any]:
     """Return what confine.enclose needs, its file descriptors left out.
 
-    folders : root, box, work, home, tmp, sockets, run, calls
+    folders : root, box, work, home, tmp, calls
     seen : what may be read besides Python and the system's libraries
     """
     return {

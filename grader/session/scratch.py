@@ -32,9 +32,7 @@ class Scratch:
     work : where the notebook runs: a copy of what the student handed in
     home, tmp : what the kernel sees as HOME and as its temporary directory
     box : empty, to build a closed kernel's root folder on
-    run : the connection file and the sockets of the kernel
-    calls : where the grader listens
-    The last two lie apart: a closed kernel may write anywhere in /tmp, but no files beside them.
+    calls : where the grader listens; apart, since a closed kernel has a /tmp of its own
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -42,12 +40,11 @@ class Scratch:
         # Ctrl-C within remove() is made up for when the process ends.
         self._at_exit = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
         try:
-            self.sockets = Path(tempfile.mkdtemp(prefix="grade-", dir=_place_of_sockets()))
+            self.calls = Path(tempfile.mkdtemp(prefix="grade-", dir=_place_of_sockets()))
             self.work, self.home, self.tmp, self.box = (
                 self.root / name for name in ("work", "home", "tmp", "box")
             )
-            self.run, self.calls = self.sockets / "run", self.sockets / "calls"
-            for path in (self.work, self.home, self.tmp, self.box, self.run, self.calls):
+            for path in (self.work, self.home, self.tmp, self.box):
                 path.mkdir(mode=0o700)
             if folder is not None:
                 _copy_tree(folder, self.work)
@@ -58,7 +55,7 @@ class Scratch:
 
     def remove(self) -> None:
         """Delete the folders, also those that were made read-only."""
-        for folder in (self.root, getattr(self, "sockets", self.root)):
+        for folder in (self.root, getattr(self, "calls", self.root)):
             for attempt in range(3):
                 if attempt:
                     _make_writable(folder)
@@ -69,7 +66,7 @@ class Scratch:
 
     def folders(self) -> dict[str, Path]:
         """Return every folder by its name."""
-        names = ("root", "box", "work", "home", "tmp", "sockets", "run", "calls")
+        names = ("root", "box", "work", "home", "tmp", "calls")
         return {name: getattr(self, name) for name in names}
 
 

@@ -14,9 +14,6 @@ from grader.session.processes import KILL
 
 _LOOK_S = 0.1
 _DISK_LOOKS = 5  # a folder is walked at every fifth look
-# Where the kernel listens there are five sockets, the grader's connection file, no more.
-_SOCKETS_MAX = 50
-_SOCKETS_KIB_MAX = 1024
 
 
 class Watchdog:
@@ -25,7 +22,6 @@ class Watchdog:
     launcher : the process whose tree is watched; where `first` is given, the notebook's itself
     first : the first process of its pids, which adopts what it leaves behind
     disk : folders on the host's disk that count as scratch; none where it lies in memory
-    sockets : the folder where the kernel listens
     """
 
     def __init__(
@@ -35,14 +31,12 @@ class Watchdog:
         *,
         first: int = 0,
         disk: Sequence[Path],
-        sockets: Path,
     ) -> None:
         self._launcher = launcher
         self._first = first
         self._limits = limits
         self._disk = [*disk]
         self._disk_kib = sum(map(_kib, disk)) + limits.scratch_mib * 1024
-        self._sockets = sockets
         self._reasons: dict[int, str] = {}
         self._stop = threading.Event()
         self._kernel: int | None = launcher if first else None
@@ -84,9 +78,6 @@ class Watchdog:
             self._kill(f"started more than {limits.processes} processes")
         elif disk and self._disk and sum(map(_kib, self._disk)) > self._disk_kib:
             self._kill(f"wrote more than {limits.scratch_mib} MiB")
-        elif disk and (_count(self._sockets) > _SOCKETS_MAX
-                       or _kib(self._sockets) > _SOCKETS_KIB_MAX):  # fmt: skip
-            self._kill("filled the folder of the kernel's sockets")
 
     def _kill(self, reason: str) -> None:
         """Kill the notebook's process; while it serves, the check that uses most instead."""
@@ -133,10 +124,3 @@ def _kib(folder: Path) -> int:
             with contextlib.suppress(OSError):
                 total += 1 + (Path(place) / file).lstat().st_blocks // 2
     return total
-
-
-def _count(folder: Path) -> int:
-    try:
-        return len(os.listdir(folder))  # noqa: PTH208
-    except OSError:
-        return 0

@@ -412,22 +412,6 @@ def test_landlock_alone_leaves_python_and_its_own_folders(closed):
     assert end.lines == ["done: 4"] * 3 + ["['a,b', '1,2']"]
 
 
-@needs_abi[1]
-def test_where_the_kernel_listens_sockets_can_be_made_but_no_files(closed):
-    end = closed(
-        """
-        attempt(open, plan["run"] + "/file", "w")
-        attempt(os.mkdir, plan["run"] + "/folder")
-        attempt(socket.socket(socket.AF_UNIX).bind, plan["run"] + "/socket")
-        """,
-    )
-    assert end.lines == [
-        "PermissionError Permission denied",
-        "PermissionError Permission denied",
-        "done: None",
-    ]
-
-
 @needs_abi[4]
 def test_landlock_alone_closes_tcp(closed):
     with socket.socket() as listener:
