@@ -107,7 +107,7 @@ def test_the_json_example_has_the_shape_of_a_real_report(desk):
 def test_every_option_that_the_readme_names_exists():
     said = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(blocks("yaml") + blocks("sh"))))
     known = ""
-    for command in ("", "stubs", "verify", "doctor", "data", "data import", "new"):
+    for command in ("", "stubs", "verify", "results", "doctor", "data", "data import", "new"):
         known += run(f"grade {command} --help", ROOT).stdout
     assert said
     assert {option for option in said if option not in known} == set()
