@@ -33,6 +33,26 @@ HONEST = {
         from sklearn.datasets import make_moons
         RandomForestClassifier(10, n_jobs=-1).fit(*make_moons(50, random_state=0))
         """,
+    "scikit-learn in two processes": """
+        from sklearn.datasets import make_moons
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import cross_val_score
+        scores = cross_val_score(LogisticRegression(), *make_moons(50, random_state=0), n_jobs=2)
+        assert len(scores) == 5
+        """,
+    "processes, a queue and a lock": """
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+        def double(x): return 2 * x
+        with ProcessPoolExecutor(2) as pool:
+            assert list(pool.map(double, [1, 2, 3])) == [2, 4, 6]
+        queue, lock = multiprocessing.Queue(), multiprocessing.Lock()
+        value = multiprocessing.Value("i", 3)
+        def put(queue):
+            with lock: queue.put(value.value)
+        child = multiprocessing.Process(target=put, args=(queue,)); child.start()
+        assert queue.get() == 3; child.join()
+        """,
     "pandas and a CSV that came along": """
         import pandas as pd
         table = pd.read_csv("data/points.csv")
