@@ -164,6 +164,7 @@ class Kernel(IPythonKernel):
     async def _answer_all(self, loop: asyncio.AbstractEventLoop) -> None:
         readable = asyncio.Event()
         while True:
+            self.outlet.end_a_copy()
             # What the notebook's own tasks have to do goes on while no cell runs.
             loop.add_reader(self.outlet.fileno(), readable.set)
             await readable.wait()

@@ -164,7 +164,19 @@ class Outlet:
         self._printers.append(printer)
         return printer
 
+    def end_a_copy(self) -> None:
+        """End this process if the notebook has forked it, and the cell has not ended it."""
+        if os.getpid() != self._owner:
+            for printer in self._printers:
+                printer.flush()
+            os._exit(0)
+
     def _after_fork(self) -> None:
+        # What comes is for the notebook's own process: a copy would take it away from that.
+        for end in (self._stream, self._inlet):
+            if end is not None:
+                end.close()
+        self._inlet = None
         self._lock = threading.RLock()
         for printer in self._printers:
             printer.forget()

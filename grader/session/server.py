@@ -21,6 +21,7 @@ from grader.session.student import Student, Wire, student_error
 _FORK_S = 10.0
 # It then says hello at once; a kernel whose forks do not is replaced.
 _HELLO_S = 5.0
+_HELLO_AT_LAST_S = 60.0  # a Budget is spent long before
 # What the agent answers by itself, without the student's code.
 _ANSWER_S = 5.0
 _SMALL = codec.Limits(size=1 << 16, items=256, nodes=256, depth=8)
@@ -137,7 +138,7 @@ class AgentServer:
         patience.start()
         stream = self._listener.accept(
             token,
-            timeout_s=_FORK_S,
+            timeout_s=_HELLO_AT_LAST_S,
             reply_limits=self._reply_limits,
             alive=lambda: self._ended(pid) is None and not patience.is_spent(),
         )

@@ -602,3 +602,16 @@ raise ValueError("told before the kernel was replaced")
         assert student.f(3) == 6
     assert session.run.cells[0].status == "error"
     assert "told before" in session.run.cells[0].error
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_fork_that_its_cell_lets_go_on_ends_with_the_cell(run):
+    """It would else take the grader's next messages away from the notebook's own process."""
+    fork = "import os\nx = os.fork()\nif x:\n    os.waitpid(x, 0)\nprint('one' if x else 'other')"
+    session = run(fork, *["print(x > 0)"] * 5, cell_s=20)
+    assert [cell.status for cell in session.run.cells] == ["ok"] * 6
+    printed = ["".join(o["text"] for o in cell.outputs) for cell in session.run.cells]
+    assert sorted(printed[0].split()) == ["one", "other"]
+    assert printed[1:] == ["True\n"] * 5
+    with session.student() as student:
+        assert student.has("x")

@@ -211,9 +211,11 @@ def test_no_other_process_is_looked_into(said_by):
 def test_nothing_is_written_outside_its_own_folder(toy, said_by):
     # A private /tmp of its own may stand in for the machine's: what counts is the machine's.
     said = said_by("places to write").split("; ")
-    harmless = ("/dev/shm", "/var/tmp", str(toy.tmp))
-    assert [deed for deed in said if not deed.endswith(harmless)] in ([], ["nothing"])
-    assert toy.marked_files() == []
+    ours = HERE / "grader"
+    harmless = ["/dev/shm", "/var/tmp", str(toy.tmp)]
+    harmless += [str(ours)] if ours.is_relative_to("/tmp") else []
+    assert [deed for deed in said if not deed.endswith(tuple(harmless))] in ([], ["nothing"])
+    assert toy.marked_files() == [*ours.glob(f"*{toy.mark}*")] == []
 
 
 def test_nothing_that_is_there_is_changed(said_by):
