@@ -62,7 +62,7 @@ from grader.records import (
 from grader.rules import find_breaches
 from grader.score import score_exercises, total
 from grader.session import Kernels, Session, Stop, WarmParent, require_sandbox, warm_up
-from grader.submission import find_submissions, open_submission
+from grader.submission import Part, find_submissions, open_submission, unpack_export
 
 if TYPE_CHECKING:
     from grader.batch.cluster import Cluster
@@ -108,7 +108,6 @@ def grade(
     Interrupted.
     """
     require_sandbox(sandbox)
-    found = [str(path) for path in find_submissions(paths)]
     # From where the user stands, never from a submission's folder: what it brings is no check.
     folders = find_assignments(Path.cwd(), assignments, os.environ)
     watch = watch or NoWatch()
@@ -118,10 +117,13 @@ def grade(
         if warm is not None:
             stack.callback(warm.close)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grade-")))
-        handed = [_Handed(path, scratch / str(n)) for n, path in enumerate(found)]
+        handed = [
+            _Handed(part, scratch / str(n)) for n, part in enumerate(_find_parts(paths, scratch))
+        ]
+        found = [one.shown for one in handed]
         chosen = _choose(assignment, folders, handed)
         if chosen is None:
-            refused = [h.refused for h in handed if h.refused]
+            refused = [replace(h.refused, path=h.shown) for h in handed if h.refused]
             watch.begin("", "", seed, found)
             for number, result in enumerate(refused):
                 watch.done(number, result, False)
@@ -293,18 +295,30 @@ def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) ->
     return touched
 
 
+def _find_parts(paths: Sequence[Path], scratch: Path) -> list[Part]:
+    """Return every submission; an export that the user names holds one a student."""
+    parts: list[Part] = []
+    for number, path in enumerate(find_submissions(paths)):
+        students = unpack_export(path, scratch / "exports" / str(number)) if path in paths else []
+        parts += students or [Part(path, str(path))]
+    return parts
+
+
 # --- choosing -----------------------------------------------------------------------------
 
 
 class _Handed:
     """A submission on its way in: opened and read, or refused."""
 
-    def __init__(self, path: str, into: Path) -> None:
-        self.path = path
+    def __init__(self, part: Part, into: Path) -> None:
+        self.path = str(part.path)
+        self.shown = part.shown
         self.into = into
         self.submission: Submission | None = None
         self.notebooks: list[Notebook] = []
         self.refused: Result | None = None
+        if part.problem:
+            self.refuse(SubmissionError(part.problem))
 
     def read(self) -> bool:
         """Open and read it once; False where it is refused."""
@@ -472,7 +486,7 @@ class _Batch:
                 try:
                     with tempfile.TemporaryDirectory(dir=root) as scratch:
                         handed = opened.get(item.number) or _Handed(
-                            item.path, Path(scratch, str(item.number))
+                            Part(Path(item.path), item.path), Path(scratch, str(item.number))
                         )
                         handed.read()
                         students = handed.students

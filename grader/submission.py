@@ -19,8 +19,9 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from grader.errors import GraderFault, SubmissionError
 from grader.records import Note, Submission
@@ -105,6 +106,91 @@ def _expand(path: Path) -> list[Path]:
     if ".py" in suffixes and not any(entry.is_file() for entry in many):
         return [path]
     return many or [path]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one student handed in, out of an export.
+
+    path : where it lies now; shown : how the report calls it
+    problem : why it could not be unpacked, "" where it was
+    """
+
+    path: Path
+    shown: str
+    problem: str = ""
+
+
+def unpack_export(path: Path, into: Path) -> list[Part]:
+    """Return what a learning platform's export holds, in order; [] for any other file.
+
+    A zip is one where every work in it bears a student's name as Moodle, Canvas or Blackboard
+    put it there. Ask this of files that the instructor names alone: a student may make such a zip.
+
+    into : where to unpack it; need not exist
+    """
+    try:
+        with path.open("rb") as stream, zipfile.ZipFile(_Bounded(stream)) as archive:
+            parts = []
+            for number, entries in enumerate(_by_owner(archive, path.name)):
+                parts.append(_unpack_part(archive, entries, path, into / str(number)))
+            return parts
+    except (*DAMAGE, NotImplementedError, _TooManyEntries, SubmissionError):
+        return []  # open_submission says what is wrong with it
+
+
+_Entries: TypeAlias = "list[tuple[zipfile.ZipInfo, PurePosixPath]]"
+
+
+def _by_owner(archive: zipfile.ZipFile, source: str) -> list[_Entries]:
+    """Return the entries of each student, with their paths; [] where some are of nobody."""
+    entries: _Entries = []
+    for entry in archive.infolist():
+        target = _safe_target(_decoded_name(entry), source)
+        skipped = target is None or any(_is_skipped(part) for part in target.parts)
+        if target is not None and not skipped and not entry.is_dir():
+            entries.append((entry, target))
+    if len(entries) > MAX_ENTRIES:
+        return []
+    tops = {target.parts[0] for _, target in entries}
+    if len(tops) == 1 and _platform(next(iter(tops))) is None:  # one folder around all
+        entries = [(e, PurePosixPath(*t.parts[1:])) for e, t in entries if len(t.parts) > 1]
+    students: dict[tuple[str, str], _Entries] = {}
+    for entry, target in entries:
+        named = _platform(target.parts[0])
+        if named is not None:
+            students.setdefault((named["owner"], named["id"]), []).append((entry, target))
+        elif _is_work(target) or target.suffix.lower() == ".zip":
+            return []
+    return sorted(students.values(), key=lambda them: _natural(Path(them[0][1].parts[0])))
+
+
+def _unpack_part(archive: zipfile.ZipFile, entries: _Entries, export: Path, into: Path) -> Part:
+    """Unpack one student's entries, within the limits of one submission."""
+    first = entries[0][1]
+    alone = len(entries) == 1 and len(first.parts) == 1
+    named = _platform(first.parts[0])
+    assert named is not None
+    # A file alone keeps its name: who else handed in may stand in it.
+    name = first.parts[0] if alone or len(first.parts) > 1 else named[0]
+    part = Part(into / name, f"{export}/{name}")
+    try:
+        folder = into if alone else into / name
+        folder.mkdir(parents=True)
+        box = _Box(folder)
+        for entry, target in entries:
+            own = target.parts[1:] or (target.name if alone else _without_prefix(target.name),)
+            _unpack_entry(box, archive, entry, name, PurePosixPath(), at=PurePosixPath(*own))
+    except SubmissionError as error:
+        return replace(part, problem=str(error))
+    except DAMAGE:
+        return replace(part, problem=f"{name} is damaged in {export.name}: download it again")
+    return part
+
+
+def _without_prefix(name: str) -> str:
+    named = _platform(name)
+    return (name[named.end() :] if named else "") or name
 
 
 def _holds_work(folder: Path, depth: int = 0) -> bool:
@@ -361,8 +447,15 @@ def _unpack(box: _Box, stream: BinaryIO, source: str, under: PurePosixPath) -> N
 
 
 def _unpack_entry(
-    box: _Box, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, source: str, under: PurePosixPath
+    box: _Box,
+    archive: zipfile.ZipFile,
+    entry: zipfile.ZipInfo,
+    source: str,
+    under: PurePosixPath,
+    *,
+    at: PurePosixPath | None = None,
 ) -> None:
+    """Unpack an entry below `under`, by its own name or, where it is given, `at` another."""
     name = _decoded_name(entry)
     target = _safe_target(name, source)
     if entry.is_dir() or name.endswith(("/", "\\")) or target is None:
@@ -379,7 +472,7 @@ def _unpack_entry(
     with archive.open(entry) as stream:
         packed = max(1, entry.compress_size)
         try:
-            box.write(under / target, stream, source=source, packed=packed)  # type: ignore[arg-type]
+            box.write(under / (at or target), stream, source=source, packed=packed)  # type: ignore[arg-type]
         except (NotADirectoryError, FileExistsError, IsADirectoryError):
             box.note("duplicate_name", f"{target}: the name comes twice; the first one counts")
 
@@ -593,9 +686,9 @@ def students_of(name: str) -> tuple[str, ...]:
     if suffix in (".zip", ".ipynb", ".py", ".json", ".txt"):
         stem = stem[: -len(suffix)]
     fallback = (_shortened(stem.strip()) or "unknown",)
-    if suffix in (".ipynb", ".py"):
-        return fallback
     owner, rest = _without_platform(stem)
+    if suffix in (".ipynb", ".py"):
+        return (_shortened(owner),) if owner else fallback
     rest = re.sub(r"\(\d+\)|#\s*\d*", " ", rest)
     parts = [_name_of(part) for part in _students_apart(rest)]
     if parts and all(parts):
@@ -612,18 +705,23 @@ def _students_of_folder(name: str, inner: list[str]) -> tuple[str, ...]:
     return students_of(name)
 
 
+# What Moodle, Blackboard and Canvas put before the student's own name of a file or folder.
+_PLATFORMS = (
+    re.compile(r"(?P<owner>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?", re.IGNORECASE | re.DOTALL),
+    re.compile(r".+?_(?P<owner>[^_]+)_attempt_(?P<id>[\d-]+)_?", re.DOTALL),
+    re.compile(r"(?P<owner>[a-z-]+)_(?:LATE_)?(?P<id>\d{3,})_\d{3,}_", re.DOTALL),
+)
+
+
+def _platform(name: str) -> re.Match[str] | None:
+    """Return what a learning platform put before a name: its owner, and a number of theirs."""
+    return next((found for pattern in _PLATFORMS if (found := pattern.match(name))), None)
+
+
 def _without_platform(stem: str) -> tuple[str, str]:
     """Return (the owner that the platform names, what the student wrote)."""
-    moodle = re.match(r"(.+?)_\d+_assignsubmission_[a-z]+_?(.*)$", stem, re.IGNORECASE | re.DOTALL)
-    if moodle:
-        return moodle[1].strip(), moodle[2]
-    blackboard = re.match(r".+?_([^_]+)_attempt_[\d-]+_?(.*)$", stem, re.DOTALL)
-    if blackboard:
-        return blackboard[1].strip(), blackboard[2]
-    canvas = re.match(r"([a-z-]+)_(?:LATE_)?\d{3,}_\d{3,}_(.*)$", stem, re.DOTALL)
-    if canvas:
-        return canvas[1], canvas[2]
-    return "", stem
+    found = _platform(stem)
+    return (found["owner"].strip(), stem[found.end() :]) if found else ("", stem)
 
 
 def _students_apart(text: str) -> list[str]:

@@ -92,7 +92,7 @@ class NoWatch:
 class Desk:
     """Receives the results of one run.
 
-    paths : of every submission, in the order of the input
+    paths : of every submission, in the order of the input, as the report shows them
     run : where results are kept; None for nowhere
     evidence : whoever watches wants to see it
     """
@@ -188,6 +188,9 @@ class Desk:
         if self._verdicts[number] is not None:
             return
         result = unpack(packed if self.evidence else Packed(packed.verdict))
+        if result.path != self.paths[number]:  # it was read somewhere else
+            result = replace(result, path=self.paths[number])
+            packed = Packed(pack(result).verdict, packed.evidence)
         # What is to be kept is kept first: whoever watches may fail.
         if self.run is not None:
             try:
