@@ -136,6 +136,8 @@ def grade(
             seed,
             sandbox,
             evidence=evidence or keep,
+            # A page shows them, and whoever grades by hand wants them beside the words.
+            figures=evidence or any(e.manual or e.answer_cells for e in chosen.exercises),
             kernels=cores(),
         )
         cluster = _connect(stack, dask, watch) if dask is not None else None
@@ -144,7 +146,9 @@ def grade(
         desk = Desk(found, watch=watch, run=run, evidence=evidence)
         watch.begin(chosen.id, chosen.title, seed, found)
         try:
-            kernels = stack.enter_context(Kernels(replace(chosen, sandbox=sandbox), warm))
+            kernels = stack.enter_context(
+                Kernels(replace(chosen, sandbox=sandbox), warm, draw=order.figures)
+            )
             _grade_at(desk, order, kernels, handed, jobs=jobs, cluster=cluster, regrade=regrade)
         except KeyboardInterrupt as stop:
             raise Interrupted(desk.interrupted()) from stop
@@ -195,7 +199,7 @@ def grade_stream(
     """
     assignment = replace(load_assignment(Path(order.folder)), sandbox=order.sandbox)
     warmed = warm or warm_up(order.sandbox)
-    with Kernels(assignment, warmed, taught=warm is not None) as kernels:
+    with Kernels(assignment, warmed, taught=warm is not None, draw=order.figures) as kernels:
         _Batch(kernels, order, receiver).grade(items, {})
 
 
@@ -242,6 +246,8 @@ def _begin_run(
                 "sandbox": order.sandbox,
             },
             circumstances=fingerprint.circumstances(order, environment),
+            # Figures more than are asked for do no harm.
+            will_do=[fingerprint.circumstances(replace(order, figures=True), environment)],
         )
     except (StoreError, OSError) as error:
         watch.warn(f"no result is kept: {error}")

@@ -148,6 +148,7 @@ class Order:
     folder : the assignment's
     only : ids of exercises; empty for all
     evidence : False where no page is made and nothing kept: it is then not passed on
+    figures : False where nobody looks at them: they are then not drawn
     kernels : how many of a submission's notebooks run at once
     """
 
@@ -157,6 +158,7 @@ class Order:
     seed: int = 0
     sandbox: Sandbox = "auto"
     evidence: bool = True
+    figures: bool = True
     kernels: int = 1
 
 

@@ -22,7 +22,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -163,6 +163,7 @@ class Store:
         submissions: int,
         settings: Mapping[str, Any],
         circumstances: str,
+        will_do: Sequence[str] = (),
     ) -> KeptRun:
         """Return a run that has begun."""
         with self.writing():
@@ -172,7 +173,7 @@ class Store:
                 (time.time(), assignment, title, submissions, json.dumps(settings)),
             )
         assert cursor.lastrowid is not None
-        return KeptRun(self, cursor.lastrowid, circumstances)
+        return KeptRun(self, cursor.lastrowid, circumstances, will_do)
 
     def runs(self) -> list[RunRecord]:
         """Return every run, the latest first."""
@@ -268,12 +269,16 @@ class KeptRun:
     """A run that is going on.
 
     circumstances : the fingerprint of what its verdicts depend on beside the submissions
+    will_do : others, of which the results are as good
     """
 
-    def __init__(self, store: Store, id: int, circumstances: str) -> None:
+    def __init__(
+        self, store: Store, id: int, circumstances: str, will_do: Sequence[str] = ()
+    ) -> None:
         self.store = store
         self.id = id
         self.circumstances = circumstances
+        self.will_do = json.dumps([circumstances, *will_do])
         self._taken: dict[str, int] = {}
 
     def kept(self, content: str) -> Packed | None:
@@ -283,9 +288,10 @@ class KeptRun:
         with self.store.guarded():
             row = self.store.connection.execute(
                 "SELECT id, verdict, evidence FROM results "
-                "WHERE content = ? AND circumstances = ? AND status = 'graded' "
+                "WHERE content = ? AND status = 'graded' "
+                "AND circumstances IN (SELECT value FROM json_each(?)) "
                 "ORDER BY id DESC LIMIT 1",
-                (content, self.circumstances),
+                (content, self.will_do),
             ).fetchone()
         if row is None:
             return None

@@ -39,6 +39,7 @@ _pngs = 0
 _records: list[dict[str, Any]] = []
 _places: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 _publish: Callable[[bytes, str], None] | None = None
+_draws = True
 
 
 def records() -> list[dict[str, Any]]:
@@ -55,6 +56,12 @@ def set_publisher(publish: Callable[[bytes, str], None]) -> None:
     """Send PNGs by publish(png, text) from now on."""
     global _publish
     _publish = publish
+
+
+def draw_nothing() -> None:
+    """Show no figure from now on, where nobody looks: drawing takes longer than many a notebook."""
+    global _draws
+    _draws = False
 
 
 def begin_cell(cell: int) -> None:
@@ -74,10 +81,10 @@ def flush() -> None:
         Gcf.destroy_all()  # destroying remembers
 
 
-def png_of(figure: Any) -> bytes:
+def png_of(figure: Any) -> bytes | None:
     """Return the figure as a PNG, and remember it: what Jupyter shows for `fig` at a cell's end."""
     remember(figure)
-    return _draw(figure)
+    return _draw(figure) if _draws else None
 
 
 def rehearse() -> None:
@@ -130,7 +137,7 @@ def _draw(figure: Any) -> bytes:
 
 def _send(figure: Any) -> None:
     global _pngs
-    if _publish is None or _pngs >= MAX_PNGS:
+    if _publish is None or not _draws or _pngs >= MAX_PNGS:
         return
     _pngs += 1
     try:

@@ -3,6 +3,7 @@
 Run by path, from the folder that holds a copy of what the student handed in. Options (JSON):
 
     address, token    where the grader listens for the kernel's messages
+    draw              whether figures are shown as pictures
     seed              of `random` and `np.random` before the first cell
     output_bytes      how much of a cell's output leaves the kernel
     datasets          folder of the data sets that are served offline, or null
@@ -75,6 +76,10 @@ def become_kernel(kernel: Any, options: dict[str, Any]) -> None:
     """Run the cells that the grader sends, then serve it. Returns never."""
     import numpy as np
 
+    from grader.in_kernel import figures
+
+    if not options["draw"]:
+        figures.draw_nothing()
     if options["datasets"]:
         from grader.in_kernel import offline_data
 

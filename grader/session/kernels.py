@@ -20,12 +20,19 @@ class Kernels:
 
     warm : what to fork them from; None to start each by itself. close() closes it
     taught : it has learnt what the assignment needs
+    draw : whether figures become pictures, for people to look at
     """
 
     def __init__(
-        self, assignment: Assignment, warm: WarmParent | None, *, taught: bool = False
+        self,
+        assignment: Assignment,
+        warm: WarmParent | None,
+        *,
+        taught: bool = False,
+        draw: bool = True,
     ) -> None:
         self.assignment = assignment
+        self.draw = draw
         self.warm = warm
         self._lock = Lock()
         if not taught:
@@ -54,6 +61,7 @@ class Kernels:
             seed=seed,
             sandbox=self.assignment.sandbox,
             warm=self.warm,
+            draw=self.draw,
             on_cell=on_cell,
             stop=stop,
         )

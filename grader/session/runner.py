@@ -57,6 +57,7 @@ def open_session(
     seed: int = 0,
     sandbox: records.Sandbox = "auto",
     warm: WarmParent | None = None,
+    draw: bool = True,
     on_cell: Callable[[int, int], None] | None = None,
     stop: Stop | None = None,
 ) -> Session:
@@ -67,12 +68,14 @@ def open_session(
     seed : of the kernel's random generators
     sandbox : how the process is closed in: by what the machine offers, by all, not at all
     warm : forks the kernels; where None, each starts by itself
+    draw : whether figures become pictures in the run's outputs; their data are there anyway
     on_cell : on_cell(done, total) after each cell, from another thread
     stop : calls it off, from another thread; CancelledError is raised then
     Raises GraderFault alone: no student code makes this fail.
     """
     options = {
         "seed": seed,
+        "draw": draw,
         "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
         "beside": _folder_within(notebook.name),
     }

@@ -346,7 +346,7 @@ def _kernels(source: _Source) -> Kernels:
     """Return where this process opens the assignment's sessions, for all its tasks."""
     if source not in _warm:
         _close_kernels()
-        _warm[source] = Kernels(_assignment(source), warm_up(source.sandbox))
+        _warm[source] = Kernels(_assignment(source), warm_up(source.sandbox), draw=False)
     return _warm[source]
 
 

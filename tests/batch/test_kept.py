@@ -69,6 +69,23 @@ def test_kept_and_fresh_verdicts_are_the_same_on_every_page(klass, without_times
         assert page.read_text() == (klass.root / "again" / page.name).read_text()
 
 
+DRAWS = "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()"
+
+
+def test_figures_are_drawn_where_a_page_shows_them_and_those_that_are_there_are_used(klass):
+    klass.fill(2, more=DRAWS)
+    klass.grade("--jobs", "1")
+    drawn, err = klass.grade("--jobs", "1", "--html", str(klass.root / "pages"))
+    assert set(how(err).values()) == {"graded"}
+    page = (klass.root / "pages" / "Meier_Ax.html").read_text()
+    assert page.count("data:image/png") == 1
+    for options in ([], ["--html", str(klass.root / "again")]):
+        kept, err = klass.grade("--jobs", "1", *options)
+        assert set(how(err).values()) == {"kept"}
+        assert kept == drawn
+    assert (klass.root / "again" / "Meier_Ax.html").read_text() == page
+
+
 @pytest.mark.parametrize("options", [["--regrade"], ["--seed", "1"], ["--only", "a"]])
 def test_what_was_asked_otherwise_is_graded_again(klass, options):
     klass.fill(2)

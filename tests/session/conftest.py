@@ -93,6 +93,7 @@ def run(tmp_path, warm):
         sandbox="auto",
         on_cell=None,
         forked=True,
+        draw=True,
         **limits,
     ):
         if folder is None:
@@ -107,6 +108,7 @@ def run(tmp_path, warm):
             seed=seed,
             sandbox=sandbox,
             warm=warm if forked else None,
+            draw=draw,
             on_cell=on_cell,
         )
         sessions.append(session)

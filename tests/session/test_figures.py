@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_array_equal, assert_equal
 
 from grader.in_kernel import figures
 from grader.session import Session
@@ -226,6 +226,23 @@ def png_cells(session: Session) -> list[int]:
         for output in cell.outputs
         if "image/png" in (output.get("data") or {})  # type: ignore[operator]
     ]
+
+
+def test_where_nobody_looks_nothing_is_drawn_and_the_data_are_the_same(
+    run: Callable[..., Session],
+) -> None:
+    sources = (
+        "import matplotlib.pyplot as plt, os",
+        "plt.plot([1, 2], label='y'); plt.legend(); plt.show()",
+        "fig = plt.figure(); fig.gca().plot([3, 4]); fig.savefig('mine.png'); fig",
+        "print(os.path.getsize('mine.png') > 1000)",
+    )
+    drawn, not_drawn = run(*sources), run(*sources, draw=False)
+    assert png_cells(drawn) == [1, 2, 2]
+    assert png_cells(not_drawn) == []
+    assert not_drawn.run.cells[3].outputs == drawn.run.cells[3].outputs
+    with drawn.student() as one, not_drawn.student() as other:
+        assert_equal(one.figures, other.figures)
 
 
 def test_figures_of_a_notebook_arrive_with_their_cells(run: Callable[..., Session]) -> None:
