@@ -24,10 +24,11 @@ ALLOWED = {
     "score.py": {"errors", "records"},
     "checks": {"errors", "checks"},
     "in_kernel": {"in_kernel"},
-    "session": {"errors", "records", "in_kernel", "session", "notebook"},
+    "session": {"errors", "records", "in_kernel", "session", "notebook", "data"},
     "report": {"errors", "records", "report"},
     # It moves submissions and results about; what becomes of them it does not know.
-    "batch": {"errors", "records", "submission", "data", "batch"},
+    # Of `session` it knows the process that its workers' kernels are forked from.
+    "batch": {"errors", "records", "submission", "data", "batch", "session"},
 }
 # What runs in the student's process, and what instructors use anywhere, stays light.
 THIRD_PARTY = {

@@ -182,7 +182,7 @@ def test_a_cluster_that_has_no_worker_for_long_is_given_up(klass, lone):
     assert f"no dask worker came to {lone.file}" in err
 
 
-def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lone, without_times):
+def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lone):
     klass.fill(4, more="import time; time.sleep(0.5)")
     worker = lone.add("--no-nanny")
     process = klass.start("--dask", str(lone.file))
@@ -196,8 +196,7 @@ def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lon
     assert klass.processes() == []
     rest, err = klass.grade("--jobs", "1")
     assert err.count("kept from an earlier run") == 2
-    fresh, _ = klass.grade("--jobs", "1", "--regrade")
-    assert without_times(rest) == without_times(fresh)
+    assert [s["score"] for s in json.loads(rest)["submissions"]] == [2.0, 6.0, 6.0, 2.0]
     deadline = time.monotonic() + 60
     while lone.graders(below=worker.pid):
         assert time.monotonic() < deadline
