@@ -21,10 +21,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, TypeVar
 
 from grader.errors import GraderFault, SubmissionError
 from grader.records import Note, Submission
+
+T = TypeVar("T")
 
 MAX_ENTRIES = 10_000
 """Files in one submission. Real ones hold tens; a whole virtual environment holds more."""
@@ -122,13 +124,16 @@ class Part:
 
 
 def unpack_export(path: Path, into: Path) -> list[Part]:
-    """Return what a learning platform's export holds, in order; [] for any other file.
+    """Return what a learning platform's export holds, in order; [] for anything else.
 
-    A zip is one where every work in it bears a student's name as Moodle, Canvas or Blackboard
-    put it there. Ask this of files that the instructor names alone: a student may make such a zip.
+    A zip, or a folder of files, is one where all work in it bears a student's name as Moodle,
+    Canvas or Blackboard put it there. Ask this of what the instructor names alone: a student may
+    make such a zip.
 
     into : where to unpack it; need not exist
     """
+    if path.is_dir():
+        return _parts_of_folder(path, into)
     try:
         with path.open("rb") as stream, zipfile.ZipFile(_Bounded(stream)) as archive:
             parts = []
@@ -155,7 +160,11 @@ def _by_owner(archive: zipfile.ZipFile, source: str) -> list[_Entries]:
     tops = {target.parts[0] for _, target in entries}
     if len(tops) == 1 and _platform(next(iter(tops))) is None:  # one folder around all
         entries = [(e, PurePosixPath(*t.parts[1:])) for e, t in entries if len(t.parts) > 1]
-    students: dict[tuple[str, str], _Entries] = {}
+    return _grouped(entries)
+
+
+def _grouped(entries: list[tuple[T, PurePosixPath]]) -> list[list[tuple[T, PurePosixPath]]]:
+    students: dict[tuple[str, str], list[tuple[T, PurePosixPath]]] = {}
     for entry, target in entries:
         named = _platform(target.parts[0])
         if named is not None:
@@ -163,6 +172,45 @@ def _by_owner(archive: zipfile.ZipFile, source: str) -> list[_Entries]:
         elif _is_work(target) or target.suffix.lower() == ".zip":
             return []
     return sorted(students.values(), key=lambda them: _natural(Path(them[0][1].parts[0])))
+
+
+def _parts_of_folder(folder: Path, into: Path) -> list[Part]:
+    """Return the parts of an export that was unpacked, where its files lie side by side."""
+    try:
+        entries = sorted((e for e in folder.iterdir() if not _is_skipped(e.name)), key=_natural)
+    except OSError:
+        return []
+    if any(entry.is_dir() and _holds_work(entry) for entry in entries):
+        return []
+    files = [
+        (entry, PurePosixPath(entry.name))
+        for entry in entries
+        if entry.is_file() and not entry.is_symlink()
+    ]
+    return [
+        _gather(them, folder, into / str(number)) for number, them in enumerate(_grouped(files))
+    ]
+
+
+def _gather(files: list[tuple[Path, PurePosixPath]], export: Path, into: Path) -> Part:
+    """Copy one student's files into a folder of their own, where there are several."""
+    first = files[0][0]
+    if len(files) == 1:
+        return Part(first, str(first))
+    named = _platform(first.name)
+    assert named is not None
+    part = Part(into / named[0], str(export / named[0]))
+    try:
+        part.path.mkdir(parents=True)
+        box = _Box(part.path)
+        for file, target in files:
+            with file.open("rb") as stream:
+                box.write(PurePosixPath(_without_prefix(target.name)), stream, source=named[0])
+    except SubmissionError as error:
+        return replace(part, problem=str(error))
+    except OSError as error:
+        return replace(part, problem=f"{named[0]}: can't be read ({_reason(error)})")
+    return part
 
 
 def _unpack_part(archive: zipfile.ZipFile, entries: _Entries, export: Path, into: Path) -> Part:

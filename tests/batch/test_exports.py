@@ -79,6 +79,28 @@ def test_an_export_is_one_submission_a_student(parts, tmp_path, files, students)
     assert all(len(submission.files) == 1 for submission in submissions)
 
 
+@pytest.mark.parametrize("files", [CANVAS, BLACKBOARD, MOODLE_FLAT])
+def test_it_may_lie_unpacked_in_a_folder(parts, tmp_path, files):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    assert find_submissions([folder]) == [folder]
+    found = unpack_export(folder, tmp_path / "unpacked")
+    zipped = parts(files)
+    for n, (one, other) in enumerate(zip(found, zipped, strict=True)):
+        there = opened(one, tmp_path / f"a{n}"), opened(other, tmp_path / f"b{n}")
+        assert there[0].students == there[1].students
+        assert len(there[0].files) == len(there[1].files) == 1
+    assert {part.path.parent for part in found if part.path.is_file()} == {folder}
+
+
+def test_a_folder_of_one_s_own_files_is_one_submission(tmp_path):
+    (tmp_path / "toy.ipynb").write_text(RIGHT)
+    (tmp_path / "meieranna_4021_99812_other.ipynb").write_text(RIGHT)
+    assert unpack_export(tmp_path, tmp_path / "unpacked") == []
+
+
 def test_who_handed_in_no_notebook_is_not_forgotten(parts):
     (cem,) = (part for part in parts(MOODLE) if "Cem" in part.shown)
     assert cem.shown.endswith("export.zip/Cem Öz_5_assignsubmission_file_")
