@@ -27,8 +27,8 @@ ALLOWED = {
     "session": {"errors", "records", "in_kernel", "session", "notebook", "data"},
     "report": {"errors", "records", "report"},
     # It moves submissions and results about; what becomes of them it does not know.
-    # Of `session` it knows the process that its workers' kernels are forked from.
-    "batch": {"errors", "records", "submission", "data", "batch", "session"},
+    # Of the assignment and `session` it needs the process that all kernels are forked from.
+    "batch": {"errors", "records", "submission", "assignment", "data", "batch", "session"},
 }
 # What runs in the student's process, and what instructors use anywhere, stays light.
 THIRD_PARTY = {

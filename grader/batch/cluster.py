@@ -27,13 +27,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from grader.assignment import load_assignment
 from grader.batch import fingerprint
 from grader.batch.desk import Desk, Item
 from grader.batch.packing import Packed, pack, unpack
 from grader.batch.parcel import Parcel, TooLarge, pack_up, unpack_into
 from grader.batch.workers import Workers
-from grader.errors import ClusterError
+from grader.errors import ClusterError, GradeError
 from grader.records import Order
+from grader.session import Kernels, warm_up
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -348,14 +350,23 @@ class _Site:
         # A closed kernel has a user number of its own, and reads nothing here.
         folder = unpack_into(assignment, self.folder)
         self.order = replace(order, folder=str(folder), kernels=1)
+        self.kernels = self._warm_up(folder)
         self.users = 0
         self.idle: list[tuple[float, Workers]] = []
         self.busy: list[Workers] = []
         self.lock = threading.Lock()
 
+    def _warm_up(self, folder: Path) -> Kernels | None:
+        """Return what all kernels here are forked from; without it, each process has its own."""
+        with contextlib.suppress(GradeError):
+            assignment = replace(load_assignment(folder), sandbox=self.order.sandbox)
+            return Kernels(assignment, warm_up(self.order.sandbox))
+        return None
+
     def grade(self, submission: Parcel) -> Answer:
         with self.lock:
-            workers = self.idle.pop()[1] if self.idle else Workers(self.order, count=1)
+            warm = self.kernels.warm if self.kernels is not None else None
+            workers = self.idle.pop()[1] if self.idle else Workers(self.order, count=1, warm=warm)
             self.busy.append(workers)
         heard = _Heard()
         try:
@@ -378,6 +389,8 @@ class _Site:
             for workers in self.busy:
                 workers.stop()
         self.close_idle(0.0)
+        if self.kernels is not None:
+            self.kernels.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close_idle(self, seconds: float) -> bool:
