@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -264,6 +264,17 @@ class Function(_Callable):
 
     def __repr__(self) -> str:
         return f"<{_place(self).path} of the student's process>"
+
+    def _is_no_value(self, *_: object) -> NoReturn:
+        path = _place(self).path
+        raise TypeError(
+            f"{path} names something in the student's process, and may be a function: "
+            f"student.value({path!r}) fetches a value"
+        )
+
+    __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = _is_no_value
+    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = _is_no_value
+    __neg__ = __abs__ = __float__ = __len__ = __iter__ = __getitem__ = __array__ = _is_no_value
 
 
 class Remote(_Callable):

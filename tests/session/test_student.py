@@ -1099,3 +1099,22 @@ def apply(function, x):
         assert student.apply(model.f, 4) == 8
         assert model.f.attribute("__doc__") == "Doubles."
         assert model.f.type_name == "method"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda name: name < 0.1,
+        lambda name: 2 * name,
+        lambda name: name[0],
+        lambda name: len(name),
+        lambda name: [*name],
+        lambda name: np.asarray(name),
+        lambda name: float(name),
+    ],
+)
+def test_a_name_that_is_used_as_a_value_says_how_to_fetch_it(student_of, use):
+    student = student_of("error_rate = 0.05")
+    with pytest.raises(TypeError, match=r"student.value\('error_rate'\) fetches"):
+        use(student.error_rate)
+    assert student.value("error_rate") < 0.1
