@@ -1109,7 +1109,6 @@ def apply(function, x):
         lambda name: name[0],
         lambda name: len(name),
         lambda name: [*name],
-        lambda name: np.asarray(name),
         lambda name: float(name),
     ],
 )
