@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from grader import pipeline
+from grader.session import kernels
 
 MAX = 8.0
 CHECK = """
@@ -185,7 +186,7 @@ def test_a_temporary_folder_that_is_not_there_is_told_in_one_line(host):
 def test_a_session_that_fails_stops_its_submission_alone(host, monkeypatch):
     """One kernel in three can't be started: the machine's fault."""
     opened = []
-    open_session = pipeline.open_session
+    open_session = kernels.open_session
 
     def failing(notebook, **options):
         opened.append(notebook)
@@ -193,7 +194,7 @@ def test_a_session_that_fails_stops_its_submission_alone(host, monkeypatch):
             raise OSError(28, "No space left on device")
         return open_session(notebook, **options)
 
-    monkeypatch.setattr(pipeline, "open_session", failing)
+    monkeypatch.setattr(kernels, "open_session", failing)
     monkeypatch.setenv("TMPDIR", str(host.tmp))
     paths = [host.right(name=name) for name in ("a", "b", "c")]
     report = pipeline.grade(paths, assignment="toy", assignments=host.assignments)
@@ -204,14 +205,14 @@ def test_a_session_that_fails_stops_its_submission_alone(host, monkeypatch):
 
 
 def test_a_student_s_own_session_that_fails_is_ours_too(host, monkeypatch):
-    open_session = pipeline.open_session
+    open_session = kernels.open_session
 
     def failing(notebook, **options):
         if "/1" in str(options["folder"]):
             raise OSError(28, "No space left on device")
         return open_session(notebook, **options)
 
-    monkeypatch.setattr(pipeline, "open_session", failing)
+    monkeypatch.setattr(kernels, "open_session", failing)
     monkeypatch.setenv("TMPDIR", str(host.tmp))
     paths = [host.right(name=name) for name in ("a", "b", "c")]
     report = pipeline.grade(paths, assignment="toy", assignments=host.assignments)
