@@ -84,7 +84,7 @@ def test_what_is_no_address_is_told(zip_of_mine, capsys, address):
 def test_a_scheduler_that_does_not_answer_is_told(klass, zip_of_mine):
     pytest.importorskip("distributed")
     process = start(klass, "--dask", "tcp://127.0.0.1:1", CONNECT_S=1)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 2, err
     assert "no dask scheduler answers at tcp://127.0.0.1:1" in err
 
@@ -155,7 +155,7 @@ def test_ctrl_c_ends_the_work_on_the_cluster(klass, dask):
     process = klass.start("--dask", str(dask.file))
     told(process, "3/4")
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 130
     assert "3 of 4 are graded and kept; the same command goes on" in err
     deadline = time.monotonic() + 60
@@ -169,7 +169,7 @@ def test_a_cluster_without_workers_is_told_and_waited_for(klass, lone):
     process = start(klass, "--dask", str(lone.file), "--json", "-", LOOK_S=0.2)
     told(process, f"no dask worker is at {lone.file}: waiting for one")
     lone.add("--no-nanny")
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert [s["score"] for s in json.loads(out)["submissions"]] == [2.0, 6.0]
 
@@ -177,7 +177,7 @@ def test_a_cluster_without_workers_is_told_and_waited_for(klass, lone):
 def test_a_cluster_that_has_no_worker_for_long_is_given_up(klass, lone):
     klass.fill(2)
     process = start(klass, "--dask", str(lone.file), LOOK_S=0.1, WORKER_S=0.3)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 2
     assert f"no dask worker came to {lone.file}" in err
 
@@ -188,7 +188,7 @@ def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lon
     process = klass.start("--dask", str(lone.file))
     told(process, "2/4")
     lone.scheduler.kill()
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 2, err
     (line,) = (line for line in err.splitlines() if line.startswith("grade: "))
     assert f"the dask scheduler at {lone.file} has ended, or gave the work up" in line
@@ -215,7 +215,7 @@ def test_workers_that_have_not_this_grader_are_told(klass, lone, first, problem)
     klass.fill(1)
     lone.add("--no-nanny", first=first)
     process = klass.start("--dask", str(lone.file))
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 2
     (line,) = (line for line in err.splitlines() if line.startswith("grade: "))
     assert problem in line
