@@ -13,7 +13,7 @@ import shlex
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -734,16 +734,17 @@ def _write_reports(report: Report, json_file: str | None, junit_file: str | None
     if json_file is not None:
         from grader.report import json_report
 
-        _write(json_file, json_report.render(report))
+        _write(json_file, json_report.pieces(report))
     if junit_file is not None:
         from grader.report import junit
 
-        _write(junit_file, junit.render(report))
+        _write(junit_file, junit.pieces(report))
 
 
-def _write(file: str, text: str) -> None:
+def _write(file: str, text: str | Iterable[str]) -> None:
     if file == "-":
-        click.echo(text, nl=False)
+        for piece in [text] if isinstance(text, str) else text:
+            click.echo(piece, nl=False)
         return
     from grader.report import writing
 

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 from grader.records import ExerciseScore, Note, Outcome, Report, Result
@@ -41,7 +42,23 @@ SCHEMA = 1
 
 def render(report: Report) -> str:
     """Return the report as JSON text, one line break at its end."""
-    return json.dumps(as_dict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return "".join(pieces(report))
+
+
+def pieces(report: Report) -> Iterator[str]:
+    """Yield that text, one submission after the other: a class's is too large to hold whole."""
+    head, _, tail = _dumped(as_dict(replace(report, results=()))).rpartition("[]")
+    yield f"{head}["
+    comma = ""
+    for result in report.results:
+        text = _dumped(_submission(_sound(result)))
+        yield f"{comma}\n{text}".replace("\n", "\n    ")
+        comma = ","
+    yield f"\n  ]{tail}\n" if comma else f"]{tail}\n"
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def as_dict(report: Report) -> dict[str, object]:

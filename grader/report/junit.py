@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree
 
 from grader.records import ExerciseScore, Outcome, Report, Result
@@ -24,19 +24,37 @@ from grader.report.wording import (
     status_text,
 )
 
+_COUNTED = ("tests", "failures", "errors", "skipped")
+
 
 def render(report: Report) -> str:
     """Return the report as JUnit XML text."""
+    return "".join(pieces(report))
+
+
+def pieces(report: Report) -> Iterator[str]:
+    """Yield that text, one submission after the other: a class's is too large to hold whole."""
     root = ElementTree.Element("testsuites", name=f"grade {report.assignment}".strip())
+    _add_totals(root, _suites(report))
+    yield "<?xml version='1.0' encoding='utf-8'?>\n"
+    empty = ElementTree.tostring(root, encoding="unicode")
+    if not report.results:
+        yield empty + "\n"
+        return
+    yield empty.removesuffix(" />") + ">\n"
+    for suite in _suites(report):
+        ElementTree.indent(suite, level=1)
+        # A character that XML forbids can't be here: everything has gone through `printable`.
+        yield f"  {ElementTree.tostring(suite, encoding='unicode')}\n"
+    yield "</testsuites>\n"
+
+
+def _suites(report: Report) -> Iterator[ElementTree.Element]:
     # GitLab drops testcases whose classname and name repeat, whatever their suite: with several
     # submissions, the name has to tell them apart.
     names = _short_names([result.path for result in report.results])
     for name, result in zip(names, report.results, strict=True):
-        root.append(_suite(report, result, f" [{name}]" if len(names) > 1 else ""))
-    _add_counts(root)
-    ElementTree.indent(root)
-    # A character that XML forbids can't be here: everything has gone through `printable`.
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True).decode() + "\n"
+        yield _suite(report, result, f" [{name}]" if len(names) > 1 else "")
 
 
 def _short_names(paths: list[str]) -> list[str]:
@@ -119,3 +137,15 @@ def _add_counts(element: ElementTree.Element) -> None:
     for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         element.set(attribute, str(sum(case.find(kind) is not None for case in cases)))
     element.set("time", f"{sum(float(case.get('time', '0')) for case in cases):.3f}")
+
+
+def _add_totals(root: ElementTree.Element, suites: Iterable[ElementTree.Element]) -> None:
+    totals = dict.fromkeys(_COUNTED, 0)
+    seconds = 0.0
+    for suite in suites:
+        for name in _COUNTED:
+            totals[name] += int(suite.get(name, "0"))
+        seconds += float(suite.get("time", "0"))
+    for name in _COUNTED:
+        root.set(name, str(totals[name]))
+    root.set("time", f"{seconds:.3f}")

@@ -36,6 +36,14 @@ def test_the_text_reads_back_as_what_was_written(report):
     assert loaded(report) == json_report.as_dict(report)
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_it_is_written_piece_by_piece_as_it_would_be_whole(report, count):
+    several = replace(report, results=tuple(report.results[:1]) * count)
+    whole = json.dumps(json_report.as_dict(several), indent=2, ensure_ascii=False) + "\n"
+    assert "".join(json_report.pieces(several)) == whole
+    assert len(list(json_report.pieces(several))) == count + 2
+
+
 def test_the_same_report_gives_the_same_text(report):
     assert json_report.render(report) == json_report.render(report)
 
