@@ -187,7 +187,7 @@ def test_a_writer_that_is_killed_has_lost_nothing_that_it_told(file, after):
     told = after + len(process.communicate()[0].splitlines())
     with open_store(file) as store:
         (run,) = store.runs()
-        assert run.ended is None
+        assert run.ended is None or told == 40  # it was quicker than the signal
         # It may have written one more and been killed before it said so.
         assert told <= run.results <= told + 1
         assert store.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
