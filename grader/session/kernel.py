@@ -512,7 +512,8 @@ def _cell_runner() -> Any:
             return tuple(json.loads(json.dumps(output)) for output in cell.outputs)
 
     logger = logging.getLogger("grade.nbclient")
-    logger.addHandler(logging.NullHandler())
+    if not logger.handlers:  # one for a class of thousands
+        logger.addHandler(logging.NullHandler())
     logger.propagate = False
     runner = CellRunner(
         new_notebook(),
