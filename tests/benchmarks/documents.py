@@ -5,7 +5,7 @@
 
 FOLDER holds the whole of MNIST and of Fashion-MNIST, put there by `grade data import`. FILE is an
 npz of the Ames houses as hw1 hands them out: Xtrain (n, 348), ytrain, Xtest, ytest. Rows that lack
-their data, or torch, are left out and named. All of them take an hour and a half of one processor.
+their data, or torch, are left out and named. All of them take twenty minutes of one processor.
 
 The models are those of reference/: what a solved notebook defines, trained as the sheets say.
 
