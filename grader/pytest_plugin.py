@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ from grader.errors import (
     StudentTimeout,
 )
 from grader.records import Assignment, Exercise, Outcome
+from grader.session import Session
+from grader.session.recall import Memory, recalled
 from grader.session.student import Student, as_reference
 
 
@@ -157,6 +160,8 @@ class _Runner:
         self.jobs = jobs
         self.done = done
         self.checks: list[_Check] = []
+        # What the reference answered each check, by its id and the seed.
+        self.memories: defaultdict[tuple[str, int], Memory] = defaultdict(Memory)
         self.problems: list[str] = []
         self.broken: BaseException | None = None
         self.job = CheckJob(sessions={})
@@ -299,7 +304,14 @@ class _Runner:
         try:
             with _ours_to_open():
                 session = self.job.reference(self.check.exercise.notebook)
-                opened = session.student(limit_s=self.assignment.limits.check_s)
+                limit_s = self.assignment.limits.check_s
+                if isinstance(session, Session):
+                    memory = self.memories[self.check.item.nodeid, self.job.seed]
+                    opened: AbstractContextManager[Student] = recalled(
+                        session, memory, limit_s=limit_s
+                    )
+                else:
+                    opened = session.student(limit_s=limit_s)
         except StudentFault as fault:
             raise ReferenceFault(f"the solved notebook: {fault}") from fault
         with opened as student:

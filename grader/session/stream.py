@@ -97,14 +97,14 @@ class Budget:
 class Stream:
     """One connection from the student's process.
 
-    peer : the process at its other end
+    peer : the process at its other end; limits : of what it may reply
     Every method raises StudentTimeout, StudentDied or BadReply, and is of no use afterwards.
     """
 
     def __init__(self, connection: socket.socket, *, reply_limits: codec.Limits) -> None:
         self.peer = Peer(connection)
         self._socket = connection
-        self._limits = reply_limits
+        self.limits = reply_limits
         self._number = 0
 
     def close(self) -> None:
@@ -132,13 +132,17 @@ class Stream:
             pieces = codec.encode(message, limits=_REQUEST)
         else:
             pieces = codec.encode(message, keep=keep, limits=_REQUEST)
+        for piece in pieces:
+            self.send(piece, budget)
+        return number
+
+    def send(self, frame: codec.Buffer, budget: Budget) -> None:
+        """Send bytes as they are: a frame, or a piece of one."""
         budget.start()
         try:
-            for piece in pieces:
-                self._send(memoryview(piece), budget)
+            self._send(memoryview(frame), budget)
         finally:
             budget.stop()
-        return number
 
     def reply(
         self,
@@ -148,7 +152,7 @@ class Stream:
         handle: Callable[[codec.Handle], Any] | None = None,
     ) -> tuple[str, Any]:
         """Return the status and the content of the reply with that number."""
-        message = self.receive(budget, self._limits, handle)
+        message = self.receive(budget, self.limits, handle)
         if type(message) is not list or len(message) != 3 or message[0] != number:
             raise BadReply("no reply to what was asked")
         status, content = message[1:]

@@ -70,10 +70,10 @@ class Wire:
         end: Callable[[bool], None],
         how_it_ended: Callable[[], str] = lambda: "",
     ) -> None:
-        self._stream = stream
+        self.stream = stream
+        self.how_it_ended = how_it_ended
         self._budget = budget
         self._end_process = end
-        self._how_it_ended = how_it_ended
         self._fault: StudentFault | None = None
         self._closed = False
         self.is_reference = False
@@ -99,10 +99,10 @@ class Wire:
         if self._fault is not None:
             raise type(self._fault)(*self._fault.args)
         try:
-            number = self._stream.request(
+            number = self.stream.request(
                 operation, *arguments, budget=self._budget, keep=self._keep
             )
-            status, content = self._stream.reply(number, budget=self._budget, handle=self._remote)
+            status, content = self.stream.reply(number, budget=self._budget, handle=self._remote)
         except StudentTimeout:
             limit = f"{self._budget.limit_s:g} s"
             raise self._end(
@@ -111,7 +111,7 @@ class Wire:
                 )
             ) from None
         except StudentDied:
-            how = self._how_it_ended()
+            how = self.how_it_ended()
             text = "ended the student's process" + (f" ({how})" if how else "")
             death = StudentDied(f"{called()} {text}")
             death.killed = how in ("", "killed by SIGKILL")
@@ -140,12 +140,12 @@ class Wire:
             self._closed = True
             if self._fault is None:
                 self._end_process(False)
-                self._stream.close()
+                self.stream.close()
 
     def _end(self, fault: StudentFault) -> StudentFault:
         self._fault = fault
         self._end_process(True)
-        self._stream.close()
+        self.stream.close()
         return fault
 
     def _keep(self, value: Any) -> codec.Handle:
@@ -474,6 +474,11 @@ class Student:
 
     def __reduce__(self) -> Any:
         raise TypeError("the student's process can't be copied")
+
+
+def wire_of(student: Student) -> Wire:
+    """Return what it asks by. A function, since its attributes are the notebook's names."""
+    return student._wire
 
 
 def as_reference(student: Student) -> Student:
