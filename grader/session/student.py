@@ -590,12 +590,12 @@ def _figures(claimed: Any) -> list[dict[str, Any]] | None:
             }
             for figure in claimed
         ]
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         return None
 
 
 def _axes(axes: dict[str, Any]) -> dict[str, Any]:
-    """One checked axes. Raises KeyError, TypeError or ValueError where it has another form."""
+    """One checked axes. Raises what _figures catches where it has another form."""
     lines: list[dict[str, Any]] = [
         {
             "x": _numbers(line["x"], 1),

@@ -4,7 +4,7 @@ import contextlib
 import socket
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grader.errors import Missing, StudentError, StudentFault
@@ -127,6 +127,7 @@ FIGURE = {
 
 
 @given(st.dictionaries(st.sampled_from([*FIGURE["axes"][0]]), TREES, max_size=3), TREES)
+@example({"lines": np.zeros(3)}, None)
 def test_any_figures_are_some_or_are_refused(axes, cell):
     answered("figures", framed([1, "value", [FIGURE | {"axes": [FIGURE["axes"][0] | axes]}]]))
     answered("figures", framed([1, "value", [FIGURE | {"cell": cell}]]))
