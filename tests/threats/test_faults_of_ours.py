@@ -221,14 +221,29 @@ def test_a_student_s_own_session_that_fails_is_ours_too(host, monkeypatch):
 
 
 # Says from inside, where /proc shows it to the host, that now is the time to kill it.
-NOW = "import ctypes, time\nctypes.CDLL(None).prctl(15, b'kill-me-now')\ntime.sleep(1)\n"
+NOW = "import ctypes, time\nctypes.CDLL(None).prctl(15, b'SIGN')\ntime.sleep(1)\n"
 # The template's last cell calls it as well, with three numbers.
 IN_CHECK = "if len(x) == 9:\n" + textwrap.indent(NOW, "    ")
 KILLED = {
-    "a cell": ((NOW + "two = float(np.sum(np.ones(2)))",), "", "itself"),
-    "a check": (("two = float(np.sum(np.ones(2)))",), IN_CHECK, "itself"),
-    "a check's notebook": (("two = float(np.sum(np.ones(2)))",), IN_CHECK, "its parent"),
+    "a cell": (NOW + "two = float(np.sum(np.ones(2)))", "", "itself"),
+    "a check": ("two = float(np.sum(np.ones(2)))", IN_CHECK, "itself"),
+    "a check's notebook": ("two = float(np.sum(np.ones(2)))", IN_CHECK, "its parent"),
 }
+
+
+def sign_of(host):
+    """The name that a process of this host's gradings takes; another run has another one."""
+    return host.mark[-12:]
+
+
+def giving_sign(host, where, name):
+    """A right answer that gives the sign there."""
+    cell, body, _ = KILLED[where]
+    return host.right(
+        f"import numpy as np\n{cell}".replace("SIGN", sign_of(host)),
+        name=name,
+        mean_square=f"{body}return two * np.mean(x**2) / 2".replace("SIGN", sign_of(host)),
+    )
 
 
 def named(name):
@@ -269,7 +284,7 @@ def graded_while_killing(host, victims, *paths, options):
 
     def kill_once():
         while not killed and process.poll() is None:
-            for pid in named("kill-me-now"):
+            for pid in named(sign_of(host)):
                 killed.extend(victims(pid))
                 for victim in killed:
                     os.kill(victim, signal.SIGKILL)
@@ -289,13 +304,11 @@ def graded_while_killing(host, victims, *paths, options):
 @pytest.mark.parametrize("where", KILLED)
 def test_a_process_that_the_machine_kills_costs_nobody_a_point(host, sandbox, where):
     """The kernel's memory killer, say, takes a student's process for no fault of its own."""
-    cells, body, victim = KILLED[where]
-    top = [f"import numpy as np\n{cell}" for cell in cells]
-    path = host.right(*top, mean_square=f"{body}return two * np.mean(x**2) / 2")
+    victim = KILLED[where][2]
     code, submissions, err = graded_while_killing(
         host,
         lambda pid: [pid if victim == "itself" else parent_of(pid)],
-        *(path, host.right(name="honest")),
+        *(giving_sign(host, where, "right"), host.right(name="honest")),
         options=["--jobs", "1"],
     )
     assert code == 0, err
@@ -310,13 +323,11 @@ def test_a_killed_parent_of_all_kernels_costs_one_submission_its_grading_and_nob
     host, sandbox, where
 ):
     """The solved notebook's kernel, which every submission is held against, dies with it."""
-    cells, body, _ = KILLED[where]
-    top = [f"import numpy as np\n{cell}" for cell in cells]
     code, submissions, err = graded_while_killing(
         host,
         lambda pid: running(host, "in_kernel/warm.py"),
         host.right(name="a"),
-        host.right(*top, name="b", mean_square=f"{body}return two * np.mean(x**2) / 2"),
+        giving_sign(host, where, "b"),
         *(host.right(name="c"), host.half(name="d")),
         options=["--jobs", "1"],
     )
@@ -329,13 +340,10 @@ def test_a_killed_parent_of_all_kernels_costs_one_submission_its_grading_and_nob
 
 
 def test_killed_parents_of_every_worker_s_kernels_cost_no_more_than_what_was_at_work(host, sandbox):
-    cells, body, _ = KILLED["a check"]
-    top = [f"import numpy as np\n{cell}" for cell in cells]
-    slow = f"{body}return two * np.mean(x**2) / 2"
     code, submissions, err = graded_while_killing(
         host,
         lambda pid: running(host, "in_kernel/warm.py"),
-        *(host.right(*top, name=name, mean_square=slow) for name in "ab"),
+        *(giving_sign(host, "a check", name) for name in "ab"),
         *(host.half(name=name) for name in "cdef"),
         options=["--jobs", "2"],
     )
@@ -351,9 +359,7 @@ def test_killed_parents_of_every_worker_s_kernels_cost_no_more_than_what_was_at_
 @pytest.mark.parametrize("where", ["a cell", "a check"])
 def test_a_killed_grading_process_costs_nobody_a_point(host, sandbox, where):
     """Another takes up its submission."""
-    cells, body, _ = KILLED[where]
-    top = [f"import numpy as np\n{cell}" for cell in cells]
-    slow = host.right(*top, name="b", mean_square=f"{body}return two * np.mean(x**2) / 2")
+    slow = giving_sign(host, where, "b")
     code, submissions, err = graded_while_killing(
         host,
         lambda pid: running(host, "grader.worker"),
