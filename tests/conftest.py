@@ -5,6 +5,7 @@ HYPOTHESIS_PROFILE=long pytest ...      the same, 20000 for each of what reads u
 """
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -12,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=200)
 settings.register_profile("search", deadline=None, print_blob=True, max_examples=200)
 settings.register_profile("long", settings.get_profile("search"), max_examples=20_000)
+# A shell starts what runs in the background deaf to Ctrl-C; what tests start is to hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests leave nothing in their user's home, and take up no result of an earlier run.
 os.environ["GRADE_RESULTS"] = "none"
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))

@@ -32,7 +32,7 @@ from grader.batch import fingerprint
 from grader.batch.desk import Desk, Item
 from grader.batch.packing import Packed, pack, unpack
 from grader.batch.parcel import Parcel, TooLarge, pack_up, unpack_into
-from grader.batch.workers import Workers
+from grader.batch.workers import Stopped, Workers
 from grader.errors import ClusterError, GradeError
 from grader.records import Order
 from grader.session import Kernels, warm_up
@@ -317,6 +317,8 @@ def _grade(job: Job, assignment: bytes, submission: Parcel) -> Answer:
     if job.code != fingerprint.code():
         return Answer("other", "")
     with _sites_lock:
+        if job.token in _ended:  # a task that was on its way when its command ended
+            raise Stopped
         if _caretaker is None:
             _caretaker = threading.Thread(target=_take_care, daemon=True, name="grade-idle")
             _caretaker.start()
@@ -334,6 +336,7 @@ def _grade(job: Job, assignment: bytes, submission: Parcel) -> Answer:
 def end_grading_here(token: str) -> None:
     """End every process of this dask worker that grades for that command."""
     with _sites_lock:
+        _ended.add(token)
         site = _sites.pop(token, None)
     if site is not None:
         site.end()
@@ -424,6 +427,7 @@ class _Heard:
 
 _sites: dict[str, _Site] = {}
 _sites_lock = threading.Lock()
+_ended: set[str] = set()
 _caretaker: threading.Thread | None = None
 
 

@@ -72,8 +72,6 @@ class Workers:
         ends: Counter[int] = Counter()
         silent = 0  # workers in a row that ended without a word
         while waiting or any(worker.item for worker in self.workers):
-            if self.stopped:
-                raise Stopped
             while waiting and len(self.workers) < self.count:
                 self.started += 1
                 scratch = self.scratch / f"w{self.started}"
@@ -81,6 +79,8 @@ class Workers:
             for worker in self.workers:
                 if worker.item is None and waiting:
                     worker.give(waiting.popleft())
+            if self.stopped:  # by one who may not have seen the latest of them
+                raise Stopped
             for ready in wait([worker.connection for worker in self.workers]):
                 worker = next(w for w in self.workers if w.connection is ready)
                 item = worker.item
