@@ -268,6 +268,8 @@ def hand_in(root: Path, count: int) -> None:
     for old in ("nbgrader/submitted", "nbgrader/autograded", "grade/submitted"):
         shutil.rmtree(root / old, ignore_errors=True)
     (root / "nbgrader" / "gradebook.db").unlink(missing_ok=True)
+    course = root / "nbgrader"  # a fresh database: it would else know the students of the last run
+    run([root / "v-nbgrader/bin/nbgrader", "generate_assignment", "ps1", "--force"], course)
     release = root / "nbgrader" / "release" / "ps1" / "digits.ipynb"
     given = root / "otter" / "dist" / "student" / "digits.ipynb"
     for number in range(count):
