@@ -803,6 +803,8 @@ class _Watching:
                 self.problem = error
         if self.shown is not None:
             self.shown.done(number, result, kept)
+        # It is needed at the end; other processes are at work now.
+        from grader.report import terminal  # noqa: F401
 
     def _pages(self, folder: Path) -> Pages:
         if self.pages is None:
