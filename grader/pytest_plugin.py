@@ -7,6 +7,7 @@ plugin autoload off.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import tempfile
@@ -173,7 +174,7 @@ class _Runner:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line(
-            "markers", "exercise(id, points, hidden=False): the exercise that a check scores"
+            "markers", "exercise(id, *, points, hidden=False): the exercise that a check scores"
         )
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -187,17 +188,16 @@ class _Runner:
             if marker is None:
                 self.problems.append(f"{item.name} has no @pytest.mark.exercise(id, points=...)")
                 continue
-            exercise_id = marker.args[0] if marker.args else None
-            if exercise_id not in exercises:
-                self.problems.append(f"{item.name}: assignment.toml has no exercise {exercise_id}")
+            if problem := _problem_of(marker, exercises):
+                self.problems.append(f"{item.name}: {problem}")
                 continue
             self.checks.append(
                 _Check(
                     item,
-                    exercises[exercise_id],
+                    exercises[marker.args[0]],
                     item.name.removeprefix("test_").replace("_", " "),
-                    float(marker.kwargs.get("points", 0.0)),
-                    bool(marker.kwargs.get("hidden", False)),
+                    float(marker.kwargs["points"]),
+                    marker.kwargs.get("hidden", False),
                 )
             )
         self._hold_points_together()
@@ -326,6 +326,21 @@ class _Runner:
     def datasets(self) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
         """The small real data sets by name: ("mnist") -> x (n, 784) uint8, y (n,) uint8."""
         return data.load
+
+
+def _problem_of(marker: pytest.Mark, exercises: Collection[str]) -> str:
+    """Return why a check can't be scored by its marker, "" where it can."""
+    if not marker.args or marker.args[0] not in tuple(exercises):
+        return f"assignment.toml has no exercise {marker.args[0] if marker.args else None}"
+    # A misspelt `hidden` would show the check to students.
+    unknown = [repr(value) for value in marker.args[1:]]
+    unknown += [name for name in marker.kwargs if name not in ("points", "hidden")]
+    if unknown:
+        return f"its marker takes points=... and hidden=..., not {unknown[0]}"
+    points, hidden = marker.kwargs.get("points"), marker.kwargs.get("hidden", False)
+    if type(points) not in (int, float) or not 0 <= points < math.inf:
+        return f"its marker must say points=..., a number from 0 on, not {points!r}"
+    return "" if type(hidden) is bool else f"`hidden` must be True or False, not {hidden!r}"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Checks are pytest tests: collection, fixtures, and the verdict that an exception stands for."""
 
+import re
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -220,6 +221,26 @@ def test_a_students_copy_may_hold_a_part_of_the_points(assignment):
 def test_a_check_without_its_marker_is_refused(assignment):
     with pytest.raises(GraderFault, match=r"test_bare has no @pytest\.mark\.exercise"):
         outcomes_of(assignment("def test_bare(): pass"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ('"b", points=1', "assignment.toml has no exercise b"),
+        ("points=1", "assignment.toml has no exercise None"),
+        ('"a", 1', "its marker takes points=... and hidden=..., not 1"),
+        ('"a", points=1, hiden=True', "its marker takes points=... and hidden=..., not hiden"),
+        ('"a", points=1, hidden="yes"', "`hidden` must be True or False, not 'yes'"),
+        ('"a"', "its marker must say points=..., a number from 0 on, not None"),
+        ('"a", points="1"', "a number from 0 on, not '1'"),
+        ('"a", points=-1', "a number from 0 on, not -1"),
+        ('"a", points=float("nan")', "a number from 0 on, not nan"),
+    ],
+)
+def test_a_marker_that_says_something_else_is_refused(assignment, arguments, problem):
+    text = f"@pytest.mark.exercise({arguments})\ndef test_f(student): pass\n"
+    with pytest.raises(GraderFault, match=re.escape(problem)):
+        outcomes_of(assignment(text))
 
 
 def test_what_a_check_prints_stays_off_the_terminal(assignment, capsys):
