@@ -363,7 +363,8 @@ def _verdict(check: _Check, error: BaseException) -> Outcome:
         return check.outcome("timeout", 0.0, _withheld(check, error, "the time limit passed"))
     if isinstance(error, StudentFault):
         return check.outcome("error", 0.0, _withheld(check, error, "the code raised an error"))
-    if isinstance(error, AssertionError):
+    # pytest.raises and pytest.fail, which end in no Exception
+    if isinstance(error, AssertionError | pytest.fail.Exception):
         return check.outcome("failed", 0.0, _withheld(check, error, "the value is not right"))
     if isinstance(error, pytest.skip.Exception):
         return check.outcome("skipped", 0.0, str(error))

@@ -91,6 +91,19 @@ def test_what_is_missing_is_told_from_what_is_wrong(assignment):
     assert verdict(assignment, "raise Missing('`f` is not defined')").missing
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("pytest.fail('f(2) is odd')", "f(2) is odd"),
+        ("pytest.raises(ValueError, student.f, -1.0)", "DID NOT RAISE"),
+    ],
+)
+def test_what_pytest_itself_refuses_is_a_verdict_like_an_assert(assignment, body, message):
+    outcome = verdict(assignment, body)
+    assert (outcome.outcome, outcome.points, outcome.suspect) == ("failed", 0.0, False)
+    assert message in outcome.message
+
+
 def test_an_error_of_the_student_costs_the_check(assignment):
     error = StudentError("f(2.0)", "ValueError", "no", "cell 3, line 2: raise ValueError('no')")
     session = FakeSession(f=raising(error))
