@@ -57,20 +57,22 @@ def _score_exercise(
         return ExerciseScore(
             exercise.id, exercise.title, 0.0, exercise.points, "manual", bonus=exercise.bonus
         )
+    # What could not be checked here is neither earned nor lost.
+    checked = [o for o in outcomes if o.missing or o.outcome != "skipped"]
     # A student's copy and --public hold a part of the checks: the maximum is theirs.
-    max_points = sum(outcome.max_points for outcome in outcomes)
+    max_points = sum(outcome.max_points for outcome in checked or outcomes)
     earned = sum(outcome.points for outcome in outcomes)
     if breaches and earned > 0:
         rules = exercise.rules or assignment.rules
         fine = _fine(exercise, breaches, rules.deduction * max_points)
-        outcomes = [*outcomes, fine]
+        outcomes, checked = [*outcomes, fine], [*checked, fine]
         earned = max(0.0, earned + fine.points)
     return ExerciseScore(
         exercise.id,
         exercise.title,
         earned,
         max_points,
-        _status(outcomes, earned, max_points),
+        _status(checked, earned, max_points),
         tuple(outcomes),
         bonus=exercise.bonus,
     )
@@ -88,17 +90,17 @@ def _fine(exercise: Exercise, breaches: list[Note], penalty: float) -> Outcome:
     )
 
 
-def _status(outcomes: list[Outcome], earned: float, max_points: float) -> ExerciseStatus:
-    if all(o.outcome == "skipped" and not o.missing for o in outcomes):
+def _status(checked: list[Outcome], earned: float, max_points: float) -> ExerciseStatus:
+    if not checked:
         return "not_gradable"
-    if all(o.missing for o in outcomes):
+    if all(outcome.missing for outcome in checked):
         return "missing"
     # Points come from sums of thirds and tenths: compare beyond their rounding.
     if earned >= max_points - 1e-9:
         return "passed"
     if earned > 1e-9:
         return "partial"
-    kinds = {o.outcome for o in outcomes}
+    kinds = {outcome.outcome for outcome in checked}
     if "timeout" in kinds:
         return "timeout"
     return "error" if "error" in kinds else "failed"

@@ -55,6 +55,18 @@ def test_what_cannot_be_graded_here_is_no_zero():
     assert total([line]).max_score == 0.0
 
 
+def test_a_check_that_can_not_run_here_is_neither_earned_nor_lost():
+    line = scored(outcome(), outcome("skipped", 0.0))
+    assert (line.points, line.max_points, line.status) == (2.0, 2.0, "passed")
+    line = scored(outcome("failed", 0.5), outcome("skipped", 0.0))
+    assert (line.points, line.max_points, line.status) == (1.0, 2.0, "partial")
+
+
+def test_what_is_missing_stays_missing_beside_a_check_that_can_not_run_here():
+    line = scored(outcome("failed", 0.0, missing=True), outcome("skipped", 0.0))
+    assert (line.points, line.max_points, line.status) == (0.0, 2.0, "missing")
+
+
 def test_manual_points_stay_open():
     line = scored(exercise=Exercise("a", "Words", 10.0, manual=True))
     assert line.status == "manual"
