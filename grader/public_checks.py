@@ -36,8 +36,14 @@ def public_checks(text: str, *, file: str) -> str:
     text : of reference/<id>/test_*.py
     What only hidden checks use goes with them: helpers, constants, imports, the comments above.
     Raises AssignmentError for a file that doesn't parse, a public check that asks for the
-    reference, and a `hidden` that is neither True nor False.
+    reference, a `hidden` that is neither True nor False, and one that would reach the students.
     """
+    public = _without_hidden(text, file)
+    _refuse_hidden(public, file)
+    return public
+
+
+def _without_hidden(text: str, file: str) -> str:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
@@ -56,7 +62,7 @@ def public_checks(text: str, *, file: str) -> str:
     if not any(piece.removed for piece in pieces) and not hidden_members:
         _refuse_reference([piece.node for piece in pieces], file)
         return text if _tests_in(tree.body) else ""
-    _remove_unused(pieces, hidden_members, lines, edits)
+    _remove_unused(pieces, hidden_members, edits)
     kept = [piece for piece in pieces if not piece.removed]
     _refuse_reference([piece.node for piece in kept], file, hidden_members)
     if not _tests_in([piece.node for piece in kept], hidden_members):
@@ -158,12 +164,7 @@ def _tests_in(body: Iterable[ast.stmt], removed: Sequence[Edit] = ()) -> bool:
     return False
 
 
-def _remove_unused(
-    pieces: list[_Piece],
-    hidden_members: Sequence[Edit],
-    lines: list[str],
-    edits: list[Edit],
-) -> None:
+def _remove_unused(pieces: list[_Piece], hidden_members: Sequence[Edit], edits: list[Edit]) -> None:
     """Remove what only hidden checks led to; plan the shortening of imports."""
     definers: dict[str, list[_Piece]] = {}
     for piece in pieces:
@@ -294,6 +295,21 @@ def _refuse_reference(nodes: Iterable[ast.stmt], file: str, removed: Sequence[Ed
                 raise AssignmentError(
                     f"{file}: {name} is public but asks for `reference`: mark it hidden=True"
                 )
+
+
+def _refuse_hidden(public: str, file: str) -> None:
+    """Raise AssignmentError where hidden=True is left: said where this module doesn't look."""
+    for node in ast.walk(ast.parse(public)):
+        if isinstance(node, ast.Call) and any(
+            keyword.arg == "hidden"
+            and isinstance(keyword.value, ast.Constant)
+            and keyword.value.value is True
+            for keyword in node.keywords
+        ):
+            raise AssignmentError(
+                f"{file}: `{ast.unparse(node)}` would reach the students with what it hides: "
+                "write it as the decorator of each check, or as the file's own pytestmark"
+            )
 
 
 def _drop_empty_sections(pieces: list[_Piece], lines: list[str], edits: list[Edit]) -> None:

@@ -226,6 +226,15 @@ def test_a_mark_by_another_name_hides_as_well():
         ),
         ("@mark.exercise('a', hidden=SECRET)\ndef test_a(student): pass", "must be True or False"),
         ("@mark.exercise('a', **kw)\ndef test_a(student): pass", "without **"),
+        (
+            "class TestA:\n    pytestmark = mark.exercise('a', hidden=True)\n"
+            "    def test_a(self, student): pass",
+            "would reach the students",
+        ),
+        (
+            "secret = mark.exercise('a', hidden=True)\n@secret\ndef test_a(student): pass",
+            "would reach the students",
+        ),
     ],
 )
 def test_what_could_leak_is_refused(text, what):
