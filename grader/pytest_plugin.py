@@ -337,7 +337,8 @@ def _problem_of(marker: pytest.Mark, exercises: Collection[str]) -> str:
     unknown += [name for name in marker.kwargs if name not in ("points", "hidden")]
     if unknown:
         return f"its marker takes points=... and hidden=..., not {unknown[0]}"
-    points, hidden = marker.kwargs.get("points"), marker.kwargs.get("hidden", False)
+    points: Any = marker.kwargs.get("points")
+    hidden = marker.kwargs.get("hidden", False)
     if type(points) not in (int, float) or not 0 <= points < math.inf:
         return f"its marker must say points=..., a number from 0 on, not {points!r}"
     return "" if type(hidden) is bool else f"`hidden` must be True or False, not {hidden!r}"
