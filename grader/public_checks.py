@@ -107,14 +107,21 @@ def _says_hidden(decorator: ast.expr, where: str) -> bool:
     for call in ast.walk(decorator):
         if not isinstance(call, ast.Call):
             continue
+        marks = "exercise" in ast.dump(call.func)
         for keyword in call.keywords:
             if keyword.arg == "hidden":
                 if not isinstance(keyword.value, ast.Constant):
                     raise AssignmentError(f"{where}: `hidden` must be True or False itself")
                 if keyword.value.value:
                     return True
-            elif keyword.arg is None and "exercise" in ast.dump(call.func):
+            elif marks and keyword.arg is None:
                 raise AssignmentError(f"{where}: write the arguments of `exercise` out, without **")
+            elif marks and keyword.arg != "points":
+                # A slip such as hiden=True must not hand the check out.
+                raise AssignmentError(
+                    f"{where}: `exercise` knows no {keyword.arg!r}; it takes an id, "
+                    "points and hidden"
+                )
     return False
 
 

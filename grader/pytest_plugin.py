@@ -12,11 +12,13 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -177,9 +179,11 @@ class _Runner:
             "markers", "exercise(id, *, points, hidden=False): the exercise that a check scores"
         )
 
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed:
-            self.problems.append(f"a check file can't be loaded: {report.longreprtext}")
+    def pytest_exception_interact(
+        self, call: pytest.CallInfo[Any], report: pytest.CollectReport | pytest.TestReport
+    ) -> None:
+        if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
+            self.problems.append(f"a check file can't be loaded: {_breakage(call.excinfo.value)}")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         exercises = {exercise.id: exercise for exercise in self.assignment.exercises}
@@ -328,10 +332,27 @@ class _Runner:
         return data.load
 
 
+def _breakage(error: BaseException) -> str:
+    """Return the line of a check file that can't be loaded, and the error, without pytest's own."""
+    error = error.__cause__ or error
+    if isinstance(error, SyntaxError):
+        file, line, text = error.filename or "", error.lineno, error.text or ""
+        what = f"{type(error).__name__}: {error.msg}"
+    else:
+        # Of all frames the check file's own: what it imports is not read by whom this is told.
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if Path(frame.filename).name.startswith("test_")]
+        file, line, _, text = (ours or frames)[-1]
+        what = f"{type(error).__name__}: {error}"
+    shown = f": `{text.strip()}`" if text and text.strip() else ""
+    return f"{Path(file).name}, line {line}: {what}{shown}"
+
+
 def _problem_of(marker: pytest.Mark, exercises: Collection[str]) -> str:
     """Return why a check can't be scored by its marker, "" where it can."""
     if not marker.args or marker.args[0] not in tuple(exercises):
-        return f"assignment.toml has no exercise {marker.args[0] if marker.args else None}"
+        named = marker.args[0] if marker.args else None
+        return f"assignment.toml has no exercise {named}; it has: {', '.join(exercises)}"
     # A misspelt `hidden` would show the check to students.
     unknown = [repr(value) for value in marker.args[1:]]
     unknown += [name for name in marker.kwargs if name not in ("points", "hidden")]
@@ -371,6 +392,9 @@ def _verdict(check: _Check, error: BaseException) -> Outcome:
         return check.outcome("skipped", 0.0, str(error))
     if isinstance(error, GraderFault):
         return check.outcome("error", 0.0, str(error), fault=True)
+    if isinstance(error, pytest.FixtureLookupError):
+        text = f"it asks for {error.argname!r}; there are student, reference, rng and datasets"
+        return check.outcome("error", 0.0, text, fault=True)
     # A check that calls sys.exit() must not end the batch, least of all with success.
     if isinstance(error, Exception | SystemExit):
         text = f"{type(error).__name__}: {error}"

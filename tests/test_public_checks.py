@@ -225,6 +225,7 @@ def test_a_mark_by_another_name_hides_as_well():
             "mark it hidden=True",
         ),
         ("@mark.exercise('a', hidden=SECRET)\ndef test_a(student): pass", "must be True or False"),
+        ("@mark.exercise('a', hiden=True)\ndef test_a(student): pass", "knows no 'hiden'"),
         ("@mark.exercise('a', **kw)\ndef test_a(student): pass", "without **"),
         (
             "class TestA:\n    pytestmark = mark.exercise('a', hidden=True)\n"

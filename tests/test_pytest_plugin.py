@@ -221,6 +221,39 @@ def test_a_check_file_that_does_not_load_is_ours_to_mend(assignment):
         outcomes_of(assignment("import no_such_module_anywhere"))
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def test_a(:", "test_toy.py, line 5: SyntaxError: invalid syntax: `def test_a(:`"),
+        (
+            "import no_such_module",
+            "test_toy.py, line 5: ModuleNotFoundError: No module named 'no_such_module': "
+            "`import no_such_module`",
+        ),
+        (
+            "x = 1\nx.y",
+            "test_toy.py, line 6: AttributeError: 'int' object has no attribute 'y': `x.y`",
+        ),
+        (
+            "import json\njson.loads('')",
+            "test_toy.py, line 6: JSONDecodeError: Expecting value: line 1 column 1 (char 0): "
+            "`json.loads('')`",
+        ),
+    ],
+)
+def test_a_check_file_that_does_not_load_is_told_by_its_line_alone(assignment, text, told):
+    with pytest.raises(GraderFault) as fault:
+        outcomes_of(assignment(text))
+    assert str(fault.value) == f"assignment toy: a check file can't be loaded: {told}"
+
+
+def test_a_check_that_asks_for_an_unknown_fixture_is_our_fault_and_told_which_there_are(assignment):
+    text = '@pytest.mark.exercise("a", points=1)\ndef test_a(rgn): pass'
+    (outcome,) = outcomes_of(assignment(text))
+    assert outcome.fault
+    assert outcome.message == "it asks for 'rgn'; there are student, reference, rng and datasets"
+
+
 def test_points_must_sum_to_what_the_assignment_says(assignment):
     with pytest.raises(GraderFault, match=r"its checks sum to 1 points, assignment\.toml says 3"):
         outcomes_of(assignment(ONE.format(body="pass"), points=3.0))
@@ -239,7 +272,7 @@ def test_a_check_without_its_marker_is_refused(assignment):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ('"b", points=1', "assignment.toml has no exercise b"),
+        ('"b", points=1', "assignment.toml has no exercise b; it has: a"),
         ("points=1", "assignment.toml has no exercise None"),
         ('"a", 1', "its marker takes points=... and hidden=..., not 1"),
         ('"a", points=1, hiden=True', "its marker takes points=... and hidden=..., not hiden"),
