@@ -18,6 +18,10 @@ Array = NDArray[Any]
 Dimension = int | str | None
 Shape = Sequence[Dimension]
 
+# Values in float32 or float16 can't be closer than their dtype; these leave room for the
+# rounding of a short computation (about 80 and 8 units in the last place).
+_RTOL_OF_DTYPE = {"float32": 1e-5, "float16": 1e-2}
+
 # What a hint may say about a type that is no array, by the name of its class.
 _OPAQUE_HINTS = {
     "function": "A function came back: is it returned without being called, f for f(x)?",
@@ -179,6 +183,11 @@ def assert_finite(value: object, *, called: str = "") -> None:
         where=f"index {index_text(index)}" if array.size > 1 else "",
         got=show(array),
     )
+
+
+def rtol_for(array: Array, rtol: float) -> float:
+    """Return the relative tolerance, or what the array's own dtype asks for where that is more."""
+    return max(rtol, _RTOL_OF_DTYPE.get(str(array.dtype), 0.0))
 
 
 def non_finite_hint(array: Array) -> str:

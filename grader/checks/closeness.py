@@ -16,14 +16,11 @@ from grader.checks.arrays import (
     assert_shape,
     index_text,
     number,
+    rtol_for,
     show,
 )
 from grader.checks.diagnosis import Factor, diagnose
 from grader.errors import CheckFailed, Missing
-
-# Results in float32 or float16 can't be closer than their dtype; these leave room for the
-# rounding of a short computation (about 80 and 8 units in the last place).
-_RTOL_OF_DTYPE = {"float32": 1e-5, "float16": 1e-2}
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ def assert_close(
     assert_finite(array, called=called)
     if not np.isfinite(_wide(due)).all():
         raise ValueError("the expected values of this check are not finite")
-    rtol = max(rtol, _RTOL_OF_DTYPE.get(str(array.dtype), 0.0))
+    rtol = rtol_for(array, rtol)
     evidence = measure_close(array, due, rtol=rtol, atol=atol)
     if evidence.close:
         return

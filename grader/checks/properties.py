@@ -17,6 +17,7 @@ from grader.checks.arrays import (
     first_index,
     index_text,
     number,
+    rtol_for,
     show,
 )
 from grader.checks.closeness import assert_close
@@ -267,9 +268,12 @@ def assert_psd(
 ) -> None:
     """Accept a symmetric matrix without negative eigenvalues; a number counts as (1, 1).
 
-    rtol : on the largest eigenvalue, below which a negative one is rounding
+    rtol : on the largest eigenvalue, below which a negative one is rounding, and on the
+        symmetry; a float32 matrix is held to float32's precision
     """
-    matrix = as_array(H, called=called).astype(np.float64)
+    given = as_array(H, called=called)
+    rtol = rtol_for(given, rtol)
+    matrix = given.astype(np.float64)
     if matrix.ndim == 0:
         matrix = matrix.reshape(1, 1)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -277,10 +281,9 @@ def assert_psd(
             f"{noun} of shape {matrix.shape} is not square", called=called, got=show(matrix)
         )
     assert_finite(matrix, called=called)
-    assert_symmetric(matrix, called=called, noun=noun)
+    assert_symmetric(matrix, called=called, noun=noun, rtol=rtol)
     eigenvalues = np.linalg.eigvalsh((matrix + matrix.T) / 2)
     size = float(np.max(np.abs(eigenvalues), initial=0.0))
-    rtol = max(rtol, 1e-5 if np.asarray(H).dtype == np.float32 else 0.0)
     if eigenvalues.size and eigenvalues[0] < -rtol * size:
         all_negative = bool(np.all(eigenvalues <= rtol * size))
         raise CheckFailed(
@@ -299,8 +302,13 @@ def assert_symmetric(
     noun: str = "the matrix",
     rtol: float = 1e-9,
 ) -> None:
-    """Accept a square matrix equal to its transpose, with this diagonal where one is given."""
-    matrix = as_array(M, called=called).astype(np.float64)
+    """Accept a square matrix equal to its transpose, with this diagonal where one is given.
+
+    rtol : on the largest element; a float32 matrix is held to float32's precision
+    """
+    given = as_array(M, called=called)
+    rtol = rtol_for(given, rtol)
+    matrix = given.astype(np.float64)
     if matrix.ndim != 2:
         raise CheckFailed(
             f"{noun} must have two axes; an array of shape {matrix.shape} came", called=called
@@ -375,7 +383,7 @@ def assert_probabilities(
     assert_in_range(array, 0.0, 1.0, called=called, noun=noun, slack=1e-6)
     if axis is None:
         return
-    rtol = max(rtol, 1e-5 if array.dtype == np.float32 else 0.0)
+    rtol = rtol_for(array, rtol)
     sums = array.astype(np.float64).sum(axis=axis)
     wrong = np.abs(sums - 1) > rtol
     if np.any(wrong):

@@ -150,6 +150,16 @@ def test_positive_semidefinite_matrices_are_accepted():
     assert_psd(0.25)
 
 
+def test_a_matrix_in_float32_is_held_to_its_precision():
+    rng = np.random.default_rng(0)
+    X, d = rng.normal(size=(50, 6)).astype(np.float32), rng.random(50).astype(np.float32)
+    H = (X.T * d) @ X  # [i, j] and [j, i] are rounded each by itself
+    assert (H != H.T).any()
+    assert_psd(H)
+    assert_symmetric(H)
+    assert "not symmetric" in refusal(assert_symmetric, H.astype(np.float64)).problem
+
+
 @pytest.mark.parametrize(
     ("H", "words"),
     [
