@@ -34,8 +34,8 @@ _REDRAWS = 3
 _NUDGES = 2
 # A cost that differs by more than this between two calls at one point is random.
 _RANDOM = 1e-3
-# The tolerance of a gradient that comes in a smaller dtype than float64.
-_RTOL_OF_DTYPE = {"float32": 1e-3, "float16": 5e-2}
+# The tolerance of a derivative that comes in a smaller dtype than float64.
+RTOL_OF_DTYPE = {"float32": 1e-3, "float16": 5e-2}
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ def _measure_at(
         raw = as_array(grad(_point(x)), called=called, dtype_kind="fiu")
     gradient = _fit_shape(raw, x, transposed_ok=transposed_ok, called=called, name=name)
     assert_finite(raw, called=called)
-    rtol = max(rtol, _RTOL_OF_DTYPE.get(str(raw.dtype), 0.0))
+    rtol = max(rtol, RTOL_OF_DTYPE.get(str(raw.dtype), 0.0))
     function = CountedFunction(f, x.shape, called=called)
     first = function.values([x.copy(), x.copy()])
     if not np.isfinite(first).all():

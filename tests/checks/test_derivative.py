@@ -114,6 +114,11 @@ def test_the_dummy_of_a_derivative_is_missing():
         assert_derivative(sigma, lambda z: 0, at=Z, dummy=0)
 
 
+def test_a_derivative_that_is_the_dummy_where_that_is_right_is_accepted():
+    assert_derivative(lambda x: np.maximum(x, 0), lambda x: (x > 0) * 1.0, at=-1.0, dummy=0.0)
+    assert_derivative(lambda x: np.maximum(x, 0), lambda x: (x > 0) * 1.0, at=[-1.0], dummy=0.0)
+
+
 def test_the_softmax_jacobian_is_accepted():
     assert_jacobian(softmax, softmax_jacobian, at=np.array([0.3, -1.2, 2.0, 0.1]))
 
@@ -130,6 +135,13 @@ def test_the_softmax_jacobian_is_accepted():
 def test_a_wrong_jacobian_is_named(wrong, words):
     failure = refusal(assert_jacobian, softmax, wrong, at=np.array([0.3, -1.2, 2.0, 0.1]))
     assert words in failure.problem
+
+
+def test_a_jacobian_that_is_wrong_beside_large_elements_says_where():
+    slopes = np.array([1e6, 1.0])
+    wrong = np.diag([1e6 + 1, 1.5])  # 1e6 + 1 is right to the tolerance
+    failure = refusal(assert_jacobian, lambda x: slopes * x, lambda x: wrong, at=np.ones(2))
+    assert "[1, 1]" in failure.where
 
 
 def test_a_transposed_jacobian_is_named():
