@@ -37,8 +37,8 @@ class Closeness:
     worst: tuple[int, ...]
     absolute: float
     relative: float
-    got: float
-    expected: float
+    got: complex
+    expected: complex
     rtol: float
     atol: float
 
@@ -80,8 +80,8 @@ def measure_close(
         worst=worst,
         absolute=absolute,
         relative=relative,
-        got=float(np.real(g[worst])),
-        expected=float(np.real(e[worst])),
+        got=g[worst].item(),
+        expected=e[worst].item(),
         rtol=rtol,
         atol=atol,
     )
@@ -261,8 +261,10 @@ def _tolerance(evidence: Closeness) -> str:
     return f"(tolerance rtol={evidence.rtol:g}, atol={evidence.atol:g})"
 
 
-def number_of(value: float) -> str:
+def number_of(value: complex) -> str:
     """Return a number with as many digits as a comparison needs."""
+    if isinstance(value, complex):
+        return f"{value:.9g}"
     return number(value) if value == round(value, 3) and abs(value) < 1e6 else f"{value:.9g}"
 
 

@@ -86,6 +86,14 @@ def test_the_message_tells_what_was_called_expected_got_and_where():
     assert "worst at [2]: expected 3, got 7" in failure.where
 
 
+def test_the_message_tells_the_imaginary_part():
+    failure = refusal(assert_close, 1 + 2j, 1 + 3j)
+    assert failure.expected.startswith("1+3j (")
+    assert failure.got == "1+2j"
+    failure = refusal(assert_close, np.array([1 + 2j, 0]), np.array([1 + 3j, 0]))
+    assert "expected 1+3j, got 1+2j" in failure.where
+
+
 def test_a_hidden_message_shows_neither_inputs_nor_expected_values():
     expected = np.array([0.123456, 0.654321, 0.777777])
     shown = refusal(assert_close, 120 * expected, expected, factors={"m": 120}).hidden_message()
