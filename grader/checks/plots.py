@@ -109,7 +109,6 @@ def find_curve(
     figures: Figures,
     y_of_x: Callable[[Array], Any],
     *,
-    name: str = "",
     rtol: float = 1e-3,
     atol: float | None = None,
     min_points: int = 10,
@@ -155,7 +154,6 @@ def assert_curve(
     found = find_curve(
         figures,
         function,
-        name=name,
         rtol=rtol,
         atol=atol,
         min_points=min_points,
@@ -207,7 +205,6 @@ def find_series(
     figures: Figures,
     values: Any,
     *,
-    name: str = "",
     rtol: float = 1e-6,
     min_share: float = 0.5,
     scales: Sequence[float] = (1.0, 100.0),
@@ -241,7 +238,7 @@ def assert_series(
 
     Raises Missing where no curve was drawn at all, CheckFailed where none shows it.
     """
-    found = find_series(figures, values, name=name, rtol=rtol, min_share=min_share)
+    found = find_series(figures, values, rtol=rtol, min_share=min_share)
     if found is not None:
         return found
     if not any(True for _ in curves(figures)):
@@ -419,12 +416,12 @@ def assert_regions(
 def _changes_along(
     axes: Mapping[str, Any], distance: Callable[[Array], Any], tolerance: float
 ) -> bool:
-    return any(_splits(p, colours, distance(p), tolerance) for p, colours in _planes(axes)) or any(
+    return any(_splits(colours, distance(p), tolerance) for p, colours in _planes(axes)) or any(
         _runs_along(vertices, distance(vertices), tolerance) for vertices in _contours(axes)
     )
 
 
-def _splits(points: Array, colours: Array, away: Array, tolerance: float) -> bool:
+def _splits(colours: Array, away: Array, tolerance: float) -> bool:
     """Tell whether the colours of one side are nowhere on the other, but for some stray pixels."""
     sides = away > tolerance, away < -tolerance
     if not all(side.any() for side in sides):

@@ -77,11 +77,6 @@ def salvaged(source: str) -> str:
     return "\n".join(kept)
 
 
-def names_bound(source: str) -> set[str]:
-    """Return the names that the pieces of a cell would bind."""
-    return {name for piece in extract(source) for name in piece.names}
-
-
 # --- cells that do not parse ------------------------------------------------------------
 
 
