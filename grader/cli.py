@@ -719,6 +719,8 @@ def _check_targets(json_file: str | None, junit_file: str | None, html: str | No
 
     if json_file == junit_file == "-":
         raise click.UsageError("Two reports can't both go to standard output.")
+    if json_file and junit_file and Path(json_file).resolve() == Path(junit_file).resolve():
+        raise click.UsageError(f"Two reports can't both go to {one_line(json_file)}.")
     if html == "-":
         raise click.UsageError("--html takes a folder: it writes one page a submission.")
     for file in (json_file, junit_file):

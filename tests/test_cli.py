@@ -189,6 +189,7 @@ def test_a_refusal_is_one_clear_line_beside_the_others(pipeline, folder, capsys)
         ("a.zip --assignments nowhere", "'nowhere' does not exist"),
         ("a.zip --sed 1", "--seed"),
         ("a.zip --json - --junit -", "can't both go to standard output"),
+        ("a.zip --json out --junit ./out", "can't both go to out"),
         ("a.zip --html -", "--html takes a folder"),
         ("a.zip --json .", "Can't write .: it is a folder"),
         ("a.zip --json a.zip/x.json", "Can't write a.zip/x.json"),
