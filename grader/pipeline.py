@@ -538,7 +538,7 @@ class _Batch:
                 skip=self._nothing_to_check(read),
                 only=self.only,
                 public=self.order.public,
-                reference=self.references.get if self.assignment.notebooks else None,
+                reference=self.references.__getitem__ if self.assignment.notebooks else None,
             )
             yield job
             outcomes = self.outcomes
@@ -787,9 +787,6 @@ class _References(Mapping[str, "Session"]):
                 self.assignment.notebooks[name], folder=Path(self.empty.name)
             )
         return self.sessions[name]
-
-    def get(self, name: str) -> Session:  # type: ignore[override]
-        return self[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.assignment.notebooks)
