@@ -1,21 +1,11 @@
 """Homework 1 through the whole command: notebooks and scripts, what is right and what is not."""
 
 import ast
-import json
-import subprocess
-import sys
-import zipfile
 from importlib.util import find_spec
-from pathlib import Path
 
-import nbformat
 import pytest
 
-from grader.notebook import replace_region
-
-ROOT = Path(__file__).resolve().parents[1]
-REFERENCE = ROOT / "reference"
-NAMES = ("hw1-q1.ipynb", "hw1-q2.ipynb", "hw1-q3.ipynb", "hw1-q4.ipynb")
+COURSE = "hw1"
 
 # As the course hands it out and students fill it in: classes, and a main() that needs utils.
 SCRIPT = """\
@@ -108,27 +98,9 @@ if __name__ == "__main__":
 """
 
 
-def notebook(name):
-    return nbformat.read(REFERENCE / "hw1" / name, as_version=4)
-
-
-def filled(name, **bodies):
-    """The solved notebook with these regions ("Perceptron__update_weight") filled in anew."""
-    made = notebook(name)
-    for region, body in bodies.items():
-        for number, cell in enumerate(made.cells):
-            put = replace_region(cell.source, region.replace("__", "."), body, cell=number)
-            if cell.cell_type == "code" and put is not None:
-                cell.source = put
-                break
-        else:
-            raise LookupError(region)
-    return made
-
-
-def as_script(name):
+def as_script(course, name):
     """A solved notebook as its students may hand it in: definitions, and a main() for the rest."""
-    cells = [cell.source for cell in notebook(name).cells if cell.cell_type == "code"]
+    cells = [cell.source for cell in course.solved(name).cells if cell.cell_type == "code"]
     kinds = ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef
     kept = [
         ast.get_source_segment(source, node)
@@ -141,54 +113,25 @@ def as_script(name):
     return "\n\n".join(["import argparse", "import utils", *kept, main, end])
 
 
-def as_zip(path, files):
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, made in files.items():
-            archive.writestr(name, made if isinstance(made, str) else nbformat.writes(made))
-    return path
-
-
-def grade(*arguments, code=0):
-    """Run the command; return what its JSON says of the (one) submission."""
-    command = [sys.executable, "-m", "grader.cli", *map(str, arguments), "--json", "-"]
-    command += ["--assignments", REFERENCE, "--assignment", "hw1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == code, done.stderr
-    (submission,) = json.loads(done.stdout)["submissions"]
-    return submission
-
-
 def points(submission, prefix=""):
     return {e["id"]: e["points"] for e in submission["exercises"] if e["id"].startswith(prefix)}
-
-
-def lost(submission, *prefixes):
-    """The exercises that lost points, each with the messages of its failed checks."""
-    return {
-        exercise["id"]: "\n".join(c["message"] for c in exercise["checks"])
-        for exercise in submission["exercises"]
-        if exercise["id"].startswith(prefixes or "q")
-        and exercise["status"] not in ("manual", "not_gradable")
-        and exercise["points"] < exercise["max_points"]
-    }
 
 
 def notes(submission, kind):
     return [note["message"] for note in submission["notes"] if note["kind"] == kind]
 
 
-def test_a_zip_of_solved_notebooks_earns_every_automatic_point(tmp_path):
-    archive = as_zip(tmp_path / "Germain_Sophie.zip", {name: notebook(name) for name in NAMES})
-    submission = grade(archive)
-    assert lost(submission) == {}
-    assert submission["score"] == submission["max_score"] == (71.0 + 25.0 * has_torch())
-    assert submission["manual_points"] == 4.0
+def test_a_zip_of_solved_notebooks_earns_every_automatic_point(course):
+    solved = {name: course.solved(name) for name in course.names}
+    submission = course.grade(course.zipped("Germain_Sophie.zip", solved))
+    assert course.lost(submission) == {}
+    most = 71.0 + 25.0 * has_torch()
+    assert course.points(submission) == (most, most, 4.0)
 
 
-def test_a_zip_of_the_bare_stubs_runs_and_scores_nothing(tmp_path):
-    folder = ROOT / "student_templates" / "hw1"
-    stubs = {name: nbformat.read(folder / name, as_version=4) for name in NAMES}
-    submission = grade(as_zip(tmp_path / "Curie_Marie.zip", stubs))
+def test_a_zip_of_the_bare_stubs_runs_and_scores_nothing(course):
+    stubs = {name: course.bare(name) for name in course.names}
+    submission = course.grade(course.zipped("Curie_Marie.zip", stubs))
     assert submission["score"] == 0.0
     assert {e["status"] for e in submission["exercises"]} == {"missing", "manual"}
     # A torch model without parameters has nothing to optimise: those cells wait to be filled.
@@ -200,62 +143,63 @@ def has_torch():
 
 
 @pytest.mark.skipif(has_torch(), reason="torch is installed here")
-def test_without_torch_its_exercises_are_open_and_the_install_command_is_told(tmp_path):
-    files = {name: notebook(name) for name in ("hw1-q3.ipynb", "hw1-q4.ipynb")}
-    submission = grade(as_zip(tmp_path / "a_b.zip", files))
+def test_without_torch_its_exercises_are_open_and_the_install_command_is_told(course):
+    files = {name: course.solved(name) for name in ("hw1-q3.ipynb", "hw1-q4.ipynb")}
+    submission = course.grade(course.zipped("a_b.zip", files))
     q4 = [e for e in submission["exercises"] if e["id"].startswith("q4")]
     assert {e["status"] for e in q4} == {"not_gradable"}
     assert "pip install torch" in q4[0]["checks"][0]["message"]
-    assert lost(submission, "q3", "q4") == {}
+    assert course.lost(submission, "q3", "q4") == {}
     assert submission["max_score"] == 71.0
 
 
-def test_scripts_score_as_the_notebooks_do_also_without_their_utils(tmp_path):
-    files = {f"homework/{name}.py": as_script(f"{name}.ipynb") for name in ("hw1-q2", "hw1-q3")}
-    alone = grade(as_zip(tmp_path / "alone_a.zip", files))
-    assert lost(alone, "q2", "q3") == {}
+def test_scripts_score_as_the_notebooks_do_also_without_their_utils(course):
+    files = {
+        f"homework/{name}.py": as_script(course, f"{name}.ipynb") for name in ("hw1-q2", "hw1-q3")
+    }
+    alone = course.grade(course.zipped("alone_a.zip", files))
+    assert course.lost(alone, "q2", "q3") == {}
     assert any("utils" in text for text in notes(alone, "cell_error"))
     files["homework/utils.py"] = "def train():\n    raise RuntimeError('main() does not run')\n"
-    whole = grade(as_zip(tmp_path / "whole_a.zip", files))
+    whole = course.grade(course.zipped("whole_a.zip", files))
     assert points(whole) == points(alone)
     assert notes(whole, "cell_error") == []
 
 
-def test_a_script_in_the_courses_own_form_loses_nothing(tmp_path):
-    (tmp_path / "hw1-q3.py").write_text(SCRIPT)
-    submission = grade(tmp_path / "hw1-q3.py")
-    assert lost(submission, "q3") == {}
+def test_a_script_in_the_courses_own_form_loses_nothing(course, tmp_path):
+    script = tmp_path / "hw1-q3.py"
+    script.write_text(SCRIPT)
+    submission = course.grade(script)
+    assert course.lost(submission, "q3") == {}
     assert submission["score"] == 21.0
 
 
-def test_a_softmax_that_is_not_shifted_and_a_witness_that_is_none_are_told(tmp_path):
-    wrong = filled(
-        "hw1-q1.ipynb",
-        softmax="s = np.exp(z) / np.sum(np.exp(z))",
-        nonconvex_witness="a, b = (1.0, 0.0), (0.0, 1.0)",
-    )
-    nbformat.write(wrong, tmp_path / "hw1-q1.ipynb")
-    messages = lost(grade(tmp_path / "hw1-q1.ipynb"), "q1")
+def test_a_softmax_that_is_not_shifted_and_a_witness_that_is_none_are_told(course):
+    wrong = {
+        "softmax": "s = np.exp(z) / np.sum(np.exp(z))",
+        "nonconvex_witness": "a, b = (1.0, 0.0), (0.0, 1.0)",
+    }
+    path = course.written("hw1-q1.ipynb", course.filled("hw1-q1.ipynb", wrong))
+    messages = course.lost(course.grade(path), "q1")
     assert set(messages) == {"q1c-softmax", "q1d-multinomial", "q1e-convexity"}
     assert "nan came up" in messages["q1c-softmax"]
 
 
-def test_mistakes_of_a_step_are_named(tmp_path):
-    wrong = filled(
-        "hw1-q3.ipynb",
-        Perceptron__update_weight="""
+def test_mistakes_of_a_step_are_named(course):
+    wrong = {
+        "Perceptron.update_weight": """
 y_hat = np.argmax(self.W @ x_i)
 self.W[y_i] += x_i
 if y_hat != y_i:
     self.W[y_hat] -= x_i
 """,
-        LogisticRegression__update_weight="""
+        "LogisticRegression.update_weight": """
 e = np.exp(self.W @ x_i)
 self.W -= learning_rate * np.outer(e / e.sum() - y_i, x_i)
 """,
-    )
-    nbformat.write(wrong, tmp_path / "hw1-q3.ipynb")
-    messages = lost(grade(tmp_path / "hw1-q3.ipynb"), "q3")
+    }
+    path = course.written("hw1-q3.ipynb", course.filled("hw1-q3.ipynb", wrong))
+    messages = course.lost(course.grade(path), "q3")
     assert set(messages) == {"q3-perceptron", "q3-logistic"}
     assert "only where the prediction is wrong" in messages["q3-perceptron"]
     assert "subtracted as a number" in messages["q3-logistic"]
