@@ -69,7 +69,6 @@ def examine(assignments: Path | None = None, *, progress: Progress | None = None
     tell("starting a kernel")
     findings.append(find_kernel())
     tell("trying the sandbox")
-    tell("trying the sandbox")
     findings.append(find_isolation())
     findings += find_layers()
     tell("reading data sets")

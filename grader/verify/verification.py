@@ -50,7 +50,6 @@ def verify_assignments(
     *,
     assignments: Path | None = None,
     seeds: int = 50,
-    samples: bool = True,
     mutants: bool = True,
     jobs: int | None = None,
     sandbox: Sandbox = "auto",
@@ -89,7 +88,6 @@ def verify_assignments(
                 pool=pool,
                 shards=max(1, workers),
                 seeds=seeds,
-                samples=samples,
                 mutants=mutants,
                 tell=tell,
             )
@@ -103,7 +101,6 @@ def _verify(
     pool: Executor | None,
     shards: int,
     seeds: int,
-    samples: bool,
     mutants: bool,
     tell: Progress,
 ) -> VerifyReport:
@@ -116,7 +113,7 @@ def _verify(
         for (notebook, mutant), reason in load_explanations(assignment).items()
         if not assignment.lacking(notebook)
     }
-    stories = load_samples(assignment) if samples else ()
+    stories = load_samples(assignment)
     tasks = _Tasks(pool, assignment.id, tell)
     reference = tasks.add("reference", _grade_reference, source)
     benches = [
