@@ -37,6 +37,7 @@ UNDER = 1  # under --fail-under; verify found a survivor; stubs are out of date
 WRONG_INPUT = 2  # the same as click's own for wrong usage
 FAULT = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+PIPE_CLOSED = 141  # 128 + SIGPIPE: `grade ... | head` has read enough
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -52,7 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with these arguments (the process's own where None), and exit."""
     # What is imported is here to stay: looking for garbage in it is a tenth of the start.
     gc.set_threshold(50_000)
+    _open_closed_streams()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _open_closed_streams() -> None:
+    """Let nobody read, or write, what was closed before the start (`2>&-`, a daemon).
+
+    Else the first files that are opened take the numbers of these streams, and their output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -87,12 +99,26 @@ def run(arguments: Sequence[str]) -> int:
     except GradeError as error:
         _complain(str(error))
         return WRONG_INPUT
+    except SystemExit:  # how rich and click end where nobody reads standard output any more
+        return PIPE_CLOSED
     except Exception as error:
         return _report_fault(error, arguments)
     return code if isinstance(code, int) else GRADED
 
 
 # --- the commands ---------------------------------------------------------------------------
+
+
+class _Given(click.Path):
+    """A path to grade. Where there is none of that name, a command may have been meant."""
+
+    def convert(self, value: Any, param: Any, context: Any) -> Any:
+        if not os.path.lexists(value):
+            from difflib import get_close_matches
+
+            for near in get_close_matches(os.fspath(value), COMMANDS, n=1):
+                self.fail(f"Path {value!r} does not exist. Did you mean `grade {near}`?")
+        return super().convert(value, param, context)
 
 
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -136,7 +162,7 @@ def _finite(context: click.Context, option: click.Parameter, value: float | None
     nargs=-1,
     required=True,
     metavar="PATH...",
-    type=click.Path(exists=True, path_type=Path),
+    type=_Given(exists=True, path_type=Path),
 )
 @click.option("--assignment", metavar="ID", help="Which assignment it is. Default: recognised.")
 @_common
@@ -222,6 +248,8 @@ def grade_paths(
     _check_targets(json_file, junit_file, html_folder)
     if dask is not None and jobs is not None:
         raise click.UsageError("--jobs counts processes of this machine; --dask uses a cluster's.")
+    if dask is None:
+        _check_data_folder()
     with _Watching(html_folder) as watch:
         report = pipeline.grade(
             paths,
@@ -245,9 +273,11 @@ def grade_paths(
 
     # Standard output belongs to the machine-readable report where one goes there.
     to_stderr = "-" in (json_file, junit_file)
-    terminal.show(report, _console(stderr=to_stderr), tracebacks=tracebacks)
-    _write_reports(report, json_file, junit_file)
-    watch.write_index(report)
+    try:
+        terminal.show(report, _console(stderr=to_stderr), tracebacks=tracebacks)
+    finally:  # `| head` ends the showing, and must not cost the files
+        _write_reports(report, json_file, junit_file)
+        watch.write_index(report)
     code = exit_code(report, fail_under)
     if code == UNDER and fail_under is not None:
         under = sum(_is_under(result, fail_under) for result in report.results)
@@ -337,6 +367,7 @@ def verify(
     from grader import verify as verification
 
     _check_targets(json_file, markdown_file, None)
+    _check_data_folder()
     with _progress() as tell:
         reports = verification.verify_assignments(
             ids,
@@ -394,6 +425,8 @@ def results(
     from grader.report import terminal
 
     _check_targets(json_file, junit_file, html_folder)
+    if forget and (changes or student or json_file or junit_file or html_folder):
+        raise click.UsageError("--forget deletes a whole run: it goes with no other option.")
     file = store.place(os.environ)
     if file is None:
         raise click.UsageError(f"No results are kept: ${store.VARIABLE} is {store.NOWHERE}.")
@@ -428,10 +461,10 @@ def results(
             report = _report_of(run, _about(student, opened.results(run.id)))
             if not report.results:
                 raise _nobody(student)
-            terminal.show(report, console, tracebacks=traceback)
             _write_reports(report, json_file, junit_file)
             if html_folder is not None:
                 _write_pages_again(opened, run, report, html_folder)
+            terminal.show(report, console, tracebacks=traceback)
     return GRADED
 
 
@@ -536,7 +569,9 @@ def doctor(assignments: Path | None) -> int:
     help="Folder to write it into. Default: $GRADE_ASSIGNMENTS, else the nearest reference/ "
     "upwards, else ./reference.",
 )
-@click.option("--traceback", is_flag=True, expose_value=False, help="Show where a fault began.")
+@click.option(
+    "--traceback", is_flag=True, expose_value=False, help="Show where a fault of ours began."
+)
 def new(
     assignment_id: str,
     source: Path | None,
@@ -598,7 +633,9 @@ def _assignments_here() -> Path:
 
 
 @click.group(context_settings=_SETTINGS, epilog=_EXIT_CODES, invoke_without_command=True)
-@click.option("--traceback", is_flag=True, expose_value=False, help="Show where a fault began.")
+@click.option(
+    "--traceback", is_flag=True, expose_value=False, help="Show where a fault of ours began."
+)
 @click.pass_context
 def data(context: click.Context) -> int | None:
     """Show which data sets there are: sizes, classes, hashes, licences.
@@ -615,12 +652,10 @@ def data(context: click.Context) -> int | None:
         return None
     from grader.data import overview
 
-    configured = os.environ.get("GRADE_DATA", "")
     sets = overview.find_sets()
     for line in overview.lines(sets):
         click.echo(line)
-    if configured and not Path(configured).expanduser().is_dir():
-        _complain(f"$GRADE_DATA names {configured}, which is no folder; the small sets are served")
+    _check_data_folder()
     return WRONG_INPUT if any(one.problem for one in sets) else GRADED
 
 
@@ -642,7 +677,9 @@ def data(context: click.Context) -> int | None:
 )
 @click.option("--allow-unknown", is_flag=True, help="Import images whose hash is not known, too.")
 @click.option("--replace", is_flag=True, help="Take the place of another content that is there.")
-@click.option("--traceback", is_flag=True, expose_value=False, help="Show where a fault began.")
+@click.option(
+    "--traceback", is_flag=True, expose_value=False, help="Show where a fault of ours began."
+)
 def import_data(
     name: str, files: Sequence[Path], folder: Path | None, allow_unknown: bool, replace: bool
 ) -> int:
@@ -717,6 +754,8 @@ def _check_targets(json_file: str | None, junit_file: str | None, html: str | No
     """Fail now, not after an hour of grading, where a report can't be written."""
     from grader.report import writing
 
+    if "" in (json_file, junit_file, html):
+        raise click.UsageError("A report needs a name: '' is none.")
     if json_file == junit_file == "-":
         raise click.UsageError("Two reports can't both go to standard output.")
     if json_file and junit_file and Path(json_file).resolve() == Path(junit_file).resolve():
@@ -730,6 +769,13 @@ def _check_targets(json_file: str | None, junit_file: str | None, html: str | No
     if html is not None:
         with _clear_errors(html):
             writing.check_folder_writable(Path(html))
+
+
+def _check_data_folder() -> None:
+    """Say so where full data sets were meant to be used, and can't be."""
+    configured = os.environ.get("GRADE_DATA", "")
+    if configured and not Path(configured).expanduser().is_dir():
+        _complain(f"$GRADE_DATA names {configured}, which is no folder; the small sets are served")
 
 
 def _write_reports(report: Report, json_file: str | None, junit_file: str | None) -> None:
@@ -766,7 +812,9 @@ def _clear_errors(path: str) -> Iterator[None]:
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, emoji=False)
+    # A terminal that doesn't know its width says 0, and rich would print nothing.
+    width = 80 if os.environ.get("COLUMNS") == "0" else None
+    return Console(stderr=stderr, highlight=False, emoji=False, width=width)
 
 
 class _Watching:

@@ -231,10 +231,10 @@ def _begin_run(
     # Imported here: a student's machine has no use for it.
     from grader.batch.store import open_store, place
 
-    file = place(os.environ, student=assignment.public_only)
-    if file is None:
-        return None
     try:
+        file = place(os.environ, student=assignment.public_only)
+        if file is None:
+            return None
         return stack.enter_context(open_store(file)).begin(
             assignment=assignment.id,
             title=assignment.title,

@@ -1,6 +1,7 @@
 """The command: what it prints, what it writes, how it exits. A made-up pipeline grades."""
 
 import json
+import os
 import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
@@ -191,10 +192,14 @@ def test_a_refusal_is_one_clear_line_beside_the_others(pipeline, folder, capsys)
         ("a.zip --json - --junit -", "can't both go to standard output"),
         ("a.zip --json out --junit ./out", "can't both go to out"),
         ("a.zip --html -", "--html takes a folder"),
+        ("a.zip --json x.json --junit ./x.json", "can't both go to x.json"),
+        ("a.zip --json=", "A report needs a name"),
+        ("a.zip --html=", "A report needs a name"),
         ("a.zip --json .", "Can't write .: it is a folder"),
         ("a.zip --json a.zip/x.json", "Can't write a.zip/x.json"),
         ("a.zip --junit a.zip/x.xml", "Can't write a.zip/x.xml"),
-        ("a.zip --html a.zip", "Can't write a.zip"),
+        ("a.zip --html a.zip", "Can't write a.zip: it is no folder"),
+        ("verfiy pw02", "'verfiy' does not exist. Did you mean `grade verify`?"),
         ("verify --seeds 0", "0"),
         ("stubs --no-such", "--no-such"),
     ],
@@ -326,6 +331,68 @@ def test_verify_writes_json(verification, folder, capsys):
     captured = capsys.readouterr()
     assert json.loads(captured.out) == ["pw02"]
     assert captured.err == "pw02 holds\n"
+
+
+FAKED = """
+import sys
+from types import ModuleType
+from grader import cli
+from grader.records import Report, Result
+import grader
+fake = ModuleType('grader.pipeline')
+result = Result('a.zip', ('Zoé 王',), 'refused', 'no')
+fake.grade = lambda paths, **options: Report('a', '', 0, (result,) * 2000)
+fake.cores = lambda: 1
+sys.modules['grader.pipeline'] = grader.pipeline = fake
+cli.main()
+"""
+
+
+def shell(command, folder, **environment):
+    """Run a command line of bash in which $GRADE is `grade` over a pipeline that reads nothing."""
+    (folder / "faked.py").write_text(FAKED, encoding="utf-8")
+    environment = {**os.environ, "GRADE": f"{sys.executable} faked.py", **environment}
+    return subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        check=False,
+    )
+
+
+def test_a_reader_that_has_enough_costs_no_file_and_is_no_verdict(folder):
+    done = shell("$GRADE a.zip --json a.json | head -1; exit ${PIPESTATUS[0]}", folder)
+    assert (done.returncode, done.stderr) == (cli.PIPE_CLOSED, "")
+    assert done.stdout.count("\n") == 1
+    assert len(json.loads((folder / "a.json").read_text())["submissions"]) == 2000
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "1>&-", "0<&- 1>&- 2>&-"])
+def test_streams_that_are_closed_keep_nothing_from_its_end(folder, closed):
+    done = shell(f"$GRADE a.zip --json a.json {closed}", folder)
+    assert done.returncode == cli.WRONG_INPUT
+    assert (folder / "a.json").exists()
+
+
+def test_a_terminal_without_a_width_shows_the_report(folder):
+    assert "Zoé" in shell("$GRADE a.zip", folder, COLUMNS="0").stdout
+
+
+def test_a_folder_of_data_that_is_not_there_is_told(pipeline, folder, monkeypatch, capsys):
+    monkeypatch.setenv("GRADE_DATA", "nowhere")
+    assert cli.run(["a.zip"]) == 0
+    assert "$GRADE_DATA names nowhere, which is no folder" in capsys.readouterr().err
+    assert cli.run(["a.zip", "--dask", "tcp://elsewhere:8786"]) == 0
+    assert "GRADE_DATA" not in capsys.readouterr().err
+
+
+def test_python_m_is_the_same_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "grader", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"grade, version {grader.__version__}\n"
 
 
 # --- help -------------------------------------------------------------------------------------

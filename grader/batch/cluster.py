@@ -83,7 +83,7 @@ class Cluster:
             from distributed import Client
         except ImportError as error:
             raise ClusterError(
-                "--dask needs the package distributed: pip install 'grade[dask]'"
+                "--dask needs the package distributed: pip install distributed"
             ) from error
         self.address = address
         file = Path(address).is_file()

@@ -100,13 +100,20 @@ def place(environ: Mapping[str, str], *, student: bool = False) -> Path | None:
     student, and a result that is read back is believed.
 
     student : on a student's own machine nothing is kept unless $GRADE_RESULTS names a file
+    Raises StoreError where the user has no folder of the kind.
     """
     named = environ.get(VARIABLE, "")
     if named == NOWHERE or (student and not named):
         return None
-    if named:
-        return Path(named).expanduser()
-    return platformdirs.user_state_path("grade", appauthor=False) / "results.sqlite"
+    try:
+        if named:
+            return Path(named).expanduser()
+        return platformdirs.user_state_path("grade", appauthor=False) / "results.sqlite"
+    except RuntimeError as error:  # a user without a home, as containers have them
+        raise StoreError(
+            f"there is no place for results ({error}): name a file by ${VARIABLE}, or set "
+            f"{VARIABLE}={NOWHERE} to keep none"
+        ) from error
 
 
 def open_store(file: Path, *, create: bool = True) -> Store:
@@ -116,6 +123,8 @@ def open_store(file: Path, *, create: bool = True) -> Store:
     Raises StoreError.
     """
     try:
+        if file.is_dir():
+            raise _unusable(file, "it is a folder")
         if create:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.suppress(FileExistsError):

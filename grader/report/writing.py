@@ -28,6 +28,8 @@ def check_writable(path: Path) -> None:
 
 def check_folder_writable(folder: Path) -> None:
     """Make the folder, and prove that files can be made in it. Raises OSError."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError("it is no folder")
     folder.mkdir(parents=True, exist_ok=True)
     _make_beside(folder / "page", ()).unlink()
 

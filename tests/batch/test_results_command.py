@@ -126,6 +126,8 @@ def test_a_run_can_be_forgotten(file, capsys):
         ("1 --student zoe", "Nobody in this run has 'zoe'"),
         ("--forget", "--forget takes one run."),
         ("1 3 --forget", "--forget takes one run."),
+        ("1 --forget --student ann", "--forget deletes a whole run"),
+        ("1 --forget --html pages", "--forget deletes a whole run"),
     ],
 )
 def test_a_mistake_is_told_and_changes_nothing(file, capsys, arguments, told):
@@ -133,6 +135,22 @@ def test_a_mistake_is_told_and_changes_nothing(file, capsys, arguments, told):
     assert cli.run(["results", *arguments.split()]) == 2
     assert told in capsys.readouterr().err
     assert file.read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_the_results_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GRADE_RESULTS", str(tmp_path))
+    assert cli.run(["results"]) == 2
+    assert f"the results in {tmp_path} can't be used (it is a folder)" in capsys.readouterr().err
+
+
+def test_a_user_without_a_home_is_told_to_name_a_file(monkeypatch, capsys):
+    def homeless(*args, **kwargs):
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("GRADE_RESULTS", raising=False)
+    monkeypatch.setattr("grader.batch.store.platformdirs.user_state_path", homeless)
+    assert cli.run(["results"]) == 2
+    assert "name a file by $GRADE_RESULTS" in capsys.readouterr().err
 
 
 def test_where_nothing_was_kept_it_says_so(tmp_path, monkeypatch, capsys):
