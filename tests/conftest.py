@@ -2,11 +2,17 @@
 
 HYPOTHESIS_PROFILE=search pytest ...    draws other ones each time, and remembers what failed
 HYPOTHESIS_PROFILE=long pytest ...      the same, 20000 for each of what reads untrusted bytes
+
+until(condition)    waits for what has to come, and fails where it does not
+alive(pid)          whether a process runs
 """
 
 import os
 import signal
+import time
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # deadline: a busy machine is no failure.
@@ -19,3 +25,29 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Tests leave nothing in their user's home, and take up no result of an earlier run.
 os.environ["GRADE_RESULTS"] = "none"
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+
+@pytest.fixture
+def until():
+    def wait(condition, patience_s=60.0):
+        """What the condition gives, once it gives something."""
+        end = time.monotonic() + patience_s
+        while not (value := condition()):
+            assert time.monotonic() < end, "it never came"
+            time.sleep(0.01)
+        return value
+
+    return wait
+
+
+@pytest.fixture
+def alive():
+    def is_alive(pid):
+        """False for a process that is gone, or ended and not reaped yet."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+    return is_alive

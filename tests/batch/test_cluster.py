@@ -5,7 +5,6 @@ import os
 import pickle
 import signal
 import sys
-import time
 
 import pytest
 
@@ -148,7 +147,7 @@ def test_a_dask_worker_that_is_killed_takes_no_submission_with_it(klass, dask):
     assert len(names) == 8
 
 
-def test_ctrl_c_ends_the_work_on_the_cluster(klass, dask):
+def test_ctrl_c_ends_the_work_on_the_cluster(klass, dask, until):
     klass.limit("cell_s", 3600)
     klass.fill(3)
     klass.hand_in("Zander_Zoe", more="while True: pass")
@@ -158,10 +157,7 @@ def test_ctrl_c_ends_the_work_on_the_cluster(klass, dask):
     _, err = process.communicate(timeout=200)
     assert process.returncode == 130
     assert "3 of 4 are graded and kept; the same command goes on" in err
-    deadline = time.monotonic() + 60
-    while dask.graders():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: not dask.graders())
 
 
 def test_a_cluster_without_workers_is_told_and_waited_for(klass, lone):
@@ -182,7 +178,7 @@ def test_a_cluster_that_has_no_worker_for_long_is_given_up(klass, lone):
     assert f"no dask worker came to {lone.file}" in err
 
 
-def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lone):
+def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lone, until):
     klass.fill(4, more="import time; time.sleep(0.5)")
     worker = lone.add("--no-nanny")
     process = klass.start("--dask", str(lone.file))
@@ -197,10 +193,7 @@ def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lon
     rest, err = klass.grade("--jobs", "1")
     assert err.count("kept from an earlier run") == 2
     assert [s["score"] for s in json.loads(rest)["submissions"]] == [2.0, 6.0, 6.0, 2.0]
-    deadline = time.monotonic() + 60
-    while lone.graders(below=worker.pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: not lone.graders(below=worker.pid))
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,6 @@ def scores(report):
     return [s["score"] for s in json.loads(report)["submissions"]]
 
 
-def until(condition, patience_s=60.0):
-    """What `condition` gives, once it gives something."""
-    end = time.monotonic() + patience_s
-    while not (value := condition()):
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
-    return value
-
-
 def test_one_process_and_several_give_the_same_report(klass, without_times):
     klass.fill(5)
     klass.hand_in("Broken_Zip").write_bytes(b"PK\3\4 cut off")
@@ -108,7 +99,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(klass, jobs):
     assert list(klass.tmp.rglob("*")) == []
 
 
-def test_workers_end_when_the_command_is_killed(klass):
+def test_workers_end_when_the_command_is_killed(klass, until):
     klass.fill(2, more="while True: pass")
     process = klass.start("--jobs", "2")
     until(lambda: len(klass.workers(process)) == 2)

@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -174,22 +173,19 @@ def test_standard_streams_of_a_fork_lead_nowhere(host):
     assert line.ask(1, "map", None, "f", [0, 1, 2]) == [1, "value", [os.devnull] * 3]
 
 
-def test_a_fork_ends_with_its_stream(host):
+def test_a_fork_ends_with_its_stream(host, until):
     one = host()
     line, pid = one.fork()
     line.connection.close()
-    while (ended := one.serving.ask(2, "ended", pid)[2]) is None:
-        time.sleep(0.01)
-    assert ended == ["exit", 0]
+    assert until(lambda: one.serving.ask(2, "ended", pid)[2]) == ["exit", 0]
 
 
-def test_how_a_fork_ended_can_be_asked_again_after_it_was_reaped(host):
+def test_how_a_fork_ended_can_be_asked_again_after_it_was_reaped(host, until):
     one = host("import os")
     line, pid = one.fork()
     with pytest.raises((EOFError, ConnectionResetError)):
         line.ask(1, "call", None, "os._exit", (5,), {})
-    while one.serving.ask(2, "ended", pid)[2] is None:
-        time.sleep(0.01)
+    until(lambda: one.serving.ask(2, "ended", pid)[2])
     one.fork()
     assert one.serving.ask(3, "ended", pid) == [3, "value", ["exit", 5]]
 

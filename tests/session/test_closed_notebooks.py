@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -171,7 +170,7 @@ def test_a_check_that_takes_all_memory_fails_with_the_limit(run):
         assert student.f(10) == 10
 
 
-def test_nothing_is_left_when_the_grader_dies(tmp_path):
+def test_nothing_is_left_when_the_grader_dies(tmp_path, until):
     script = tmp_path / "die.py"
     script.write_text(
         "import os\n"
@@ -195,11 +194,10 @@ def test_nothing_is_left_when_the_grader_dies(tmp_path):
     )
     started = done.stdout.split()
     assert len(started) >= 3
-    while any(Path(f"/proc/{pid}").exists() for pid in started):
-        time.sleep(0.02)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
 
 
-def test_a_check_leaves_no_process_behind(run):
+def test_a_check_leaves_no_process_behind(run, until):
     session = run(
         "import os, time\n"
         "def spawn():\n"
@@ -215,9 +213,5 @@ def test_a_check_leaves_no_process_behind(run):
     with session.student() as student:
         student.spawn()
         assert len(descendants(launcher)) == len(before) + 2
-    for _ in range(200):
-        # The check itself waits to be reaped until the next one.
-        if len(descendants(launcher)) <= len(before) + 1:
-            break
-        time.sleep(0.02)
-    assert len(descendants(launcher)) <= len(before) + 1
+    # The check itself waits to be reaped until the next one.
+    until(lambda: len(descendants(launcher)) <= len(before) + 1)

@@ -40,14 +40,6 @@ def printed(session: Session, cell: int = 0) -> str:
     )
 
 
-def alive(pid: str) -> bool:
-    """False for a process that is gone, or ended and not reaped yet."""
-    try:
-        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def children(pid: int) -> list[int]:
     threads = Path(f"/proc/{pid}/task").iterdir()
     return [int(p) for t in threads for p in (t / "children").read_text().split()]
@@ -426,7 +418,9 @@ def test_a_thread_that_prints_for_ever_stops_nothing(run: Run) -> None:
         assert student.f(1) == 1
 
 
-def test_a_kernel_that_dies_after_the_notebook_is_replaced_by_its_definitions(run: Run) -> None:
+def test_a_kernel_that_dies_after_the_notebook_is_replaced_by_its_definitions(
+    run: Run, until, alive
+) -> None:
     session = run(
         "import os, threading, time\nprint(os.getpid(), os.getcwd())\ndef f(x):\n    return x\n",
         "def die_later():\n"
@@ -439,8 +433,7 @@ def test_a_kernel_that_dies_after_the_notebook_is_replaced_by_its_definitions(ru
     with session.student() as student:
         assert student.f(1) == 1
     Path(folder, "die").touch()
-    while alive(kernel):
-        threading.Event().wait(0.01)
+    until(lambda: not alive(kernel))
     with session.student() as student:
         assert student.f(2) == 2
     died = "the kernel died after the notebook had run (it ended itself with exit code 5)"
@@ -473,7 +466,9 @@ def test_a_session_opens_while_an_event_loop_runs(run: Run) -> None:
     assert asyncio.run(in_jupyter()) == ["ok"]
 
 
-def test_closing_leaves_no_process_descriptor_thread_or_file(run: Run, tmp_path: Path) -> None:
+def test_closing_leaves_no_process_descriptor_thread_or_file(
+    run: Run, tmp_path: Path, alive
+) -> None:
     run("x = 1").close()  # whatever stays for good, stays now: zmq's and asyncio's own
     before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     threads = set(threading.enumerate())
@@ -491,7 +486,7 @@ def test_closing_leaves_no_process_descriptor_thread_or_file(run: Run, tmp_path:
     assert not Path(home).parent.exists()
 
 
-def test_a_notebook_leaves_no_process_when_the_grader_dies(tmp_path: Path) -> None:
+def test_a_notebook_leaves_no_process_when_the_grader_dies(tmp_path: Path, until, alive) -> None:
     script = tmp_path / "die.py"
     script.write_text(
         "import os\n"
@@ -511,11 +506,10 @@ def test_a_notebook_leaves_no_process_when_the_grader_dies(tmp_path: Path) -> No
         timeout=60,
         env={**os.environ, "TMPDIR": str(tmp_path)},  # nobody is left to delete its folders
     )
-    while alive(done.stdout.strip()):
-        threading.Event().wait(0.02)
+    until(lambda: not alive(done.stdout.strip()))
 
 
-def test_an_interrupted_grader_ends_the_kernel(tmp_path: Path) -> None:
+def test_an_interrupted_grader_ends_the_kernel(tmp_path: Path, alive) -> None:
     script = tmp_path / "interrupted.py"
     script.write_text(
         # A shell's background job, which a test may run in, ignores Ctrl-C.
@@ -535,7 +529,7 @@ def test_an_interrupted_grader_ends_the_kernel(tmp_path: Path) -> None:
     grader.send_signal(signal.SIGINT)
     _, errors = grader.communicate(timeout=60)
     assert "KeyboardInterrupt" in errors
-    assert not alive(str(kernel))
+    assert not alive(kernel)
 
 
 @pytest.mark.parametrize("when", ["before", "within"])

@@ -6,7 +6,6 @@ import os
 import pickle
 import signal
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -45,22 +44,6 @@ class Model:
     def broken(self):
         return self.nothing_of_the_kind
 """
-
-
-def is_alive(pid):
-    """Whether a process runs; one that is dead and not yet waited for does not."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def becomes_dead(pid):
-    """Wait until a killed process is gone; pytest's own limit catches one that stays."""
-    while is_alive(pid):
-        time.sleep(0.01)
-    return True
 
 
 # --- calls --------------------------------------------------------------------------------------
@@ -563,7 +546,7 @@ def test_endless_special_methods_end_with_the_limit_at_worst(student_of, place):
 
 
 @linux
-def test_a_timed_out_check_leaves_no_process_behind(student_of):
+def test_a_timed_out_check_leaves_no_process_behind(student_of, until, alive):
     source = """
     def start():
         for _ in range(3):
@@ -578,11 +561,11 @@ def test_a_timed_out_check_leaves_no_process_behind(student_of):
     pids = student.start()
     with pytest.raises(StudentTimeout):
         student.loop()
-    assert all(becomes_dead(pid) for pid in pids)
+    until(lambda: not any(map(alive, pids)))
 
 
 @linux
-def test_a_closed_check_leaves_no_process_behind(student_of):
+def test_a_closed_check_leaves_no_process_behind(student_of, until, alive):
     source = """
     def start(session):
         pid = os.fork()
@@ -594,9 +577,9 @@ def test_a_closed_check_leaves_no_process_behind(student_of):
     """
     student = student_of(source)
     pids = [student.start(False), student.start(True)]
-    assert all(map(is_alive, pids))
+    assert all(map(alive, pids))
     student.close()
-    assert all(map(becomes_dead, pids))
+    until(lambda: not any(map(alive, pids)))
 
 
 def test_a_closed_student_answers_no_more(student_of):
@@ -608,13 +591,13 @@ def test_a_closed_student_answers_no_more(student_of):
 
 
 @linux
-def test_checks_die_with_the_notebooks_process(serve):
+def test_checks_die_with_the_notebooks_process(serve, until, alive):
     server = serve("def pid(): return os.getpid()\ndef loop():\n    while True: pass")
     with server.student() as student:
         pid = student.pid()
         server.process.kill()
         server.process.wait()
-        assert becomes_dead(pid)
+        until(lambda: not alive(pid))
         with pytest.raises(StudentDied):
             student.loop()
     with pytest.raises(StudentDied):

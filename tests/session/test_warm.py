@@ -34,13 +34,6 @@ def printed(session):
     return "".join(out["text"] for cell in session.run.cells for out in cell.outputs)
 
 
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
 SEEN = """
 import os, random, sys, tempfile
 import numpy as np
@@ -123,33 +116,30 @@ def test_a_copy_of_the_parent_forks_what_the_parent_has_learnt(parent):
                 assert printed(session).endswith("True\n")
 
 
-def test_a_copy_of_the_parent_goes_on_without_it(parent):
+def test_a_copy_of_the_parent_goes_on_without_it(parent, until):
     with WarmParent(parent.heir()) as heir:
         with opened(heir, "x = 1") as session:
             isolation = session.isolation
         os.kill(parent.pid, signal.SIGKILL)
-        while parent.alive:
-            pass
+        until(lambda: not parent.alive)
         assert heir.alive
         with opened(heir, "print(1 + 1)") as session:
             assert printed(session) == "2\n"
             assert session.isolation == isolation
 
 
-def test_a_copy_of_the_parent_ends_when_it_is_let_go(parent):
+def test_a_copy_of_the_parent_ends_when_it_is_let_go(parent, until):
     with opened(parent, "x = 1"):
         pass
     before = children_of(parent.pid)  # the porter
     with WarmParent(parent.heir()) as heir, opened(heir, "x = 1"):
         assert len(children_of(parent.pid)) == len(before) + 1
-    while children_of(parent.pid) != before:
-        pass
+    until(lambda: children_of(parent.pid) == before)
 
 
-def test_no_copy_is_to_be_had_of_a_parent_that_is_gone(parent):
+def test_no_copy_is_to_be_had_of_a_parent_that_is_gone(parent, until):
     os.kill(parent.pid, signal.SIGKILL)
-    while parent.alive:
-        pass
+    until(lambda: not parent.alive)
     with pytest.raises(GraderFault, match="forked from"):
         parent.heir()
 
@@ -173,7 +163,7 @@ def test_a_parent_that_dies_under_a_running_notebook_is_a_fault_of_the_grader(pa
         opened(parent, "x = 1", "import time; time.sleep(60)", on_cell=kill)
 
 
-def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch):
+def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch, alive):
     def held():
         return len([*Path("/proc/self/fd").iterdir()])
 
@@ -189,7 +179,7 @@ def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_the_parent_ends_with_the_grader(tmp_path):
+def test_the_parent_ends_with_the_grader(tmp_path, until, alive):
     script = tmp_path / "die.py"
     script.write_text(
         "import os\n"
@@ -205,8 +195,7 @@ def test_the_parent_ends_with_the_grader(tmp_path):
         timeout=60,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    while alive(done.stdout.strip()):
-        pass
+    until(lambda: not alive(done.stdout.strip()))
 
 
 def test_the_parent_holds_nothing_of_the_graders(parent):
