@@ -43,6 +43,11 @@ class Room:
     gone: int
     layers: dict[str, Any]
 
+    def give_up(self) -> None:
+        """End a room in which nobody lives yet."""
+        for descriptor in (self.lives, self.gone, self.pidfd):
+            os.close(descriptor)
+
     @contextlib.contextmanager
     def pids(self) -> Iterator[None]:
         """Let this process's children be born inside, as long as the context lasts."""
@@ -95,28 +100,22 @@ class Porter:
         inside, lives = os.pipe()
         gone, ends = os.pipe()
         told, tell = os.pipe()
-        try:
-            text = json.dumps(plan).encode()
-            socket.send_fds(self._socket, [text], [control, inside, ends, tell])
-        finally:
-            for descriptor in (inside, ends, tell):
-                os.close(descriptor)
-        answer = b""
-        while part := os.read(told, _TOLD_MAX):
-            answer += part
-        os.close(told)
-        said = json.loads(answer or b"{}")
-        if not said.get("first"):
-            os.close(lives)
-            os.close(gone)
-            return None
-        try:
+        with contextlib.ExitStack() as ours:
+            for descriptor in (lives, gone):
+                ours.callback(os.close, descriptor)
+            with os.fdopen(told, "rb") as answer:
+                try:
+                    text = json.dumps(plan).encode()
+                    socket.send_fds(self._socket, [text], [control, inside, ends, tell])
+                finally:
+                    for descriptor in (inside, ends, tell):
+                        os.close(descriptor)
+                said = json.loads(answer.read() or b"{}")
+            if not said.get("first"):
+                return None
             pidfd = os.pidfd_open(said["first"])
-        except OSError:
-            os.close(lives)
-            os.close(gone)
-            raise
-        return Room(said["first"], pidfd, lives, gone, said["layers"])
+            ours.pop_all()
+            return Room(said["first"], pidfd, lives, gone, said["layers"])
 
 
 def _serve(requests: socket.socket, parent: int) -> None:

@@ -203,11 +203,16 @@ class Parent:
         room = None
         if self._porter is not None and "plan" in request["options"]:
             room = self._porter.room(request["options"]["plan"], passed[0])
-        with room.pids() if room is not None else contextlib.nullcontext():
-            pid = os.fork()
-            if pid == 0:
-                os.close(told)
-                self._be_child(request, passed, room)
+        try:
+            with room.pids() if room is not None else contextlib.nullcontext():
+                pid = os.fork()
+                if pid == 0:
+                    os.close(told)
+                    self._be_child(request, passed, room)
+        except OSError:
+            if room is not None:
+                room.give_up()
+            raise
         self._told[pid] = told
         if room is not None:
             self._rooms[pid] = room

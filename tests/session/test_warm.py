@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from grader import records
 from grader.errors import GraderFault
+from grader.in_kernel import rooms
+from grader.in_kernel import warm as warm_parent
 from grader.session import WarmParent, open_session, warm_up
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no warm parent here")
@@ -177,6 +180,28 @@ def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch, a
     assert not any(map(alive, pids))
     assert held() == before
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_room_is_given_up_where_no_process_can_be_forked_into_it(monkeypatch):
+    (inside, lives), (gone, ends) = os.pipe(), os.pipe()
+    room = rooms.Room(os.getpid(), os.pidfd_open(os.getpid()), lives, gone, {})
+    parent = warm_parent.Parent.__new__(warm_parent.Parent)
+    parent._settle = lambda: None
+    parent._porter = SimpleNamespace(room=lambda plan, control: room)
+    monkeypatch.setattr(rooms.namespaces, "join_pids", lambda descriptor: None)
+    monkeypatch.setattr(os, "fork", no_process_left)
+    with pytest.raises(OSError, match="no process left"):
+        parent._fork({"options": {"plan": {}}}, -1, -1)
+    assert os.read(inside, 1) == b""  # what keeps the room is told so
+    for descriptor in (room.pidfd, lives, gone):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+    os.close(inside)
+    os.close(ends)
+
+
+def no_process_left():
+    raise BlockingIOError(11, "no process left")
 
 
 def test_the_parent_ends_with_the_grader(tmp_path, until, alive):
