@@ -81,14 +81,15 @@ def _place_of_sockets() -> str | None:
 
 def _copy_tree(source: Path, target: Path) -> None:
     """Copy plain files and folders; links, devices and sockets are left where they are."""
-    for entry in os.scandir(source):
-        if entry.name in NEVER_COPIED or entry.is_symlink():
-            continue
-        if entry.is_dir():
-            (target / entry.name).mkdir(exist_ok=True)
-            _copy_tree(Path(entry.path), target / entry.name)
-        elif entry.is_file():
-            shutil.copyfile(entry.path, target / entry.name)
+    with os.scandir(source) as entries:
+        for entry in entries:
+            if entry.name in NEVER_COPIED or entry.is_symlink():
+                continue
+            if entry.is_dir():
+                (target / entry.name).mkdir(exist_ok=True)
+                _copy_tree(Path(entry.path), target / entry.name)
+            elif entry.is_file():
+                shutil.copyfile(entry.path, target / entry.name)
 
 
 def _copy_font_list(target: Path) -> None:
