@@ -274,6 +274,9 @@ class Function(_Callable):
     __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = _is_no_value
     __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = _is_no_value
     __neg__ = __abs__ = __float__ = __len__ = __iter__ = __getitem__ = _is_no_value
+    # `student.alpha != 0` would hold whatever alpha is.
+    __eq__ = __ne__ = _is_no_value
+    __hash__ = object.__hash__
 
 
 class Remote(_Callable):

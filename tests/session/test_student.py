@@ -1088,6 +1088,9 @@ def apply(function, x):
     "use",
     [
         lambda name: name < 0.1,
+        lambda name: name == 0.05,
+        lambda name: name != 0,
+        bool,
         lambda name: 2 * name,
         lambda name: name[0],
         lambda name: len(name),
