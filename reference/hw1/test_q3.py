@@ -173,7 +173,7 @@ def scores(X, W1, b1, W2, b2):
     return np.maximum(X @ W1.T + b1, 0) @ W2.T + b2
 
 
-def layers_of(student, model):
+def layers_of(model):
     """Return the network's layers after a step of no length: a bias of 0 is an array by then."""
     with contextlib.suppress(StudentFault):  # a step that fails has its own check
         model.train_epoch(np.ones((1, N)), np.array([1]), learning_rate=0.0)
@@ -197,7 +197,7 @@ def test_weights_are_drawn_from_their_distribution_and_biases_are_zero(student):
 def test_the_network_predicts_the_class_of_the_largest_score(student, rng):
     """One class for each row, from W2 relu(W1 x + b1) + b2."""
     model = make_mlp(student)
-    layers = layers_of(student, model)
+    layers = layers_of(model)
     for m in (60, 1):
         X, weights = rng.normal(size=(m, N)), some_weights(rng)
         W1, b1, W2, b2 = weights
@@ -215,7 +215,7 @@ def test_evaluate_is_the_share_of_right_predictions(student, rng):
     """Between 0 and 1, for the labels that it is given."""
     model = make_mlp(student)
     X, y = rng.normal(size=(60, N)), rng.integers(K, size=60)
-    layers_of(student, model).write(*some_weights(rng))
+    layers_of(model).write(*some_weights(rng))
     right = np.mean(as_array(model.predict(X), called="predict(X)", shape=(60,)) == y)
     known = {"it is the share of wrong ones": 1 - right, "it is a count": 60 * right}
     got = as_scalar(model.evaluate(X, y), called="evaluate(X, y)")
@@ -247,7 +247,7 @@ def assert_network_step(model, layers, rng):
 def test_a_step_of_the_network_goes_down_the_gradient(student, rng):
     """Weights and biases of both layers, held to finite differences of the cross-entropy."""
     model = make_mlp(student)
-    layers = layers_of(student, model)
+    layers = layers_of(model)
     before = read_parameters(model)
     model.train_epoch(rng.normal(size=(20, N)), rng.integers(K, size=20), learning_rate=RATE)
     if all(np.array_equal(before[name], now) for name, now in read_parameters(model).items()):
@@ -260,7 +260,7 @@ def test_a_step_of_the_network_goes_down_the_gradient(student, rng):
 def test_a_step_stands_large_scores(student, rng):
     """Scores near 1000, as the first ones of a wide network are: a step and no nan."""
     model = make_mlp(student)
-    layers, weights = layers_of(student, model), some_weights(rng)
+    layers, weights = layers_of(model), some_weights(rng)
     x, y, called = rng.normal(size=N), 1, "train_epoch(X, y), scores near 1000"
     weights[3] = np.array([980.0, 1000.0, 995.0, -1000.0])
     weights[2] *= 0.1
@@ -275,7 +275,7 @@ def test_a_step_stands_large_scores(student, rng):
 def test_an_epoch_makes_one_step_for_each_example(student, rng):
     """Two examples in one call do what two calls with one of them do, in either order."""
     model = make_mlp(student)
-    layers, weights = layers_of(student, model), some_weights(rng)
+    layers, weights = layers_of(model), some_weights(rng)
     X, y = rng.normal(size=(2, N)), np.array([0, 2])
 
     def after(*epochs):

@@ -252,7 +252,7 @@ def test_dropout_is_on_in_training_and_off_in_evaluation(student, rng):
 
 
 @pytest.mark.exercise("q4-network", points=2, hidden=True)
-def test_dropout_drops_its_share_of_the_hidden_units(student, rng):
+def test_dropout_drops_its_share_of_the_hidden_units(student):
     """Whole hidden units, a share of `dropout` of them; neither inputs nor scores."""
     share, called = 0.2, "model(X) in training, dropout=0.2"
     model = make_network(student, 1, "relu", dropout=share)

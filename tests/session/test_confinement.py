@@ -279,7 +279,7 @@ def test_other_processes_have_no_number_here(closed):
     assert end.lines == ["2", "ProcessLookupError No such process"]
 
 
-def test_there_is_no_network(closed, tmp_path):
+def test_there_is_no_network(closed):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -310,7 +310,7 @@ def test_no_abstract_socket_of_others_is_there(closed):
 FILES = ("namespaces", "files")
 
 
-def test_nothing_of_the_host_is_seen_but_python_and_the_system(closed, tmp_path):
+def test_nothing_of_the_host_is_seen_but_python_and_the_system(closed):
     end = closed(
         f"""
         homes = {[str(Path.home()), str(TESTS), str(TESTS.parent / "reference"), "/etc/shadow"]!r}

@@ -466,9 +466,7 @@ def test_a_session_opens_while_an_event_loop_runs(run: Run) -> None:
     assert asyncio.run(in_jupyter()) == ["ok"]
 
 
-def test_closing_leaves_no_process_descriptor_thread_or_file(
-    run: Run, tmp_path: Path, alive
-) -> None:
+def test_closing_leaves_no_process_descriptor_thread_or_file(run: Run, alive) -> None:
     run("x = 1").close()  # whatever stays for good, stays now: zmq's and asyncio's own
     before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     threads = set(threading.enumerate())

@@ -88,7 +88,7 @@ def test_data_sets_are_read_once_and_every_notebook_may_change_its_own(parent, t
         (tmp_path / "mnist.npz").unlink(missing_ok=True)
 
 
-def test_a_parent_whose_libraries_start_threads_is_not_forked(parent, tmp_path, monkeypatch):
+def test_a_parent_whose_libraries_start_threads_is_not_forked(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr("grader.session.scratch.ALLOWED_ENVIRONMENT", ("PATH", "PYTHONPATH"))
     (tmp_path / "threaded.py").write_text(
