@@ -26,6 +26,8 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+from notebooks import code, nbgrader_question, otter_head, otter_question, write_notebook
+
 ROOT = Path(__file__).resolve().parents[2]
 
 IMPORTS = """%matplotlib inline
@@ -150,24 +152,6 @@ needs = ["LogisticRegression.gradient"]
 # --- notebooks ------------------------------------------------------------------------------
 
 
-def code(source: str, **metadata: object) -> dict[str, object]:
-    return {"cell_type": "code", "source": source, "metadata": metadata, "outputs": [],
-            "execution_count": None}  # fmt: skip
-
-
-def raw(source: str) -> dict[str, object]:
-    return {"cell_type": "raw", "source": source, "metadata": {}}
-
-
-def write_notebook(path: Path, cells: list[dict[str, object]]) -> None:
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cells = [cell | {"id": f"c{n}"} for n, cell in enumerate(cells)]
-    document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4,
-                "nbformat_minor": 5}  # fmt: skip
-    path.write_text(json.dumps(document))
-
-
 def marked(source: str, function: str) -> str:
     """Return the source with the body of a function between markers."""
     lines = source.splitlines()
@@ -215,13 +199,7 @@ def set_up_nbgrader(root: Path) -> None:
             cells.append(code(source))
             continue
         name = SOLVED[n]
-        common = {"schema_version": 3, "task": False}
-        solution = common | {"grade_id": name, "locked": False, "solution": True, "grade": False}
-        test = common | {"grade_id": f"t-{name}", "locked": True, "solution": False, "grade": True,
-                         "points": POINTS[name]}  # fmt: skip
-        cells.append(code(f"### BEGIN SOLUTION\n{source}\n### END SOLUTION", nbgrader=solution))
-        hidden = f"### BEGIN HIDDEN TESTS\n{TESTS[name]}\n### END HIDDEN TESTS"
-        cells.append(code(hidden, nbgrader=test))
+        cells += nbgrader_question(name, source, TESTS[name], POINTS[name])
     course = root / "nbgrader"
     write_notebook(course / "source" / "ps1" / "digits.ipynb", cells)
     (course / "nbgrader_config.py").write_text(
@@ -231,23 +209,13 @@ def set_up_nbgrader(root: Path) -> None:
 
 
 def set_up_otter(root: Path) -> None:
-    options = "init_cell: false\nexport_cell: false\ngenerate: true\ncheck_all_cell: false"
-    cells = [raw(f"# ASSIGNMENT CONFIG\n{options}")]
+    cells = [otter_head()]
     for n, source in enumerate(CELLS):
         if n not in SOLVED:
             cells.append(code(source))
             continue
         name = SOLVED[n]
-        cells += [
-            raw(f"# BEGIN QUESTION\nname: {name}\npoints: {POINTS[name]}"),
-            raw("# BEGIN SOLUTION"),
-            code(f"# BEGIN SOLUTION\n{source}\n# END SOLUTION"),
-            raw("# END SOLUTION"),
-            raw("# BEGIN TESTS"),
-            code(f"# HIDDEN\n{TESTS[name]}"),
-            raw("# END TESTS"),
-            raw("# END QUESTION"),
-        ]
+        cells += otter_question(name, source, TESTS[name], POINTS[name])
     course = root / "otter"
     write_notebook(course / "digits.ipynb", cells)
     run([root / "v-otter/bin/otter", "assign", "--no-run-tests", "--no-pdfs", "digits.ipynb",

@@ -36,6 +36,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from notebooks import code, nbgrader_question, otter_head, otter_question, write_notebook
+
 from grader.in_kernel import libc, namespaces
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -279,22 +281,9 @@ def run(*command: object, cwd: Path, env: dict[str, str], timeout_s: float = 600
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def code(source: str, **metadata: object) -> dict[str, object]:
-    return {"cell_type": "code", "source": source, "metadata": metadata, "outputs": [],
-            "execution_count": None}  # fmt: skip
-
-
-def raw(source: str) -> dict[str, object]:
-    return {"cell_type": "raw", "source": source, "metadata": {}}
-
-
-def write_notebook(path: Path, cells: list[dict[str, object]]) -> None:
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cells = [cell | {"id": f"c{n}"} for n, cell in enumerate(cells)]
-    document = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4,
-                "nbformat_minor": 5}  # fmt: skip
-    path.write_text(json.dumps(document))
+def hidden_test(name: str) -> str:
+    """Return a test with the words that a submission looks for."""
+    return f"# the-hidden-test\n{TESTS[name]}"
 
 
 def setup(root: Path) -> None:
@@ -312,13 +301,7 @@ def setup(root: Path) -> None:
     start = "import numpy as np"
     cells = [code(start)]
     for name, solution in RIGHT.items():
-        grading = {"schema_version": 3, "task": False, "grade_id": name, "locked": False,
-                   "solution": True, "grade": False}  # fmt: skip
-        cells.append(code(f"### BEGIN SOLUTION\n{solution}\n### END SOLUTION", nbgrader=grading))
-        testing = {"schema_version": 3, "task": False, "grade_id": f"t-{name}", "locked": True,
-                   "solution": False, "grade": True, "points": POINTS[name]}  # fmt: skip
-        test = f"### BEGIN HIDDEN TESTS\n# the-hidden-test\n{TESTS[name]}\n### END HIDDEN TESTS"
-        cells.append(code(test, nbgrader=testing))
+        cells += nbgrader_question(name, solution, hidden_test(name), POINTS[name])
     course = root / "nbgrader"
     write_notebook(course / "source" / "toy" / "toy.ipynb", cells)
     (course / "nbgrader_config.py").write_text(
@@ -331,19 +314,9 @@ def setup(root: Path) -> None:
                env=environment)  # fmt: skip
     print(done.stderr[-300:], file=sys.stderr)
 
-    cells = [raw("# ASSIGNMENT CONFIG\ninit_cell: false\nexport_cell: false\ngenerate: true\n"
-                 "check_all_cell: false"), code(start)]  # fmt: skip
+    cells = [otter_head(), code(start)]
     for name, solution in RIGHT.items():
-        cells += [
-            raw(f"# BEGIN QUESTION\nname: {name}\npoints: {POINTS[name]}"),
-            raw("# BEGIN SOLUTION"),
-            code(f"# BEGIN SOLUTION\n{solution}\n# END SOLUTION"),
-            raw("# END SOLUTION"),
-            raw("# BEGIN TESTS"),
-            code(f"# HIDDEN\n# the-hidden-test\n{TESTS[name]}"),
-            raw("# END TESTS"),
-            raw("# END QUESTION"),
-        ]
+        cells += otter_question(name, solution, hidden_test(name), POINTS[name])
     write_notebook(root / "otter" / "toy.ipynb", cells)
     done = run(root / "v-otter/bin/otter", "assign", "--no-run-tests", "--no-pdfs", "toy.ipynb",
                "dist", cwd=root / "otter", env=machine.environment(root / "v-otter"))  # fmt: skip
