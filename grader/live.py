@@ -9,10 +9,12 @@ there is no fork, the cells run again in a fresh kernel. The verdicts are those 
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,7 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
     known = {name: load_assignment(folder) for name, folder in folders.items()}
     notebook = _claimed(
         assembled(
-            [Cell(n, "code", source) for n, source in enumerate(cells)],
+            [Cell(n, "code", source) for n, source in enumerate(cells, start=1)],  # In [n]
             name=_file_name(shell) or "this notebook",
         ),
         known.values(),
@@ -67,7 +69,7 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
             kernels, matched, folder=Path.cwd(), seed=seed, only=only, public=True
         )
         return Verdicts(result)
-    with _forked(shell.user_ns, notebook, assignment.limits) as session:
+    with _forked(shell, notebook, assignment.limits) as session:
         result = pipeline.grade_notebooks(
             kernels,
             matched,
@@ -139,6 +141,13 @@ def _file_name(shell: Any) -> str:
     return Path(str(told)).name
 
 
+def _cell_number(shell: Any, filename: str) -> int | None:
+    """Return the n of the In [n] whose code IPython keeps under this file name, or None."""
+    name = getattr(shell.compile, "format_code_name", lambda _: None)(filename)
+    found = re.fullmatch(r"In\[(\d+)\]", name[1]) if name else None
+    return int(found[1]) if found else None
+
+
 def _claimed(notebook: Notebook, known: Iterable[Assignment]) -> Notebook:
     """Return the notebook with the claim to be the one that its functions so far speak for.
 
@@ -181,7 +190,7 @@ class _LiveSession:
 
 
 @contextmanager
-def _forked(namespace: dict[str, Any], notebook: Notebook, limits: Limits) -> Iterator[Any]:
+def _forked(shell: Any, notebook: Notebook, limits: Limits) -> Iterator[Any]:
     from grader.in_kernel import agent, figures
 
     with AgentServer(limits=limits, notebook=notebook) as server:
@@ -190,7 +199,13 @@ def _forked(namespace: dict[str, Any], notebook: Notebook, limits: Limits) -> It
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
-            agent.serve(server.address, server.token, namespace, figures=figures.records)
+            agent.serve(
+                server.address,
+                server.token,
+                shell.user_ns,
+                figures=figures.records,
+                locate=partial(_cell_number, shell),
+            )
         try:
             server.wait()
             # Nothing closes a student's own notebook in.

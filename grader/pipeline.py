@@ -46,6 +46,7 @@ from grader.records import (
     Assignment,
     Cell,
     Evidence,
+    ExerciseScore,
     Note,
     Notebook,
     Order,
@@ -139,6 +140,7 @@ def grade(
             # A page shows them, and whoever grades by hand wants them beside the words.
             figures=evidence or any(e.manual or e.answer_cells for e in chosen.exercises),
             kernels=cores(),
+            alone=len(handed) == 1,
         )
         cluster = _connect(stack, dask, watch) if dask is not None else None
         environment = cluster.environment if cluster else fingerprint.environment()
@@ -346,6 +348,10 @@ class _Handed:
         self.refused = Result(self.path, self.students, "refused", str(error))
 
 
+def _is_one_file(path: str) -> bool:
+    return Path(path).suffix.lower() in (".ipynb", ".py") and Path(path).is_file()
+
+
 def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]:
     """Read every file that can be read; one that can't is noted, unless it is the only one."""
     notebooks, notes = [], []
@@ -400,13 +406,17 @@ def _require_exercises(assignment: Assignment, only: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class _Read:
-    """A submission's notebooks, matched with the assignment's and compared with its stubs."""
+    """A submission's notebooks, matched with the assignment's and compared with its stubs.
+
+    only : ids of the exercises to grade; empty for all
+    """
 
     path: str
     students: tuple[str, ...]
     folder: Path
     matched: Mapping[str, Notebook]
     notes: tuple[Note, ...]
+    only: frozenset[str]
 
 
 class _Batch:
@@ -456,7 +466,7 @@ class _Batch:
                 )
                 for name, notebook in matched.items()
             }
-            read = _Read("", (), folder, compared, ())
+            read = _Read("", (), folder, compared, (), self.only)
             results.append((yield from self._grade_read(read, opened)))
 
         self._run(jobs())
@@ -522,8 +532,34 @@ class _Batch:
             )
             assert handed.refused is not None
             return handed.refused
-        read = _Read(handed.path, submission.students, submission.folder, matched, submission.notes)
+        read = _Read(
+            handed.path,
+            submission.students,
+            submission.folder,
+            matched,
+            submission.notes,
+            self.only,
+        )
+        if self._is_at_work(handed):
+            read = self._without_others(read)
         return (yield from self._grade_read(read, {}))
+
+    def _is_at_work(self, handed: _Handed) -> bool:
+        """Tell a student who tries one notebook from one who hands in no other."""
+        trying = self.assignment.public_only or (self.order.public and self.order.alone)
+        return trying and not self.only and _is_one_file(handed.path)
+
+    def _without_others(self, read: _Read) -> _Read:
+        """Leave out the exercises of the notebooks that are not there, and say so."""
+        here = frozenset(e.id for e in self.assignment.exercises if e.notebook in read.matched)
+        others = [name for name in self.assignment.notebook_names if name not in read.matched]
+        if not others:
+            return read
+        note = Note(
+            "other_notebooks",
+            f"not graded now: {', '.join(others)}; give `grade` their folder for all",
+        )
+        return replace(read, notes=(*read.notes, note), only=here)
 
     def _grade_read(self, read: _Read, opened: Mapping[str, Session]) -> _Grading:
         can_run = {n: m for n, m in read.matched.items() if not self.assignment.lacking(n)}
@@ -536,7 +572,7 @@ class _Batch:
                 sessions=sessions,
                 seed=self.order.seed,
                 skip=self._nothing_to_check(read),
-                only=self.only,
+                only=read.only,
                 public=self.order.public,
                 reference=self.references.__getitem__ if self.assignment.notebooks else None,
             )
@@ -616,7 +652,7 @@ class _Batch:
                 folder=read.folder,
             )
         ]
-        exercises = score_exercises(self.assignment, outcomes, only=self.only, breaches=breaches)
+        exercises = score_exercises(self.assignment, outcomes, only=read.only, breaches=breaches)
         points = total(exercises)
         notes = [*read.notes]
         for notebook in {n.name: n for n in read.matched.values()}.values():
@@ -624,6 +660,7 @@ class _Batch:
             if notebook.name in runs:
                 notes += runs[notebook.name].notes
         notes += [note for _, note in breaches]
+        notes += self._hidden_note(exercises)
         return Result(
             read.path,
             read.students,
@@ -641,6 +678,15 @@ class _Batch:
                 drawn=self._drawn(read.matched, regions),
             ),
         )
+
+    def _hidden_note(self, exercises: Sequence[ExerciseScore]) -> list[Note]:
+        """Return a note of the points that hidden checks give, where they are not run."""
+        whole = {e.id: e.points for e in self.assignment.exercises}
+        hidden = sum(whole[e.id] - e.max_points for e in exercises if e.status != "manual")
+        if hidden < 1e-6 or not (self.order.public or self.assignment.public_only):
+            return []
+        more = f"{hidden:.4g} more point{'s' if hidden != 1 else ''}"
+        return [Note("public", f"hidden checks give {more}: your instructor runs them")]
 
     def _answers(self, matched: Mapping[str, Notebook]) -> dict[str, tuple[Cell, ...]]:
         return {

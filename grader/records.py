@@ -150,6 +150,7 @@ class Order:
     evidence : False where no page is made and nothing kept: it is then not passed on
     figures : False where nobody looks at them: they are then not drawn
     kernels : how many of a submission's notebooks run at once
+    alone : whether one submission was named, no class: see pipeline._Batch._is_at_work
     """
 
     folder: str
@@ -160,6 +161,7 @@ class Order:
     evidence: bool = True
     figures: bool = True
     kernels: int = 1
+    alone: bool = False
 
 
 # --- the submission ---------------------------------------------------------------------

@@ -61,6 +61,12 @@ def test_a_mistake_is_named_and_mending_it_turns_the_verdict(run):
     assert "✓" in text_of(second).splitlines()[0]
 
 
+def test_an_error_is_told_by_the_line_and_the_number_that_stands_beside_the_cell(run):
+    broken = SIGMOID.format(factor=1).strip().replace("return 0.5", "return half")
+    text = text_of(run("# nothing", broken, "import grader; grader.check('2ab-sigmoid')")[-1])
+    assert "where: cell 2, line 4: return half * (1 + np.tanh" in text
+
+
 def test_checks_leave_the_notebook_as_it_was(run):
     outputs = run(
         SIGMOID.format(factor=1) + "\nimport sys, warnings\nz = np.arange(3)",

@@ -68,7 +68,8 @@ def circumstances(order: Order, environment: str) -> str:
     Raises OSError where the assignment can't be read.
     """
     digest = hashlib.sha256()
-    options = (sorted(order.only), order.public, order.seed, order.sandbox, order.figures)
+    alone = order.public and order.alone
+    options = (sorted(order.only), order.public, alone, order.seed, order.sandbox, order.figures)
     _add(digest, repr(options), environment)
     for name, file in files_in(Path(order.folder)):
         if name.partition("/")[0] not in NO_PART_OF_CHECKS:

@@ -62,6 +62,8 @@ _NOTE_TITLES = {
     "cell_crash": "Cells that ended the kernel",
     "forbidden": "Forbidden here",
     "wrong_name": "Names and files",
+    "other_notebooks": "Other notebooks",
+    "public": "Public checks alone",
 }
 # Rounding noise of sums such as 0.1 + 0.2, far below any point that is given.
 _NO_POINTS = 1e-6

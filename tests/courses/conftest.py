@@ -69,6 +69,10 @@ class Course:
         """Run the command; return what its JSON says of the (one) submission."""
         return run(path, "--assignments", assignments, *options)
 
+    def grade_all(self, paths, *options):
+        """The same of several submissions."""
+        return run_all(*paths, "--assignments", ROOT / "reference", *options)
+
     def grade_at_home(self, copy, name):
         """The same where a student runs it: the checks are those of the students' copy."""
         return run(name, cwd=copy)
@@ -95,11 +99,15 @@ class Course:
 
 
 def run(*arguments, cwd=None):
+    (submission,) = run_all(*arguments, cwd=cwd)
+    return submission
+
+
+def run_all(*arguments, cwd=None):
     command = [sys.executable, "-m", "grader.cli", *map(str, arguments), "--json", "-"]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    (submission,) = json.loads(done.stdout)["submissions"]
-    return submission
+    return json.loads(done.stdout)["submissions"]
 
 
 @pytest.fixture

@@ -113,6 +113,23 @@ def test_a_students_copy_gives_the_same_verdicts_without_a_reference(course):
     assert at_home["exercises"] == at_school["exercises"]
 
 
+def test_a_student_at_work_on_one_notebook_hears_of_no_other(course):
+    copy = course.students_copy()
+    nbformat.write(course.solved(SIGMOID), copy / SIGMOID)
+    submission = course.grade_at_home(copy, SIGMOID)
+    assert {exercise["id"][0] for exercise in submission["exercises"]} == {"2"}
+    assert course.points(submission) == (23.0, 23.0, 0.0)
+    notes = {note["kind"]: note["message"] for note in submission["notes"]}
+    assert "numpy-tutorial-stud.ipynb" in notes["other_notebooks"]
+    assert notes["public"] == "hidden checks give 7 more points: your instructor runs them"
+
+
+def test_a_notebook_that_is_handed_in_alone_is_not_the_whole_work(course):
+    paths = [course.written(name, course.solved(SIGMOID)) for name in ("ann.ipynb", "bob.ipynb")]
+    assert course.points(course.grade(paths[0])) == (30.0, 90.0, 10.0)
+    assert [one["max_score"] for one in course.grade_all(paths, "--public")] == [67.0, 67.0]
+
+
 def test_the_same_seed_gives_the_same_report(course):
     wrong = course.filled(SIGMOID, {"sigmoid_prime": "ds = sigmoid(z)"})
     path = course.written(SIGMOID, wrong)
