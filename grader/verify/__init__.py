@@ -4,7 +4,8 @@ The reference scores everything, at every seed; the bare stub nothing; each samp
 declares; and mutants of the reference, a typical mistake each, lose points.
 
 samples      small stories that the assignment tells, and what each must score
-mutants      mistakes made automatically, by syntax tree
+mistakes     typical ones, at one node of a syntax tree
+mutants      a function of the solved notebook with one of them, and its name
 hunt         runs the mutants against the checks
 probes       does a survivor change a value at all?
 calibration  the reference over many seeds
