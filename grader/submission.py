@@ -25,6 +25,7 @@ from typing import BinaryIO, TypeAlias, TypeVar
 
 from grader.errors import GraderFault, SubmissionError
 from grader.records import Note, Submission
+from grader.students import platform_of, printable, students_of, students_of_folder
 
 T = TypeVar("T")
 
@@ -158,7 +159,7 @@ def _by_owner(archive: zipfile.ZipFile, source: str) -> list[_Entries]:
     if len(entries) > MAX_ENTRIES:
         return []
     tops = {target.parts[0] for _, target in entries}
-    if len(tops) == 1 and _platform(next(iter(tops))) is None:  # one folder around all
+    if len(tops) == 1 and platform_of(next(iter(tops))) is None:  # one folder around all
         entries = [(e, PurePosixPath(*t.parts[1:])) for e, t in entries if len(t.parts) > 1]
     return _grouped(entries)
 
@@ -166,7 +167,7 @@ def _by_owner(archive: zipfile.ZipFile, source: str) -> list[_Entries]:
 def _grouped(entries: list[tuple[T, PurePosixPath]]) -> list[list[tuple[T, PurePosixPath]]]:
     students: dict[tuple[str, str], list[tuple[T, PurePosixPath]]] = {}
     for entry, target in entries:
-        named = _platform(target.parts[0])
+        named = platform_of(target.parts[0])
         if named is not None:
             students.setdefault((named["owner"], named["id"]), []).append((entry, target))
         elif _is_work(target) or target.suffix.lower() == ".zip":
@@ -197,7 +198,7 @@ def _gather(files: list[tuple[Path, PurePosixPath]], export: Path, into: Path) -
     first = files[0][0]
     if len(files) == 1:
         return Part(first, str(first))
-    named = _platform(first.name)
+    named = platform_of(first.name)
     assert named is not None
     part = Part(into / named[0], str(export / named[0]))
     try:
@@ -217,7 +218,7 @@ def _unpack_part(archive: zipfile.ZipFile, entries: _Entries, export: Path, into
     """Unpack one student's entries, within the limits of one submission."""
     first = entries[0][1]
     alone = len(entries) == 1 and len(first.parts) == 1
-    named = _platform(first.parts[0])
+    named = platform_of(first.parts[0])
     assert named is not None
     # A file alone keeps its name: who else handed in may stand in it.
     name = first.parts[0] if alone or len(first.parts) > 1 else named[0]
@@ -237,7 +238,7 @@ def _unpack_part(archive: zipfile.ZipFile, entries: _Entries, export: Path, into
 
 
 def _without_prefix(name: str) -> str:
-    named = _platform(name)
+    named = platform_of(name)
     return (name[named.end() :] if named else "") or name
 
 
@@ -291,7 +292,7 @@ def _fill(box: _Box, path: Path) -> tuple[str, ...]:
             name = path.resolve().name
             _copy_folder(box, path)
             inner = _open_inner_zips(box)
-            return _students_of_folder(name, inner)
+            return students_of_folder(name, inner)
         if not path.exists():
             raise SubmissionError(f"{path}: no such file")
         if not path.is_file():
@@ -568,10 +569,10 @@ def _safe_target(name: str, source: str) -> PurePosixPath | None:
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in parts:
         raise SubmissionError(
-            f"{source} holds a name that leads outside its folder ({_printable(name)[:80]}): "
+            f"{source} holds a name that leads outside its folder ({printable(name)[:80]}): "
             "zip the notebooks alone"
         )
-    clean = [_printable(part) for part in parts if part not in ("", ".")]
+    clean = [printable(part) for part in parts if part not in ("", ".")]
     if len(clean) > MAX_DEPTH:
         raise SubmissionError(f"{source} is nested over {MAX_DEPTH} folders deep: zip it flat")
     if any(len(part.encode()) > MAX_NAME_BYTES for part in clean):
@@ -625,14 +626,14 @@ def _walk(folder: Path, box: _Box, under: PurePosixPath) -> Iterator[PurePosixPa
             continue
         relative = under / entry.name
         if entry.is_symlink():
-            box.note("ignored_file", f"{_printable(str(relative))} is a link and was left out")
+            box.note("ignored_file", f"{printable(str(relative))} is a link and was left out")
         elif entry.is_dir():
             if entry.name.lower() not in ENVIRONMENTS:
                 yield from _walk(Path(entry.path), box, relative)
         elif entry.is_file() and Path(entry.path).resolve() != box.folder.resolve():
             yield relative
         else:
-            box.note("ignored_file", f"{_printable(str(relative))} is no ordinary file")
+            box.note("ignored_file", f"{printable(str(relative))} is no ordinary file")
 
 
 def _work_in(folder: Path) -> tuple[Path, ...]:
@@ -684,133 +685,3 @@ def _empty(folder: Path) -> None:
 
 def _reason(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
-
-
-def _printable(text: str) -> str:
-    """Return the text without control, bidi and other characters that deceive readers."""
-    kept = (
-        char if char.isprintable() else " " if unicodedata.category(char) == "Zs" else "_"
-        for char in text
-    )
-    return unicodedata.normalize("NFC", "".join(kept))
-
-
-# --- students -----------------------------------------------------------------------------
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-SECOND_GIVEN_NAMES = _words(
-    "marie pierre paul luc claude peter jakob jacob christophe françois francois baptiste louise "
-    "sophie laure michel marc philippe jacques lena léna lea léa noël noel yves daniel andré andre "
-    "charles henri rené rene joël joel sébastien sebastien david rose anne lou lise line maria "
-    "katharina kathrin christine sylvie catherine claire luise lotte sofie heinz dieter jürgen "
-    "juergen georg josef joseph ulrich rudolf friedrich werner ludwig max martin"
-)
-"""Second halves of double given names: the "-" before one doesn't start another student."""
-PARTICLES = _words(
-    "van von vom de del della di da du des den der la le el al ter ten dos das do bin ibn"
-)
-NO_NAMES = _words(
-    "submission submissions solution solutions final homework assignment exercise exercises "
-    "notebook notebooks pw hw tp lab stud student students copy version group team project code "
-    "answers answer report zip ex work practical template templates test"
-)
-"""Words of file names that follow no convention: "my_solution.zip" is no Solution My."""
-MAX_STUDENT_CHARS = 80
-
-
-def students_of(name: str) -> tuple[str, ...]:
-    """Return the students that a file's or folder's name tells, "given name family name" each.
-
-    The convention is `family name_given name #1- family name_given name #2.zip`; names may hold
-    accents, hyphens, blanks, apostrophes, and learning platforms put their own text around them.
-    A name that follows no convention is returned whole, as the only "student".
-    """
-    stem = _printable(name)
-    suffix = Path(stem).suffix.lower()
-    if suffix in (".zip", ".ipynb", ".py", ".json", ".txt"):
-        stem = stem[: -len(suffix)]
-    fallback = (_shortened(stem.strip()) or "unknown",)
-    owner, rest = _without_platform(stem)
-    if suffix in (".ipynb", ".py"):
-        return (_shortened(owner),) if owner else fallback
-    rest = re.sub(r"\(\d+\)|#\s*\d*", " ", rest)
-    parts = [_name_of(part) for part in _students_apart(rest)]
-    if parts and all(parts):
-        return tuple(_shortened(part) for part in parts if part)
-    return (_shortened(owner),) if owner else fallback
-
-
-def _students_of_folder(name: str, inner: list[str]) -> tuple[str, ...]:
-    """Return the students by the zip inside a platform's folder, else by the folder's name."""
-    if len(inner) == 1:
-        students = students_of(inner[0])
-        if students != (_shortened(Path(inner[0]).stem.strip()),):
-            return students
-    return students_of(name)
-
-
-# What Moodle, Blackboard and Canvas put before the student's own name of a file or folder.
-_PLATFORMS = (
-    re.compile(r"(?P<owner>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?", re.IGNORECASE | re.DOTALL),
-    re.compile(r".+?_(?P<owner>[^_]+)_attempt_(?P<id>[\d-]+)_?", re.DOTALL),
-    re.compile(r"(?P<owner>[a-z-]+)_(?:LATE_)?(?P<id>\d{3,})_\d{3,}_", re.DOTALL),
-)
-
-
-def _platform(name: str) -> re.Match[str] | None:
-    """Return what a learning platform put before a name: its owner, and a number of theirs."""
-    return next((found for pattern in _PLATFORMS if (found := pattern.match(name))), None)
-
-
-def _without_platform(stem: str) -> tuple[str, str]:
-    """Return (the owner that the platform names, what the student wrote)."""
-    found = _platform(stem)
-    return (found["owner"].strip(), stem[found.end() :]) if found else ("", stem)
-
-
-def _students_apart(text: str) -> list[str]:
-    """Return one part a student: cut at the dashes that separate, not at those inside names."""
-    parts: list[str] = []
-    for piece in re.split(r"\s+[-–—]\s*|\s*[-–—]\s+", text.strip()):
-        # A piece with no "_" is the rest of a name that had blanks around its hyphen.
-        if parts and "_" not in piece:
-            parts[-1] += f"-{piece}"
-        else:
-            parts.append(piece)
-    return [student for part in parts for student in _cut_at_bare_dashes(part)]
-
-
-def _cut_at_bare_dashes(text: str) -> list[str]:
-    """Cut "a_b-c_d" where both sides have a "_" of their own and no double name is torn."""
-    for dash in re.finditer("-", text):
-        left, right = text[: dash.start()], text[dash.end() :]
-        if "_" not in left or "_" not in right:
-            continue
-        follower = re.split(r"[-_\s]", right, maxsplit=1)[0].casefold()
-        # "Muller_Anne-Marie-Meier_Jan": the next dash is the one, if there is a next one.
-        if follower in SECOND_GIVEN_NAMES and "-" in right.split("_", 1)[0]:
-            continue
-        return [left, *_cut_at_bare_dashes(right)]
-    return [text]
-
-
-def _name_of(part: str) -> str:
-    """Return "given family" for "family_given"; "" where the part is no name."""
-    words = [word.strip(" -.,") for word in part.split("_")]
-    words = [word for word in words if word and not any(char.isdigit() for char in word)]
-    if len(words) < 2 or any(not re.search(r"[^\W\d_]", word) for word in words):
-        return ""
-    if any(word.casefold() in NO_NAMES for word in words):
-        return ""
-    family = 1
-    while family < len(words) - 1 and words[family - 1].casefold() in PARTICLES:
-        family += 1
-    return " ".join(" ".join(words[family:] + words[:family]).split())
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_STUDENT_CHARS else text[: MAX_STUDENT_CHARS - 1] + "…"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from grader.batch.packing import Packed, Results, pack, unpack
 from grader.errors import StoreError
 from grader.records import Note, Result
-from grader.submission import students_of
+from grader.students import students_of
 
 if TYPE_CHECKING:
     from grader.batch.store import KeptRun

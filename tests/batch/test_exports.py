@@ -6,7 +6,8 @@ import zipfile
 
 import pytest
 
-from grader.submission import find_submissions, open_submission, students_of, unpack_export
+from grader.students import students_of
+from grader.submission import find_submissions, open_submission, unpack_export
 
 from .conftest import SUM, notebook
 

@@ -1,0 +1,134 @@
+"""Whose work it is, as the name of a file or folder tells it: a claim like all the rest."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SECOND_GIVEN_NAMES = _words(
+    "marie pierre paul luc claude peter jakob jacob christophe françois francois baptiste louise "
+    "sophie laure michel marc philippe jacques lena léna lea léa noël noel yves daniel andré andre "
+    "charles henri rené rene joël joel sébastien sebastien david rose anne lou lise line maria "
+    "katharina kathrin christine sylvie catherine claire luise lotte sofie heinz dieter jürgen "
+    "juergen georg josef joseph ulrich rudolf friedrich werner ludwig max martin"
+)
+"""Second halves of double given names: the "-" before one doesn't start another student."""
+PARTICLES = _words(
+    "van von vom de del della di da du des den der la le el al ter ten dos das do bin ibn"
+)
+NO_NAMES = _words(
+    "submission submissions solution solutions final homework assignment exercise exercises "
+    "notebook notebooks pw hw tp lab stud student students copy version group team project code "
+    "answers answer report zip ex work practical template templates test"
+)
+"""Words of file names that follow no convention: "my_solution.zip" is no Solution My."""
+MAX_STUDENT_CHARS = 80
+
+
+def students_of(name: str) -> tuple[str, ...]:
+    """Return the students that a file's or folder's name tells, "given name family name" each.
+
+    The convention is `family name_given name #1- family name_given name #2.zip`; names may hold
+    accents, hyphens, blanks, apostrophes, and learning platforms put their own text around them.
+    A name that follows no convention is returned whole, as the only "student".
+    """
+    stem = printable(name)
+    suffix = Path(stem).suffix.lower()
+    if suffix in (".zip", ".ipynb", ".py", ".json", ".txt"):
+        stem = stem[: -len(suffix)]
+    fallback = (_shortened(stem.strip()) or "unknown",)
+    owner, rest = _without_platform(stem)
+    if suffix in (".ipynb", ".py"):
+        return (_shortened(owner),) if owner else fallback
+    rest = re.sub(r"\(\d+\)|#\s*\d*", " ", rest)
+    parts = [_name_of(part) for part in _students_apart(rest)]
+    if parts and all(parts):
+        return tuple(_shortened(part) for part in parts if part)
+    return (_shortened(owner),) if owner else fallback
+
+
+def students_of_folder(name: str, inner: list[str]) -> tuple[str, ...]:
+    """Return the students by the zip inside a platform's folder, else by the folder's name."""
+    if len(inner) == 1:
+        students = students_of(inner[0])
+        if students != (_shortened(Path(inner[0]).stem.strip()),):
+            return students
+    return students_of(name)
+
+
+# What Moodle, Blackboard and Canvas put before the student's own name of a file or folder.
+_PLATFORMS = (
+    re.compile(r"(?P<owner>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?", re.IGNORECASE | re.DOTALL),
+    re.compile(r".+?_(?P<owner>[^_]+)_attempt_(?P<id>[\d-]+)_?", re.DOTALL),
+    re.compile(r"(?P<owner>[a-z-]+)_(?:LATE_)?(?P<id>\d{3,})_\d{3,}_", re.DOTALL),
+)
+
+
+def platform_of(name: str) -> re.Match[str] | None:
+    """Return what a learning platform put before a name: its owner, and a number of theirs."""
+    return next((found for pattern in _PLATFORMS if (found := pattern.match(name))), None)
+
+
+def _without_platform(stem: str) -> tuple[str, str]:
+    """Return (the owner that the platform names, what the student wrote)."""
+    found = platform_of(stem)
+    return (found["owner"].strip(), stem[found.end() :]) if found else ("", stem)
+
+
+def _students_apart(text: str) -> list[str]:
+    """Return one part a student: cut at the dashes that separate, not at those inside names."""
+    parts: list[str] = []
+    for piece in re.split(r"\s+[-–—]\s*|\s*[-–—]\s+", text.strip()):
+        # A piece with no "_" is the rest of a name that had blanks around its hyphen.
+        if parts and "_" not in piece:
+            parts[-1] += f"-{piece}"
+        else:
+            parts.append(piece)
+    return [student for part in parts for student in _cut_at_bare_dashes(part)]
+
+
+def _cut_at_bare_dashes(text: str) -> list[str]:
+    """Cut "a_b-c_d" where both sides have a "_" of their own and no double name is torn."""
+    for dash in re.finditer("-", text):
+        left, right = text[: dash.start()], text[dash.end() :]
+        if "_" not in left or "_" not in right:
+            continue
+        follower = re.split(r"[-_\s]", right, maxsplit=1)[0].casefold()
+        # "Muller_Anne-Marie-Meier_Jan": the next dash is the one, if there is a next one.
+        if follower in SECOND_GIVEN_NAMES and "-" in right.split("_", 1)[0]:
+            continue
+        return [left, *_cut_at_bare_dashes(right)]
+    return [text]
+
+
+def _name_of(part: str) -> str:
+    """Return "given family" for "family_given"; "" where the part is no name."""
+    words = [word.strip(" -.,") for word in part.split("_")]
+    words = [word for word in words if word and not any(char.isdigit() for char in word)]
+    if len(words) < 2 or any(not re.search(r"[^\W\d_]", word) for word in words):
+        return ""
+    if any(word.casefold() in NO_NAMES for word in words):
+        return ""
+    family = 1
+    while family < len(words) - 1 and words[family - 1].casefold() in PARTICLES:
+        family += 1
+    return " ".join(" ".join(words[family:] + words[:family]).split())
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_STUDENT_CHARS else text[: MAX_STUDENT_CHARS - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Return the text without control, bidi and other characters that deceive readers."""
+    kept = (
+        char if char.isprintable() else " " if unicodedata.category(char) == "Zs" else "_"
+        for char in text
+    )
+    return unicodedata.normalize("NFC", "".join(kept))
