@@ -6,6 +6,7 @@ stayed over there. Each of these is a mistake with a name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -209,10 +210,14 @@ def non_finite_hint(array: Array) -> str:
 def show(value: object, *, limit: int = 240) -> str:
     """Return a short printable text of a value; never the repr of an unknown object."""
     if isinstance(value, np.ndarray):
-        with np.printoptions(precision=6, threshold=12, edgeitems=3, suppress=False):
+        # Of every axis its ends: the more axes, the fewer of each say the most in a line.
+        ends = max(1, 4 - value.ndim)
+        with np.printoptions(precision=6, threshold=12, edgeitems=ends, suppress=False):
             text = " ".join(np.array2string(np.asarray(value), separator=", ").split())
+        text = re.sub(r"(?<=\[) | (?=[],])", "", text)  # numpy's columns: this is one line
         if value.size > 12:
-            text = f"{text}, shape {_tuple(value.shape)}"
+            shape = f", shape {_tuple(value.shape)}"
+            text = _cut(text, limit - len(shape)) + shape
     elif isinstance(value, (bool, np.bool_)) or value is None:
         text = str(value)
     elif isinstance(value, (int, float, np.number)):
@@ -221,6 +226,10 @@ def show(value: object, *, limit: int = 240) -> str:
         text = repr(value[:limit])
     else:
         text = describe_type(value)
+    return _cut(text, limit)
+
+
+def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 4] + " ..."
 
 

@@ -226,6 +226,7 @@ def render_index(report: Report, names: Collection[str]) -> str:
             if result.status == "graded"
             else REFUSAL_SHORT[result.status],
             "open": points_text(result.manual_points) if result.manual_points else "",
+            "message": one_line(result.message, 300),
         }
         for name, result in zip(names, report.results, strict=True)
     ]

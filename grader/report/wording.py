@@ -53,13 +53,15 @@ REFUSAL_WORDS: dict[SubmissionStatus, str] = {
 # For the narrow column of a summary.
 REFUSAL_SHORT: dict[SubmissionStatus, str] = {**REFUSAL_WORDS, "grader_fault": "grader fault"}
 
+# Jupyter shows no such number: whoever looks for the cell has to count.
+_COUNTED = ", counted from 0, text cells too"
 _NOTE_TITLES = {
     "changed_outside_region": "Changed outside the gaps",
     "markers_missing": "Markers missing",
     "extracted": "Definitions graded on their own",
-    "cell_error": "Cells that raised an error",
-    "cell_timeout": "Cells that ran out of time",
-    "cell_crash": "Cells that ended the kernel",
+    "cell_error": f"Cells that raised an error{_COUNTED}",
+    "cell_timeout": f"Cells that ran out of time{_COUNTED}",
+    "cell_crash": f"Cells that ended the kernel{_COUNTED}",
     "forbidden": "Forbidden here",
     "wrong_name": "Names and files",
     "other_notebooks": "Other notebooks",

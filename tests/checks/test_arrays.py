@@ -148,5 +148,20 @@ def test_the_first_bad_index_is_named():
     assert refused.value.where == "index [1, 0]"
 
 
-def test_long_arrays_are_shown_short():
-    assert len(show(np.arange(10_000.0).reshape(100, 100))) <= 240
+def test_long_arrays_are_shown_short_and_with_their_shape():
+    text = show(np.arange(10_000.0).reshape(100, 100) / 7e7)
+    assert len(text) <= 240
+    assert text.endswith(", shape (100, 100)")
+
+
+def test_an_array_of_many_axes_is_shown_by_its_corners():
+    text = show(np.arange(105).reshape(7, 5, 3))
+    assert text == (
+        "[[[0, ..., 2], ..., [12, ..., 14]], ..., [[90, ..., 92], ..., [102, ..., 104]]], "
+        "shape (7, 5, 3)"
+    )
+
+
+def test_numpys_columns_are_not_padded_in_a_line():
+    assert show(np.array([[1, -20], [300, 4]])) == "[[1, -20], [300, 4]]"
+    assert show(np.array([0.25, 1.0])) == "[0.25, 1.]"

@@ -82,7 +82,7 @@ def test_the_message_tells_what_was_called_expected_got_and_where():
     )
     assert failure.problem == "3 of 4 elements of the sum are wrong"
     assert failure.message().splitlines()[0] == "f(x): 3 of 4 elements of the sum are wrong"
-    assert "expected [1. , 2.5, 3. , 4.5]" in failure.message()
+    assert "expected [1., 2.5, 3., 4.5]" in failure.message()
     assert "worst at [2]: expected 3, got 7" in failure.where
 
 

@@ -296,6 +296,7 @@ def test_several_submissions_get_an_index_that_leads_to_their_pages(several, tmp
     index = Page(files[-1].read_text(encoding="utf-8"))
     assert [link["href"] for link in index.of("a")] == [file.name for file in files[:-1]]
     assert "1 of 3 graded" in index.text
+    assert "the zip is cut off: hand it in again" in index.text
 
 
 def test_one_submission_needs_no_index(report, tmp_path):
