@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from grader.notebook import plain
-from grader.notebook.plain import normalise
+from grader.notebook.plain import is_code, normalise
 from grader.records import Cell, Definition
 
 MAX_SOURCE_CHARS = 256 * 1024
@@ -71,10 +71,6 @@ def parseable(source: str) -> str:
 def parsed(text: str) -> ast.Module | None:
     """Return the syntax tree, or None: for broken text, and for text too large or too deep."""
     return plain.parsed(text) if len(text) <= MAX_SOURCE_CHARS else None
-
-
-def _is_code(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 @lru_cache(maxsize=32)
@@ -196,7 +192,7 @@ def _salvaged_class(lines: list[str], start: int, end: int) -> ast.ClassDef | No
 
 
 def _indent_of(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))] if _is_code(line) else ""
+    return line[: len(line) - len(line.lstrip(" \t"))] if is_code(line) else ""
 
 
 # --- definitions ----------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def _normalise_once(source: str) -> Normal:
 
 def _normalise(source: str) -> Normal:
     lines = _clean_characters(source).split("\n")
-    first = next((i for i, line in enumerate(lines) if _is_code(line)), None)
+    first = next((i for i, line in enumerate(lines) if is_code(line)), None)
     if first is not None and (magic := _CELL_MAGIC.match(lines[first])):
         lines = _without_cell_magic(lines, first, magic)
     lines = _without_leading_indent(lines)
@@ -171,14 +171,15 @@ def _expand_indent(line: str, width: int) -> str:
 
 def _without_leading_indent(lines: list[str]) -> list[str]:
     """A cell that is indented as a whole runs in Jupyter: so it does here."""
-    first = next((line for line in lines if _is_code(line)), "")
+    first = next((line for line in lines if is_code(line)), "")
     indent = first[: len(first) - len(first.lstrip(" \t"))]
     if not indent:
         return lines
     return [line.removeprefix(indent) for line in lines]
 
 
-def _is_code(line: str) -> bool:
+def is_code(line: str) -> bool:
+    """True for a line that is neither blank nor a comment."""
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
