@@ -65,6 +65,7 @@ def _assignments_in(folder: Path, *, only_below: bool = False) -> dict[str, Path
         below = sorted(entry for entry in folder.iterdir() if entry.is_dir())
     except OSError:
         below = []
+    _refuse_twins(below)
     found = _named([*candidates, *below, *(entry / "checks" for entry in below)])
     if not found and not only_below:
         return _assignments_in(folder / "reference", only_below=True)
@@ -78,6 +79,19 @@ def _named(folders: list[Path]) -> dict[str, Path]:
         if (folder / FILE).is_file():
             found.setdefault(_id_of(folder), folder)
     return found
+
+
+def _refuse_twins(folders: list[Path]) -> None:
+    """Raise AssignmentError where two of the folders give one id: a copy for the next year."""
+    first: dict[str, Path] = {}
+    for folder in folders:
+        if (folder / FILE).is_file():
+            other = first.setdefault(_id_of(folder), folder)
+            if other != folder:
+                raise AssignmentError(
+                    f"{folder} and {other.name} beside it have the same id, {_id_of(folder)!r}: "
+                    f"give one of them another in its {FILE}"
+                )
 
 
 def _id_of(folder: Path) -> str:

@@ -249,7 +249,7 @@ def grade_paths(
     if dask is not None and jobs is not None:
         raise click.UsageError("--jobs counts processes of this machine; --dask uses a cluster's.")
     if dask is None:
-        _check_data_folder()
+        _check_data()
     with _Watching(html_folder) as watch:
         report = pipeline.grade(
             paths,
@@ -367,7 +367,7 @@ def verify(
     from grader import verify as verification
 
     _check_targets(json_file, markdown_file, None)
-    _check_data_folder()
+    _check_data()
     with _progress() as tell:
         reports = verification.verify_assignments(
             ids,
@@ -652,10 +652,12 @@ def data(context: click.Context) -> int | None:
         return None
     from grader.data import overview
 
+    configured = os.environ.get("GRADE_DATA", "")
     sets = overview.find_sets()
     for line in overview.lines(sets):
         click.echo(line)
-    _check_data_folder()
+    if configured and not Path(configured).expanduser().is_dir():
+        _complain(_no_data_folder(configured))
     return WRONG_INPUT if any(one.problem for one in sets) else GRADED
 
 
@@ -771,11 +773,29 @@ def _check_targets(json_file: str | None, junit_file: str | None, html: str | No
             writing.check_folder_writable(Path(html))
 
 
-def _check_data_folder() -> None:
-    """Say so where full data sets were meant to be used, and can't be."""
+def _no_data_folder(configured: str) -> str:
+    return f"$GRADE_DATA names {configured}, which is no folder; the small sets are served"
+
+
+def _check_data() -> None:
+    """Fail now where a full data set can't be read; say so where none was found."""
     configured = os.environ.get("GRADE_DATA", "")
-    if configured and not Path(configured).expanduser().is_dir():
-        _complain(f"$GRADE_DATA names {configured}, which is no folder; the small sets are served")
+    if not configured:
+        return
+    folder = Path(configured).expanduser()
+    if not folder.is_dir():
+        _complain(_no_data_folder(configured))
+        return
+    from zipfile import is_zipfile
+
+    from grader.data import NAMES
+
+    for file in (folder / f"{name}.npz" for name in NAMES):
+        if file.is_file() and not is_zipfile(file):
+            raise click.UsageError(
+                f"{one_line(str(file))} is damaged, or no npz file: import it again "
+                "(grade data import), or move it away."
+            )
 
 
 def _write_reports(report: Report, json_file: str | None, junit_file: str | None) -> None:

@@ -212,6 +212,11 @@ class _Runner:
         for exercise in self.assignment.exercises:
             points = sum(c.points for c in self.checks if c.exercise.id == exercise.id)
             if exercise.manual:
+                if points:
+                    self.problems.append(
+                        f"exercise {exercise.id}: a person grades it (manual = true), so its "
+                        f"checks, of {points:g} points, would count for nothing"
+                    )
                 continue
             # A student's copy holds the public checks alone, which may sum to less.
             more = points > exercise.points + 1e-9

@@ -193,6 +193,13 @@ def test_an_assignment_its_folder_or_the_project_may_be_named(written, tmp_path,
     assert find_assignments(tmp_path / "elsewhere", named, {}) == {"pw02": folder}
 
 
+def test_a_copy_that_kept_its_id_is_no_second_assignment_in_silence(written, tmp_path):
+    written(folder=tmp_path / "reference" / "pw02")
+    written(folder=tmp_path / "reference" / "pw02-next")
+    with pytest.raises(AssignmentError, match="pw02-next and pw02 beside it have the same id"):
+        find_assignments(tmp_path, None, {})
+
+
 def test_no_assignment_anywhere_says_where_it_looked(tmp_path):
     with pytest.raises(AssignmentError, match="--assignments"):
         find_assignments(tmp_path, None, {})

@@ -387,6 +387,16 @@ def test_a_folder_of_data_that_is_not_there_is_told(pipeline, folder, monkeypatc
     assert "GRADE_DATA" not in capsys.readouterr().err
 
 
+def test_a_damaged_data_set_is_told_before_anything_is_graded(
+    pipeline, folder, monkeypatch, capsys
+):
+    (folder / "mnist.npz").write_text("cut off")
+    monkeypatch.setenv("GRADE_DATA", ".")
+    assert cli.run(["a.zip"]) == 2
+    assert "mnist.npz is damaged, or no npz file: import it again" in capsys.readouterr().err
+    assert pipeline.calls == []
+
+
 def test_python_m_is_the_same_command():
     done = subprocess.run(
         [sys.executable, "-m", "grader", "--version"], capture_output=True, text=True, check=True

@@ -259,6 +259,13 @@ def test_points_must_sum_to_what_the_assignment_says(assignment):
         outcomes_of(assignment(ONE.format(body="pass"), points=3.0))
 
 
+def test_checks_of_what_a_person_grades_are_refused(assignment):
+    toy = assignment(ONE.format(body="pass"))
+    by_hand = replace(toy, exercises=(replace(toy.exercises[0], manual=True),))
+    with pytest.raises(GraderFault, match="its checks, of 1 points, would count for nothing"):
+        outcomes_of(by_hand)
+
+
 def test_a_students_copy_may_hold_a_part_of_the_points(assignment):
     toy = assignment(ONE.format(body="pass"), points=3.0, public_only=True)
     assert [o.points for o in outcomes_of(toy)] == [1.0]
