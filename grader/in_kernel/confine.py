@@ -46,7 +46,7 @@ import signal
 import stat
 import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -127,16 +127,18 @@ def enclose(plan: dict[str, Any]) -> None:
     _begin(plan, layers)
 
 
-def enter(plan: dict[str, Any], pidfd: int, told: Mapping[str, Any]) -> None:
+def enter(plan: dict[str, Any], spaces: Sequence[int], told: Mapping[str, Any]) -> None:
     """Go on closed in, in a room that is furnished already (see rooms.py).
 
-    pidfd : of the first process of its pids, which this one must have been born into
+    spaces : its namespaces, of which the process must have been born into the pids; closed here
     told : {"applied", "missing"}: the room's layers
     """
     layers = Layers(frozenset(plan["layers"]), [*told["applied"]], dict(told["missing"]))
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
     seen = [*_readable(plan)]
-    namespaces.join(pidfd)
+    namespaces.join(spaces)
+    for space in spaces:
+        os.close(space)
     _restrict(plan, layers, seen, furnished="files" in layers.applied, apart=True)
     _report(plan, layers)
     _begin(plan, layers)

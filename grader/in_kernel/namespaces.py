@@ -2,7 +2,8 @@
 
 separate()   moves the calling process into new namespaces; as an ordinary user by way of a user
              namespace, as root without
-join()       moves into those of another process
+own_pids()   gives an ordinary user's children pids that it owns, as root owns all
+join()       moves into those that another process has opened()
 furnish()    builds a root folder in memory out of what the process may see, and moves into it
 """
 
@@ -11,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import shutil
-from collections.abc import Iterable, Mapping
+import signal
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from grader.in_kernel import libc
@@ -29,6 +32,10 @@ _BIND, _RECURSIVE, _PRIVATE = 4096, 16384, 1 << 18
 _DETACH = 2
 # What a bind mount in a user namespace must keep; statvfs(3) tells it in the same bits.
 _KEPT = _NOSUID | _NODEV | _NOEXEC
+
+# In the order in which they are joined: who is in a user namespace may join what belongs to it.
+_KINDS = ("pid", "user", "mnt", "uts", "ipc", "net", "cgroup")
+KINDS_MAX = len(_KINDS)
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _FILES_MAX = 100_000
@@ -50,16 +57,74 @@ def separate() -> None:
         _map(user, group)
 
 
-def join_pids(descriptor: int) -> None:
-    """Let the next children be born into a pid namespace, given by its file or a pidfd."""
-    libc.setns(descriptor, _NEW_PIDS)
+def own_pids(*, not_for_it: int) -> int:
+    """Let this process's children be born among pids of its own. Raises OSError where it may not.
+
+    An ordinary user may not come back from another pid namespace into the system's; into one that
+    belongs to it, it may. That one lasts until the descriptor that is returned is closed, in this
+    process and wherever it is inherited.
+
+    not_for_it : a descriptor of this process that the first of these pids must not hold
+    """
+    trial = os.fork()  # where only a part of it is allowed, there is no way back
+    if trial == 0:
+        try:
+            _own_pids()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if os.waitpid(trial, 0)[1] != 0:
+        raise OSError("no user namespace, or no pids in it")
+    end, lasts = os.pipe()
+    _own_pids()
+    if os.fork() == 0:
+        try:
+            os.close(lasts)
+            os.close(not_for_it)
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans need nobody to wait for them
+            os.read(end, 1)
+        finally:
+            os._exit(0)
+    os.close(end)
+    return lasts
 
 
-def join(pidfd: int) -> None:
-    """Move into the other namespaces of a process that has called separate(), as root."""
-    libc.setns(pidfd, _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | _NEW_NET)
-    with contextlib.suppress(OSError):  # where separate() could not have one
-        libc.setns(pidfd, _NEW_CGROUPS)
+def _own_pids() -> None:
+    user, group = os.geteuid(), os.getegid()
+    libc.unshare(_NEW_USERS | _NEW_PIDS)
+    _map(user, group)
+
+
+def number_outside(child: int) -> int:
+    """Return a child's number as /proc has it, and so the grader; it differs among own_pids()."""
+    if Path("/proc/self").readlink().name == str(os.getpid()):
+        return child
+    pidfd = os.pidfd_open(child)
+    try:
+        text = Path(f"/proc/self/fdinfo/{pidfd}").read_text()
+    finally:
+        os.close(pidfd)
+    (number,) = re.findall(r"^Pid:\s*(\d+)$", text, re.MULTILINE)
+    return int(number)
+
+
+def opened() -> list[int]:
+    """Return files of the namespaces that separate() made, for join_pids() and join()."""
+    kinds = _KINDS if os.geteuid() != 0 else [kind for kind in _KINDS if kind != "user"]
+    return [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in kinds]
+
+
+def join_pids(spaces: Sequence[int]) -> None:
+    """Let the next children be born into the first of these namespaces."""
+    libc.setns(spaces[0], _NEW_PIDS)
+
+
+def join(spaces: Sequence[int]) -> None:
+    """Move into the others of these namespaces."""
+    for space in spaces[1:-1]:
+        libc.setns(space, 0)
+    with contextlib.suppress(OSError):  # separate() may have had no cgroups
+        libc.setns(spaces[-1], 0)
 
 
 def _map(user: int, group: int) -> None:

@@ -20,6 +20,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from grader.in_kernel import confine, libc, namespaces
@@ -31,33 +32,34 @@ _HEIR = b"heir"
 
 @dataclass(frozen=True)
 class Room:
-    """A furnished room. first : the number of the first process inside, as seen from here
+    """A furnished room. first : the number of the first process inside, as the grader sees it
 
+    spaces : files of its namespaces, as namespaces.opened() gives them
     lives : closing it ends the room; gone : the end of it can be read when the room is no more
     layers : {"applied": [...], "missing": {...}}: what closes it
     """
 
     first: int
-    pidfd: int
+    spaces: tuple[int, ...]
     lives: int
     gone: int
     layers: dict[str, Any]
 
     def give_up(self) -> None:
         """End a room in which nobody lives yet."""
-        for descriptor in (self.lives, self.gone, self.pidfd):
+        for descriptor in (self.lives, self.gone, *self.spaces):
             os.close(descriptor)
 
     @contextlib.contextmanager
     def pids(self) -> Iterator[None]:
         """Let this process's children be born inside, as long as the context lasts."""
-        own = os.open("/proc/self/ns/pid", os.O_RDONLY)
+        own = os.open("/proc/self/ns/pid_for_children", os.O_RDONLY)
         try:
-            namespaces.join_pids(self.pidfd)
+            namespaces.join_pids(self.spaces)
             try:
                 yield
             finally:
-                namespaces.join_pids(own)
+                namespaces.join_pids((own,))
         finally:
             os.close(own)
 
@@ -66,28 +68,30 @@ class Porter:
     """The process that furnishes rooms. Make it first of all, while this one is still small.
 
     not_for_it : a descriptor of this process that it must not hold
+    descriptors : what it takes, in this process and its copies; kernels must not hold them
+    Raises OSError where this process could not come back from a room's pids.
     """
 
     def __init__(self, *, not_for_it: int) -> None:
+        # To come back, one needs a right over the pids that one comes from. Root has it.
+        pids = [] if os.geteuid() == 0 else [namespaces.own_pids(not_for_it=not_for_it)]
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        parent = os.getpid()
         if os.fork() == 0:
             try:
-                self._socket.close()
-                os.close(not_for_it)
-                _serve(theirs, parent)
+                for descriptor in (self._socket.fileno(), not_for_it, *pids):
+                    os.close(descriptor)
+                _serve(theirs)
             finally:
                 os._exit(0)
         theirs.close()
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
+        self.descriptors = {self._socket.fileno(), *pids}
 
     def give_heir(self) -> None:
         """Speak with a copy of the porter from now on: this process is a copy of its parent."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(self._socket, [_HEIR], [theirs.fileno()])
+        self.descriptors ^= {self._socket.fileno(), mine.fileno()}
         self._socket.close()
         self._socket = mine
 
@@ -99,29 +103,29 @@ class Porter:
         """
         inside, lives = os.pipe()
         gone, ends = os.pipe()
-        told, tell = os.pipe()
+        told, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with contextlib.ExitStack() as ours:
             for descriptor in (lives, gone):
                 ours.callback(os.close, descriptor)
-            with os.fdopen(told, "rb") as answer:
+            with told:
                 try:
-                    text = json.dumps(plan).encode()
-                    socket.send_fds(self._socket, [text], [control, inside, ends, tell])
+                    request = json.dumps(plan).encode()
+                    theirs = [control, inside, ends, tell.fileno()]
+                    socket.send_fds(self._socket, [request], theirs)
                 finally:
-                    for descriptor in (inside, ends, tell):
+                    tell.close()
+                    for descriptor in (inside, ends):
                         os.close(descriptor)
-                said = json.loads(answer.read() or b"{}")
-            if not said.get("first"):
+                answer, spaces, _, _ = socket.recv_fds(told, _TOLD_MAX, namespaces.KINDS_MAX)
+            if not answer:
                 return None
-            pidfd = os.pidfd_open(said["first"])
             ours.pop_all()
-            return Room(said["first"], pidfd, lives, gone, said["layers"])
+        said = json.loads(answer)
+        return Room(said["first"], tuple(spaces), lives, gone, said["layers"])
 
 
-def _serve(requests: socket.socket, parent: int) -> None:
-    libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    if os.getppid() != parent:
-        return
+def _serve(requests: socket.socket) -> None:
+    """Answer until the parent hangs up, which it does by its end as well."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # launchers need nobody to wait for them
     while True:
         text, descriptors, _, _ = socket.recv_fds(requests, _PLAN_MAX, 4)
@@ -156,29 +160,29 @@ def _launch(
     layers = confine.Layers(frozenset(plan["layers"]))
     if not confine.make_room(plan, layers):
         return
-    ready, furnished = os.pipe()
     first = os.fork()
     if first == 0:
-        for descriptor in (control, ends, tell, ready):
+        for descriptor in (control, ends):
             os.close(descriptor)
-        _within(_be_first, plan, layers, furnished, inside)
-    for descriptor in (furnished, inside):
+        _within(_be_first, plan, layers, tell, inside)
+    for descriptor in (tell, inside):
         os.close(descriptor)
-    said = os.read(ready, _TOLD_MAX)
-    if said:
-        answer = {"first": first, "layers": json.loads(said)}
-        os.write(tell, json.dumps(answer).encode())
-    os.close(tell)
     confine.outlive(first, control)
 
 
-def _be_first(plan: dict[str, Any], layers: confine.Layers, furnished: int, inside: int) -> None:
+def _be_first(plan: dict[str, Any], layers: confine.Layers, tell: int, inside: int) -> None:
     """Furnish the room, then keep it until the warm parent lets go of it."""
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans that end need nobody either
+    # The host's /proc, which shows its own numbers, is out of sight when the room is furnished.
+    number = int(Path("/proc/self").readlink().name)
+    spaces = namespaces.opened()
     confine.furnish_room(plan, layers)
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
     told = {"applied": layers.applied, "missing": layers.missing}
-    os.write(furnished, json.dumps(told).encode())
-    os.close(furnished)
+    answer = json.dumps({"first": number, "layers": told}).encode()
+    with socket.socket(fileno=tell) as answers:
+        socket.send_fds(answers, [answer], spaces)
+    for descriptor in spaces:
+        os.close(descriptor)
     os.read(inside, 1)

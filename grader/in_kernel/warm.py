@@ -59,13 +59,12 @@ def main(home: str, descriptor: int, *, apart: bool) -> None:
 
 
 def _porter(descriptor: int) -> rooms.Porter | None:
-    """Return who furnishes rooms; None where kernels close themselves in (launch.enclose).
-
-    To come back from a room's pids takes root: the system's own belong to no ordinary user.
-    """
+    """Return who furnishes rooms; None where kernels close themselves in (launch.enclose)."""
     from grader.in_kernel import rooms
 
-    return rooms.Porter(not_for_it=descriptor) if os.geteuid() == 0 else None
+    with contextlib.suppress(OSError):
+        return rooms.Porter(not_for_it=descriptor)
+    return None
 
 
 class Parent:
@@ -126,8 +125,8 @@ class Parent:
     def _leave(self, pid: int) -> None:
         room = self._rooms.pop(pid)
         self._poll.unregister(room.gone)
-        os.close(room.gone)
-        os.close(room.pidfd)
+        for descriptor in (room.gone, *room.spaces):
+            os.close(descriptor)
         with contextlib.suppress(BrokenPipeError):
             os.write(self._told[pid], struct.pack("=q", self._codes.pop(pid)))
         os.close(self._told.pop(pid))
@@ -186,7 +185,8 @@ class Parent:
         try:
             signal.set_wakeup_fd(-1)
             self._grader.close()
-            for end in self._inherited(None) - {self._porter.fileno() if self._porter else -1}:
+            kept = self._porter.descriptors if self._porter is not None else set()
+            for end in self._inherited(None) - kept:
                 os.close(end)
             self._grader = socket.socket(fileno=descriptor)
             for known in (self._rooms, self._codes, self._told, self._ended, self._heirs):
@@ -199,6 +199,8 @@ class Parent:
             os._exit(code)
 
     def _fork(self, request: dict[str, Any], told: int, *passed: int) -> dict[str, Any]:
+        from grader.in_kernel import namespaces
+
         self._settle()
         room = None
         if self._porter is not None and "plan" in request["options"]:
@@ -216,7 +218,8 @@ class Parent:
         self._told[pid] = told
         if room is not None:
             self._rooms[pid] = room
-        return {"pid": pid, "first": room.first if room is not None else 0}
+        first = room.first if room is not None else 0
+        return {"pid": namespaces.number_outside(pid), "first": first}
 
     def _be_child(
         self, request: dict[str, Any], passed: Sequence[int], room: rooms.Room | None
@@ -242,8 +245,7 @@ class Parent:
                 plan |= dict(zip(("control", "report"), passed, strict=False))
                 if room is not None:
                     os.close(plan["control"])
-                    confine.enter(plan, room.pidfd, room.layers)
-                    os.close(room.pidfd)
+                    confine.enter(plan, room.spaces, room.layers)
                 elif plan:
                     confine.enclose(plan)
                 else:
@@ -259,13 +261,13 @@ class Parent:
         """Return what a child has no use for: all descriptors but for the way into its room."""
         ends = {self._woken, self._waker, *self._told.values()}
         for one in self._rooms.values():
-            ends |= {one.pidfd, one.gone}
+            ends |= {one.gone, *one.spaces}
         # Of a room that is being left, `lives` is closed already.
         ends |= {one.lives for pid, one in self._rooms.items() if pid not in self._codes}
         if room is not None:
             ends |= {room.lives, room.gone}
         if self._porter is not None:
-            ends.add(self._porter.fileno())
+            ends |= self._porter.descriptors
         return ends
 
 

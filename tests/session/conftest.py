@@ -76,8 +76,17 @@ def warm():
         parent.close()
 
 
+@pytest.fixture(scope="session")
+def warm_for_none():
+    """One whose kernels are not closed in, and have the host's numbers."""
+    parent = warm_up("none")
+    yield parent
+    if parent is not None:
+        parent.close()
+
+
 @pytest.fixture
-def run(tmp_path, warm):
+def run(tmp_path, request):
     """run(source, source, ..., cell_s=...) -> a Session that has run these code cells.
 
     Its kernel is forked from a warm parent; with `forked=False` it starts by itself.
@@ -99,6 +108,7 @@ def run(tmp_path, warm):
         if folder is None:
             folder = tmp_path / "handed in"
             folder.mkdir(exist_ok=True)
+        parent = "warm_for_none" if sandbox == "none" else "warm"
         cells = tuple(records.Cell(i, "code", source) for i, source in enumerate(sources))
         session = open_session(
             records.Notebook(name, cells),
@@ -107,7 +117,7 @@ def run(tmp_path, warm):
             datasets_dir=datasets_dir,
             seed=seed,
             sandbox=sandbox,
-            warm=warm if forked else None,
+            warm=request.getfixturevalue(parent) if forked else None,
             draw=draw,
             on_cell=on_cell,
         )
