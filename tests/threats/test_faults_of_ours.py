@@ -287,7 +287,8 @@ def graded_while_killing(host, victims, *paths, options):
             for pid in named(sign_of(host)):
                 killed.extend(victims(pid))
                 for victim in killed:
-                    os.kill(victim, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # gone with one before it
+                        os.kill(victim, signal.SIGKILL)
                 return
             time.sleep(0.01)
 

@@ -92,12 +92,14 @@ def flooded(toy, tmp_path_factory):
 
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_cell_that_floods_its_output_costs_nothing_else(flooded, flood):
-    assert flooded[1][flood]["score"] == HALF
+    verdict = flooded[1][flood]
+    assert verdict["score"] == HALF, json.dumps(verdict, indent=1)
 
 
 @pytest.mark.parametrize("flood", PRINTING)
 def test_a_function_that_prints_too_much_is_scored_on_its_value(flooded, flood):
-    assert flooded[1][f"in a function: {flood}"]["score"] == MAX
+    verdict = flooded[1][f"in a function: {flood}"]
+    assert verdict["score"] == MAX, json.dumps(verdict, indent=1)
 
 
 def test_no_flood_reaches_a_report(flooded):
