@@ -492,7 +492,7 @@ def recorded(student):
 
 
 @pytest.mark.exercise("q1-error-curves", points=2)
-def test_both_errors_fall_and_the_validation_error_ends_below_0_08(student):
+def test_both_errors_fall_and_the_validation_error_ends_below_8_percent(student):
     """In the notebook's own training; its end wiggles, so the best of three epochs counts."""
     train_mse, val_mse = recorded(student)
     for curve, name in ((train_mse, "train_mse"), (val_mse, "val_mse")):
