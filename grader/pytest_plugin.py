@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -204,7 +204,17 @@ class _Runner:
                     marker.kwargs.get("hidden", False),
                 )
             )
+        self._refuse_namesakes()
         self._hold_points_together()
+
+    def _refuse_namesakes(self) -> None:
+        """Two checks of one name in an exercise could be told apart nowhere."""
+        counts = Counter((check.exercise.id, check.item.name) for check in self.checks)
+        self.problems += [
+            f"{name}: exercise {exercise} has {count} checks of this name"
+            for (exercise, name), count in counts.items()
+            if count > 1
+        ]
 
     def _hold_points_together(self) -> None:
         if self.problems:

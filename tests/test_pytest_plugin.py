@@ -271,6 +271,14 @@ def test_a_students_copy_may_hold_a_part_of_the_points(assignment):
     assert [o.points for o in outcomes_of(toy)] == [1.0]
 
 
+def test_two_checks_of_one_name_in_an_exercise_are_refused(assignment, tmp_path):
+    toy = assignment(ONE.format(body="pass"), points=2.0)
+    other = tmp_path / "test_other.py"
+    other.write_text(HEAD + ONE.format(body="assert False"))
+    with pytest.raises(GraderFault, match="test_f_is_right: exercise a has 2 checks of this name"):
+        outcomes_of(replace(toy, check_files=(*toy.check_files, other)))
+
+
 def test_a_check_without_its_marker_is_refused(assignment):
     with pytest.raises(GraderFault, match=r"test_bare has no @pytest\.mark\.exercise"):
         outcomes_of(assignment("def test_bare(): pass"))
