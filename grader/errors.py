@@ -118,6 +118,19 @@ class StudentFault(Exception):
     """A call into the student's process gave no value. Costs the student the check alone."""
 
 
+_BY_ELEMENT = "`if`, `and`, `or`, max() take one value: np.where(condition, a, b) goes by element."
+_ONE_NUMBER = "math.exp and its like take one number: np.exp and its like take arrays."
+_SHAPES = "Look at the shapes: is a factor to be transposed (.T), or is (m,) met by (m, 1)?"
+# What numpy says of the commonest mistakes, and what a beginner can do about it.
+_NEXT_STEPS = {
+    "truth value of an array": _BY_ELEMENT,
+    "can be converted to Python scalars": _ONE_NUMBER,
+    "could not be broadcast together": _SHAPES,
+    "mismatch in its core dimension": _SHAPES,
+    "not aligned": _SHAPES,
+}
+
+
 class StudentError(StudentFault):
     """The student's code raised.
 
@@ -133,7 +146,8 @@ class StudentError(StudentFault):
         self.text = text
         self.where = where
         place = f"\nwhere: {where}" if where else ""
-        super().__init__(f"{called} raised {kind}: {text}{place}")
+        steps = [step for said, step in _NEXT_STEPS.items() if said in text][:1]
+        super().__init__("\n".join([f"{called} raised {kind}: {text}{place}", *steps]))
 
 
 class StudentTimeout(StudentFault):

@@ -1,10 +1,12 @@
 """Checks are pytest tests: collection, fixtures, and the verdict that an exception stands for."""
 
+import math
 import re
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from grader.errors import GraderFault, StudentError, StudentTimeout
@@ -112,6 +114,23 @@ def test_an_error_of_the_student_costs_the_check(assignment):
     assert not outcome.suspect
     assert "f(2.0) raised ValueError: no" in outcome.message
     assert "cell 3, line 2" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "step"),
+    [
+        (lambda x: 1 if x > 0 else 0, "np.where(condition, a, b)"),
+        (lambda x: math.exp(x), "np.exp and its like take arrays"),
+        (lambda x: x + np.zeros(4), "Look at the shapes"),
+        (lambda x: x.reshape(1, 3) @ np.zeros((4, 1)), "Look at the shapes"),
+        (lambda x: np.dot(x, np.zeros(4)), "Look at the shapes"),
+    ],
+)
+def test_what_numpy_says_of_a_common_mistake_is_followed_by_the_next_step(wrong, step):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        wrong(np.ones(3))
+    error = StudentError("f(x)", raised.typename, str(raised.value), "cell 3, line 2: ...")
+    assert step in str(error).splitlines()[-1]
 
 
 def test_a_hang_of_the_student_is_a_timeout(assignment):

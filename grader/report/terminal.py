@@ -35,8 +35,9 @@ from grader.report.wording import (
 
 # Wider lines are hard to follow from an exercise's title to its points.
 WIDEST = 100
-# What a person reads before scrolling past; JSON and HTML hold the rest.
-_MESSAGE_LINES = 10
+# Room for expected and got of two matrices, and what stands last: where, and the next step.
+# JSON and HTML hold the rest.
+_MESSAGE_LINES = 16
 _COMPLAINTS = 6
 _NOTES_OF_A_KIND = 4
 # Of a whole class the summary alone is shown: nobody reads a thousand lines on their way past.
@@ -131,7 +132,8 @@ class _SubmissionLines:
         title = one_line(exercise.title) + (" (bonus)" if exercise.bonus else "")
         line = Text("  ")
         line.append(self.glyphs.marks[tone(exercise)], style=style)
-        line.append(f" {set_cell_size(one_line(exercise.id), columns.id)} ", style="bold")
+        id = _fitted(one_line(exercise.id), columns.id, self.glyphs.ellipsis)
+        line.append(f" {id} ", style="bold")
         if columns.title:
             line.append(_fitted(title, columns.title, self.glyphs.ellipsis) + " ")
         line.append(_points_of(exercise).rjust(columns.points) + " ")
@@ -231,7 +233,9 @@ class _Columns:
 
     @classmethod
     def fitting(cls, exercises: Sequence[ExerciseScore], width: int) -> _Columns:
-        id = min(14, max(cell_len(one_line(exercise.id)) for exercise in exercises))
+        # Whole where there is room: it is what --only takes.
+        widest = min(24, max(14, width // 3))
+        id = min(widest, max(cell_len(one_line(exercise.id)) for exercise in exercises))
         points = max(len(_points_of(exercise)) for exercise in exercises)
         status = max(len(status_text(exercise)) for exercise in exercises)
         longest = max(

@@ -119,7 +119,14 @@ def test_a_long_message_is_cut_to_a_few_lines(result):
     check = Outcome("1", "values", "failed", 0.0, 1.0, message="\n".join(map(str, range(100))))
     exercise = ExerciseScore("1", "One", 0.0, 1.0, "failed", (check,))
     text = shown(Report("a", "", 0, (replace(result, exercises=(exercise,), notes=()),)))
-    assert "│ 9\n      │ …\n" in text
+    assert "│ 15\n      │ …\n" in text
+
+
+def test_an_exercises_id_is_whole_where_there_is_room(result):
+    exercise = ExerciseScore("q3-finite-difference", "By differences " * 5, 1.0, 1.0, "passed")
+    report = Report("a", "", 0, (replace(result, exercises=(exercise,), notes=()),))
+    assert "✓ q3-finite-difference By differences" in shown(report)
+    assert "✓ q3-finite-dif… " in shown(report, width=40)
 
 
 def test_a_refused_submission_says_why(refused):
