@@ -20,7 +20,8 @@ An exercise's status is "passed", "partial", "failed", "missing", "error", "time
     {"name", "outcome", "points", "max_points", "hidden", "message", "seconds"}
 
 with outcome "passed", "failed", "error", "timeout" or "skipped". An exercise can have less than
-the sum of its checks: a broken rule (a forbidden import) takes its deduction from the sum.
+the sum of its checks: a broken rule (a forbidden import) takes its deduction from the sum, and the
+max_points of a check that can't run on this machine are not the exercise's.
 
 cell counts the notebook's cells from 0, null where a note concerns none; the note's message names
 the notebook. Points have at most 4 decimals, seconds at most 4. Every number is finite. Texts are
