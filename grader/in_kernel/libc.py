@@ -16,7 +16,6 @@ PR_SET_NO_NEW_PRIVS = 38
 # Where a call has a number of its own on each machine; from 424 on, all machines share them.
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 CAPSET = {"x86_64": 126, "aarch64": 91}
-MOUNT_SETATTR = 442
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

@@ -28,8 +28,6 @@ from pathlib import Path
 
 from notebooks import code, nbgrader_question, otter_head, otter_question, write_notebook
 
-ROOT = Path(__file__).resolve().parents[2]
-
 IMPORTS = """%matplotlib inline
 import numpy as np
 import matplotlib.pyplot as plt
