@@ -13,7 +13,7 @@ import re
 import struct
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from grader.report.wording import (
     status_text,
     tone,
 )
+from grader.report.writing import write_whole
 
 # A page that a browser opens at once: a figure of matplotlib has 20 to 200 kB, a photograph of
 # a derivation on paper 1 to 4 MB.
@@ -124,16 +125,6 @@ class _Gallery:
         ]
 
 
-def write_pages(report: Report, folder: Path) -> list[Path]:
-    """Write a page a submission into folder, and index.html where there are several.
-
-    Returns the files written. Raises OSError.
-    """
-    pages = Pages(folder, replace(report, results=()), [result.path for result in report.results])
-    files = [pages.write(number, result) for number, result in enumerate(report.results)]
-    return files + pages.write_index(report)
-
-
 class Pages:
     """Pages written one by one, as results come.
 
@@ -148,16 +139,12 @@ class Pages:
 
     def write(self, number: int, result: Result) -> Path:
         """Write the page of one submission. Raises OSError."""
-        from grader.report.writing import write_whole
-
         file = self.folder / self.names[number]
         write_whole(file, render_page(self.report, result))
         return file
 
     def write_index(self, report: Report) -> list[Path]:
         """Write the page that leads to the others, where there are several. Raises OSError."""
-        from grader.report.writing import write_whole
-
         if len(self.names) < 2:
             return []
         file = self.folder / "index.html"

@@ -75,7 +75,10 @@ def test_a_run_is_reported_again_to_the_byte(file, tmp_path, capsys):
     assert cli.run(["results", "latest", *options]) == 0
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == json_report.render(report())
     assert (tmp_path / "a.xml").read_text(encoding="utf-8") == junit.render(report())
-    html_page.write_pages(report(), tmp_path / "expected")
+    expected = html_page.Pages(tmp_path / "expected", report(), [r.path for r in SECOND])
+    for number, result in enumerate(SECOND):
+        expected.write(number, result)
+    expected.write_index(report())
     for page in (tmp_path / "expected").iterdir():
         assert (tmp_path / "pages" / page.name).read_bytes() == page.read_bytes()
     assert PNG in (tmp_path / "pages" / "Ann.html").read_text()

@@ -288,8 +288,15 @@ def test_a_page_is_named_after_its_submission_and_nothing_else(paths, names):
     assert html_page.page_names(paths) == names
 
 
+def written(report, folder):
+    """The files of all its pages, written one by one as a batch does."""
+    pages = html_page.Pages(folder, report, [result.path for result in report.results])
+    files = [pages.write(number, result) for number, result in enumerate(report.results)]
+    return files + pages.write_index(report)
+
+
 def test_several_submissions_get_an_index_that_leads_to_their_pages(several, tmp_path):
-    files = html_page.write_pages(several, tmp_path / "new" / "pages")
+    files = written(several, tmp_path / "new" / "pages")
     assert [file.name for file in files] == [
         "Dupont_Anne-Meier_Jean-Luc.html", "broken.html", "odd.html", "index.html",
     ]  # fmt: skip
@@ -300,7 +307,7 @@ def test_several_submissions_get_an_index_that_leads_to_their_pages(several, tmp
 
 
 def test_one_submission_needs_no_index(report, tmp_path):
-    assert len(html_page.write_pages(report, tmp_path)) == 1
+    assert len(written(report, tmp_path)) == 1
 
 
 def test_the_index_escapes_what_students_wrote(hostile):
