@@ -21,6 +21,7 @@ from typing import Any, Literal
 from grader.errors import GraderFault, StudentFault
 from grader.in_kernel import codec, confine
 from grader.records import Limits, Sandbox
+from grader.session import processes
 from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
@@ -71,7 +72,7 @@ class Executed:
 
 
 class Clock:
-    """A time limit that starving does not count against: see PATIENCE.
+    """A time limit that starving, the kernel's or the grader's, does not count against: PATIENCE.
 
     It goes while a cell runs, from start() to stop(), and adds up what it saw.
     """
@@ -85,11 +86,12 @@ class Clock:
         self.limit_s = limit_s
         self._cpu_s = cpu_s
         self._waited_s = waited_s
-        self._wall = self._cpu = 0.0
+        self._wall = self._cpu = self._own = 0.0
         self._waited: float | None = None  # until it is known that the system tells
         self._wall_start: float | None = None
         self._cpu_start: float | None = None
         self._waited_start: float | None = None
+        self._own_start: float | None = None
 
     def start(self) -> None:
         self._wall_start = time.monotonic()
@@ -98,6 +100,7 @@ class Clock:
     def tick(self) -> None:
         """Count CPU time from now. Reading it takes a millisecond, which a short cell saves."""
         if self._cpu_start is None:
+            self._own_start = processes.own_awake_s()
             self._cpu_start = self._cpu_s()
             self._waited_start = self._waited_s()
             if self._waited_start is not None:
@@ -108,12 +111,14 @@ class Clock:
         self._cpu += self._cpu_now()
         if self._waited is not None:
             self._waited += self._waited_now()
-        self._wall_start = self._cpu_start = self._waited_start = None
+        self._own += self._own_now()
+        self._wall_start = self._cpu_start = self._waited_start = self._own_start = None
 
     def expired(self) -> bool:
         wall = self._wall + self._wall_now()
         if wall < self.limit_s:
             return False
+        wall -= self._own + self._own_now()  # while it is the grader who lets messages lie
         cpu = self._cpu + self._cpu_now()
         if wall >= PATIENCE * self.limit_s or cpu >= self.limit_s:
             return True
@@ -128,6 +133,11 @@ class Clock:
         if self._waited_start is None:
             return 0.0
         return max(0.0, (self._waited_s() or 0.0) - self._waited_start)
+
+    def _own_now(self) -> float:
+        if self._own_start is None:
+            return 0.0
+        return max(0.0, processes.own_awake_s() - self._own_start)
 
     def _cpu_now(self) -> float:
         # Of a kernel that has died nothing is to be read.

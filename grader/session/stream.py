@@ -20,6 +20,7 @@ from typing import Any
 
 from grader.errors import BadReply, StudentDied, StudentTimeout
 from grader.in_kernel import codec
+from grader.session import processes
 from grader.session.peer import Peer
 
 # agent.VERSION, which is not imported: the grader runs nothing of the kernel's side.
@@ -41,7 +42,8 @@ class Budget:
     """The time that a process may take to answer, all its answers together.
 
     The clock alone convicts nobody: past `limit_s`, the process is given up once it has used
-    that much processor time as well, or slept that long, or at 4 times `limit_s`.
+    that much processor time as well, or slept that long, or at 4 times `limit_s`. While the grader
+    itself is at work, or waits for a processor, no time of the process's goes by.
     """
 
     def __init__(self, limit_s: float, peer: Peer | None = None) -> None:
@@ -67,11 +69,12 @@ class Budget:
     def is_spent(self) -> bool:
         """Whether the process has had its time."""
         wall_s = self._wall_s()
-        if not self._begun and wall_s >= _LOOK_S:
+        if not self._begun and wall_s >= min(_LOOK_S, self.limit_s):
             self._begin(wall_s)
         if wall_s < self.limit_s:
             return False
-        if wall_s >= _PATIENCE * self.limit_s:
+        own_s = processes.own_awake_s() - self._own_before_s
+        if wall_s - own_s >= _PATIENCE * self.limit_s:
             return True
         cpu_s = self._peer.cpu_s() if self._peer is not None else None
         if self._peer is None or cpu_s is None:
@@ -80,7 +83,7 @@ class Budget:
         waited_s = self._peer.waited_s()
         if used_s >= self.limit_s or waited_s is None:
             return used_s >= self.limit_s
-        awake_s = used_s + waited_s - self._waited_before_s
+        awake_s = used_s + waited_s - self._waited_before_s + own_s
         return wall_s - self._wall_before_s - awake_s >= self.limit_s
 
     def _begin(self, wall_s: float) -> None:
@@ -88,6 +91,7 @@ class Budget:
         self._begun = True
         self._wall_before_s = wall_s
         self._cpu_before_s = (self._peer.cpu_s() if self._peer is not None else None) or 0.0
+        self._own_before_s = processes.own_awake_s()
         self._waited_before_s = (self._peer.waited_s() if self._peer is not None else None) or 0.0
 
     def _wall_s(self) -> float:

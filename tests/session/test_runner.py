@@ -566,15 +566,22 @@ def test_a_text_becomes_one_printable_line(text: str, line: str) -> None:
     assert one_line(text) == line
 
 
-@pytest.mark.parametrize(("waited", "ends"), [(0.0, True), (1.5, False), (None, False)])
-def test_a_clock_ends_what_sleeps_and_not_what_waits_for_a_processor(monkeypatch, waited, ends):
-    now = 50.0
+@pytest.mark.parametrize(
+    ("waited", "own", "ends"),
+    [(0.0, 0.0, True), (1.5, 0.0, False), (0.0, 1.5, False), (None, 0.0, False)],
+)
+def test_a_clock_ends_what_sleeps_and_not_what_waits_for_a_processor_or_for_the_grader(
+    monkeypatch, waited, own, ends
+):
+    now, awake = 50.0, 4.0
     monkeypatch.setattr("grader.session.kernel.time.monotonic", lambda: now)
+    monkeypatch.setattr("grader.session.processes.own_awake_s", lambda: awake)
     told = 7.0 if waited is not None else None
     clock = Clock(1.0, lambda: 3.0, lambda: told)
     clock.start()
     clock.tick()
     now += 2.0
+    awake += own
     told = told + waited if told is not None else None
     assert clock.expired() is ends
     clock.stop()

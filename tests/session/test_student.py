@@ -451,8 +451,9 @@ class Clock:
     """A clock and a process whose times are set by hand."""
 
     def __init__(self, monkeypatch):
-        self.wall, self.cpu, self.waited = 100.0, 7.0, None
+        self.wall, self.cpu, self.waited, self.own = 100.0, 7.0, None, 5.0
         monkeypatch.setattr("grader.session.stream.time.monotonic", lambda: self.wall)
+        monkeypatch.setattr("grader.session.processes.own_awake_s", lambda: self.own)
 
     def cpu_s(self):
         return self.cpu
@@ -460,10 +461,11 @@ class Clock:
     def waited_s(self):
         return self.waited
 
-    def spend(self, budget, wall, cpu, waited=0.0):
+    def spend(self, budget, wall, cpu, waited=0.0, own=0.0):
         """Whether the budget is spent at the end of a call that took so long."""
         budget.start()
         self.wall += wall
+        self.own += own
         self.waited = None if self.waited is None else self.waited + waited
         self.cpu = None if cpu is None else self.cpu + cpu
         spent = budget.is_spent()
@@ -502,6 +504,15 @@ def test_a_process_that_sleeps_has_its_limit_and_no_more(monkeypatch):
     assert not clock.spend(budget, wall=0.9, cpu=0.0)
     assert not clock.spend(budget, wall=1.0, cpu=0.1, waited=0.9)  # starved meanwhile
     assert clock.spend(budget, wall=0.2, cpu=0.0)
+
+
+def test_a_process_that_waits_for_a_starved_grader_does_not_sleep(monkeypatch):
+    clock = Clock(monkeypatch)
+    clock.waited = 3.0
+    budget = begun(clock)
+    assert not clock.spend(budget, wall=2.0, cpu=0.1, own=1.5)
+    assert not clock.spend(budget, wall=9.0, cpu=0.1, own=9.0)
+    assert clock.spend(budget, wall=0.7, cpu=0.0)
 
 
 def test_two_busy_cores_convict_nobody_before_the_clock_does(monkeypatch):
