@@ -286,6 +286,14 @@ def test_a_stub_that_does_not_parse_leaves_nothing_behind(tmp_path):
     assert not (tmp_path / "reference").exists()
 
 
+@pytest.mark.parametrize("gaps", [(), ("f",)])
+def test_a_notebook_whose_functions_can_not_be_read_is_told_the_line(tmp_path, gaps):
+    source = tmp_path / "half.py"
+    source.write_text("x = 1\ndef f(:\n    return 1\n")
+    with pytest.raises(AssignmentError, match=r"cell 0, line 2 doesn't parse \(invalid syntax\)"):
+        write_from("half", tmp_path / "reference", source, gaps=gaps)
+
+
 def test_a_script_becomes_a_notebook(tmp_path):
     (tmp_path / "lab.py").write_text(f"# %% [markdown]\n# # Lab\n# %%\n{MARKED_SOFTMAX}")
     written = write_from("sm", tmp_path / "reference", tmp_path / "lab.py")

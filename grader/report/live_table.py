@@ -32,6 +32,7 @@ class LiveTable(ProgressLines):
         self.clock = clock
         self.began = clock()
         self.kept = 0
+        self.refused = 0
         self.bad = 0
         self.names: list[str] = []
         self.workers: dict[int, tuple[int, str]] = {}
@@ -57,6 +58,7 @@ class LiveTable(ProgressLines):
         with self.lock:
             self.finished += 1
             self.kept += kept
+            self.refused += result.status == "refused"
             self.bad += result.status != "graded"
             for worker, (at, _) in list(self.workers.items()):
                 if at == number:
@@ -93,7 +95,8 @@ class LiveTable(ProgressLines):
             parts.append(f"{self.kept} kept")
         if self.bad:
             parts.append(f"{self.bad} not graded")
-        fresh, seconds = self.finished - self.kept, self.clock() - self.began
+        # What is kept or refused takes no time, and says nothing of the time that is left.
+        fresh, seconds = self.finished - self.kept - self.refused, self.clock() - self.began
         if fresh and seconds > 0:
             parts.append(f"{60 * fresh / seconds:.3g} a minute")
             if left := self.total - self.finished:

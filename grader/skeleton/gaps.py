@@ -56,6 +56,19 @@ def find_places(notebook: Notebook) -> list[Place]:
     return list(found.values())
 
 
+def refuse_broken(notebook: Notebook) -> None:
+    """Raise AssignmentError, with its line, for a cell in which no function can be found."""
+    for cell in notebook.cells:
+        if cell.kind == "code":
+            try:
+                ast.parse(parseable(cell.source))
+            except SyntaxError as error:
+                raise AssignmentError(
+                    f"{notebook.name}: cell {cell.index}, line {error.lineno} doesn't parse "
+                    f"({error.msg}): mend it first"
+                ) from error
+
+
 def _places(cell: Cell) -> Iterator[Place]:
     text = parseable(cell.source)
     try:
@@ -113,6 +126,7 @@ def mark(sources: dict[int, str], notebook: Notebook, names: Iterable[str]) -> d
     chosen = []
     for name in dict.fromkeys(names):
         if name not in places:
+            refuse_broken(notebook)
             listed = ", ".join(places) or "none"
             raise AssignmentError(f"{notebook.name} has no function {name!r}; it has: {listed}")
         if name in notebook.regions:

@@ -17,7 +17,7 @@ from grader.errors import AssignmentError
 from grader.notebook import assembled, read_notebook
 from grader.records import Cell, Definition, Notebook
 from grader.skeleton import example
-from grader.skeleton.gaps import UnmarkedNotebook, find_places, mark
+from grader.skeleton.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
 from grader.stubs import SOLUTION_TAG
 
 # A folder's name, a word on the command line, a key of TOML: what needs no quotes anywhere.
@@ -82,7 +82,7 @@ def write_from(
     gaps : functions that get markers in the copy
     Each exercise gets one point and one check that fails until somebody writes it.
     Raises UnmarkedNotebook where there is no gap and none is asked for; AssignmentError for
-    markers without a partner, and as write_example does.
+    markers without a partner, for cells that don't parse, and as write_example does.
     """
     _require_free(assignment_id, parent)
     if source.suffix.lower() not in (".ipynb", ".py"):
@@ -93,6 +93,7 @@ def write_from(
     if damaged:
         raise AssignmentError(f"{source}: {damaged[0]}; complete the pair")
     if not notebook.regions:
+        refuse_broken(notebook)
         raise UnmarkedNotebook(
             f"{source} has no gaps: put markers into it, or name its functions with --gap",
             find_places(notebook),

@@ -40,7 +40,15 @@ def test_the_table_tells_how_far_it_is_how_fast_and_how_long_it_takes():
     for number in (1, 2, 3):
         made.done(number, GRADED, False)
     made.done(4, REFUSED, False)
-    assert made.headline() == "5 of 10 · 1 kept · 1 not graded · 4 a minute · 75 s left"
+    assert made.headline() == "5 of 10 · 1 kept · 1 not graded · 3 a minute · 2 min left"
+    made.close()
+
+
+def test_what_is_refused_at_the_start_promises_no_end():
+    made = table()
+    made.clock.seconds += 1
+    made.done(1, REFUSED, False)
+    assert made.headline() == "1 of 3 · 1 not graded"
     made.close()
 
 
