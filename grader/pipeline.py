@@ -40,6 +40,7 @@ from grader.notebook import (
     drawing_cells,
     read_notebook,
     region_of,
+    what_breaks,
 )
 from grader.recognise import match_notebooks, recognise_assignment
 from grader.records import (
@@ -345,7 +346,10 @@ class _Handed:
         return self.submission.students if self.submission else ()
 
     def refuse(self, error: SubmissionError) -> None:
-        self.refused = Result(self.path, self.students, "refused", str(error))
+        # Where nothing was recognised, what doesn't parse may be the reason.
+        broken = next(filter(None, map(what_breaks, self.notebooks)), "")
+        text = f"{error}; {broken}" if broken else str(error)
+        self.refused = Result(self.path, self.students, "refused", text)
 
 
 def _is_one_file(path: str) -> bool:
@@ -527,7 +531,7 @@ class _Batch:
             handed.refuse(
                 SubmissionError(
                     f"nothing of assignment {self.assignment.id} is in it: neither its notebooks "
-                    f"({', '.join(self.assignment.notebook_names)}) nor their functions"
+                    f"({', '.join(self.assignment.notebook_names)}) nor enough of their functions"
                 )
             )
             assert handed.refused is not None

@@ -10,7 +10,7 @@ answers       what a student wrote where words were asked for
 
 from grader.notebook.answers import answer_cells, drawing_cells
 from grader.notebook.comparison import compare_with_stub, region_of
-from grader.notebook.definitions import parseable
+from grader.notebook.definitions import parseable, what_breaks
 from grader.notebook.imports import imports_of
 from grader.notebook.reading import assembled, parse_notebook, read_notebook
 from grader.notebook.regions import replace_definition, replace_region
@@ -27,4 +27,5 @@ __all__ = [
     "region_of",
     "replace_definition",
     "replace_region",
+    "what_breaks",
 ]

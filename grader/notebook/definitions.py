@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 from grader.notebook import plain
 from grader.notebook.plain import is_code, normalise
-from grader.records import Cell, Definition
+from grader.records import Cell, Definition, Notebook
 
 MAX_SOURCE_CHARS = 256 * 1024
 """Of a cell that is parsed. A syntax tree takes a few hundred times its source's memory."""
@@ -71,6 +72,22 @@ def parseable(source: str) -> str:
 def parsed(text: str) -> ast.Module | None:
     """Return the syntax tree, or None: for broken text, and for text too large or too deep."""
     return plain.parsed(text) if len(text) <= MAX_SOURCE_CHARS else None
+
+
+def what_breaks(notebook: Notebook) -> str:
+    """Return where the first cell that doesn't parse stands, and why; "" where all do."""
+    for cell in notebook.cells:
+        if cell.kind == "code" and parsed(text := parseable(cell.source)) is None:
+            where = f"{notebook.name}, cell {cell.index}"
+            try:
+                with warnings.catch_warnings(action="ignore"):
+                    ast.parse(text[:MAX_SOURCE_CHARS])
+            except SyntaxError as error:
+                return f"{where}, line {error.lineno} doesn't parse ({error.msg})"
+            except (ValueError, RecursionError, MemoryError):
+                pass
+            return f"{where} can't be parsed"
+    return ""
 
 
 @lru_cache(maxsize=32)

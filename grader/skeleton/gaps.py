@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from grader.errors import AssignmentError
-from grader.notebook import parseable
+from grader.notebook import parseable, what_breaks
 from grader.records import Cell, Notebook
 
 START = "### START YOUR CODE ###"
@@ -58,15 +58,8 @@ def find_places(notebook: Notebook) -> list[Place]:
 
 def refuse_broken(notebook: Notebook) -> None:
     """Raise AssignmentError, with its line, for a cell in which no function can be found."""
-    for cell in notebook.cells:
-        if cell.kind == "code":
-            try:
-                ast.parse(parseable(cell.source))
-            except SyntaxError as error:
-                raise AssignmentError(
-                    f"{notebook.name}: cell {cell.index}, line {error.lineno} doesn't parse "
-                    f"({error.msg}): mend it first"
-                ) from error
+    if broken := what_breaks(notebook):
+        raise AssignmentError(f"{broken}: mend it first")
 
 
 def _places(cell: Cell) -> Iterator[Place]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.notebook import assembled, what_breaks
 from grader.notebook.definitions import find_definitions, owner_of, parseable, spans, statements
 from grader.records import Cell
 
@@ -237,3 +238,18 @@ def test_a_line_is_owned_by_the_definition_around_it_comments_included(line, own
         "x = 1"
     )
     assert owner_of(source, line)[0] == owner
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("%matplotlib inline\nx = 1", ""),
+        ("# '\\d' is no escape\nx = '\\d'\ndef f(:", "a.py, cell 1, line 3 doesn't parse"),
+        ("(" * 10_000, "a.py, cell 1"),
+        ("x = 1\0", ""),
+    ],
+)
+def test_the_first_cell_that_does_not_parse_is_named(source, told):
+    cells = [Cell(0, "markdown", "def ("), Cell(1, "code", source), Cell(2, "code", "def (")]
+    said = what_breaks(assembled(cells[:2] if not told else cells, name="a.py"))
+    assert said.startswith(told) if told else said == ""
