@@ -628,9 +628,11 @@ def _walk(folder: Path, box: _Box, under: PurePosixPath) -> Iterator[PurePosixPa
         if entry.is_symlink():
             box.note("ignored_file", f"{printable(str(relative))} is a link and was left out")
         elif entry.is_dir():
-            if entry.name.lower() not in ENVIRONMENTS:
+            # What is copied may go into the very folder that is handed in ($TMPDIR within it).
+            into_itself = Path(entry.path).resolve() == box.folder.resolve()
+            if entry.name.lower() not in ENVIRONMENTS and not into_itself:
                 yield from _walk(Path(entry.path), box, relative)
-        elif entry.is_file() and Path(entry.path).resolve() != box.folder.resolve():
+        elif entry.is_file():
             yield relative
         else:
             box.note("ignored_file", f"{printable(str(relative))} is no ordinary file")

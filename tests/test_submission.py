@@ -230,6 +230,13 @@ def test_of_two_entries_of_one_name_the_first_counts(tmp_path, into):
     assert [note.kind for note in submission.notes] == ["duplicate_name", "duplicate_name"]
 
 
+def test_a_folder_is_not_copied_into_itself(tmp_path):
+    written(tmp_path, "a.ipynb", NOTEBOOK)
+    into = tmp_path / "tmp" / "0"
+    into.mkdir(parents=True)
+    assert open_submission(tmp_path, into).files == (Path("a.ipynb"),)
+
+
 def test_a_file_that_is_also_a_folder_stays_a_file(tmp_path, into):
     path = handed_in(tmp_path, [("a.py", b"x"), ("a.py/b.py", b"y"), ("c/d.py", b""), ("c", b"")])
     submission = open_submission(path, into)
