@@ -13,7 +13,6 @@ from grader.checks.arrays import (
     as_scalar,
     assert_finite,
     assert_shape,
-    describe_type,
     first_index,
     index_text,
     number,
@@ -566,7 +565,13 @@ def _first_change(a: object, b: object) -> str:
             f"{int(changed.sum())} of {a.size} elements changed; {index_text(index)} was "
             f"{show(a[index])} and is {show(b[index])}"
         )
-    return f"it was {describe_type(a)} and is {describe_type(b)}"
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b):
+        i = next(i for i, (x, y) in enumerate(zip(a, b, strict=True)) if not _same(x, y))
+        return f"{index_text((i,))}: {_first_change(a[i], b[i])}"
+    if isinstance(a, Mapping) and isinstance(b, Mapping) and set(a) == set(b):
+        key = next(key for key in a if not _same(a[key], b[key]))
+        return f"[{show(key)}]: {_first_change(a[key], b[key])}"
+    return f"it was {show(a)} and is {show(b)}"
 
 
 def _rate(value: object, *, called: str, noun: str) -> float:

@@ -54,6 +54,24 @@ def test_a_changed_dtype_or_shape_is_a_change():
     refusal(assert_unchanged, np.zeros(2), None)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "where"),
+    [
+        ([1, 2], [1, 3], "[1]: it was 2 and is 3"),
+        ([1, 2], [1], "it was a list of 2 values and is a list of 1 value"),
+        (
+            {"W": np.zeros(2)},
+            {"W": np.ones(2)},
+            "['W']: 2 of 2 elements changed; [0] was 0 and is 1",
+        ),
+        ({"n": 3}, {"n": None}, "['n']: it was 3 and is None"),
+        (3, np.zeros(2), "it was 3 and is [0., 0.]"),
+    ],
+)
+def test_a_change_within_a_list_or_a_dict_is_located(before, after, where):
+    assert refusal(assert_unchanged, (before,), (after,)).where == where
+
+
 def test_equal_results_of_repeated_calls_are_accepted():
     assert_deterministic([np.ones(3), np.ones(3), np.ones(3)])
 
