@@ -42,7 +42,7 @@ from grader.notebook import (
     region_of,
     what_breaks,
 )
-from grader.recognise import match_notebooks, recognise_assignment
+from grader.recognise import match_notebooks, name_instead, recognise_assignment
 from grader.records import (
     Assignment,
     Cell,
@@ -593,7 +593,19 @@ class _Batch:
                 GraderFault(f"check {faults[0].name!r}: {faults[0].message}"),
                 read.students,
             )
+        outcomes = [self._ask_for_another_name(outcome, read) for outcome in outcomes]
         return self._score(read, outcomes, runs)
+
+    def _ask_for_another_name(self, outcome: Outcome, read: _Read) -> Outcome:
+        """Return the outcome; where a name is missing, with the name that it may have instead."""
+        place = next(e.notebook for e in self.assignment.exercises if e.id == outcome.exercise)
+        missing = outcome.missing and outcome.message.endswith("` is not defined")
+        if not missing or place not in read.matched:
+            return outcome
+        name = outcome.message.split("`")[1]
+        own = name_instead(name, read.matched[place], self.assignment.stubs[place])
+        hint = f"\nIs it `{own}`? The checks call it by the template's name." if own else ""
+        return replace(outcome, message=f"{outcome.message}{hint}")
 
     def _clear_suspects(self, job: CheckJob, outcomes: list[Outcome]) -> _Clearing:
         """Tell a check that broke on the student's value from one that is broken.

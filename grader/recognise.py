@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from grader.errors import SubmissionError
@@ -132,6 +133,18 @@ def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> di
             )
         matched[name] = replace(chosen, notes=(*chosen.notes, *notes))
     return matched
+
+
+def name_instead(missing: str, notebook: Notebook, stub: Notebook) -> str:
+    """Return the name of the student's own that may stand for a missing one, "" for none.
+
+    missing : a qualified name; what the template defines as well is no candidate
+    """
+    within, _, name = missing.rpartition(".")
+    own = sorted(notebook.definitions.keys() - stub.definitions.keys())
+    beside = {n.rpartition(".")[2]: n for n in own if n.rpartition(".")[0] == within}
+    # 0.75: cost_function for cost_funct, my_sigmoid for sigmoid; not another one of its family.
+    return next((beside[near] for near in get_close_matches(name, beside, n=1, cutoff=0.75)), "")
 
 
 def _filled(notebook: Notebook) -> int:

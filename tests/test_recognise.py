@@ -8,7 +8,7 @@ import pytest
 
 from grader.errors import SubmissionError
 from grader.notebook import parse_notebook
-from grader.recognise import match_notebooks, recognise_assignment
+from grader.recognise import match_notebooks, name_instead, recognise_assignment
 from grader.records import Assignment, Exercise
 from grader.stubs import stub_notebook
 
@@ -206,3 +206,23 @@ def test_of_two_equal_candidates_the_right_name_is_graded(pw02):
 
 def test_what_was_not_handed_in_is_absent(pw02):
     assert match_notebooks(pw02, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("missing", "instead"),
+    [
+        ("cost_funct", "cost_function"),
+        ("Model.predict", "Model.predicts"),
+        ("sigmoid", "my_sigmoid"),
+        ("softplus_prime", ""),  # softplus_second is the template's own
+        ("Model.fit", ""),  # cost_function is no method
+        ("plot", ""),
+    ],
+)
+def test_a_missing_name_may_stand_there_as_one_of_the_students_own(missing, instead):
+    functions = ("cost_funct", "sigmoid", "softplus_prime", "softplus_second")
+    stub = solved(functions, name="a.ipynb")
+    methods = "class Model:\n    def predicts(self): pass\n    def fits_all_of_it(self): pass"
+    mine = solved(("cost_function", "my_sigmoid", "softplus_second"), name="a.ipynb")
+    mine = read(*(cell.source for cell in mine.cells), methods, name="a.ipynb")
+    assert name_instead(missing, mine, stub) == instead
