@@ -110,6 +110,9 @@ class Workers:
                 if packed is None:
                     desk.doing(item.number, values[0], worker.number)
                 elif kind == "broken":
+                    # It is at its end. A dask worker keeps us for what comes next.
+                    self.workers.remove(worker)
+                    worker.end()
                     desk.broken(packed)
                     return
                 else:

@@ -8,6 +8,10 @@ import time
 
 import pytest
 
+from grader.batch.desk import Item
+from grader.batch.workers import Workers
+from grader.records import Order
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
 
@@ -97,6 +101,37 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(klass, jobs):
     assert "grade: interrupted: 2 of 3 are graded and kept; the same command goes on\n" in err
     assert klass.processes() == []
     assert list(klass.tmp.rglob("*")) == []
+
+
+class Heard:
+    """What is told of each submission, in the order in which it is."""
+
+    def __init__(self):
+        self.told = []
+
+    def doing(self, number, text, worker):
+        pass
+
+    def done(self, number, packed, **more):
+        self.told.append(("done", number))
+
+    def broken(self, packed):
+        self.told.append("broken")
+
+    def lost(self, number, how, said):
+        self.told.append(("lost", number))
+
+
+def test_processes_that_are_kept_begin_anew_after_checks_that_do_not_load(klass):
+    checks = klass.reference / "toy" / "test_toy.py"
+    text, path = checks.read_text(), str(klass.hand_in("Meier_Ann"))
+    checks.write_text(text + "\nimport no_such_module\n")
+    heard = Heard()
+    with Workers(Order(str(klass.reference / "toy")), count=1) as workers:
+        workers.run([Item(0, path)], heard)
+        checks.write_text(text)
+        workers.run([Item(1, path)], heard)
+    assert heard.told == ["broken", ("done", 1)]
 
 
 def test_workers_end_when_the_command_is_killed(klass, until):
