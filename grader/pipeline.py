@@ -64,7 +64,13 @@ from grader.records import (
 from grader.rules import find_breaches
 from grader.score import score_exercises, total
 from grader.session import Kernels, Session, Stop, WarmParent, require_sandbox, warm_up
-from grader.submission import Part, find_submissions, open_submission, unpack_export
+from grader.submission import (
+    Part,
+    find_submissions,
+    open_submission,
+    passed_over,
+    unpack_export,
+)
 
 if TYPE_CHECKING:
     from grader.batch.cluster import Cluster
@@ -123,6 +129,9 @@ def grade(
             _Handed(part, scratch / str(n)) for n, part in enumerate(_find_parts(paths, scratch))
         ]
         found = [one.shown for one in handed]
+        if len(found) > 1:
+            for line in _passed_over(paths, found):
+                watch.warn(line)
         chosen = _choose(assignment, folders, handed)
         if chosen is None:
             refused = [replace(h.refused, path=h.shown) for h in handed if h.refused]
@@ -311,6 +320,15 @@ def _find_parts(paths: Sequence[Path], scratch: Path) -> list[Part]:
         students = unpack_export(path, scratch / "exports" / str(number)) if path in paths else []
         parts += students or [Part(path, str(path))]
     return parts
+
+
+def _passed_over(paths: Sequence[Path], found: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each folder of a class in which more lies than is graded."""
+    for folder in paths:
+        names = [name for name in passed_over(folder) if str(folder / name) not in found]
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            yield f"no submission, and passed over in {folder}: {', '.join(names[:5])}{more}"
 
 
 # --- choosing -----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeAlias, TypeVar
@@ -57,6 +57,11 @@ OTHER_FORMATS = (
     (b"%PDF", "a PDF"),
 )
 
+HANDED_IN = frozenset(
+    {".pdf", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".doc", ".docx", ".odt", ".py"}
+)
+"""What students hand in besides zips and notebooks."""
+
 # What zipfile raises, over its versions, for bytes that are no good zip.
 DAMAGE = (
     zipfile.BadZipFile,
@@ -92,9 +97,7 @@ def _expand(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     try:
-        entries = sorted(
-            (entry for entry in path.iterdir() if not _is_skipped(entry.name)), key=_natural
-        )
+        entries = _entries_of(path)
     except OSError as error:
         raise SubmissionError(f"{path}: can't be read ({_reason(error)})") from error
     suffixes = {entry.suffix.lower() for entry in entries if entry.is_file()}
@@ -106,9 +109,47 @@ def _expand(path: Path) -> list[Path]:
         if (entry.is_file() and entry.suffix.lower() == ".zip")
         or (entry.is_dir() and not entry.is_symlink() and _holds_work(entry))
     ]
+    many = sorted([*many, *_without_work(entries, many)], key=_natural)
     if ".py" in suffixes and not any(entry.is_file() for entry in many):
         return [path]
     return many or [path]
+
+
+def passed_over(path: Path) -> list[str]:
+    """Return what lies in a class's folder as if handed in, and is no submission there.
+
+    Not our own pages and reports, which may lie there too.
+    """
+    try:
+        found = _expand(path)
+        entries = _entries_of(path) if found != [path] else []
+    except (OSError, SubmissionError):
+        return []
+    return [
+        entry.name
+        for entry in entries
+        if entry not in found
+        and (
+            (entry.is_file() and entry.suffix.lower() in HANDED_IN)
+            or (entry.is_dir() and not _owner(entry) and not any(entry.glob("*.html")))
+        )
+    ]
+
+
+def _entries_of(folder: Path) -> list[Path]:
+    return sorted((e for e in folder.iterdir() if not _is_skipped(e.name)), key=_natural)
+
+
+def _without_work(entries: Sequence[Path], many: Iterable[Path]) -> list[Path]:
+    """Return the folders of an unpacked export in which a student has something else, once each."""
+    owners = {_owner(entry) for entry in many}
+    found = {_owner(entry): entry for entry in reversed(entries) if entry.is_dir()}
+    return [entry for owner, entry in found.items() if owner and owner not in owners]
+
+
+def _owner(entry: Path) -> tuple[str, str] | None:
+    named = platform_of(entry.name)
+    return (named["owner"], named["id"]) if named else None
 
 
 @dataclass(frozen=True)
@@ -178,7 +219,7 @@ def _grouped(entries: list[tuple[T, PurePosixPath]]) -> list[list[tuple[T, PureP
 def _parts_of_folder(folder: Path, into: Path) -> list[Part]:
     """Return the parts of an export that was unpacked, where its files lie side by side."""
     try:
-        entries = sorted((e for e in folder.iterdir() if not _is_skipped(e.name)), key=_natural)
+        entries = _entries_of(folder)
     except OSError:
         return []
     if any(entry.is_dir() and _holds_work(entry) for entry in entries):

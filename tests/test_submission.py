@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from grader import submission as module
 from grader.errors import GraderFault, SubmissionError
-from grader.submission import find_submissions, open_submission
+from grader.submission import find_submissions, open_submission, passed_over
 
 NOTEBOOK = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()
 
@@ -440,6 +440,34 @@ def test_a_path_named_twice_is_graded_once_and_a_missing_one_is_kept(tmp_path):
     path = written(tmp_path, "a.zip", b"")
     missing = tmp_path / "b.zip"
     assert find_submissions([path, tmp_path / "." / "a.zip", missing]) == [path, missing]
+
+
+def test_what_lies_in_a_class_and_is_no_submission_is_named(tmp_path):
+    for name in ("a.zip", "Paul.pdf", "Rita.rar", "scores.json", ".DS_Store"):
+        (tmp_path / name).write_bytes(b"")
+    for name, file in (("Max", "report.pdf"), ("pages", "index.html"), ("Bea", "x.ipynb")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_bytes(b"")
+    assert passed_over(tmp_path) == ["Max", "Paul.pdf", "Rita.rar"]
+    assert passed_over(tmp_path / "Max") == passed_over(tmp_path / "a.zip") == []
+
+
+def test_a_platforms_folder_without_work_is_a_submission_to_refuse(tmp_path):
+    for name, kind, file in (
+        ("Ann Meier_3", "file", "x.ipynb"),
+        ("Ann Meier_3", "onlinetext", "onlinetext.html"),
+        ("Cem Celik_4", "file", "report.pdf"),
+        ("Cem Celik_4", "onlinetext", "onlinetext.html"),
+    ):
+        folder = tmp_path / f"{name}_assignsubmission_{kind}_"
+        folder.mkdir()
+        (folder / file).write_bytes(b"")
+    found = find_submissions([tmp_path])
+    assert [path.name for path in found] == [
+        "Ann Meier_3_assignsubmission_file_",
+        "Cem Celik_4_assignsubmission_file_",
+    ]
+    assert passed_over(tmp_path) == []
 
 
 def test_an_empty_folder_is_itself_a_submission_to_refuse(tmp_path):

@@ -162,7 +162,7 @@ def test_an_export_is_graded_as_its_unpacked_folder_would_be(klass, without_time
         for who in ("Anna Meier_1234", "Bo Çelik_77", "Cem Öz_5")
     ]
     same = without_times(report).replace(f"{export}/", f"{folder}/")
-    assert json.loads(same)["submissions"][:2] == json.loads(without_times(expected))["submissions"]
+    assert json.loads(same)["submissions"] == json.loads(without_times(expected))["submissions"]
     again, err = klass.grade("--jobs", "2", paths=[export])
     assert without_times(again) == without_times(report)
     assert err.count("kept from an earlier run") == 2
