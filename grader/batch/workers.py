@@ -95,7 +95,7 @@ class Workers:
                     if item is None:
                         continue
                     ends[item.number] += 1
-                    if silent == SILENT_ENDS:
+                    if silent >= SILENT_ENDS:
                         why = f"worker processes end before they begin ({how})"
                         for hopeless in (item, *waiting):
                             desk.lost(hopeless.number, why, worker.said)

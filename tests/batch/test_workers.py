@@ -119,7 +119,7 @@ class Heard:
         self.told.append("broken")
 
     def lost(self, number, how, said):
-        self.told.append(("lost", number))
+        self.told.append(("lost", number, how))
 
 
 def test_processes_that_are_kept_begin_anew_after_checks_that_do_not_load(klass):
@@ -132,6 +132,16 @@ def test_processes_that_are_kept_begin_anew_after_checks_that_do_not_load(klass)
         checks.write_text(text)
         workers.run([Item(1, path)], heard)
     assert heard.told == ["broken", ("done", 1)]
+
+
+def test_where_no_process_begins_the_rest_is_not_tried(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    heard = Heard()
+    with Workers(Order("nowhere"), count=8) as workers:
+        workers.run([Item(number, "a.zip") for number in range(20)], heard)
+    why = "worker processes end before they begin (exit code 1)"
+    assert sorted(heard.told) == [("lost", number, why) for number in range(20)]
+    assert workers.started < 20
 
 
 def test_workers_end_when_the_command_is_killed(klass, until):
