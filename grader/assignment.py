@@ -53,7 +53,7 @@ def find_assignments(
             return found
     raise AssignmentError(
         f"no assignment found: neither reference/*/{FILE} nor checks/{FILE} in {start} or above; "
-        f"name its folder with --assignments or ${ENVIRONMENT_VARIABLE}"
+        f"go to its folder (cd), or name it with --assignments or ${ENVIRONMENT_VARIABLE}"
     )
 
 

@@ -716,7 +716,8 @@ class _Batch:
     def _hidden_note(self, exercises: Sequence[ExerciseScore]) -> list[Note]:
         """Return a note of the points that hidden checks give, where they are not run."""
         whole = {e.id: e.points for e in self.assignment.exercises}
-        hidden = sum(whole[e.id] - e.max_points for e in exercises if e.status != "manual")
+        counted = [e for e in exercises if e.status != "manual" and not e.bonus]
+        hidden = sum(whole[e.id] - e.max_points for e in counted)
         if hidden < 1e-6 or not (self.order.public or self.assignment.public_only):
             return []
         more = f"{hidden:.4g} more point{'s' if hidden != 1 else ''}"
