@@ -14,12 +14,14 @@ and startup files), and two things are put in:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -99,11 +101,28 @@ class Compiler(XCachingCompiler):
         return f"<cell {self.cell}>" if part == 1 else f"<cell {self.cell}, part {part}>"
 
 
+class _Unkept(dict[int, list[Any]]):
+    """Where IPython puts all that is shown, by cell: nobody asks for it."""
+
+    def __missing__(self, cell: int) -> list[Any]:
+        return []
+
+
 class Shell(ZMQInteractiveShell):
     stopped_at: int | None = None
     limit = ""  # what the error came from, where a limit was hit
 
     def init_environment(self) -> None: ...
+
+    def init_history(self) -> None:
+        super().init_history()
+        history: Any = self.history_manager
+        history.outputs = _Unkept()
+
+    @contextlib.contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """IPython would keep whatever is printed: a cell that prints without end fills memory."""
+        yield
 
     def init_completer(self) -> None:
         """Nobody types here; jedi takes a while to import."""

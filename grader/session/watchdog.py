@@ -68,9 +68,11 @@ class Watchdog:
         limits = self._limits
         if self._kernel is None:  # before any student code: nobody else is there yet
             self._kernel = _notebook_process(self._launcher)
+        # Parents first: what a check shares with its parent would count once and a half where the
+        # check ends between the two looks.
         members = processes.descendants(self._launcher)
         if self._first:
-            members += [self._launcher, *processes.descendants(self._first)]
+            members = [self._launcher, *members, *processes.descendants(self._first)]
         if processes.memory_mib(members, enough=limits.memory_mib) > limits.memory_mib:
             self._kill(f"used more than {limits.memory_mib} MiB of memory")
         # The kernel's own limit answers with an error; it does not bind root.

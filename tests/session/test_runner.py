@@ -405,6 +405,13 @@ def test_long_outputs_are_cut(run: Run) -> None:
     assert sum(len(str(cell.outputs)) for cell in session.run.cells) < 2**20
 
 
+def test_what_is_printed_and_shown_is_kept_nowhere(run: Run) -> None:
+    session = run("import sys\nfrom IPython.display import display\nx = 'x' * 100",
+                  "for _ in range(9): print(x); display({'text/plain': x}, raw=True)",
+                  "print(sys.getrefcount(x))")  # fmt: skip
+    assert printed(session, 2) == "2\n"  # its name, and the question itself
+
+
 def test_a_thread_that_prints_for_ever_stops_nothing(run: Run) -> None:
     session = run(
         "import threading\n"
