@@ -1,9 +1,9 @@
 """The report as JUnit XML, for the test tabs of GitLab and GitHub.
 
 One testsuite a submission, one testcase a check. classname is "assignment.exercise". A check that
-failed has a failure, one that met an exception or the time limit an error. What a person grades
-is skipped. A submission that was refused, or that the grader failed on, is one testcase with an
-error.
+failed, or found nothing to check, has a failure; one that met an exception or the time limit an
+error. What a person grades, or what can't run here, is skipped. A submission that was refused, or
+that the grader failed on, is one testcase with an error.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ def _suite(report: Report, result: Result, suffix: str) -> ElementTree.Element:
 def _judge(case: ElementTree.Element, check: Outcome) -> None:
     for complaint in complaints([check]):
         kind = {"failed": "failure", "skipped": "skipped"}.get(check.outcome, "error")
+        if check.missing:  # not filled in: it has lost its points, and no green tab says otherwise
+            kind = "failure"
         earned = f"{points_text(check.points)} of {points_text(check.max_points)} points"
         text = complaint.message or f"{check.outcome}, without a message"
         _add_verdict(case, kind, check.outcome, f"{text}\n{earned}" if check.max_points else text)

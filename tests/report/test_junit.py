@@ -44,6 +44,18 @@ def test_what_a_person_grades_is_skipped(report):
     assert case.find("skipped").get("message") == "10 points are open: a person grades them"
 
 
+def test_what_was_not_filled_in_is_a_failure_and_what_can_not_run_here_is_none(result):
+    stub = Outcome("1", "values", "skipped", 0.0, 4.0, message="not filled in yet", missing=True)
+    other = Outcome("2", "torch", "skipped", 0.0, 4.0, message="torch is not installed here")
+    exercises = (
+        ExerciseScore("1", "One", 0.0, 4.0, "missing", (stub,)),
+        ExerciseScore("2", "Two", 0.0, 4.0, "not_gradable", (other,)),
+    )
+    report = Report("a", "", 0, (replace(result, exercises=exercises),))
+    assert cases(report)["values"].find("failure").get("message") == "not filled in yet"
+    assert cases(report)["torch"].find("skipped") is not None
+
+
 def test_counts_add_up(report):
     root = ElementTree.fromstring(junit.render(report).encode())
     for element in (root, root.find("testsuite")):
