@@ -25,7 +25,7 @@ from grader.session import processes
 from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
-from grader.session.stream import Listener, Stream, new_token
+from grader.session.stream import STANDSTILL_S, Listener, Stream, new_token
 from grader.session.warm import WarmParent
 
 # A kernel that used less CPU than its limit may have been starved by others, so it gets up to
@@ -92,13 +92,15 @@ class Clock:
         self._cpu_start: float | None = None
         self._waited_start: float | None = None
         self._own_start: float | None = None
+        self._looked = 0.0
 
     def start(self) -> None:
-        self._wall_start = time.monotonic()
+        self._wall_start = self._looked = time.monotonic()
         self._cpu_start = None
 
     def tick(self) -> None:
         """Count CPU time from now. Reading it takes a millisecond, which a short cell saves."""
+        self._leave_out_standstill()
         if self._cpu_start is None:
             self._own_start = processes.own_awake_s()
             self._cpu_start = self._cpu_s()
@@ -107,6 +109,7 @@ class Clock:
                 self._waited = self._waited or 0.0
 
     def stop(self) -> None:
+        self._leave_out_standstill()
         self._wall += self._wall_now()
         self._cpu += self._cpu_now()
         if self._waited is not None:
@@ -115,6 +118,7 @@ class Clock:
         self._wall_start = self._cpu_start = self._waited_start = self._own_start = None
 
     def expired(self) -> bool:
+        self._leave_out_standstill()
         wall = self._wall + self._wall_now()
         if wall < self.limit_s:
             return False
@@ -125,6 +129,13 @@ class Clock:
         if self._waited is None:
             return False
         return wall - cpu - self._waited - self._waited_now() >= self.limit_s
+
+    def _leave_out_standstill(self) -> None:
+        """Called every POLL_S. Where it was not, the grader was stopped, or the whole machine."""
+        now = time.monotonic()
+        if self._wall_start is not None and now - self._looked > STANDSTILL_S:
+            self._wall_start += now - self._looked
+        self._looked = now
 
     def _wall_now(self) -> float:
         return time.monotonic() - self._wall_start if self._wall_start is not None else 0.0
@@ -420,7 +431,7 @@ class Kernel:
         grace: Clock | None = None
         while self.provisioner.poll_now() is None:
             await asyncio.sleep(POLL_S)
-            for clock in clocks:
+            for clock in (*clocks, *([grace] if grace is not None else [])):
                 clock.tick()
             if grace is None:
                 if any(clock.expired() for clock in clocks):
@@ -428,7 +439,6 @@ class Kernel:
                     self.provisioner.signal_now(signal.SIGINT)
                     grace = Clock(GRACE_S, self.provisioner.cpu_s, self.provisioner.waited_s)
                     grace.start()
-                    grace.tick()
             elif grace.expired():
                 self._hung = True
                 self.provisioner.signal_now(KILL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import math
 import os
 import secrets
 import shutil
@@ -30,6 +31,9 @@ _LOOK_S = 0.05
 # A process that got less processor time than its limit may be starved by a busy machine; it is
 # let off up to this many times the limit, unless it is known to have slept for its limit.
 _PATIENCE = 4.0
+# Whoever wakes so much later than he wanted to has been stopped: by Ctrl-Z, by a cluster that
+# suspends its jobs, by a container that is paused.
+STANDSTILL_S = 1.0
 # sun_path of sockaddr_un holds 104 bytes on macOS, 108 on Linux, with a final zero.
 _PATH_BYTES = 100
 # What connects to us says hello at once; what does not must not keep the others waiting.
@@ -52,6 +56,7 @@ class Budget:
         self._used_s = 0.0
         self._begun = False
         self._since: float | None = None
+        self._due = math.inf  # when the wait that is under way is over
 
     def start(self) -> None:
         """Let the clock run: a call is on its way."""
@@ -59,15 +64,19 @@ class Budget:
 
     def stop(self) -> None:
         """Stop the clock: the check itself is at work."""
+        self._leave_out_standstill()
         self._used_s = self._wall_s()
         self._since = None
 
     def wait_s(self) -> float:
         """How long to wait before `is_spent` is worth asking; above 0."""
-        return max(self.limit_s - self._wall_s(), _LOOK_S) if self._begun else _LOOK_S
+        wait_s = max(self.limit_s - self._wall_s(), _LOOK_S) if self._begun else _LOOK_S
+        self._due = time.monotonic() + wait_s
+        return wait_s
 
     def is_spent(self) -> bool:
         """Whether the process has had its time."""
+        self._leave_out_standstill()
         wall_s = self._wall_s()
         if not self._begun and wall_s >= min(_LOOK_S, self.limit_s):
             self._begin(wall_s)
@@ -85,6 +94,13 @@ class Budget:
             return used_s >= self.limit_s
         awake_s = used_s + waited_s - self._waited_before_s + own_s
         return wall_s - self._wall_before_s - awake_s >= self.limit_s
+
+    def _leave_out_standstill(self) -> None:
+        """Count no time for which the grader did not wake: it was stopped, or the whole machine."""
+        late_s = time.monotonic() - self._due
+        if late_s > STANDSTILL_S and self._since is not None:
+            self._since += late_s
+        self._due = math.inf
 
     def _begin(self, wall_s: float) -> None:
         """Look at what the process has used so far. Most answers come before it is worth it."""

@@ -587,12 +587,26 @@ def test_a_clock_ends_what_sleeps_and_not_what_waits_for_a_processor_or_for_the_
     clock = Clock(1.0, lambda: 3.0, lambda: told)
     clock.start()
     clock.tick()
-    now += 2.0
+    for _ in range(4):  # it is looked at now and then
+        now += 0.5
+        clock.tick()
     awake += own
     told = told + waited if told is not None else None
     assert clock.expired() is ends
     clock.stop()
     assert clock.expired() is ends
+
+
+@pytest.mark.parametrize("ends", ["tick", "stop", "expired"])
+def test_a_clock_does_not_count_a_time_in_which_the_grader_stood_still(monkeypatch, ends):
+    now = 50.0
+    monkeypatch.setattr("grader.session.kernel.time.monotonic", lambda: now)
+    clock = Clock(1.0, lambda: 3.0, lambda: 7.0)
+    clock.start()
+    clock.tick()
+    now += 600.0
+    getattr(clock, ends)()
+    assert not clock.expired()
 
 
 def test_an_agent_that_never_says_hello_is_replaced_by_one_with_the_definitions(run, monkeypatch):

@@ -515,6 +515,18 @@ def test_a_process_that_waits_for_a_starved_grader_does_not_sleep(monkeypatch):
     assert clock.spend(budget, wall=0.7, cpu=0.0)
 
 
+def test_a_budget_does_not_count_a_time_in_which_the_grader_stood_still(monkeypatch):
+    clock = Clock(monkeypatch)
+    clock.waited = 3.0
+    budget = begun(clock)
+    budget.start()
+    budget.wait_s()
+    clock.wall += 600.0
+    budget.stop()
+    assert not clock.spend(budget, wall=0.04, cpu=0.0)  # of it, the wait that was asked for counts
+    assert clock.spend(budget, wall=0.1, cpu=0.0)
+
+
 def test_two_busy_cores_convict_nobody_before_the_clock_does(monkeypatch):
     clock = Clock(monkeypatch)
     budget = begun(clock)

@@ -358,6 +358,28 @@ def test_killed_parents_of_every_worker_s_kernels_cost_no_more_than_what_was_at_
 
 
 @pytest.mark.parametrize("where", ["a cell", "a check"])
+def test_a_grader_that_is_stopped_for_a_while_costs_nobody_a_point(host, sandbox, where):
+    """By Ctrl-Z, by a cluster that suspends its job: longer than the patience with any cell."""
+    host.write_assignment(cell_s=1.5, check_s=1.5)
+    process = subprocess.Popen(
+        host.command(giving_sign(host, where, "right"), options=["--jobs", "1"]),
+        env=host.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while not [*named(sign_of(host))]:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGSTOP)
+    time.sleep(8)
+    os.kill(process.pid, signal.SIGCONT)
+    out, _ = process.communicate(timeout=180)
+    (submission,) = json.loads(out)["submissions"]
+    assert submission["score"] == MAX, submission
+    assert submission["notes"] == []
+
+
+@pytest.mark.parametrize("where", ["a cell", "a check"])
 def test_a_killed_grading_process_costs_nobody_a_point(host, sandbox, where):
     """Another takes up its submission."""
     slow = giving_sign(host, where, "b")
