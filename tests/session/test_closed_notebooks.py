@@ -182,19 +182,29 @@ def test_nothing_is_left_when_the_grader_dies(tmp_path, until):
         "s = open_session(records.Notebook('a.ipynb', (cell,)), folder=None,"
         " limits=records.Limits())\n"
         "print(*descendants(os.getpid()), flush=True)\n"
+        "input()\n"
         "os._exit(0)\n"
     )
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, script],
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=True,
-        timeout=60,
         env={**os.environ, "TMPDIR": str(tmp_path)},  # nobody is left to delete its folders
-    )
-    started = done.stdout.split()
-    assert len(started) >= 3
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+    ) as grader:
+        started = grader.stdout.readline().split()
+        assert len(started) >= 3
+        assert all(tmp_path.name in command(pid) for pid in started)
+        grader.communicate("\n", timeout=60)
+    until(lambda: not any(tmp_path.name in command(pid) for pid in started))
+
+
+def command(pid):
+    """What a process runs; by now the number may be another one's, on a busy machine."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def test_a_check_leaves_no_process_behind(run, until):
