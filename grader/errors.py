@@ -110,6 +110,10 @@ class Missing(CheckFailed):
     """The definition, attribute or figure that the check asks for isn't there."""
 
 
+class NotDefined(Missing):
+    """A name that the check calls isn't there. The check may have misspelt it."""
+
+
 class NonFiniteValue(CheckFailed):
     """A nan or an inf came where a finite number was due; names the first bad index."""
 

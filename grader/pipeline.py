@@ -458,6 +458,9 @@ class _Batch:
         self.outcomes: list[Outcome] = []
         self.kernels = kernels
         self.references = _References(self.assignment, self.kernels)
+        # By exercise and name, the checks that were held against the solved notebooks.
+        self._broken: set[tuple[str, str]] = set()
+        self._sound: set[tuple[str, str]] = set()
 
     def grade(self, items: Iterable[Item], opened: Mapping[int, _Handed]) -> None:
         """Grade each item; the receiver hears of it before the next one is drawn.
@@ -628,21 +631,27 @@ class _Batch:
     def _clear_suspects(self, job: CheckJob, outcomes: list[Outcome]) -> _Clearing:
         """Tell a check that broke on the student's value from one that is broken.
 
-        A check that raises on the solved notebook too is ours to mend: its outcome is a
-        fault. One that accepts the solved notebook met a value that it could not use.
+        A check that raises on the solved notebook too, or misses a name there, is ours to mend:
+        its outcome is a fault. One that accepts the solved notebook met a value that it could not
+        use, or a name that is indeed missing.
         """
-        broken: set[tuple[str, str]] = set()
-        if job.reference is not None:
-            suspects = {o.exercise for o in outcomes if o.suspect}
-            yield replace(job, sessions=self.references, skip={}, only=suspects)
-            refused = ("failed", "error", "timeout")
-            broken = {(o.exercise, o.name) for o in self.outcomes if o.outcome in refused}
+        known = self._broken | self._sound
+        doubted = {o.exercise for o in outcomes if o.suspect and (o.exercise, o.name) not in known}
+        if doubted and job.reference is not None:
+            yield replace(job, sessions=self.references, skip={}, only=doubted)
+            for outcome in self.outcomes:
+                refused = outcome.outcome in ("failed", "error", "timeout")
+                kind = self._broken if refused else self._sound
+                kind.add((outcome.exercise, outcome.name))
         cleared = []
         for outcome in outcomes:
             if not outcome.suspect:
                 cleared.append(outcome)
-            elif (outcome.exercise, outcome.name) in broken:
-                cleared.append(replace(outcome, fault=True))
+            elif (outcome.exercise, outcome.name) in self._broken:
+                too = ", in the solved notebook neither" if outcome.missing else ""
+                cleared.append(replace(outcome, fault=True, message=f"{outcome.message}{too}"))
+            elif outcome.missing:
+                cleared.append(replace(outcome, suspect=False))
             else:
                 detail = "" if outcome.hidden else f"\n{outcome.message}"
                 cleared.append(

@@ -29,6 +29,7 @@ from grader.errors import (
     CheckFailed,
     GraderFault,
     Missing,
+    NotDefined,
     ReferenceFault,
     StudentDied,
     StudentFault,
@@ -395,7 +396,13 @@ def _verdict(check: _Check, error: BaseException) -> Outcome:
     """Return the outcome that an exception stands for. Only a CheckFailed judges values."""
     if isinstance(error, CheckFailed):
         message = error.hidden_message() if check.hidden else error.message()
-        return check.outcome("failed", error.credit, message, missing=isinstance(error, Missing))
+        return check.outcome(
+            "failed",
+            error.credit,
+            message,
+            missing=isinstance(error, Missing),
+            suspect=isinstance(error, NotDefined),
+        )
     if isinstance(error, StudentTimeout):
         return check.outcome("timeout", 0.0, _withheld(check, error, "the time limit passed"))
     if isinstance(error, StudentFault):

@@ -305,8 +305,8 @@ class Outcome:
 
     credit : share of max_points that was earned, in [0, 1]
     missing : the check found nothing to check (not defined, still the template's dummy)
-    suspect : an exception of the check itself, not a verdict: fault of the check,
-        unless the same check accepts the reference
+    suspect : an exception of the check itself, or a name that is not there, which it may have
+        misspelt: fault of the check, unless the same check accepts the reference
     fault : the grader failed while it ran the check; nothing follows for the student
     penalty : points that a broken rule takes from the exercise
     """

@@ -11,6 +11,7 @@ import numpy as np
 from grader.errors import (
     BadReply,
     Missing,
+    NotDefined,
     ReferenceFault,
     StudentDied,
     StudentError,
@@ -124,7 +125,7 @@ class Wire:
             raise error if isinstance(error, StudentError) else self._end(error)
         if status == "missing":
             base, path = arguments[:2]
-            raise Missing(f"`{path if base is None else called()}` is not defined")
+            raise NotDefined(f"`{path if base is None else called()}` is not defined")
         if status == "too large" and type(content) is str:
             raise BadReply(f"{called()} returned {_clean(content, _TEXT_CHARS)}")
         raise self.bad_reply(called)

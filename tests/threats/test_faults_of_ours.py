@@ -57,6 +57,8 @@ def held_harmless(graded):
 BROKEN = {
     "a check that raises": check_file("1 / 0"),
     "a check that uses a name that isn't there": check_file("undefined_name"),
+    "a check that misspells what it calls": check_file("student.sigmoit(np.zeros(3))"),
+    "a check that misspells a method": check_file("student.Model([[1.0]], [1.0]).kost([1.0])"),
     "a check that misuses what it calls": check_file("student.sigmoid(object())"),
     "a check that asks for too little": check_file("student.sigmoid(np.zeros(3))[7]"),
     "a fixture that isn't there": check_file("pass", fixtures="student, no_such_fixture"),
