@@ -264,7 +264,9 @@ class _Hunter:
             if fault is not None:
                 raise GraderFault(f"{fault.exercise}, {fault.name}: {flat(fault.message)}")
             suspects += [
-                f"{o.exercise}, {o.name}: {flat(o.message)}" for o in self.outcomes if o.suspect
+                f"{o.exercise}, {o.name}: {flat(o.message)}"
+                for o in self.outcomes
+                if o.suspect and not o.missing  # a mutant may well lack what the solution has
             ]
             lost = [
                 o
