@@ -178,7 +178,7 @@ class Desk:
         done, total = self.finished, len(self.paths)
         if self.run is None:
             return f"{done} of {total} were graded, and none of it is kept"
-        return f"{done} of {total} are graded and kept; the same command goes on"
+        return f"{done} of {total} are done and kept; the same command goes on"
 
     def results(self) -> Results:
         """Return the results that are there, in the order of the input."""

@@ -156,7 +156,7 @@ def test_ctrl_c_ends_the_work_on_the_cluster(klass, dask, until):
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 130
-    assert "3 of 4 are graded and kept; the same command goes on" in err
+    assert "3 of 4 are done and kept; the same command goes on" in err
     until(lambda: not dask.graders())
 
 
@@ -188,7 +188,7 @@ def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lon
     assert process.returncode == 2, err
     (line,) = (line for line in err.splitlines() if line.startswith("grade: "))
     assert f"the dask scheduler at {lone.file} has ended, or gave the work up" in line
-    assert "2 of 4 are graded and kept; the same command goes on" in line
+    assert "2 of 4 are done and kept; the same command goes on" in line
     assert klass.processes() == []
     rest, err = klass.grade("--jobs", "1")
     assert err.count("kept from an earlier run") == 2

@@ -101,7 +101,7 @@ def test_the_script_for_slurm_is_python():
         "has another version of grade: install this one for all",
         "can't grade (",
         "has ended, or gave the work up",
-        "are graded and kept; the same command goes on",
+        "are done and kept; the same command goes on",
     ],
 )
 def test_the_messages_that_the_page_quotes_are_the_command_s(said):

@@ -98,7 +98,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(klass, jobs):
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "grade: interrupted: 2 of 3 are graded and kept; the same command goes on\n" in err
+    assert "grade: interrupted: 2 of 3 are done and kept; the same command goes on\n" in err
     assert klass.processes() == []
     assert list(klass.tmp.rglob("*")) == []
 
