@@ -35,7 +35,7 @@ _NUDGES = 2
 # A cost that differs by more than this between two calls at one point is random.
 _RANDOM = 1e-3
 # The tolerance of a derivative that comes in a smaller dtype than float64.
-RTOL_OF_DTYPE = {"float32": 1e-3, "float16": 5e-2}
+RTOL_OF_DTYPE = {"float32": 1e-3, "float16": 5e-3}
 
 
 @dataclass(frozen=True)

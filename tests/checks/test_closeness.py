@@ -32,6 +32,13 @@ def test_an_answer_in_float32_is_accepted_at_every_scale(scale, seed):
     assert_close(x.astype(np.float32), x)
 
 
+def test_an_answer_in_float16_is_right_to_its_precision_and_no_further():
+    due = np.random.default_rng(0).normal(size=200)
+    assert_close(due.astype(np.float16), due)
+    with pytest.raises(CheckFailed):
+        assert_close((due * 119 / 120).astype(np.float16), due)
+
+
 def test_a_scalar_may_come_as_an_array_of_shape_1_1():
     assert_close(np.array([[2.0]]), 2.0)
 
