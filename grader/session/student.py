@@ -123,7 +123,7 @@ class Wire:
         if status == "raised":
             error = student_error(called(), content)
             raise error if isinstance(error, StudentError) else self._end(error)
-        if status == "missing":
+        if status == "missing" and len(arguments) > 1:  # of figures, say, nothing can be missing
             base, path = arguments[:2]
             raise NotDefined(f"`{path if base is None else called()}` is not defined")
         if status == "too large" and type(content) is str:

@@ -93,6 +93,7 @@ ASKED = st.sampled_from([*QUESTIONS])
 
 
 @given(ASKED, STATUS, TREES)
+@example("figures", "missing", None)
 def test_any_content_of_a_reply_is_taken_for_what_it_is(question, status, content):
     answered(question, framed([1, status, content]))
 
