@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grader.live import Verdicts
+    from grader.notebook_magic import Verdicts
 
 __all__ = ["__version__", "check", "load_ipython_extension"]
 __version__ = "0.1.0"
@@ -28,13 +28,13 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
     Shown as a table under the cell. Raises GradeError where no assignment is found.
     """
     # Imported late: `grade --help` and the student's own import stay light.
-    from grader.live import check as check_live
+    from grader.notebook_magic import check as check_live
 
     return check_live(*exercises, seed=seed)
 
 
 def load_ipython_extension(shell: object) -> None:
     """Give the notebook the magic `%grade` (`%load_ext grader`)."""
-    from grader.live import load
+    from grader.notebook_magic import load
 
     load(shell)

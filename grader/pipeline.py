@@ -29,9 +29,9 @@ from threading import Thread
 from typing import TYPE_CHECKING, TypeAlias
 
 from grader.assignment import find_assignments, load_assignment
-from grader.batch import fingerprint
-from grader.batch.desk import Desk, Item, NoWatch, Receiver, Watch
-from grader.batch.packing import pack
+from grader.batch import cache_key
+from grader.batch.collector import Desk, Item, NoWatch, Receiver, Watch
+from grader.batch.serialization import pack
 from grader.batch.workers import Workers
 from grader.errors import AssignmentError, GraderFault, Interrupted, StoreError, SubmissionError
 from grader.notebook import (
@@ -42,7 +42,6 @@ from grader.notebook import (
     region_of,
     what_breaks,
 )
-from grader.recognise import match_notebooks, name_instead, recognise_assignment
 from grader.records import (
     Assignment,
     Cell,
@@ -61,7 +60,7 @@ from grader.records import (
     Sandbox,
     Submission,
 )
-from grader.rules import find_breaches
+from grader.rule_checks import find_breaches
 from grader.score import score_exercises, total
 from grader.session import Kernels, Session, Stop, WarmParent, require_sandbox, warm_up
 from grader.submission import (
@@ -71,11 +70,12 @@ from grader.submission import (
     passed_over,
     unpack_export,
 )
+from grader.submission.matching import match_notebooks, name_instead, recognise_assignment
 
 if TYPE_CHECKING:
     from grader.batch.cluster import Cluster
     from grader.batch.store import KeptRun
-    from grader.pytest_plugin import CheckJob
+    from grader.suite import CheckJob
 
 _Jobs: TypeAlias = "Generator[CheckJob, None, None]"
 _Grading: TypeAlias = "Generator[CheckJob, None, Result]"
@@ -153,7 +153,7 @@ def grade(
             alone=len(handed) == 1,
         )
         cluster = _connect(stack, dask, watch) if dask is not None else None
-        environment = cluster.environment if cluster else fingerprint.environment()
+        environment = cluster.environment if cluster else cache_key.environment()
         run = _begin_run(stack, chosen, order, len(found), environment, watch) if keep else None
         desk = Desk(found, watch=watch, run=run, evidence=evidence)
         watch.begin(chosen.id, chosen.title, seed, found)
@@ -184,7 +184,7 @@ def _grade_at(
             desk.put(number, one.refused)
     items = desk.without_kept(
         [
-            Item(number, one.path, fingerprint.content(Path(one.path)) if desk.run else "")
+            Item(number, one.path, cache_key.content(Path(one.path)) if desk.run else "")
             for number, one in enumerate(handed)
             if one.refused is None
         ],
@@ -257,9 +257,9 @@ def _begin_run(
                 "public": order.public,
                 "sandbox": order.sandbox,
             },
-            circumstances=fingerprint.circumstances(order, environment),
+            circumstances=cache_key.circumstances(order, environment),
             # Figures more than are asked for do no harm.
-            will_do=[fingerprint.circumstances(replace(order, figures=True), environment)],
+            will_do=[cache_key.circumstances(replace(order, figures=True), environment)],
         )
     except (StoreError, OSError) as error:
         watch.warn(f"no result is kept: {error}")
@@ -294,7 +294,7 @@ def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) ->
 
     check : write nothing; return the files that are out of date
     """
-    from grader.stubs import check_templates, write_templates
+    from grader.authoring.stubs import check_templates, write_templates
 
     folders = find_assignments(Path.cwd(), assignments, os.environ)
     touched: list[str] = []
@@ -503,7 +503,7 @@ class _Batch:
             first = next(jobs, None)
             if first is None:
                 return
-            from grader.pytest_plugin import run_checks
+            from grader.suite import run_checks
 
             run_checks(self.assignment, chain([first], jobs), self._done)
         finally:
@@ -532,7 +532,7 @@ class _Batch:
                         handed.read()
                         students = handed.students
                         if item.content:
-                            unchanged = item.content == fingerprint.content(Path(item.path))
+                            unchanged = item.content == cache_key.content(Path(item.path))
                         result = yield from self._grade_handed(handed)
                 except Exception as error:  # ours, whatever it is: this submission alone stops
                     result = _fault(item.path, error, students)
@@ -591,7 +591,7 @@ class _Batch:
         started = replace(read, matched=can_run)
         with _Sessions(self.kernels, started, opened, self.order, self.tell) as sessions:
             # Imported here: pytest loads while the kernels start in processes of their own.
-            from grader.pytest_plugin import CheckJob
+            from grader.suite import CheckJob
 
             job = CheckJob(
                 sessions=sessions,

@@ -253,7 +253,7 @@ class Notebook:
 class Isolation:
     """What closes a student's process in.
 
-    applied : names of layers (grader.in_kernel.confine lists them)
+    applied : names of layers (grader.in_kernel.sandbox.confine lists them)
     missing : layer -> why this machine does not offer it
     """
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from grader.in_kernel import libc
+from grader.in_kernel.sandbox import libc
 
 USER = 54321
 NEW_MOUNTS = 0x00020000

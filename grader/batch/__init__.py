@@ -6,5 +6,5 @@ store         the results of earlier runs
 workers       grading processes on this machine
 cluster       the same work on a dask.distributed cluster
 
-Nothing here grades: grader/worker.py does, with the pipeline that grades a single submission.
+Nothing here grades: worker.py does, with the pipeline that grades a single submission.
 """

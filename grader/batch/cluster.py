@@ -4,7 +4,7 @@
         cluster.run(order, items, desk)
 
 A dask worker needs this package and what notebooks import, no files. It grades through processes
-of grader/worker.py, as a single machine does, and keeps them for the submissions that follow. A
+of batch/worker.py, as a single machine does, and keeps them for the submissions that follow. A
 dask worker that ends takes nothing with it: the scheduler gives its submissions to another one.
 A scheduler that ends takes what was not graded yet: that is said, and the same command goes on.
 """
@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.assignment import load_assignment
-from grader.batch import fingerprint
-from grader.batch.desk import Desk, Item
-from grader.batch.packing import Packed, pack, unpack
-from grader.batch.parcel import Parcel, TooLarge, pack_up, unpack_into
+from grader.batch import cache_key
+from grader.batch.archive import Parcel, TooLarge, pack_up, unpack_into
+from grader.batch.collector import Desk, Item
+from grader.batch.serialization import Packed, pack, unpack
 from grader.batch.workers import Stopped, Workers
 from grader.errors import ClusterError, GradeError
 from grader.records import Order
@@ -120,20 +120,20 @@ class Cluster:
                 f"the workers at {self.address} can't grade ({_one_line(error)}): this version of "
                 "grade must be installed there"
             ) from error
-        if code != fingerprint.code():
+        if code != cache_key.code():
             raise self._other_version()
 
     def run(self, order: Order, items: Sequence[Item], desk: Desk) -> None:
         """Grade each; `desk` receives the results as they come. Raises ClusterError."""
         try:
-            assignment = pack_up(Path(order.folder), left_out=fingerprint.NO_PART_OF_CHECKS)
+            assignment = pack_up(Path(order.folder), left_out=cache_key.NO_PART_OF_CHECKS)
         except TooLarge as error:
             raise ClusterError(
                 f"{order.folder} is too large to travel: keep data sets elsewhere"
             ) from error
         # Not scattered: what is scattered is lost with the worker that holds it.
         there = self.client.submit(bytes, pickle.dumps(assignment), pure=False)
-        job = pickle.dumps(Job(self.token, fingerprint.code(), replace(order, folder="")))
+        job = pickle.dumps(Job(self.token, cache_key.code(), replace(order, folder="")))
         at_home: list[Item] = []
         waiting = self._parcels(items, at_home)
         sent: dict[Future, Item] = {}
@@ -177,7 +177,7 @@ class Cluster:
             if self.client.status == "running":
                 self.client.cancel(list(sent))
         if at_home:
-            if self.environment != fingerprint.environment():
+            if self.environment != cache_key.environment():
                 at_home = [replace(item, content="changed") for item in at_home]
             with Workers(order, count=1) as workers:
                 workers.run(at_home, desk)
@@ -235,7 +235,7 @@ class Cluster:
             except (OSError, TooLarge):
                 at_home.append(item)
                 continue
-            if item.content and item.content != fingerprint.content(Path(item.path)):
+            if item.content and item.content != cache_key.content(Path(item.path)):
                 item = replace(item, content="changed")
             yield item, parcel
 
@@ -295,7 +295,7 @@ class Job:
 
 
 def what_runs_here() -> tuple[str, str]:
-    return fingerprint.code(), fingerprint.environment()
+    return cache_key.code(), cache_key.environment()
 
 
 def grade_there(job: bytes, assignment: bytes, submission: bytes) -> Answer:
@@ -308,7 +308,7 @@ def grade_there(job: bytes, assignment: bytes, submission: bytes) -> Answer:
 
 def _grade(job: Job, assignment: bytes, submission: Parcel) -> Answer:
     global _caretaker
-    if job.code != fingerprint.code():
+    if job.code != cache_key.code():
         return Answer("other", "")
     with _sites_lock:
         if job.token in _ended:  # a task that was on its way when its command ended
@@ -378,7 +378,7 @@ class _Site:
         with self.lock:
             self.busy.remove(workers)
             self.idle.append((time.monotonic(), workers))
-        return replace(heard.answer, environment=fingerprint.environment())
+        return replace(heard.answer, environment=cache_key.environment())
 
     def end(self) -> None:
         """End the processes: what is graded is given up."""

@@ -29,7 +29,7 @@ from typing import Any
 
 import platformdirs
 
-from grader.batch.packing import Packed, Results, pack, unpack
+from grader.batch.serialization import Packed, Results, pack, unpack
 from grader.errors import StoreError
 from grader.records import Result, RunRecord
 

@@ -3,7 +3,7 @@
     with Workers(order, count=4, warm=warm) as workers:
         workers.run(items, desk)
 
-A process runs grader/worker.py; its docstring is the protocol. One that ends before its time
+A process runs worker.py; its docstring is the protocol. One that ends before its time
 (out of memory, killed) costs nobody points: its submission is graded again by a fresh process,
 and after the second such end it is reported as a fault of the grader.
 """
@@ -26,8 +26,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.batch.desk import BatchReceiver, Item
-from grader.batch.packing import Packed, plain_of
+from grader.batch.collector import BatchReceiver, Item
+from grader.batch.serialization import Packed, plain_of
 from grader.errors import GraderFault
 from grader.records import Order
 
@@ -176,7 +176,7 @@ class Worker:
             passed = [end.fileno() for end in (theirs, warm) if end is not None]
             self.process = subprocess.Popen(
                 # -P: nothing in the current folder, a student's perhaps, is imported.
-                [sys.executable, "-P", "-m", "grader.worker", *map(str, passed)],
+                [sys.executable, "-P", "-m", "grader.batch.worker", *map(str, passed)],
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -35,7 +35,6 @@ from grader.checks.derivative import (
     assert_derivative,
     assert_jacobian,
 )
-from grader.checks.diagnosis import Diagnosis, diagnose
 from grader.checks.differences import numerical_derivative, numerical_gradient
 from grader.checks.forbidden import Breach, find_forbidden, names_meant
 from grader.checks.gradient import (
@@ -83,6 +82,7 @@ from grader.checks.properties import (
     assert_vectorised,
     measure_convexity,
 )
+from grader.diagnosis.values import Diagnosis, diagnose
 
 __all__ = [
     "Breach",

@@ -19,7 +19,7 @@ from grader.checks.arrays import (
     rtol_for,
     show,
 )
-from grader.checks.diagnosis import Factor, diagnose
+from grader.diagnosis.values import Factor, diagnose
 from grader.errors import CheckFailed, Missing
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from grader.checks.arrays import Array, as_array, assert_finite, assert_shape, index_text
-from grader.checks.diagnosis import Factor, diagnose
 from grader.checks.differences import EPS, base_step, numerical_derivative
 from grader.checks.gradient import RTOL_OF_DTYPE, Redraw, assert_gradient
+from grader.diagnosis.values import Factor, diagnose
 from grader.errors import CheckFailed, Missing
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from grader.checks.arrays import Array, as_array, assert_finite, assert_shape, index_text, number
-from grader.checks.diagnosis import Factor, diagnose, name_factor
 from grader.checks.differences import CountedFunction, Difference, differentiate, slope_along
+from grader.diagnosis.values import Factor, diagnose, name_factor
 from grader.errors import CheckFailed, Missing, NonFiniteValue
 
 Function = Callable[[Any], Any]

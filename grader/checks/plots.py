@@ -18,7 +18,7 @@ import numpy as np
 
 from grader.checks.arrays import Array
 from grader.checks.closeness import measure_close
-from grader.checks.diagnosis import diagnose
+from grader.diagnosis.values import diagnose
 from grader.errors import CheckFailed, Missing
 
 Figures = Sequence[Mapping[str, Any]]

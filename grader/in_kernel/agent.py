@@ -82,7 +82,8 @@ from typing import Any, NoReturn
 from numpy import __version__ as numpy_version
 from numpy import errstate, ndarray
 
-from grader.in_kernel import codec, limits
+from grader.in_kernel import codec
+from grader.in_kernel.sandbox import limits
 
 globals()["__builtins__"] = dict(vars(builtins))
 

@@ -26,7 +26,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from grader.in_kernel import agent, figures
-from grader.in_kernel.limits import limit_behind
+from grader.in_kernel.sandbox.limits import limit_behind
 
 
 def _without_debugger() -> None:

@@ -12,8 +12,8 @@ Run by path, from the folder that holds a copy of what the student handed in. Op
     parent            end with this process: nothing else would end what is not closed in
     plan              how this process is closed in (see confine.py); absent where it isn't
 
-Two steps: prepare() holds nothing of a student's, so that a warm parent (warm.py) takes it once
-for all its forks; become_kernel() is each student's own.
+Two steps: prepare() holds nothing of a student's, so that a fork server (fork_server.py) takes it
+once for all its forks; become_kernel() is each student's own.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(options: dict[str, Any]) -> None:
 def enclose(options: dict[str, Any]) -> None:
     """Close this process in, if there is a plan."""
     if "plan" in options:
-        from grader.in_kernel import confine
+        from grader.in_kernel.sandbox import confine
 
         confine.enclose(options.pop("plan"))
 

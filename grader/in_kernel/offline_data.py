@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-SHIPPED = Path(__file__).resolve().parent.parent / "data"
+SHIPPED = Path(__file__).resolve().parent.parent / "datasets"
 MODULE = "sklearn.datasets"
 
 

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grader.errors import GraderFault, StudentFault
-from grader.in_kernel import codec, confine
+from grader.in_kernel import codec
+from grader.in_kernel.sandbox import confine
 from grader.records import Limits, Sandbox
 from grader.session import processes
+from grader.session.fork_server import WarmParent
 from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
 from grader.session.stream import STANDSTILL_S, Listener, Stream, new_token
-from grader.session.warm import WarmParent
 
 # A kernel that used less CPU than its limit may have been starved by others, so it gets up to
 # this many times its limit of wall clock, unless it is known to have slept for its limit.

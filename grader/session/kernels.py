@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
-from grader import data
+from grader import datasets
 from grader.errors import GraderFault
 from grader.notebook import imports_of
 from grader.records import Assignment, Notebook
+from grader.session.fork_server import WarmParent, warm_up
 from grader.session.runner import Session, Stop, open_session
-from grader.session.warm import WarmParent, warm_up
 
 
 class Kernels:
@@ -57,7 +57,7 @@ class Kernels:
             notebook,
             folder=folder,
             limits=self.assignment.limits,
-            datasets_dir=data.datasets_dir(),
+            datasets_dir=datasets.datasets_dir(),
             seed=seed,
             sandbox=self.assignment.sandbox,
             warm=self.warm,
@@ -78,7 +78,7 @@ class Kernels:
         with suppress(GraderFault):  # it has ended: open() starts another
             self.warm.learn(
                 imports_of(notebooks),
-                datasets_dir=data.datasets_dir(),
+                datasets_dir=datasets.datasets_dir(),
                 sets=self.assignment.datasets,
             )
 

@@ -1,7 +1,7 @@
 """The one place that decides how a kernel process starts, how it is closed in, and how it ends.
 
 Where there is a sandbox, the process that is started here is the launcher of
-grader/in_kernel/confine.py: it closes the kernel in, waits for it, and ends as the kernel did.
+grader/in_kernel/sandbox/confine.py: it closes the kernel in, waits for it, and ends as it did.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 from grader.records import Isolation, Limits, Sandbox
 from grader.session import processes, sandbox
+from grader.session.fork_server import Forked, Process, Unfit, WarmParent, python_command
 from grader.session.processes import KILL
 from grader.session.scratch import Scratch, kernel_environment
-from grader.session.warm import Forked, Process, Unfit, WarmParent, python_command
 from grader.session.watchdog import Watchdog
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "in_kernel" / "launch.py"

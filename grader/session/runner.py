@@ -28,13 +28,13 @@ from grader import records
 from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.extraction import Piece, extract
+from grader.session.fork_server import WarmParent
 from grader.session.kernel import ENDING_S, Clock, Executed, Kernel, KernelDied, ending
 from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
 from grader.session.student import Student
-from grader.session.warm import WarmParent
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """The grader's side of a closed process: what it may use, and which layers hold.
 
-The layers themselves are applied in grader/in_kernel/confine.py, in the student's process.
+The layers themselves are applied in grader/in_kernel/sandbox, in the student's process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import GraderFault
-from grader.in_kernel import confine
+from grader.in_kernel.sandbox import confine
 from grader.records import Isolation, Limits, Sandbox
 
 # Where numbers are looked for that nobody has. The first range is what most systems never hand

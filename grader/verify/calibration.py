@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from grader.pytest_plugin import CheckedSession, CheckJob, run_checks
 from grader.records import Assignment, Outcome
+from grader.suite import CheckedSession, CheckJob, run_checks
 from grader.verify.samples import flat
 from grader.verify.verdicts import CheckRate
 

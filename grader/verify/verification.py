@@ -24,12 +24,12 @@ from pathlib import Path
 from grader.assignment import find_assignments, load_assignment
 from grader.errors import AssignmentError, GraderFault
 from grader.pipeline import grade_notebooks
-from grader.pytest_plugin import CheckJob, run_checks
 from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
 from grader.session import Kernels, Session, require_sandbox, warm_up
+from grader.suite import CheckJob, run_checks
 from grader.verify.calibration import rate_checks, run_seeds
-from grader.verify.hunt import hunt
 from grader.verify.mutants import draws, make_mutants
+from grader.verify.mutation_run import hunt
 from grader.verify.samples import (
     Sample,
     SampleVerdict,

@@ -168,7 +168,7 @@ class Class:
 
     def workers(self, of):
         """The grading processes of a running command, by their numbers."""
-        return [pid for pid in children(of.pid) if b"grader.worker" in words(pid)]
+        return [pid for pid in children(of.pid) if b"grader.batch.worker" in words(pid)]
 
     def processes(self, patience_s=15.0):
         """What is alive of this class's gradings; what was ended gets a moment to be gone."""
@@ -251,7 +251,7 @@ class Dask:
             while waiting:
                 pid = waiting.pop()
                 waiting += alive_children(pid)
-                if b"grader.worker" in words(pid):
+                if b"grader.batch.worker" in words(pid):
                     found[pid] = worker
         return found
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from grader import cli
+from grader.batch.archive import Parcel, TooLarge, pack_up, unpack_into
 from grader.batch.cluster import Job, grade_there
-from grader.batch.parcel import Parcel, TooLarge, pack_up, unpack_into
 from grader.records import Order
 
 from .conftest import WITHOUT_THIS_PACKAGE, Dask
@@ -51,7 +51,7 @@ def test_nothing_is_written_outside_of_a_parcel(tmp_path, name):
 
 
 def test_what_is_too_large_does_not_travel(tmp_path, monkeypatch):
-    monkeypatch.setattr("grader.batch.parcel.MAX_BYTES", 10)
+    monkeypatch.setattr("grader.batch.archive.MAX_BYTES", 10)
     (tmp_path / "a.zip").write_bytes(b"x" * 11)
     with pytest.raises(TooLarge):
         pack_up(tmp_path / "a.zip")

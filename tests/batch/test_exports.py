@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from grader.students import students_of
 from grader.submission import find_submissions, open_submission, unpack_export
+from grader.submission.students import students_of
 
 from .conftest import SUM, notebook
 

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import pytest
 
 from grader import pipeline
-from grader.batch import fingerprint
-from grader.batch.desk import Desk, Item, NoWatch
-from grader.batch.packing import pack
+from grader.batch import cache_key
+from grader.batch.collector import Desk, Item, NoWatch
+from grader.batch.serialization import pack
 from grader.batch.store import open_store
 from grader.errors import StoreError
 from grader.records import Order, Result
@@ -126,11 +126,11 @@ def test_faults_of_the_grader_are_not_kept(klass):
 
 def test_what_changed_before_it_was_read_is_told_from_what_was_asked_for(klass):
     path = klass.hand_in("Meier_Ann")
-    asked = fingerprint.content(path)
+    asked = cache_key.content(path)
     klass.hand_in("Meier_Ann", double="return x + x")
     told = SimpleNamespace(unchanged=[], doing=lambda number, text: None)
     told.done = lambda number, packed, *, unchanged, isolation: told.unchanged.append(unchanged)
-    items = [Item(0, str(path), asked), Item(1, str(path), fingerprint.content(path))]
+    items = [Item(0, str(path), asked), Item(1, str(path), cache_key.content(path))]
     pipeline.grade_stream(Order(str(klass.reference / "toy")), items, told)
     assert told.unchanged == [False, True]
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from grader import cli
-from grader.batch.packing import pack
+from grader.batch.serialization import pack
 from grader.batch.store import open_store
 from grader.records import CellRun, Evidence, ExerciseScore, Outcome, Report, Result, Run
 from grader.report import html_page, json_report, junit

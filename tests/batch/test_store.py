@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from grader.batch.packing import pack, unpack
+from grader.batch.serialization import pack, unpack
 from grader.batch.store import open_store, place
 from grader.errors import StoreError
 from grader.records import Result
@@ -147,7 +147,7 @@ def test_reading_makes_no_file(file):
 WRITER = """
 import sys
 from pathlib import Path
-from grader.batch.packing import pack
+from grader.batch.serialization import pack
 from grader.batch.store import open_store
 from grader.records import Result
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from grader.batch.desk import Item
+from grader.batch.collector import Item
 from grader.batch.workers import Workers
 from grader.records import Order
 

@@ -23,7 +23,7 @@ NOTEBOOKS = sorted((ROOT / "reference" / "pw02").glob("*.ipynb"))
 PREAMBLE = """
 import matplotlib
 matplotlib.use("agg")
-from grader.data import datasets_dir
+from grader.datasets import datasets_dir
 from grader.in_kernel.offline_data import install
 install(str(datasets_dir()))
 """

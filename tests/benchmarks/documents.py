@@ -33,7 +33,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg
 import nbformat
 import numpy as np
 
-from grader import data
+from grader import datasets
 
 REFERENCE = Path(__file__).resolve().parents[2] / "reference"
 Set = tuple[Any, Any]
@@ -64,7 +64,7 @@ def is_definition(node: ast.stmt) -> bool:
 @cache
 def whole(name: str) -> Set:
     """Return a full set in OpenML's order, the 10000 test images last."""
-    x, y = data.load(name)
+    x, y = datasets.load(name)
     if len(x) != 70000:
         raise SystemExit(
             f"{name} has {len(x)} images here, the whole of it has 70000: "

@@ -38,7 +38,7 @@ from pathlib import Path
 
 from notebooks import code, nbgrader_question, otter_head, otter_question, write_notebook
 
-from grader.in_kernel import libc, namespaces
+from grader.in_kernel.sandbox import libc, namespaces
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDINARY_USER = ROOT / "tests" / "ordinary_user.py"

@@ -15,7 +15,7 @@ import os
 import sys
 from pathlib import Path
 
-from grader.in_kernel import confine
+from grader.in_kernel.sandbox import confine
 from grader.records import Limits
 from grader.session import sandbox
 from grader.session.scratch import Scratch

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from grader.errors import SandboxError
-from grader.in_kernel import landlock, seccomp
-from grader.session import probing
-from grader.session.probing import Probe
+from grader.in_kernel.sandbox import landlock, seccomp
+from grader.session import sandbox_check
+from grader.session.sandbox_check import Probe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
 
@@ -86,7 +86,7 @@ def closed(request):
 def test_all_layers_hold_here_or_say_why_not(closed):
     end = closed("print('inside')")
     assert end.lines == ["inside"]
-    wanted = {layer for layer in probing.layers_here() if closed.root or layer != "account"}
+    wanted = {layer for layer in sandbox_check.layers_here() if closed.root or layer != "account"}
     assert {*end.applied} | {*end.missing} == wanted
 
 
@@ -579,22 +579,22 @@ def test_calls_of_another_kind_of_machine_end_the_process():
 
 def test_a_strict_policy_names_the_layer_that_is_missing(monkeypatch):
     lacking = [Probe("landlock", missing="no Landlock in this kernel"), Probe("limits", "", "no")]
-    monkeypatch.setattr(probing, "_probe", lambda layers, attempts: lacking)
+    monkeypatch.setattr(sandbox_check, "_probe", lambda layers, attempts: lacking)
     with pytest.raises(SandboxError, match=r"landlock \(no Landlock in this kernel\)"):
-        probing.require_sandbox("strict")
-    probing.require_sandbox("auto")
-    probing.require_sandbox("none")
+        sandbox_check.require_sandbox("strict")
+    sandbox_check.require_sandbox("auto")
+    sandbox_check.require_sandbox("none")
 
 
 def test_a_strict_policy_does_not_trust_a_layer_that_refuses_nothing(monkeypatch):
-    monkeypatch.setattr(probing, "_probe", lambda layers, attempts: [Probe("seccomp")])
+    monkeypatch.setattr(sandbox_check, "_probe", lambda layers, attempts: [Probe("seccomp")])
     with pytest.raises(SandboxError, match="what seccomp forbids was possible"):
-        probing.require_sandbox("strict")
+        sandbox_check.require_sandbox("strict")
 
 
-@pytest.mark.parametrize("layer", probing.layers_here() if sys.platform == "linux" else ())
+@pytest.mark.parametrize("layer", sandbox_check.layers_here() if sys.platform == "linux" else ())
 def test_each_layer_alone_refuses_what_it_is_for(layer):
-    probe = probing.probe_alone(layer)
+    probe = sandbox_check.probe_alone(layer)
     if probe.missing:
         pytest.skip(f"this machine has no {layer}: {probe.missing}")
     assert probe.holds

@@ -242,7 +242,7 @@ def test_data_sets_are_served_offline(run: Run) -> None:
     session = run(
         "from sklearn.datasets import fetch_openml\n"
         "x, y = fetch_openml('mnist_784', return_X_y=True)\nprint(x.shape[1], len(x) == len(y))",
-        datasets_dir=Path(grader.__file__).parent / "data",
+        datasets_dir=Path(grader.__file__).parent / "datasets",
     )
     assert printed(session) == "784 True\n"
 

@@ -328,7 +328,7 @@ def test_a_killed_parent_of_all_kernels_costs_one_submission_its_grading_and_nob
     """The solved notebook's kernel, which every submission is held against, dies with it."""
     code, submissions, err = graded_while_killing(
         host,
-        lambda pid: running(host, "in_kernel/warm.py"),
+        lambda pid: running(host, "in_kernel/fork_server.py"),
         host.right(name="a"),
         giving_sign(host, where, "b"),
         *(host.right(name="c"), host.half(name="d")),
@@ -345,7 +345,7 @@ def test_a_killed_parent_of_all_kernels_costs_one_submission_its_grading_and_nob
 def test_killed_parents_of_every_worker_s_kernels_cost_no_more_than_what_was_at_work(host, sandbox):
     code, submissions, err = graded_while_killing(
         host,
-        lambda pid: running(host, "in_kernel/warm.py"),
+        lambda pid: running(host, "in_kernel/fork_server.py"),
         *(giving_sign(host, "a check", name) for name in "ab"),
         *(host.half(name=name) for name in "cdef"),
         options=["--jobs", "2"],
@@ -387,7 +387,7 @@ def test_a_killed_grading_process_costs_nobody_a_point(host, sandbox, where):
     slow = giving_sign(host, where, "b")
     code, submissions, err = graded_while_killing(
         host,
-        lambda pid: running(host, "grader.worker"),
+        lambda pid: running(host, "grader.batch.worker"),
         *(host.right(name="a"), slow, host.half(name="c"), host.right(name="d")),
         options=["--jobs", "2"],
     )

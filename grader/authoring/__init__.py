@@ -1,0 +1,1 @@
+"""Writing an assignment: stubs, what is published, templates of new assignments."""

@@ -1,0 +1,91 @@
+"""A submission or an assignment as bytes that travel: the same name, the same files elsewhere.
+
+A link travels as a link that leads nowhere, and a pipe as a pipe: they are no work of anybody's,
+but the report names them, there as here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from grader.batch.cache_key import files_in
+
+MAX_BYTES = 64 << 20
+"""Of one parcel: real submissions have a hundredth of it, and a cluster's scheduler holds some."""
+MAX_FILES = 12_000
+"""More than a submission may hold, so that one with too many is refused there, as here."""
+
+
+class TooLarge(Exception):
+    """It is graded where it lies."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What stood at one path.
+
+    name : its last part
+    files : (relative name, kind, bytes), kind "file", "link" or "other"; a file that is sent by
+        itself has no name of its own, ""
+    """
+
+    name: str
+    files: tuple[tuple[str, str, bytes], ...]
+
+
+def pack_up(path: Path, *, left_out: tuple[str, ...] = ()) -> Parcel:
+    """Return what stands at the path: a file, or a folder with all that is in it.
+
+    left_out : first parts of relative names that stay
+    Raises OSError where it can't be read, TooLarge.
+    """
+    if not path.is_dir():
+        return Parcel(path.name, (("", *_contents(path)),))
+    files = []
+    size = 0
+    for name, file in files_in(path):
+        if name.partition("/")[0] in left_out:
+            continue
+        kind, content = _contents(file)
+        size += len(content)
+        files.append((name, kind, content))
+        if size > MAX_BYTES or len(files) > MAX_FILES:
+            raise TooLarge
+    return Parcel(path.resolve().name, tuple(files))
+
+
+def unpack_into(parcel: Parcel, folder: Path) -> Path:
+    """Write the parcel into the folder; return its path there."""
+    root = folder / parcel.name
+    if any(name == "" for name, _, _ in parcel.files):
+        ((_, _, content),) = parcel.files
+        root.write_bytes(content)
+        return root
+    root.mkdir()
+    for name, kind, content in parcel.files:
+        relative = PurePosixPath(name)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise ValueError(f"{name!r} leads out of the parcel")
+        target = root / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "file":
+            target.write_bytes(content)
+        elif kind == "link":
+            target.symlink_to("nowhere")
+        else:
+            os.mkfifo(target)
+    return root
+
+
+def _contents(file: Path) -> tuple[str, bytes]:
+    status = file.lstat() if file.is_symlink() else file.stat()
+    if stat.S_ISLNK(status.st_mode):
+        return "link", b""
+    if not stat.S_ISREG(status.st_mode):
+        return "other", b""
+    if status.st_size > MAX_BYTES:
+        raise TooLarge
+    return "file", file.read_bytes()

@@ -1,0 +1,153 @@
+"""What a verdict depends on, as one key: two gradings of one key give one verdict.
+
+    content(path)     what was handed in, and under which name
+    environment()     the grader's own code, Python and every package that a notebook could
+                      import, the data sets
+    circumstances(order, environment)    that, the assignment, seed and options
+
+A result is kept under both. Anything that can't be told exactly counts as changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import grader
+from grader import datasets
+from grader.records import Order
+from grader.submission import ENVIRONMENTS, SKIPPED_FOLDERS
+
+MAX_BYTES = 1 << 30
+"""Of a submission that is worth comparing; what is larger is refused soon enough."""
+CHUNK = 1 << 20
+# Of the grader: what has no part in a verdict. Of an assignment: what only `verify` reads.
+NO_PART_OF_GRADING = ("report", "verify", "batch", "cli", "notebook_magic.py")
+NO_PART_OF_CHECKS = ("samples", "survivors.toml")
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+
+class _TooMuch(Exception):
+    pass
+
+
+def content(path: Path) -> str:
+    """Return the fingerprint of a submission, "" where it can't be read or is far too large."""
+    digest = hashlib.sha256()
+    try:
+        whole = path.is_dir()
+        if not whole and not path.is_file():
+            return ""
+        # The name tells who handed it in.
+        _add(digest, "folder" if whole else "file", path.resolve().name if whole else path.name)
+        left = MAX_BYTES
+        for name, file in files_in(path) if whole else [("", path)]:
+            if not file.is_file() or (whole and file.is_symlink()):
+                _add(digest, "no file", name)
+                continue
+            _add(digest, "file", name)
+            left = _add_file(digest, file, left)
+    except (OSError, _TooMuch):
+        return ""
+    return digest.hexdigest()
+
+
+def circumstances(order: Order, environment: str) -> str:
+    """Return the fingerprint of everything else.
+
+    environment : of where it is graded, by environment()
+    Raises OSError where the assignment can't be read.
+    """
+    digest = hashlib.sha256()
+    alone = order.public and order.alone
+    options = (sorted(order.only), order.public, alone, order.seed, order.sandbox, order.figures)
+    _add(digest, repr(options), environment)
+    for name, file in files_in(Path(order.folder)):
+        if name.partition("/")[0] not in NO_PART_OF_CHECKS:
+            _add(digest, name)
+            _add_file(digest, file, MAX_BYTES)
+    return digest.hexdigest()
+
+
+def environment() -> str:
+    """Return the fingerprint of what grades here: the code, Python, every package, the data."""
+    digest = hashlib.sha256()
+    _add(digest, code(), sys.version, platform.system(), platform.machine(), *_packages())
+    for folder in dict.fromkeys((datasets.datasets_dir(), datasets.SHIPPED)):
+        for file in sorted(folder.glob("*.npz")):
+            _add(digest, file.name, _data_file(file, file.stat().st_mtime_ns))
+    return digest.hexdigest()
+
+
+@cache
+def code() -> str:
+    """Return the fingerprint of the code that grades, so that a changed checkout tells."""
+    digest = hashlib.sha256(grader.__version__.encode())
+    for name, file in files_in(Path(grader.__file__).parent):
+        if name.endswith(".py") and name.partition("/")[0] not in NO_PART_OF_GRADING:
+            _add(digest, name)
+            _add_file(digest, file, MAX_BYTES)
+    return digest.hexdigest()
+
+
+@cache
+def _data_file(file: Path, changed_ns: int) -> str:
+    digest = hashlib.sha256()
+    _add_file(digest, file, MAX_BYTES)
+    return digest.hexdigest()
+
+
+def _packages() -> Iterator[str]:
+    """Yield every package that is installed, with its version."""
+    for place in sorted({place for place in sys.path if place}):
+        try:
+            names = sorted(entry.name for entry in os.scandir(place))
+        except OSError:
+            continue
+        yield from (name for name in names if name.endswith((".dist-info", ".egg-info")))
+
+
+def files_in(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file below the folder by its relative name, in order; caches left out."""
+    for place, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name.casefold() not in SKIPPED_FOLDERS and name.lower() not in ENVIRONMENTS
+        )
+        for name in sorted(names):
+            file = Path(place, name)
+            yield file.relative_to(folder).as_posix(), file
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _add(digest: _Hash, *texts: str) -> None:
+    for text in texts:
+        raw = os.fsencode(text)
+        # Each with its length: "ab", "c" is not "a", "bc".
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+
+
+def _add_file(digest: _Hash, file: Path, left: int) -> int:
+    """Add a file's bytes; return how many more may come. Raises _TooMuch."""
+    inner = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            left -= len(chunk)
+            if left < 0:
+                raise _TooMuch
+            inner.update(chunk)
+    digest.update(inner.digest())
+    return left

@@ -1,0 +1,207 @@
+"""Where results arrive: kept, told to whoever watches, and put into the order of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from grader.batch.serialization import Packed, Results, pack, unpack
+from grader.errors import StoreError
+from grader.records import Note, Result
+from grader.submission.students import students_of
+
+if TYPE_CHECKING:
+    from grader.batch.store import KeptRun
+
+
+@dataclass(frozen=True)
+class Item:
+    """A submission to grade.
+
+    number : its place in the input
+    content : the fingerprint of what it holds, "" where nobody asks
+    """
+
+    number: int
+    path: str
+    content: str = ""
+
+
+class Receiver(Protocol):
+    """What a grading process tells of the submissions that it is given."""
+
+    def doing(self, number: int, text: str, worker: int = 0) -> None:
+        """A worker is at something; called from any thread."""
+
+    def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
+        """A submission is through.
+
+        unchanged : what was read is what its item's content says
+        isolation : what its process was not closed in by, in one line
+        """
+
+    def broken(self, packed: Packed) -> None:
+        """Nothing can be graded: the checks don't load. packed : the fault, of no submission."""
+
+
+class BatchReceiver(Receiver, Protocol):
+    """What hears of several grading processes."""
+
+    def lost(self, number: int, how: str, said: str) -> None:
+        """Nobody could grade this submission.
+
+        how : "its worker process ended twice (killed by SIGKILL)"
+        said : the last of what it wrote
+        """
+
+
+class Watch(Protocol):
+    """What hears how a batch goes on: a live table, a log."""
+
+    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
+        """The submissions are found, and their assignment is known."""
+
+    def doing(self, number: int, text: str, worker: int) -> None:
+        """A worker is at something; called from any thread."""
+
+    def done(self, number: int, result: Result, kept: bool) -> None:
+        """A submission is through. kept : its result is of an earlier run."""
+
+    def warn(self, text: str) -> None:
+        """Something is wrong that no verdict depends on."""
+
+
+class NoWatch:
+    """Hears nothing."""
+
+    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
+        pass
+
+    def doing(self, number: int, text: str, worker: int) -> None:
+        pass
+
+    def done(self, number: int, result: Result, kept: bool) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        pass
+
+
+class Desk:
+    """Receives the results of one run.
+
+    paths : of every submission, in the order of the input, as the report shows them
+    run : where results are kept; None for nowhere
+    evidence : whoever watches wants to see it
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        *,
+        watch: Watch | None = None,
+        run: KeptRun | None = None,
+        evidence: bool = False,
+    ) -> None:
+        self.paths = paths
+        self.watch = watch or NoWatch()
+        self.run = run
+        self.evidence = evidence
+        self.isolation = ""
+        self._verdicts: list[bytes | None] = [None] * len(paths)
+        self._contents: dict[int, str] = {}
+
+    def without_kept(self, items: Sequence[Item], *, regrade: bool) -> list[Item]:
+        """Return the items that are still to be graded; the others have their results at once.
+
+        regrade : look at nothing that was kept
+        """
+        if self.run is None:
+            return list(items)
+        left = []
+        for item in items:
+            self._contents[item.number] = item.content
+            packed = None if regrade else self.run.kept(item.content)
+            if packed is None:
+                left.append(item)
+                continue
+            # The same file may stand in another folder by now.
+            moved = replace(unpack(Packed(packed.verdict)), path=item.path)
+            packed = Packed(pack(moved).verdict, packed.evidence)
+            self._put(item.number, packed, content=item.content, kept=True)
+        return left
+
+    def doing(self, number: int, text: str, worker: int = 0) -> None:
+        self.watch.doing(number, text, worker)
+
+    def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
+        self.isolation = self.isolation or isolation
+        self._put(number, packed, content=self._contents.get(number, "") if unchanged else "")
+
+    def put(self, number: int, result: Result) -> None:
+        """Take a result that nobody had to grade for, a refusal perhaps."""
+        self._put(number, pack(result))
+
+    def broken(self, packed: Packed) -> None:
+        fault = unpack(packed)
+        for number, path in enumerate(self.paths):
+            if self._verdicts[number] is None:
+                self.put(number, replace(fault, path=path, students=_students(path)))
+
+    def lost(self, number: int, how: str, said: str) -> None:
+        path = self.paths[number]
+        message = f"a fault of the grader, not of the submission: {how}"
+        notes = (Note("traceback", said),) if said else ()
+        self.put(number, Result(path, _students(path), "grader_fault", message, notes=notes))
+
+    @property
+    def finished(self) -> int:
+        """How many submissions have a result."""
+        return sum(verdict is not None for verdict in self._verdicts)
+
+    def end(self) -> None:
+        """Say that every submission is through."""
+        if self.run is not None:
+            try:
+                self.run.end(self.isolation)
+            except StoreError as error:
+                self.watch.warn(str(error))
+
+    def interrupted(self) -> str:
+        """Return the line that says what stands of a run that was stopped."""
+        return f"interrupted: {self.standing()}"
+
+    def standing(self) -> str:
+        """Return the words that say what there is, of a run that does not come to its end."""
+        done, total = self.finished, len(self.paths)
+        if self.run is None:
+            return f"{done} of {total} were graded, and none of it is kept"
+        return f"{done} of {total} are done and kept; the same command goes on"
+
+    def results(self) -> Results:
+        """Return the results that are there, in the order of the input."""
+        return Results([verdict for verdict in self._verdicts if verdict is not None])
+
+    def _put(self, number: int, packed: Packed, *, content: str = "", kept: bool = False) -> None:
+        if self._verdicts[number] is not None:
+            return
+        result = unpack(packed if self.evidence else Packed(packed.verdict))
+        if result.path != self.paths[number]:  # it was read somewhere else
+            result = replace(result, path=self.paths[number])
+            packed = Packed(pack(result).verdict, packed.evidence)
+        # What is to be kept is kept first: whoever watches may fail.
+        if self.run is not None:
+            try:
+                self.run.add(number, result, packed, content=content, kept=kept)
+            except StoreError as error:
+                # A full disk, say. The verdicts are there all the same.
+                self.run = None
+                self.watch.warn(f"from here on no result is kept: {error}")
+        self._verdicts[number] = packed.verdict
+        self.watch.done(number, result, kept)
+
+
+def _students(path: str) -> tuple[str, ...]:
+    return students_of(Path(path).name)

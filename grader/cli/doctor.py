@@ -1,0 +1,360 @@
+"""What this machine offers to grading: `grade doctor`.
+
+Each finding comes from trying, not from looking up: a kernel is started and called, a socket is
+bound, a data set is read.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from grader.errors import GradeError
+from grader.records import Cell, Limits, Notebook
+from grader.report.plain import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from grader.session.sandbox_check import Probe
+
+Status = Literal["ok", "note", "fault"]
+Progress = Callable[[str], None]
+
+OLDEST_PYTHON = (3, 11)
+# From here on, `a[i, 0] = <array of shape (1, 1)>` is an error.
+NUMPY_LIMIT = (2, 4)
+PACKAGES = (
+    "ipykernel",
+    "jupyter-client",
+    "nbclient",
+    "nbformat",
+    "pytest",
+    "matplotlib",
+    "scikit-learn",
+    "jinja2",
+    "rich",
+    "click",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the answer.
+
+    status : "ok"; "note", what a person should know; "fault", nothing can be graded rightly
+    """
+
+    name: str
+    status: Status
+    text: str
+
+
+def examine(assignments: Path | None = None, *, progress: Progress | None = None) -> list[Finding]:
+    """Return every finding, in the order in which grading needs the things.
+
+    assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
+    """
+    tell = progress or (lambda text: None)
+    findings = [*find_python(), *find_packages(), find_fork(), find_sockets()]
+    tell("starting a kernel")
+    findings.append(find_kernel())
+    tell("trying the sandbox")
+    findings.append(find_isolation())
+    findings += find_layers()
+    tell("reading data sets")
+    findings += find_data()
+    findings += find_assignments(assignments)
+    return findings
+
+
+def show(findings: list[Finding], console: Console) -> None:
+    """Print the findings, and in the last line what they amount to."""
+    from rich.table import Table
+    from rich.text import Text
+
+    words: dict[Status, tuple[str, str]] = {
+        "ok": ("ok", "green"),
+        "note": ("note", "yellow"),
+        "fault": ("fault", "bold red"),
+    }
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        table.add_column(overflow="fold")
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
+    for finding in findings:
+        word, style = words[finding.status]
+        name = Text(one_line(finding.name), style="bold")
+        table.add_row(Text(word, style=style), name, Text(one_line(finding.text, 600)))
+    console.print(table)
+    console.print()
+    faults = [finding.name for finding in findings if finding.status == "fault"]
+    if faults:
+        console.print(Text(f"Notebooks can't be graded here: {', '.join(faults)}.", style="red"))
+    else:
+        console.print(Text("Notebooks can be graded here."))
+
+
+# --- what is looked at ----------------------------------------------------------------------
+
+
+def find_python() -> Iterator[Finding]:
+    version = platform.python_version()
+    where = f"{version} on {platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores"
+    old = sys.version_info[:2] < OLDEST_PYTHON
+    needed = ".".join(map(str, OLDEST_PYTHON))
+    yield (
+        Finding("python", "fault", f"{where}; {needed} or newer is needed")
+        if old
+        else Finding("python", "ok", where)
+    )
+
+
+def find_packages(version_of: Callable[[str], str] = metadata.version) -> Iterator[Finding]:
+    """Yield numpy's finding, and one for all the other packages.
+
+    version_of : name -> version; raises PackageNotFoundError
+    """
+    yield _find_numpy(version_of)
+    versions, absent = [], []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {version_of(name)}")
+        except metadata.PackageNotFoundError:
+            absent.append(name)
+    if absent:
+        yield Finding("packages", "fault", f"not installed: {', '.join(absent)}")
+    else:
+        yield Finding("packages", "ok", ", ".join(versions))
+
+
+def _find_numpy(version_of: Callable[[str], str]) -> Finding:
+    try:
+        version = version_of("numpy")
+    except metadata.PackageNotFoundError:
+        return Finding("numpy", "fault", "not installed")
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if (major, minor) >= NUMPY_LIMIT:
+        return Finding(
+            "numpy",
+            "fault",
+            f"{version}: since 2.4, assigning a (1, 1) array to an element is an error, and right "
+            "answers of earlier years would lose points; install 'numpy<2.4'",
+        )
+    return Finding("numpy", "ok", f"{version} (below 2.4, which fails right answers)")
+
+
+def find_fork() -> Finding:
+    if hasattr(os, "fork"):
+        return Finding("fork", "ok", "each check starts from a fork of the notebook's state")
+    return Finding("fork", "note", "not offered by this system: checks share one process")
+
+
+def find_sockets() -> Finding:
+    """Bind a Unix socket where a session would; loopback serves where there is none."""
+    if hasattr(socket, "AF_UNIX"):
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="grade-") as folder,
+                socket.socket(socket.AF_UNIX) as probe,
+            ):
+                probe.bind(str(Path(folder) / "probe"))
+            return Finding("sockets", "ok", "Unix sockets carry the calls")
+        except OSError as error:
+            return Finding("sockets", "note", f"no Unix sockets ({error}): calls go over loopback")
+    return Finding("sockets", "note", "no Unix sockets here: calls go over loopback")
+
+
+def find_kernel() -> Finding:
+    """Run a notebook of two cells in a real kernel and call the function that it defines."""
+    notebook = Notebook(
+        "probe.ipynb",
+        (
+            Cell(0, "code", "import numpy as np\nfactor = 2.0"),
+            Cell(1, "code", "def scaled(x):\n    return factor * np.asarray(x)"),
+        ),
+    )
+    started = time.perf_counter()
+    try:
+        from grader.session import open_session
+
+        with tempfile.TemporaryDirectory(prefix="grade-") as folder:
+            session = open_session(notebook, folder=Path(folder), limits=Limits(notebook_s=60.0))
+            try:
+                failed = [cell.error for cell in session.run.cells if cell.status != "ok"]
+                if failed:
+                    return Finding("kernel", "fault", f"a plain cell fails: {failed[0]}")
+                with session.student(limit_s=20.0) as student:
+                    answer = [float(value) for value in student.scaled([1.0, 2.5])]
+            finally:
+                session.close()
+    except Exception as error:  # whatever it is, it is the finding
+        return Finding("kernel", "fault", f"does not start: {type(error).__name__}: {error}")
+    if answer != [2.0, 5.0]:
+        return Finding("kernel", "fault", f"2 * [1, 2.5] came back as {answer}")
+    seconds = time.perf_counter() - started
+    return Finding("kernel", "ok", f"starts, runs two cells and answers a call in {seconds:.1f} s")
+
+
+def find_isolation() -> Finding:
+    """Let a notebook try what student code must not do; tell what it reached."""
+    from grader.session import open_session
+
+    with tempfile.TemporaryDirectory(prefix="grade-probe-") as name, socket.socket() as listener:
+        folder = Path(name)
+        # Open to every user, so that nothing but the sandbox can refuse it.
+        folder.chmod(0o777)
+        (folder / "secret").write_text("read me", encoding="ascii")
+        (folder / "secret").chmod(0o644)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        probe = Notebook("probe.ipynb", (Cell(0, "code", _ATTEMPTS),))
+        try:
+            with (
+                open_session(probe, folder=None, limits=Limits(notebook_s=60.0)) as session,
+                session.student(limit_s=20.0) as student,
+            ):
+                reached = [str(word) for word in student.reached(name, port, os.getpid())]
+                isolation = session.isolation
+        except Exception as error:  # whatever it is, it is the finding
+            return Finding("isolation", "note", f"not known: {type(error).__name__}: {error}")
+    if reached:
+        return Finding(
+            "isolation",
+            "note",
+            f"student code can {', '.join(reached)}. {isolation.line()} Grade strangers' work in "
+            "a container or with an account made for it.",
+        )
+    layers = ", ".join(isolation.applied)
+    return Finding(
+        "isolation",
+        "ok",
+        "a probe could not read or write other folders, reach the network or see the grader's "
+        f"process. Layers: {layers}. {isolation.line()}".strip(),
+    )
+
+
+# What a student's process must not do, and one layer alone refuses.
+_FORBIDDEN = {
+    "limits": "taking more memory than the limit",
+    "privileges": "making a device",
+    "account": "reading a file of the grader's",
+    "namespaces": "signalling the grader",
+    "files": "looking at a file outside its folders",
+    "landlock": "reading a file outside its folders",
+    "seccomp": "opening a network socket",
+}
+
+
+def find_layers(probe: Callable[[str], Probe] | None = None) -> Iterator[Finding]:
+    """Yield a finding for each layer: closed in by it alone, a process tries what it forbids.
+
+    probe : layer -> what became of the attempt
+    """
+    from grader.session import sandbox_check
+
+    if sys.platform != "linux":
+        yield Finding(
+            "layers",
+            "note",
+            f"none on {platform.system()}: student code has this account's rights to files and "
+            "network. Grade what strangers wrote on Linux.",
+        )
+        return
+    for layer in sandbox_check.layers_here():
+        tried = _FORBIDDEN[layer]
+        try:
+            found = (probe or sandbox_check.probe_alone)(layer)
+        except GradeError as error:
+            yield Finding(layer, "fault", str(error))
+            continue
+        if found.missing:
+            yield Finding(layer, "note", f"not here, {tried} is left to others: {found.missing}")
+        elif found.refusal:
+            yield Finding(layer, "ok", f"{tried} is refused: {found.refusal}")
+        else:
+            yield Finding(layer, "fault", f"{tried} is not refused")
+
+
+_ATTEMPTS = """
+import os, socket
+
+def reached(folder, port, pid):
+    def read():
+        open(os.path.join(folder, "secret")).read()
+    def write():
+        open(os.path.join(folder, "written"), "w").close()
+    def connect():
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    def look():
+        # A namespace has numbers of its own: the same one may be somebody else's there.
+        command = open(f"/proc/{pid}/cmdline", "rb").read()
+        if b"grade" not in command and b"pytest" not in command:
+            raise OSError("another process")
+    attempts = {
+        "read other folders": read,
+        "write to other folders": write,
+        "reach the network": connect,
+        "see the grader's process": look,
+    }
+    done = []
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except OSError:
+            continue
+        done.append(name)
+    return done
+"""
+
+
+def find_data() -> Iterator[Finding]:
+    from grader import datasets
+
+    configured = os.environ.get("GRADE_DATA", "")
+    if configured and not datasets.datasets_dir().is_dir():
+        yield Finding("GRADE_DATA", "note", f"{configured} is no folder; the shipped sets serve")
+    for name in datasets.NAMES:
+        try:
+            x, _ = datasets.load(name)
+        except GradeError as error:
+            yield Finding(name, "fault", str(error))
+            continue
+        own = datasets.path_of(name).parent != datasets.SHIPPED
+        origin = f"from {datasets.path_of(name)}" if own else "the small set that ships"
+        yield Finding(name, "ok", f"{len(x)} images, {origin}")
+
+
+def find_assignments(folder: Path | None = None) -> Iterator[Finding]:
+    """Yield a finding for each assignment; a broken one is the instructor's to mend."""
+    from grader import assignment
+
+    try:
+        found = assignment.find_assignments(Path.cwd(), folder, os.environ)
+    except GradeError as error:
+        yield Finding("assignments", "note", str(error))
+        return
+    for name, place in sorted(found.items()):
+        try:
+            loaded = assignment.load_assignment(place)
+        except GradeError as error:
+            yield Finding(name, "note", f"can't be used: {error}")
+            continue
+        points = sum(exercise.points for exercise in loaded.exercises if not exercise.bonus)
+        kind = "public checks" if loaded.public_only else "checks and solutions"
+        yield Finding(
+            name,
+            "ok",
+            f"{loaded.title}: {len(loaded.exercises)} exercises, {points:g} points, {kind}; "
+            f"{place}",
+        )

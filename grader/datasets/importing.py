@@ -1,0 +1,113 @@
+"""Imports a set into the folder that notebooks are served from: NAME.npz, written whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from grader.datasets.files import read_set
+from grader.datasets.known import CONTENTS, SOURCES, Content, content_hash, find_content
+from grader.errors import DataError
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of an import.
+
+    content : what the images are known to be; None where they are unknown
+    """
+
+    path: Path
+    rows: int
+    sha256: str
+    content: Content | None
+    done: Literal["written", "replaced", "there already"]
+
+
+def import_set(
+    name: str,
+    files: Sequence[Path],
+    folder: Path,
+    *,
+    allow_unknown: bool = False,
+    replace: bool = False,
+) -> Imported:
+    """Write folder/NAME.npz from IDX, npz or CSV files; return what was written.
+
+    allow_unknown : take images whose hash is none of the known ones, too
+    replace : take the place of another content that is there
+    Raises DataError, and then the folder is as it was.
+    """
+    if name not in SOURCES:
+        raise DataError(f"there is no data set {name!r}; there are {', '.join(SOURCES)}")
+    x, y = read_set(files)
+    sha256 = content_hash(x, y)
+    content = find_content(sha256)
+    if content is not None and content.set_name != name:
+        raise DataError(f"this is {content.what}, not {name}: import it as {content.set_name}")
+    if content is None and not allow_unknown:
+        raise DataError(_unknown(name, len(x), sha256))
+    path = folder / f"{name}.npz"
+    done: Literal["written", "replaced", "there already"] = "written"
+    if path.exists():
+        done = "replaced"
+        there = _hash_of(path)
+        if there == sha256:
+            return Imported(path, len(x), sha256, content, "there already")
+        if not replace:
+            raise DataError(
+                f"{path} is there with another content "
+                f"({_words(there)}); --replace puts this one in its place"
+            )
+    _write(path, x=x, y=y)
+    return Imported(path, len(x), sha256, content, done)
+
+
+def _unknown(name: str, rows: int, sha256: str) -> str:
+    whole = next(c for c in CONTENTS if c.set_name == name and c.what.startswith("the whole"))
+    if rows == whole.rows:
+        why = f"as many images as {whole.what} has, but damaged, changed or in another order"
+    else:
+        why = f"{rows} images, where {whole.what} has {whole.rows}"
+    return f"unknown content ({why}; SHA-256 {sha256[:16]}...); --allow-unknown imports it"
+
+
+def _hash_of(path: Path) -> str:
+    """Return the content's hash; "" where the file holds no such set."""
+    try:
+        return content_hash(*read_set([path]))
+    except DataError:
+        return ""
+
+
+def _words(sha256: str) -> str:
+    content = find_content(sha256)
+    if content is not None:
+        return content.what
+    return f"SHA-256 {sha256[:16]}..." if sha256 else "it can't be read"
+
+
+def _write(path: Path, **arrays: np.ndarray) -> None:
+    """Write the file whole or not at all: a notebook that is graded meanwhile reads the old one."""
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as stream:
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+            stream.flush()
+            os.fsync(stream.fileno())
+        # mkstemp's file is its owner's alone; the student's process reads it as somebody else.
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise DataError(f"{path} can't be written: {error.strerror or error}") from error
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,294 @@
+"""The warm parent: has imported what notebooks import, and forks a kernel whenever it is asked to.
+
+    python -P fork_server.py HOME DESCRIPTOR apart|together
+
+It never runs a student's code: it holds Python modules and data sets, no check, no reference, no
+thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. Over it come datagrams:
+
+    {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...]}
+    {"heir": true} with a descriptor: the end of another such pair, which a copy of this process
+    serves from now on; it ends when that hangs up
+    {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `told`, and
+    where there is a plan (see launch.py) its `control` and `report`
+
+The last is answered by {"pid": 123, "first": 122} (see spawner.py; 0 for no room) or by
+{"error": "..."}. When a child has ended, and what it left behind, its status (8 bytes) is written
+to its `told`. A child without a room is reaped only when the grader has closed the other end, so
+that its number stays its own for as long as the grader may signal it. The parent ends when the
+grader hangs up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grader.in_kernel.sandbox import spawner
+
+_DATAGRAM_MAX = 1 << 20
+
+
+def main(home: str, descriptor: int, *, apart: bool) -> None:
+    """Warm up, then fork until the grader hangs up.
+
+    home : an empty folder; apart : fork kernels into namespaces, where there are any
+    """
+    porter = _porter(descriptor) if apart else None
+    gc.disable()  # imports leave little garbage, and looking for it takes a sixth of their time
+    from grader.in_kernel import figures, launch
+
+    kernel = launch.prepare(str(Path(home) / "profile"))
+    import matplotlib.pyplot  # noqa: F401  what nearly every notebook imports
+
+    figures.rehearse()
+    Parent(kernel, descriptor, porter).run()
+
+
+def _porter(descriptor: int) -> spawner.Porter | None:
+    """Return who furnishes rooms; None where kernels close themselves in (launch.enclose)."""
+    from grader.in_kernel.sandbox import spawner
+
+    with contextlib.suppress(OSError):
+        return spawner.Porter(not_for_it=descriptor)
+    return None
+
+
+class Parent:
+    """Answers the grader's requests and watches its children."""
+
+    def __init__(self, kernel: Any, descriptor: int, porter: spawner.Porter | None) -> None:
+        self._kernel = kernel
+        self._porter = porter
+        self._rooms: dict[int, spawner.Room] = {}  # pid -> where it lives
+        self._codes: dict[int, int] = {}  # pid -> how it ended, until its room has ended as well
+        self._grader = socket.socket(fileno=descriptor)
+        self._told: dict[int, int] = {}  # pid -> where its end is told
+        self._ended: set[int] = set()
+        self._heirs: set[int] = set()
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)  # the grader's terminal is not ours
+
+    def run(self) -> None:
+        """Answer until the grader hangs up."""
+        self._woken, self._waker = os.pipe()
+        for end in (self._woken, self._waker):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._waker)
+        poll = self._poll = select.poll()
+        poll.register(self._grader, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while True:
+            ready = dict(poll.poll())
+            if self._woken in ready:
+                os.read(self._woken, 1 << 10)
+                self._note_ends()
+            for pid in [pid for pid in self._codes if self._rooms[pid].gone in ready]:
+                self._leave(pid)
+            for pid in [pid for pid in self._ended if self._told[pid] in ready]:
+                self._reap(pid)
+            if self._grader.fileno() in ready and not self._answer():
+                return
+
+    def _note_ends(self) -> None:
+        """See which children have ended since."""
+        for pid in self._told.keys() - self._ended - self._codes.keys():
+            end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if end is None:
+                continue
+            code = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+            if pid in self._rooms:
+                # What it has left behind goes before the grader hears of the end; and the room
+                # does not go while its dead have not been waited for.
+                os.waitpid(pid, 0)
+                self._codes[pid] = code
+                os.close(self._rooms[pid].lives)
+                self._poll.register(self._rooms[pid].gone, select.POLLIN)
+            else:
+                self._tell(pid, code)
+        self._heirs = {pid for pid in self._heirs if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+
+    def _leave(self, pid: int) -> None:
+        room = self._rooms.pop(pid)
+        self._poll.unregister(room.gone)
+        for descriptor in (room.gone, *room.spaces):
+            os.close(descriptor)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._told[pid], struct.pack("=q", self._codes.pop(pid)))
+        os.close(self._told.pop(pid))
+
+    def _tell(self, pid: int, code: int) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._told[pid], struct.pack("=q", code))
+        self._ended.add(pid)
+        self._poll.register(self._told[pid], 0)  # POLLERR: the grader has let go
+
+    def _reap(self, pid: int) -> None:
+        self._poll.unregister(self._told[pid])
+        os.waitpid(pid, 0)
+        os.close(self._told.pop(pid))
+        self._ended.discard(pid)
+
+    def _answer(self) -> bool:
+        """Answer one request; False when the grader has hung up."""
+        text, descriptors, _, _ = socket.recv_fds(self._grader, _DATAGRAM_MAX, 3)
+        if not text:
+            return False
+        request = json.loads(text)
+        if "imports" in request:
+            _learn(request)
+            return True
+        if "heir" in request:
+            with contextlib.suppress(OSError):  # the other end then finds nobody
+                self._make_heir(descriptors[0])
+            os.close(descriptors[0])
+            return True
+        try:
+            answer: dict[str, Any] = self._fork(request, *descriptors)
+        except OSError as error:
+            os.close(descriptors[0])
+            answer = {"error": error.strerror or str(error)}
+        for end in descriptors[1:]:
+            os.close(end)
+        self._grader.send(json.dumps(answer).encode())
+        return True
+
+    def _settle(self) -> None:
+        """Get ready to fork."""
+        gc.freeze()  # the collector would write to, and so copy, every object in each child
+        gc.enable()
+        if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
+            raise OSError("what it imported has started threads")
+
+    def _make_heir(self, descriptor: int) -> None:
+        """Fork a process that does what this one does, at another descriptor."""
+        self._settle()
+        pid = os.fork()
+        if pid:
+            self._heirs.add(pid)
+            return
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            self._grader.close()
+            kept = self._porter.descriptors if self._porter is not None else set()
+            for end in self._inherited(None) - kept:
+                os.close(end)
+            self._grader = socket.socket(fileno=descriptor)
+            for known in (self._rooms, self._codes, self._told, self._ended, self._heirs):
+                known.clear()
+            if self._porter is not None:
+                self._porter.give_heir()
+            self.run()
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _fork(self, request: dict[str, Any], told: int, *passed: int) -> dict[str, Any]:
+        from grader.in_kernel.sandbox import namespaces
+
+        self._settle()
+        room = None
+        if self._porter is not None and "plan" in request["options"]:
+            room = self._porter.room(request["options"]["plan"], passed[0])
+        try:
+            with room.pids() if room is not None else contextlib.nullcontext():
+                pid = os.fork()
+                if pid == 0:
+                    os.close(told)
+                    self._be_child(request, passed, room)
+        except OSError:
+            if room is not None:
+                room.give_up()
+            raise
+        self._told[pid] = told
+        if room is not None:
+            self._rooms[pid] = room
+        first = room.first if room is not None else 0
+        return {"pid": namespaces.number_outside(pid), "first": first}
+
+    def _be_child(
+        self, request: dict[str, Any], passed: Sequence[int], room: spawner.Room | None
+    ) -> None:
+        """Become a kernel. Returns never."""
+        from grader.in_kernel import launch
+        from grader.in_kernel.sandbox import confine, libc
+
+        code = 1
+        try:
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._grader.close()
+            for end in self._inherited(room):
+                os.close(end)
+            os.chdir(request["folder"])
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            tempfile.tempdir = None
+            options = request["options"]
+            with launch.told_fault(options):
+                plan = options.pop("plan", {})
+                plan |= dict(zip(("control", "report"), passed, strict=False))
+                if room is not None:
+                    os.close(plan["control"])
+                    confine.enter(plan, room.spaces, room.layers)
+                elif plan:
+                    confine.enclose(plan)
+                else:
+                    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                        signal.signal(number, signal.SIG_DFL)
+                    libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
+                launch.become_kernel(self._kernel, options)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _inherited(self, room: spawner.Room | None) -> set[int]:
+        """Return what a child has no use for: all descriptors but for the way into its room."""
+        ends = {self._woken, self._waker, *self._told.values()}
+        for one in self._rooms.values():
+            ends |= {one.gone, *one.spaces}
+        # Of a room that is being left, `lives` is closed already.
+        ends |= {one.lives for pid, one in self._rooms.items() if pid not in self._codes}
+        if room is not None:
+            ends |= {room.lives, room.gone}
+        if self._porter is not None:
+            ends |= self._porter.descriptors
+        return ends
+
+
+def _learn(lesson: dict[str, Any]) -> None:
+    """Import modules and read data sets, for the children."""
+    from grader.in_kernel import offline_data
+
+    for name in lesson["imports"]:
+        # What is missing or broken here is so for the student as well, who is to be told.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    if lesson["datasets"]:
+        offline_data.keep(lesson["datasets"], lesson["sets"])
+
+
+if __name__ == "__main__":
+    # As launch.py: the package without its __init__.
+    _spec = importlib.util.spec_from_file_location("launch", Path(__file__).with_name("launch.py"))
+    assert _spec is not None and _spec.loader is not None
+    _launch = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(_launch)
+    _launch.hollow_package()
+    main(sys.argv[1], int(sys.argv[2]), apart=sys.argv[3] == "apart")

@@ -1,0 +1,1 @@
+"""What closes the student's process in: layers, each used where the kernel offers it."""

@@ -1,0 +1,254 @@
+"""The grader's side of a warm parent: a process that has imported everything and forks kernels.
+
+Starting an interpreter and importing what a notebook needs takes a second, a fork some
+milliseconds. Where there is no fork to be had, kernels start by themselves (provisioner.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import site
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from grader.errors import GraderFault
+from grader.records import Sandbox
+from grader.session.processes import KILL
+from grader.session.scratch import Scratch, kernel_environment
+
+PARENT = Path(__file__).resolve().parent.parent / "in_kernel" / "fork_server.py"
+# The first answer waits for the imports; torch takes seconds.
+_ANSWER_S = 120.0
+
+
+class Process(Protocol):
+    """What a kernel's process offers, whoever started it; of subprocess.Popen a part."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+class Unfit(Exception):
+    """The warm parent can't be forked: kernels must start by themselves."""
+
+
+class Forked:
+    """A child of the warm parent. Its number is nobody else's until close().
+
+    pid : its number; told : where the parent tells how it ended
+    first : the first process of its pids, which adopts orphans; 0 where there is none
+    lost : whether the parent ended before it told
+    """
+
+    lost = False
+
+    def __init__(self, pid: int, told: int, first: int) -> None:
+        self.pid = pid
+        self.first = first
+        self._told = told
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return None while it lives, else its exit code (negative: the signal)."""
+        if self._code is None and select.select([self._told], [], [], 0)[0]:
+            self._code = self._read()
+        return self._code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code once it has ended. Raises subprocess.TimeoutExpired."""
+        if self._code is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a forked kernel", timeout or 0.0)
+            self._code = self._read()
+        return self._code
+
+    def close(self) -> None:
+        """Let the parent reap it. May be called twice."""
+        if self._told >= 0:
+            os.close(self._told)
+            self._told = -1
+
+    def _read(self) -> int:
+        status = os.read(self._told, 8)
+        if len(status) < 8:
+            self.lost = True
+            return -int(KILL)
+        return int(struct.unpack("=q", status)[0])
+
+
+class WarmParent:
+    """A process that forks kernels, at the other end of a connection. close() it.
+
+    It has imported what every kernel needs; learn() says what else its notebooks want.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._lock = threading.Lock()
+        self._socket = connection
+        self._socket.settimeout(_ANSWER_S)
+
+    @property
+    def alive(self) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, 0)
+        return not poll.poll(0)  # it has hung up
+
+    def learn(
+        self, imports: Sequence[str], *, datasets_dir: Path | None, sets: Sequence[str]
+    ) -> None:
+        """Have it import modules and read data sets, before it forks. Does not wait for it.
+
+        imports : what can't be imported is passed over
+        datasets_dir : the data sets that fetch_openml finds; sets : those of them to read
+        Raises GraderFault.
+        """
+        lesson = {
+            "imports": [*imports],
+            "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
+            "sets": [*sets],
+        }
+        try:
+            with self._lock:
+                self._socket.send(json.dumps(lesson).encode())
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def fork(
+        self,
+        options: Mapping[str, Any],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        passed: Sequence[int],
+    ) -> Forked:
+        """Return a new kernel. Called from several threads.
+
+        options : as in_kernel/launch.py has them; passed : its `control` and `report`
+        Raises Unfit, GraderFault.
+        """
+        request = {"options": options, "environment": environment, "folder": str(folder)}
+        mine, told = os.pipe()
+        try:
+            with self._lock:
+                socket.send_fds(self._socket, [json.dumps(request).encode()], [told, *passed])
+                answer = self._socket.recv(1 << 12)
+        except OSError as error:
+            os.close(mine)
+            raise self._gone(error) from error
+        finally:
+            os.close(told)
+        if answer and "pid" in (said := json.loads(answer)):
+            return Forked(said["pid"], mine, said["first"])
+        os.close(mine)
+        if not answer:
+            raise self._gone(None)
+        raise Unfit(said["error"])
+
+    def heir(self) -> socket.socket:
+        """Return the end of a connection to a copy of the process, as soon as there is one.
+
+        WarmParent takes it, in this process or in one that inherits it. Raises GraderFault.
+        """
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs, self._lock:
+                socket.send_fds(
+                    self._socket, [json.dumps({"heir": True}).encode()], [theirs.fileno()]
+                )
+        except OSError as error:
+            mine.close()
+            raise self._gone(error) from error
+        return mine
+
+    def close(self) -> None:
+        """Let go of the process, which then ends. May be called twice."""
+        self._socket.close()
+
+    def _gone(self, error: OSError | None) -> Exception:
+        """Return what to raise when the process does not answer."""
+        return GraderFault(
+            f"the process that kernels are forked from has ended: {error or 'no answer'}"
+        )
+
+    def __enter__(self) -> WarmParent:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class StartedParent(WarmParent):
+    """One that was started here. It warms up while the caller goes on.
+
+    apart : fork kernels into namespaces, where there are any
+    Raises OSError.
+    """
+
+    def __init__(self, *, apart: bool) -> None:
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        super().__init__(mine)
+        self._scratch = Scratch(None)
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    python_command(
+                        PARENT,
+                        str(self._scratch.home),
+                        str(theirs.fileno()),
+                        "apart" if apart else "together",
+                    ),
+                    cwd=self._scratch.work,
+                    env=kernel_environment(self._scratch),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                    pass_fds=[theirs.fileno()],
+                )
+        except BaseException:
+            mine.close()
+            self._scratch.remove()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def close(self) -> None:
+        """End the process. Its children end by themselves, or have ended. May be called twice."""
+        super().close()
+        self._process.kill()  # it may still be importing
+        self._process.wait()
+        self._scratch.remove()
+
+
+def warm_up(sandbox: Sandbox = "auto") -> StartedParent | None:
+    """Return a warm parent; None where processes with libraries in them are not to be forked.
+
+    sandbox : how its kernels will be closed in
+    macOS's own libraries break in a fork, Windows has none. Raises GraderFault.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        return StartedParent(apart=sandbox != "none")
+    except OSError as error:
+        raise GraderFault(f"no process to fork kernels from could be started: {error}") from error
+
+
+def python_command(script: Path, *arguments: str) -> list[str]:
+    """Return the command that runs a file of ours with this very interpreter."""
+    # -P: the file's folder is not on sys.path; -s: neither is the user's own.
+    user = [] if site.ENABLE_USER_SITE else ["-s"]
+    return [sys.executable, *user, "-P", str(script), *arguments]

@@ -1,0 +1,391 @@
+"""Hunts mutants: every mutant of a notebook is held against the checks of its exercises.
+
+A mutant needs no kernel of its own. The reference ran once; in the fork that a check gets,
+the mutant's definition is put in the place of the original before the check begins. What the
+notebook's cells made earlier with the original (figures, trained weights) stays.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from grader.errors import GraderFault, Missing, StudentError, StudentFault
+from grader.in_kernel.codec import Handle
+from grader.records import Assignment, Outcome
+from grader.session import Session
+from grader.session.student import Function, Remote, Student
+from grader.suite import CheckJob, run_checks
+from grader.verify.mutants import Mutant
+from grader.verify.perturbations import (
+    AS_CALLED,
+    PERTURBATIONS,
+    first_difference,
+    generator_of,
+    payload,
+    perturb,
+)
+from grader.verify.samples import exercises_of, flat
+from grader.verify.verdicts import MutantStatus, MutantVerdict
+
+PATIENCE = 5.0
+"""A mutant may take this many times the seconds of the reference's slowest check."""
+
+LEAST_LIMIT_S = 3.0
+"""Under this, a busy machine would be taken for an endless loop."""
+
+STORY_REQUESTS = 64
+"""Requests of a check that are replayed: enough for every way in which it calls."""
+
+PERTURBED_STORIES = 6
+"""Stories whose arguments are changed, too; checks of one function ask much the same."""
+
+_Jobs: TypeAlias = Generator[CheckJob, None, None]
+
+
+def hunt(
+    assignment: Assignment, notebook: str, session: Session, mutants: Sequence[Mutant]
+) -> list[MutantVerdict]:
+    """Return what became of each mutant, in their order.
+
+    session : on the solved notebook; it is left as it was
+    """
+    if not mutants:
+        return []
+    hunter = _Hunter(assignment, notebook, session)
+    run_checks(assignment, hunter.jobs(mutants), hunter.done)
+    return hunter.verdicts
+
+
+def patch_source(mutant: Mutant) -> str:
+    """Return the statements that put a mutant's definition in the place of the original.
+
+    A method is set on its class, so that objects made earlier follow it.
+    """
+    owner, _, name = mutant.function.rpartition(".")
+    if not owner:
+        return mutant.source
+    # Inside a class statement, names that begin with __ are mangled as they were.
+    class_name = owner.rpartition(".")[2]
+    holder = f"class {class_name}:\n{textwrap.indent(mutant.source, '    ')}\n"
+    return f"{_PUT_IN_PLACE}_put_in_place({owner}, {name!r}, {holder!r})\ndel _put_in_place\n"
+
+
+_PUT_IN_PLACE = """\
+def _put_in_place(owner, name, holder):
+    space = {}
+    exec(holder, globals(), space)
+    made = vars(space.popitem()[1])[name]
+    function = getattr(made, "__func__", None) or getattr(made, "fget", None) or made
+    for free, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        if free == "__class__":  # what super() without arguments looks at
+            cell.cell_contents = owner
+    setattr(owner, name, made)
+"""
+
+
+def put_in_place(student: Student, mutant: Mutant) -> None:
+    """Change one fresh copy of the notebook's state; the session's own stays.
+
+    Raises GraderFault where that fails: it must not look like a mutant that was caught.
+    """
+    source = f"import __main__\nexec({patch_source(mutant)!r}, vars(__main__))\n"
+    try:
+        student["__builtins__"].exec(source, {})
+    except (StudentFault, Missing) as error:
+        raise GraderFault(f"mutant {mutant.id!r} can't be put in place: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A function of the notebook that was an argument."""
+
+    path: str
+
+
+@dataclass
+class _Story:
+    """What one check asked of the reference.
+
+    requests : operation and arguments; the first STORY_REQUESTS of them
+    whole : False where there were more
+    """
+
+    exercise: str
+    requests: list[tuple[Any, ...]] = field(default_factory=list)
+    whole: bool = True
+
+
+class _Recorder:
+    """A session whose students are overheard."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.stories: list[_Story] = []
+        self.exercise = ""
+
+    @contextmanager
+    def student(self, *, limit_s: float) -> Iterator[Student]:
+        story = _Story(self.exercise)
+        self.stories.append(story)
+        with self.session.student(limit_s=limit_s) as student:
+            wire = student._wire
+            ask = wire.ask
+
+            def overheard(called: Callable[[], str], operation: str, *arguments: Any) -> Any:
+                if len(story.requests) < STORY_REQUESTS:
+                    story.requests.append((operation, *_kept(arguments)))
+                else:
+                    story.whole = False
+                return ask(called, operation, *arguments)
+
+            wire.ask = overheard  # type: ignore[method-assign]
+            yield student
+
+
+def _kept(value: Any) -> Any:
+    """Return an argument as it is now, without what belongs to its process."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, list | tuple):
+        return type(value)(map(_kept, value))
+    if isinstance(value, dict):
+        return {key: _kept(item) for key, item in value.items()}
+    if isinstance(value, Remote | Function):
+        place = value._place
+        return _Named(place.path) if place.base is None else Handle(place.base, "")
+    return value
+
+
+def _given(value: Any, student: Student) -> Any:
+    """Return a kept argument for another process."""
+    if isinstance(value, list | tuple):
+        return type(value)(_given(item, student) for item in value)
+    if isinstance(value, dict):
+        return {key: _given(item, student) for key, item in value.items()}
+    if isinstance(value, _Named):
+        head, *rest = value.path.split(".")
+        return reduce(getattr, rest, student[head])
+    return value
+
+
+@dataclass(frozen=True)
+class _Bounded:
+    """A session whose checks get less time than the assignment allows."""
+
+    session: Session
+    limit_s: float
+
+    def student(self, *, limit_s: float) -> Any:
+        return self.session.student(limit_s=min(limit_s, self.limit_s))
+
+
+class _Hunter:
+    """The jobs of a hunt, each decided by the outcomes of the ones before."""
+
+    def __init__(self, assignment: Assignment, notebook: str, session: Session) -> None:
+        self.notebook = notebook
+        self.session = session
+        self.exercises = exercises_of(assignment, notebook)
+        self.listing = {
+            exercise.id: exercise.functions
+            for exercise in assignment.exercises
+            if exercise.id in self.exercises
+        }
+        self.outcomes: list[Outcome] = []
+        self.verdicts: list[MutantVerdict] = []
+        self.limit_s = assignment.limits.check_s
+        self.costs: dict[str, float] = {}
+        self.accepted: set[tuple[str, str]] = set()
+        self.stories: list[_Story] = []
+        self.reaching: dict[str, list[int]] = {}
+        self.expected: dict[tuple[int, str], list[Any]] = {}
+
+    def done(self, job: CheckJob, outcomes: list[Outcome]) -> None:
+        self.outcomes = outcomes
+
+    def jobs(self, mutants: Sequence[Mutant]) -> _Jobs:
+        recorder = _Recorder(self.session)
+        outcomes = []
+        for exercise in self.exercises:
+            recorder.exercise = exercise
+            yield self._job({self.notebook: recorder}, [exercise], None)
+            outcomes += self.outcomes
+        self.stories = [story for story in recorder.stories if story.requests]
+        self.costs = {
+            exercise: sum(o.seconds for o in outcomes if o.exercise == exercise)
+            for exercise in self.exercises
+        }
+        slowest = max((o.seconds for o in outcomes), default=0.0)
+        self.limit_s = min(self.limit_s, max(LEAST_LIMIT_S, PATIENCE * slowest))
+        # A check that refuses the reference itself catches nothing.
+        self.accepted = {(o.exercise, o.name) for o in outcomes if o.outcome == "passed"}
+        for mutant in mutants:
+            self.verdicts.append((yield from self._try(mutant)))
+
+    def _job(self, sessions: Mapping[str, Any], only: Collection[str], patch: Any) -> CheckJob:
+        return CheckJob(
+            sessions=sessions, only=only, patch=patch, reference=lambda name: self.session
+        )
+
+    def _try(self, mutant: Mutant) -> Generator[CheckJob, None, MutantVerdict]:
+        """Run the checks of the function's exercises, then the others that reach it."""
+        started = time.perf_counter()
+        suspects: list[str] = []
+        status: MutantStatus
+        own = [e for e in self.exercises if mutant.function in self.listing[e]]
+        lost = yield from self._check(mutant, own, suspects)
+        if not lost:
+            lost = yield from self._check(mutant, self._others(mutant, own), suspects)
+        if lost:
+            status = "timeout" if all(o.outcome == "timeout" for o in lost) else "caught"
+            by, detail = f"{lost[0].exercise}, {lost[0].name}", flat(lost[0].message)
+        else:
+            by = ""
+            status, detail = self._probe(mutant)
+        seconds = time.perf_counter() - started
+        return MutantVerdict(mutant, status, by, detail, suspects=tuple(suspects), seconds=seconds)
+
+    def _check(
+        self, mutant: Mutant, exercises: Sequence[str], suspects: list[str]
+    ) -> Generator[CheckJob, None, list[Outcome]]:
+        """Return the outcomes that lost credit, of the first exercise where one did."""
+        bounded = {self.notebook: _Bounded(self.session, self.limit_s)}
+        for exercise in exercises:
+            yield self._job(bounded, [exercise], lambda student: put_in_place(student, mutant))
+            fault = next((o for o in self.outcomes if o.fault), None)
+            if fault is not None:
+                raise GraderFault(f"{fault.exercise}, {fault.name}: {flat(fault.message)}")
+            suspects += [
+                f"{o.exercise}, {o.name}: {flat(o.message)}"
+                for o in self.outcomes
+                if o.suspect and not o.missing  # a mutant may well lack what the solution has
+            ]
+            lost = [
+                o
+                for o in self.outcomes
+                if o.points < o.max_points - 1e-9 and (o.exercise, o.name) in self.accepted
+            ]
+            if lost:
+                return lost
+        return []
+
+    def _others(self, mutant: Mutant, own: Collection[str]) -> list[str]:
+        """Return the other exercises whose checks reach the function, the quick ones first."""
+        reached = {self.stories[number].exercise for number in self._stories_that_reach(mutant)}
+        reached |= {story.exercise for story in self.stories if not story.whole}
+        return sorted(reached - {*own}, key=lambda exercise: self.costs[exercise])
+
+    # --- survivors: does it change a value at all? ---
+
+    def _probe(self, mutant: Mutant) -> tuple[MutantStatus, str]:
+        reaching = self._stories_that_reach(mutant)
+        if not reaching:
+            return "unreached", "no check calls this function"
+        probes = 0
+        for variant in PERTURBATIONS:
+            told = reaching if variant == AS_CALLED else reaching[:PERTURBED_STORIES]
+            for number in told:
+                expected = self._expected(number, variant)
+                got = self._replay(number, variant, mutant)
+                probes += len(expected)
+                index = first_difference(expected, got)
+                if index is not None:
+                    called = _shown(self.stories[number].requests[index])
+                    return "survived", f"differs at {called} {variant}"
+        return "equivalent", f"{probes} probes"
+
+    def _stories_that_reach(self, mutant: Mutant) -> list[int]:
+        """Return the numbers of the stories that end otherwise when the function raises.
+
+        The light ones come first.
+        """
+        if mutant.function not in self.reaching:
+            lost = _lost(mutant)
+            reached = [
+                number
+                for number in range(len(self.stories))
+                if first_difference(
+                    self._expected(number, AS_CALLED), self._replay(number, AS_CALLED, lost)
+                )
+                is not None
+            ]
+            self.reaching[mutant.function] = sorted(
+                reached, key=lambda number: payload(self.stories[number].requests)
+            )
+        return self.reaching[mutant.function]
+
+    def _expected(self, number: int, variant: str) -> list[Any]:
+        """Return the reference's replies to a variant of a story."""
+        key = number, variant
+        if key not in self.expected:
+            self.expected[key] = self._replay(number, variant, None)
+        return self.expected[key]
+
+    def _replay(self, number: int, variant: str, mutant: Mutant | None) -> list[Any]:
+        """Return the replies to a story's requests; it ends where the process does."""
+        change, rng = PERTURBATIONS[variant], generator_of(variant)
+        replies: list[Any] = []
+        # An endless call must not cost the whole limit again and again.
+        with self.session.student(limit_s=self.limit_s) as student:
+            if mutant is not None:
+                put_in_place(student, mutant)
+            for operation, *arguments in self.stories[number].requests:
+                changed = _given(perturb(arguments, change, rng), student)
+                try:
+                    reply = student._wire.ask(lambda: "a probe", operation, *changed)
+                    replies.append(_essence(operation, reply))
+                except StudentError as error:
+                    replies.append(("raised", error.kind))
+                except Missing as error:
+                    replies.append(("missing", error.problem))
+                except StudentFault as error:
+                    replies.append(("fault", type(error).__name__))
+                    break
+        return replies
+
+
+def _lost(mutant: Mutant) -> Mutant:
+    """Return the mutant whose whole function is lost."""
+    name = mutant.function.rpartition(".")[2]
+    if "def " not in mutant.source:  # a variable
+        source = f"globals().pop({name!r}, None)\n"
+        return replace(mutant, id="", source=source)
+    source = f"def {name}(*args, **kwargs):\n    raise NotImplementedError\n"
+    return replace(mutant, id="", source=source)
+
+
+def _essence(operation: str, reply: Any) -> Any:
+    """Leave out what changes from run to run."""
+    if operation == "observe" and isinstance(reply, dict):
+        kept = {key: reply[key] for key in ("value", "arguments", "warnings") if key in reply}
+        error = reply.get("error")
+        return _plain(kept) | {"error": error[0] if error else None}
+    return _plain(reply)
+
+
+def _plain(value: Any) -> Any:
+    """Return a reply that can be compared: an object by its class alone."""
+    if isinstance(value, Remote):
+        return ("object", value.type_name)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _shown(request: Sequence[Any]) -> str:
+    """Return the call that a request makes, without its arguments."""
+    operation, *rest = request
+    path = next((part for part in rest if isinstance(part, str)), "")
+    if operation in ("call", "map", "observe"):
+        return f"{path}(...)" if path else "a method's call"
+    return f"{operation} {path}".rstrip()

@@ -1,0 +1,235 @@
+"""Kernels are forked from a process that has imported everything, and are as good as others."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from grader import records
+from grader.errors import GraderFault
+from grader.in_kernel import fork_server as warm_parent
+from grader.in_kernel.sandbox import spawner
+from grader.session import WarmParent, open_session, warm_up
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no warm parent here")
+
+
+@pytest.fixture
+def parent():
+    warm = warm_up()
+    yield warm
+    warm.close()
+
+
+def opened(warm, *sources, **options):
+    cells = tuple(records.Cell(i, "code", source) for i, source in enumerate(sources))
+    options = {"folder": None, "limits": records.Limits()} | options
+    return open_session(records.Notebook("a.ipynb", cells), warm=warm, **options)
+
+
+def printed(session):
+    return "".join(out["text"] for cell in session.run.cells for out in cell.outputs)
+
+
+SEEN = """
+import os, random, sys, tempfile
+import numpy as np
+print(random.random(), np.random.random(), sys.argv, sys.path[0] == os.getcwd(), __name__)
+print(sorted(set(os.environ)), tempfile.gettempdir().startswith("/"), sys.flags.no_user_site)
+print(hash("a"), [type(s).__name__ for s in (sys.stdout, sys.stdin)])
+"""
+
+
+def test_a_forked_kernel_sees_what_one_that_started_by_itself_sees(parent):
+    with opened(parent, SEEN) as forked, opened(None, SEEN) as started:
+        assert printed(forked) == printed(started)
+        assert forked.isolation == started.isolation
+
+
+def test_what_one_notebook_changes_the_next_does_not_meet(parent):
+    changes = "import numpy as np, sys; np.exp = None; sys.modules['mine'] = 1; import random"
+    with opened(parent, changes, "mine = 3"):
+        pass
+    seen = "import numpy as np, sys\nprint(np.exp(0), 'mine' in sys.modules, 'mine' in globals())"
+    with opened(parent, seen) as session:
+        assert printed(session) == "1.0 False False\n"
+
+
+def test_modules_are_imported_before_a_notebook_asks(parent):
+    parent.learn(["fractions", "no.such.module"], datasets_dir=None, sets=[])
+    with opened(parent, "import sys; print('fractions' in sys.modules)") as session:
+        assert printed(session) == "True\n"
+
+
+def test_a_module_that_breaks_when_it_is_imported_breaks_for_the_notebook_alone(parent):
+    parent.learn(["antigravity.no"], datasets_dir=None, sets=[])
+    with opened(parent, "import antigravity.no", "x = 2") as session:
+        assert [cell.status for cell in session.run.cells] == ["error", "ok"]
+
+
+def test_data_sets_are_read_once_and_every_notebook_may_change_its_own(parent, tmp_path):
+    x = np.arange(10 * 784, dtype=np.uint8).reshape(10, 784)
+    np.savez(tmp_path / "mnist.npz", x=x, y=np.arange(10))
+    parent.learn(["sklearn.datasets"], datasets_dir=tmp_path, sets=["mnist"])
+    source = (
+        "from sklearn.datasets import fetch_openml\n"
+        "x, y = fetch_openml('mnist_784', return_X_y=True)\n"
+        "print(x.sum(), len(y)); x /= 255"
+    )
+    for _ in range(2):
+        with opened(parent, source, datasets_dir=tmp_path) as session:
+            assert printed(session) == f"{float(x.sum())} 10\n"
+        (tmp_path / "mnist.npz").unlink(missing_ok=True)
+
+
+def test_a_parent_whose_libraries_start_threads_is_not_forked(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("grader.session.scratch.ALLOWED_ENVIRONMENT", ("PATH", "PYTHONPATH"))
+    (tmp_path / "threaded.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    )
+    with warm_up() as threaded:
+        threaded.learn(["threaded"], datasets_dir=None, sets=[])
+        with opened(threaded, "import sys; print('threaded' in sys.modules)") as session:
+            assert printed(session) == "False\n"
+
+
+def children_of(pid):
+    """The pids of its children that run its script: its kernels, its porter and its copies."""
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with contextlib.suppress(OSError):  # it has just ended
+            if "fork_server.py" in Path(f"/proc/{child}/cmdline").read_text():
+                found.append(child)
+    return found
+
+
+def test_a_copy_of_the_parent_forks_what_the_parent_has_learnt(parent):
+    parent.learn(["fractions"], datasets_dir=None, sets=[])
+    with WarmParent(parent.heir()) as heir, WarmParent(parent.heir()) as other:
+        for one in (heir, other, parent, heir):
+            with opened(one, SEEN, "import sys; print('fractions' in sys.modules)") as session:
+                assert printed(session).endswith("True\n")
+
+
+def test_a_copy_of_the_parent_goes_on_without_it(parent, until):
+    with WarmParent(parent.heir()) as heir:
+        with opened(heir, "x = 1") as session:
+            isolation = session.isolation
+        os.kill(parent.pid, signal.SIGKILL)
+        until(lambda: not parent.alive)
+        assert heir.alive
+        with opened(heir, "print(1 + 1)") as session:
+            assert printed(session) == "2\n"
+            assert session.isolation == isolation
+
+
+def test_a_copy_of_the_parent_ends_when_it_is_let_go(parent, until):
+    with opened(parent, "x = 1"):
+        pass
+    before = children_of(parent.pid)  # the porter
+    with WarmParent(parent.heir()) as heir, opened(heir, "x = 1"):
+        assert len(children_of(parent.pid)) == len(before) + 1
+    until(lambda: children_of(parent.pid) == before)
+
+
+def test_no_copy_is_to_be_had_of_a_parent_that_is_gone(parent, until):
+    os.kill(parent.pid, signal.SIGKILL)
+    until(lambda: not parent.alive)
+    with pytest.raises(GraderFault, match="forked from"):
+        parent.heir()
+
+
+def test_a_killed_parent_is_a_fault_of_the_grader(parent):
+    with opened(parent, "x = 1"):
+        pass
+    assert parent.alive
+    os.kill(parent.pid, signal.SIGKILL)
+    with pytest.raises(GraderFault, match="forked from"):
+        opened(parent, "x = 1")
+    assert not parent.alive
+
+
+def test_a_parent_that_dies_under_a_running_notebook_is_a_fault_of_the_grader(parent):
+    def kill(done, cells):
+        if parent.alive:
+            os.kill(parent.pid, signal.SIGKILL)
+
+    with pytest.raises(GraderFault, match="forked from"):
+        opened(parent, "x = 1", "import time; time.sleep(60)", on_cell=kill)
+
+
+def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch, alive):
+    def held():
+        return len([*Path("/proc/self/fd").iterdir()])
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with warm_up() as warm, opened(warm, "x = 1"):
+        pass  # what asyncio keeps for good, it keeps now
+    before = held()
+    with warm_up() as warm, opened(warm, "x = 1") as session:
+        pids = [warm.pid, session._runner.kernel.provisioner.pid]
+        assert all(map(alive, pids))
+    assert not any(map(alive, pids))
+    assert held() == before
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_room_is_given_up_where_no_process_can_be_forked_into_it(monkeypatch):
+    (inside, lives), (gone, ends) = os.pipe(), os.pipe()
+    spaces = tuple(spawner.namespaces.opened())
+    room = spawner.Room(os.getpid(), spaces, lives, gone, {})
+    parent = warm_parent.Parent.__new__(warm_parent.Parent)
+    parent._settle = lambda: None
+    parent._porter = SimpleNamespace(room=lambda plan, control: room)
+    monkeypatch.setattr(spawner.namespaces, "join_pids", lambda spaces: None)
+    monkeypatch.setattr(os, "fork", no_process_left)
+    with pytest.raises(OSError, match="no process left"):
+        parent._fork({"options": {"plan": {}}}, -1, -1)
+    assert os.read(inside, 1) == b""  # what keeps the room is told so
+    for descriptor in (*spaces, lives, gone):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+    os.close(inside)
+    os.close(ends)
+
+
+def no_process_left():
+    raise BlockingIOError(11, "no process left")
+
+
+def test_the_parent_ends_with_the_grader(tmp_path, until, alive):
+    script = tmp_path / "die.py"
+    script.write_text(
+        "import os\n"
+        "from grader.session import warm_up\n"
+        "print(warm_up().pid, flush=True)\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    until(lambda: not alive(done.stdout.strip()))
+
+
+def test_the_parent_holds_nothing_of_the_graders(parent):
+    with opened(parent, "x = 1") as session:
+        modules = Path(f"/proc/{parent.pid}/maps").read_text()
+        environment = Path(f"/proc/{parent.pid}/environ").read_text()
+        links = [str(link.readlink()) for link in Path(f"/proc/{parent.pid}/fd").iterdir()]
+    assert "nbclient" not in modules
+    assert "GRADE" not in environment
+    porters = 1 if "namespaces" in session.isolation.applied else 0
+    assert sum(link.startswith("socket:") for link in links) == 1 + porters

@@ -1,0 +1,96 @@
+"""The solved notebook is asked once what every submission's check asks of it."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from grader.errors import StudentDied, StudentError, StudentTimeout
+from grader.session import replay_cache
+from grader.session.replay_cache import Memory, recalled
+
+SOURCE = """
+import numpy as np, os
+class Model:
+    def __init__(self): self.w = np.arange(3.0)
+    def cost(self, x): return float(self.w @ x)
+count = 0
+def counted():
+    global count
+    count += 1
+    return count
+def twice(x): return 2 * x
+def fails(): raise ValueError("no such answer")
+def dies(): os._exit(3)
+def hangs():
+    while True: pass
+"""
+
+
+@pytest.fixture
+def reference(run, monkeypatch):
+    """A session on a solved notebook; `forks` counts its processes."""
+    session = run(SOURCE)
+    session.forks = 0
+    open_student = session.student
+
+    def student(limit_s):
+        session.forks += 1
+        return open_student(limit_s)
+
+    monkeypatch.setattr(session, "student", student)
+    return session
+
+
+def test_what_was_asked_before_is_answered_without_a_process(reference):
+    memory, x = Memory(), np.arange(6.0).reshape(2, 3)
+    for _ in range(3):
+        with recalled(reference, memory, limit_s=20) as answers:
+            got = answers.twice(x)
+            assert_array_equal(got, 2 * x)
+            got[:] = 0  # each check has a copy of its own
+            model = answers.Model()
+            model.w = np.ones(3)
+            assert model.cost(np.arange(3.0)) == 3.0
+            assert model.cost.map([np.ones(3), np.zeros(3)]) == [3.0, 0.0]
+            assert answers.value("count") == 0
+    assert reference.forks == 1
+
+
+def test_another_question_is_put_to_a_process_in_the_same_state(reference):
+    memory = Memory()
+    with recalled(reference, memory, limit_s=20) as answers:
+        model = answers.Model()
+        assert [answers.counted(), answers.counted()] == [1, 2]
+    for x in (1.0, 2.0, 2.0):
+        with recalled(reference, memory, limit_s=20) as answers:
+            model = answers.Model()
+            assert [answers.counted(), answers.counted()] == [1, 2]
+            assert answers.twice(x) == 2 * x
+            assert answers.counted() == 3
+            assert model.cost(np.array([0.0, x, 0.0])) == x
+    assert reference.forks == 3  # the last one's were all known
+
+
+def test_errors_are_recalled_and_deaths_are_not(reference):
+    memory = Memory()
+    for _ in range(2):
+        with recalled(reference, memory, limit_s=20) as answers:
+            with pytest.raises(StudentError, match="no such answer"):
+                answers.fails()
+            with pytest.raises(StudentDied, match="exit code 3"):
+                answers.dies()
+    assert reference.forks == 2
+    with recalled(reference, memory, limit_s=0.2) as answers, pytest.raises(StudentTimeout):
+        answers.hangs()
+
+
+def test_large_answers_are_asked_again(reference, monkeypatch):
+    monkeypatch.setattr(replay_cache, "MAX_BYTES", 10_000)
+    memory, x = Memory(), np.ones(2_000)
+    for _ in range(2):
+        with recalled(reference, memory, limit_s=20) as answers:
+            assert answers.twice(1.0) == 2.0
+            assert_array_equal(answers.twice(x), 2 * x)
+            assert answers.twice(3.0) == 6.0
+    assert reference.forks == 2
+    assert len(memory.told) == 1

@@ -1,0 +1,42 @@
+"""Names of files: whose work it is, in every way that students and learning platforms write it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.submission.students import students_of
+
+
+@pytest.mark.parametrize(
+    ("name", "students"),
+    [
+        ("Freiburghaus_Jonas- Moulin_Vincent.zip", ("Jonas Freiburghaus", "Vincent Moulin")),
+        ("Freiburghaus_Jonas - Moulin_Vincent.zip", ("Jonas Freiburghaus", "Vincent Moulin")),
+        ("Freiburghaus_Jonas-Moulin_Vincent.zip", ("Jonas Freiburghaus", "Vincent Moulin")),
+        ("Solo_Hans.zip", ("Hans Solo",)),
+        ("Müller_Anne-Marie- Rossi-Bianchi_Jan.zip", ("Anne-Marie Müller", "Jan Rossi-Bianchi")),
+        ("Müller_Anne-Marie-Meier_Jan.zip", ("Anne-Marie Müller", "Jan Meier")),
+        ("Rossi-Bianchi_Anna-Meier_Jan.zip", ("Anna Rossi-Bianchi", "Jan Meier")),
+        ("Mu\u0308ller_Zoe\u0308.zip", ("Zoë Müller",)),
+        ("O'Neil_Sean #1- de la Cruz_Juan #2.zip", ("Sean O'Neil", "Juan de la Cruz")),
+        ("Van_der_Berg_Anna.zip", ("Anna Van der Berg",)),
+        ("Solo_Hans (1).zip", ("Hans Solo",)),
+        ("PW02_Solo_Hans.zip", ("Hans Solo",)),
+        ("Jane Doe_12345_assignsubmission_file_.zip", ("Jane Doe",)),
+        ("Jane Doe_12345_assignsubmission_file_Doe_Jane- Roe_Rick.zip", ("Jane Doe", "Rick Roe")),
+        ("doejane_12345_67890_work.zip", ("doejane",)),
+        ("pw02.zip", ("pw02",)),
+        ("my_solution.zip", ("my_solution",)),
+        ("MNIST_binary_classifier_stud.ipynb", ("MNIST_binary_classifier_stud",)),
+        ("", ("unknown",)),
+    ],
+)
+def test_students_are_told_from_the_name(name, students):
+    assert students_of(name) == students
+
+
+@given(st.text(max_size=60))
+def test_any_name_gives_at_least_one_printable_student(name):
+    students = students_of(name + ".zip")
+    assert students
+    assert all(student and student.isprintable() for student in students)
