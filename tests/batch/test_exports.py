@@ -129,7 +129,7 @@ def test_another_zip_is_one_submission(parts, files):
 
 
 def test_what_is_wrong_with_one_part_costs_the_others_nothing(parts, monkeypatch):
-    monkeypatch.setattr("grader.submission.BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr("grader.submission.archive.BOMB_BYTES", 1 << 20)
     bomb = {"Eve Roe_9_assignsubmission_file_/toy.ipynb": bytes(2 << 20)}
     found = {students_of(part.path.name)[0]: part.problem for part in parts(MOODLE | bomb)}
     assert "zip bomb" in found.pop("Eve Roe")

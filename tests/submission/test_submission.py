@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader import submission as module
 from grader.errors import GraderFault, SubmissionError
+from grader.submission import archive as module
 from grader.submission import find_submissions, open_submission, passed_over
 
 NOTEBOOK = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()

@@ -1,0 +1,314 @@
+"""Unpacks archives into one private directory, within limits.
+
+Every name, size and flag in an archive is a claim of whoever made it: sizes are counted while
+writing, and nothing is written outside the directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import lzma
+import os
+import re
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from grader.errors import GraderFault, SubmissionError
+from grader.records import Note
+from grader.submission.students import printable
+from grader.submission.work import is_skipped, is_work, reason_of
+
+MAX_ENTRIES = 10_000
+"""Files in one submission. Real ones hold tens; a whole virtual environment holds more."""
+MAX_TOTAL_BYTES = 512 * 1024**2
+MAX_DEPTH = 12
+MAX_NAME_BYTES = 200
+"""Of one path component: file systems take 255."""
+MAX_DIRECTORY_BYTES = 2 * 1024**2
+"""Of a zip's table of contents, which zipfile reads whole: 10,000 entries of 200 bytes."""
+BOMB_RATIO, BOMB_BYTES = 200, 32 * 1024**2
+"""An entry is a bomb when it grows by this factor and beyond this size. Text grows by 10 to 50."""
+CHUNK = 1024**2
+# What zipfile raises, over its versions, for bytes that are no good zip.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,
+    IndexError,
+    OverflowError,
+    OSError,
+)
+
+
+class Box:
+    """A private directory and what has gone into it: the one place that writes files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.notes: list[Note] = []
+        self.entries = 0
+        self.total = 0
+        self._taken: dict[str, str] = {}
+
+    def note(self, kind: str, message: str) -> None:
+        # A thousand symlinks are one story; the first lines of it are enough.
+        if len(self.notes) < 20:
+            self.notes.append(Note(kind=kind, message=message))
+
+    def count(self, source: str) -> None:
+        self.entries += 1
+        if self.entries > MAX_ENTRIES:
+            raise SubmissionError(
+                f"{source} holds more than {MAX_ENTRIES:,} files: "
+                "leave out environments and data sets"
+            )
+
+    def write(
+        self, target: PurePosixPath, stream: BinaryIO, *, source: str, packed: int = 0
+    ) -> bool:
+        """Return True once the stream's bytes stand at `target`; False, with a note, if not.
+
+        target : relative, already cleaned
+        packed : bytes that the entry takes in its archive, 0 where it has none
+        """
+        if not self._reserve(target):
+            self.note("duplicate_name", f"{target}: the name comes twice; the first one counts")
+            return False
+        size = 0
+        with self._opened(target) as out:
+            while chunk := stream.read(CHUNK):
+                size += len(chunk)
+                self.total += len(chunk)
+                if self.total > MAX_TOTAL_BYTES:
+                    raise SubmissionError(
+                        f"{source} unpacks to more than {MAX_TOTAL_BYTES // 1024**2} MiB: "
+                        "leave out data sets"
+                    )
+                if packed and size > BOMB_BYTES and size > BOMB_RATIO * packed:
+                    raise SubmissionError(
+                        f"{source}: {target} unpacks to over {BOMB_RATIO} times its size, "
+                        "as a zip bomb does: leave it out"
+                    )
+                with _ours_to_write(target):
+                    rest = memoryview(chunk)
+                    while rest:
+                        rest = rest[out.write(rest) :]
+        return True
+
+    def _opened(self, target: PurePosixPath) -> io.FileIO:
+        """Return the new file, unbuffered: what the disk refuses is told by write()."""
+        path = self.folder.joinpath(*target.parts)
+        with _ours_to_write(target):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # "x": a file that exists already, or a link, is never written through.
+            return path.open("xb", buffering=0)
+
+    def _reserve(self, target: PurePosixPath) -> bool:
+        """Take the name, and its folders' names, whatever a file system says of their case."""
+        keys = [
+            unicodedata.normalize("NFC", "/".join(target.parts[: n + 1])).casefold()
+            for n in range(len(target.parts))
+        ]
+        if keys[-1] in self._taken or any(self._taken.get(key) == "file" for key in keys[:-1]):
+            return False
+        for key in keys[:-1]:
+            self._taken[key] = "folder"
+        self._taken[keys[-1]] = "file"
+        return True
+
+
+@contextlib.contextmanager
+def _ours_to_write(target: PurePosixPath) -> Iterator[None]:
+    """Make a GraderFault of what this machine refuses; a name that no file may have passes."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise
+        raise GraderFault(f"{target.name} can't be unpacked: {reason_of(error)}") from error
+
+
+class Bounded(io.RawIOBase):
+    """A zip's bytes, of which no single read is large.
+
+    zipfile reads the table of contents with one read of the size that the file claims.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > MAX_DIRECTORY_BYTES:
+            raise TooManyEntries
+        data = self._stream.read(MAX_DIRECTORY_BYTES + 1 if size is None or size < 0 else size)
+        if len(data) > MAX_DIRECTORY_BYTES:
+            raise TooManyEntries
+        return data
+
+
+class TooManyEntries(Exception):
+    pass
+
+
+def unpack(box: Box, stream: BinaryIO, source: str, under: PurePosixPath) -> None:
+    """Unpack one zip below `under`. Raises SubmissionError."""
+    try:
+        with zipfile.ZipFile(Bounded(stream)) as archive:
+            entries = archive.infolist()
+            if len(entries) > MAX_ENTRIES:
+                raise TooManyEntries
+            if not entries:
+                raise SubmissionError(f"{source} is an empty zip: zip the notebooks again")
+            for entry in entries:
+                box.count(source)
+                unpack_entry(box, archive, entry, source, under)
+    except TooManyEntries as error:
+        raise SubmissionError(
+            f"{source} holds more than {MAX_ENTRIES:,} files: leave out environments and data sets"
+        ) from error
+    except NotImplementedError as error:
+        raise SubmissionError(
+            f"{source} is packed by a method that can't be read here: zip it again as plain .zip"
+        ) from error
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SubmissionError(
+            f"{source} is damaged or cut off: zip it again and upload it whole"
+        ) from error
+
+
+def unpack_entry(
+    box: Box,
+    archive: zipfile.ZipFile,
+    entry: zipfile.ZipInfo,
+    source: str,
+    under: PurePosixPath,
+    *,
+    at: PurePosixPath | None = None,
+) -> None:
+    """Unpack an entry below `under`, by its own name or, where it is given, `at` another."""
+    name = decoded_name(entry)
+    target = safe_target(name, source)
+    if entry.is_dir() or name.endswith(("/", "\\")) or target is None:
+        return
+    if any(is_skipped(part) for part in target.parts):
+        return
+    mode = entry.external_attr >> 16
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        kind = "a link" if stat.S_ISLNK(mode) else "no ordinary file"
+        box.note("ignored_file", f"{target} is {kind} and was left out")
+        return
+    if entry.flag_bits & 0x1:
+        raise SubmissionError(f"{source} is encrypted: zip it without a password")
+    with archive.open(entry) as stream:
+        packed = max(1, entry.compress_size)
+        try:
+            box.write(under / (at or target), stream, source=source, packed=packed)  # type: ignore[arg-type]
+        except (NotADirectoryError, FileExistsError, IsADirectoryError):
+            box.note("duplicate_name", f"{target}: the name comes twice; the first one counts")
+
+
+def open_inner_zips(box: Box) -> list[str]:
+    """Unpack the zips that came inside, beside themselves, one level deep; return their names.
+
+    Only those with notebooks or scripts: another may be a data set that the notebook opens.
+    """
+    opened = []
+    for path in sorted(box.folder.rglob("*")):
+        if path.suffix.lower() != ".zip" or not path.is_file():
+            continue
+        with path.open("rb") as stream:
+            try:
+                with zipfile.ZipFile(Bounded(stream)) as archive:
+                    names = [decoded_name(entry) for entry in archive.infolist()]
+            except (*DAMAGE, NotImplementedError, TooManyEntries):
+                box.note("ignored_file", f"{path.name}, a zip inside, can't be read")
+                continue
+            if not any(is_work(PurePosixPath(name.replace("\\", "/"))) for name in names):
+                continue
+            stream.seek(0)
+            under = PurePosixPath(*path.relative_to(box.folder).with_suffix("").parts)
+            unpack(box, stream, path.name, under)
+            opened.append(path.name)
+    return opened
+
+
+def decoded_name(entry: zipfile.ZipInfo) -> str:
+    """Return the entry's name as its author wrote it, as far as the bytes tell.
+
+    Without the UTF-8 flag zipfile reads cp437, but macOS writes UTF-8 and some Windows tools
+    write Windows' own code page there. Bytes that are valid UTF-8 are hardly ever anything else;
+    between the code pages the one that gives letters wins.
+    """
+    name = entry.filename
+    if entry.flag_bits & 0x800 or name.isascii():
+        return unicodedata.normalize("NFC", name)
+    try:
+        raw = name.encode("cp437")
+    except UnicodeEncodeError:
+        return unicodedata.normalize("NFC", name)
+    candidates = []
+    for encoding in ("utf-8", "cp437", "cp1252", "latin-1"):
+        try:
+            candidates.append(raw.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+        if encoding == "utf-8":
+            break
+    return unicodedata.normalize("NFC", max(candidates, key=_likeness_to_names))
+
+
+def _likeness_to_names(text: str) -> int:
+    """Return how much a decoded text looks like European names: letters up, symbols down."""
+    score = 0
+    for char in text:
+        if not char.isascii():
+            latin = "LATIN" in unicodedata.name(char, "")
+            score += 2 if latin and char.islower() else 1 if latin else -2
+    return score
+
+
+def safe_target(name: str, source: str) -> PurePosixPath | None:
+    """Return the entry's relative path, cleaned; None for the root itself.
+
+    Raises SubmissionError for a name that leads elsewhere: nobody's zip tool writes one.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in parts:
+        raise SubmissionError(
+            f"{source} holds a name that leads outside its folder ({printable(name)[:80]}): "
+            "zip the notebooks alone"
+        )
+    clean = [printable(part) for part in parts if part not in ("", ".")]
+    if len(clean) > MAX_DEPTH:
+        raise SubmissionError(f"{source} is nested over {MAX_DEPTH} folders deep: zip it flat")
+    if any(len(part.encode()) > MAX_NAME_BYTES for part in clean):
+        raise SubmissionError(f"{source} holds a name of over {MAX_NAME_BYTES} bytes: shorten it")
+    return PurePosixPath(*clean) if clean else None
