@@ -21,7 +21,7 @@ ALLOWED = {
     "datasets": {"errors", "datasets"},
     "score.py": {"errors", "records"},
     "checks": {"errors", "checks", "diagnosis"},
-    "diagnosis": {"errors", "checks", "diagnosis"},
+    "diagnosis": {"errors", "diagnosis"},
     "in_kernel": {"in_kernel"},
     "session": {"errors", "records", "in_kernel", "session", "notebook", "datasets"},
     "report": {"errors", "records", "report"},

@@ -29,7 +29,21 @@ from grader.checks.closeness import (
     assert_not_dummy,
     measure_close,
 )
+from grader.checks.conduct import (
+    assert_deterministic,
+    assert_no_warnings,
+    assert_stable,
+    assert_unchanged,
+    assert_vectorised,
+)
 from grader.checks.credit import partial_credit
+from grader.checks.curvature import (
+    assert_convex,
+    assert_not_convex_witness,
+    assert_psd,
+    assert_symmetric,
+    measure_convexity,
+)
 from grader.checks.derivative import (
     assert_backward,
     assert_derivative,
@@ -65,24 +79,15 @@ from grader.checks.plots import (
     find_regions,
     find_series,
 )
-from grader.checks.properties import (
+from grader.checks.rates import (
     assert_accuracy,
-    assert_convex,
-    assert_deterministic,
     assert_error_rate,
     assert_in_range,
     assert_monotone,
-    assert_no_warnings,
-    assert_not_convex_witness,
     assert_probabilities,
-    assert_psd,
-    assert_stable,
-    assert_symmetric,
-    assert_unchanged,
-    assert_vectorised,
-    measure_convexity,
 )
-from grader.diagnosis.values import Diagnosis, diagnose
+from grader.diagnosis.case import Diagnosis
+from grader.diagnosis.values import diagnose
 
 __all__ = [
     "Breach",

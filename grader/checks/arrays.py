@@ -6,23 +6,26 @@ stayed over there. Each of these is a mistake with a name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from grader.checks.shapes import each_shape, fits, shape_hint, shape_text
+from grader.checks.showing import (
+    KIND_WORDS,
+    Shape,
+    describe_type,
+    first_index,
+    index_text,
+    kind_came,
+    kinds_due,
+    shape_of,
+    show,
+    type_name,
+)
+from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, NonFiniteValue
-
-Array = NDArray[Any]
-Dimension = int | str | None
-Shape = Sequence[Dimension]
-
-# Values in float32 or float16 can't be closer than their dtype; these leave room for the
-# rounding of a short computation (about 80 and 2 units in the last place). More of float16 would
-# let a lost sample of a hundred pass.
-_RTOL_OF_DTYPE = {"float32": 1e-5, "float16": 2e-3}
 
 # What a hint may say about a type that is no array, by the name of its class.
 _OPAQUE_HINTS = {
@@ -39,20 +42,6 @@ _OPAQUE_HINTS = {
     "Tensor": "Return an array: tensor.detach().numpy().",
     "NotImplementedType": "Is the function still to be written?",
     "ellipsis": "Is the function still to be written?",
-}
-
-_KIND_WORDS = {
-    "b": "booleans",
-    "i": "integers",
-    "u": "integers",
-    "f": "floating-point numbers",
-    "c": "complex numbers",
-    "S": "bytes",
-    "U": "strings",
-    "O": "Python objects",
-    "M": "dates",
-    "m": "time spans",
-    "V": "records",
 }
 
 
@@ -73,7 +62,7 @@ def as_array(
     array = _convert(value, called=called)
     if array.dtype.kind not in dtype_kind:
         raise CheckFailed(
-            f"{_came(array.dtype.kind)} came where {_kinds_due(dtype_kind)} were due",
+            f"{kind_came(array.dtype.kind)} came where {kinds_due(dtype_kind)} were due",
             hint=_kind_hint(array.dtype.kind, dtype_kind),
             called=called,
             got=f"dtype {array.dtype}",
@@ -117,19 +106,22 @@ def assert_shape(
     """
     letters = dict(names or {})
     array = _convert(value, called=called)
-    due = [tuple(letters.get(d, d) if isinstance(d, str) else d for d in s) for s in _each(shape)]
-    if any(_fits(array.shape, wanted) for wanted in due):
+    due = [
+        tuple(letters.get(d, d) if isinstance(d, str) else d for d in s) for s in each_shape(shape)
+    ]
+    if any(fits(array.shape, wanted) for wanted in due):
         return
     wanted_text = " or ".join(
-        _shape_text(wanted, spec, letters) for wanted, spec in zip(due, _each(shape), strict=True)
+        shape_text(wanted, spec, letters)
+        for wanted, spec in zip(due, each_shape(shape), strict=True)
     )
-    came = "a single number" if array.ndim == 0 else f"an array of shape {_tuple(array.shape)}"
-    named = _shape_text(array.shape, array.shape, letters) if array.ndim else ""
+    came = "a single number" if array.ndim == 0 else f"an array of shape {shape_of(array.shape)}"
+    named = shape_text(array.shape, array.shape, letters) if array.ndim else ""
     if "=" in named:
         came = f"an array of shape {named}"
     raise CheckFailed(
         f"{came} came where {wanted_text} was due",
-        hint=_shape_hint(array.shape, due),
+        hint=shape_hint(array.shape, due),
         called=called,
     )
 
@@ -145,7 +137,7 @@ def assert_dtype(value: object, kind: str, *, called: str = "") -> None:
     if kinds is not None:
         if array.dtype.kind in kinds:
             return
-        due = _kinds_due(kinds)
+        due = kinds_due(kinds)
         hint = _kind_hint(array.dtype.kind, kinds)
     else:
         if array.dtype == np.dtype(kind):
@@ -187,11 +179,6 @@ def assert_finite(value: object, *, called: str = "") -> None:
     )
 
 
-def rtol_for(array: Array, rtol: float) -> float:
-    """Return the relative tolerance, or what the array's own dtype asks for where that is more."""
-    return max(rtol, _RTOL_OF_DTYPE.get(str(array.dtype), 0.0))
-
-
 def non_finite_hint(array: Array) -> str:
     """Return what usually makes nan and inf."""
     if np.isnan(array).any():
@@ -205,81 +192,12 @@ def non_finite_hint(array: Array) -> str:
     )
 
 
-# --- how values are shown ---------------------------------------------------------------
-
-
-def show(value: object, *, limit: int = 240) -> str:
-    """Return a short printable text of a value; never the repr of an unknown object."""
-    if isinstance(value, np.ndarray):
-        # Of every axis its ends: the more axes, the fewer of each say the most in a line.
-        ends = max(1, 4 - value.ndim)
-        with np.printoptions(precision=6, threshold=12, edgeitems=ends, suppress=False):
-            text = " ".join(np.array2string(np.asarray(value), separator=", ").split())
-        text = re.sub(r"(?<=\[) | (?=[],])", "", text)  # numpy's columns: this is one line
-        if value.size > 12:
-            shape = f", shape {_tuple(value.shape)}"
-            text = _cut(text, limit - len(shape)) + shape
-    elif isinstance(value, (bool, np.bool_)) or value is None:
-        text = str(value)
-    elif isinstance(value, (int, float, np.number)):
-        text = f"{value:.8g}" if not isinstance(value, int) else f"{value}"[:limit]
-    elif isinstance(value, str):
-        text = repr(value[:limit])
-    else:
-        text = describe_type(value)
-    return _cut(text, limit)
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 4] + " ..."
-
-
-def describe_type(value: object) -> str:
-    """Return the value's kind in words: "None", "a string", "a tuple of 2 values"."""
-    if value is None:
-        return "None"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, bytes):
-        return "bytes"
-    if isinstance(value, dict):
-        return f"a dict of {len(value)} entries"
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)} value{'s' * (len(value) != 1)}"
-    if isinstance(value, list):
-        return f"a list of {len(value)} value{'s' * (len(value) != 1)}"
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {_tuple(value.shape)}"
-    return f"an object of type {_type_name(value)}"
-
-
-def number(value: float) -> str:
-    """Return a number as one writes it: integers whole, others with four digits."""
-    nearest = round(value) if np.isfinite(value) and abs(value) < 1e15 else None
-    if nearest is not None and abs(value - nearest) <= 1e-9 * max(1.0, abs(value)):
-        return str(nearest)
-    return f"{value:.4g}"
-
-
-def first_index(mask: Array) -> tuple[int, ...]:
-    """Return the index of the first True, in row-major order."""
-    return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
-
-
-def index_text(index: tuple[int, ...]) -> str:
-    """Return an index as one writes it: [3, 0]; "the value" for a scalar."""
-    return "[" + ", ".join(str(i) for i in index) + "]" if index else "the value"
-
-
-# --- conversion -------------------------------------------------------------------------
-
-
 def _convert(value: object, *, called: str) -> Array:
     if isinstance(value, np.ndarray):
         array = np.asarray(value)
         if array.dtype.kind in "OV":
             raise CheckFailed(
-                f"an array of {_KIND_WORDS[array.dtype.kind]} came where numbers were due",
+                f"an array of {KIND_WORDS[array.dtype.kind]} came where numbers were due",
                 hint="Its rows may differ in length, or it holds arrays, None or strings.",
                 called=called,
             )
@@ -380,34 +298,9 @@ def _type_failure(value: object, *, called: str) -> CheckFailed:
         )
     return CheckFailed(
         f"returned {describe_type(value)} where an array was due",
-        hint=_OPAQUE_HINTS.get(_type_name(value), ""),
+        hint=_OPAQUE_HINTS.get(type_name(value), ""),
         called=called,
     )
-
-
-def _type_name(value: object) -> str:
-    """Return the class's name; a handle's own `type_name` is a claim, so it is trimmed."""
-    try:
-        name = getattr(value, "type_name", None)
-    except Exception:
-        name = None
-    if not isinstance(name, str):
-        name = type(value).__name__
-    return "".join(c for c in name[:60] if c.isalnum() or c in "._") or "unknown"
-
-
-# --- wording ----------------------------------------------------------------------------
-
-
-def _came(kind: str) -> str:
-    return _KIND_WORDS.get(kind, "values of another kind")
-
-
-def _kinds_due(kinds: str) -> str:
-    if set("fiu") <= set(kinds) or kinds == "fi":
-        return "numbers"
-    words = list(dict.fromkeys(_KIND_WORDS.get(kind, kind) for kind in kinds))
-    return " or ".join(words)
 
 
 def _kind_hint(kind: str, due: str) -> str:
@@ -422,79 +315,3 @@ def _kind_hint(kind: str, due: str) -> str:
     if kind in "US":
         return "Convert with .astype(float), or .astype(int) for labels."
     return ""
-
-
-def _each(shape: Shape | Sequence[Shape]) -> list[Shape]:
-    if any(isinstance(part, (tuple, list)) for part in shape):
-        return [tuple(part) for part in shape]  # type: ignore[arg-type]
-    return [tuple(shape)]  # type: ignore[arg-type]
-
-
-def _fits(came: tuple[int, ...], due: Shape) -> bool:
-    return len(came) == len(due) and all(
-        d is None or c == d for c, d in zip(came, due, strict=True)
-    )
-
-
-def _tuple(shape: Sequence[Dimension]) -> str:
-    parts = ["any" if d is None else str(d) for d in shape]
-    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
-
-
-def _shape_text(shape: Shape, spec: Shape, names: Mapping[str, int]) -> str:
-    """Return "(120, 1) = (m, 1)", or the numbers alone where no letter fits."""
-    if not shape:
-        return "a single number"
-    letters = {size: letter for letter, size in reversed(list(names.items())) if size != 1}
-    named = [
-        s if isinstance(s, str) else letters.get(d, d) if isinstance(d, int) else d
-        for d, s in zip(shape, spec, strict=True)
-    ]
-    plain = _tuple(shape)
-    return plain if list(named) == list(shape) else f"{plain} = {_tuple(named)}"
-
-
-def _shape_hint(came: tuple[int, ...], dues: Sequence[Shape]) -> str:
-    for shape in dues:
-        due = tuple(d if isinstance(d, int) else -1 for d in shape)
-        if hint := _one_shape_hint(came, due):
-            return hint
-    return ""
-
-
-def _one_shape_hint(came: tuple[int, ...], due: tuple[int, ...]) -> str:
-    if came == ():
-        return "Does a sum or a mean run over every axis? Name the axis: axis=0 or axis=1."
-    if due == ():
-        return "Is the sum or the mean over the elements missing?"
-    if len(came) == 2 and came[0] == came[1] > 1 and came[0] in due and due.count(came[0]) == 1:
-        return (
-            "An array (m,) met an array (m, 1): broadcasting made every pair of them. "
-            "Give both the same shape before you subtract or multiply."
-        )
-    if len(came) == 1 and due == (came[0], 1):
-        return "Make it a column: x.reshape(-1, 1), or keepdims=True in the sum."
-    if len(came) == 1 and due == (1, came[0]):
-        return "Make it a row: x.reshape(1, -1), or keepdims=True in the sum."
-    if len(due) == 1 and len(came) == 2 and sorted(came) == sorted((1, due[0])):
-        return "Flatten it: x.ravel(), or x[:, 0]."
-    if len(came) > 1 and came == due[::-1]:
-        return "It is transposed: return x.T, or swap the factors of the product."
-    if len(came) == len(due):
-        off = [c - d for c, d in zip(came, due, strict=True) if c != d]
-        if len(off) == 1 and abs(off[0]) == 1 and -1 not in due:
-            return (
-                f"One {'too many' if off[0] == 1 else 'too few'} along axis "
-                f"{[c != d for c, d in zip(came, due, strict=True)].index(True)}: "
-                "is a range or a slice off by one?"
-            )
-    if len(came) < len(due) and _is_subsequence(came, due):
-        return "An axis was summed away: keepdims=True keeps it, or name another axis."
-    if -1 not in due and int(np.prod(came)) == int(np.prod(due)):
-        return "The number of elements is right: reshape it."
-    return ""
-
-
-def _is_subsequence(short: tuple[int, ...], long: tuple[int, ...]) -> bool:
-    rest = iter(long)
-    return all(any(d == c for d in rest) for c in short)

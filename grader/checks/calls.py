@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from grader.checks.properties import assert_no_warnings, assert_unchanged
+from grader.checks.conduct import assert_no_warnings, assert_unchanged
 from grader.errors import CheckFailed
 
 Way = TypeVar("Way")

@@ -8,18 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks.arrays import (
-    Array,
-    as_array,
-    as_scalar,
-    assert_finite,
-    assert_shape,
-    index_text,
-    number,
-    rtol_for,
-    show,
-)
-from grader.diagnosis.values import Factor, diagnose
+from grader.checks.arrays import as_array, as_scalar, assert_finite, assert_shape
+from grader.checks.showing import index_text, show
+from grader.checks.tolerances import rtol_for
+from grader.diagnosis.case import Factor
+from grader.diagnosis.values import diagnose
+from grader.diagnosis.wording import Array, number
 from grader.errors import CheckFailed, Missing
 
 

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks.arrays import Array, as_array, assert_finite, assert_shape, index_text
+from grader.checks.arrays import as_array, assert_finite, assert_shape
 from grader.checks.differences import EPS, base_step, numerical_derivative
-from grader.checks.gradient import RTOL_OF_DTYPE, Redraw, assert_gradient
-from grader.diagnosis.values import Factor, diagnose
+from grader.checks.gradient import Redraw, assert_gradient
+from grader.checks.showing import index_text
+from grader.checks.tolerances import precision_of
+from grader.diagnosis.case import Factor
+from grader.diagnosis.values import diagnose
+from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, Missing
 
 
@@ -46,7 +50,7 @@ def assert_derivative(
     if dummy is not None and np.any(numeric[usable] != 0):
         _refuse_dummy(got, dummy, called)
     assert_finite(got, called=called)
-    rtol = max(rtol, RTOL_OF_DTYPE.get(str(got.dtype), 0.0))
+    rtol = max(rtol, precision_of(got).rtol_of_sums)
     if not usable.any():
         raise CheckFailed(
             f"the function has a jump, a kink or no finite value at every {name} that was tried",
@@ -127,7 +131,7 @@ def assert_jacobian(
         floor = 4 * EPS * np.maximum(np.abs(a), np.abs(b)) / h[j]
         error[:, j] = np.abs(wide - narrow) + floor
     scale = float(np.max(np.abs(numeric), initial=0.0))
-    rtol = max(rtol, RTOL_OF_DTYPE.get(str(got.dtype), 0.0))
+    rtol = max(rtol, precision_of(got).rtol_of_sums)
     off = np.abs(got - numeric)
     wrong = ~(off <= rtol * np.abs(numeric) + 1e-3 * rtol * scale + 5 * error)
     if not wrong.any():

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks.arrays import Array, as_array, as_scalar, assert_shape
+from grader.checks.arrays import as_array, as_scalar, assert_shape
+from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed
 
 Function = Callable[[Any], Any]

@@ -13,9 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks.arrays import Array, as_array, assert_finite, assert_shape, index_text, number
+from grader.checks.arrays import as_array, assert_finite, assert_shape
 from grader.checks.differences import CountedFunction, Difference, differentiate, slope_along
-from grader.diagnosis.values import Factor, diagnose, name_factor
+from grader.checks.showing import index_text
+from grader.checks.tolerances import precision_of
+from grader.diagnosis.case import Factor
+from grader.diagnosis.factors import name_factor
+from grader.diagnosis.values import diagnose
+from grader.diagnosis.wording import Array, number
 from grader.errors import CheckFailed, Missing, NonFiniteValue
 
 Function = Callable[[Any], Any]
@@ -34,8 +39,6 @@ _REDRAWS = 3
 _NUDGES = 2
 # A cost that differs by more than this between two calls at one point is random.
 _RANDOM = 1e-3
-# The tolerance of a derivative that comes in a smaller dtype than float64.
-RTOL_OF_DTYPE = {"float32": 1e-3, "float16": 5e-3}
 
 
 @dataclass(frozen=True)
@@ -283,7 +286,7 @@ def _measure_at(
         raw = as_array(grad(_point(x)), called=called, dtype_kind="fiu")
     gradient = _fit_shape(raw, x, transposed_ok=transposed_ok, called=called, name=name)
     assert_finite(raw, called=called)
-    rtol = max(rtol, RTOL_OF_DTYPE.get(str(raw.dtype), 0.0))
+    rtol = max(rtol, precision_of(raw).rtol_of_sums)
     function = CountedFunction(f, x.shape, called=called)
     first = function.values([x.copy(), x.copy()])
     if not np.isfinite(first).all():

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks.arrays import Array
+from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, Missing
 
 # Of one list: a longer one is a history of losses, no parameters.

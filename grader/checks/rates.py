@@ -1,0 +1,167 @@
+"""Ranges, probabilities, error rates, and series that fall or rise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.checks.arrays import as_array, as_scalar, assert_finite
+from grader.checks.showing import first_index, index_text, show
+from grader.checks.tolerances import rtol_for
+from grader.diagnosis.wording import number
+from grader.errors import CheckFailed, NonFiniteValue
+
+
+def assert_in_range(
+    values: object,
+    low: float,
+    high: float,
+    *,
+    called: str = "",
+    noun: str = "the result",
+    slack: float = 1e-12,
+) -> None:
+    """Accept finite values within [low, high]; use inf for an open end."""
+    array = as_array(values, called=called, dtype_kind="fiub").astype(np.float64)
+    assert_finite(array, called=called)
+    room = slack * max(1.0, *(abs(v) for v in (low, high) if np.isfinite(v)), 0.0)
+    wrong = (array < low - room) | (array > high + room)
+    if wrong.any():
+        index = first_index(wrong)
+        due = (
+            f"at least {number(low)}"
+            if high == np.inf
+            else f"at most {number(high)}"
+            if low == -np.inf
+            else f"between {number(low)} and {number(high)}"
+        )
+        count = f"{int(wrong.sum())} of {array.size} elements of " if array.size > 1 else ""
+        raise CheckFailed(
+            f"{count}{noun} should be {due}",
+            called=called,
+            where=f"{index_text(index)}: {array[index]:.6g}",
+        )
+
+
+def assert_probabilities(
+    p: object,
+    *,
+    axis: int | None = -1,
+    called: str = "",
+    noun: str = "the probabilities",
+    rtol: float = 1e-9,
+) -> None:
+    """Accept values in [0, 1] whose sums along the axis are 1; axis None asks no sum."""
+    array = as_array(p, called=called)
+    assert_in_range(array, 0.0, 1.0, called=called, noun=noun, slack=1e-6)
+    if axis is None:
+        return
+    rtol = rtol_for(array, rtol)
+    sums = array.astype(np.float64).sum(axis=axis)
+    wrong = np.abs(sums - 1) > rtol
+    if np.any(wrong):
+        index = first_index(np.asarray(wrong))
+        other = array.ndim == 2 and bool(np.all(np.abs(array.sum(axis=1 - axis % 2) - 1) <= rtol))
+        raise CheckFailed(
+            f"{noun} do not sum to 1 along axis {axis % array.ndim}",
+            hint="They sum to 1 along the other axis: normalise along the classes, keepdims=True."
+            if other
+            else "Divide by the sum along that axis, keepdims=True.",
+            called=called,
+            where=f"sum {index_text(index)} is {float(np.asarray(sums)[index]):.6g}"
+            if index
+            else f"the sum is {float(sums):.6g}",
+        )
+
+
+def assert_error_rate(
+    rate: object, *, at_most: float, called: str = "", noun: str = "the error rate"
+) -> None:
+    """Accept an error rate in [0, 1] of at most this much; the message says both numbers."""
+    value = _rate(rate, called=called, noun=noun)
+    if value > at_most:
+        raise CheckFailed(
+            f"{noun} is {_percent(value)}, more than the {_percent(at_most)} that is allowed",
+            hint="It is that of guessing: are labels, features or the update's sign mixed up?"
+            if abs(value - 0.5) < 0.05 and at_most < 0.4
+            else "Almost everything is wrong: are the classes swapped?"
+            if value > 0.9 and at_most < 0.5
+            else "Check the data's scale, the learning rate and the number of epochs.",
+            called=called,
+        )
+
+
+def assert_accuracy(
+    value: object, *, at_least: float, called: str = "", noun: str = "the accuracy"
+) -> None:
+    """Accept an accuracy in [0, 1] of at least this much; the message says both numbers."""
+    accuracy = _rate(value, called=called, noun=noun)
+    if accuracy < at_least:
+        raise CheckFailed(
+            f"{noun} is {_percent(accuracy)}, less than the {_percent(at_least)} that is due",
+            hint="Almost everything is wrong: are the classes swapped?"
+            if accuracy < 0.1 and at_least > 0.5
+            else "Check the data's scale, the learning rate and the number of epochs.",
+            called=called,
+        )
+
+
+def assert_monotone(
+    values: object,
+    *,
+    direction: str = "falls",
+    share: float = 1.0,
+    slack: float = 1e-12,
+    called: str = "",
+    noun: str = "the curve",
+) -> None:
+    """Accept a series that falls (or "rises"): from its first to its last value, and in steps.
+
+    share : of the steps that must go that way, in [0, 1]; slack : relative, for flat steps
+    """
+    series = as_array(values, called=called).astype(np.float64).reshape(-1)
+    assert_finite(series, called=called)
+    if direction not in ("falls", "rises"):
+        raise ValueError(f"direction is 'falls' or 'rises', not {direction!r}")
+    if series.size < 2:
+        raise CheckFailed(f"{noun} has fewer than two values", called=called)
+    signed = series if direction == "falls" else -series
+    steps = np.diff(signed)
+    room = slack * float(np.max(np.abs(series)))
+    wanted = "fall" if direction == "falls" else "rise"
+    if signed[-1] >= signed[0] - room and share > 0:
+        moved = "does not change" if np.ptp(series) <= room else f"does not {wanted}"
+        raise CheckFailed(
+            f"{noun} {moved} from its first to its last value",
+            hint="Is the parameter updated, with the right sign, and is each value recorded anew?",
+            called=called,
+            got=show(series),
+        )
+    good = float(np.mean(steps <= room))
+    if good < share:
+        raise CheckFailed(
+            f"{noun} should {wanted}, but goes the other way in {int(np.sum(steps > room))} of "
+            f"{steps.size} steps",
+            hint="Is the learning rate too large?",
+            called=called,
+            got=show(series),
+        )
+
+
+def _rate(value: object, *, called: str, noun: str) -> float:
+    rate = as_scalar(value, called=called)
+    if not np.isfinite(rate):
+        raise NonFiniteValue(f"{noun} is {number(rate)}", called=called)
+    if not -1e-9 <= rate <= 1 + 1e-9:
+        raise CheckFailed(
+            f"{noun} should be between 0 and 1",
+            hint="Is it in percent, or a count? Divide by the number of samples."
+            if rate > 1
+            else "",
+            called=called,
+            got=number(rate),
+        )
+    return rate
+
+
+def _percent(share: float) -> str:
+    return f"{number(round(100 * share, 2))} %"

@@ -1,0 +1,80 @@
+"""Shapes: what is accepted, and what a wrong one tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from grader.checks.showing import Shape, shape_of
+
+
+def each_shape(shape: Shape | Sequence[Shape]) -> list[Shape]:
+    if any(isinstance(part, (tuple, list)) for part in shape):
+        return [tuple(part) for part in shape]  # type: ignore[arg-type]
+    return [tuple(shape)]  # type: ignore[arg-type]
+
+
+def fits(came: tuple[int, ...], due: Shape) -> bool:
+    return len(came) == len(due) and all(
+        d is None or c == d for c, d in zip(came, due, strict=True)
+    )
+
+
+def shape_text(shape: Shape, spec: Shape, names: Mapping[str, int]) -> str:
+    """Return "(120, 1) = (m, 1)", or the numbers alone where no letter fits."""
+    if not shape:
+        return "a single number"
+    letters = {size: letter for letter, size in reversed(list(names.items())) if size != 1}
+    named = [
+        s if isinstance(s, str) else letters.get(d, d) if isinstance(d, int) else d
+        for d, s in zip(shape, spec, strict=True)
+    ]
+    plain = shape_of(shape)
+    return plain if list(named) == list(shape) else f"{plain} = {shape_of(named)}"
+
+
+def shape_hint(came: tuple[int, ...], dues: Sequence[Shape]) -> str:
+    for shape in dues:
+        due = tuple(d if isinstance(d, int) else -1 for d in shape)
+        if hint := _one_shape_hint(came, due):
+            return hint
+    return ""
+
+
+def _one_shape_hint(came: tuple[int, ...], due: tuple[int, ...]) -> str:
+    if came == ():
+        return "Does a sum or a mean run over every axis? Name the axis: axis=0 or axis=1."
+    if due == ():
+        return "Is the sum or the mean over the elements missing?"
+    if len(came) == 2 and came[0] == came[1] > 1 and came[0] in due and due.count(came[0]) == 1:
+        return (
+            "An array (m,) met an array (m, 1): broadcasting made every pair of them. "
+            "Give both the same shape before you subtract or multiply."
+        )
+    if len(came) == 1 and due == (came[0], 1):
+        return "Make it a column: x.reshape(-1, 1), or keepdims=True in the sum."
+    if len(came) == 1 and due == (1, came[0]):
+        return "Make it a row: x.reshape(1, -1), or keepdims=True in the sum."
+    if len(due) == 1 and len(came) == 2 and sorted(came) == sorted((1, due[0])):
+        return "Flatten it: x.ravel(), or x[:, 0]."
+    if len(came) > 1 and came == due[::-1]:
+        return "It is transposed: return x.T, or swap the factors of the product."
+    if len(came) == len(due):
+        off = [c - d for c, d in zip(came, due, strict=True) if c != d]
+        if len(off) == 1 and abs(off[0]) == 1 and -1 not in due:
+            return (
+                f"One {'too many' if off[0] == 1 else 'too few'} along axis "
+                f"{[c != d for c, d in zip(came, due, strict=True)].index(True)}: "
+                "is a range or a slice off by one?"
+            )
+    if len(came) < len(due) and _is_subsequence(came, due):
+        return "An axis was summed away: keepdims=True keeps it, or name another axis."
+    if -1 not in due and int(np.prod(came)) == int(np.prod(due)):
+        return "The number of elements is right: reshape it."
+    return ""
+
+
+def _is_subsequence(short: tuple[int, ...], long: tuple[int, ...]) -> bool:
+    rest = iter(long)
+    return all(any(d == c for d in rest) for c in short)

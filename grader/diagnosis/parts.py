@@ -1,0 +1,100 @@
+"""Results that are right in a part alone: a row, a branch, the diagonal, between two limits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.diagnosis.case import Case, Diagnosis
+from grader.diagnosis.wording import Array
+
+
+def explain_clipping(case: Case) -> Diagnosis | None:
+    if case.got.shape != case.expected.shape or case.got.size < 4:
+        return None
+    low, high = float(case.got.min()), float(case.got.max())
+    wrong = case.wrong()
+    inside = ~wrong
+    if inside.sum() < 2 or wrong.mean() > 0.75 or low == high:
+        return None
+    if case.same(np.clip(case.expected, low, high)):
+        ends = []
+        if np.any(case.expected[wrong] > high):
+            ends.append("above")
+        if np.any(case.expected[wrong] < low):
+            ends.append("below")
+        if wrong.sum() < 2:
+            return None
+        return Diagnosis(
+            "clipping",
+            f"{case.noun} is clipped {' and '.join(ends)}: "
+            f"{int(wrong.sum())} of {wrong.size} elements are cut to one limit",
+            "Is np.clip, a maximum or a minimum applied too early, or a dtype such as uint8 full?",
+        )
+    return None
+
+
+def explain_diagonal(case: Case) -> Diagnosis | None:
+    """Right on the diagonal alone, or off it alone."""
+    shape = case.expected.shape
+    if case.got.shape != shape or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 3:
+        return None
+    wrong, eye = case.wrong(), np.eye(shape[0], dtype=bool)
+    if not wrong[~eye].any() and wrong[eye].mean() > 0.5:
+        return Diagnosis(
+            "part",
+            f"{case.noun} is right except on its diagonal",
+            "The diagonal elements have a formula of their own.",
+        )
+    if not wrong[eye].any() and wrong[~eye].mean() > 0.8:
+        return Diagnosis(
+            "part",
+            f"{case.noun} is right on its diagonal alone",
+            "Is the other part of the formula missing?",
+        )
+    return None
+
+
+def explain_part(case: Case) -> Diagnosis | None:
+    """Right but for a row, a column, or one sign of the input."""
+    if case.got.shape != case.expected.shape or case.got.size < 3:
+        return None
+    wrong = case.wrong()
+    if not wrong.any() or wrong.all():
+        return None
+    for part, mask, hint in _parts(case, wrong):
+        if np.array_equal(mask, wrong):
+            return Diagnosis("part", f"{case.noun} is right except {part}", hint)
+    return None
+
+
+def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
+    parts: list[tuple[str, Array, str]] = []
+    off = "Is a range or a slice off by one?"
+    # An element can be right by chance (0 where 0 is due), so a line counts as wrong when
+    # any of its elements is; the mask compared is then the wrong elements on that line.
+    for axis in range(min(wrong.ndim, 2)):
+        line = "element" if wrong.ndim == 1 else ("row", "column")[axis]
+        for place, word in ((-1, "last"), (0, "first")):
+            mask = np.zeros_like(wrong)
+            view = np.moveaxis(mask, axis, 0)
+            view[place] = True
+            if not mask.all():
+                parts.append((f"in the {word} {line}", mask & wrong, off))
+    for name, x in case.inputs.items():
+        if x.shape != wrong.shape:
+            continue
+        for mask, words in (
+            (x < 0, f"where {name} < 0"),
+            (x > 0, f"where {name} > 0"),
+            (x == 0, f"where {name} = 0"),
+        ):
+            if mask.any() and not mask.all():
+                parts.append((words, mask, "Does one branch of the formula lack its case?"))
+    if wrong.ndim == 2:
+        for axis, line in ((1, "row"), (0, "column")):
+            bad = np.flatnonzero(wrong.any(axis=axis))
+            if bad.size == 1 and wrong.shape[1 - axis] > 2:
+                mask = np.zeros_like(wrong)
+                np.moveaxis(mask, 1 - axis, 0)[bad[0]] = True
+                parts.append((f"in {line} {bad[0]}", mask & wrong, "Counted from 0."))
+    return parts

@@ -1,0 +1,18 @@
+"""Numbers as one writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def number(value: float) -> str:
+    """Return a number as one writes it: integers whole, others with four digits."""
+    nearest = round(value) if np.isfinite(value) and abs(value) < 1e15 else None
+    if nearest is not None and abs(value - nearest) <= 1e-9 * max(1.0, abs(value)):
+        return str(nearest)
+    return f"{value:.4g}"
