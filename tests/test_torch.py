@@ -88,7 +88,7 @@ def test_gradients_are_computed_in_each_fork_of_a_process_that_has_computed_some
 
 
 def grade(path):
-    command = [sys.executable, "-m", "grader.cli", str(path), "--json", "-"]
+    command = [sys.executable, "-m", "grader", str(path), "--json", "-"]
     command += ["--assignments", str(REFERENCE), "--assignment", "hw1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

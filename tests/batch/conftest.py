@@ -75,7 +75,7 @@ def double(x):
 #---
 {more}
 """
-MODULE = ["-m", "grader.cli"]
+MODULE = ["-m", "grader"]
 RIGHT = {"mean_square": "return ((p - y) ** 2).mean()", "double": "return 2 * x", "more": ""}
 SUM = {"mean_square": "return ((p - y) ** 2).sum()"}
 

@@ -383,7 +383,7 @@ def measure(root: Path, count: int, jobs: int, hostile: int | None) -> None:
     (toy / "test_toy.py").write_text(CHECKS)
     kinds = hand_in(root / "handed in", count, hostile=hostile)
     command = [
-        *(sys.executable, "-P", "-m", "grader.cli", str(root / "handed in")),
+        *(sys.executable, "-P", "-m", "grader", str(root / "handed in")),
         *("--assignments", str(root / "reference"), "--assignment", "toy"),
         *("--jobs", str(jobs), "--json", str(root / "report.json")),
     ]

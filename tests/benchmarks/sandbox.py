@@ -64,7 +64,7 @@ METER = Meter()
 
 def grade(paths: list[Path], assignment: str, policy: str, folder: Path) -> dict[str, object]:
     """Return the report of the whole command."""
-    command = [sys.executable, "-m", "grader.cli", *map(str, paths), "--assignment", assignment,
+    command = [sys.executable, "-m", "grader", *map(str, paths), "--assignment", assignment,
                "--assignments", str(ROOT / "reference"), "--sandbox", policy,
                "--json", "-"]  # fmt: skip
     done = subprocess.run(

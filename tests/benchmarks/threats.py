@@ -414,7 +414,7 @@ def by_grade(root: Path, machine: Machine, name: str, threat: Threat) -> str:
     write_notebook(
         folder / "toy.ipynb", [code(top), code("import numpy as np"), *map(code, bodies)]
     )
-    command = (sys.executable, "-m", "grader.cli", folder / "toy.ipynb", "--assignments",
+    command = (sys.executable, "-m", "grader", folder / "toy.ipynb", "--assignments",
                reference, "--json", "-")  # fmt: skip
     environment = machine.environment() | {"PYTHONPATH": str(ROOT)}
     try:

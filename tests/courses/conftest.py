@@ -104,7 +104,7 @@ def run(*arguments, cwd=None):
 
 
 def run_all(*arguments, cwd=None):
-    command = [sys.executable, "-m", "grader.cli", *map(str, arguments), "--json", "-"]
+    command = [sys.executable, "-m", "grader", *map(str, arguments), "--json", "-"]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["submissions"]

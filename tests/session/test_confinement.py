@@ -386,7 +386,7 @@ def test_landlock_alone_closes_the_files_of_the_host(closed):
     end = closed(
         f"""
         attempt(os.listdir, "/")
-        attempt(open, {str(TESTS / "test_doctor.py")!r})
+        attempt(open, {str(TESTS / "test_docs.py")!r})
         attempt(open, "/tmp/written", "w")
         attempt(open, "/etc/hostname")
         attempt(open, f"/proc/{{grader}}/cmdline")

@@ -290,7 +290,7 @@ class Host:
         # More processes than one would take longer to start than such a handful takes to grade.
         jobs = ("--jobs", "1") if len(paths) < 4 else ()
         return [
-            *(sys.executable, "-m", "grader.cli", *map(str, paths)),
+            *(sys.executable, "-m", "grader", *map(str, paths)),
             *("--assignments", str(where), "--assignment", "toy", "--json", "-", *jobs, *options),
         ]
 

@@ -67,7 +67,7 @@ def tell(peak=sys.argv[1]):
     pathlib.Path(peak).write_text(re.search(r"VmHWM:\\s+(\\d+)", status)[1])
 atexit.register(tell)
 sys.argv = sys.argv[4:]
-runpy.run_module("grader.cli", run_name="__main__", alter_sys=True)
+runpy.run_module("grader", run_name="__main__", alter_sys=True)
 """
 
 
