@@ -16,7 +16,16 @@ ALLOWED = {
     # Of the notebook stage it needs what tells one notebook from another.
     "submission": {"errors", "records", "notebook", "submission"},
     "notebook": {"errors", "records", "notebook"},
-    "assignment": {"errors", "records", "notebook", "authoring"},
+    "toml_files.py": {"errors"},
+    "assignment": {
+        "errors",
+        "records",
+        "notebook",
+        "authoring",
+        "assignment",
+        "datasets",
+        "toml_files",
+    },
     "authoring": {"errors", "records", "notebook", "assignment", "authoring"},
     "datasets": {"errors", "datasets"},
     "score.py": {"errors", "records"},

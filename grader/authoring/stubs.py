@@ -11,8 +11,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+
+import tomli_w
 
 from grader.authoring.public_checks import public_checks
 from grader.errors import AssignmentError, SubmissionError
@@ -240,65 +243,35 @@ def _replace(path: Path, data: bytes) -> None:
 
 def public_assignment(assignment: Assignment) -> str:
     """Return the student's copy of assignment.toml; the points are the whole exercise's."""
-    lines = [
-        "# Made by `grade stubs`; changes here are lost.",
-        f"id = {_toml(assignment.id)}",
-        f"title = {_toml(assignment.title)}",
-        "public = true",
-    ]
-    limits = [
-        f"{key} = {_toml(getattr(assignment.limits, key))}"
-        for key in Limits.__dataclass_fields__
-        if getattr(assignment.limits, key) != getattr(Limits(), key)
-    ]
-    if limits:
-        lines += ["", "[limits]", *limits]
-    if assignment.datasets:
-        lines += ["", "[data]", f"datasets = {_toml(assignment.datasets)}"]
-    if assignment.rules != Rules():
-        lines += ["", "[rules]", *_rules_lines(assignment.rules)]
-    for name in assignment.notebook_names:
-        lines += ["", "[[notebooks]]", f"file = {_toml(name)}"]
-        if name in assignment.requires:
-            lines.append(f"requires = {_toml(assignment.requires[name])}")
-    for exercise in assignment.exercises:
-        lines += ["", "[[exercises]]", *_exercise_lines(exercise)]
-    return "\n".join(lines) + "\n"
+    document: dict[str, object] = {
+        "id": assignment.id,
+        "title": assignment.title,
+        "public": True,
+        "limits": _changed(assignment.limits, Limits()),
+        "data": {"datasets": assignment.datasets} if assignment.datasets else {},
+        "rules": asdict(assignment.rules) if assignment.rules != Rules() else {},
+        "notebooks": [
+            _filled_in({"file": name, "requires": assignment.requires.get(name)})
+            for name in assignment.notebook_names
+        ],
+        "exercises": [_exercise(exercise) for exercise in assignment.exercises],
+    }
+    return "# Made by `grade stubs`; changes here are lost.\n" + tomli_w.dumps(_filled_in(document))
 
 
-def _exercise_lines(exercise: Exercise) -> Iterator[str]:
-    yield f"id = {_toml(exercise.id)}"
-    yield f"title = {_toml(exercise.title)}"
-    yield f"points = {_toml(exercise.points)}"
-    if exercise.notebook:
-        yield f"notebook = {_toml(exercise.notebook)}"
-    if exercise.functions:
-        yield f"functions = {_toml(exercise.functions)}"
-    if exercise.needs:
-        yield f"needs = {_toml(exercise.needs)}"
-    for flag in ("manual", "bonus"):
-        if getattr(exercise, flag):
-            yield f"{flag} = true"
-    if exercise.answer_cells:
-        yield f"answer_cells = {_toml(exercise.answer_cells)}"
-    if exercise.rules is not None:
-        yield ""
-        yield "[exercises.rules]"
-        yield from _rules_lines(exercise.rules)
+def _exercise(exercise: Exercise) -> dict[str, object]:
+    return {"id": exercise.id} | _filled_in(asdict(exercise))
 
 
-def _rules_lines(rules: Rules) -> Iterator[str]:
-    yield f"forbidden_imports = {_toml(rules.forbidden_imports)}"
-    yield f"forbidden_calls = {_toml(rules.forbidden_calls)}"
-    yield f"deduction = {_toml(rules.deduction)}"
+def _changed(record: Limits, default: Limits) -> dict[str, object]:
+    before = asdict(default)
+    return {key: value for key, value in asdict(record).items() if value != before[key]}
 
 
-def _toml(value: object) -> str:
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, int | float):
-        return str(value)
-    assert isinstance(value, tuple)
-    return "[" + ", ".join(_toml(item) for item in value) + "]"
+def _filled_in(table: Mapping[str, object]) -> dict[str, object]:
+    """Return the table without what is empty, as a default is; points as they are written."""
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value
+        for key, value in table.items()
+        if value or isinstance(value, float)
+    }

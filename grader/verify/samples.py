@@ -19,19 +19,37 @@ from __future__ import annotations
 
 import re
 import tempfile
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
+from grader.assignment.schema import Text
 from grader.errors import AssignmentError
 from grader.notebook import assembled, replace_definition, replace_region
 from grader.pipeline import grade_notebooks
 from grader.records import Assignment, Cell, ExerciseScore, Notebook, Result
 from grader.session import Kernels
+from grader.toml_files import read_toml
 
-KINDS = ("right", "mistake")
-KEYS = ("title", "kind", "notebook", "regions", "definitions", "append", "expect")
+
+class _Append(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    source: str = ""
+
+
+class _SampleFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    title: Text
+    kind: Text
+    notebook: Text
+    regions: dict[str, str] = {}
+    definitions: dict[str, str] = {}
+    append: _Append = _Append()
+    expect: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("right", "mistake"):
+            raise ValueError(f"`kind` is {self.kind!r}; it may be right or mistake")
 
 
 @dataclass(frozen=True)
@@ -77,47 +95,22 @@ def load_samples(assignment: Assignment) -> tuple[Sample, ...]:
 
 def _read_sample(path: Path, assignment: Assignment) -> Sample:
     where = f"samples/{path.name}"
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AssignmentError(f"{where}: no TOML: {error}") from error
-    for key in table:
-        if key not in KEYS:
-            raise AssignmentError(f"{where}: unknown key {key!r}; there is: {', '.join(KEYS)}")
-    append = _texts(table, "append", where)
-    if set(append) - {"source"}:
-        raise AssignmentError(f"{where}: [append] takes `source` alone")
+    file = read_toml(path, _SampleFile, shown=where)
     sample = Sample(
         name=path.stem,
-        title=_text(table, "title", where),
-        kind=_text(table, "kind", where),
-        notebook=_text(table, "notebook", where),
-        regions=_texts(table, "regions", where),
-        definitions=_texts(table, "definitions", where),
-        appended=append.get("source", ""),
-        expect=_texts(table, "expect", where),
+        title=file.title,
+        kind=file.kind,
+        notebook=file.notebook,
+        regions=file.regions,
+        definitions=file.definitions,
+        appended=file.append.source,
+        expect=file.expect,
     )
     _hold_against_assignment(sample, assignment, where)
     return sample
 
 
-def _text(table: Mapping[str, object], key: str, where: str) -> str:
-    value = table.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise AssignmentError(f"{where}: `{key}` must be a text")
-    return value
-
-
-def _texts(table: Mapping[str, object], key: str, where: str) -> dict[str, str]:
-    value = table.get(key, {})
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise AssignmentError(f"{where}: [{key}] must be a table of texts")
-    return value
-
-
 def _hold_against_assignment(sample: Sample, assignment: Assignment, where: str) -> None:
-    if sample.kind not in KINDS:
-        raise AssignmentError(f"{where}: `kind` is {sample.kind!r}; it may be right or mistake")
     reference = assignment.notebooks.get(sample.notebook)
     if reference is None:
         names = ", ".join(assignment.notebooks)

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +26,7 @@ from grader.pipeline import grade_notebooks
 from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
 from grader.session import Kernels, Session, require_sandbox, warm_up
 from grader.suite import CheckJob, run_checks
+from grader.toml_files import read_toml
 from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.mutants import draws, make_mutants
 from grader.verify.mutation_run import hunt
@@ -255,19 +255,15 @@ def load_explanations(assignment: Assignment) -> dict[tuple[str, str], str]:
     path = assignment.folder / "survivors.toml"
     if not path.exists():
         return {}
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AssignmentError(f"survivors.toml: no TOML: {error}") from error
     explained = {}
-    for notebook, table in tables.items():
-        if notebook not in assignment.notebooks or not isinstance(table, dict):
+    for notebook, table in read_toml(path, dict[str, dict[str, str]], shown=path.name).items():
+        if notebook not in assignment.notebooks:
             raise AssignmentError(
                 f"survivors.toml: [{notebook}] is no notebook; there is: "
                 f"{', '.join(assignment.notebooks)}"
             )
         for mutant, reason in table.items():
-            if not isinstance(reason, str) or not reason.strip():
+            if not reason.strip():
                 raise AssignmentError(f"survivors.toml: {mutant!r} needs a text that explains it")
             explained[notebook, mutant] = reason
     return explained

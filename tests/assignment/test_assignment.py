@@ -1,12 +1,14 @@
 """Assignments: what is read, what is refused, where they are found."""
 
 import json
+from dataclasses import fields
 
 import pytest
 
 from grader.assignment import find_assignments, load_assignment
+from grader.assignment.schema import LimitsTable
 from grader.errors import AssignmentError
-from grader.records import Rules
+from grader.records import Limits, Rules
 
 NOTEBOOK = {
     "cells": [
@@ -113,17 +115,25 @@ def test_an_exercises_rules_override_what_they_name_and_keep_the_rest(written):
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ('id = "pw02"\n', "", "`id` is missing"),
-        ('title = "Practical work"', 'titel = "x"', "unknown key `titel`"),
-        ("cell_s = 5", "cell_seconds = 5", "unknown key `cell_seconds`"),
-        ("cell_s = 5", "cell_s = 0", "cell_s must be more than 0"),
-        ("cell_s = 5", 'cell_s = "5"', "`cell_s` must be a number"),
-        ("cell_s = 5", "cell_s = true", "`cell_s` must be a number"),
-        ("deduction = 0.5", "deduction = 2", "deduction must lie in [0, 1]"),
-        ('datasets = ["mnist"]', 'datasets = "mnist"', "`datasets` must be a list of texts"),
-        ("points = 4", "points = 0", "'1': points must be more than 0"),
-        ("points = 4", "points = nan", "`points` must be finite"),
-        ("points = 4\n", "", "`points` is missing"),
+        ('id = "pw02"\n', "", "toml: `id` is missing"),
+        ('title = "Practical work"', 'titel = "x"', "unknown key `titel`; did you mean `title`?"),
+        ("cell_s = 5", "cell_seconds = 5", "[limits]: unknown key `cell_seconds`"),
+        ("cell_s = 5", "cell_s = 0", "[limits]: `cell_s` must be a number of more than 0"),
+        ("cell_s = 5", 'cell_s = "5"', "`cell_s` must be a number, not"),
+        ("cell_s = 5", "cell_s = true", "`cell_s` must be a number, not"),
+        ("deduction = 0.5", "deduction = 2", "[rules]: `deduction` must be a number of at most 1"),
+        ("points = 4", "points = inf", "'1': points must be finite"),
+        ('["mnist"]', '["mnist", 5]', "[data]: `datasets`, item 2 must be a text"),
+        ('["mnist"]', '["mnsit"]', "[data] `datasets`: no data set 'mnsit'; did you mean 'mnist'"),
+        ("reply_mib = 64", "reply_mib = 6.5", "`reply_mib` must be a whole number, not a number"),
+        (
+            'datasets = ["mnist"]',
+            'datasets = "mnist"',
+            "[data]: `datasets` must be a list, not a text",
+        ),
+        ("points = 4", "points = 0", "[[exercises]] '1': `points` must be a number of more than 0"),
+        ("points = 4", "points = nan", "'1': `points` must be a number"),
+        ("points = 4\n", "", "[[exercises]] '1': `points` is missing"),
         ('id = "2"', 'id = "1"', "'1' comes twice"),
         ('notebook = "a.ipynb"', 'notebook = "b.ipynb"', "no [[notebooks]] file 'b.ipynb'"),
         ('notebook = "a.ipynb"\n', "", "names no `notebook`"),
@@ -132,9 +142,9 @@ def test_an_exercises_rules_override_what_they_name_and_keep_the_rest(written):
         ('["Answer 1"]', '["Answer 9"]', "no Markdown heading 'Answer 9'"),
         ('file = "a.ipynb"', 'file = "../a.ipynb"', "must be the name of an .ipynb"),
         ('file = "a.ipynb"', 'file = "b.ipynb"', "b.ipynb can't be read"),
-        ("manual = true", "manuel = true", "unknown key `manuel`"),
-        ("manual = true", 'manual = "yes"', "`manual` must be true or false"),
-        ("[limits]", "[limits", "is no TOML"),
+        ("manual = true", "manuel = true", "'2': unknown key `manuel`; did you mean `manual`?"),
+        ("manual = true", 'manual = "yes"', "`manual` must be true or false, not a text"),
+        ("[limits]", "[limits", "is not TOML"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_key(written, old, new, what):
@@ -219,3 +229,8 @@ def test_a_requirement_that_is_no_package_name_is_refused(written):
     needs = 'file = "a.ipynb"', 'file = "a.ipynb"\nrequires = ["torch>=2"]'
     with pytest.raises(AssignmentError, match=r"torch>=2.*as it is imported"):
         load_assignment(written(needs))
+
+
+def test_the_limits_in_the_file_are_those_of_the_record_with_the_same_defaults():
+    assert LimitsTable().record() == Limits()
+    assert set(LimitsTable.__struct_fields__) == {field.name for field in fields(Limits)}

@@ -26,7 +26,7 @@ def test_samples_are_read_in_the_order_of_their_names(write_toy):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("title", "titel", "samples/x.toml: unknown key 'titel'"),
+        ("title", "titel", "samples/x.toml: unknown key `titel`; did you mean `title`"),
         ('"mistake"', '"error"', "samples/x.toml: `kind` is 'error'"),
         ("toy.ipynb", "other.ipynb", "samples/x.toml: no notebook 'other.ipynb'"),
         ("mean_square", "mean_squares", r"\[regions\] toy.ipynb has no 'mean_squares'"),
@@ -35,9 +35,9 @@ def test_samples_are_read_in_the_order_of_their_names(write_toy):
         ('a = "mean"', 'a = "("', r"\[expect\] a: "),
         ('a = "mean"', "", "a mistake must name"),
         ('"mistake"', '"right"', "a right variant loses nothing"),
-        ("[regions]", "[regions", "samples/x.toml: no TOML"),
+        ("[regions]", "[regions", "samples/x.toml: is not TOML"),
         ('"t"', "5", "`title` must be a text"),
-        ('"return 0"', "5", r"\[regions\] must be a table of texts"),
+        ('"return 0"', "5", r"\[regions\]: each value must be a text, not a whole"),
     ],
 )
 def test_a_sample_that_does_not_fit_is_refused_with_its_file_and_key(write_toy, old, new, message):

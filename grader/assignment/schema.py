@@ -1,0 +1,119 @@
+"""What assignment.toml may hold: each table with its keys, types and defaults.
+
+The file is part of what stays stable: keys may be added, and none changes its meaning.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from grader.records import Exercise, Limits, Rules
+
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Count = Annotated[int, msgspec.Meta(gt=0)]
+Size = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+def _require_finite(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, not {value}")
+
+
+class LimitsTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[limits]: see records.Limits, whose defaults these are."""
+
+    cell_s: Size = Limits.cell_s
+    notebook_s: Size = Limits.notebook_s
+    check_s: Size = Limits.check_s
+    reply_mib: Count = Limits.reply_mib
+    output_mib: Count = Limits.output_mib
+    memory_mib: Count = Limits.memory_mib
+    processes: Count = Limits.processes
+    scratch_mib: Count = Limits.scratch_mib
+    open_files: Count = Limits.open_files
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            _require_finite(name, getattr(self, name))
+
+    def record(self) -> Limits:
+        return Limits(**msgspec.structs.asdict(self))
+
+
+class RulesTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[rules] and [exercises.rules]: what an exercise does not give, the assignment does."""
+
+    forbidden_imports: tuple[Text, ...] | UnsetType = UNSET
+    forbidden_calls: tuple[Text, ...] | UnsetType = UNSET
+    deduction: Share | UnsetType = UNSET
+
+    def record(self, base: Rules) -> Rules:
+        given = msgspec.structs.asdict(self)
+        return replace(base, **{k: value for k, value in given.items() if value is not UNSET})
+
+
+class DataTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[data]"""
+
+    datasets: tuple[Text, ...] = ()
+
+
+class NotebookTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[[notebooks]]. requires : packages that it needs besides ours, as they are imported."""
+
+    file: Text
+    requires: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        name = self.file
+        if name != Path(name).name or not name.lower().endswith((".ipynb", ".py")):
+            raise ValueError(f"file {name!r} must be the name of an .ipynb or .py")
+        for package in self.requires:
+            if not package.isidentifier():
+                raise ValueError(
+                    f"requires {package!r}: name a package as it is imported and as "
+                    "pip installs it, such as torch"
+                )
+
+
+class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[[exercises]]: see records.Exercise."""
+
+    id: Text
+    title: Text
+    points: Size
+    notebook: str = ""
+    functions: tuple[Text, ...] = ()
+    needs: tuple[Text, ...] = ()
+    manual: bool = False
+    bonus: bool = False
+    rules: RulesTable | None = None
+    answer_cells: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require_finite("points", self.points)
+
+    def record(self, rules: Rules) -> Exercise:
+        given = msgspec.structs.asdict(self)
+        given["rules"] = self.rules.record(rules) if self.rules is not None else None
+        return Exercise(**given)
+
+
+class AssignmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """assignment.toml, whole."""
+
+    id: Text
+    notebooks: Annotated[tuple[NotebookTable, ...], msgspec.Meta(min_length=1)]
+    exercises: Annotated[tuple[ExerciseTable, ...], msgspec.Meta(min_length=1)]
+    title: str = ""
+    public: bool = False
+    limits: LimitsTable = LimitsTable()
+    data: DataTable = DataTable()
+    rules: RulesTable = RulesTable()
