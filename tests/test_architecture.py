@@ -44,7 +44,10 @@ ABOVE_THE_PIPELINE = {"batch/worker.py", "notebook_magic.py", "pipeline.py"}
 THIRD_PARTY = {
     "checks": {"numpy"},
     "diagnosis": {"numpy"},
-    "in_kernel/agent.py": {"numpy", "torch"},
+    "in_kernel/agent.py": set(),
+    "in_kernel/protocol.py": {"numpy"},
+    "in_kernel/operations.py": {"numpy", "torch"},
+    "in_kernel/printing.py": set(),
     "in_kernel/codec.py": {"numpy"},
 }
 

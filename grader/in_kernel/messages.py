@@ -27,7 +27,7 @@ from typing import Any
 from jupyter_client.jsonutil import json_default
 from jupyter_client.session import Session
 
-from grader.in_kernel import agent
+from grader.in_kernel.protocol import Closed, Stream
 
 # Of one cell: as many figures and texts as any notebook shows.
 MAX_MESSAGES = 2000
@@ -75,7 +75,7 @@ class Outlet:
     def __init__(self) -> None:
         self.meter = Meter(0)
         self.request: dict[str, Any] = {}  # the one that is being answered
-        self._stream: agent.Stream | None = None
+        self._stream: Stream | None = None
         self._owner = 0
         self._lock = threading.RLock()
         self._printers: list[Printer] = []
@@ -88,7 +88,7 @@ class Outlet:
     def open(self, address: str, token: str, output_bytes: int) -> None:
         """Connect to where the grader listens."""
         self.meter = Meter(output_bytes)
-        self._stream = agent.Stream(address, token)
+        self._stream = Stream(address, token)
         self._owner = os.getpid()
         if hasattr(_socket, "AF_UNIX") and hasattr(os, "fork"):
             self._inlet, self._children = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_DGRAM)
@@ -107,7 +107,7 @@ class Outlet:
             self._stream.fill(memoryview(size))
             frame = bytearray(int.from_bytes(size, "big"))
             self._stream.fill(memoryview(frame))
-        except (agent.Closed, OSError):
+        except (Closed, OSError):
             os._exit(0)
         message: dict[str, Any] = json.loads(frame)
         return message

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grader.in_kernel import codec
+from grader.session.proxies import Remote
 from grader.session.runner import Session
 from grader.session.stream import Budget, Stream
-from grader.session.student import Student, Wire, wire_of
+from grader.session.student import Student, wire_of
+from grader.session.wire import Wire
 
 MAX_BYTES = 16 << 20
 """Of one check: what is larger is asked each time."""
@@ -41,7 +43,11 @@ def recalled(session: Session, memory: Memory, *, limit_s: float) -> Student:
     """Return a Student of the session that answers from memory where it can. Close it."""
     stream = _RecallingStream(lambda: session.student(limit_s=limit_s), memory)
     wire = Wire(
-        stream, Budget(limit_s), end=lambda stuck: stream.close(), how_it_ended=stream.how_it_ended
+        stream,
+        Budget(limit_s),
+        represent=Remote,
+        end=lambda stuck: stream.close(),
+        how_it_ended=stream.how_it_ended,
     )
     return Student(wire, session.notebook)
 

@@ -13,8 +13,11 @@ from typing import Any
 from grader.errors import BadReply, StudentDied, StudentFault, StudentTimeout
 from grader.in_kernel import codec
 from grader.records import Limits, Notebook
+from grader.session.proxies import Remote
+from grader.session.replies import student_error
 from grader.session.stream import Budget, Listener, Stream, new_token
-from grader.session.student import Student, Wire, student_error
+from grader.session.student import Student
+from grader.session.wire import Wire
 
 # A fork of a kernel takes 5 to 40 ms; a machine that swaps may need seconds.
 _FORK_S = 10.0
@@ -104,6 +107,7 @@ class AgentServer:
         wire = Wire(
             stream,
             Budget(limit_s, stream.peer),
+            represent=Remote,
             end=lambda stuck: self._end(stream, stuck),
             how_it_ended=lambda: self._how_it_ended(stream),
         )

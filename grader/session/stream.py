@@ -24,7 +24,7 @@ from grader.in_kernel import codec
 from grader.session import processes
 from grader.session.peer import Peer
 
-# agent.VERSION, which is not imported: the grader runs nothing of the kernel's side.
+# protocol.VERSION, which is not imported: the grader runs nothing of the kernel's side.
 PROTOCOL_VERSION = 1
 # How often a wait looks at the processor time, or at whether the kernel lives.
 _LOOK_S = 0.05

@@ -21,7 +21,8 @@ from grader.errors import GraderFault, Missing, StudentError, StudentFault
 from grader.in_kernel.codec import Handle
 from grader.records import Assignment, Outcome
 from grader.session import Session
-from grader.session.student import Function, Remote, Student
+from grader.session.proxies import Function, Remote
+from grader.session.student import Student
 from grader.suite import CheckJob, run_checks
 from grader.verify.mutants import Mutant
 from grader.verify.perturbations import (

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from grader.in_kernel import agent, codec
+from grader.in_kernel import codec, protocol
 
 # /proc, and a fork that dies with its parent.
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
@@ -92,13 +92,13 @@ def host(tmp_path):
 
 def test_a_stream_opens_with_version_and_token(host):
     word, version, token, versions = host().serving.hello
-    assert (word, version, token) == ("hello", agent.VERSION, "the serving token")
+    assert (word, version, token) == ("hello", protocol.VERSION, "the serving token")
     assert versions["python"] == ".".join(map(str, sys.version_info[:3]))
 
 
 def test_a_fork_opens_a_stream_of_its_own_with_the_checks_token(host):
     line, pid = host("import os").fork()
-    assert line.hello[:3] == ["hello", agent.VERSION, "the check's token"]
+    assert line.hello[:3] == ["hello", protocol.VERSION, "the check's token"]
     assert line.ask(5, "call", None, "os.getpid", (), {}) == [5, "value", pid]
 
 

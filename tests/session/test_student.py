@@ -19,8 +19,9 @@ from grader.errors import (
     StudentTimeout,
 )
 from grader.records import Definition, Limits, Notebook
+from grader.session.proxies import Remote, show_call
 from grader.session.stream import Budget
-from grader.session.student import Remote, as_reference, show_call
+from grader.session.student import as_reference
 
 # /proc, and a fork that dies with its parent.
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
@@ -791,10 +792,13 @@ def test_names_looked_for_by_the_student_lead_to_no_check(student_of):
     links, objects, modules = student_of(source).f()
     assert sum(link.startswith("socket:") for link in links) == 1
     assert {name.rpartition(".")[0] for name in objects} <= {
-        "grader.in_kernel.agent",
+        "grader.in_kernel.operations",
+        "grader.in_kernel.printing",
+        "grader.in_kernel.protocol",
         "grader.in_kernel.codec",
     }
-    inside = {"agent", "codec", "sandbox", "sandbox.libc", "sandbox.limits"}
+    inside = {"agent", "codec", "operations", "printing", "protocol", "sandbox"}
+    inside |= {"sandbox.libc", "sandbox.limits"}
     assert set(modules) == {
         "grader",
         "grader.in_kernel",
@@ -804,13 +808,13 @@ def test_names_looked_for_by_the_student_lead_to_no_check(student_of):
 
 # A process that rewrites the agent and answers in its place. `answer` gets the socket.
 REWRITTEN = """
-from grader.in_kernel import agent, codec
+from grader.in_kernel import codec, operations
 def hijack(check, *args):
     socket = check._stream._socket
     number = check._stream.receive(lambda handle: None)[0]
     answer(socket, number)
     os._exit(0)
-agent._Check.serve = hijack
+operations.Check.serve = hijack
 def send(socket, *pieces):
     for piece in pieces: socket.sendall(piece)
 """
@@ -891,8 +895,8 @@ def test_a_process_that_trickles_its_reply_does_not_hold_the_grader_up(student_o
 
 def test_a_process_that_does_not_read_its_request_does_not_hold_the_grader_up(student_of):
     source = """
-    from grader.in_kernel import agent
-    agent._Check.serve = lambda check: time.sleep(10**6)
+    from grader.in_kernel import operations
+    operations.Check.serve = lambda check: time.sleep(10**6)
     """
     student = student_of(source, limit_s=0.1)
     with pytest.raises(StudentTimeout):

@@ -8,9 +8,9 @@ HALF = 5.0
 ANSWERING = r"""
 import json, os, pickle, struct, time
 import numpy as np
-from grader.in_kernel import agent
+from grader.in_kernel import operations
 
-honest = agent._Check.serve
+honest = operations.Check.serve
 
 class Bomb:
     def __reduce__(self):
@@ -39,7 +39,7 @@ def serve(check):
     while True:
         pass
 
-agent._Check.serve = serve
+operations.Check.serve = serve
 """
 ACTS = {
     "noise": "send(bytes(range(256)) * 64)",
@@ -110,7 +110,7 @@ def test_an_illegal_answer_fails_its_check_alone(answered, points, answer):
 # The same one level up: the process that is to be forked for every check.
 SERVING = r"""
 import os, socket, sys, threading, time
-from grader.in_kernel import agent, codec
+from grader.in_kernel import agent, codec, operations, protocol
 
 def flood(address):
     held = []
@@ -136,17 +136,18 @@ SERVED = {
         "honest = agent.serve\n"
         "agent.serve = lambda address, token, *a, **k: honest(address, token[::-1], *a, **k)"
     ),
-    "is noise": "agent._Stream.send = lambda s, p: s._socket.sendall(b'x' * 9999)",
+    "is noise": "protocol.Stream.send = lambda s, p: s._socket.sendall(b'x' * 9999)",
     "is never silent": (
-        "honest = agent._Stream.send\n"
+        "honest = protocol.Stream.send\n"
         "def send(s, p):\n"
         "    honest(s, p)\n"
         "    while True: s._socket.sendall(b'GRDF' * 999)\n"
-        "agent._Stream.send = send"
+        "protocol.Stream.send = send"
     ),
     "connects without end": "agent.serve = lambda address, *a, **k: flood(address)",
     "answers in its place": (
-        "agent._Check._answer = lambda self, number, *a: codec.encode([number, 'value', 'passed'])"
+        "operations.Check._answer = (\n"
+        "    lambda self, number, *a: codec.encode([number, 'value', 'passed']))"
     ),
     "has another codec": "codec.decode = codec.encode = codec._Encoder = lambda *a, **k: [b'']",
 }

@@ -1,0 +1,371 @@
+"""Answers a check's requests inside the student's process, from the state the notebook left.
+
+An operation of the protocol (protocol.py) is a method of Check that is listed in its `_operations`.
+
+Student code may have replaced any function of builtins, numpy or the standard library by the
+time that a call comes. What is needed here is held from the import on: functions by name, the
+builtins in a private copy. So replies stay honest about values unless the student rewrites this
+module, and then they are what every reply is to the grader: a claim.
+"""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from sys import gettrace, settrace
+from time import perf_counter
+from types import CodeType, FrameType
+from typing import Any
+
+from numpy import errstate, ndarray
+
+from grader.in_kernel import codec
+from grader.in_kernel.printing import Printed
+from grader.in_kernel.protocol import Closed, Stream
+from grader.in_kernel.sandbox import limits
+
+globals()["__builtins__"] = dict(vars(builtins))
+
+_TEXT_CHARS = 2000
+_SHARED = frozenset((type(None), bool, int, float, complex, str, bytes, tuple))
+_WARNINGS = 100
+# numpy's own default, whatever the notebook set: a check wants to see an overflow.
+_default_errstate = partial(errstate, divide="warn", over="warn", under="ignore", invalid="warn")
+_catch_warnings = warnings.catch_warnings
+_simplefilter = warnings.simplefilter
+_getline = linecache.getline
+_limit_behind = limits.limit_behind
+_name_of = type.__dict__["__name__"].__get__
+
+
+@dataclass
+class State:
+    """What a fork inherits."""
+
+    namespace: dict[str, Any]
+    figures: Callable[[], list[dict[str, Any]]] | None
+    find_cell: Callable[[str], int | None] | None
+    printed: Printed = field(default_factory=lambda: Printed())
+
+    def locate(self, filename: str) -> int | None:
+        """The cell that a code object's file name belongs to."""
+        if self.find_cell is None:
+            return None
+        try:
+            cell = self.find_cell(filename)
+        except Exception:  # the student may have changed what it looks at
+            return None
+        return cell if type(cell) is int else None
+
+
+class Missing(Exception):
+    """A name that isn't defined."""
+
+
+class Raised(Exception):
+    """The student's code raised; carries the reply's failure."""
+
+    def __init__(self, failure: list[Any]) -> None:
+        self.failure = failure
+
+
+class Check:
+    """Answers one check's requests, in the order in which they come."""
+
+    def __init__(self, stream: Stream, state: State, reply_bytes: int) -> None:
+        self._stream = stream
+        self._state = state
+        self._limits = codec.Limits(size=reply_bytes)
+        self._objects: list[Any] = []
+        self._handles: dict[int, codec.Handle] = {}
+        self._operations: dict[str, Callable[..., Any]] = {
+            "call": self._call,
+            "map": self._map,
+            "observe": self._observe,
+            "get": self._get,
+            "keep": self._keep,
+            "set": self._set,
+            "item": self._item,
+            "has": self._has,
+            "store": self._store,
+            "tensor": self._tensor,
+            "figures": self._figures,
+        }
+
+    def serve(self) -> None:
+        """Answer until the grader closes the stream."""
+        while True:
+            try:
+                number, operation, *arguments = self._stream.receive(self._object)
+                pieces = self._answer(number, operation, arguments)
+                del arguments
+                self._stream.send(pieces)
+            except (Closed, OSError):
+                return
+
+    def _answer(self, number: int, operation: str, arguments: list[Any]) -> list[codec.Buffer]:
+        try:
+            value = self._operations[operation](*arguments)
+            return self._encode([number, "value", value])
+        except Raised as raised:
+            answer = [number, "raised", raised.failure]
+        except Missing as missing:
+            answer = [number, "missing", missing.args[0]]
+        except codec.TooLarge as large:
+            answer = [number, "too large", large.args[0]]
+        except BaseException as error:  # MemoryError in the encoder, a property's error
+            answer = [number, "raised", failure(error, self._state)]
+        return self._encode(answer)
+
+    def _encode(self, answer: list[Any]) -> list[codec.Buffer]:
+        return codec.encode(answer, keep=self._array_or_handle, limits=self._limits)
+
+    # Handles.
+
+    def _array_or_handle(self, value: Any) -> ndarray | codec.Handle:
+        values = _values_of_tensor(value)
+        return self._handle(value) if values is None else values
+
+    def _handle(self, value: Any) -> codec.Handle:
+        """The handle of an object; the same one whenever the object comes again."""
+        known = self._handles.get(id(value))
+        if known is None:
+            known = codec.Handle(len(self._objects), type_name(value))
+            self._objects.append(value)
+            self._handles[id(value)] = known
+        return known
+
+    def _object(self, handle: codec.Handle) -> Any:
+        return self._objects[handle.id]
+
+    def _target(self, base: int | None, path: str) -> Any:
+        """What a dotted name stands for. Raises Missing, Raised."""
+        names = path.split(".") if path else []
+        if base is not None:
+            target = self._objects[base]
+        else:
+            name = names.pop(0)
+            try:
+                target = dict.__getitem__(self._state.namespace, name)
+            except KeyError:
+                raise Missing(f"`{name}` is not defined") from None
+        for name in names:
+            target = self._attribute(target, name)
+        return target
+
+    def _attribute(self, target: Any, name: str) -> Any:
+        try:
+            return getattr(target, name)
+        except AttributeError as error:
+            # A property of the student's that fails inside names another object or attribute.
+            if error.obj is target and error.name == name:
+                raise Missing(f"no attribute `{name}`") from None
+            raise
+
+    # Operations.
+
+    def _call(self, base: int | None, path: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        function = self._target(base, path)
+        try:
+            value = function(*args, **kwargs)
+        except BaseException as error:
+            raise Raised(failure(error, self._state)) from None
+        return self._returned(function, value)
+
+    def _returned(self, function: Any, value: Any) -> Any:
+        """An instance that a class makes stays here, also where the class extends dict or list."""
+        if _is_class(function) and codec.base_value(value) is not value:
+            return self._handle(value)
+        return value
+
+    def _map(self, base: int | None, path: str, items: list[Any]) -> list[Any]:
+        function = self._target(base, path)
+        values: list[Any] = []
+        append = values.append
+        try:
+            for item in items:
+                append(function(*item) if type(item) is tuple else function(item))
+        except BaseException as error:
+            raise Raised(failure(error, self._state, len(values))) from None
+        if _is_class(function):
+            return [self._returned(function, value) for value in values]
+        return values
+
+    def _observe(
+        self, base: int | None, path: str, args: Any, kwargs: dict[str, Any], count_steps: bool
+    ) -> dict[str, Any]:
+        function = self._target(base, path)
+        value = raised = steps = None
+        printed = self._state.printed
+        printed.take()
+        with _catch_warnings(record=True) as caught, _default_errstate():
+            _simplefilter("always")
+            start = perf_counter()
+            try:
+                if count_steps:
+                    value, steps = _count_steps(function, args, kwargs)
+                else:
+                    value = function(*args, **kwargs)
+            except BaseException as error:
+                seconds = perf_counter() - start
+                raised = failure(error, self._state)
+            else:
+                seconds = perf_counter() - start
+        # An argument that came as a handle goes back as one, a data set above all. Scalars go
+        # back as they are: Python shares small ones, so their identity tells nothing.
+        after = tuple(
+            argument if type(argument) in _SHARED else self._handles.get(id(argument), argument)
+            for argument in args
+        )
+        return {
+            "value": self._returned(function, value),
+            "error": raised,
+            "arguments": after,
+            "warnings": [_warning_text(one) for one in caught[:_WARNINGS]],
+            "seconds": seconds,
+            "steps": steps,
+            "printed": printed.take(),
+        }
+
+    def _get(self, base: int | None, path: str) -> Any:
+        return self._target(base, path)
+
+    def _keep(self, base: int | None, path: str) -> codec.Handle:
+        return self._handle(self._target(base, path))
+
+    def _set(self, base: int | None, path: str, value: Any) -> None:
+        owner, _, name = path.rpartition(".")
+        if base is None and not owner:
+            self._state.namespace[name] = value
+        else:
+            setattr(self._target(base, owner), name, value)
+
+    def _item(self, base: int | None, key: Any) -> Any:
+        return self._target(base, "")[key]
+
+    def _has(self, base: int | None, path: str) -> bool:
+        try:
+            self._target(base, path)
+        except Missing:
+            return False
+        return True
+
+    def _store(self, value: Any) -> codec.Handle:
+        return self._handle(value)
+
+    def _tensor(self, values: ndarray) -> codec.Handle:
+        import torch  # where a check asks for tensors, the exercise requires it
+
+        return self._handle(torch.tensor(values))
+
+    def _figures(self) -> list[dict[str, Any]]:
+        return [] if self._state.figures is None else self._state.figures()
+
+
+def _count_steps(function: Any, args: Any, kwargs: Any) -> tuple[Any, int | None]:
+    """What the call returns, and the bytecodes that Python ran for it, numpy's own included.
+
+    The steps are None where the student's code traces itself.
+    """
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        if event == "opcode":
+            count += 1
+        elif event == "call":
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+        return trace
+
+    settrace(trace)
+    try:
+        value = function(*args, **kwargs)
+    finally:
+        undisturbed = gettrace() is trace
+        settrace(None)
+    return value, count if undisturbed else None
+
+
+# --- what went wrong, in plain values -------------------------------------------------------
+
+
+def failure(error: BaseException, state: State, index: int | None = None) -> list[Any]:
+    """The reply's failure: [kind, text, cell, line, source, index]."""
+    cell, line, source = _innermost(error, state)
+    text = text_of(error)
+    if limit := _limit_behind(error):
+        text = f"{text} ({limit})" if text else limit
+    return [type_name(error), text, cell, line, source, index]
+
+
+def _innermost(error: BaseException, state: State) -> tuple[int | None, int, str]:
+    """Cell, line and text of the last line of the student's own that the error passed."""
+    found: tuple[CodeType, int, int] | None = None
+    step = error.__traceback__
+    cells: dict[CodeType, int | None] = {}
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code not in cells:
+            cells[code] = state.locate(code.co_filename)
+        cell = cells[code]
+        if cell is not None:
+            found = code, cell, step.tb_lineno
+        step = step.tb_next
+    if found is None:
+        return None, 0, ""
+    code, cell, line = found
+    return cell, line or 0, _source_line(code.co_filename, line or 0)
+
+
+def _source_line(filename: str, line: int) -> str:
+    try:
+        return str(_getline(filename, line)).strip()[:_TEXT_CHARS]
+    except Exception:  # the student may have changed linecache's entries
+        return ""
+
+
+def _values_of_tensor(value: Any) -> ndarray | None:
+    """The values of a torch.Tensor, without its gradient; None for anything else."""
+    # Not imported here: there is no tensor in a process that has not imported torch.
+    torch = dict.get(sys.modules, "torch")
+    if torch is None or not issubclass(type(value), getattr(torch, "Tensor", ())):
+        return None
+    try:
+        plain = value.detach().cpu()
+        values = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+    except Exception:  # a sparse one, one without storage: it stays here, behind a handle
+        return None
+    return values if type(values) is ndarray else None
+
+
+def _is_class(value: Any) -> bool:
+    """Whether an object is a class. Not by isinstance, which asks the object."""
+    return issubclass(type(value), type)
+
+
+def type_name(value: Any) -> str:
+    """The name of an object's class, as C knows it: a metaclass can't lie about it."""
+    return str(_name_of(type(value)))[:_TYPE_NAME_CHARS]
+
+
+_TYPE_NAME_CHARS = 200
+
+
+def text_of(value: Any) -> str:
+    """str(value), cut; what its __str__ raises instead."""
+    try:
+        text = str(value)
+        return str.__str__(text)[:_TEXT_CHARS]
+    except BaseException as error:
+        return f"<its text raises {type_name(error)}>"
+
+
+def _warning_text(caught: warnings.WarningMessage) -> str:
+    kind = caught.category
+    return f"{_name_of(kind) if _is_class(kind) else 'Warning'}: {text_of(caught.message)}"

@@ -1,0 +1,165 @@
+"""One check's process, asked over a stream: what it answers becomes values and faults.
+
+It knows no operation by name: a request carries the operation as text (in_kernel/protocol.py lists
+them), so a new operation needs nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from grader.errors import (
+    BadReply,
+    Missing,
+    NotDefined,
+    ReferenceFault,
+    StudentDied,
+    StudentError,
+    StudentFault,
+    StudentTimeout,
+)
+from grader.in_kernel import codec
+from grader.session.replies import NAME_CHARS, TEXT_CHARS, clean, student_error
+from grader.session.stream import Budget, Stream
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an object is: a dotted path from the namespace (base None) or from a handle."""
+
+    wire: Wire
+    base: int | None
+    path: str
+    label: str
+
+
+class Proxy:
+    """Stands for something in the student's process. Its attributes are that thing's own."""
+
+    __slots__ = ("_place",)
+
+    _place: Place
+
+
+def place_of(proxy: Proxy) -> Place:
+    """Return where the object is that a proxy stands for. A function: see Proxy."""
+    return proxy._place
+
+
+class Wire:
+    """Asks one check's process, and turns what it claims into values and faults.
+
+    budget : the time for all its calls together
+    represent : makes the proxy of an object that stays in the process, at a place, of a class
+    end : ends the process and all that it started; its argument: whether it is stuck or broken
+    how_it_ended : "killed by SIGSEGV", "" where nobody knows
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        budget: Budget,
+        *,
+        represent: Callable[[Place, str], Proxy],
+        end: Callable[[bool], None],
+        how_it_ended: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.stream = stream
+        self.how_it_ended = how_it_ended
+        self._represent = represent
+        self._budget = budget
+        self._end_process = end
+        self._fault: StudentFault | None = None
+        self._closed = False
+        self.is_reference = False
+        self.methods: set[tuple[int | None, str]] = set()  # which attributes have been methods
+
+    def ask(self, called: Callable[[], str], operation: str, *arguments: Any) -> Any:
+        """Return the reply's value.
+
+        called : words the call, for messages
+        Raises StudentError, StudentTimeout, StudentDied, BadReply, Missing; for the solved
+        notebook ReferenceFault in place of each.
+        """
+        try:
+            return self._ask(called, operation, *arguments)
+        except (StudentFault, Missing) as fault:
+            if self.is_reference:
+                raise ReferenceFault(f"the solved notebook: {fault}") from fault
+            raise
+
+    def _ask(self, called: Callable[[], str], operation: str, *arguments: Any) -> Any:
+        if self._closed:
+            raise RuntimeError(f"{called()}: the check's process was closed")
+        if self._fault is not None:
+            raise type(self._fault)(*self._fault.args)
+        try:
+            number = self.stream.request(
+                operation, *arguments, budget=self._budget, keep=self._keep
+            )
+            status, content = self.stream.reply(number, budget=self._budget, handle=self._remote)
+        except StudentTimeout:
+            limit = f"{self._budget.limit_s:g} s"
+            raise self._end(
+                StudentTimeout(
+                    f"{called()} did not return: all calls of a check together may take {limit}"
+                )
+            ) from None
+        except StudentDied:
+            how = self.how_it_ended()
+            text = "ended the student's process" + (f" ({how})" if how else "")
+            death = StudentDied(f"{called()} {text}")
+            death.killed = how in ("", "killed by SIGKILL")
+            raise self._end(death) from None
+        except BadReply as fault:
+            raise self._end(BadReply(f"{called()}: {fault}")) from fault
+        if status == "value":
+            return content
+        if status == "raised":
+            error = student_error(called(), content)
+            raise error if isinstance(error, StudentError) else self._end(error)
+        if status == "missing" and len(arguments) > 1:  # of figures, say, nothing can be missing
+            base, path = arguments[:2]
+            raise NotDefined(f"`{path if base is None else called()}` is not defined")
+        if status == "too large" and type(content) is str:
+            raise BadReply(f"{called()} returned {clean(content, TEXT_CHARS)}")
+        raise self.bad_reply(called)
+
+    def bad_reply(self, called: Callable[[], str]) -> StudentFault:
+        """The fault of a process that answered what nothing honest answers; it is ended."""
+        return self._end(BadReply(f"{called()}: no legal reply"))
+
+    def close(self) -> None:
+        """End the process."""
+        if not self._closed:
+            self._closed = True
+            if self._fault is None:
+                self._end_process(False)
+                self.stream.close()
+
+    def _end(self, fault: StudentFault) -> StudentFault:
+        self._fault = fault
+        self._end_process(True)
+        self.stream.close()
+        return fault
+
+    def _keep(self, value: Any) -> codec.Handle:
+        """The handle of what a check passes as an argument."""
+        if not isinstance(value, Proxy):
+            raise TypeError(f"a {type(value).__name__} can't be sent to the student's process")
+        place = place_of(value)
+        if place.wire is not self:
+            raise TypeError(f"{place.label} belongs to another process")
+        if place.base is not None and not place.path:
+            return codec.Handle(place.base, "")
+        kept = self.ask(lambda: place.label, "keep", place.base, place.path)
+        base = place_of(kept).base if isinstance(kept, Proxy) else None
+        if base is None:
+            raise self.bad_reply(lambda: place.label)
+        return codec.Handle(base, "")
+
+    def _remote(self, handle: codec.Handle) -> Proxy:
+        type_name = clean(handle.type_name, NAME_CHARS)
+        return self._represent(Place(self, handle.id, "", type_name), type_name)
