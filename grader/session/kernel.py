@@ -22,16 +22,14 @@ from grader.errors import GraderFault, StudentFault
 from grader.in_kernel import codec
 from grader.in_kernel.sandbox import confine
 from grader.records import Limits, Sandbox
-from grader.session import processes
+from grader.session.deadline import Deadline
+from grader.session.ending import how_it_ended
 from grader.session.fork_server import WarmParent
 from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
-from grader.session.stream import STANDSTILL_S, Listener, Stream, new_token
+from grader.session.stream import Listener, Stream, new_token
 
-# A kernel that used less CPU than its limit may have been starved by others, so it gets up to
-# this many times its limit of wall clock, unless it is known to have slept for its limit.
-PATIENCE = 4
 GRACE_S = 2.0  # between SIGINT and SIGKILL
 ENDING_S = 1.0  # of a kernel that has hung up: it is gone soon, unless it is not at its end
 START_S = 120.0
@@ -70,90 +68,6 @@ class Executed:
     text: str = ""
     line: int | None = None
     outputs: tuple[Mapping[str, object], ...] = ()
-
-
-class Clock:
-    """A time limit that starving, the kernel's or the grader's, does not count against: PATIENCE.
-
-    It goes while a cell runs, from start() to stop(), and adds up what it saw.
-    """
-
-    def __init__(
-        self,
-        limit_s: float,
-        cpu_s: Callable[[], float],
-        waited_s: Callable[[], float | None] = lambda: None,
-    ) -> None:
-        self.limit_s = limit_s
-        self._cpu_s = cpu_s
-        self._waited_s = waited_s
-        self._wall = self._cpu = self._own = 0.0
-        self._waited: float | None = None  # until it is known that the system tells
-        self._wall_start: float | None = None
-        self._cpu_start: float | None = None
-        self._waited_start: float | None = None
-        self._own_start: float | None = None
-        self._looked = 0.0
-
-    def start(self) -> None:
-        self._wall_start = self._looked = time.monotonic()
-        self._cpu_start = None
-
-    def tick(self) -> None:
-        """Count CPU time from now. Reading it takes a millisecond, which a short cell saves."""
-        self._leave_out_standstill()
-        if self._cpu_start is None:
-            self._own_start = processes.own_awake_s()
-            self._cpu_start = self._cpu_s()
-            self._waited_start = self._waited_s()
-            if self._waited_start is not None:
-                self._waited = self._waited or 0.0
-
-    def stop(self) -> None:
-        self._leave_out_standstill()
-        self._wall += self._wall_now()
-        self._cpu += self._cpu_now()
-        if self._waited is not None:
-            self._waited += self._waited_now()
-        self._own += self._own_now()
-        self._wall_start = self._cpu_start = self._waited_start = self._own_start = None
-
-    def expired(self) -> bool:
-        self._leave_out_standstill()
-        wall = self._wall + self._wall_now()
-        if wall < self.limit_s:
-            return False
-        wall -= self._own + self._own_now()  # while it is the grader who lets messages lie
-        cpu = self._cpu + self._cpu_now()
-        if wall >= PATIENCE * self.limit_s or cpu >= self.limit_s:
-            return True
-        if self._waited is None:
-            return False
-        return wall - cpu - self._waited - self._waited_now() >= self.limit_s
-
-    def _leave_out_standstill(self) -> None:
-        """Called every POLL_S. Where it was not, the grader was stopped, or the whole machine."""
-        now = time.monotonic()
-        if self._wall_start is not None and now - self._looked > STANDSTILL_S:
-            self._wall_start += now - self._looked
-        self._looked = now
-
-    def _wall_now(self) -> float:
-        return time.monotonic() - self._wall_start if self._wall_start is not None else 0.0
-
-    def _waited_now(self) -> float:
-        if self._waited_start is None:
-            return 0.0
-        return max(0.0, (self._waited_s() or 0.0) - self._waited_start)
-
-    def _own_now(self) -> float:
-        if self._own_start is None:
-            return 0.0
-        return max(0.0, processes.own_awake_s() - self._own_start)
-
-    def _cpu_now(self) -> float:
-        # Of a kernel that has died nothing is to be read.
-        return max(0.0, self._cpu_s() - self._cpu_start) if self._cpu_start is not None else 0.0
 
 
 class _Channel:
@@ -357,7 +271,7 @@ class Kernel:
             self.provisioner.read_report()
             return GraderFault(self.provisioner.isolation.line())
         why = self._fault.read_text().strip() if self._fault.exists() else ""
-        what = "did not answer" if code is None else f"ended ({ending(code)})"
+        what = "did not answer" if code is None else f"ended ({how_it_ended(code)})"
         last_line = why.splitlines()[-1] if why else "it left no message"
         return GraderFault(f"the kernel {what} before the notebook ran: {last_line}")
 
@@ -375,8 +289,8 @@ class Kernel:
             self._ended_as_mute = self.provisioner.poll_now() is None
             self.provisioner.signal_now(KILL)
 
-    async def run(self, cell: int, source: str, *clocks: Clock) -> Executed:
-        """Run one cell until the first of the clocks expires.
+    async def run(self, cell: int, source: str, *deadlines: Deadline) -> Executed:
+        """Run one cell until the first of the deadlines expires.
 
         Raises KernelDied when the process ended, or had to be ended since SIGINT did not stop it.
         """
@@ -391,9 +305,9 @@ class Kernel:
         runner.nb.cells = [node]
         runner.begin_cell(min(self._cell_share, self.output_left))
         start = time.monotonic()
-        for clock in clocks:
-            clock.start()
-        watch = asyncio.ensure_future(self._watch(clocks))
+        for deadline in deadlines:
+            deadline.start()
+        watch = asyncio.ensure_future(self._watch(deadlines))
         try:
             await runner.async_execute_cell(node, 0)
         except runner.dead_kernel_error:
@@ -406,8 +320,8 @@ class Kernel:
             raise KernelDied("it sent what is no reply") from error
         finally:
             watch.cancel()
-            for clock in clocks:
-                clock.stop()
+            for deadline in deadlines:
+                deadline.stop()
         self.output_left -= runner.used
         reply = runner.reply
         status = "timeout" if self._interrupted else str(reply.get("status"))
@@ -425,26 +339,25 @@ class Kernel:
     _hung = False
     _ended_as_mute = False
 
-    async def _watch(self, clocks: tuple[Clock, ...]) -> None:
+    async def _watch(self, deadlines: tuple[Deadline, ...]) -> None:
         """Interrupt the cell when its time is over; kill the kernel when that does not help."""
         assert self.provisioner is not None
         self._interrupted = self._hung = False
-        grace: Clock | None = None
+        grace: Deadline | None = None
         while self.provisioner.poll_now() is None:
-            await asyncio.sleep(POLL_S)
-            for clock in (*clocks, *([grace] if grace is not None else [])):
-                clock.tick()
+            running = (*deadlines, grace) if grace is not None else deadlines
+            await asyncio.sleep(min((one.wait_s(POLL_S) for one in running), default=POLL_S))
             if grace is None:
-                if any(clock.expired() for clock in clocks):
+                if any(one.expired() for one in deadlines):
                     self._interrupted = True
                     self.provisioner.signal_now(signal.SIGINT)
-                    grace = Clock(GRACE_S, self.provisioner.cpu_s, self.provisioner.waited_s)
+                    grace = Deadline(GRACE_S, self.provisioner)
                     grace.start()
             elif grace.expired():
                 self._hung = True
                 self.provisioner.signal_now(KILL)
                 grace = None
-                clocks = ()
+                deadlines = ()
         # nbclient waits for the reply in a task; cancelled, it says that the kernel died.
         while (waiting := self._notebook.task_poll_for_reply) is None or waiting.done():
             await asyncio.sleep(POLL_S)
@@ -461,7 +374,7 @@ class Kernel:
             return KernelDied(limit)
         if self._client is not None and self._ended_as_mute:
             return KernelDied(self._client.broken)
-        return KernelDied(ending(code) if code is not None else "lost", killed=code == -KILL)
+        return KernelDied(how_it_ended(code) if code is not None else "lost", killed=code == -KILL)
 
     async def serve(self, address: str, token: str) -> None:
         """Have the kernel connect to address and answer the calls that come from there."""
@@ -482,16 +395,6 @@ class Kernel:
             self._accepted.close()
         if self.provisioner is not None:
             self.provisioner.kill_now()
-
-
-def ending(code: int) -> str:
-    """Say how a process ended."""
-    if code >= 0:
-        return f"it ended itself with exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"
 
 
 def _cell_runner() -> Any:

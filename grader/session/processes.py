@@ -83,17 +83,18 @@ def waited_s(pid: int, *others: int) -> float | None:
     return sum(known) / 1e9 if known else None
 
 
-def own_awake_s() -> float:
-    """Return how long this thread has run, or waited for a processor; 0 where nobody tells.
+def own_awake() -> tuple[float, float]:
+    """Return for how long this thread has run, and has waited for a processor, in seconds.
 
     While the grader is kept from its work, a student's process that has answered already sleeps.
+    Zeros where the system does not tell.
     """
     try:
         with open("/proc/thread-self/schedstat") as file:  # noqa: PTH123
             ran, waited, *_ = map(int, file.read().split())
     except (OSError, ValueError):
-        return 0.0
-    return (ran + waited) / 1e9
+        return 0.0, 0.0
+    return ran / 1e9, waited / 1e9
 
 
 def memory_mib(pids: list[int], *, enough: float) -> float:

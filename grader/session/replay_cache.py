@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grader.in_kernel import codec
+from grader.session.deadline import Deadline
 from grader.session.proxies import Remote
 from grader.session.runner import Session
-from grader.session.stream import Budget, Stream
+from grader.session.stream import Stream
 from grader.session.student import Student, wire_of
 from grader.session.wire import Wire
 
@@ -44,7 +45,7 @@ def recalled(session: Session, memory: Memory, *, limit_s: float) -> Student:
     stream = _RecallingStream(lambda: session.student(limit_s=limit_s), memory)
     wire = Wire(
         stream,
-        Budget(limit_s),
+        Deadline(limit_s),
         represent=Remote,
         end=lambda stuck: stream.close(),
         how_it_ended=stream.how_it_ended,
@@ -78,7 +79,7 @@ class _RecallingStream(Stream):
 
     def receive(
         self,
-        budget: Budget,
+        deadline: Deadline,
         limits: codec.Limits,
         handle: Callable[[codec.Handle], Any] | None = None,
     ) -> Any:
@@ -90,31 +91,31 @@ class _RecallingStream(Stream):
             self._recalled = memoryview(told[self._step][1])
         else:
             self._recalled = None
-            live = self._live(budget)
-            live.send(request, budget)
+            live = self._live(deadline)
+            live.send(request, deadline)
             limits = live.limits
-        value = super().receive(budget, limits, handle)
+        value = super().receive(deadline, limits, handle)
         if self._recalled is None:
             self._memory.add(self._step, request, bytes(self._reply))
         self._step += 1
         return value
 
-    def _live(self, budget: Budget) -> Stream:
+    def _live(self, deadline: Deadline) -> Stream:
         if self._student is None:
             self._student = self._begin()
             stream = wire_of(self._student).stream
             for request, _ in self._memory.told[: self._step]:
-                stream.send(request, budget)
-                stream.receive(budget, stream.limits, handle=lambda handle: handle)
+                stream.send(request, deadline)
+                stream.receive(deadline, stream.limits, handle=lambda handle: handle)
         return wire_of(self._student).stream
 
-    def _send(self, rest: memoryview, budget: Budget) -> None:
+    def _send(self, rest: memoryview, deadline: Deadline) -> None:
         self._request += rest
 
-    def _fill(self, target: memoryview, budget: Budget) -> None:
+    def _fill(self, target: memoryview, deadline: Deadline) -> None:
         if self._recalled is not None:
             target[:] = self._recalled[: len(target)]
             self._recalled = self._recalled[len(target) :]
             return
-        self._live(budget)._fill(target, budget)
+        self._live(deadline)._fill(target, deadline)
         self._reply += target

@@ -27,11 +27,11 @@ from typing import Any, TypeVar
 from grader import records
 from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.notebook.plain import normalise, parsed, without_main_guard
+from grader.session.deadline import Deadline
+from grader.session.ending import KILLED, how_it_ended
 from grader.session.extraction import Piece, extract
 from grader.session.fork_server import WarmParent
-from grader.session.kernel import ENDING_S, Clock, Executed, Kernel, KernelDied, ending
-from grader.session.processes import KILL
-from grader.session.provisioner import Provisioner
+from grader.session.kernel import ENDING_S, Executed, Kernel, KernelDied
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
 from grader.session.student import Student
@@ -201,7 +201,7 @@ class _Runner:
         self.scratch: Scratch | None = None
         self._start = time.monotonic()
         self._seconds = 0.0
-        self._budget = self._clock(limits.notebook_s)
+        self._notebook_deadline = Deadline(limits.notebook_s, self)
         self._runs: dict[int, records.CellRun] = {}
         self._extracted: dict[int, _Extracted] = {}
         self._lethal: dict[int, KernelDied] = {}  # cells that killed a kernel
@@ -242,7 +242,7 @@ class _Runner:
         """Start again after a kernel died while it served: with the definitions alone."""
         how = self._why_dead()
         gave_up = self.server is not None and self.server.gave_up
-        if how == ending(-KILL) and not gave_up and self._may_run_once_more():
+        if how == KILLED and not gave_up and self._may_run_once_more():
             await self.run()
         else:
             self._died_late = how or str(death)
@@ -256,7 +256,7 @@ class _Runner:
         if self._once_more:
             return False
         self._once_more = True
-        self._budget = self._clock(self.limits.notebook_s)
+        self._notebook_deadline = Deadline(self.limits.notebook_s, self)
         return True
 
     def _why_dead(self) -> str:
@@ -268,7 +268,7 @@ class _Runner:
         end = time.monotonic() + ENDING_S
         while (code := provisioner.poll_now()) is None and time.monotonic() < end:
             time.sleep(0.01)
-        return provisioner.why_killed() or (ending(code) if code is not None else "")
+        return provisioner.why_killed() or (how_it_ended(code) if code is not None else "")
 
     def open_student(self, limit_s: float) -> Student:
         if self.server is None:
@@ -277,6 +277,7 @@ class _Runner:
 
     def _new_kernel(self) -> Kernel:
         """Return a kernel with folders of its own: what a dead one did to its files is gone."""
+        self._notebook_deadline.follow_new_process()
         self.close()
         self.scratch = Scratch(self.folder)
         self.kernel = Kernel(
@@ -303,9 +304,8 @@ class _Runner:
         provisioner = kernel.provisioner
         assert provisioner is not None and self.scratch is not None
         provisioner.begin_serving()
-        patience = self._clock(HELLO_S)
+        patience = Deadline(HELLO_S, self)
         patience.start()
-        patience.tick()
         self.server = AgentServer(
             limits=self.limits,
             notebook=self.notebook,
@@ -326,17 +326,14 @@ class _Runner:
             self._serves_badly = True
             raise KernelDied(str(fault)) from fault
 
-    def _clock(self, limit_s: float) -> Clock:
-        """Return a clock of the kernel, whichever it is by then."""
+    def cpu_s(self) -> float | None:
+        """Return what the kernel used, whichever it is now; a deadline's Meter."""
+        provisioner = self.kernel.provisioner if self.kernel else None
+        return provisioner.cpu_s() if provisioner else None
 
-        def provisioner() -> Provisioner | None:
-            return self.kernel.provisioner if self.kernel else None
-
-        return Clock(
-            limit_s,
-            lambda: now.cpu_s() if (now := provisioner()) else 0.0,
-            lambda: now.waited_s() if (now := provisioner()) else None,
-        )
+    def waited_s(self) -> float | None:
+        provisioner = self.kernel.provisioner if self.kernel else None
+        return provisioner.waited_s() if provisioner else None
 
     def close(self) -> None:
         """End the kernel and delete its files."""
@@ -354,14 +351,14 @@ class _Runner:
 
     async def _run_cells(self, kernel: Kernel) -> None:
         self._extracted.clear()
-        patience = self._clock(self.limits.notebook_s)  # of all extraction together
+        patience = Deadline(self.limits.notebook_s, self)  # of all extraction together
         for done, cell in enumerate(self.code, start=1):
             await self._run_cell(kernel, cell, patience)
             if self.on_cell is not None and done > self._progress:
                 self._progress = done
                 self.on_cell(done, len(self.code))
 
-    async def _run_cell(self, kernel: Kernel, cell: _Code, patience: Clock) -> None:
+    async def _run_cell(self, kernel: Kernel, cell: _Code, patience: Deadline) -> None:
         self._now = (cell.index, 0)
         before = self._runs.get(cell.index, records.CellRun(cell.index, "not_run"))
         from_line = 1
@@ -373,11 +370,12 @@ class _Runner:
             run = before if known else replace(
                 before, status="not_run", error="the kernel had died"
             )  # fmt: skip
-        elif self._budget.expired():
+        elif self._notebook_deadline.expired():
             run = replace(before, status="not_run", error=self._budget_text())
         else:
-            clock = self._clock(self.limits.cell_s)
-            executed = await kernel.run(cell.index, cell.source, clock, self._budget)
+            executed = await kernel.run(
+                cell.index, cell.source, Deadline(self.limits.cell_s, self), self._notebook_deadline
+            )
             run = self._record(cell, executed)
             # Of a cell that does not parse nothing has run, wherever its mistake stands.
             if executed.line is not None and parsed(cell.source) is not None:
@@ -393,7 +391,7 @@ class _Runner:
         error = ""
         if executed.status == "timeout":
             error = f"the limit of a cell is {self.limits.cell_s:g} s"
-            if self._budget.expired():
+            if self._notebook_deadline.expired():
                 error = self._budget_text()
         elif executed.status == "error":
             error = one_line(
@@ -412,7 +410,9 @@ class _Runner:
     def _budget_text(self) -> str:
         return f"the notebook's {self.limits.notebook_s:g} s are used up"
 
-    async def _extract(self, kernel: Kernel, cell: _Code, from_line: int, patience: Clock) -> None:
+    async def _extract(
+        self, kernel: Kernel, cell: _Code, from_line: int, patience: Deadline
+    ) -> None:
         """Run the cell's definitions that come after the line where it stopped, one by one."""
         found = self._extracted.setdefault(cell.index, _Extracted())
         limit_s = min(PIECE_S, self.limits.cell_s)
@@ -421,8 +421,8 @@ class _Runner:
             if self._now in self._skipped or patience.expired():
                 found.failed.extend(piece.names)
                 continue
-            clock = self._clock(limit_s)
-            executed = await kernel.run(cell.index, piece.source, clock, patience)
+            deadline = Deadline(limit_s, self)
+            executed = await kernel.run(cell.index, piece.source, deadline, patience)
             if executed.status == "ok":
                 found.names.extend(_worth_naming(piece))
             else:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +11,11 @@ from typing import Any
 from grader.errors import BadReply, StudentDied, StudentFault, StudentTimeout
 from grader.in_kernel import codec
 from grader.records import Limits, Notebook
+from grader.session.deadline import Deadline
+from grader.session.ending import how_it_ended
 from grader.session.proxies import Remote
 from grader.session.replies import student_error
-from grader.session.stream import Budget, Listener, Stream, new_token
+from grader.session.stream import Listener, Stream, new_token
 from grader.session.student import Student
 from grader.session.wire import Wire
 
@@ -23,7 +23,7 @@ from grader.session.wire import Wire
 _FORK_S = 10.0
 # It then says hello at once; a kernel whose forks do not is replaced.
 _HELLO_S = 5.0
-_HELLO_AT_LAST_S = 60.0  # a Budget is spent long before
+_HELLO_AT_LAST_S = 60.0  # a Deadline expires long before
 # What the agent answers by itself, without the student's code.
 _ANSWER_S = 5.0
 _SMALL = codec.Limits(size=1 << 16, items=256, nodes=256, depth=8)
@@ -106,7 +106,7 @@ class AgentServer:
         stream = self._answers_in_place(token) if self._in_place else self._fork(token)
         wire = Wire(
             stream,
-            Budget(limit_s, stream.peer),
+            Deadline(limit_s, stream.peer),
             represent=Remote,
             end=lambda stuck: self._end(stream, stuck),
             how_it_ended=lambda: self._how_it_ended(stream),
@@ -132,13 +132,13 @@ class AgentServer:
             raise StudentDied(str(why))
         if status != "value" or type(pid) is not int:
             raise self._broken(BadReply("the kernel did not fork"))
-        patience = Budget(_HELLO_S, self._serving().peer)
+        patience = Deadline(_HELLO_S, self._serving().peer)
         patience.start()
         stream = self._listener.accept(
             token,
             timeout_s=_HELLO_AT_LAST_S,
             reply_limits=self._reply_limits,
-            alive=lambda: self._ended(pid) is None and not patience.is_spent(),
+            alive=lambda: self._ended(pid) is None and not patience.expired(),
         )
         self._told[stream] = pid
         return stream
@@ -146,8 +146,10 @@ class AgentServer:
     def _answers_in_place(self, token: str) -> Stream:
         if self._open:
             raise RuntimeError("a check's Student is still open, and there is but one process")
-        budget = Budget(_ANSWER_S)
-        number = self._serving().request("in place", token, self._reply_limits.size, budget=budget)
+        deadline = Deadline(_ANSWER_S)
+        number = self._serving().request(
+            "in place", token, self._reply_limits.size, deadline=deadline
+        )
         stream = self._listener.accept(token, timeout_s=_FORK_S, reply_limits=self._reply_limits)
         self._due = number
         return stream
@@ -159,7 +161,7 @@ class AgentServer:
         if self._in_place and self._fault is None:
             # The reply to "in place" comes once the check's stream is closed.
             try:
-                self._serving().reply(self._due, budget=Budget(_ANSWER_S, self._serving().peer))
+                self._serving().reply(self._due, deadline=Deadline(_ANSWER_S, self._serving().peer))
             except StudentFault as fault:
                 self._broken(fault)
 
@@ -190,11 +192,8 @@ class AgentServer:
         if ended is None:
             return ""
         how, number = ended
-        if how == "exit":
-            return f"exit code {number}"
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(number).name}" if how == "signal" else ""
-        return ""
+        codes = {"exit": number, "signal": -number}
+        return how_it_ended(codes[how]) if how in codes else ""
 
     def _ended(self, pid: int) -> tuple[str, int] | None:
         """What the kernel says of its fork's end; None if it says nothing."""
@@ -218,14 +217,14 @@ class AgentServer:
         return self._stream
 
     def _ask(
-        self, operation: str, *arguments: Any, budget: Budget | None = None
+        self, operation: str, *arguments: Any, deadline: Deadline | None = None
     ) -> tuple[str, Any]:
         stream = self._serving()
-        if budget is None:
-            budget = Budget(_FORK_S, stream.peer)
+        if deadline is None:
+            deadline = Deadline(_FORK_S, stream.peer)
         try:
-            number = stream.request(operation, *arguments, budget=budget)
-            return stream.reply(number, budget=budget)
+            number = stream.request(operation, *arguments, deadline=deadline)
+            return stream.reply(number, deadline=deadline)
         except StudentTimeout as fault:
             # A check may have stopped it. Once it is dead, another can take its place.
             self.gave_up = True

@@ -21,8 +21,10 @@ from grader.errors import (
     StudentTimeout,
 )
 from grader.in_kernel import codec
+from grader.session.deadline import Deadline
+from grader.session.ending import KILLED
 from grader.session.replies import NAME_CHARS, TEXT_CHARS, clean, student_error
-from grader.session.stream import Budget, Stream
+from grader.session.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def place_of(proxy: Proxy) -> Place:
 class Wire:
     """Asks one check's process, and turns what it claims into values and faults.
 
-    budget : the time for all its calls together
+    deadline : the time for all its calls together
     represent : makes the proxy of an object that stays in the process, at a place, of a class
     end : ends the process and all that it started; its argument: whether it is stuck or broken
     how_it_ended : "killed by SIGSEGV", "" where nobody knows
@@ -60,7 +62,7 @@ class Wire:
     def __init__(
         self,
         stream: Stream,
-        budget: Budget,
+        deadline: Deadline,
         *,
         represent: Callable[[Place, str], Proxy],
         end: Callable[[bool], None],
@@ -69,7 +71,7 @@ class Wire:
         self.stream = stream
         self.how_it_ended = how_it_ended
         self._represent = represent
-        self._budget = budget
+        self._deadline = deadline
         self._end_process = end
         self._fault: StudentFault | None = None
         self._closed = False
@@ -97,11 +99,13 @@ class Wire:
             raise type(self._fault)(*self._fault.args)
         try:
             number = self.stream.request(
-                operation, *arguments, budget=self._budget, keep=self._keep
+                operation, *arguments, deadline=self._deadline, keep=self._keep
             )
-            status, content = self.stream.reply(number, budget=self._budget, handle=self._remote)
+            status, content = self.stream.reply(
+                number, deadline=self._deadline, handle=self._remote
+            )
         except StudentTimeout:
-            limit = f"{self._budget.limit_s:g} s"
+            limit = f"{self._deadline.limit_s:g} s"
             raise self._end(
                 StudentTimeout(
                     f"{called()} did not return: all calls of a check together may take {limit}"
@@ -111,7 +115,7 @@ class Wire:
             how = self.how_it_ended()
             text = "ended the student's process" + (f" ({how})" if how else "")
             death = StudentDied(f"{called()} {text}")
-            death.killed = how in ("", "killed by SIGKILL")
+            death.killed = how in ("", KILLED)
             raise self._end(death) from None
         except BadReply as fault:
             raise self._end(BadReply(f"{called()}: {fault}")) from fault

@@ -17,7 +17,6 @@ import grader
 from grader import records
 from grader.notebook import parse_notebook
 from grader.session import Session, Stop, open_session
-from grader.session.kernel import Clock
 from grader.session.processes import session_members
 from grader.session.runner import one_line
 
@@ -323,9 +322,7 @@ def test_a_cell_that_ignores_interrupts_is_killed_and_the_others_run_again(run: 
 def test_a_cell_that_ends_its_process_costs_itself_alone(run: Run) -> None:
     session = run("x = 1", "import os\ndef f(x):\n    return x\nos._exit(0)", "y = f(x)")
     assert statuses(session) == ["ok", "crashed", "ok"]
-    assert notes(session, "cell_crash") == [
-        (1, "the kernel died in cell 1: it ended itself with exit code 0")
-    ]
+    assert notes(session, "cell_crash") == [(1, "the kernel died in cell 1: exit code 0")]
     with session.student() as student:
         assert student.value("y") == 1
 
@@ -443,7 +440,7 @@ def test_a_kernel_that_dies_after_the_notebook_is_replaced_by_its_definitions(
     until(lambda: not alive(kernel))
     with session.student() as student:
         assert student.f(2) == 2
-    died = "the kernel died after the notebook had run (it ended itself with exit code 5)"
+    died = "the kernel died after the notebook had run (exit code 5)"
     assert (None, f"{died}: only its definitions are left") in notes(session, "cell_crash")
 
 
@@ -571,42 +568,6 @@ def test_a_session_that_is_being_opened_can_be_called_off(warm, when: str) -> No
 )
 def test_a_text_becomes_one_printable_line(text: str, line: str) -> None:
     assert one_line(text) == line
-
-
-@pytest.mark.parametrize(
-    ("waited", "own", "ends"),
-    [(0.0, 0.0, True), (1.5, 0.0, False), (0.0, 1.5, False), (None, 0.0, False)],
-)
-def test_a_clock_ends_what_sleeps_and_not_what_waits_for_a_processor_or_for_the_grader(
-    monkeypatch, waited, own, ends
-):
-    now, awake = 50.0, 4.0
-    monkeypatch.setattr("grader.session.kernel.time.monotonic", lambda: now)
-    monkeypatch.setattr("grader.session.processes.own_awake_s", lambda: awake)
-    told = 7.0 if waited is not None else None
-    clock = Clock(1.0, lambda: 3.0, lambda: told)
-    clock.start()
-    clock.tick()
-    for _ in range(4):  # it is looked at now and then
-        now += 0.5
-        clock.tick()
-    awake += own
-    told = told + waited if told is not None else None
-    assert clock.expired() is ends
-    clock.stop()
-    assert clock.expired() is ends
-
-
-@pytest.mark.parametrize("ends", ["tick", "stop", "expired"])
-def test_a_clock_does_not_count_a_time_in_which_the_grader_stood_still(monkeypatch, ends):
-    now = 50.0
-    monkeypatch.setattr("grader.session.kernel.time.monotonic", lambda: now)
-    clock = Clock(1.0, lambda: 3.0, lambda: 7.0)
-    clock.start()
-    clock.tick()
-    now += 600.0
-    getattr(clock, ends)()
-    assert not clock.expired()
 
 
 def test_an_agent_that_never_says_hello_is_replaced_by_one_with_the_definitions(run, monkeypatch):

@@ -20,7 +20,6 @@ from grader.errors import (
 )
 from grader.records import Definition, Limits, Notebook
 from grader.session.proxies import Remote, show_call
-from grader.session.stream import Budget
 from grader.session.student import as_reference
 
 # /proc, and a fork that dies with its parent.
@@ -446,108 +445,6 @@ def test_the_limit_holds_for_all_calls_together(student_of):
     with pytest.raises(StudentTimeout):
         for _ in range(20):
             student.burn(0.1)
-
-
-class Clock:
-    """A clock and a process whose times are set by hand."""
-
-    def __init__(self, monkeypatch):
-        self.wall, self.cpu, self.waited, self.own = 100.0, 7.0, None, 5.0
-        monkeypatch.setattr("grader.session.stream.time.monotonic", lambda: self.wall)
-        monkeypatch.setattr("grader.session.processes.own_awake_s", lambda: self.own)
-
-    def cpu_s(self):
-        return self.cpu
-
-    def waited_s(self):
-        return self.waited
-
-    def spend(self, budget, wall, cpu, waited=0.0, own=0.0):
-        """Whether the budget is spent at the end of a call that took so long."""
-        budget.start()
-        self.wall += wall
-        self.own += own
-        self.waited = None if self.waited is None else self.waited + waited
-        self.cpu = None if cpu is None else self.cpu + cpu
-        spent = budget.is_spent()
-        budget.stop()
-        return spent
-
-
-def begun(clock):
-    """A budget of a second that has looked at what its process used before."""
-    budget = Budget(1.0, clock)
-    assert not clock.spend(budget, wall=0.06, cpu=0.0)
-    return budget
-
-
-def test_a_budget_counts_the_time_of_calls_and_not_between_them(monkeypatch):
-    clock = Clock(monkeypatch)
-    budget = begun(clock)
-    assert not clock.spend(budget, wall=0.6, cpu=0.6)
-    clock.wall += 1000
-    assert not clock.spend(budget, wall=0.3, cpu=0.3)
-    assert clock.spend(budget, wall=0.2, cpu=0.2)
-
-
-def test_a_process_that_gets_no_processor_is_let_off_up_to_four_times_the_limit(monkeypatch):
-    clock = Clock(monkeypatch)
-    budget = begun(clock)
-    assert not clock.spend(budget, wall=2.5, cpu=0.2)
-    assert not clock.spend(budget, wall=1.4, cpu=0.7)
-    assert clock.spend(budget, wall=0.2, cpu=0.0)
-
-
-def test_a_process_that_sleeps_has_its_limit_and_no_more(monkeypatch):
-    clock = Clock(monkeypatch)
-    clock.waited = 3.0
-    budget = begun(clock)
-    assert not clock.spend(budget, wall=0.9, cpu=0.0)
-    assert not clock.spend(budget, wall=1.0, cpu=0.1, waited=0.9)  # starved meanwhile
-    assert clock.spend(budget, wall=0.2, cpu=0.0)
-
-
-def test_a_process_that_waits_for_a_starved_grader_does_not_sleep(monkeypatch):
-    clock = Clock(monkeypatch)
-    clock.waited = 3.0
-    budget = begun(clock)
-    assert not clock.spend(budget, wall=2.0, cpu=0.1, own=1.5)
-    assert not clock.spend(budget, wall=9.0, cpu=0.1, own=9.0)
-    assert clock.spend(budget, wall=0.7, cpu=0.0)
-
-
-def test_a_budget_does_not_count_a_time_in_which_the_grader_stood_still(monkeypatch):
-    clock = Clock(monkeypatch)
-    clock.waited = 3.0
-    budget = begun(clock)
-    budget.start()
-    budget.wait_s()
-    clock.wall += 600.0
-    budget.stop()
-    assert not clock.spend(budget, wall=0.04, cpu=0.0)  # of it, the wait that was asked for counts
-    assert clock.spend(budget, wall=0.1, cpu=0.0)
-
-
-def test_two_busy_cores_convict_nobody_before_the_clock_does(monkeypatch):
-    clock = Clock(monkeypatch)
-    budget = begun(clock)
-    assert not clock.spend(budget, wall=0.7, cpu=1.4)  # two cores
-    assert clock.spend(budget, wall=0.4, cpu=0.0)
-
-
-def test_where_processor_time_is_unknown_four_times_the_limit_decide(monkeypatch):
-    clock = Clock(monkeypatch)
-    budget = begun(clock)
-    assert not clock.spend(budget, wall=3.9, cpu=None)
-    assert clock.spend(budget, wall=0.2, cpu=None)
-
-
-def test_what_a_process_used_before_its_budget_began_does_not_count(monkeypatch):
-    clock = Clock(monkeypatch)
-    clock.cpu, clock.waited = 900.0, 900.0
-    budget = begun(clock)
-    assert not clock.spend(budget, wall=1.5, cpu=0.8, waited=0.5)
-    assert clock.spend(budget, wall=0.3, cpu=0.3)
 
 
 @linux
