@@ -294,7 +294,7 @@ def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) ->
 
     check : write nothing; return the files that are out of date
     """
-    from grader.authoring.stubs import check_templates, write_templates
+    from grader.authoring.templates import check_templates, write_templates
 
     folders = find_assignments(Path.cwd(), assignments, os.environ)
     touched: list[str] = []

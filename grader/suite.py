@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 
 from grader import datasets
+from grader.assignment.check_files import HIDDEN, importable, is_hidden, module_names
 from grader.errors import (
     CheckFailed,
     GraderFault,
@@ -82,7 +83,11 @@ def run_checks(
     if not assignment.check_files:
         raise GraderFault(f"{assignment.folder} holds no check file (test_*.py)")
     # An empty directory of ours as rootdir: no configuration file is found from there.
-    with tempfile.TemporaryDirectory(prefix="grade-checks-") as root, _quiet_pytest():
+    with (
+        tempfile.TemporaryDirectory(prefix="grade-checks-") as root,
+        _quiet_pytest(),
+        importable(assignment.folder),
+    ):
         arguments = [
             *(str(path) for path in assignment.check_files),
             f"--rootdir={root}",
@@ -179,6 +184,8 @@ class _Runner:
         config.addinivalue_line(
             "markers", "exercise(id, *, points, hidden=False): the exercise that a check scores"
         )
+        # A bare `assert` of a helper tells both sides, as one of a check does.
+        pytest.register_assert_rewrite(*module_names(self.assignment.folder))
 
     def pytest_exception_interact(
         self, call: pytest.CallInfo[Any], report: pytest.CollectReport | pytest.TestReport
@@ -193,7 +200,8 @@ class _Runner:
             if marker is None:
                 self.problems.append(f"{item.name} has no @pytest.mark.exercise(id, points=...)")
                 continue
-            if problem := _problem_of(marker, exercises):
+            hidden = is_hidden(item.path, self.assignment.folder)
+            if problem := _problem_of(marker, exercises, hidden=hidden):
                 self.problems.append(f"{item.name}: {problem}")
                 continue
             self.checks.append(
@@ -202,7 +210,7 @@ class _Runner:
                     exercises[marker.args[0]],
                     item.name.removeprefix("test_").replace("_", " "),
                     float(marker.kwargs["points"]),
-                    marker.kwargs.get("hidden", False),
+                    hidden,
                 )
             )
         self._refuse_namesakes()
@@ -364,21 +372,29 @@ def _breakage(error: BaseException) -> str:
     return f"{Path(file).name}, line {line}: {what}{shown}"
 
 
-def _problem_of(marker: pytest.Mark, exercises: Collection[str]) -> str:
-    """Return why a check can't be scored by its marker, "" where it can."""
+def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool) -> str:
+    """Return why a check can't be scored by its marker, "" where it can.
+
+    hidden : whether it stands in the folder of hidden checks
+    """
     if not marker.args or marker.args[0] not in tuple(exercises):
         named = marker.args[0] if marker.args else None
         return f"assignment.toml has no exercise {named}; it has: {', '.join(exercises)}"
-    # A misspelt `hidden` would show the check to students.
     unknown = [repr(value) for value in marker.args[1:]]
     unknown += [name for name in marker.kwargs if name not in ("points", "hidden")]
     if unknown:
         return f"its marker takes points=... and hidden=..., not {unknown[0]}"
     points: Any = marker.kwargs.get("points")
-    hidden = marker.kwargs.get("hidden", False)
+    said = marker.kwargs.get("hidden", hidden)
     if type(points) not in (int, float) or not 0 <= points < math.inf:
         return f"its marker must say points=..., a number from 0 on, not {points!r}"
-    return "" if type(hidden) is bool else f"`hidden` must be True or False, not {hidden!r}"
+    if type(said) is not bool:
+        return f"`hidden` must be True or False, not {said!r}"
+    if said is hidden:
+        return ""
+    if said:
+        return f"it says hidden=True, but students get its file: move it to the folder {HIDDEN}/"
+    return f"it says hidden=False, but stands in {HIDDEN}/: move it to the folder above"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -40,14 +41,22 @@ def raising(error):
 
 @pytest.fixture
 def assignment(tmp_path):
-    """An assignment with one exercise `a` of `points`, and a check file of the given text."""
+    """An assignment with one exercise `a` of `points`, and check files of the given texts."""
 
-    def make(text, points=1.0, public_only=False):
-        file = tmp_path / "test_toy.py"
-        file.write_text(HEAD + text)
+    def make(text, points=1.0, public_only=False, hidden=""):
+        files = [tmp_path / "test_toy.py", tmp_path / "hidden" / "test_toy.py"]
+        files[1].parent.mkdir(exist_ok=True)
+        files[0].write_text(HEAD + text)
+        files[1].write_text(HEAD + hidden)
         exercise = Exercise("a", "A", points, notebook="toy.ipynb", functions=("f",))
         return Assignment(
-            "toy", "Toy", tmp_path, (exercise,), ("toy.ipynb",), (file,), public_only=public_only
+            "toy",
+            "Toy",
+            tmp_path,
+            (exercise,),
+            ("toy.ipynb",),
+            tuple(files),
+            public_only=public_only,
         )
 
     return make
@@ -151,11 +160,11 @@ def test_a_fault_of_the_grader_is_marked_as_ours(assignment):
 
 def test_a_hidden_check_tells_neither_inputs_nor_answers(assignment):
     text = """
-@pytest.mark.exercise("a", points=1, hidden=True)
+@pytest.mark.exercise("a", points=1)
 def test_f_is_right(student):
     raise CheckFailed("wrong sign", called="f(42)", expected="17", got="-17", hint="the minus")
 """
-    (outcome,) = outcomes_of(assignment(text))
+    (outcome,) = outcomes_of(assignment("", hidden=text))
     assert outcome.hidden
     assert outcome.message == "wrong sign\nthe minus"
 
@@ -166,7 +175,7 @@ def test_a_bare_assert_in_a_hidden_check_shows_nothing(assignment):
 def test_f_is_right(student):
     assert student.f(42) == 17
 """
-    (outcome,) = outcomes_of(assignment(text))
+    (outcome,) = outcomes_of(assignment("", hidden=text))
     assert outcome.message == "the value is not right"
 
 
@@ -174,10 +183,55 @@ def test_public_leaves_hidden_checks_out(assignment):
     text = """
 @pytest.mark.exercise("a", points=0.5)
 def test_seen(student): pass
-@pytest.mark.exercise("a", points=0.5, hidden=True)
-def test_unseen(student): pass
 """
-    assert [o.name for o in outcomes_of(assignment(text), public=True)] == ["seen"]
+    toy = assignment(text, hidden=text.replace("seen", "unseen"))
+    assert [o.name for o in outcomes_of(toy)] == ["seen", "unseen"]
+    assert [o.name for o in outcomes_of(toy, public=True)] == ["seen"]
+
+
+def test_a_check_is_public_or_hidden_by_its_place_and_its_marker_may_not_say_otherwise(assignment):
+    one = '@pytest.mark.exercise("a", points=1, hidden={})\ndef test_f(student): pass\n'
+    assert outcomes_of(assignment("", hidden=one.format(True)))[0].hidden
+    assert not outcomes_of(assignment(one.format(False)))[0].hidden
+    with pytest.raises(GraderFault, match=r"test_f: it says hidden=True, but students get its"):
+        outcomes_of(assignment(one.format(True)))
+    with pytest.raises(GraderFault, match=r"test_f: it says hidden=False, but stands in hidden/"):
+        outcomes_of(assignment("", hidden=one.format(False)))
+
+
+MODULES = {
+    "shapes.py": "from grader.errors import CheckFailed\nSIDES = 3\n"
+    "def same(got, due):\n    assert got == due, 'no'\n",
+    "hidden/answers.py": "ANSWER = 7\n",
+    "numpy.py": "raise ImportError('this is not numpy')\n",
+}
+IMPORTING = """
+from answers import ANSWER
+from shapes import SIDES, same
+from test_toy import given
+@pytest.mark.exercise("a", points=1)
+def test_f(student):
+    same(given(student.f(2.0)) * SIDES, ANSWER - 1)
+"""
+
+
+def test_checks_import_the_modules_beside_them_and_hidden_ones_those_of_hidden_too(assignment):
+    given = "import numpy\ndef given(x):\n    return numpy.asarray(x)\n"
+    toy = assignment(given, hidden=IMPORTING)
+    for name, text in MODULES.items():
+        (toy.folder / name).write_text(text)
+    path, modules = list(sys.path), {"shapes", "answers", "test_toy"}
+    assert outcomes_of(toy)[0].outcome == "passed"
+    assert sys.path == path
+    assert not modules & set(sys.modules)
+    (toy.folder / "shapes.py").write_text(MODULES["shapes.py"].replace("3", "40"))
+    assert outcomes_of(toy)[0].outcome == "failed"  # read anew
+
+
+def test_an_assert_in_a_module_of_the_course_tells_both_sides(assignment):
+    toy = assignment("from shapes import same" + ONE.format(body="same(student.f(2.0), 3.0)"))
+    (toy.folder / "shapes.py").write_text(MODULES["shapes.py"])
+    assert outcomes_of(toy)[0].message == "no\nassert 2.0 == 3.0"
 
 
 def test_an_exercise_that_was_not_filled_in_is_skipped_and_missing(assignment):
@@ -225,13 +279,15 @@ def test_one_collection_serves_many_jobs(assignment):
 
 def test_a_check_can_compare_with_the_reference(assignment):
     text = """
-@pytest.mark.exercise("a", points=1, hidden=True)
+@pytest.mark.exercise("a", points=1)
 def test_like_the_reference(student, reference):
     assert_close(student.f(3.0), reference.f(3.0))
 """
-    (outcome,) = outcomes_of(assignment(text), reference=lambda name: FakeSession(f=lambda x: x))
+    (outcome,) = outcomes_of(
+        assignment("", hidden=text), reference=lambda name: FakeSession(f=lambda x: x)
+    )
     assert outcome.outcome == "passed"
-    (outcome,) = outcomes_of(assignment(text))
+    (outcome,) = outcomes_of(assignment("", hidden=text))
     assert (outcome.outcome, outcome.missing) == ("skipped", False)
 
 

@@ -1,11 +1,12 @@
 """What is asked: reference/<id>/, or the checks/ folder of a student's copy of it.
 
-reference/pw02/assignment.toml, *.ipynb (solved), test_*.py        stubs are made in memory
+reference/pw02/assignment.toml, *.ipynb (solved), test_*.py, hidden/     stubs are made in memory
 student_templates/pw02/checks/assignment.toml, stubs/*.ipynb, test_*.py      `public = true`
 
-finding.py    where assignments lie
-schema.py     what assignment.toml may hold
-loading.py    the file, its notebooks and their stubs, read
+finding.py        where assignments lie
+schema.py         what assignment.toml may hold
+check_files.py    which check files there are, which are hidden, what they can import
+loading.py        the file, its notebooks and their stubs, read
 """
 
 from grader.assignment.finding import ENVIRONMENT_VARIABLE, FILE, find_assignments

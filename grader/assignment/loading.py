@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from grader.assignment.check_files import find_check_files
 from grader.assignment.finding import FILE
 from grader.assignment.schema import AssignmentFile
 from grader.authoring.stubs import stub_notebook
@@ -31,7 +32,7 @@ def load_assignment(folder: Path) -> Assignment:
     notebooks, stubs = _notebooks(folder, names, file.id, public=file.public)
     for exercise in exercises:
         _hold_against(exercise, stubs if file.public else notebooks, path, public=file.public)
-    check_files = tuple(sorted(folder.glob("test_*.py")))
+    check_files = find_check_files(folder, public=file.public)
     if not check_files and not file.public and any(not exercise.manual for exercise in exercises):
         raise AssignmentError(f"{folder}: it has no check file; add test_<topic>.py")
     return Assignment(

@@ -1,36 +1,25 @@
-"""What students start from, made from what the instructor wrote: stubs and public checks.
+"""Makes the stub of a solved notebook: the notebook without what stands between its markers.
 
-The reference notebook is the only source. A stub is the reference without what stands between
-its markers. The same input always gives the same bytes.
+The same input always gives the same bytes.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
-import tomli_w
-
-from grader.authoring.public_checks import public_checks
 from grader.errors import AssignmentError, SubmissionError
 from grader.notebook import parse_notebook
 from grader.notebook.definitions import parseable, parsed
 from grader.notebook.regions import markers, paired
-from grader.records import Assignment, Cell, Exercise, Limits, Notebook, Rules
+from grader.records import Cell, Notebook
 
 SOLUTION_TAG = "solution"
 """A reference's cell with this tag is left out of the stub: a written answer, say."""
 
 _STUB_LINE = re.compile(r"(?P<indent>[ \t]*)# STUB:(?: (?P<text>.*))?$")
-
-
-# --- stubs ------------------------------------------------------------------------------------
 
 
 def make_stub(reference: Notebook, *, assignment: str, file: str = "") -> dict[str, object]:
@@ -146,132 +135,3 @@ def _line_that_breaks(source: str) -> str:
         if error.lineno and error.lineno <= len(lines):
             return lines[error.lineno - 1].strip()
     return ""
-
-
-# --- templates --------------------------------------------------------------------------------
-
-
-def write_templates(assignment: Assignment, to: Path) -> list[Path]:
-    """Write the stubs and the public checks; return the files that changed.
-
-    to : student_templates/<id>; each file is replaced whole, and what an earlier run wrote and
-        this one doesn't is removed
-    """
-    wanted = _template_files(assignment)
-    changed = []
-    for name, data in wanted.items():
-        path = to / name
-        if _read(path) != data:
-            _replace(path, data)
-            changed.append(path)
-    for path in _leftovers(assignment, to, wanted):
-        path.unlink()
-        changed.append(path)
-    return changed
-
-
-def check_templates(assignment: Assignment, to: Path) -> list[str]:
-    """Return a line for each file that `write_templates` would change, [] where all is fine."""
-    wanted = _template_files(assignment)
-    stale = []
-    for name, data in wanted.items():
-        found = _read(to / name)
-        if found is None:
-            stale.append(f"{to / name}: missing")
-        elif found != data:
-            stale.append(f"{to / name}: out of date")
-    stale += [f"{path}: no longer generated" for path in _leftovers(assignment, to, wanted)]
-    return stale
-
-
-def _template_files(assignment: Assignment) -> dict[str, bytes]:
-    """Return every file of student_templates/<id>, by its relative name."""
-    files: dict[str, bytes] = {}
-    for name in assignment.notebook_names:
-        text = stub_text(assignment.notebooks[name], assignment=assignment.id, file=name)
-        files[name] = files[f"checks/stubs/{name}"] = text.encode()
-    files["checks/assignment.toml"] = public_assignment(assignment).encode()
-    for path in assignment.check_files:
-        text = public_checks(path.read_text(encoding="utf-8"), file=path.name)
-        if text:
-            files[f"checks/{path.name}"] = text.encode()
-    return files
-
-
-def _leftovers(assignment: Assignment, to: Path, wanted: Mapping[str, bytes]) -> list[Path]:
-    """Return the files of an earlier run; a notebook of the user's own is none."""
-    known = {to / name for name in wanted}
-    old = [*(to / "checks").glob("test_*.py"), *(to / "checks" / "stubs").glob("*.ipynb")]
-    for path in to.glob("*.ipynb"):
-        if path not in known and _claimed_assignment(path) == assignment.id:
-            old.append(path)
-    return sorted(path for path in old if path not in known)
-
-
-def _claimed_assignment(path: Path) -> object:
-    try:
-        grade = parse_notebook(path.read_bytes(), name=path.name).metadata.get("grade")
-    except (OSError, SubmissionError):
-        return None
-    return grade.get("assignment") if isinstance(grade, dict) else None
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        # mkstemp makes the file readable by its owner alone; a template is for everyone.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-# --- the public part of assignment.toml ---------------------------------------------------------
-
-
-def public_assignment(assignment: Assignment) -> str:
-    """Return the student's copy of assignment.toml; the points are the whole exercise's."""
-    document: dict[str, object] = {
-        "id": assignment.id,
-        "title": assignment.title,
-        "public": True,
-        "limits": _changed(assignment.limits, Limits()),
-        "data": {"datasets": assignment.datasets} if assignment.datasets else {},
-        "rules": asdict(assignment.rules) if assignment.rules != Rules() else {},
-        "notebooks": [
-            _filled_in({"file": name, "requires": assignment.requires.get(name)})
-            for name in assignment.notebook_names
-        ],
-        "exercises": [_exercise(exercise) for exercise in assignment.exercises],
-    }
-    return "# Made by `grade stubs`; changes here are lost.\n" + tomli_w.dumps(_filled_in(document))
-
-
-def _exercise(exercise: Exercise) -> dict[str, object]:
-    return {"id": exercise.id} | _filled_in(asdict(exercise))
-
-
-def _changed(record: Limits, default: Limits) -> dict[str, object]:
-    before = asdict(default)
-    return {key: value for key, value in asdict(record).items() if value != before[key]}
-
-
-def _filled_in(table: Mapping[str, object]) -> dict[str, object]:
-    """Return the table without what is empty, as a default is; points as they are written."""
-    return {
-        key: int(value) if isinstance(value, float) and value.is_integer() else value
-        for key, value in table.items()
-        if value or isinstance(value, float)
-    }

@@ -21,6 +21,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 
 from grader.assignment import find_assignments, load_assignment
+from grader.authoring.published import public_files
 from grader.errors import AssignmentError, GraderFault
 from grader.pipeline import grade_notebooks
 from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
@@ -108,6 +109,7 @@ def _verify(
     assignment = _assignment(source)
     if assignment.public_only:
         raise AssignmentError(f"{source.folder} is a student's copy: verify needs reference/")
+    public_files(assignment)  # refused here as in `grade stubs`
     explained = {
         (notebook, mutant): reason
         for (notebook, mutant), reason in load_explanations(assignment).items()

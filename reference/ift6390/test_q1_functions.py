@@ -8,13 +8,11 @@ from grader.checks import (
     assert_derivative,
     assert_dtype,
     assert_gradient,
-    call_quietly,
     call_unchanging,
 )
 
 SHAPES = [(), (1,), (6,), (4, 3), (2, 3, 2)]
 LISTS = [0.5, -2, [0.5, -1.0], [[1, 2], [-3, 0]]]
-LARGE = np.array([-1e4, -1000.0, -750.0, 1.0, 750.0, 1000.0, 1e4])  # and one that is not
 
 
 def sigma(x):
@@ -78,12 +76,6 @@ def assert_takes_numbers_and_lists(function, truth, name):
         assert_close(function(x), truth(x), called=f"{name}({x})")
 
 
-def assert_limits(function, truth, limits, called):
-    """Hold the function to its limits at LARGE; refuse a numerical warning on the way."""
-    got = call_quietly(function, LARGE, called=called)
-    assert_close(got, np.where(LARGE == 1.0, truth(1.0), limits), called=called)
-
-
 # --- (1), (2): sigmoid and its logarithm ---
 
 
@@ -108,13 +100,6 @@ def test_sigmoid_from_tanh_takes_numbers_and_lists(student):
     assert_dtype(student.sigmoid_from_tanh(np.arange(3)), "float", called="sigmoid_from_tanh(x)")
 
 
-@pytest.mark.exercise("q1-sigmoid-tanh", points=1, hidden=True)
-def test_sigmoid_from_tanh_stands_large_inputs(student):
-    """0 and 1 at -1000 and 1000, and no overflow on the way."""
-    called = "sigmoid_from_tanh(x) for large |x|"
-    assert_limits(student.sigmoid_from_tanh, sigma, 1.0 * (LARGE > 0), called)
-
-
 @pytest.mark.exercise("q1-log-sigmoid", points=1.5)
 def test_log_sigmoid_is_the_logarithm_of_the_sigmoid(student, rng):
     """-softplus(-x) for each element; softplus, not softmax."""
@@ -136,13 +121,6 @@ def test_log_sigmoid_takes_numbers_and_lists(student):
     assert_takes_numbers_and_lists(student.log_sigmoid, log_sigma, "log_sigmoid")
 
 
-@pytest.mark.exercise("q1-log-sigmoid", points=2, hidden=True)
-def test_log_sigmoid_stands_large_inputs(student):
-    """x far to the left, 0 far to the right; never the logarithm of 0."""
-    called = "log_sigmoid(x) for large |x|"
-    assert_limits(student.log_sigmoid, log_sigma, np.minimum(LARGE, 0.0), called)
-
-
 # --- (3), (4): derivatives of sigmoid and tanh ---
 
 
@@ -158,12 +136,6 @@ def test_dsigmoid_is_the_derivative_of_the_sigmoid(student, rng):
     called = "dsigmoid(x)"
     assert_elementwise(student.dsigmoid, sigma_prime, rng, called=called, mistakes=known)
     assert_derivative(sigma, student.dsigmoid, at=some_numbers(rng, 40), called=called)
-
-
-@pytest.mark.exercise("q1-dsigmoid", points=1, hidden=True)
-def test_dsigmoid_stands_large_inputs(student):
-    """0 on both sides, and no overflow on the way."""
-    assert_limits(student.dsigmoid, sigma_prime, 0.0, "dsigmoid(x) for large |x|")
 
 
 @pytest.mark.exercise("q1-dtanh", points=2)
@@ -182,12 +154,6 @@ def test_dtanh_is_the_derivative_of_tanh(student, rng):
     assert_derivative(np.tanh, student.dtanh, at=some_numbers(rng, 40), called=called)
 
 
-@pytest.mark.exercise("q1-dtanh", points=1, hidden=True)
-def test_dtanh_stands_large_inputs(student):
-    """0 on both sides, and no overflow on the way."""
-    assert_limits(student.dtanh, tanh_prime, 0.0, "dtanh(x) for large |x|")
-
-
 # --- (5) to (7): functions with a kink or a jump at 0 ---
 
 
@@ -201,14 +167,6 @@ def test_sign_tells_positive_negative_and_zero_apart(student, rng):
     }
     how = {"called": "sign(x)", "draw": zeros_and_signs, "mistakes": known}
     assert_elementwise(student.sign, np.sign, rng, **how)
-
-
-@pytest.mark.exercise("q1-sign", points=1, hidden=True)
-def test_sign_holds_for_tiny_and_large_numbers_and_integers(student):
-    """Whatever is more than 0 is positive; plain numbers and lists are inputs, too."""
-    x = np.array([-1e300, -1000.0, -1e-300, -0.0, 0.0, 1e-300, 1000.0, 1e300])
-    assert_close(student.sign(x), np.sign(x), called="sign(x)")
-    assert_takes_numbers_and_lists(student.sign, np.sign, "sign")
 
 
 @pytest.mark.exercise("q1-dabs", points=2)
@@ -271,10 +229,3 @@ def test_grad_l1_is_the_gradient_of_the_sum_of_absolute_values(student, rng):
             lambda at: call_unchanging(student.grad_l1, at, called=called),
             at=x, rng=rng, called=called, mistakes=known,
         )  # fmt: skip
-
-
-@pytest.mark.exercise("q1-grad-l1", points=1, hidden=True)
-def test_grad_l1_is_zero_where_x_is_zero(student, rng):
-    """The kink of |x| takes the value in the middle."""
-    x = zeros_and_signs(rng, 8)
-    assert_close(student.grad_l1(x), np.sign(x), called="grad_l1(x) with zeros in x")

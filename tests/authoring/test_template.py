@@ -7,8 +7,8 @@ import pytest
 
 from grader import cli, pipeline
 from grader.assignment import load_assignment
-from grader.authoring.stubs import check_templates, write_templates
 from grader.authoring.template import UnmarkedNotebook, write_example, write_from
+from grader.authoring.templates import check_templates, write_templates
 from grader.errors import AssignmentError
 from grader.notebook import read_notebook
 from grader.session import Kernels

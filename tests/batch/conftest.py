@@ -54,6 +54,11 @@ from grader.checks import assert_close
 def test_mean_of_squares(student, rng):
     p = rng.normal(size=7)
     assert_close(student.mean_square(p, 0 * p), np.mean(p * p), called="mean_square(p, y)")
+"""
+HIDDEN_CHECKS = """\
+import pytest
+
+from grader.checks import assert_close
 
 
 @pytest.mark.exercise("b", points=2, hidden=True)
@@ -106,6 +111,8 @@ class Class:
         (toy / "assignment.toml").write_text(TOML)
         (toy / "toy.ipynb").write_text(notebook())
         (toy / "test_toy.py").write_text(CHECKS)
+        (toy / "hidden").mkdir()
+        (toy / "hidden" / "test_toy.py").write_text(HIDDEN_CHECKS)
 
     def hand_in(self, name, **bodies):
         """A zip with a notebook, its gaps filled in right but for `bodies`."""

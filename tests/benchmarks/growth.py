@@ -67,9 +67,13 @@ from grader.checks import assert_close
 def test_mean_of_squares(student, rng):
     p = rng.normal(size=7)
     assert_close(student.mean_square(p, 0 * p), np.mean(p * p), called="mean_square(p, y)")
+"""
+HIDDEN_CHECKS = """\
+import pytest
+from grader.checks import assert_close
 
 
-@pytest.mark.exercise("square", points=2, hidden=True)
+@pytest.mark.exercise("square", points=2)
 def test_like_the_solution(student, reference, rng):
     p = rng.normal(size=(3, 4))
     assert_close(student.mean_square(p, p + 1), reference.mean_square(p, p + 1))
@@ -381,6 +385,8 @@ def measure(root: Path, count: int, jobs: int, hostile: int | None) -> None:
     (toy / "assignment.toml").write_text(ASSIGNMENT)
     (toy / "toy.ipynb").write_text(notebook(1))
     (toy / "test_toy.py").write_text(CHECKS)
+    (toy / "hidden").mkdir()
+    (toy / "hidden" / "test_toy.py").write_text(HIDDEN_CHECKS)
     kinds = hand_in(root / "handed in", count, hostile=hostile)
     command = [
         *(sys.executable, "-P", "-m", "grader", str(root / "handed in")),

@@ -100,14 +100,6 @@ def test_sigmoid_at_known_points(student):
     got = student.sigmoid(np.array([-1.0, 0.0, 2.0]))
     assert_close(got, values, called="sigmoid(z)")
 
-
-@pytest.mark.exercise("sigmoid", points=2, hidden=True)
-def test_sigmoid_at_fresh_points(student, reference, rng):
-    """As the solution has it."""
-    z = rng.normal(size=(3, 4))
-    assert_close(student.sigmoid(z), reference.sigmoid(z), called="sigmoid(z)")
-
-
 @pytest.mark.exercise("gradient", points=3)
 def test_gradient_fits_the_cost(student, rng):
     """The cost is right, and so is its gradient."""
@@ -119,6 +111,21 @@ def test_gradient_fits_the_cost(student, rng):
     fitted = w - 0.01 * np.ravel(model.grad(w))
     error = np.mean((x @ fitted - y) ** 2) - np.mean((x @ w - y) ** 2)
     assert error < 0
+'''
+
+HIDDEN_CHECKS = '''
+"""The toy's hidden check. KEEP-secret-OUT stands here, too."""
+
+import pytest
+
+from grader.checks import assert_close
+
+
+@pytest.mark.exercise("sigmoid", points=2, hidden=True)
+def test_sigmoid_at_fresh_points(student, reference, rng):
+    """As the solution has it."""
+    z = rng.normal(size=(3, 4))
+    assert_close(student.sigmoid(z), reference.sigmoid(z), called="sigmoid(z)")
 '''
 
 STUB_CELLS = (
@@ -254,11 +261,20 @@ class Host:
 
     # The assignment.
 
-    def write_assignment(self, *, checks=CHECKS, reference=REFERENCE, **limits):
+    def write_assignment(
+        self, *, checks=CHECKS, hidden=HIDDEN_CHECKS, reference=REFERENCE, **limits
+    ):
+        """Write the toy; hidden : the text of hidden/test_toy.py, "" for none.
+
+        Other `checks` bring their own hidden ones, or none.
+        """
+        hidden = "" if checks != CHECKS and hidden == HIDDEN_CHECKS else hidden
         folder = self.assignments / "toy"
         lines = "\n".join(f"{name} = {value}" for name, value in (LIMITS | limits).items())
         (folder / "assignment.toml").write_text(TOML.format(limits=lines))
         (folder / "test_toy.py").write_text(checks)
+        (folder / "hidden").mkdir(exist_ok=True)
+        (folder / "hidden" / "test_toy.py").write_text(hidden)
         (folder / "toy.ipynb").write_text(notebook_of(cells_of(reference)))
 
     # Submissions.

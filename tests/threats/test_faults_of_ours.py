@@ -17,32 +17,44 @@ from grader import pipeline
 from grader.session import kernels
 
 MAX = 8.0
-CHECK = """
+HEAD = """
 import numpy as np
 import pytest
 from grader.errors import GraderFault
-
+"""
+CHECK = (
+    HEAD
+    + """
 @pytest.mark.exercise("square", points=2)
 def test_square(student, rng):
     x = rng.normal(size=5)
     assert abs(student.mean_square(x) - np.mean(x**2)) < 1e-9
 
-@pytest.mark.exercise("sigmoid", points=3{hidden})
-def test_sigmoid({fixtures}):
-    {body}
-
 @pytest.mark.exercise("gradient", points=3)
 def test_gradient(student):
     assert student.has("Model")
 """
+)
+CHECK_OF_SIGMOID = """
+@pytest.mark.exercise("sigmoid", points=3)
+def test_sigmoid({fixtures}):
+    {body}
+"""
 
 
-def check_file(body="pass", fixtures="student", hidden=False):
-    return CHECK.format(
-        body=textwrap.indent(textwrap.dedent(body), "    ").strip(),
-        fixtures=fixtures,
-        hidden=", hidden=True" if hidden else "",
+def check_of_sigmoid(body="pass", fixtures="student"):
+    return CHECK_OF_SIGMOID.format(
+        body=textwrap.indent(textwrap.dedent(body), "    ").strip(), fixtures=fixtures
     )
+
+
+def check_file(body="pass", fixtures="student"):
+    return CHECK + check_of_sigmoid(body, fixtures)
+
+
+def hidden_file(body):
+    """A hidden check of the sigmoid, which may ask for the solved notebook."""
+    return HEAD + check_of_sigmoid(body, "student, reference")
 
 
 def held_harmless(graded):
@@ -79,11 +91,8 @@ def test_a_broken_check_file_costs_nobody_a_point(host, broken):
 
 def test_a_reference_that_raises_costs_nobody_a_point(host):
     host.write_assignment(
-        checks=check_file(
-            "assert np.allclose(student.sigmoid(0.0), reference.sigmoid(0.0))",
-            fixtures="student, reference",
-            hidden=True,
-        ),
+        checks=CHECK,
+        hidden=hidden_file("assert np.allclose(student.sigmoid(0.0), reference.sigmoid(0.0))"),
         reference={
             "mean_square": "return np.mean(x**2)",
             "sigmoid": "raise RuntimeError('the solution is not finished')",
@@ -96,7 +105,8 @@ def test_a_reference_that_raises_costs_nobody_a_point(host):
 
 def test_a_reference_whose_process_dies_costs_nobody_a_point(host):
     host.write_assignment(
-        checks=check_file("reference.sigmoid(0.0)", fixtures="student, reference", hidden=True),
+        checks=CHECK,
+        hidden=hidden_file("reference.sigmoid(0.0)"),
         reference={
             "mean_square": "return np.mean(x**2)",
             "sigmoid": "import os\nos._exit(1)",
@@ -109,7 +119,8 @@ def test_a_reference_whose_process_dies_costs_nobody_a_point(host):
 
 def test_a_reference_that_never_returns_costs_nobody_a_point(host):
     host.write_assignment(
-        checks=check_file("reference.sigmoid(0.0)", fixtures="student, reference", hidden=True),
+        checks=CHECK,
+        hidden=hidden_file("reference.sigmoid(0.0)"),
         reference={
             "mean_square": "return np.mean(x**2)",
             "sigmoid": "while True: pass",

@@ -190,14 +190,17 @@ def test_careless(student):
     first = student.mean_square([1.0, 2.0])[0]
     assert first.real == 2.5
 
-@pytest.mark.exercise("sigmoid", points=3, hidden=True)
-def test_also_careless(student):
-    table = {0.5: "right"}
-    assert table[student.sigmoid(0.0)] == "right"
-
 @pytest.mark.exercise("gradient", points=3)
 def test_other(student):
     assert float(student.Model([[1.0]], [0.0]).cost([2.0])) == 4.0
+"""
+    hidden = """
+import pytest
+
+@pytest.mark.exercise("sigmoid", points=3)
+def test_also_careless(student):
+    table = {0.5: "right"}
+    assert table[student.sigmoid(0.0)] == "right"
 """
     reference = {
         "mean_square": "return [np.mean(np.square(x))]",
@@ -205,7 +208,7 @@ def test_other(student):
         "cost": "return np.mean((self.x @ np.asarray(w) - self.y) ** 2)",
         "grad": "return w",
     }
-    host.write_assignment(checks=careless, reference=reference)
+    host.write_assignment(checks=careless, hidden=hidden, reference=reference)
     odd = host.wrong("secret = 'KEEP'", mean_square="return {}", sigmoid="return []",
                      cost="return 'four'")  # fmt: skip
     honest = host.right(name="honest", mean_square="return [np.mean(np.square(x))]",

@@ -70,7 +70,7 @@ deduction = 1.0
 file = {file}
 
 # One table an exercise. `functions` are what the student fills in; a method is "Class.method".
-# The points of its checks in test_*.py must sum to `points`.
+# The points of its checks in test_*.py and hidden/test_*.py must sum to `points`.
 
 [[exercises]]
 id = "1-cost"
@@ -138,11 +138,20 @@ def test_gradient_agrees_with_finite_differences(student, rng):
         called="gradient(w, X, y)",
         factors={"m": M},
     )
+'''
+
+HIDDEN_CHECKS = '''\
+"""Hidden checks of exercise 1: students get neither this folder nor its checks' inputs."""
+
+import pytest
+from test_regression import some_data
+
+from grader.checks import assert_close
 
 
-@pytest.mark.exercise("1-gradient", points=2, hidden=True)
+@pytest.mark.exercise("1-gradient", points=2)
 def test_gradient_holds_for_other_numbers_of_samples(student, rng):
-    """Hidden: students get neither this check nor its inputs."""
+    """The mean is over as many samples as are given."""
     for m in (1, 7, 40):
         w, X, y = some_data(rng, m)
         expected = X.T @ (X @ w - y) / m

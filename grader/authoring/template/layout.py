@@ -61,6 +61,7 @@ def write_example(assignment_id: str, parent: Path, *, title: str = "") -> Writt
         "assignment.toml": _filled(example.ASSIGNMENT, words),
         notebook: _notebook_text(cells, notebook),
         "test_regression.py": example.CHECKS,
+        "hidden/test_regression.py": example.HIDDEN_CHECKS,
     }
     for name, text in example.SAMPLES.items():
         files[f"samples/{name}"] = _filled(text, words)

@@ -1,0 +1,72 @@
+"""The check files of an assignment: which are public, which are hidden, what they may import.
+
+reference/pw02/test_sigmoid.py             public: copied to the students byte for byte
+reference/pw02/hidden/test_sigmoid.py      hidden: never copied, whatever it holds
+reference/pw02/images.py                   a module that all check files can import
+reference/pw02/hidden/answers.py           a module that hidden check files alone can import
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from grader.errors import AssignmentError
+
+HIDDEN = "hidden"
+"""The folder of hidden checks. A file is hidden by its place: there is no word to misspell."""
+
+
+def find_check_files(folder: Path, *, public: bool) -> tuple[Path, ...]:
+    """Return the check files, each hidden one after the public one of its name.
+
+    public : True for a student's copy, of which a folder `hidden` counts for nothing
+    Raises AssignmentError for a check file in another folder, where nobody would run it.
+    """
+    found = list(folder.glob("test_*.py"))
+    if public:
+        return tuple(sorted(found))
+    for path in sorted(folder.glob("*/test_*.py")):
+        if path.parent.name == HIDDEN:
+            found.append(path)
+        elif "mark.exercise" in path.read_text(encoding="utf-8", errors="replace"):
+            raise AssignmentError(
+                f"{path}: check files stand beside assignment.toml, those that students don't "
+                f"get in {folder / HIDDEN}: move it to one of them"
+            )
+    return tuple(sorted(found, key=lambda path: (path.name, is_hidden(path, folder))))
+
+
+def is_hidden(file: Path, folder: Path) -> bool:
+    """Return whether a file of the assignment in `folder` stays with the instructor."""
+    return file.resolve().is_relative_to(folder.resolve() / HIDDEN)
+
+
+def module_names(folder: Path) -> list[str]:
+    """Return the names by which check files can import what stands beside them."""
+    places = [folder, folder / HIDDEN]
+    files = [file.stem for place in places for file in sorted(place.glob("*.py"))]
+    packages = [file.parent.name for file in sorted(folder.glob("*/__init__.py"))]
+    return [name for name in dict.fromkeys((*files, *packages)) if name.isidentifier()]
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Let check files import the modules beside them, until the block ends.
+
+    They come last on the path: a file that is called numpy.py takes no package's place. What was
+    imported is forgotten at the end, since the next assignment may have a module of that name.
+    """
+    path = list(sys.path)
+    root = folder.resolve()
+    sys.path += [str(root), str(root / HIDDEN)]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if file and Path(file).is_relative_to(root):
+                del sys.modules[name]

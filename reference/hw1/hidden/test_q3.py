@@ -1,0 +1,105 @@
+"""Hidden checks of question 3: perceptron. Students get none of this file."""
+
+import numpy as np
+import pytest
+from test_q3 import (
+    RATE,
+    K,
+    N,
+    assert_logistic_step,
+    layers_of,
+    make_mlp,
+    scores,
+    soft,
+    some_weights,
+)
+
+from grader.checks import as_array, assert_accuracy, assert_close, assert_unchanged
+from grader.errors import CheckFailed
+
+
+def clothes(rng, datasets, m=1200):
+    """Return m images of 14 x 14 pixels and their classes to train on, and 500 to test with."""
+    images, labels = datasets("fashion-mnist")
+    rows = rng.permutation(len(labels))[: m + 500]
+    X = images[rows].reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(-1, 196) / 256
+    X, y = np.column_stack([X, np.ones(len(X))]), labels[rows].astype(int)
+    return X[:m], y[:m], X[m:], y[m:]
+
+
+def trained_accuracy(model, data, epochs=4, **rate):
+    """Return the accuracy on the test images after these epochs, from W alone."""
+    X, y, X_test, y_test = data
+    for _ in range(epochs):
+        model.train_epoch(X, y, **rate)
+    W = as_array(model.W, called=f"W after {epochs} epochs", shape=(10, X.shape[1]))
+    return np.mean(np.argmax(X_test @ W.T, axis=1) == y_test)
+
+
+@pytest.mark.exercise("q3-perceptron", points=1, hidden=True)
+def test_the_perceptron_learns_to_tell_clothes(student, rng, datasets):
+    """After 4 epochs over 1200 images it is far beyond guessing."""
+    accuracy = trained_accuracy(student.Perceptron(10, 197), clothes(rng, datasets))
+    assert_accuracy(accuracy, at_least=0.35, called="the test accuracy after 4 epochs")
+
+
+@pytest.mark.exercise("q3-logistic", points=1, hidden=True)
+def test_a_logistic_step_holds_for_other_sizes_and_rates(student, rng):
+    """Two classes, one feature, the default learning rate of 0.001."""
+    for k, n, rate in [(2, 3, 0.4), (10, 20, 0.01), (3, 1, None)]:
+        assert_logistic_step(student, rng, k=k, n=n, rate=rate)
+
+
+@pytest.mark.exercise("q3-logistic", points=2, hidden=True)
+def test_logistic_regression_learns_to_tell_clothes(student, rng, datasets):
+    """After 4 epochs over 1200 images two thirds of the others are right."""
+    model, data = student.LogisticRegression(10, 197), clothes(rng, datasets)
+    accuracy = trained_accuracy(model, data, learning_rate=0.01)
+    assert_accuracy(accuracy, at_least=0.65, called="the test accuracy after 4 epochs")
+
+
+@pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
+def test_a_step_stands_large_scores(student, rng):
+    """Scores near 1000, as the first ones of a wide network are: a step and no nan."""
+    model = make_mlp(student)
+    layers, weights = layers_of(model), some_weights(rng)
+    x, y, called = rng.normal(size=N), 1, "train_epoch(X, y), scores near 1000"
+    weights[3] = np.array([980.0, 1000.0, 995.0, -1000.0])
+    weights[2] *= 0.1
+    layers.write(*weights)
+    model.train_epoch(x[None, :], np.array([y]), learning_rate=RATE)
+    step = (weights[3] - layers.read()[3]) / RATE
+    due, hint = soft(scores(x, *weights)) - np.eye(K)[y], "Subtract the largest score before exp."
+    assert_close(step, due, rtol=1e-6, atol=1e-8, called=called, noun="b2's step", hint=hint)
+
+
+@pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
+def test_an_epoch_makes_one_step_for_each_example(student, rng):
+    """Two examples in one call do what two calls with one of them do, in either order."""
+    model = make_mlp(student)
+    layers, weights = layers_of(model), some_weights(rng)
+    X, y = rng.normal(size=(2, N)), np.array([0, 2])
+
+    def after(*epochs):
+        layers.write(*weights)
+        for rows in epochs:
+            model.train_epoch(X[rows], y[rows], learning_rate=RATE)
+        return np.concatenate([array.ravel() for array in layers.read()])
+
+    got = after([0, 1])
+    if not any(np.allclose(got, after(*order)) for order in [([0], [1]), ([1], [0])]):
+        raise CheckFailed("an epoch is not one step for each example, one after the other")
+    X_before = X.copy()
+    seen = model.train_epoch.observe(X, y, learning_rate=RATE)
+    assert_unchanged((X_before, y), seen.arguments, called="train_epoch(X, y)")
+
+
+@pytest.mark.exercise("q3-mlp", points=1, hidden=True)
+def test_the_network_learns_to_tell_clothes(student, rng, datasets):
+    """After 4 epochs over 1200 images more than half of the others are right."""
+    X, y, X_test, y_test = clothes(rng, datasets)
+    model = make_mlp(student, 10, 196, 50)
+    for _ in range(4):
+        model.train_epoch(X[:, :-1], y, learning_rate=0.01)
+    labels = as_array(model.predict(X_test[:, :-1]), called="predict(X)", shape=(500,))
+    assert_accuracy(np.mean(labels == y_test), at_least=0.5, called="the accuracy after 4 epochs")

@@ -1,0 +1,92 @@
+"""Hidden checks of question 3: the network. Students get none of this file."""
+
+import numpy as np
+import pytest
+from test_q3_network import (
+    DECAY,
+    DH,
+    NO_DECAY,
+    D,
+    M,
+    assert_finite_differences,
+    assert_gradients,
+    assert_one_epoch,
+    assert_softmax,
+    flat,
+    losses,
+    network,
+    objective,
+    parameters,
+    some_examples,
+    some_parameters,
+    split,
+)
+
+from grader.checks import as_array, as_scalar, assert_close, assert_unchanged
+from grader.errors import CheckFailed
+
+
+@pytest.mark.exercise("q3-softmax", points=2, hidden=True)
+def test_softmax_stands_large_inputs(student, rng):
+    """+-1000 in a vector, and in rows of a batch whose sizes differ."""
+    assert_softmax(student, np.array([1000.0, 0.0, -1000.0, 999.0]))
+    assert_softmax(student, np.array([-1000.0, -1001.0, -1002.0]))
+    assert_softmax(student, np.array([[1000.0], [-1000.0], [0.0]]) + rng.normal(size=(3, 4)))
+
+
+@pytest.mark.exercise("q3-init", points=1, hidden=True)
+def test_the_seed_decides_the_weights(student):
+    """The same seed gives the same network, another seed another one."""
+    first, again, other = (
+        as_array(student.NeuralNet(D, DH, M, seed=seed).W1, called="self.W1") for seed in (3, 3, 4)
+    )
+    if not np.array_equal(first, again):
+        raise CheckFailed("one seed gives two different networks", hint="Draw with `rng`.")
+    if np.array_equal(first, other):
+        raise CheckFailed("two seeds give the same network", hint="Draw with `rng`.")
+
+
+@pytest.mark.exercise("q3-fprop", points=1, hidden=True)
+def test_fprop_leaves_the_elastic_net_out(student, rng):
+    """The loss is that of the examples alone, whatever the decay; X stays as it is."""
+    theta, (X, y) = some_parameters(rng), some_examples(rng, 7)
+    called = "fprop(X, y) with weight decay"
+    seen = network(student, theta, DECAY).fprop.observe(X, y)
+    if seen.error is not None:
+        raise seen.error
+    known = {"the elastic net is added": objective(theta, X, y, DECAY)}
+    expected = losses(theta, X, y).mean()
+    assert_close(as_scalar(seen.value, called=called), expected, called=called, mistakes=known)
+    assert_unchanged(X, seen.arguments[0], called=called)
+
+
+@pytest.mark.exercise("q3-finite-difference", points=1, hidden=True)
+def test_finite_difference_uses_the_epsilon_that_it_is_given(student, rng):
+    """The slope over a step of 0.3 is not that at the point."""
+    theta, (X, y) = some_parameters(rng), some_examples(rng, 5)
+    steps = 0.3, 1e-6
+    net = network(student, theta)
+    coarse, fine = (flat(net.finite_difference(X, y, epsilon=e), theta) for e in steps)
+    if np.allclose(coarse, fine, rtol=1e-4):
+        raise CheckFailed("epsilon makes no difference", called="finite_difference(X, y, epsilon)")
+    assert_finite_differences(student, rng, 5, NO_DECAY, epsilon=1e-4)
+
+
+@pytest.mark.exercise("q3-bprop", points=1, hidden=True)
+def test_bprop_holds_for_other_sizes(student, rng):
+    """Two classes of the plane, many classes, one hidden unit; another number of examples."""
+    for size, K in [((2, 3, 2), 8), ((6, 4, 10), 3), ((3, 1, 4), 9)]:
+        assert_gradients(student, "bprop", rng, K=K, size=size, decay=DECAY)
+
+
+@pytest.mark.exercise("q3-train", points=1, hidden=True)
+def test_an_epoch_holds_for_other_minibatches(student, rng):
+    """One example a step; all of them in one step; a last minibatch that is smaller runs, too."""
+    assert_one_epoch(student, rng, 8, 1, NO_DECAY)
+    assert_one_epoch(student, rng, 12, 12, DECAY)
+    sets = split(*some_examples(rng, 17), 11, 3, 3)
+    theta = some_parameters(rng)
+    net = network(student, theta)
+    student.train(net, *sets, K=4, eta=0.1, epochs=2)
+    if np.array_equal(parameters(net)[0], theta[0]):
+        raise CheckFailed("nothing is learnt where K does not divide the number of examples")
