@@ -62,7 +62,7 @@ from grader.records import (
 )
 from grader.rule_checks import find_breaches
 from grader.score import score_exercises, total
-from grader.session import Kernels, Session, Stop, WarmParent, require_sandbox, warm_up
+from grader.session import ForkServer, Kernels, Session, Stop, require_sandbox, start_fork_server
 from grader.submission import (
     Part,
     find_submissions,
@@ -121,7 +121,7 @@ def grade(
     watch = watch or NoWatch()
     with ExitStack() as stack:
         # It warms up while submissions are read, checks are loaded and pytest is imported.
-        warm = warm_up(sandbox) if dask is None else None
+        warm = start_fork_server(sandbox) if dask is None else None
         if warm is not None:
             stack.callback(warm.close)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grade-")))
@@ -195,7 +195,7 @@ def _grade_at(
         cluster.run(order, items, desk)
     elif count > 1:
         order = replace(order, kernels=max(1, cores() // count))
-        with Workers(order, count=count, warm=kernels.warm) as workers:
+        with Workers(order, count=count, warm=kernels.fork_server) as workers:
             workers.run(items, desk)
     elif items:
         batch = _Batch(kernels, order, desk)
@@ -203,15 +203,15 @@ def _grade_at(
 
 
 def grade_stream(
-    order: Order, items: Iterable[Item], receiver: Receiver, *, warm: WarmParent | None = None
+    order: Order, items: Iterable[Item], receiver: Receiver, *, warm: ForkServer | None = None
 ) -> None:
     """Grade items as they come, over one collection of the checks: what a worker process does.
 
     warm : has imported what the assignment needs
     """
     assignment = replace(load_assignment(Path(order.folder)), sandbox=order.sandbox)
-    warmed = warm or warm_up(order.sandbox)
-    with Kernels(assignment, warmed, taught=warm is not None, draw=order.figures) as kernels:
+    warmed = warm or start_fork_server(order.sandbox)
+    with Kernels(assignment, warmed, preloaded=warm is not None, draw=order.figures) as kernels:
         _Batch(kernels, order, receiver).grade(items, {})
 
 

@@ -38,7 +38,7 @@ from grader.errors import (
 )
 from grader.records import Assignment, Exercise, Outcome
 from grader.session import Session
-from grader.session.replay_cache import Memory, recalled
+from grader.session.replay_cache import ReplayCache, replayed
 from grader.session.student import Student, as_reference
 
 
@@ -170,7 +170,7 @@ class _Runner:
         self.done = done
         self.checks: list[_Check] = []
         # What the reference answered each check, by its id and the seed.
-        self.memories: defaultdict[tuple[str, int], Memory] = defaultdict(Memory)
+        self.memories: defaultdict[tuple[str, int], ReplayCache] = defaultdict(ReplayCache)
         self.problems: list[str] = []
         self.broken: BaseException | None = None
         self.job = CheckJob(sessions={})
@@ -335,7 +335,7 @@ class _Runner:
                 limit_s = self.assignment.limits.check_s
                 if isinstance(session, Session):
                     memory = self.memories[self.check.item.nodeid, self.job.seed]
-                    opened: AbstractContextManager[Student] = recalled(
+                    opened: AbstractContextManager[Student] = replayed(
                         session, memory, limit_s=limit_s
                     )
                 else:

@@ -34,7 +34,7 @@ from grader.batch.serialization import Packed, pack, unpack
 from grader.batch.workers import Stopped, Workers
 from grader.errors import ClusterError, GradeError
 from grader.records import Order
-from grader.session import Kernels, warm_up
+from grader.session import Kernels, start_fork_server
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -357,12 +357,12 @@ class _Site:
         """Return what all kernels here are forked from; without it, each process has its own."""
         with contextlib.suppress(GradeError):
             assignment = replace(load_assignment(folder), sandbox=self.order.sandbox)
-            return Kernels(assignment, warm_up(self.order.sandbox))
+            return Kernels(assignment, start_fork_server(self.order.sandbox))
         return None
 
     def grade(self, submission: Parcel) -> Answer:
         with self.lock:
-            warm = self.kernels.warm if self.kernels is not None else None
+            warm = self.kernels.fork_server if self.kernels is not None else None
             workers = self.idle.pop()[1] if self.idle else Workers(self.order, count=1, warm=warm)
             self.busy.append(workers)
         heard = _Heard()

@@ -67,13 +67,13 @@ class _Pipe:
         assert kind == "order"
         # Only now: that the parent is gone is noticed while this loads.
         from grader import pipeline
-        from grader.session import WarmParent
+        from grader.session import ForkServer
 
         pipeline.grade_stream(
             record_of(Order, order),
             self._items(),
             self,
-            warm=WarmParent(warm[0]) if warm else None,
+            warm=ForkServer(warm[0]) if warm else None,
         )
 
     def _items(self) -> Iterator[Item]:

@@ -32,7 +32,7 @@ from grader.errors import GraderFault
 from grader.records import Order
 
 if TYPE_CHECKING:
-    from grader.session import WarmParent
+    from grader.session import ForkServer
 
 ATTEMPTS = 2
 """How often a submission is tried whose worker ended on it. The first end may be another's doing:
@@ -50,7 +50,7 @@ class Stopped(Exception):
 class Workers:
     """Keeps up to `count` processes busy; close() ends them, whatever they do."""
 
-    def __init__(self, order: Order, *, count: int, warm: WarmParent | None = None) -> None:
+    def __init__(self, order: Order, *, count: int, warm: ForkServer | None = None) -> None:
         """warm : has learnt what the assignment needs; each worker has a copy of it"""
         self.order = order
         self.count = count
@@ -121,9 +121,9 @@ class Workers:
                     desk.done(item.number, packed, unchanged=unchanged, isolation=isolation)
 
     def _heir(self) -> socket.socket | None:
-        """Return the way to a copy of the warm parent; without it, a worker starts its own."""
+        """Return the way to a copy of the fork server; without it, a worker starts its own."""
         with contextlib.suppress(GraderFault):
-            return self.warm.heir() if self.warm is not None else None
+            return self.warm.clone() if self.warm is not None else None
         return None
 
     def stop(self) -> None:

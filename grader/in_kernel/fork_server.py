@@ -1,4 +1,4 @@
-"""The warm parent: has imported what notebooks import, and forks a kernel whenever it is asked to.
+"""The fork server: has imported what notebooks import, and forks a kernel whenever it is asked to.
 
     python -P fork_server.py HOME DESCRIPTOR apart|together
 
@@ -6,16 +6,16 @@ It never runs a student's code: it holds Python modules and data sets, no check,
 thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. Over it come datagrams:
 
     {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...]}
-    {"heir": true} with a descriptor: the end of another such pair, which a copy of this process
+    {"clone": true} with a descriptor: the end of another such pair, which a copy of this process
     serves from now on; it ends when that hangs up
-    {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `told`, and
+    {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `status`, and
     where there is a plan (see launch.py) its `control` and `report`
 
-The last is answered by {"pid": 123, "first": 122} (see spawner.py; 0 for no room) or by
+The last is answered by {"pid": 123, "first": 122} (see spawner.py; 0 for no sandbox) or by
 {"error": "..."}. When a child has ended, and what it left behind, its status (8 bytes) is written
-to its `told`. A child without a room is reaped only when the grader has closed the other end, so
-that its number stays its own for as long as the grader may signal it. The parent ends when the
-grader hangs up.
+to its `status`. A child without a sandbox is reaped only when the grader has closed the other end:
+its number stays its own for as long as the grader may signal it. The process ends when the grader
+hangs up.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grader.in_kernel.sandbox import spawner
+    from grader.in_kernel.sandbox.spawner import Sandbox, Spawner
 
 _DATAGRAM_MAX = 1 << 20
 
@@ -47,7 +47,7 @@ def main(home: str, descriptor: int, *, apart: bool) -> None:
 
     home : an empty folder; apart : fork kernels into namespaces, where there are any
     """
-    porter = _porter(descriptor) if apart else None
+    spawner = _start_spawner(descriptor) if apart else None
     gc.disable()  # imports leave little garbage, and looking for it takes a sixth of their time
     from grader.in_kernel import figures, launch
 
@@ -55,30 +55,30 @@ def main(home: str, descriptor: int, *, apart: bool) -> None:
     import matplotlib.pyplot  # noqa: F401  what nearly every notebook imports
 
     figures.rehearse()
-    Parent(kernel, descriptor, porter).run()
+    ForkServer(kernel, descriptor, spawner).run()
 
 
-def _porter(descriptor: int) -> spawner.Porter | None:
-    """Return who furnishes rooms; None where kernels close themselves in (launch.enclose)."""
+def _start_spawner(descriptor: int) -> Spawner | None:
+    """Return what sets sandboxes up; None where each kernel does so by itself (launch.py)."""
     from grader.in_kernel.sandbox import spawner
 
     with contextlib.suppress(OSError):
-        return spawner.Porter(not_for_it=descriptor)
+        return spawner.Spawner(not_for_it=descriptor)
     return None
 
 
-class Parent:
+class ForkServer:
     """Answers the grader's requests and watches its children."""
 
-    def __init__(self, kernel: Any, descriptor: int, porter: spawner.Porter | None) -> None:
+    def __init__(self, kernel: Any, descriptor: int, spawner: Spawner | None) -> None:
         self._kernel = kernel
-        self._porter = porter
-        self._rooms: dict[int, spawner.Room] = {}  # pid -> where it lives
-        self._codes: dict[int, int] = {}  # pid -> how it ended, until its room has ended as well
+        self._spawner = spawner
+        self._sandboxes: dict[int, Sandbox] = {}  # pid -> where it lives
+        self._codes: dict[int, int] = {}  # pid -> how it ended, until its sandbox has ended as well
         self._grader = socket.socket(fileno=descriptor)
-        self._told: dict[int, int] = {}  # pid -> where its end is told
+        self._status_pipes: dict[int, int] = {}  # pid -> where its end is told
         self._ended: set[int] = set()
-        self._heirs: set[int] = set()
+        self._clones: set[int] = set()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)  # the grader's terminal is not ours
@@ -97,50 +97,50 @@ class Parent:
             if self._woken in ready:
                 os.read(self._woken, 1 << 10)
                 self._note_ends()
-            for pid in [pid for pid in self._codes if self._rooms[pid].gone in ready]:
+            for pid in [pid for pid in self._codes if self._sandboxes[pid].gone in ready]:
                 self._leave(pid)
-            for pid in [pid for pid in self._ended if self._told[pid] in ready]:
+            for pid in [pid for pid in self._ended if self._status_pipes[pid] in ready]:
                 self._reap(pid)
             if self._grader.fileno() in ready and not self._answer():
                 return
 
     def _note_ends(self) -> None:
         """See which children have ended since."""
-        for pid in self._told.keys() - self._ended - self._codes.keys():
+        for pid in self._status_pipes.keys() - self._ended - self._codes.keys():
             end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if end is None:
                 continue
             code = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
-            if pid in self._rooms:
-                # What it has left behind goes before the grader hears of the end; and the room
+            if pid in self._sandboxes:
+                # What it has left behind goes before the grader hears of the end; and the sandbox
                 # does not go while its dead have not been waited for.
                 os.waitpid(pid, 0)
                 self._codes[pid] = code
-                os.close(self._rooms[pid].lives)
-                self._poll.register(self._rooms[pid].gone, select.POLLIN)
+                os.close(self._sandboxes[pid].lives)
+                self._poll.register(self._sandboxes[pid].gone, select.POLLIN)
             else:
                 self._tell(pid, code)
-        self._heirs = {pid for pid in self._heirs if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+        self._clones = {pid for pid in self._clones if os.waitpid(pid, os.WNOHANG) == (0, 0)}
 
     def _leave(self, pid: int) -> None:
-        room = self._rooms.pop(pid)
-        self._poll.unregister(room.gone)
-        for descriptor in (room.gone, *room.spaces):
+        sandbox = self._sandboxes.pop(pid)
+        self._poll.unregister(sandbox.gone)
+        for descriptor in (sandbox.gone, *sandbox.spaces):
             os.close(descriptor)
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._told[pid], struct.pack("=q", self._codes.pop(pid)))
-        os.close(self._told.pop(pid))
+            os.write(self._status_pipes[pid], struct.pack("=q", self._codes.pop(pid)))
+        os.close(self._status_pipes.pop(pid))
 
     def _tell(self, pid: int, code: int) -> None:
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._told[pid], struct.pack("=q", code))
+            os.write(self._status_pipes[pid], struct.pack("=q", code))
         self._ended.add(pid)
-        self._poll.register(self._told[pid], 0)  # POLLERR: the grader has let go
+        self._poll.register(self._status_pipes[pid], 0)  # POLLERR: the grader has let go
 
     def _reap(self, pid: int) -> None:
-        self._poll.unregister(self._told[pid])
+        self._poll.unregister(self._status_pipes[pid])
         os.waitpid(pid, 0)
-        os.close(self._told.pop(pid))
+        os.close(self._status_pipes.pop(pid))
         self._ended.discard(pid)
 
     def _answer(self) -> bool:
@@ -150,11 +150,11 @@ class Parent:
             return False
         request = json.loads(text)
         if "imports" in request:
-            _learn(request)
+            _preload(request)
             return True
-        if "heir" in request:
+        if "clone" in request:
             with contextlib.suppress(OSError):  # the other end then finds nobody
-                self._make_heir(descriptors[0])
+                self._make_clone(descriptors[0])
             os.close(descriptors[0])
             return True
         try:
@@ -174,55 +174,61 @@ class Parent:
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
             raise OSError("what it imported has started threads")
 
-    def _make_heir(self, descriptor: int) -> None:
+    def _make_clone(self, descriptor: int) -> None:
         """Fork a process that does what this one does, at another descriptor."""
         self._settle()
         pid = os.fork()
         if pid:
-            self._heirs.add(pid)
+            self._clones.add(pid)
             return
         code = 1
         try:
             signal.set_wakeup_fd(-1)
             self._grader.close()
-            kept = self._porter.descriptors if self._porter is not None else set()
+            kept = self._spawner.descriptors if self._spawner is not None else set()
             for end in self._inherited(None) - kept:
                 os.close(end)
             self._grader = socket.socket(fileno=descriptor)
-            for known in (self._rooms, self._codes, self._told, self._ended, self._heirs):
+            for known in (
+                self._sandboxes,
+                self._codes,
+                self._status_pipes,
+                self._ended,
+                self._clones,
+            ):
                 known.clear()
-            if self._porter is not None:
-                self._porter.give_heir()
+            if self._spawner is not None:
+                self._spawner.clone()
             self.run()
             code = 0
         finally:
             os._exit(code)
 
-    def _fork(self, request: dict[str, Any], told: int, *passed: int) -> dict[str, Any]:
+    def _fork(self, request: dict[str, Any], status_pipe: int, *passed: int) -> dict[str, Any]:
         from grader.in_kernel.sandbox import namespaces
 
         self._settle()
-        room = None
-        if self._porter is not None and "plan" in request["options"]:
-            room = self._porter.room(request["options"]["plan"], passed[0])
+        sandbox = None
+        if self._spawner is not None and "plan" in request["options"]:
+            sandbox = self._spawner.sandbox(request["options"]["plan"], passed[0])
         try:
-            with room.pids() if room is not None else contextlib.nullcontext():
+            with sandbox.pids() if sandbox is not None else contextlib.nullcontext():
                 pid = os.fork()
                 if pid == 0:
-                    os.close(told)
-                    self._be_child(request, passed, room)
+                    os.close(status_pipe)
+                    self._be_child(request, passed, sandbox)
         except OSError:
-            if room is not None:
-                room.give_up()
+            if sandbox is not None:
+                sandbox.give_up()
             raise
-        self._told[pid] = told
-        if room is not None:
-            self._rooms[pid] = room
-        first = room.first if room is not None else 0
+        self._status_pipes[pid] = status_pipe
+        if sandbox is not None:
+            self._sandboxes[pid] = sandbox
+        first = sandbox.first if sandbox is not None else 0
         return {"pid": namespaces.number_outside(pid), "first": first}
 
     def _be_child(
-        self, request: dict[str, Any], passed: Sequence[int], room: spawner.Room | None
+        self, request: dict[str, Any], passed: Sequence[int], sandbox: Sandbox | None
     ) -> None:
         """Become a kernel. Returns never."""
         from grader.in_kernel import launch
@@ -234,7 +240,7 @@ class Parent:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._grader.close()
-            for end in self._inherited(room):
+            for end in self._inherited(sandbox):
                 os.close(end)
             os.chdir(request["folder"])
             os.environ.clear()
@@ -244,11 +250,11 @@ class Parent:
             with launch.told_fault(options):
                 plan = options.pop("plan", {})
                 plan |= dict(zip(("control", "report"), passed, strict=False))
-                if room is not None:
+                if sandbox is not None:
                     os.close(plan["control"])
-                    confine.enter(plan, room.spaces, room.layers)
+                    confine.join_sandbox(plan, sandbox.spaces, sandbox.layers)
                 elif plan:
-                    confine.enclose(plan)
+                    confine.enter_sandbox(plan)
                 else:
                     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                         signal.signal(number, signal.SIG_DFL)
@@ -258,30 +264,30 @@ class Parent:
         finally:
             os._exit(code)
 
-    def _inherited(self, room: spawner.Room | None) -> set[int]:
-        """Return what a child has no use for: all descriptors but for the way into its room."""
-        ends = {self._woken, self._waker, *self._told.values()}
-        for one in self._rooms.values():
+    def _inherited(self, sandbox: Sandbox | None) -> set[int]:
+        """Return what a child has no use for: all descriptors but for the way into its sandbox."""
+        ends = {self._woken, self._waker, *self._status_pipes.values()}
+        for one in self._sandboxes.values():
             ends |= {one.gone, *one.spaces}
-        # Of a room that is being left, `lives` is closed already.
-        ends |= {one.lives for pid, one in self._rooms.items() if pid not in self._codes}
-        if room is not None:
-            ends |= {room.lives, room.gone}
-        if self._porter is not None:
-            ends |= self._porter.descriptors
+        # Of a sandbox that is being left, `lives` is closed already.
+        ends |= {one.lives for pid, one in self._sandboxes.items() if pid not in self._codes}
+        if sandbox is not None:
+            ends |= {sandbox.lives, sandbox.gone}
+        if self._spawner is not None:
+            ends |= self._spawner.descriptors
         return ends
 
 
-def _learn(lesson: dict[str, Any]) -> None:
+def _preload(request: dict[str, Any]) -> None:
     """Import modules and read data sets, for the children."""
     from grader.in_kernel import offline_data
 
-    for name in lesson["imports"]:
+    for name in request["imports"]:
         # What is missing or broken here is so for the student as well, who is to be told.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    if lesson["datasets"]:
-        offline_data.keep(lesson["datasets"], lesson["sets"])
+    if request["datasets"]:
+        offline_data.keep(request["datasets"], request["sets"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The kernel that runs a student's cells: ipykernel's, without its sockets, threads and files.
 
-make_kernel()   can be called before a process is forked from a warm parent: nothing is open
+make_kernel()   can be called before a process is forked from a fork server: nothing is open
 Kernel.run()    answers the grader's messages until it hangs up, or asks for the agent
 
 What a graded run has no use for is taken out (debugger, history, heartbeat, completion, config

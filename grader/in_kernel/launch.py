@@ -9,8 +9,8 @@ Run by path, from the folder that holds a copy of what the student handed in. Op
     datasets          folder of the data sets that are served offline, or null
     profile           an empty folder for IPython
     fault             file that says why the kernel did not start, if it didn't
-    parent            end with this process: nothing else would end what is not closed in
-    plan              how this process is closed in (see confine.py); absent where it isn't
+    parent            end with this process: nothing else would end what is not sandboxed
+    plan              how this process is sandboxed (see confine.py); absent where it isn't
 
 Two steps: prepare() holds nothing of a student's, so that a fork server (fork_server.py) takes it
 once for all its forks; become_kernel() is each student's own.
@@ -47,18 +47,18 @@ OURS_FIRST = (sys.stdlib_module_names - {"test", "this", "antigravity"}) | {
 def main(options: dict[str, Any]) -> None:
     """Run the kernel until it serves the grader or is killed."""
     hollow_package()
-    enclose(options)
+    enter_sandbox(options)
     if "parent" in options:
         end_with(options["parent"])
     become_kernel(prepare(options["profile"]), options)
 
 
-def enclose(options: dict[str, Any]) -> None:
+def enter_sandbox(options: dict[str, Any]) -> None:
     """Close this process in, if there is a plan."""
     if "plan" in options:
         from grader.in_kernel.sandbox import confine
 
-        confine.enclose(options.pop("plan"))
+        confine.enter_sandbox(options.pop("plan"))
 
 
 def prepare(profile: str) -> Any:
@@ -136,7 +136,7 @@ class _OursFirst(importlib.abc.MetaPathFinder):
 @contextlib.contextmanager
 def told_fault(options: dict[str, Any]) -> Any:
     """Write what goes wrong, until the kernel runs, into the file that the grader looks at."""
-    # Opened now: a process that is closed in makes no file there.
+    # Opened now: a process that is sandboxed makes no file there.
     fault = options["fault"] = Path(options["fault"]).open("w", encoding="utf-8")  # noqa: SIM115
     try:
         yield

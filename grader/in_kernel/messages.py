@@ -1,6 +1,6 @@
 """Jupyter messages over one stream to the grader, in place of ZMQ's sockets and threads.
 
-A kernel that is forked from a warm parent has no time to open five sockets, and one whose checks
+A kernel that is forked from a fork server has no time to open five sockets, and one whose checks
 are forks of it must have no thread but the student's own. A frame is its length (4 bytes,
 big-endian) and JSON:
 

@@ -1,8 +1,16 @@
 """The grader's side of the student's process: run a notebook, then call what it defines."""
 
-from grader.session.fork_server import WarmParent, warm_up
+from grader.session.fork_server import ForkServer, start_fork_server
 from grader.session.kernels import Kernels
 from grader.session.runner import Session, Stop, open_session
 from grader.session.sandbox_check import require_sandbox
 
-__all__ = ["Kernels", "Session", "Stop", "WarmParent", "open_session", "require_sandbox", "warm_up"]
+__all__ = [
+    "ForkServer",
+    "Kernels",
+    "Session",
+    "Stop",
+    "open_session",
+    "require_sandbox",
+    "start_fork_server",
+]

@@ -1,4 +1,4 @@
-"""The grader's side of a warm parent: a process that has imported everything and forks kernels.
+"""The grader's side of a fork server: a process that has imported everything and forks kernels.
 
 Starting an interpreter and importing what a notebook needs takes a second, a fork some
 milliseconds. Where there is no fork to be had, kernels start by themselves (provisioner.py).
@@ -40,57 +40,57 @@ class Process(Protocol):
 
 
 class Unfit(Exception):
-    """The warm parent can't be forked: kernels must start by themselves."""
+    """The fork server can't be forked: kernels must start by themselves."""
 
 
 class Forked:
-    """A child of the warm parent. Its number is nobody else's until close().
+    """A child of the fork server. Its number is nobody else's until close().
 
-    pid : its number; told : where the parent tells how it ended
+    pid : its number; status_pipe : where the fork server writes how it ended
     first : the first process of its pids, which adopts orphans; 0 where there is none
     lost : whether the parent ended before it told
     """
 
     lost = False
 
-    def __init__(self, pid: int, told: int, first: int) -> None:
+    def __init__(self, pid: int, status_pipe: int, first: int) -> None:
         self.pid = pid
         self.first = first
-        self._told = told
+        self._status_pipe = status_pipe
         self._code: int | None = None
 
     def poll(self) -> int | None:
         """Return None while it lives, else its exit code (negative: the signal)."""
-        if self._code is None and select.select([self._told], [], [], 0)[0]:
+        if self._code is None and select.select([self._status_pipe], [], [], 0)[0]:
             self._code = self._read()
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit code once it has ended. Raises subprocess.TimeoutExpired."""
         if self._code is None:
-            if not select.select([self._told], [], [], timeout)[0]:
+            if not select.select([self._status_pipe], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("a forked kernel", timeout or 0.0)
             self._code = self._read()
         return self._code
 
     def close(self) -> None:
         """Let the parent reap it. May be called twice."""
-        if self._told >= 0:
-            os.close(self._told)
-            self._told = -1
+        if self._status_pipe >= 0:
+            os.close(self._status_pipe)
+            self._status_pipe = -1
 
     def _read(self) -> int:
-        status = os.read(self._told, 8)
+        status = os.read(self._status_pipe, 8)
         if len(status) < 8:
             self.lost = True
             return -int(KILL)
         return int(struct.unpack("=q", status)[0])
 
 
-class WarmParent:
+class ForkServer:
     """A process that forks kernels, at the other end of a connection. close() it.
 
-    It has imported what every kernel needs; learn() says what else its notebooks want.
+    It has imported what every kernel needs; preload() says what else its notebooks want.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -104,7 +104,7 @@ class WarmParent:
         poll.register(self._socket, 0)
         return not poll.poll(0)  # it has hung up
 
-    def learn(
+    def preload(
         self, imports: Sequence[str], *, datasets_dir: Path | None, sets: Sequence[str]
     ) -> None:
         """Have it import modules and read data sets, before it forks. Does not wait for it.
@@ -113,14 +113,14 @@ class WarmParent:
         datasets_dir : the data sets that fetch_openml finds; sets : those of them to read
         Raises GraderFault.
         """
-        lesson = {
+        request = {
             "imports": [*imports],
             "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
             "sets": [*sets],
         }
         try:
             with self._lock:
-                self._socket.send(json.dumps(lesson).encode())
+                self._socket.send(json.dumps(request).encode())
         except OSError as error:
             raise self._gone(error) from error
 
@@ -138,16 +138,18 @@ class WarmParent:
         Raises Unfit, GraderFault.
         """
         request = {"options": options, "environment": environment, "folder": str(folder)}
-        mine, told = os.pipe()
+        mine, status_pipe = os.pipe()
         try:
             with self._lock:
-                socket.send_fds(self._socket, [json.dumps(request).encode()], [told, *passed])
+                socket.send_fds(
+                    self._socket, [json.dumps(request).encode()], [status_pipe, *passed]
+                )
                 answer = self._socket.recv(1 << 12)
         except OSError as error:
             os.close(mine)
             raise self._gone(error) from error
         finally:
-            os.close(told)
+            os.close(status_pipe)
         if answer and "pid" in (said := json.loads(answer)):
             return Forked(said["pid"], mine, said["first"])
         os.close(mine)
@@ -155,16 +157,16 @@ class WarmParent:
             raise self._gone(None)
         raise Unfit(said["error"])
 
-    def heir(self) -> socket.socket:
+    def clone(self) -> socket.socket:
         """Return the end of a connection to a copy of the process, as soon as there is one.
 
-        WarmParent takes it, in this process or in one that inherits it. Raises GraderFault.
+        ForkServer takes it, in this process or in one that inherits it. Raises GraderFault.
         """
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs, self._lock:
                 socket.send_fds(
-                    self._socket, [json.dumps({"heir": True}).encode()], [theirs.fileno()]
+                    self._socket, [json.dumps({"clone": True}).encode()], [theirs.fileno()]
                 )
         except OSError as error:
             mine.close()
@@ -181,14 +183,14 @@ class WarmParent:
             f"the process that kernels are forked from has ended: {error or 'no answer'}"
         )
 
-    def __enter__(self) -> WarmParent:
+    def __enter__(self) -> ForkServer:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
 
 
-class StartedParent(WarmParent):
+class StartedForkServer(ForkServer):
     """One that was started here. It warms up while the caller goes on.
 
     apart : fork kernels into namespaces, where there are any
@@ -233,16 +235,16 @@ class StartedParent(WarmParent):
         self._scratch.remove()
 
 
-def warm_up(sandbox: Sandbox = "auto") -> StartedParent | None:
-    """Return a warm parent; None where processes with libraries in them are not to be forked.
+def start_fork_server(sandbox: Sandbox = "auto") -> StartedForkServer | None:
+    """Return a fork server; None where processes with libraries in them are not to be forked.
 
-    sandbox : how its kernels will be closed in
+    sandbox : how its kernels will be sandboxed
     macOS's own libraries break in a fork, Windows has none. Raises GraderFault.
     """
     if sys.platform != "linux":
         return None
     try:
-        return StartedParent(apart=sandbox != "none")
+        return StartedForkServer(apart=sandbox != "none")
     except OSError as error:
         raise GraderFault(f"no process to fork kernels from could be started: {error}") from error
 

@@ -24,7 +24,7 @@ from grader.in_kernel.sandbox import confine
 from grader.records import Limits, Sandbox
 from grader.session.deadline import Deadline
 from grader.session.ending import how_it_ended
-from grader.session.fork_server import WarmParent
+from grader.session.fork_server import ForkServer
 from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
@@ -192,12 +192,12 @@ class Kernel:
         limits: Limits,
         sandbox: Sandbox,
         options: Mapping[str, Any],
-        warm: WarmParent | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self.scratch = scratch
         self._limits = limits
         self._sandbox = sandbox
-        self._warm = warm
+        self._fork_server = fork_server
         self.output_left = limits.output_mib * 2**20
         self._cell_share = max(self.output_left // CELL_SHARE, 2**16)
         self._options = {**options, "output_bytes": self._cell_share}
@@ -252,7 +252,7 @@ class Kernel:
             limits=self._limits,
             sandbox=self._sandbox,
             seen=(Path(datasets),) if datasets else (),
-            warm=self._warm,
+            fork_server=self._fork_server,
             options=self._options
             | {
                 "address": address,

@@ -11,32 +11,32 @@ from grader import datasets
 from grader.errors import GraderFault
 from grader.notebook import imports_of
 from grader.records import Assignment, Notebook
-from grader.session.fork_server import WarmParent, warm_up
+from grader.session.fork_server import ForkServer, start_fork_server
 from grader.session.runner import Session, Stop, open_session
 
 
 class Kernels:
     """Opens sessions on notebooks of one assignment: students' and the solved ones.
 
-    warm : what to fork them from; None to start each by itself. close() closes it
-    taught : it has learnt what the assignment needs
+    fork_server : what to fork them from; None to start each by itself. close() closes it
+    preloaded : it has imported what the assignment needs
     draw : whether figures become pictures, for people to look at
     """
 
     def __init__(
         self,
         assignment: Assignment,
-        warm: WarmParent | None,
+        fork_server: ForkServer | None,
         *,
-        taught: bool = False,
+        preloaded: bool = False,
         draw: bool = True,
     ) -> None:
         self.assignment = assignment
         self.draw = draw
-        self.warm = warm
+        self.fork_server = fork_server
         self._lock = Lock()
-        if not taught:
-            self._teach()
+        if not preloaded:
+            self._preload()
 
     def open(
         self,
@@ -49,10 +49,11 @@ class Kernels:
     ) -> Session:
         """Return a session that has run the notebook. Close it. Called from several threads."""
         with self._lock:
-            if self.warm is not None and not self.warm.alive:  # it cost one submission its grading
-                self.warm.close()
-                self.warm = warm_up(self.assignment.sandbox)
-                self._teach()
+            if self.fork_server is not None and not self.fork_server.alive:
+                # One submission was not graded for it; the next ones are.
+                self.fork_server.close()
+                self.fork_server = start_fork_server(self.assignment.sandbox)
+                self._preload()
         return open_session(
             notebook,
             folder=folder,
@@ -60,7 +61,7 @@ class Kernels:
             datasets_dir=datasets.datasets_dir(),
             seed=seed,
             sandbox=self.assignment.sandbox,
-            warm=self.warm,
+            fork_server=self.fork_server,
             draw=self.draw,
             on_cell=on_cell,
             stop=stop,
@@ -68,15 +69,15 @@ class Kernels:
 
     def close(self) -> None:
         """End what outlives a session; every session is closed by then."""
-        if self.warm is not None:
-            self.warm.close()
+        if self.fork_server is not None:
+            self.fork_server.close()
 
-    def _teach(self) -> None:
-        if self.warm is None:
+    def _preload(self) -> None:
+        if self.fork_server is None:
             return
         notebooks = {**self.assignment.stubs, **self.assignment.notebooks}.values()
         with suppress(GraderFault):  # it has ended: open() starts another
-            self.warm.learn(
+            self.fork_server.preload(
                 imports_of(notebooks),
                 datasets_dir=datasets.datasets_dir(),
                 sets=self.assignment.datasets,

@@ -1,4 +1,4 @@
-"""The one place that decides how a kernel process starts, how it is closed in, and how it ends.
+"""The one place that decides how a kernel process starts, how it is sandboxed, and how it ends.
 
 Where there is a sandbox, the process that is started here is the launcher of
 grader/in_kernel/sandbox/confine.py: it closes the kernel in, waits for it, and ends as it did.
@@ -17,7 +17,7 @@ from typing import Any
 
 from grader.records import Isolation, Limits, Sandbox
 from grader.session import processes, sandbox
-from grader.session.fork_server import Forked, Process, Unfit, WarmParent, python_command
+from grader.session.fork_server import Forked, ForkServer, Process, Unfit, python_command
 from grader.session.processes import KILL
 from grader.session.scratch import Scratch, kernel_environment
 from grader.session.watchdog import Watchdog
@@ -33,7 +33,7 @@ class Provisioner:
     The notebook's kernelspec has no say: it names a program to run.
 
     options : what in_kernel/launch.py is told; seen : what a closed kernel may read besides Python
-    warm : forks it, where it can
+    fork_server : forks it, where it can
     isolation : what closes it in, once it has started
     """
 
@@ -45,7 +45,7 @@ class Provisioner:
         sandbox: Sandbox,
         options: dict[str, Any],
         seen: tuple[Path, ...] = (),
-        warm: WarmParent | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self.scratch = scratch
         self.limits = limits
@@ -55,7 +55,7 @@ class Provisioner:
         self.exit_code: int | None = None
         self.pid = 0
         self._options = options
-        self._warm = warm
+        self._fork_server = fork_server
         self._process: Process | None = None
         self._watchdog: Watchdog | None = None
         self._user = 0
@@ -88,11 +88,11 @@ class Provisioner:
             )
 
     def _fork(self, options: dict[str, Any]) -> Process | None:
-        """Return a fork of the warm parent; None where there is none to be had."""
-        if self._warm is None:
+        """Return a fork of the fork server; None where there is none to be had."""
+        if self._fork_server is None:
             return None
         with contextlib.suppress(Unfit):
-            return self._warm.fork(
+            return self._fork_server.fork(
                 options,
                 environment=kernel_environment(self.scratch),
                 folder=self.scratch.work,

@@ -1,11 +1,11 @@
 """What a solved notebook has answered before: asked the same again, nobody is asked.
 
-    with recalled(session, memory, limit_s=20) as reference:
+    with replayed(session, memory, limit_s=20) as reference:
         reference.f(x)
 
 A check asks the reference the same for every submission, since its inputs come from the seed. The
 answers come from memory as long as the requests are those of an earlier time, byte by byte; at the
-first that isn't, a process is forked, asked again what was recalled so far, and goes on.
+first that isn't, a process is forked, asked again what was replayed so far, and goes on.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ MAX_BYTES = 16 << 20
 
 
 @dataclass
-class Memory:
+class ReplayCache:
     """What one check asked and was answered, in order, as frames."""
 
-    told: list[tuple[bytes, bytes]] = field(default_factory=list)
+    steps: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def add(self, step: int, request: bytes, reply: bytes) -> None:
         """Remember a step; what came after it another time is forgotten."""
-        del self.told[step:]
-        size = sum(len(part) for pair in self.told for part in pair)
-        if len(self.told) == step and size + len(request) + len(reply) <= MAX_BYTES:
-            self.told.append((request, reply))
+        del self.steps[step:]
+        size = sum(len(part) for pair in self.steps for part in pair)
+        if len(self.steps) == step and size + len(request) + len(reply) <= MAX_BYTES:
+            self.steps.append((request, reply))
 
 
-def recalled(session: Session, memory: Memory, *, limit_s: float) -> Student:
+def replayed(session: Session, cache: ReplayCache, *, limit_s: float) -> Student:
     """Return a Student of the session that answers from memory where it can. Close it."""
-    stream = _RecallingStream(lambda: session.student(limit_s=limit_s), memory)
+    stream = _ReplayingStream(lambda: session.student(limit_s=limit_s), cache)
     wire = Wire(
         stream,
         Deadline(limit_s),
@@ -53,21 +53,21 @@ def recalled(session: Session, memory: Memory, *, limit_s: float) -> Student:
     return Student(wire, session.notebook)
 
 
-class _RecallingStream(Stream):
+class _ReplayingStream(Stream):
     """A stream that has a process at its other end only when it needs one.
 
     begin : forks it
     """
 
-    def __init__(self, begin: Callable[[], Student], memory: Memory) -> None:
+    def __init__(self, begin: Callable[[], Student], cache: ReplayCache) -> None:
         self._begin = begin
-        self._memory = memory
+        self._cache = cache
         self._number = 0
         self.limits = codec.Limits()
         self._step = 0
         self._request = bytearray()
         self._reply = bytearray()
-        self._recalled: memoryview | None = None
+        self._replayed: memoryview | None = None
         self._student: Student | None = None
 
     def close(self) -> None:
@@ -86,17 +86,17 @@ class _RecallingStream(Stream):
         request = bytes(self._request)
         self._request.clear()
         self._reply.clear()
-        told = self._memory.told
-        if self._student is None and self._step < len(told) and told[self._step][0] == request:
-            self._recalled = memoryview(told[self._step][1])
+        steps = self._cache.steps
+        if self._student is None and self._step < len(steps) and steps[self._step][0] == request:
+            self._replayed = memoryview(steps[self._step][1])
         else:
-            self._recalled = None
+            self._replayed = None
             live = self._live(deadline)
             live.send(request, deadline)
             limits = live.limits
         value = super().receive(deadline, limits, handle)
-        if self._recalled is None:
-            self._memory.add(self._step, request, bytes(self._reply))
+        if self._replayed is None:
+            self._cache.add(self._step, request, bytes(self._reply))
         self._step += 1
         return value
 
@@ -104,7 +104,7 @@ class _RecallingStream(Stream):
         if self._student is None:
             self._student = self._begin()
             stream = wire_of(self._student).stream
-            for request, _ in self._memory.told[: self._step]:
+            for request, _ in self._cache.steps[: self._step]:
                 stream.send(request, deadline)
                 stream.receive(deadline, stream.limits, handle=lambda handle: handle)
         return wire_of(self._student).stream
@@ -113,9 +113,9 @@ class _RecallingStream(Stream):
         self._request += rest
 
     def _fill(self, target: memoryview, deadline: Deadline) -> None:
-        if self._recalled is not None:
-            target[:] = self._recalled[: len(target)]
-            self._recalled = self._recalled[len(target) :]
+        if self._replayed is not None:
+            target[:] = self._replayed[: len(target)]
+            self._replayed = self._replayed[len(target) :]
             return
         self._live(deadline)._fill(target, deadline)
         self._reply += target

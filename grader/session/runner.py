@@ -30,7 +30,7 @@ from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.deadline import Deadline
 from grader.session.ending import KILLED, how_it_ended
 from grader.session.extraction import Piece, extract
-from grader.session.fork_server import WarmParent
+from grader.session.fork_server import ForkServer
 from grader.session.kernel import ENDING_S, Executed, Kernel, KernelDied
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
@@ -55,7 +55,7 @@ def open_session(
     datasets_dir: Path | None = None,
     seed: int = 0,
     sandbox: records.Sandbox = "auto",
-    warm: WarmParent | None = None,
+    fork_server: ForkServer | None = None,
     draw: bool = True,
     on_cell: Callable[[int, int], None] | None = None,
     stop: Stop | None = None,
@@ -65,8 +65,8 @@ def open_session(
     folder : what was handed in; the notebook runs in a copy of it, where the notebook lies
     datasets_dir : the data sets that fetch_openml finds
     seed : of the kernel's random generators
-    sandbox : how the process is closed in: by what the machine offers, by all, not at all
-    warm : forks the kernels; where None, each starts by itself
+    sandbox : how the process is sandboxed: by what the machine offers, by all, not at all
+    fork_server : forks the kernels; where None, each starts by itself
     draw : whether figures become pictures in the run's outputs; their data are there anyway
     on_cell : on_cell(done, total) after each cell, from another thread
     stop : calls it off, from another thread; CancelledError is raised then
@@ -78,7 +78,7 @@ def open_session(
         "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
         "beside": _folder_within(notebook.name),
     }
-    runner = _Runner(notebook, folder, limits, options, sandbox, warm, on_cell)
+    runner = _Runner(notebook, folder, limits, options, sandbox, fork_server, on_cell)
     try:
         _run_in_thread(runner.run(), stop or Stop())
         return Session(notebook, runner)
@@ -184,7 +184,7 @@ class _Runner:
         limits: records.Limits,
         options: dict[str, Any],
         sandbox: records.Sandbox,
-        warm: WarmParent | None,
+        fork_server: ForkServer | None,
         on_cell: Callable[[int, int], None] | None,
     ) -> None:
         self.notebook = notebook
@@ -192,7 +192,7 @@ class _Runner:
         self.limits = limits
         self.options = options
         self.sandbox = sandbox
-        self.warm = warm
+        self.fork_server = fork_server
         self.isolation = records.Isolation()
         self.on_cell = on_cell
         self.code = _code_cells(notebook)
@@ -285,7 +285,7 @@ class _Runner:
             limits=self.limits,
             sandbox=self.sandbox,
             options=self.options,
-            warm=self.warm,
+            fork_server=self.fork_server,
         )
         return self.kernel
 

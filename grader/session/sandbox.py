@@ -27,7 +27,7 @@ _lock = threading.Lock()
 def plan(
     folders: Mapping[str, Path], limits: Limits, policy: Sandbox, *, seen: Sequence[Path] = ()
 ) -> dict[str, Any]:
-    """Return what confine.enclose needs, its file descriptors left out.
+    """Return what confine.enter_sandbox needs, its file descriptors left out.
 
     folders : root, box, work, home, tmp, calls
     seen : what may be read besides Python and the system's libraries
@@ -49,7 +49,7 @@ def plan(
 
 
 def read_report(descriptor: int) -> Isolation:
-    """Return what confine.enclose reports, and close the pipe that it comes through."""
+    """Return what confine.enter_sandbox reports, and close the pipe that it comes through."""
     with os.fdopen(descriptor, "rb") as pipe:
         text = pipe.read(1 << 16)
     if not text:

@@ -67,7 +67,7 @@ def require_sandbox(policy: Sandbox) -> None:
 
 
 def _probe(layers: Sequence[str], attempts: Sequence[str]) -> list[Probe]:
-    """Start a process closed in by these layers; return what its attempts met."""
+    """Start a process sandboxed by these layers; return what its attempts met."""
     if sys.platform != "linux":
         return [Probe(layer, missing=f"not on {sys.platform}") for layer in attempts]
     scratch = Scratch(None)

@@ -25,7 +25,7 @@ from grader.authoring.published import public_files
 from grader.errors import AssignmentError, GraderFault
 from grader.pipeline import grade_notebooks
 from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
-from grader.session import Kernels, Session, require_sandbox, warm_up
+from grader.session import Kernels, Session, require_sandbox, start_fork_server
 from grader.suite import CheckJob, run_checks
 from grader.toml_files import read_toml
 from grader.verify.calibration import rate_checks, run_seeds
@@ -341,7 +341,7 @@ def _kernels(source: _Source) -> Kernels:
     """Return where this process opens the assignment's sessions, for all its tasks."""
     if source not in _warm:
         _close_kernels()
-        _warm[source] = Kernels(_assignment(source), warm_up(source.sandbox), draw=False)
+        _warm[source] = Kernels(_assignment(source), start_fork_server(source.sandbox), draw=False)
     return _warm[source]
 
 

@@ -8,7 +8,7 @@ import pytest
 from .conftest import Class
 
 # No process to fork kernels from: each starts by itself, as on macOS.
-COLD = "from grader import pipeline; pipeline.warm_up = lambda *_: None"
+COLD = "from grader import pipeline; pipeline.start_fork_server = lambda *_: None"
 
 
 @pytest.fixture(scope="module")

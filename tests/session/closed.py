@@ -44,7 +44,7 @@ def main(told):
         # As the kernel's launcher, which the grader starts in a session of its own.
         os.setsid()
         os.chdir(scratch.work)
-        confine.enclose(plan | {"control": inner, "report": outer})
+        confine.enter_sandbox(plan | {"control": inner, "report": outer})
         if not told.get("let_go"):
             os.close(said)
         code = 1

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from grader import records
-from grader.session import open_session, warm_up
+from grader.session import open_session, start_fork_server
 from grader.session.server import AgentServer
 
 _HOST = """
@@ -68,18 +68,18 @@ def student_of(serve):
 
 
 @pytest.fixture(scope="session")
-def warm():
-    """A warm parent, where there is one to be had."""
-    parent = warm_up()
+def fork_server():
+    """A fork server, where there is one to be had."""
+    parent = start_fork_server()
     yield parent
     if parent is not None:
         parent.close()
 
 
 @pytest.fixture(scope="session")
-def warm_for_none():
-    """One whose kernels are not closed in, and have the host's numbers."""
-    parent = warm_up("none")
+def fork_server_for_none():
+    """One whose kernels are not sandboxed, and have the host's numbers."""
+    parent = start_fork_server("none")
     yield parent
     if parent is not None:
         parent.close()
@@ -89,7 +89,7 @@ def warm_for_none():
 def run(tmp_path, request):
     """run(source, source, ..., cell_s=...) -> a Session that has run these code cells.
 
-    Its kernel is forked from a warm parent; with `forked=False` it starts by itself.
+    Its kernel is forked from a fork server; with `forked=False` it starts by itself.
     """
     sessions = []
 
@@ -108,7 +108,7 @@ def run(tmp_path, request):
         if folder is None:
             folder = tmp_path / "handed in"
             folder.mkdir(exist_ok=True)
-        parent = "warm_for_none" if sandbox == "none" else "warm"
+        parent = "fork_server_for_none" if sandbox == "none" else "fork_server"
         cells = tuple(records.Cell(i, "code", source) for i, source in enumerate(sources))
         session = open_session(
             records.Notebook(name, cells),
@@ -117,7 +117,7 @@ def run(tmp_path, request):
             datasets_dir=datasets_dir,
             seed=seed,
             sandbox=sandbox,
-            warm=request.getfixturevalue(parent) if forked else None,
+            fork_server=request.getfixturevalue(parent) if forked else None,
             draw=draw,
             on_cell=on_cell,
         )

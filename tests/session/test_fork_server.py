@@ -13,24 +13,24 @@ import pytest
 
 from grader import records
 from grader.errors import GraderFault
-from grader.in_kernel import fork_server as warm_parent
+from grader.in_kernel import fork_server as in_kernel_fork_server
 from grader.in_kernel.sandbox import spawner
-from grader.session import WarmParent, open_session, warm_up
+from grader.session import ForkServer, open_session, start_fork_server
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no warm parent here")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no fork server here")
 
 
 @pytest.fixture
 def parent():
-    warm = warm_up()
-    yield warm
-    warm.close()
+    fork_server = start_fork_server()
+    yield fork_server
+    fork_server.close()
 
 
-def opened(warm, *sources, **options):
+def opened(fork_server, *sources, **options):
     cells = tuple(records.Cell(i, "code", source) for i, source in enumerate(sources))
     options = {"folder": None, "limits": records.Limits()} | options
-    return open_session(records.Notebook("a.ipynb", cells), warm=warm, **options)
+    return open_session(records.Notebook("a.ipynb", cells), fork_server=fork_server, **options)
 
 
 def printed(session):
@@ -62,13 +62,13 @@ def test_what_one_notebook_changes_the_next_does_not_meet(parent):
 
 
 def test_modules_are_imported_before_a_notebook_asks(parent):
-    parent.learn(["fractions", "no.such.module"], datasets_dir=None, sets=[])
+    parent.preload(["fractions", "no.such.module"], datasets_dir=None, sets=[])
     with opened(parent, "import sys; print('fractions' in sys.modules)") as session:
         assert printed(session) == "True\n"
 
 
 def test_a_module_that_breaks_when_it_is_imported_breaks_for_the_notebook_alone(parent):
-    parent.learn(["antigravity.no"], datasets_dir=None, sets=[])
+    parent.preload(["antigravity.no"], datasets_dir=None, sets=[])
     with opened(parent, "import antigravity.no", "x = 2") as session:
         assert [cell.status for cell in session.run.cells] == ["error", "ok"]
 
@@ -76,7 +76,7 @@ def test_a_module_that_breaks_when_it_is_imported_breaks_for_the_notebook_alone(
 def test_data_sets_are_read_once_and_every_notebook_may_change_its_own(parent, tmp_path):
     x = np.arange(10 * 784, dtype=np.uint8).reshape(10, 784)
     np.savez(tmp_path / "mnist.npz", x=x, y=np.arange(10))
-    parent.learn(["sklearn.datasets"], datasets_dir=tmp_path, sets=["mnist"])
+    parent.preload(["sklearn.datasets"], datasets_dir=tmp_path, sets=["mnist"])
     source = (
         "from sklearn.datasets import fetch_openml\n"
         "x, y = fetch_openml('mnist_784', return_X_y=True)\n"
@@ -95,14 +95,14 @@ def test_a_parent_whose_libraries_start_threads_is_not_forked(tmp_path, monkeypa
         "import threading, time\n"
         "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
     )
-    with warm_up() as threaded:
-        threaded.learn(["threaded"], datasets_dir=None, sets=[])
+    with start_fork_server() as threaded:
+        threaded.preload(["threaded"], datasets_dir=None, sets=[])
         with opened(threaded, "import sys; print('threaded' in sys.modules)") as session:
             assert printed(session) == "False\n"
 
 
 def children_of(pid):
-    """The pids of its children that run its script: its kernels, its porter and its copies."""
+    """The pids of its children that run its script: its kernels, its spawner and its copies."""
     found = []
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with contextlib.suppress(OSError):  # it has just ended
@@ -112,21 +112,21 @@ def children_of(pid):
 
 
 def test_a_copy_of_the_parent_forks_what_the_parent_has_learnt(parent):
-    parent.learn(["fractions"], datasets_dir=None, sets=[])
-    with WarmParent(parent.heir()) as heir, WarmParent(parent.heir()) as other:
-        for one in (heir, other, parent, heir):
+    parent.preload(["fractions"], datasets_dir=None, sets=[])
+    with ForkServer(parent.clone()) as clone, ForkServer(parent.clone()) as other:
+        for one in (clone, other, parent, clone):
             with opened(one, SEEN, "import sys; print('fractions' in sys.modules)") as session:
                 assert printed(session).endswith("True\n")
 
 
 def test_a_copy_of_the_parent_goes_on_without_it(parent, until):
-    with WarmParent(parent.heir()) as heir:
-        with opened(heir, "x = 1") as session:
+    with ForkServer(parent.clone()) as clone:
+        with opened(clone, "x = 1") as session:
             isolation = session.isolation
         os.kill(parent.pid, signal.SIGKILL)
         until(lambda: not parent.alive)
-        assert heir.alive
-        with opened(heir, "print(1 + 1)") as session:
+        assert clone.alive
+        with opened(clone, "print(1 + 1)") as session:
             assert printed(session) == "2\n"
             assert session.isolation == isolation
 
@@ -134,8 +134,8 @@ def test_a_copy_of_the_parent_goes_on_without_it(parent, until):
 def test_a_copy_of_the_parent_ends_when_it_is_let_go(parent, until):
     with opened(parent, "x = 1"):
         pass
-    before = children_of(parent.pid)  # the porter
-    with WarmParent(parent.heir()) as heir, opened(heir, "x = 1"):
+    before = children_of(parent.pid)  # the spawner
+    with ForkServer(parent.clone()) as clone, opened(clone, "x = 1"):
         assert len(children_of(parent.pid)) == len(before) + 1
     until(lambda: children_of(parent.pid) == before)
 
@@ -144,7 +144,7 @@ def test_no_copy_is_to_be_had_of_a_parent_that_is_gone(parent, until):
     os.kill(parent.pid, signal.SIGKILL)
     until(lambda: not parent.alive)
     with pytest.raises(GraderFault, match="forked from"):
-        parent.heir()
+        parent.clone()
 
 
 def test_a_killed_parent_is_a_fault_of_the_grader(parent):
@@ -171,11 +171,11 @@ def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch, a
         return len([*Path("/proc/self/fd").iterdir()])
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with warm_up() as warm, opened(warm, "x = 1"):
+    with start_fork_server() as fork_server, opened(fork_server, "x = 1"):
         pass  # what asyncio keeps for good, it keeps now
     before = held()
-    with warm_up() as warm, opened(warm, "x = 1") as session:
-        pids = [warm.pid, session._runner.kernel.provisioner.pid]
+    with start_fork_server() as fork_server, opened(fork_server, "x = 1") as session:
+        pids = [fork_server.pid, session._runner.kernel.provisioner.pid]
         assert all(map(alive, pids))
     assert not any(map(alive, pids))
     assert held() == before
@@ -185,15 +185,15 @@ def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch, a
 def test_a_room_is_given_up_where_no_process_can_be_forked_into_it(monkeypatch):
     (inside, lives), (gone, ends) = os.pipe(), os.pipe()
     spaces = tuple(spawner.namespaces.opened())
-    room = spawner.Room(os.getpid(), spaces, lives, gone, {})
-    parent = warm_parent.Parent.__new__(warm_parent.Parent)
+    sandbox = spawner.Sandbox(os.getpid(), spaces, lives, gone, {})
+    parent = in_kernel_fork_server.ForkServer.__new__(in_kernel_fork_server.ForkServer)
     parent._settle = lambda: None
-    parent._porter = SimpleNamespace(room=lambda plan, control: room)
+    parent._spawner = SimpleNamespace(sandbox=lambda plan, control: sandbox)
     monkeypatch.setattr(spawner.namespaces, "join_pids", lambda spaces: None)
     monkeypatch.setattr(os, "fork", no_process_left)
     with pytest.raises(OSError, match="no process left"):
         parent._fork({"options": {"plan": {}}}, -1, -1)
-    assert os.read(inside, 1) == b""  # what keeps the room is told so
+    assert os.read(inside, 1) == b""  # what keeps the sandbox is told so
     for descriptor in (*spaces, lives, gone):
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
@@ -209,8 +209,8 @@ def test_the_parent_ends_with_the_grader(tmp_path, until, alive):
     script = tmp_path / "die.py"
     script.write_text(
         "import os\n"
-        "from grader.session import warm_up\n"
-        "print(warm_up().pid, flush=True)\n"
+        "from grader.session import start_fork_server\n"
+        "print(start_fork_server().pid, flush=True)\n"
         "os._exit(0)\n"
     )
     done = subprocess.run(

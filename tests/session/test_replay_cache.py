@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 
 from grader.errors import StudentDied, StudentError, StudentTimeout
 from grader.session import replay_cache
-from grader.session.replay_cache import Memory, recalled
+from grader.session.replay_cache import ReplayCache, replayed
 
 SOURCE = """
 import numpy as np, os
@@ -42,9 +42,9 @@ def reference(run, monkeypatch):
 
 
 def test_what_was_asked_before_is_answered_without_a_process(reference):
-    memory, x = Memory(), np.arange(6.0).reshape(2, 3)
+    memory, x = ReplayCache(), np.arange(6.0).reshape(2, 3)
     for _ in range(3):
-        with recalled(reference, memory, limit_s=20) as answers:
+        with replayed(reference, memory, limit_s=20) as answers:
             got = answers.twice(x)
             assert_array_equal(got, 2 * x)
             got[:] = 0  # each check has a copy of its own
@@ -57,12 +57,12 @@ def test_what_was_asked_before_is_answered_without_a_process(reference):
 
 
 def test_another_question_is_put_to_a_process_in_the_same_state(reference):
-    memory = Memory()
-    with recalled(reference, memory, limit_s=20) as answers:
+    memory = ReplayCache()
+    with replayed(reference, memory, limit_s=20) as answers:
         model = answers.Model()
         assert [answers.counted(), answers.counted()] == [1, 2]
     for x in (1.0, 2.0, 2.0):
-        with recalled(reference, memory, limit_s=20) as answers:
+        with replayed(reference, memory, limit_s=20) as answers:
             model = answers.Model()
             assert [answers.counted(), answers.counted()] == [1, 2]
             assert answers.twice(x) == 2 * x
@@ -72,23 +72,23 @@ def test_another_question_is_put_to_a_process_in_the_same_state(reference):
 
 
 def test_errors_are_recalled_and_deaths_are_not(reference):
-    memory = Memory()
+    memory = ReplayCache()
     for _ in range(2):
-        with recalled(reference, memory, limit_s=20) as answers:
+        with replayed(reference, memory, limit_s=20) as answers:
             with pytest.raises(StudentError, match="no such answer"):
                 answers.fails()
             with pytest.raises(StudentDied, match="exit code 3"):
                 answers.dies()
     assert reference.forks == 2
-    with recalled(reference, memory, limit_s=0.2) as answers, pytest.raises(StudentTimeout):
+    with replayed(reference, memory, limit_s=0.2) as answers, pytest.raises(StudentTimeout):
         answers.hangs()
 
 
 def test_large_answers_are_asked_again(reference, monkeypatch):
     monkeypatch.setattr(replay_cache, "MAX_BYTES", 10_000)
-    memory, x = Memory(), np.ones(2_000)
+    memory, x = ReplayCache(), np.ones(2_000)
     for _ in range(2):
-        with recalled(reference, memory, limit_s=20) as answers:
+        with replayed(reference, memory, limit_s=20) as answers:
             assert answers.twice(1.0) == 2.0
             assert_array_equal(answers.twice(x), 2 * x)
             assert answers.twice(3.0) == 6.0

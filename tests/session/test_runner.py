@@ -535,7 +535,7 @@ def test_an_interrupted_grader_ends_the_kernel(tmp_path: Path, alive) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "within"])
-def test_a_session_that_is_being_opened_can_be_called_off(warm, when: str) -> None:
+def test_a_session_that_is_being_opened_can_be_called_off(fork_server, when: str) -> None:
     stop = Stop()
     if when == "before":
         stop()
@@ -547,7 +547,7 @@ def test_a_session_that_is_being_opened_can_be_called_off(warm, when: str) -> No
             records.Notebook("a.ipynb", cells),
             folder=None,
             limits=records.Limits(cell_s=3600, notebook_s=3600),
-            warm=warm,
+            fork_server=fork_server,
             on_cell=lambda *_: stop(),
             stop=stop,
         )

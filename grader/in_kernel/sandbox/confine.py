@@ -1,11 +1,11 @@
 """Closes the student's process in, from the inside, just before its first line of code.
 
-enclose(plan) forks: the caller goes on in the child, closed in, and for good. Three processes:
+enter_sandbox(plan) forks: the caller goes on in the child, sandboxed for good. Three processes:
 
     the launcher      stays outside; ends what is inside when the grader lets go of `control`, and
                       ends as the student's process did
       the first       of its own pids; reaps; all processes inside die with it
-        the student's process, in which enclose() returns
+        the student's process, in which enter_sandbox() returns
 
 Where there are no namespaces, the student's process is the launcher's child, and what it leaves
 behind is handed to the launcher, who kills it.
@@ -98,15 +98,15 @@ class Layers:
         return True
 
 
-def enclose(plan: dict[str, Any]) -> None:
-    """Return in a child process that is closed in; the caller's process only waits for it."""
+def enter_sandbox(plan: dict[str, Any]) -> None:
+    """Return in a child process that is sandboxed; the caller's process only waits for it."""
     layers = Layers(frozenset(plan["layers"]))
     if sys.platform != "linux":
         layers.missing = dict.fromkeys(plan["layers"], f"not on {platform.system()}")
         _report(plan, layers)
         return
     user = int(plan["user"]) if "account" in plan["layers"] else 0
-    apart = make_room(plan, layers)
+    apart = make_namespaces(plan, layers)
     if not apart:
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
     told, tell = os.pipe()
@@ -117,7 +117,7 @@ def enclose(plan: dict[str, Any]) -> None:
         _supervise(child, plan["control"], told, None if apart else user)
     os.close(plan["control"])
     os.close(told)
-    _close_in(plan, layers, apart)
+    _set_up(plan, layers, apart)
     _report(plan, layers)
     if apart:
         student = os.fork()
@@ -127,25 +127,25 @@ def enclose(plan: dict[str, Any]) -> None:
     _begin(plan, layers)
 
 
-def enter(plan: dict[str, Any], spaces: Sequence[int], told: Mapping[str, Any]) -> None:
-    """Go on closed in, in a room that is furnished already (see spawner.py).
+def join_sandbox(plan: dict[str, Any], spaces: Sequence[int], made: Mapping[str, Any]) -> None:
+    """Go on sandboxed, in a sandbox that is set up already (see spawner.py).
 
     spaces : its namespaces, of which the process must have been born into the pids; closed here
-    told : {"applied", "missing"}: the room's layers
+    made : {"applied", "missing"}: the sandbox's layers
     """
-    layers = Layers(frozenset(plan["layers"]), [*told["applied"]], dict(told["missing"]))
+    layers = Layers(frozenset(plan["layers"]), [*made["applied"]], dict(made["missing"]))
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
     seen = [*_readable(plan)]
     namespaces.join(spaces)
     for space in spaces:
         os.close(space)
-    _restrict(plan, layers, seen, furnished="files" in layers.applied, apart=True)
+    _restrict(plan, layers, seen, has_root="files" in layers.applied, apart=True)
     _report(plan, layers)
     _begin(plan, layers)
 
 
 def _begin(plan: dict[str, Any], layers: Layers) -> None:
-    """Make the student's process out of one that is closed in."""
+    """Make the student's process out of one that is sandboxed."""
     # The grader's user may look at how much memory is used. (A change of user had forbidden it.)
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
     if "limits" in layers.applied:
@@ -167,7 +167,7 @@ def _report(plan: dict[str, Any], layers: Layers) -> None:
 # --- the processes --------------------------------------------------------------------------
 
 
-def make_room(plan: dict[str, Any], layers: Layers) -> bool:
+def make_namespaces(plan: dict[str, Any], layers: Layers) -> bool:
     """Move this process into namespaces; whether the next child is the first of its pids."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # meant for the student's process alone
@@ -177,12 +177,12 @@ def make_room(plan: dict[str, Any], layers: Layers) -> bool:
     return layers.apply("namespaces", namespaces.separate)
 
 
-def furnish_room(plan: dict[str, Any], layers: Layers) -> None:
+def set_up_files(plan: dict[str, Any], layers: Layers) -> None:
     """Give this process, the first of its pids, a root folder that holds what may be seen."""
-    layers.apply("files", _furnish, plan, [*_readable(plan)])
+    layers.apply("files", _set_up_root, plan, [*_readable(plan)])
 
 
-def outlive(child: int, control: int) -> int:
+def wait_or_kill(child: int, control: int) -> int:
     """Wait for the child, kill it when the grader is gone; return its status."""
     _wait_for_either(child, control)
     with contextlib.suppress(ProcessLookupError):
@@ -196,7 +196,7 @@ def _supervise(child: int, control: int, told: int, user: int | None) -> NoRetur
     user : None where the child's death ends all others; else who may own them (0: no one apart)
     """
     try:
-        status = outlive(child, control)
+        status = wait_or_kill(child, control)
         if user is not None:
             _kill_orphans(user)
         how = os.read(told, 8)
@@ -270,26 +270,26 @@ def _reap(student: int, tell: int) -> NoReturn:
 # --- the layers -----------------------------------------------------------------------------
 
 
-def _close_in(plan: dict[str, Any], layers: Layers, apart: bool) -> None:
+def _set_up(plan: dict[str, Any], layers: Layers, apart: bool) -> None:
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
     seen = [*_readable(plan)]
-    furnished = layers.apply("files", _furnish if apart else _no_place, plan, seen)
-    _restrict(plan, layers, seen, furnished=furnished, apart=apart)
+    has_root = layers.apply("files", _set_up_root if apart else _no_place, plan, seen)
+    _restrict(plan, layers, seen, has_root=has_root, apart=apart)
 
 
 def _restrict(
-    plan: dict[str, Any], layers: Layers, seen: list[str], *, furnished: bool, apart: bool
+    plan: dict[str, Any], layers: Layers, seen: list[str], *, has_root: bool, apart: bool
 ) -> None:
     user = int(plan["user"]) if "account" in layers.wanted else 0
     with contextlib.suppress(OSError):
         os.chdir(plan["work"])
     layers.apply("limits", _set_limits, plan, bool(user) or apart)
-    if user and layers.apply("account", _change_user, user, seen, furnished):
+    if user and layers.apply("account", _change_user, user, seen, has_root):
         libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))  # lost with the change
     elif user:
         _give(plan, os.geteuid())  # without its privileges, root is a user like others
     layers.apply("privileges", _drop_privileges)
-    layers.apply("landlock", landlock.restrict, _rules(plan, seen, furnished))
+    layers.apply("landlock", landlock.restrict, _rules(plan, seen, has_root))
     layers.apply("seccomp", seccomp.install)
 
 
@@ -297,10 +297,10 @@ def _no_place(plan: dict[str, Any], seen: list[str]) -> None:
     raise OSError("no namespace to hold them")
 
 
-def _furnish(plan: dict[str, Any], seen: list[str]) -> None:
+def _set_up_root(plan: dict[str, Any], seen: list[str]) -> None:
     own = int(plan["user"]) if "account" in plan["layers"] else 0
     copied = {plan[name]: plan[name] for name in ("work", "home", "tmp")}
-    namespaces.furnish(
+    namespaces.set_up_root(
         plan["box"],
         seen=[*seen, plan["calls"]],
         copied=copied,
@@ -324,12 +324,12 @@ def _give(plan: dict[str, Any], user: int) -> None:
                 os.chown(os.path.join(place, file), user, user)
 
 
-def _change_user(user: int, seen: list[str], furnished: bool) -> None:
+def _change_user(user: int, seen: list[str], has_root: bool) -> None:
     """Become a user that owns nothing. Raises OSError where it could not read Python either."""
     for path in seen:
         if path.startswith(_SYSTEM) or not os.path.exists(path):
             continue
-        for part in [path] if furnished else _with_parents(os.path.realpath(path)):
+        for part in [path] if has_root else _with_parents(os.path.realpath(path)):
             mode = os.stat(part).st_mode
             needed = 0o5 if part == path and stat.S_ISDIR(mode) else 0o1
             if stat.S_ISDIR(mode) and mode & needed != needed:
@@ -418,9 +418,9 @@ def _holds_others(path: str, plan: dict[str, Any]) -> bool:
     return not site and any(os.path.commonpath([real, p]) == real for p in private)
 
 
-def _rules(plan: dict[str, Any], seen: list[str], furnished: bool) -> dict[int, list[str]]:
+def _rules(plan: dict[str, Any], seen: list[str], has_root: bool) -> dict[int, list[str]]:
     read, write = list(seen), [plan["work"], plan["home"], plan["tmp"]]
-    if furnished:
+    if has_root:
         # All of it lies in memory, and shows this sandbox alone.
         read += ["/proc", "/etc"]
         write += ["/tmp", "/dev/shm"]

@@ -4,7 +4,7 @@ separate()   moves the calling process into new namespaces; as an ordinary user 
              namespace, as root without
 own_pids()   gives an ordinary user's children pids that it owns, as root owns all
 join()       moves into those that another process has opened()
-furnish()    builds a root folder in memory out of what the process may see, and moves into it
+set_up_root()    builds a root folder in memory out of what the process may see, and moves into it
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _map(user: int, group: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
-def furnish(
+def set_up_root(
     root: str,
     *,
     seen: Iterable[str],
@@ -163,7 +163,7 @@ def furnish(
             _show(root, path)
         for place, folder in copied.items():
             _copy(folder, _made(root + place), owner)
-        _furnish_devices(root, owner)
+        _set_up_devices(root, owner)
         _write_accounts(root, owner)
         with contextlib.suppress(OSError):  # a container may hide parts of /proc: none at all then
             libc.mount("proc", _made(root + "/proc"), "proc", _NOSUID | _NODEV | _NOEXEC)
@@ -211,7 +211,7 @@ def _copy(folder: str, target: str, owner: tuple[int, int]) -> None:
             os.chown(os.path.join(place, file), *owner)
 
 
-def _furnish_devices(root: str, owner: tuple[int, int]) -> None:
+def _set_up_devices(root: str, owner: tuple[int, int]) -> None:
     for device in DEVICES:
         _touch(root + device)
         libc.mount(device, root + device, "", _BIND)

@@ -1,6 +1,6 @@
-"""Tries, closed in, what a student's process must not do: `python -P probe.py '{plan}'`.
+"""Tries, sandboxed, what a student's process must not do: `python -P sandbox_probe.py '{plan}'`.
 
-The plan is confine.enclose's, with "attempts": [name, ...] of ATTEMPTS, and what they try it on:
+The plan is confine.enter_sandbox's, with "attempts": [name, ...] of ATTEMPTS, and their targets:
 
     secret     a file of the grader's, outside of all folders of the session
     private    a file of the grader's that the session can see, for its owner's eyes
@@ -84,6 +84,6 @@ if __name__ == "__main__":
     from grader.in_kernel.sandbox import confine
 
     _plan = json.loads(sys.argv[1])
-    confine.enclose(_plan)
+    confine.enter_sandbox(_plan)
     print(json.dumps({name: _refusal(name, _plan) for name in _plan["attempts"]}), flush=True)
     os._exit(0)

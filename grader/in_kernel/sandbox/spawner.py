@@ -1,14 +1,14 @@
-"""Rooms: namespaces that a small process furnishes, for kernels that are forked into them.
+"""Sandboxes: namespaces that a small process sets up, for kernels that are forked into them.
 
-A fork copies an entry for each page of memory. The warm parent has many, so it forks a kernel
-once and straight into its room; the launcher and the first process of the room's pids, which
-only wait, are forked from the porter, which has forked off before anything was imported.
+A fork copies an entry for each page of memory. The fork server has many, so it forks a kernel
+once and straight into its sandbox; the launcher and the first process of the sandbox's pids, which
+only wait, are forked from the spawner, which has forked off before anything was imported.
 
-    the warm parent
-        the porter
-            a launcher      ends the room when the grader lets go of `control`
+    the fork server
+        the spawner
+            a launcher      ends the sandbox when the grader lets go of `control`
                 the first   of its own pids; all processes inside die with it
-        a student's process, forked into the room's pids; it enters the rest by itself
+        a student's process, forked into the sandbox's pids; it enters the rest by itself
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ from grader.in_kernel.sandbox import confine, libc, namespaces
 
 _PLAN_MAX = 1 << 18
 _TOLD_MAX = 1 << 16
-_HEIR = b"heir"
+_CLONE = b"clone"
 
 
 @dataclass(frozen=True)
-class Room:
-    """A furnished room. first : the number of the first process inside, as the grader sees it
+class Sandbox:
+    """A sandbox that is set up.
 
+    first : the number of the first process inside, as the grader sees it
     spaces : files of its namespaces, as namespaces.opened() gives them
-    lives : closing it ends the room; gone : the end of it can be read when the room is no more
+    lives : closing it ends the sandbox
+    gone : at its end when no process of the sandbox is left
     layers : {"applied": [...], "missing": {...}}: what closes it
     """
 
@@ -46,7 +48,7 @@ class Room:
     layers: dict[str, Any]
 
     def give_up(self) -> None:
-        """End a room in which nobody lives yet."""
+        """End a sandbox in which nobody lives yet."""
         for descriptor in (self.lives, self.gone, *self.spaces):
             os.close(descriptor)
 
@@ -64,12 +66,12 @@ class Room:
             os.close(own)
 
 
-class Porter:
-    """The process that furnishes rooms. Make it first of all, while this one is still small.
+class Spawner:
+    """The process that sets sandboxes up. Make it first of all, while this one is still small.
 
     not_for_it : a descriptor of this process that it must not hold
     descriptors : what it takes, in this process and its copies; kernels must not hold them
-    Raises OSError where this process could not come back from a room's pids.
+    Raises OSError where this process could not come back from a sandbox's pids.
     """
 
     def __init__(self, *, not_for_it: int) -> None:
@@ -86,17 +88,17 @@ class Porter:
         theirs.close()
         self.descriptors = {self._socket.fileno(), *pids}
 
-    def give_heir(self) -> None:
-        """Speak with a copy of the porter from now on: this process is a copy of its parent."""
+    def clone(self) -> None:
+        """Speak with a copy of the spawner from now on: this process is a copy of its parent."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            socket.send_fds(self._socket, [_HEIR], [theirs.fileno()])
+            socket.send_fds(self._socket, [_CLONE], [theirs.fileno()])
         self.descriptors ^= {self._socket.fileno(), mine.fileno()}
         self._socket.close()
         self._socket = mine
 
-    def room(self, plan: dict[str, Any], control: int) -> Room | None:
-        """Return a room furnished by the plan; None where the machine offers no namespaces.
+    def sandbox(self, plan: dict[str, Any], control: int) -> Sandbox | None:
+        """Return a sandbox set up by the plan; None where the machine offers no namespaces.
 
         control : the grader's hand, as confine.py has it; this process may close it
         Raises OSError.
@@ -121,7 +123,7 @@ class Porter:
                 return None
             ours.pop_all()
         said = json.loads(answer)
-        return Room(said["first"], tuple(spaces), lives, gone, said["layers"])
+        return Sandbox(said["first"], tuple(spaces), lives, gone, said["layers"])
 
 
 def _serve(requests: socket.socket) -> None:
@@ -131,7 +133,7 @@ def _serve(requests: socket.socket) -> None:
         text, descriptors, _, _ = socket.recv_fds(requests, _PLAN_MAX, 4)
         if not text:
             return
-        if text == _HEIR:
+        if text == _CLONE:
             if os.fork() == 0:
                 requests.close()
                 requests = socket.socket(fileno=descriptors[0])
@@ -153,12 +155,12 @@ def _within(work: Callable[..., None], *arguments: Any) -> None:
 def _launch(
     requests: socket.socket, text: bytes, control: int, inside: int, ends: int, tell: int
 ) -> None:
-    """Be the launcher of one room. `ends` is closed when this process is no more."""
+    """Be the launcher of one sandbox. `ends` is closed when this process is no more."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     requests.close()
     plan = json.loads(text)
     layers = confine.Layers(frozenset(plan["layers"]))
-    if not confine.make_room(plan, layers):
+    if not confine.make_namespaces(plan, layers):
         return
     first = os.fork()
     if first == 0:
@@ -167,17 +169,17 @@ def _launch(
         _within(_be_first, plan, layers, tell, inside)
     for descriptor in (tell, inside):
         os.close(descriptor)
-    confine.outlive(first, control)
+    confine.wait_or_kill(first, control)
 
 
 def _be_first(plan: dict[str, Any], layers: confine.Layers, tell: int, inside: int) -> None:
-    """Furnish the room, then keep it until the warm parent lets go of it."""
+    """Set the sandbox up, then keep it until the fork server lets go of it."""
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans that end need nobody either
-    # The host's /proc, which shows its own numbers, is out of sight when the room is furnished.
+    # The host's /proc, which shows its own numbers, is out of sight when the sandbox is set up.
     number = int(Path("/proc/self").readlink().name)
     spaces = namespaces.opened()
-    confine.furnish_room(plan, layers)
+    confine.set_up_files(plan, layers)
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
     told = {"applied": layers.applied, "missing": layers.missing}
     answer = json.dumps({"first": number, "layers": told}).encode()
