@@ -18,6 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from grader.cli import options, output
+from grader.cli.options import FAULT, GRADED
 from grader.errors import GradeError
 from grader.records import Cell, Limits, Notebook
 from grader.report.plain import one_line
@@ -57,6 +59,20 @@ class Finding:
     name: str
     status: Status
     text: str
+
+
+@options.command("doctor", short_help="Show what this machine offers.")
+@options.assignments
+def command(assignments: Path | None) -> int:
+    """Show what this machine offers: python, kernels, isolation, data, assignments.
+
+    Starts a real kernel and calls into it. Exits with 3 when notebooks can't be graded here.
+    """
+    console = output.console()
+    with output.progress() as tell:
+        findings = examine(assignments, progress=tell)
+    show(findings, console)
+    return GRADED if all(finding.status != "fault" for finding in findings) else FAULT
 
 
 def examine(assignments: Path | None = None, *, progress: Progress | None = None) -> list[Finding]:

@@ -1,5 +1,6 @@
 """The command: what it prints, what it writes, how it exits. A made-up pipeline grades."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -397,6 +398,78 @@ def test_a_damaged_data_set_is_told_before_anything_is_graded(
     assert pipeline.calls == []
 
 
+# --- how a command is chosen ------------------------------------------------------------------
+
+
+def completions(line):
+    """Return what the shell would be offered after this line; its last word is begun."""
+    words = line.split(" ")
+    environment = {
+        **os.environ,
+        "_GRADE_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    command = [sys.executable, "-c", "from grader.cli import main; main()"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("grade verify --se", ["plain,--seeds"]),
+        ("grade --se", ["plain,--seed"]),
+        ("grade a.zip --ju", ["plain,--junit"]),
+        ("grade --seed 7 a.zip --sandbox s", ["plain,strict"]),
+        ("grade ver", ["file,ver", "plain,verify"]),
+        ("grade data im", ["plain,import"]),
+        ("grade --traceback res", ["file,res", "plain,results"]),
+        ("grade a", ["file,a"]),
+        ("grade some", ["file,some"]),
+        ("grade a.zip som", ["file,som"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_paths(line, offered):
+    assert completions(line) == offered
+
+
+def test_options_of_the_group_may_stand_before_a_command(pipeline, folder):
+    assert cli.run(["--traceback", "stubs", "pw02"]) == 0
+    assert pipeline.calls[0][0] == ["pw02"]
+
+
+@pytest.mark.parametrize("arguments", ["--traceback stubs", "stubs --traceback"])
+def test_a_command_shows_its_traceback_wherever_that_is_asked_for(
+    pipeline, folder, capsys, monkeypatch, arguments
+):
+    monkeypatch.setattr(pipeline, "write_stubs", lambda ids, **options: 1 / 0)
+    assert cli.run(arguments.split()) == 3
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", ["-- -odd.zip", "--public -- -odd.zip", "--seed 3 -- -odd.zip"]
+)
+def test_a_path_that_looks_like_an_option_is_graded_after_two_dashes(pipeline, folder, arguments):
+    (folder / "-odd.zip").write_bytes(b"")
+    assert cli.run(arguments.split()) == 0
+    assert pipeline.calls[0][0] == ["-odd.zip"]
+
+
+def test_usage_lines_name_the_command_once(pipeline, folder, capsys):
+    cli.run(["a.zip", "--seed", "x"])
+    assert "Usage: grade [OPTIONS] PATH...\nTry 'grade --help' for help." in capsys.readouterr().err
+    cli.run(["verify", "--seeds", "x"])
+    assert "Usage: grade verify [OPTIONS]" in capsys.readouterr().err
+
+
+def test_every_command_is_a_file_that_defines_it():
+    for name, module in cli.COMMANDS.items():
+        assert importlib.import_module(module).command.name == name
+
+
 def test_python_m_is_the_same_command():
     done = subprocess.run(
         [sys.executable, "-m", "grader", "--version"], capture_output=True, text=True, check=True
@@ -420,7 +493,10 @@ def test_help_fits_80_columns_and_documents_the_exit_codes(capsys, arguments, mo
 def test_help_of_grade_names_the_other_commands(capsys):
     cli.run(["--help"])
     text = capsys.readouterr().out
-    assert all(f"grade {name}" in text for name in cli.COMMANDS)
+    listed = [
+        line.split()[0] for line in text.split("\nCommands:\n")[1].split("\n\n")[0].split("\n")
+    ]
+    assert listed == list(cli.COMMANDS)
     assert text.startswith("Usage: grade [OPTIONS] PATH...\n")
 
 

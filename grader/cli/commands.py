@@ -1,0 +1,159 @@
+"""The group of commands: which one is meant, and how the process ends."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from itertools import takewhile
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+from click_default_group import DefaultGroup
+
+import grader
+from grader.cli import options
+from grader.cli.options import FAULT, GRADED, INTERRUPTED, PIPE_CLOSED, WRONG_INPUT, Invocation
+from grader.cli.output import complain
+from grader.errors import GradeError, GraderFault
+from grader.report.plain import one_line
+
+# What is no command is a path to grade. In the order in which `grade --help` shows them.
+DEFAULT = "grade"
+COMMANDS = {
+    "new": "grader.cli.new",
+    "stubs": "grader.cli.stubs",
+    "verify": "grader.cli.verify",
+    "results": "grader.cli.results",
+    "data": "grader.cli.data",
+    "doctor": "grader.cli.doctor",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command with these arguments (the process's own where None), and exit."""
+    # What is imported is here to stay: looking for garbage in it is a tenth of the start.
+    gc.set_threshold(50_000)
+    _open_closed_streams()
+    program = "numgrade" if Path(sys.argv[0]).stem == "numgrade" else "grade"
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments, program=program))
+
+
+def _open_closed_streams() -> None:
+    """Open the null device for each standard stream that was closed before the start (`2>&-`).
+
+    Else the first files that are opened take the numbers of these streams, and their output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
+
+
+def run(arguments: Sequence[str], *, program: str = "grade") -> int:
+    """Return the exit code; print one line for whatever went wrong.
+
+    program : the name that usage lines show, and that shell completion asks for
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is no reason to lose the report.
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+    invocation = Invocation()
+    try:
+        code = _group.main(
+            list(arguments), prog_name=program, standalone_mode=False, obj=invocation
+        )
+    except click.ClickException as error:
+        error.show()
+        return WRONG_INPUT
+    except (click.Abort, KeyboardInterrupt) as stop:
+        cause = stop.__cause__ if isinstance(stop, click.Abort) else stop
+        complain(str(cause or "") or "interrupted")
+        return INTERRUPTED
+    except GraderFault as fault:
+        return _report_fault(fault, invocation)
+    except GradeError as error:
+        complain(str(error))
+        return WRONG_INPUT
+    except SystemExit as end:
+        # Completion ends with 0; rich and click with 1, where standard output is read no more.
+        return GRADED if end.code == 0 else PIPE_CLOSED
+    except Exception as error:
+        return _report_fault(error, invocation)
+    return code if isinstance(code, int) else GRADED
+
+
+class Group(DefaultGroup):
+    """The commands, each imported when it is asked for; without a name, the default one.
+
+    The default command is shown as the group itself: its usage, its options.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            self.add_command(import_module(COMMANDS[cmd_name]).command, cmd_name)
+        if self.default_cmd_name not in self.commands:
+            self.add_command(import_module("grader.cli.grade").command, self.default_cmd_name)
+        found: click.Command | None = super().get_command(ctx, cmd_name)
+        return found
+
+    def default_command(self, context: click.Context) -> click.Command:
+        found = self.get_command(context, str(self.default_cmd_name))
+        assert found is not None
+        return found
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # The group would take a leading "--" for its own, and the paths after it for options.
+        if "--" in takewhile(lambda argument: argument.startswith("-"), args):
+            args.insert(0, str(self.default_cmd_name))
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        default = self.default_command(ctx)
+        if incomplete.startswith("-"):
+            return default.shell_complete(ctx, incomplete)
+        # Files first: click's script for bash empties the list when it meets them.
+        return [CompletionItem(incomplete, type="file"), *super().shell_complete(ctx, incomplete)]
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        default = self.default_command(ctx)
+        with default.make_context(ctx.info_name, [], resilient_parsing=True) as shown:
+            default.format_usage(shown, formatter)
+            default.format_help_text(shown, formatter)
+            default.format_options(shown, formatter)
+        click.Group.format_commands(self, ctx, formatter)
+        default.format_epilog(shown, formatter)
+
+
+@options.command(DEFAULT, cls=Group, default=f"<{DEFAULT}>")
+@click.version_option(grader.__version__, prog_name="grade")
+def _group() -> None:
+    """Grade submissions."""
+
+
+def _report_fault(error: Exception, invocation: Invocation) -> int:
+    """Say in one line that the grader is at fault; keep or show what a maintainer needs."""
+    trace = "".join(traceback.format_exception(error))
+    what = f"{type(error).__name__}: {error}" if not isinstance(error, GradeError) else str(error)
+    if invocation.tracebacks:
+        click.echo(trace, err=True, nl=False)
+        complain(f"a fault of the grader: {what}")
+        return FAULT
+    try:
+        descriptor, file = tempfile.mkstemp(prefix="grade-fault-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as kept:
+            kept.write(trace)
+        where = f"its traceback is in {file}"
+    except OSError:
+        where = "--traceback shows where"
+    complain(f"a fault of the grader: {one_line(what)} ({where})")
+    return FAULT

@@ -1,0 +1,193 @@
+"""`grade PATH...`: grade submissions."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import grader
+from grader.cli import options, output
+from grader.cli.options import FAULT, GRADED, UNDER, WRONG_INPUT, Invocation
+from grader.cli.watching import Watching
+
+if TYPE_CHECKING:
+    from grader.records import Report, Result, Sandbox
+
+
+class _UnnamedContext(click.Context):
+    """The context of a command that is meant where no name is given."""
+
+    @property
+    def command_path(self) -> str:
+        return self.parent.command_path if self.parent else super().command_path
+
+
+class Unnamed(click.Command):
+    """A command whose usage reads `grade PATH...`, not `grade grade PATH...`."""
+
+    context_class = _UnnamedContext
+
+
+class Given(click.Path):
+    """A path to grade. Where there is none of that name, a command may have been meant."""
+
+    def convert(self, value: Any, param: Any, context: Any) -> Any:
+        if not os.path.lexists(value):
+            from difflib import get_close_matches
+
+            from grader.cli.commands import COMMANDS
+
+            for near in get_close_matches(os.fspath(value), COMMANDS, n=1):
+                self.fail(f"Path {value!r} does not exist. Did you mean `grade {near}`?")
+        return super().convert(value, param, context)
+
+
+def _finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        # A gate at nan would let everything pass.
+        raise click.BadParameter(f"{value} is not a percentage.")
+    return value
+
+
+@options.command("grade", cls=Unnamed)
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    metavar="PATH...",
+    type=Given(exists=True, path_type=Path),
+)
+@click.option("--assignment", metavar="ID", help="Which assignment it is. Default: recognised.")
+@options.assignments
+@click.option(
+    "--only", metavar="EXERCISE", multiple=True, help="Grade this exercise alone; repeatable."
+)
+@click.option("--public", is_flag=True, help="Run the public checks alone, as students do.")
+@click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of every random input: the same seed gives the same report.",
+)
+@options.jobs("Grading processes. Default: one a core; a single submission needs no other.")
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Grade on a dask.distributed cluster: its scheduler's address, or scheduler file.",
+)
+@click.option("--regrade", is_flag=True, help="Grade again what an earlier run has graded.")
+@options.sandbox
+@options.json_file
+@options.junit_file
+@options.html_folder
+@click.option(
+    "--fail-under",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    callback=_finite,
+    help="Exit with 1 when a submission has less of its automatic points, or is refused.",
+)
+@click.version_option(grader.__version__, prog_name="grade")
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    paths: Sequence[Path],
+    assignment: str | None,
+    assignments: Path | None,
+    only: Sequence[str],
+    public: bool,
+    seed: int,
+    jobs: int | None,
+    dask: str | None,
+    regrade: bool,
+    sandbox: Sandbox,
+    json_file: str | None,
+    junit_file: str | None,
+    html_folder: str | None,
+    fail_under: float | None,
+) -> int:
+    """Grade submissions: .zip files, notebooks, scripts or folders.
+
+    The notebooks run in a process of their own; the report says what each exercise earned,
+    and why not more. What can't be read is refused in one line, and the rest goes on. Results
+    are kept: a second run grades what has changed, and one that was stopped goes on.
+
+    \b
+    Examples:
+      grade Dupont_Anne.zip
+      grade submissions/ --html pages --json scores.json
+      grade sigmoid.ipynb --only 2ab-sigmoid --public
+      grade submissions/ --fail-under 50 --junit report.xml
+
+    A folder that has the name of a command is graded as ./stubs.
+    """
+    from grader import pipeline
+
+    output.check_targets(json_file, junit_file, html_folder)
+    if dask is not None and jobs is not None:
+        raise click.UsageError("--jobs counts processes of this machine; --dask uses a cluster's.")
+    if dask is None:
+        output.check_data()
+    with Watching(html_folder) as watch:
+        report = pipeline.grade(
+            paths,
+            assignment=assignment,
+            assignments=assignments,
+            only=only,
+            public=public,
+            seed=seed,
+            sandbox=sandbox,
+            jobs=jobs or pipeline.cores(),
+            dask=dask,
+            keep=True,
+            regrade=regrade,
+            evidence=html_folder is not None,
+            watch=watch,
+        )
+    if report.isolation:
+        output.complain(report.isolation)
+    # Not at the top: it would hold up the kernels by the time that rich takes to load.
+    from grader.report import terminal
+
+    # Standard output belongs to the machine-readable report where one goes there.
+    to_stderr = "-" in (json_file, junit_file)
+    try:
+        terminal.show(report, output.console(stderr=to_stderr), tracebacks=invocation.tracebacks)
+    finally:  # `| head` ends the showing, and must not cost the files
+        output.write_reports(report, json_file, junit_file)
+        watch.write_index(report)
+    code = exit_code(report, fail_under)
+    if code == UNDER and fail_under is not None:
+        under = sum(_is_under(result, fail_under) for result in report.results)
+        output.complain(f"{under} of {len(report.results)} under {fail_under:g} %")
+    return code
+
+
+def exit_code(report: Report, fail_under: float | None) -> int:
+    """Return what the whole run amounts to; the gravest of several wins.
+
+    A fault of the grader needs a person, whatever the rest; where nothing at all could be
+    read, the input is wrong; a gate counts a refused submission as one that is under it.
+    """
+    statuses = [result.status for result in report.results]
+    if "grader_fault" in statuses:
+        return FAULT
+    if "graded" not in statuses:
+        return WRONG_INPUT
+    if fail_under is not None and any(_is_under(result, fail_under) for result in report.results):
+        return UNDER
+    return GRADED
+
+
+def _is_under(result: Result, fail_under: float) -> bool:
+    from grader.report.wording import percent
+
+    # 1e-9: the rounding of a sum of points must not close a gate that the sum itself passes.
+    return result.status != "graded" or percent(result) < fail_under - 1e-9

@@ -1,0 +1,99 @@
+"""`grade new`: write a new assignment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from grader.cli import options
+from grader.cli.options import GRADED, WRONG_INPUT
+from grader.cli.output import complain
+from grader.report.plain import one_line
+
+
+@options.command("new", short_help="Write a new assignment.")
+@click.argument("assignment_id", metavar="ASSIGNMENT")
+@click.option(
+    "--from",
+    "source",
+    metavar="NOTEBOOK",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A solved notebook of yours, or a script with # %% cells; it is copied, and its gaps "
+    "become the exercises.",
+)
+@click.option(
+    "--gap",
+    "gaps",
+    metavar="FUNCTION",
+    multiple=True,
+    help="With --from: put markers around the body of this function; repeatable.",
+)
+@click.option("--title", metavar="TEXT", default="", help="Its title. Default: the notebook's.")
+@click.option(
+    "--assignments",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write it into. Default: $GRADE_ASSIGNMENTS, else the nearest reference/ "
+    "upwards, else ./reference.",
+)
+def command(
+    assignment_id: str,
+    source: Path | None,
+    gaps: Sequence[str],
+    title: str,
+    assignments: Path | None,
+) -> int:
+    """Write a new assignment: solved notebook, checks, samples, assignment.toml.
+
+    Alone it writes a small example to change, which `grade stubs` and `grade verify` accept as
+    it is. With --from it takes a solved notebook whose gaps stand between ### START YOUR CODE ###
+    and ### END YOUR CODE ###; each gap becomes an exercise with a check that fails until
+    you write it. Nothing that exists is written over.
+
+    \b
+    Examples:
+      grade new hw2
+      grade new hw2 --from solved.ipynb
+      grade new hw2 --from solved.ipynb --gap softmax --gap Model.predict
+    """
+    from grader.authoring import template
+
+    if gaps and source is None:
+        raise click.UsageError("--gap needs --from: the notebook that holds the function.")
+    parent = assignments or _assignments_here()
+    try:
+        if source is None:
+            written = template.write_example(assignment_id, parent, title=title)
+        else:
+            written = template.write_from(assignment_id, parent, source, title=title, gaps=gaps)
+    except template.UnmarkedNotebook as error:
+        complain(str(error))
+        for place in error.places:
+            click.echo(f"  {one_line(place.text())}", err=True)
+        return WRONG_INPUT
+    for file in written.files:
+        click.echo(file)
+    for note in written.notes:
+        click.echo(note, err=True)
+    if written.exercises:
+        click.echo(
+            f"now fill in the points, write the checks of {', '.join(written.exercises)}, then: "
+            f"grade verify {assignment_id}",
+            err=True,
+        )
+    return GRADED
+
+
+def _assignments_here() -> Path:
+    """Return where `grade` looks for assignments from here; ./reference where there are none."""
+    from grader.assignment import ENVIRONMENT_VARIABLE
+
+    if configured := os.environ.get(ENVIRONMENT_VARIABLE):
+        return Path(configured).expanduser()
+    here = Path.cwd()
+    folders = (folder / "reference" for folder in (here, *here.parents))
+    found = next((folder for folder in folders if folder.is_dir()), None)
+    return found or Path("reference")

@@ -1,0 +1,119 @@
+"""Where reports go, and what is shown while a command works."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.report.plain import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from grader.records import Report
+
+
+def complain(text: str) -> None:
+    click.echo(f"grade: {one_line(text, 600)}", err=True)
+
+
+def check_targets(json_file: str | None, junit_file: str | None, html: str | None) -> None:
+    """Fail now, not after an hour of grading, where a report can't be written."""
+    from grader.report import writing
+
+    if "" in (json_file, junit_file, html):
+        raise click.UsageError("A report needs a name: '' is none.")
+    if json_file == junit_file == "-":
+        raise click.UsageError("Two reports can't both go to standard output.")
+    if json_file and junit_file and Path(json_file).resolve() == Path(junit_file).resolve():
+        raise click.UsageError(f"Two reports can't both go to {one_line(json_file)}.")
+    if html == "-":
+        raise click.UsageError("--html takes a folder: it writes one page a submission.")
+    for file in (json_file, junit_file):
+        if file not in (None, "-"):
+            with clear_errors(str(file)):
+                writing.check_writable(Path(str(file)))
+    if html is not None:
+        with clear_errors(html):
+            writing.check_folder_writable(Path(html))
+
+
+def no_data_folder(configured: str) -> str:
+    return f"$GRADE_DATA names {configured}, which is no folder; the small sets are served"
+
+
+def check_data() -> None:
+    """Fail now where a full data set can't be read; say so where none was found."""
+    configured = os.environ.get("GRADE_DATA", "")
+    if not configured:
+        return
+    folder = Path(configured).expanduser()
+    if not folder.is_dir():
+        complain(no_data_folder(configured))
+        return
+    from zipfile import is_zipfile
+
+    from grader.datasets import NAMES
+
+    for file in (folder / f"{name}.npz" for name in NAMES):
+        if file.is_file() and not is_zipfile(file):
+            raise click.UsageError(
+                f"{one_line(str(file))} is damaged, or no npz file: import it again "
+                "(grade data import), or move it away."
+            )
+
+
+def write_reports(report: Report, json_file: str | None, junit_file: str | None) -> None:
+    if json_file is not None:
+        from grader.report import json_report
+
+        write(json_file, json_report.pieces(report))
+    if junit_file is not None:
+        from grader.report import junit
+
+        write(junit_file, junit.pieces(report))
+
+
+def write(file: str, text: str | Iterable[str]) -> None:
+    if file == "-":
+        for piece in [text] if isinstance(text, str) else text:
+            click.echo(piece, nl=False)
+        return
+    from grader.report import writing
+
+    with clear_errors(file):
+        writing.write_whole(Path(file), text)
+
+
+@contextmanager
+def clear_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise click.UsageError(f"Can't write {one_line(path)}: {reason}.") from error
+
+
+def console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    # A terminal that doesn't know its width says 0, and rich would print nothing.
+    width = 80 if os.environ.get("COLUMNS") == "0" else None
+    return Console(stderr=stderr, highlight=False, emoji=False, width=width)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from grader.report import terminal
+
+    with terminal.progress_line(console(stderr=True)) as tell:
+        yield tell

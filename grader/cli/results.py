@@ -1,0 +1,157 @@
+"""`grade results`: earlier runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.cli import options, output
+from grader.cli.options import GRADED, Invocation
+
+if TYPE_CHECKING:
+    from grader.batch.store import Store
+    from grader.records import Report, Result, RunRecord
+
+
+@options.command("results", short_help="Show earlier runs, and what has changed between them.")
+@click.argument("runs", nargs=-1, metavar="[RUN [RUN]]")
+@click.option("--changes", is_flag=True, help="Compare with the run before, of one assignment.")
+@click.option("--student", metavar="TEXT", help="Show those alone whose name or path holds it.")
+@options.json_file
+@options.junit_file
+@options.html_folder
+@click.option("--forget", is_flag=True, help="Delete the run, and what no other run shows.")
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    runs: Sequence[str],
+    changes: bool,
+    student: str | None,
+    json_file: str | None,
+    junit_file: str | None,
+    html_folder: str | None,
+    forget: bool,
+) -> int:
+    """Show the results of earlier runs: their list, one run's report again, or what has changed.
+
+    Results are kept in one file of your own, which $GRADE_RESULTS names; "none" keeps nothing. A
+    run is named by its number in the list, or "latest".
+
+    \b
+    Examples:
+      grade results                        the runs, the latest first
+      grade results latest --html pages    its report again, with its pages
+      grade results 12 13                  whose score has changed, and by which check
+      grade results --changes              the same of the latest run and the one before
+      grade results 12 --forget
+    """
+    from grader.batch import store
+    from grader.report import changes as report_changes
+    from grader.report import terminal
+
+    output.check_targets(json_file, junit_file, html_folder)
+    if forget and (changes or student or json_file or junit_file or html_folder):
+        raise click.UsageError("--forget deletes a whole run: it goes with no other option.")
+    file = store.place(os.environ)
+    if file is None:
+        raise click.UsageError(f"No results are kept: ${store.VARIABLE} is {store.NOWHERE}.")
+    console = output.console(stderr="-" in (json_file, junit_file))
+    with store.open_store(file, create=False) as opened:
+        listed = opened.runs()
+        chosen = _chosen_runs(runs, listed, changes=changes)
+        if forget:
+            if len(chosen) != 1:
+                raise click.UsageError("--forget takes one run.")
+            opened.forget(chosen[0].id)
+            click.echo(f"run {chosen[0].id} is forgotten")
+        elif not chosen:
+            if junit_file or html_folder or student:
+                raise click.UsageError("Which run? `grade results` lists them.")
+            report_changes.show_runs(listed, console)
+            if json_file is not None:
+                output.write(json_file, report_changes.runs_as_json(listed))
+        elif len(chosen) == 2:
+            if junit_file or html_folder:
+                raise click.UsageError("A comparison is shown here or written by --json.")
+            before, after = chosen
+            pair = [_about(student, opened.results(run.id)) for run in chosen]
+            if not any(pair):
+                raise _nobody(student)
+            found = report_changes.find_changes(*pair)
+            report_changes.show_changes(found, before, after, console)
+            if json_file is not None:
+                output.write(json_file, report_changes.changes_as_json(found, before, after))
+        else:
+            (run,) = chosen
+            report = _report_of(run, _about(student, opened.results(run.id)))
+            if not report.results:
+                raise _nobody(student)
+            output.write_reports(report, json_file, junit_file)
+            if html_folder is not None:
+                _write_pages_again(opened, run, report, html_folder)
+            terminal.show(report, console, tracebacks=invocation.tracebacks)
+    return GRADED
+
+
+def _chosen_runs(
+    names: Sequence[str], listed: Sequence[RunRecord], *, changes: bool
+) -> list[RunRecord]:
+    """Return the runs that are meant: none, one, or two to compare, the earlier one first."""
+    by_name = {str(run.id): run for run in listed}
+    if listed:
+        by_name["latest"] = listed[0]
+    for name in names:
+        if name not in by_name:
+            known = ", ".join(list(by_name)[:5]) or "none"
+            raise click.UsageError(f"There is no run {name!r}; there is: {known}.")
+    chosen = [by_name[name] for name in names]
+    if len(chosen) > 2:
+        raise click.UsageError("Two runs at most can be compared.")
+    if changes and len(chosen) < 2:
+        if not listed:
+            raise click.UsageError("There is no run yet.")
+        after = chosen[0] if chosen else listed[0]
+        earlier = [r for r in listed if r.id < after.id and r.assignment == after.assignment]
+        if not earlier:
+            raise click.UsageError(f"There is no run of {after.assignment} before run {after.id}.")
+        return [earlier[0], after]
+    return chosen
+
+
+def _about(student: str | None, results: Sequence[Result]) -> Sequence[Result]:
+    if student is None:
+        return results
+    wanted = student.casefold()
+    return [r for r in results if wanted in " ".join((r.path, *r.students)).casefold()]
+
+
+def _nobody(student: str | None) -> click.UsageError:
+    if student is None:
+        return click.UsageError("This run has no results.")
+    return click.UsageError(f"Nobody in this run has {student!r} in name or path.")
+
+
+def _report_of(run: RunRecord, results: Sequence[Result]) -> Report:
+    from grader.records import Report
+
+    seed = run.settings.get("seed")
+    return Report(
+        run.assignment, run.title, seed if isinstance(seed, int) else 0, results, run.isolation
+    )
+
+
+def _write_pages_again(opened: Store, run: RunRecord, report: Report, html_folder: str) -> None:
+    from grader.batch.serialization import unpack
+    from grader.report import html_page
+
+    paths = [result.path for result in report.results]
+    pages = html_page.Pages(Path(html_folder), report, paths)
+    with output.clear_errors(html_folder):
+        shown = (item for item in opened.items(run.id, evidence=True) if item.path in paths)
+        for number, item in enumerate(shown):
+            pages.write(number, unpack(item.relabelled()))
+        pages.write_index(report)

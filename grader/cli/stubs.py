@@ -1,0 +1,40 @@
+"""`grade stubs`: make the student templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from grader.cli import options
+from grader.cli.options import GRADED, UNDER
+
+
+@options.command("stubs", short_help="Make the student templates from the solved notebooks.")
+@click.argument("ids", nargs=-1, metavar="[ASSIGNMENT...]")
+@options.assignments
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 1 when a file is out of date."
+)
+def command(ids: Sequence[str], assignments: Path | None, check: bool) -> int:
+    """Make student_templates/ from the solved notebooks in reference/.
+
+    Each gap between START and END markers becomes what its stub holds, outputs go, and the
+    public checks are copied beside the notebooks. Default: every assignment.
+
+    \b
+    Examples:
+      grade stubs pw02
+      grade stubs --check        in CI: are they up to date?
+    """
+    from grader import pipeline
+
+    files = pipeline.write_stubs(ids, assignments=assignments, check=check)
+    for file in files:
+        click.echo(f"out of date: {file}" if check else file)
+    if not files:
+        click.echo("up to date")
+    elif check:
+        click.echo("run `grade stubs` and commit what it writes", err=True)
+    return UNDER if check and files else GRADED

@@ -1,0 +1,84 @@
+"""`grade verify`: validate an assignment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.cli import options, output
+from grader.cli.options import GRADED, UNDER
+
+if TYPE_CHECKING:
+    from grader.records import Sandbox
+
+
+@options.command("verify", short_help="Validate an assignment: are its checks right?")
+@click.argument("ids", nargs=-1, metavar="[ASSIGNMENT...]")
+@options.assignments
+@click.option(
+    "--seeds",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Over how many seeds the reference must pass.",
+)
+@options.jobs("Processes at once. Default: one a core.")
+@click.option("--samples-only", is_flag=True, help="Run the samples alone: no mutants, no seeds.")
+@click.option("--mutants/--no-mutants", default=True, help="Run automatic mutants, or not.")
+@options.sandbox
+@options.json_file
+@click.option(
+    "--markdown",
+    "markdown_file",
+    metavar="FILE",
+    help='Write the tables as Markdown; "-" is standard output.',
+)
+def command(
+    ids: Sequence[str],
+    assignments: Path | None,
+    seeds: int,
+    jobs: int | None,
+    samples_only: bool,
+    mutants: bool,
+    sandbox: Sandbox,
+    json_file: str | None,
+    markdown_file: str | None,
+) -> int:
+    """Validate an assignment: are its checks right?
+
+    The reference must score everything, the bare stub nothing, every sample what it declares;
+    automatic mutants of the reference must lose points; and the reference must pass with every
+    seed. What survives is listed like a failed test. Default: every assignment.
+
+    \b
+    Examples:
+      grade verify pw02
+      grade verify pw02 --samples-only
+      grade verify --seeds 200 --no-mutants
+    """
+    from grader import verify as verification
+
+    output.check_targets(json_file, markdown_file, None)
+    output.check_data()
+    with output.progress() as tell:
+        reports = verification.verify_assignments(
+            ids,
+            assignments=assignments,
+            seeds=0 if samples_only else seeds,
+            mutants=mutants and not samples_only,
+            jobs=jobs,
+            sandbox=sandbox,
+            progress=tell,
+        )
+    console = output.console(stderr="-" in (json_file, markdown_file))
+    for report in reports:
+        verification.render(console, report)
+    if json_file is not None:
+        output.write(json_file, verification.as_json(reports))
+    if markdown_file is not None:
+        output.write(markdown_file, "\n".join(verification.render_markdown(r) for r in reports))
+    return GRADED if all(report.passed for report in reports) else UNDER

@@ -1,0 +1,86 @@
+"""What `grade` shows and writes while a batch goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.cli.output import clear_errors, complain, console
+
+if TYPE_CHECKING:
+    from grader.records import Report, Result
+    from grader.report.html_page import Pages
+    from grader.report.progress_lines import ProgressLines
+
+
+class Watching:
+    """Shows how a batch goes on, and writes each page as soon as its result is there."""
+
+    def __init__(self, html_folder: str | None) -> None:
+        self.html_folder = html_folder
+        self.head = "", "", 0
+        self.paths: Sequence[str] = ()
+        self.pages: Pages | None = None
+        self.problem: OSError | None = None
+        self.shown: ProgressLines | None = None
+
+    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
+        self.head = assignment, title, seed
+        self.paths = paths
+        if sys.stderr.isatty():
+            from grader.report.live_table import LiveTable
+
+            self.shown = LiveTable(console(stderr=True))
+        else:
+            from grader.report.progress_lines import ProgressLines
+
+            self.shown = ProgressLines(lambda line: click.echo(line, err=True))
+        self.shown.begin(assignment, title, seed, paths)
+
+    def doing(self, number: int, text: str, worker: int) -> None:
+        if self.shown is not None:
+            self.shown.doing(number, text, worker)
+
+    def done(self, number: int, result: Result, kept: bool) -> None:
+        if self.html_folder is not None and self.problem is None:
+            try:
+                self._pages(Path(self.html_folder)).write(number, result)
+            except OSError as error:  # told at the end: the verdicts are worth more
+                self.problem = error
+        if self.shown is not None:
+            self.shown.done(number, result, kept)
+        # It is needed at the end; other processes are at work now.
+        from grader.report import terminal  # noqa: F401
+
+    def _pages(self, folder: Path) -> Pages:
+        if self.pages is None:
+            # Not before the kernels have started: what makes the pages takes time to load.
+            from grader.records import Report
+            from grader.report import html_page
+
+            self.pages = html_page.Pages(folder, Report(*self.head, ()), self.paths)
+        return self.pages
+
+    def warn(self, text: str) -> None:
+        if self.shown is None:
+            complain(text)
+        else:
+            self.shown.warn(text)
+
+    def write_index(self, report: Report) -> None:
+        if self.pages is not None:
+            with clear_errors(str(self.html_folder)):
+                if self.problem is not None:
+                    raise self.problem
+                self.pages.write_index(report)
+
+    def __enter__(self) -> Watching:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.shown is not None:
+            self.shown.close()
