@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import nox
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "tests", "slow", "docs", "threats"]
+nox.options.sessions = ["lint", "docs", "wheel", "tests", "slow", "threats"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 # A test process of threads and kernels of its own keeps more than one core busy.
@@ -139,10 +140,18 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Try the wheel alone: outside of the repository, with nothing but what it brings."""
-    session.install("build")
-    out = Path(session.create_tmp()) / "dist"
+    out = Path(session.virtualenv.location) / "dist"
     shutil.rmtree(out, ignore_errors=True)
+    session.install("build", "pytest")
     session.run("python", "-m", "build", "--wheel", "--outdir", str(out), ".")
     (built,) = out.glob("numgrade-*.whl")
-    session.install("--force-reinstall", str(built), "pytest-xdist")
-    session.run("python", "tests/wheel.py", str(built))
+    session.install(
+        "--reinstall" if session.venv_backend == "uv" else "--force-reinstall", str(built)
+    )
+    session.env["GRADE_WHEEL"] = str(built.resolve())
+    # Outside of the repository, whose `reference/` is found from every folder below it.
+    with tempfile.TemporaryDirectory() as outside:
+        session.run(
+            *("pytest", "-q", "-c", os.devnull, "--noconftest", "--basetemp", f"{outside}/tests"),
+            "tests/wheel",
+        )
