@@ -28,7 +28,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, TypeAlias
 
-from grader.assignment import find_assignments, load_assignment
+from grader.assignment import ENVIRONMENT_VARIABLE, find_assignments, load_assignment
 from grader.batch import cache_key
 from grader.batch.collector import Desk, Item, NoWatch, Receiver, Watch
 from grader.batch.serialization import pack
@@ -116,8 +116,7 @@ def grade(
     Interrupted.
     """
     require_sandbox(sandbox)
-    # From where the user stands, never from a submission's folder: what it brings is no check.
-    folders = find_assignments(Path.cwd(), assignments, os.environ)
+    folders = find_assignments(Path.cwd(), assignments, os.environ, graded=paths)
     watch = watch or NoWatch()
     with ExitStack() as stack:
         # It warms up while submissions are read, checks are loaded and pytest is imported.
@@ -140,6 +139,8 @@ def grade(
                 watch.done(number, result, False)
             return Report("", "", seed, tuple(refused))
         _require_exercises(chosen, only)
+        if chosen.public_only and assignments is None:
+            _require_students_machine(chosen, watch)
         order = Order(
             str(chosen.folder.resolve()),
             tuple(only),
@@ -165,7 +166,34 @@ def grade(
         except KeyboardInterrupt as stop:
             raise Interrupted(desk.interrupted()) from stop
         desk.end()
-        return Report(chosen.id, chosen.title, seed, desk.results(), desk.isolation)
+        return Report(
+            chosen.id,
+            chosen.title,
+            seed,
+            desk.results(),
+            desk.isolation,
+            checks_from=str(chosen.folder.resolve()),
+        )
+
+
+def _require_students_machine(copy: Assignment, watch: Watch) -> None:
+    """Say whose checks run, where they are those beside the notebook.
+
+    Raises AssignmentError where solutions were graded with: there the notebook is a student's,
+    and so may be the checks beside it, which would run with the instructor's rights.
+    """
+    # Imported here, as the store is: a folder that the user names needs no such question.
+    from grader.batch.store import graded_with_solutions
+
+    if os.environ.get(ENVIRONMENT_VARIABLE):
+        return
+    if graded_with_solutions(os.environ):
+        raise AssignmentError(
+            f"{copy.folder} lies beside what is graded, and may be a student's; this machine has "
+            "graded with solutions, so its checks are not used: name the course's folder with "
+            "--assignments"
+        )
+    watch.warn(f"graded by the public checks beside the notebook, in {copy.folder}")
 
 
 def _grade_at(
@@ -254,7 +282,7 @@ def _begin_run(
             settings={
                 "seed": order.seed,
                 "only": order.only,
-                "public": order.public,
+                "public": order.public or assignment.public_only,
                 "sandbox": order.sandbox,
             },
             circumstances=cache_key.circumstances(order, environment),

@@ -382,6 +382,8 @@ class Report:
     results: Sequence[Result]
     isolation: str = ""
     """What the sandbox lacked, in one line."""
+    checks_from: str = ""
+    """The folder of the assignment whose checks ran."""
 
 
 @dataclass(frozen=True)

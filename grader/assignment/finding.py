@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import AssignmentError
@@ -13,33 +15,136 @@ ENVIRONMENT_VARIABLE = "GRADE_ASSIGNMENTS"
 
 
 def find_assignments(
-    start: Path, explicit: Path | None, environ: Mapping[str, str]
+    start: Path,
+    explicit: Path | None,
+    environ: Mapping[str, str],
+    *,
+    graded: Iterable[Path] = (),
+    copy_first: bool = False,
+    advice: str = f"name its folder with --assignments or ${ENVIRONMENT_VARIABLE}",
 ) -> dict[str, Path]:
     """Return the folders of the assignments that can be graded, by assignment id.
 
-    start : the working directory; never a submission's folder, which may hold checks of its own
-    explicit : a folder of assignments, or one assignment's; else $GRADE_ASSIGNMENTS; else the
-        nearest folder upwards from start with checks/assignment.toml or reference/*/assignment.toml
-    Raises AssignmentError where none is found.
+    start : the working directory
+    explicit : a folder of assignments, or one assignment's; else $GRADE_ASSIGNMENTS; else
+        reference/ in start or above; else checks/ beside the notebooks that are graded
+    graded : what is to be graded. Nothing that lies inside it is an assignment: check files are
+        imported with the rights of whoever grades, and a submission may bring its own
+    copy_first : the student's copy beside the notebook comes before a reference/ upwards: only
+        where the notebook itself runs with the user's rights already
+    advice : what the user can do where none is found
+    Raises AssignmentError where none is found, or two that could be meant.
     """
-    named = explicit
-    source = "--assignments"
+    handed_in = _HandedIn.of(graded)
+    named, source = explicit, "--assignments"
     if named is None and environ.get(ENVIRONMENT_VARIABLE):
         named, source = Path(environ[ENVIRONMENT_VARIABLE]).expanduser(), f"${ENVIRONMENT_VARIABLE}"
+        if not named.is_absolute():
+            # It would name another folder in each submission's.
+            raise AssignmentError(f"{source} must be an absolute path, not {named}")
     if named is not None:
-        found = _assignments_in(named)
-        if not found:
-            raise AssignmentError(f"{source}: {named} holds no {FILE}, nor does a folder in it")
-        return found
+        return _named_by_user(named, source, handed_in)
     start = start.resolve()
-    for folder in (start, *start.parents):
-        found = _named([folder / "checks"]) | _assignments_in(folder / "reference", only_below=True)
-        if found:
-            return found
+    found = _students_copy(handed_in) if copy_first else {}
+    found = found or _upwards(start, handed_in) or _students_copy(handed_in)
+    if found:
+        return found
+    left_out = handed_in.left_out(start)
+    if left_out:
+        raise AssignmentError(
+            f"no assignment found; {left_out} lies in what is graded, or beside it, and may be a "
+            f"student's: its checks are not used; {advice}"
+        )
     raise AssignmentError(
-        f"no assignment found: neither reference/*/{FILE} nor checks/{FILE} in {start} or above; "
-        f"go to its folder (cd), or name it with --assignments or ${ENVIRONMENT_VARIABLE}"
+        f"no assignment found: there is no reference/*/{FILE} in {start} or above, and no "
+        f"checks/{FILE} beside the notebook; {advice}"
     )
+
+
+@dataclass(frozen=True)
+class _HandedIn:
+    """What is graded, as a place that no check may come from.
+
+    paths : as they are named, made absolute, and what they are links to
+    beside : the folders of notebooks and scripts that are named one by one
+    """
+
+    paths: frozenset[Path]
+    beside: frozenset[Path]
+
+    @classmethod
+    def of(cls, graded: Iterable[Path]) -> _HandedIn:
+        paths = {form for path in graded for form in (Path.cwd() / path, path.resolve())}
+        normal = frozenset(Path(os.path.normpath(path)) for path in paths)
+        files = {p for p in normal if p.suffix.lower() in (".ipynb", ".py") and not p.is_dir()}
+        return cls(normal, frozenset(path.parent for path in files))
+
+    def holds(self, folder: Path) -> bool:
+        """True where that folder lies inside what is graded, by its name or as a link's end."""
+        forms = (Path(os.path.normpath(Path.cwd() / folder)), folder.resolve())
+        return any(form == path or path in form.parents for form in forms for path in self.paths)
+
+    def is_beside(self, folder: Path) -> bool:
+        return folder.parent in self.beside or folder.parent.resolve() in self.beside
+
+    def left_out(self, start: Path) -> str:
+        """Return a folder upwards that would be an assignment's, were it not handed in."""
+        places = [*(start, *start.parents), *self.beside, *self.paths]
+        for folder in places:
+            for inner in (folder / "checks", folder / "reference", folder):
+                if _assignments_in(inner, only_below=inner.name == "reference"):
+                    return str(inner)
+        return ""
+
+
+def _named_by_user(folder: Path, source: str, handed_in: _HandedIn) -> dict[str, Path]:
+    # The folder first: what lies in it is read no further than that.
+    found = {} if handed_in.holds(folder) else _assignments_in(folder)
+    inside = [place for place in found.values() if handed_in.holds(place)]
+    if inside or handed_in.holds(folder):
+        raise AssignmentError(
+            f"{source}: {inside[0] if inside else folder} lies in what is graded, and may be a "
+            "student's: its checks are not used; name the course's own folder"
+        )
+    if not found:
+        raise AssignmentError(f"{source}: {folder} holds no {FILE}, nor does a folder in it")
+    return found
+
+
+def _upwards(start: Path, handed_in: _HandedIn) -> dict[str, Path]:
+    """Return what the one reference/ in start or above holds; {} where there is none.
+
+    Raises AssignmentError for two: the nearer one may have come with a submission.
+    """
+    places: list[Path] = []
+    for folder in (start, *start.parents):
+        reference = folder / "reference"
+        if handed_in.holds(reference) or handed_in.is_beside(reference):
+            continue
+        if _assignments_in(reference, only_below=True):
+            places.append(reference)
+    if len(places) > 1:
+        raise AssignmentError(
+            f"there are assignments in {places[0]} and in {places[1]}, and one of them may have "
+            "come with a submission: name yours with --assignments"
+        )
+    return _assignments_in(places[0], only_below=True) if places else {}
+
+
+def _students_copy(handed_in: _HandedIn) -> dict[str, Path]:
+    """Return the checks/ folder beside the notebooks, where all of them lie in one folder.
+
+    It is what `grade stubs` publishes: it says `public = true`, and holds no solution.
+    """
+    places = {path.resolve().parent for path in handed_in.paths}
+    if not handed_in.paths or places != {folder.resolve() for folder in handed_in.beside}:
+        return {}
+    if len(places) != 1:
+        return {}
+    copy = places.pop() / "checks"
+    if not (copy / FILE).is_file() or copy.is_symlink():
+        return {}
+    return _named([copy]) if _value(copy, "public") is True else {}
 
 
 def _assignments_in(folder: Path, *, only_below: bool = False) -> dict[str, Path]:
@@ -81,9 +186,14 @@ def _refuse_twins(folders: list[Path]) -> None:
 
 def _id_of(folder: Path) -> str:
     """Return the assignment's id; the folder's name where the file is broken."""
-    name = folder.parent.name if folder.name == "checks" else folder.name
+    value = _value(folder, "id")
+    if isinstance(value, str) and value:
+        return value
+    return folder.parent.name if folder.name == "checks" else folder.name
+
+
+def _value(folder: Path, key: str) -> object:
     try:
-        value = tomllib.loads((folder / FILE).read_text(encoding="utf-8")).get("id")
+        return tomllib.loads((folder / FILE).read_text(encoding="utf-8")).get(key)
     except (OSError, ValueError):
-        return name
-    return value if isinstance(value, str) and value else name
+        return None

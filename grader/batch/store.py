@@ -116,6 +116,18 @@ def place(environ: Mapping[str, str], *, student: bool = False) -> Path | None:
         ) from error
 
 
+def graded_with_solutions(environ: Mapping[str, str]) -> bool:
+    """Return whether a run of this user had an assignment's hidden checks: an instructor's."""
+    try:
+        file = place(environ)
+        if file is None or not file.is_file():
+            return False
+        with open_store(file, create=False) as store:
+            return any(not run.settings.get("public") for run in store.runs())
+    except (StoreError, OSError):
+        return False
+
+
 def open_store(file: Path, *, create: bool = True) -> Store:
     """Return the store in that file. Close it.
 

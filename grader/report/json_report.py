@@ -1,6 +1,9 @@
 """The report as JSON: schema 1, stable.
 
-    {"schema": 1, "assignment": "pw02", "seed": 0, "submissions": [SUBMISSION, ...]}
+    {"schema": 1, "assignment": "pw02", "seed": 0, "checks_from": FOLDER,
+     "submissions": [SUBMISSION, ...]}
+
+FOLDER is the assignment's, whose checks ran; "" where no assignment was recognised.
 
 SUBMISSION, keys in this order:
 
@@ -68,6 +71,7 @@ def as_dict(report: Report) -> dict[str, object]:
         "schema": SCHEMA,
         "assignment": report.assignment,
         "seed": report.seed,
+        "checks_from": one_line(report.checks_from, 1000),
         "submissions": [_submission(_sound(result)) for result in report.results],
     }
 

@@ -52,6 +52,9 @@ class _SampleFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             raise ValueError(f"`kind` is {self.kind!r}; it may be right or mistake")
 
 
+KEYS = _SampleFile.__struct_fields__
+
+
 @dataclass(frozen=True)
 class Sample:
     """One story. `name` is the file's, without .toml; expect maps exercise id to pattern."""

@@ -182,10 +182,54 @@ def test_the_nearest_reference_upwards_is_found(written, tmp_path):
     assert find_assignments(deep, None, {}) == {"pw02": folder.resolve()}
 
 
-def test_a_students_copy_is_found_by_its_checks_and_is_nearer(written, tmp_path):
+@pytest.fixture
+def copy(written, tmp_path):
+    """A student's folder: checks/ that `grade stubs` would make, a notebook beside it."""
+    made = written(('id = "pw02"', 'id = "pw02"\npublic = true'), folder=tmp_path / "st" / "checks")
+    (made.parent / "a.ipynb").write_text(json.dumps(NOTEBOOK))
+    return made
+
+
+def test_a_students_copy_is_found_beside_the_notebook_from_any_folder(copy, tmp_path):
+    notebook = copy.parent / "a.ipynb"
+    for start in (copy.parent, tmp_path, tmp_path.parent):
+        assert find_assignments(start, None, {}, graded=[notebook]) == {"pw02": copy}
+
+
+def test_a_reference_upwards_comes_before_the_copy_beside_the_notebook(written, copy):
+    folder = written()
+    graded = [copy.parent / "a.ipynb"]
+    assert find_assignments(copy.parent, None, {}, graded=graded) == {"pw02": folder}
+    live = find_assignments(copy.parent, None, {}, graded=graded, copy_first=True)
+    assert live == {"pw02": copy}
+
+
+def test_checks_beside_a_notebook_that_are_not_said_to_be_public_are_not_used(written, tmp_path):
+    made = written(folder=tmp_path / "st" / "checks")
+    with pytest.raises(AssignmentError, match="checks lies in what is graded, or beside it"):
+        find_assignments(made.parent, None, {}, graded=[made.parent / "a.ipynb"])
+
+
+def test_the_folders_of_several_students_have_no_copy_in_common(copy, tmp_path):
+    with pytest.raises(AssignmentError, match="no assignment found"):
+        find_assignments(
+            tmp_path, None, {}, graded=[copy.parent / "a.ipynb", tmp_path / "other" / "a.ipynb"]
+        )
+
+
+def test_the_variable_must_be_absolute(written, tmp_path):
     written()
-    copy = written(("pw02", "pw02"), folder=tmp_path / "student_templates" / "pw02" / "checks")
-    assert find_assignments(copy.parent, None, {}) == {"pw02": copy.resolve()}
+    with pytest.raises(AssignmentError, match="must be an absolute path, not reference"):
+        find_assignments(tmp_path, None, {"GRADE_ASSIGNMENTS": "reference"})
+
+
+def test_two_references_upwards_are_not_chosen_between(written, tmp_path):
+    written()
+    written(folder=tmp_path / "class" / "evil" / "reference" / "pw02")
+    work = tmp_path / "class" / "evil" / "work"
+    work.mkdir()
+    with pytest.raises(AssignmentError, match="one of them may have come with a submission"):
+        find_assignments(work, None, {}, graded=[work])
 
 
 def test_a_folder_named_on_the_command_line_wins_over_the_environment(written, tmp_path):

@@ -185,10 +185,11 @@ def test_a_results_file_that_can_not_be_used_costs_no_verdict(klass):
     assert "move the file away" in err
 
 
-def test_a_students_machine_keeps_nothing(klass, tmp_path):
+def test_a_students_machine_keeps_nothing(klass, tmp_path, tmp_path_factory):
     home = tmp_path / "home"
     home.mkdir()
-    checks = klass.root / "course" / "checks"
+    course = tmp_path_factory.mktemp("course")  # a reference/ upwards would come first
+    checks = course / "checks"
     (checks / "stubs").mkdir(parents=True)
     toy = klass.reference / "toy"
     (checks / "assignment.toml").write_text(
@@ -196,9 +197,9 @@ def test_a_students_machine_keeps_nothing(klass, tmp_path):
     )
     (checks / "stubs" / "toy.ipynb").write_text(notebook(mean_square="pass", double="pass"))
     (checks / "test_toy.py").write_text(CHECKS.partition('@pytest.mark.exercise("b"')[0])
-    mine = klass.root / "course" / "toy.ipynb"
+    mine = course / "toy.ipynb"
     mine.write_text(notebook())
-    before = sorted(klass.root.joinpath("course").rglob("*"))
+    before = sorted(course.rglob("*"))
     environment = klass.environment | {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     del environment["GRADE_RESULTS"]
     environment.pop("XDG_STATE_HOME", None)
@@ -211,8 +212,9 @@ def test_a_students_machine_keeps_nothing(klass, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "4 / 4" in done.stdout
+    assert f"public checks beside the notebook, in {checks}" in done.stderr
     assert list(home.rglob("results.sqlite")) == []
-    assert sorted(klass.root.joinpath("course").rglob("*")) == before
+    assert sorted(course.rglob("*")) == before
 
 
 def test_a_run_that_is_killed_again_and_again_gets_through_and_grades_nothing_twice(

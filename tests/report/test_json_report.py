@@ -18,7 +18,7 @@ def loaded(report):
 
 def test_the_keys_stand_in_the_documented_order(report):
     document = loaded(report)
-    assert list(document) == ["schema", "assignment", "seed", "submissions"]
+    assert list(document) == ["schema", "assignment", "seed", "checks_from", "submissions"]
     submission = document["submissions"][0]
     assert list(submission) == [
         "path", "students", "status", "message", "score", "max_score", "manual_points",
