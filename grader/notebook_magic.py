@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from grader import pipeline
 from grader.assignment import find_assignments, load_assignment
 from grader.errors import AssignmentError, GradeError
+from grader.grading import grade_notebooks
 from grader.notebook import assembled
 from grader.records import Assignment, Cell, Isolation, Limits, Notebook, Result, Run
 from grader.report import table
@@ -72,12 +72,12 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
     only = _exercises_of(assignment, matched, exercises)
     kernels = Kernels(assignment, None)
     if not hasattr(os, "fork"):
-        result = pipeline.grade_notebooks(
+        result = grade_notebooks(
             kernels, matched, folder=Path.cwd(), seed=seed, only=only, public=True
         )
         return Verdicts(result)
     with _forked(shell, notebook, assignment.limits) as session:
-        result = pipeline.grade_notebooks(
+        result = grade_notebooks(
             kernels,
             matched,
             folder=Path.cwd(),

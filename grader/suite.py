@@ -1,8 +1,12 @@
 """Checks are pytest tests: the marker `exercise`, the fixtures, and one outcome a check.
 
-`run_checks` collects the check files once and runs them for many jobs; a job is one
-submission. pytest sees no submission: only our check files, from explicit paths, with
-plugin autoload off.
+    with open_suite(assignment) as suite:
+        outcomes = suite.run(CheckJob(sessions=sessions))
+
+The check files are collected once; `run` is called once a submission. pytest sees no submission:
+only our check files, from explicit paths, with plugin autoload off. We drive pytest as its own
+`main` does (collection, then the protocol of one item after the other), so that the loop over
+submissions is ours and reads straight down.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import time
 import traceback
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +27,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
+from _pytest.config import _prepareconfig
 
 from grader import datasets
 from grader.assignment.check_files import HIDDEN, importable, is_hidden, module_names
@@ -66,52 +71,78 @@ class CheckJob:
     public: bool = False
     reference: Callable[[str], CheckedSession] | None = None
     patch: Callable[[Student], None] | None = None
-    key: object = None
 
 
-def run_checks(
-    assignment: Assignment,
-    jobs: Iterable[CheckJob],
-    done: Callable[[CheckJob, list[Outcome]], None],
-) -> None:
-    """Run the assignment's checks once a job; `done` gets each job's outcomes.
+@contextmanager
+def open_suite(assignment: Assignment) -> Iterator[Suite]:
+    """Collect the assignment's checks; yield what runs them for one job after the other.
 
-    Jobs are drawn one by one, when the one before is done, and may be made on the way.
     Raises GraderFault where a check file can't be loaded or disagrees with assignment.toml.
     """
-    runner = _Runner(assignment, jobs, done)
     if not assignment.check_files:
         raise GraderFault(f"{assignment.folder} holds no check file (test_*.py)")
+    plugin = _Plugin(assignment)
     # An empty directory of ours as rootdir: no configuration file is found from there.
     with (
         tempfile.TemporaryDirectory(prefix="grade-checks-") as root,
         _quiet_pytest(),
         importable(assignment.folder),
+        _collected(_arguments(assignment.check_files, root), plugin) as items,
     ):
-        arguments = [
-            *(str(path) for path in assignment.check_files),
-            f"--rootdir={root}",
-            f"--confcutdir={root}",
-            f"--config-file={os.devnull}",
-            "--noconftest",
-            "--import-mode=importlib",
-            "--strict-markers",
-            "--capture=sys",
-        ]
-        for plugin in (
-            "cacheprovider",
-            "terminal",
-            "doctest",
-            "faulthandler",
-            "logging",
-            "unraisableexception",
-            "threadexception",
-            "junitxml",
-            "pastebin",
-        ):
-            arguments += ["-p", f"no:{plugin}"]
-        code = pytest.main(arguments, plugins=[runner])
-    runner.finish(code)
+        yield Suite(assignment, _checks_of(assignment, items, plugin.unloadable), plugin)
+
+
+def _arguments(files: Sequence[Path], root: str) -> list[str]:
+    arguments = [
+        *map(str, files),
+        f"--rootdir={root}",
+        f"--confcutdir={root}",
+        f"--config-file={os.devnull}",
+        "--noconftest",
+        "--import-mode=importlib",
+        "--strict-markers",
+        "--capture=sys",
+    ]
+    for plugin in (
+        "cacheprovider",
+        "terminal",
+        "doctest",
+        "faulthandler",
+        "logging",
+        "unraisableexception",
+        "threadexception",
+        "junitxml",
+        "pastebin",
+    ):
+        arguments += ["-p", f"no:{plugin}"]
+    return arguments
+
+
+@contextmanager
+def _collected(arguments: list[str], plugin: _Plugin) -> Iterator[Sequence[pytest.Item]]:
+    """Yield the collected checks; what pytest set up ends with the block.
+
+    The steps of pytest.main and of `wrap_session` in _pytest/main.py, with the block in the place
+    of their loop. What they catch comes out here as it is.
+    """
+    here = Path.cwd()
+    config = _prepareconfig(arguments, [plugin])
+    try:
+        session = pytest.Session.from_config(config)
+        config._do_configure()
+        config.hook.pytest_sessionstart(session=session)
+        try:
+            try:
+                config.hook.pytest_collection(session=session)
+            except (pytest.UsageError, SystemExit, pytest.exit.Exception) as error:
+                reason = str(error) or type(error).__name__
+                raise GraderFault(f"the checks can't be collected: {reason}") from error
+            yield session.items
+        finally:
+            os.chdir(here)  # a check may have left it
+            config.hook.pytest_sessionfinish(session=session, exitstatus=pytest.ExitCode.OK)
+    finally:
+        config._ensure_unconfigure()
 
 
 @contextmanager
@@ -120,6 +151,8 @@ def _quiet_pytest() -> Iterator[None]:
     kept = {name: os.environ.pop(name, None) for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST")}
     autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    # Names modules that pytest imports as plugins.
+    kept["PYTEST_PLUGINS"] = os.environ.pop("PYTEST_PLUGINS", None)
     path = list(sys.path)
     try:
         yield
@@ -131,6 +164,9 @@ def _quiet_pytest() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+# --- collection ---------------------------------------------------------------------------
 
 
 @dataclass
@@ -156,29 +192,183 @@ class _Check:
         )
 
 
-class _Runner:
-    """The plugin: our fixtures, our loop over jobs, our verdicts."""
+def _checks_of(
+    assignment: Assignment, items: Sequence[pytest.Item], unloadable: Sequence[str]
+) -> list[_Check]:
+    """Return the checks in their order. Raises GraderFault, which names all that is wrong.
 
-    def __init__(
-        self,
-        assignment: Assignment,
-        jobs: Iterable[CheckJob],
-        done: Callable[[CheckJob, list[Outcome]], None],
-    ) -> None:
+    unloadable : a line for each check file that can't be loaded
+    """
+    exercises = {exercise.id: exercise for exercise in assignment.exercises}
+    problems = [*unloadable]
+    checks: list[_Check] = []
+    for item in items:
+        marker = item.get_closest_marker("exercise")
+        hidden = is_hidden(item.path, assignment.folder)
+        if marker is None:
+            problems.append(f"{item.name} has no @pytest.mark.exercise(id, points=...)")
+        elif problem := _problem_of(marker, exercises, hidden=hidden):
+            problems.append(f"{item.name}: {problem}")
+        else:
+            checks.append(
+                _Check(
+                    item,
+                    exercises[marker.args[0]],
+                    item.name.removeprefix("test_").replace("_", " "),
+                    float(marker.kwargs["points"]),
+                    hidden,
+                )
+            )
+    problems += _namesakes(checks)
+    # What could not be loaded has no points to count.
+    problems = problems or _wrong_sums(assignment, checks)
+    if problems:
+        raise GraderFault(f"assignment {assignment.id}: " + "; ".join(problems))
+    return checks
+
+
+def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool) -> str:
+    """Return why a check can't be scored by its marker, "" where it can.
+
+    hidden : whether it stands in the folder of hidden checks
+    """
+    if not marker.args or marker.args[0] not in tuple(exercises):
+        named = marker.args[0] if marker.args else None
+        return f"assignment.toml has no exercise {named}; it has: {', '.join(exercises)}"
+    unknown = [repr(value) for value in marker.args[1:]]
+    unknown += [name for name in marker.kwargs if name not in ("points", "hidden")]
+    if unknown:
+        return f"its marker takes points=... and hidden=..., not {unknown[0]}"
+    points: Any = marker.kwargs.get("points")
+    said = marker.kwargs.get("hidden", hidden)
+    if type(points) not in (int, float) or not 0 <= points < math.inf:
+        return f"its marker must say points=..., a number from 0 on, not {points!r}"
+    if type(said) is not bool:
+        return f"`hidden` must be True or False, not {said!r}"
+    if said is hidden:
+        return ""
+    if said:
+        return f"it says hidden=True, but students get its file: move it to the folder {HIDDEN}/"
+    return f"it says hidden=False, but stands in {HIDDEN}/: move it to the folder above"
+
+
+def _namesakes(checks: Sequence[_Check]) -> list[str]:
+    """Return a line for each name that two checks of one exercise share.
+
+    They could be told apart nowhere.
+    """
+    counts = Counter((check.exercise.id, check.item.name) for check in checks)
+    return [
+        f"{name}: exercise {exercise} has {count} checks of this name"
+        for (exercise, name), count in counts.items()
+        if count > 1
+    ]
+
+
+def _wrong_sums(assignment: Assignment, checks: Sequence[_Check]) -> list[str]:
+    """Return a line for each exercise whose checks don't sum to its points."""
+    problems = []
+    for exercise in assignment.exercises:
+        points = sum(c.points for c in checks if c.exercise.id == exercise.id)
+        if exercise.manual:
+            if points:
+                problems.append(
+                    f"exercise {exercise.id}: a person grades it (manual = true), so its "
+                    f"checks, of {points:g} points, would count for nothing"
+                )
+            continue
+        # A student's copy holds the public checks alone, which may sum to less.
+        more = points > exercise.points + 1e-9
+        less = points < exercise.points - 1e-9 and not assignment.public_only
+        if more or less:
+            problems.append(
+                f"exercise {exercise.id}: its checks sum to {points:g} points, "
+                f"assignment.toml says {exercise.points:g}"
+            )
+    return problems
+
+
+def _breakage(error: BaseException) -> str:
+    """Return the line of a check file that can't be loaded, and the error, without pytest's own."""
+    error = error.__cause__ or error
+    if isinstance(error, SyntaxError):
+        file, line, text = error.filename or "", error.lineno, error.text or ""
+        what = f"{type(error).__name__}: {error.msg}"
+    else:
+        # Of all frames the check file's own: the instructor did not write what it imports.
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if Path(frame.filename).name.startswith("test_")]
+        file, line, _, text = (own or frames)[-1]
+        what = f"{type(error).__name__}: {error}"
+    shown = f": `{text.strip()}`" if text and text.strip() else ""
+    return f"{Path(file).name}, line {line}: {what}{shown}"
+
+
+# --- running ------------------------------------------------------------------------------
+
+
+class Suite:
+    """The collected checks of one assignment."""
+
+    def __init__(self, assignment: Assignment, checks: Sequence[_Check], plugin: _Plugin) -> None:
         self.assignment = assignment
-        self.jobs = jobs
-        self.done = done
-        self.checks: list[_Check] = []
+        self._checks = checks
+        self._plugin = plugin
+
+    def run(self, job: CheckJob) -> list[Outcome]:
+        """Return one outcome for each check that the job asks for, in their order."""
+        wanted = [
+            check
+            for check in self._checks
+            if not (job.public and check.hidden) and (not job.only or check.exercise.id in job.only)
+        ]
+        return [self._run(check, job) for check in wanted]
+
+    def _run(self, check: _Check, job: CheckJob) -> Outcome:
+        reason = job.skip.get(check.exercise.id)
+        if reason is not None:
+            return check.outcome("skipped", 0.0, reason, missing=True)
+        if lacking := self.assignment.lacking(check.exercise.notebook):
+            return check.outcome("skipped", 0.0, lacking)
+        started = time.perf_counter()
+        verdict, killed = self._plugin.try_out(check, job)
+        if killed:  # by itself or by the machine, which deserves another try
+            verdict, _ = self._plugin.try_out(check, job)
+        return replace(verdict, seconds=time.perf_counter() - started)
+
+
+class _Plugin:
+    """What pytest calls: the marker, the fixtures, and the verdict of the check that runs.
+
+    unloadable : a line for each check file that can't be loaded
+    """
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self.unloadable: list[str] = []
         # What the reference answered each check, by its id and the seed.
         self.memories: defaultdict[tuple[str, int], ReplayCache] = defaultdict(ReplayCache)
-        self.problems: list[str] = []
-        self.broken: BaseException | None = None
         self.job = CheckJob(sessions={})
         self.check: _Check | None = None
         self.verdict: Outcome | None = None
-        self.killed = False  # the process that the check asked: by its code, or by the machine
+        self.killed = False
 
-    # --- collection ---
+    def try_out(self, check: _Check, job: CheckJob) -> tuple[Outcome, bool]:
+        """Run a check; return its outcome, and whether the process that it asked was killed."""
+        self.check, self.job, self.verdict, self.killed = check, job, None, False
+        item = check.item
+        try:
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+        except pytest.exit.Exception as error:
+            # pytest lets this one pass: it is meant to end a run, and must end no batch.
+            item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
+            self.verdict = _verdict(check, error)
+        finally:
+            self.check = None
+        verdict = self.verdict or check.outcome("error", 0.0, "the check did not run", fault=True)
+        return verdict, self.killed
+
+    # --- pytest's hooks ---
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line(
@@ -191,106 +381,7 @@ class _Runner:
         self, call: pytest.CallInfo[Any], report: pytest.CollectReport | pytest.TestReport
     ) -> None:
         if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
-            self.problems.append(f"a check file can't be loaded: {_breakage(call.excinfo.value)}")
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        exercises = {exercise.id: exercise for exercise in self.assignment.exercises}
-        for item in items:
-            marker = item.get_closest_marker("exercise")
-            if marker is None:
-                self.problems.append(f"{item.name} has no @pytest.mark.exercise(id, points=...)")
-                continue
-            hidden = is_hidden(item.path, self.assignment.folder)
-            if problem := _problem_of(marker, exercises, hidden=hidden):
-                self.problems.append(f"{item.name}: {problem}")
-                continue
-            self.checks.append(
-                _Check(
-                    item,
-                    exercises[marker.args[0]],
-                    item.name.removeprefix("test_").replace("_", " "),
-                    float(marker.kwargs["points"]),
-                    hidden,
-                )
-            )
-        self._refuse_namesakes()
-        self._hold_points_together()
-
-    def _refuse_namesakes(self) -> None:
-        """Two checks of one name in an exercise could be told apart nowhere."""
-        counts = Counter((check.exercise.id, check.item.name) for check in self.checks)
-        self.problems += [
-            f"{name}: exercise {exercise} has {count} checks of this name"
-            for (exercise, name), count in counts.items()
-            if count > 1
-        ]
-
-    def _hold_points_together(self) -> None:
-        if self.problems:
-            return  # what could not be loaded has no points to count
-        for exercise in self.assignment.exercises:
-            points = sum(c.points for c in self.checks if c.exercise.id == exercise.id)
-            if exercise.manual:
-                if points:
-                    self.problems.append(
-                        f"exercise {exercise.id}: a person grades it (manual = true), so its "
-                        f"checks, of {points:g} points, would count for nothing"
-                    )
-                continue
-            # A student's copy holds the public checks alone, which may sum to less.
-            more = points > exercise.points + 1e-9
-            less = points < exercise.points - 1e-9 and not self.assignment.public_only
-            if more or less:
-                self.problems.append(
-                    f"exercise {exercise.id}: its checks sum to {points:g} points, "
-                    f"assignment.toml says {exercise.points:g}"
-                )
-
-    # --- the loop ---
-
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        if self.problems:
-            return True
-        try:
-            for job in self.jobs:
-                self.job = job
-                self.done(job, [self._run(check) for check in self.checks if self._wanted(check)])
-        except BaseException as error:  # carried out of pytest.main, which would swallow it
-            self.broken = error
-        return True
-
-    def finish(self, code: int | pytest.ExitCode) -> None:
-        if self.broken is not None:
-            raise self.broken
-        if self.problems:
-            raise GraderFault(f"assignment {self.assignment.id}: " + "; ".join(self.problems))
-        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            raise GraderFault(f"pytest stopped with code {int(code)} over {self.assignment.folder}")
-
-    def _wanted(self, check: _Check) -> bool:
-        if self.job.public and check.hidden:
-            return False
-        return not self.job.only or check.exercise.id in self.job.only
-
-    def _run(self, check: _Check) -> Outcome:
-        reason = self.job.skip.get(check.exercise.id)
-        if reason is not None:
-            return check.outcome("skipped", 0.0, reason, missing=True)
-        if lacking := self.assignment.lacking(check.exercise.notebook):
-            return check.outcome("skipped", 0.0, lacking)
-        self.check = check
-        started = time.perf_counter()
-        self._try(check)
-        if self.killed:
-            self._try(check)
-        seconds = time.perf_counter() - started
-        verdict = self.verdict or check.outcome("error", 0.0, "the check did not run", fault=True)
-        return replace(verdict, seconds=seconds)
-
-    def _try(self, check: _Check) -> None:
-        self.verdict = None
-        self.killed = False
-        check.item.ihook.pytest_runtest_protocol(item=check.item, nextitem=None)
+            self.unloadable.append(f"a check file can't be loaded: {_breakage(call.excinfo.value)}")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -356,47 +447,6 @@ class _Runner:
         return datasets.load
 
 
-def _breakage(error: BaseException) -> str:
-    """Return the line of a check file that can't be loaded, and the error, without pytest's own."""
-    error = error.__cause__ or error
-    if isinstance(error, SyntaxError):
-        file, line, text = error.filename or "", error.lineno, error.text or ""
-        what = f"{type(error).__name__}: {error.msg}"
-    else:
-        # Of all frames the check file's own: what it imports is not read by whom this is told.
-        frames = traceback.extract_tb(error.__traceback__)
-        ours = [frame for frame in frames if Path(frame.filename).name.startswith("test_")]
-        file, line, _, text = (ours or frames)[-1]
-        what = f"{type(error).__name__}: {error}"
-    shown = f": `{text.strip()}`" if text and text.strip() else ""
-    return f"{Path(file).name}, line {line}: {what}{shown}"
-
-
-def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool) -> str:
-    """Return why a check can't be scored by its marker, "" where it can.
-
-    hidden : whether it stands in the folder of hidden checks
-    """
-    if not marker.args or marker.args[0] not in tuple(exercises):
-        named = marker.args[0] if marker.args else None
-        return f"assignment.toml has no exercise {named}; it has: {', '.join(exercises)}"
-    unknown = [repr(value) for value in marker.args[1:]]
-    unknown += [name for name in marker.kwargs if name not in ("points", "hidden")]
-    if unknown:
-        return f"its marker takes points=... and hidden=..., not {unknown[0]}"
-    points: Any = marker.kwargs.get("points")
-    said = marker.kwargs.get("hidden", hidden)
-    if type(points) not in (int, float) or not 0 <= points < math.inf:
-        return f"its marker must say points=..., a number from 0 on, not {points!r}"
-    if type(said) is not bool:
-        return f"`hidden` must be True or False, not {said!r}"
-    if said is hidden:
-        return ""
-    if said:
-        return f"it says hidden=True, but students get its file: move it to the folder {HIDDEN}/"
-    return f"it says hidden=False, but stands in {HIDDEN}/: move it to the folder above"
-
-
 @contextmanager
 def _ours_to_open() -> Iterator[None]:
     """Make a GraderFault of whatever keeps a process from being opened, but for its own faults."""
@@ -406,6 +456,9 @@ def _ours_to_open() -> Iterator[None]:
         raise
     except Exception as error:  # a full disk, no process left: no check's fault, nor a student's
         raise GraderFault(f"no process for the check: {error}") from error
+
+
+# --- verdicts -----------------------------------------------------------------------------
 
 
 def _verdict(check: _Check, error: BaseException) -> Outcome:

@@ -29,6 +29,20 @@ ALLOWED = {
     "authoring": {"errors", "records", "notebook", "assignment", "authoring"},
     "datasets": {"errors", "datasets"},
     "score.py": {"errors", "records"},
+    "evidence.py": {"records", "notebook"},
+    # All the stages but the way in and out: what hands it submissions is the pipeline.
+    "grading.py": {
+        "batch",
+        "errors",
+        "evidence",
+        "notebook",
+        "records",
+        "rule_checks",
+        "score",
+        "session",
+        "submission",
+        "suite",
+    },
     "checks": {"errors", "checks", "diagnosis"},
     "diagnosis": {"errors", "diagnosis"},
     "in_kernel": {"in_kernel"},
@@ -39,7 +53,7 @@ ALLOWED = {
     "batch": {"errors", "records", "submission", "assignment", "datasets", "batch", "session"},
 }
 # The program of a worker process: it runs the pipeline.
-ABOVE_THE_PIPELINE = {"batch/worker.py", "notebook_magic.py", "pipeline.py"}
+ABOVE_THE_PIPELINE = {"batch/worker.py", "pipeline.py"}
 # What runs in the student's process, and what instructors use anywhere, stays light.
 THIRD_PARTY = {
     "checks": {"numpy"},

@@ -1,10 +1,12 @@
 """Checks are pytest tests: collection, fixtures, and the verdict that an exception stands for."""
 
 import math
+import os
 import re
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from grader.errors import GraderFault, StudentError, StudentTimeout
 from grader.records import Assignment, Exercise
-from grader.suite import CheckJob, run_checks
+from grader.suite import CheckJob, open_suite
 
 HEAD = """
 import pytest
@@ -64,9 +66,8 @@ def assignment(tmp_path):
 
 def outcomes_of(assignment, **job):
     job.setdefault("sessions", {"toy.ipynb": FakeSession(f=lambda x: x)})
-    collected = []
-    run_checks(assignment, [CheckJob(**job)], lambda _, outcomes: collected.extend(outcomes))
-    return collected
+    with open_suite(assignment) as suite:
+        return suite.run(CheckJob(**job))
 
 
 ONE = """
@@ -271,10 +272,10 @@ def test_two(rng): raise CheckFailed(str(rng.random()))
 def test_one_collection_serves_many_jobs(assignment):
     toy = assignment(ONE.format(body="assert_close(student.f(2.0), 2.0)"))
     right, wrong = FakeSession(f=lambda x: x), FakeSession(f=lambda x: -x)
-    jobs = [CheckJob(sessions={"toy.ipynb": s}, key=k) for k, s in enumerate((right, wrong, right))]
-    seen = []
-    run_checks(toy, jobs, lambda job, outcomes: seen.append((job.key, outcomes[0].outcome)))
-    assert seen == [(0, "passed"), (1, "failed"), (2, "passed")]
+    with open_suite(toy) as suite:
+        jobs = (CheckJob(sessions={"toy.ipynb": session}) for session in (right, wrong, right))
+        seen = [outcome.outcome for job in jobs for outcome in suite.run(job)]
+    assert seen == ["passed", "failed", "passed"]
 
 
 def test_a_check_can_compare_with_the_reference(assignment):
@@ -413,3 +414,55 @@ def test_a_check_of_a_notebook_that_lacks_a_package_is_skipped_and_nothing_is_mi
     (outcome,) = outcomes_of(needy, sessions={})
     assert (outcome.outcome, outcome.missing) == ("skipped", False)
     assert "pip install no_such_package" in outcome.message
+
+
+@pytest.mark.parametrize("text", ["raise SystemExit(0)", "pytest.exit('enough')"])
+def test_a_check_file_that_exits_when_it_is_loaded_is_refused_like_any_that_does_not_load(
+    assignment, text
+):
+    with pytest.raises(GraderFault):
+        outcomes_of(assignment(text))
+
+
+def test_a_check_that_ends_the_pytest_run_ends_nothing_and_the_next_one_runs(assignment):
+    text = """
+@pytest.mark.exercise("a", points=0.5)
+def test_one(student): pytest.exit("enough")
+@pytest.mark.exercise("a", points=0.5)
+def test_two(student): pass
+"""
+    first, second = outcomes_of(assignment(text))
+    assert (first.suspect, first.points) == (True, 0.0)
+    assert second.outcome == "passed"
+
+
+def test_the_student_of_a_check_that_is_interrupted_is_closed(assignment):
+    closed = []
+
+    class Session:
+        @contextmanager
+        def student(self, *, limit_s):
+            yield SimpleNamespace(f=raising(KeyboardInterrupt()))
+            closed.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        verdict(assignment, "student.f(1)", sessions={"toy.ipynb": Session()})
+    assert closed == [True]
+
+
+def test_what_pytest_sets_up_ends_with_the_suite(assignment, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-q")
+
+    def state():
+        return (Path.cwd(), [*sys.path], [*sys.meta_path], dict(os.environ), sys.stdin, sys.stdout)
+
+    before = state()
+    outcomes_of(assignment(ONE.format(body="import os; os.chdir('/')")))
+    assert state() == before
+
+
+def test_a_plugin_that_the_environment_names_is_not_loaded(assignment, tmp_path, monkeypatch):
+    (tmp_path / "a_plugin_of_somebody.py").write_text("raise SystemExit('the plugin was loaded')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTEST_PLUGINS", "a_plugin_of_somebody")
+    assert verdict(assignment, "pass").outcome == "passed"

@@ -43,6 +43,13 @@ STOP_S = 20.0
 """What a worker may take to end its kernels before it is killed."""
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Stopped(Exception):
     """The work was called off."""
 

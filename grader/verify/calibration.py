@@ -6,35 +6,30 @@ tight shows as a refusal at some seeds. One session serves them all: a fork a ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from grader.records import Assignment, Outcome
-from grader.suite import CheckedSession, CheckJob, run_checks
+from grader.records import Outcome
+from grader.suite import CheckedSession, CheckJob, Suite
 from grader.verify.samples import flat
 from grader.verify.verdicts import CheckRate
 
 
 def run_seeds(
-    assignment: Assignment,
+    suite: Suite,
     sessions: Mapping[str, CheckedSession],
     *,
     seeds: Iterable[int],
     only: Collection[str],
-) -> Iterator[tuple[int, list[Outcome]]]:
-    """Return (seed, outcomes) for each seed, over one collection of the checks.
+) -> list[tuple[int, list[Outcome]]]:
+    """Return (seed, outcomes) for each seed.
 
     sessions : on the solved notebooks; only : ids of the exercises that they serve
     """
-    found: list[tuple[int, list[Outcome]]] = []
-    run_checks(
-        assignment,
-        (
-            CheckJob(sessions=sessions, seed=seed, only=only, reference=sessions.__getitem__)
-            for seed in seeds
-        ),
-        lambda job, outcomes: found.append((job.seed, outcomes)),
-    )
-    return iter(found)
+    reference = sessions.__getitem__
+    return [
+        (seed, suite.run(CheckJob(sessions=sessions, seed=seed, only=only, reference=reference)))
+        for seed in seeds
+    ]
 
 
 def rate_checks(runs: Sequence[tuple[int, Sequence[Outcome]]]) -> tuple[CheckRate, ...]:

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from grader.errors import GraderFault, Missing, StudentError, StudentFault
 from grader.in_kernel.codec import Handle
-from grader.records import Assignment, Outcome
+from grader.records import Outcome
 from grader.session import Session
 from grader.session.proxies import Function, Remote
 from grader.session.student import Student
-from grader.suite import CheckJob, run_checks
+from grader.suite import CheckedSession, CheckJob, Suite
 from grader.verify.mutants import Mutant
 from grader.verify.perturbations import (
     AS_CALLED,
@@ -48,11 +48,9 @@ STORY_REQUESTS = 64
 PERTURBED_STORIES = 6
 """Stories whose arguments are changed, too; checks of one function ask much the same."""
 
-_Jobs: TypeAlias = Generator[CheckJob, None, None]
-
 
 def hunt(
-    assignment: Assignment, notebook: str, session: Session, mutants: Sequence[Mutant]
+    suite: Suite, notebook: str, session: Session, mutants: Sequence[Mutant]
 ) -> list[MutantVerdict]:
     """Return what became of each mutant, in their order.
 
@@ -60,9 +58,7 @@ def hunt(
     """
     if not mutants:
         return []
-    hunter = _Hunter(assignment, notebook, session)
-    run_checks(assignment, hunter.jobs(mutants), hunter.done)
-    return hunter.verdicts
+    return _Hunter(suite, notebook, session).run(mutants)
 
 
 def patch_source(mutant: Mutant) -> str:
@@ -189,9 +185,11 @@ class _Bounded:
 
 
 class _Hunter:
-    """The jobs of a hunt, each decided by the outcomes of the ones before."""
+    """What is known of one notebook's checks, and what each mutant comes to."""
 
-    def __init__(self, assignment: Assignment, notebook: str, session: Session) -> None:
+    def __init__(self, suite: Suite, notebook: str, session: Session) -> None:
+        assignment = suite.assignment
+        self.suite = suite
         self.notebook = notebook
         self.session = session
         self.exercises = exercises_of(assignment, notebook)
@@ -200,8 +198,6 @@ class _Hunter:
             for exercise in assignment.exercises
             if exercise.id in self.exercises
         }
-        self.outcomes: list[Outcome] = []
-        self.verdicts: list[MutantVerdict] = []
         self.limit_s = assignment.limits.check_s
         self.costs: dict[str, float] = {}
         self.accepted: set[tuple[str, str]] = set()
@@ -209,16 +205,13 @@ class _Hunter:
         self.reaching: dict[str, list[int]] = {}
         self.expected: dict[tuple[int, str], list[Any]] = {}
 
-    def done(self, job: CheckJob, outcomes: list[Outcome]) -> None:
-        self.outcomes = outcomes
-
-    def jobs(self, mutants: Sequence[Mutant]) -> _Jobs:
+    def run(self, mutants: Sequence[Mutant]) -> list[MutantVerdict]:
+        """Learn what the reference does, then try each mutant."""
         recorder = _Recorder(self.session)
-        outcomes = []
+        outcomes: list[Outcome] = []
         for exercise in self.exercises:
             recorder.exercise = exercise
-            yield self._job({self.notebook: recorder}, [exercise], None)
-            outcomes += self.outcomes
+            outcomes += self._run_checks(recorder, exercise, None)
         self.stories = [story for story in recorder.stories if story.requests]
         self.costs = {
             exercise: sum(o.seconds for o in outcomes if o.exercise == exercise)
@@ -228,23 +221,29 @@ class _Hunter:
         self.limit_s = min(self.limit_s, max(LEAST_LIMIT_S, PATIENCE * slowest))
         # A check that refuses the reference itself catches nothing.
         self.accepted = {(o.exercise, o.name) for o in outcomes if o.outcome == "passed"}
-        for mutant in mutants:
-            self.verdicts.append((yield from self._try(mutant)))
+        return [self._try(mutant) for mutant in mutants]
 
-    def _job(self, sessions: Mapping[str, Any], only: Collection[str], patch: Any) -> CheckJob:
-        return CheckJob(
-            sessions=sessions, only=only, patch=patch, reference=lambda name: self.session
+    def _run_checks(
+        self, session: CheckedSession, exercise: str, patch: Callable[[Student], None] | None
+    ) -> list[Outcome]:
+        return self.suite.run(
+            CheckJob(
+                sessions={self.notebook: session},
+                only=[exercise],
+                patch=patch,
+                reference=lambda name: self.session,
+            )
         )
 
-    def _try(self, mutant: Mutant) -> Generator[CheckJob, None, MutantVerdict]:
+    def _try(self, mutant: Mutant) -> MutantVerdict:
         """Run the checks of the function's exercises, then the others that reach it."""
         started = time.perf_counter()
         suspects: list[str] = []
         status: MutantStatus
         own = [e for e in self.exercises if mutant.function in self.listing[e]]
-        lost = yield from self._check(mutant, own, suspects)
+        lost = self._check(mutant, own, suspects)
         if not lost:
-            lost = yield from self._check(mutant, self._others(mutant, own), suspects)
+            lost = self._check(mutant, self._others(mutant, own), suspects)
         if lost:
             status = "timeout" if all(o.outcome == "timeout" for o in lost) else "caught"
             by, detail = f"{lost[0].exercise}, {lost[0].name}", flat(lost[0].message)
@@ -256,22 +255,24 @@ class _Hunter:
 
     def _check(
         self, mutant: Mutant, exercises: Sequence[str], suspects: list[str]
-    ) -> Generator[CheckJob, None, list[Outcome]]:
+    ) -> list[Outcome]:
         """Return the outcomes that lost credit, of the first exercise where one did."""
-        bounded = {self.notebook: _Bounded(self.session, self.limit_s)}
+        bounded = _Bounded(self.session, self.limit_s)
         for exercise in exercises:
-            yield self._job(bounded, [exercise], lambda student: put_in_place(student, mutant))
-            fault = next((o for o in self.outcomes if o.fault), None)
+            outcomes = self._run_checks(
+                bounded, exercise, lambda student: put_in_place(student, mutant)
+            )
+            fault = next((o for o in outcomes if o.fault), None)
             if fault is not None:
                 raise GraderFault(f"{fault.exercise}, {fault.name}: {flat(fault.message)}")
             suspects += [
                 f"{o.exercise}, {o.name}: {flat(o.message)}"
-                for o in self.outcomes
+                for o in outcomes
                 if o.suspect and not o.missing  # a mutant may well lack what the solution has
             ]
             lost = [
                 o
-                for o in self.outcomes
+                for o in outcomes
                 if o.points < o.max_points - 1e-9 and (o.exercise, o.name) in self.accepted
             ]
             if lost:

@@ -27,8 +27,8 @@ import msgspec
 
 from grader.assignment.schema import Text
 from grader.errors import AssignmentError
+from grader.grading import grade_notebooks
 from grader.notebook import assembled, replace_definition, replace_region
-from grader.pipeline import grade_notebooks
 from grader.records import Assignment, Cell, ExerciseScore, Notebook, Result
 from grader.session import Kernels
 from grader.toml_files import read_toml

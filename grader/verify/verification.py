@@ -23,10 +23,10 @@ from pathlib import Path
 from grader.assignment import find_assignments, load_assignment
 from grader.authoring.published import public_files
 from grader.errors import AssignmentError, GraderFault
-from grader.pipeline import grade_notebooks
+from grader.grading import grade_notebooks
 from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
 from grader.session import Kernels, Session, require_sandbox, start_fork_server
-from grader.suite import CheckJob, run_checks
+from grader.suite import CheckJob, open_suite
 from grader.toml_files import read_toml
 from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.mutants import draws, make_mutants
@@ -390,7 +390,6 @@ def _grade_reference(source: _Source) -> _Graded:
 def _grade_stub(source: _Source) -> _Graded:
     """Run every check on the stubs' dummies, also where the grader would not trouble to."""
     assignment = _assignment(source)
-    outcomes: list[Outcome] = []
     with ExitStack() as stack:
         sessions = {
             name: stack.enter_context(_opened(source, assignment.stubs[name]))
@@ -404,11 +403,8 @@ def _grade_stub(source: _Source) -> _Graded:
                 references[name] = stack.enter_context(_opened(source, notebook))
             return references[name]
 
-        run_checks(
-            assignment,
-            [CheckJob(sessions=sessions, reference=reference)],
-            lambda job, found: outcomes.extend(found),
-        )
+        suite = stack.enter_context(open_suite(assignment))
+        outcomes = suite.run(CheckJob(sessions=sessions, reference=reference))
     return _Graded(
         sum(o.points for o in outcomes),
         sum(o.max_points for o in outcomes),
@@ -450,9 +446,9 @@ def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shard
     if shards:
         listed = [f for e in assignment.exercises if e.notebook == name for f in e.functions]
         share = list(enumerate(make_mutants(notebook, listed)))[shard::shards]
-    with _opened(source, notebook) as session:
-        runs = list(run_seeds(assignment, {name: session}, seeds=seeds, only=only))
-        verdicts = hunt(assignment, name, session, [mutant for _, mutant in share])
+    with open_suite(assignment) as suite, _opened(source, notebook) as session:
+        runs = run_seeds(suite, {name: session}, seeds=seeds, only=only)
+        verdicts = hunt(suite, name, session, [mutant for _, mutant in share])
     return _Benched(
         tuple(runs),
         tuple((number, n, verdict) for (n, _), verdict in zip(share, verdicts, strict=True)),

@@ -5,11 +5,12 @@ import tomllib
 import nbformat
 import pytest
 
-from grader import cli, pipeline
+from grader import cli
 from grader.assignment import load_assignment
 from grader.authoring.template import UnmarkedNotebook, write_example, write_from
 from grader.authoring.templates import check_templates, write_templates
 from grader.errors import AssignmentError
+from grader.grading import grade_notebooks
 from grader.notebook import read_notebook
 from grader.session import Kernels
 from grader.verify import verify_assignments
@@ -180,7 +181,7 @@ def test_a_check_that_is_not_written_is_never_green(tmp_path):
     assert "write the check of exercise softmax" in report.problems[0]
     loaded = load_assignment(written.folder)
     with Kernels(loaded, None) as kernels:
-        result = pipeline.grade_notebooks(kernels, loaded.notebooks, folder=tmp_path)
+        result = grade_notebooks(kernels, loaded.notebooks, folder=tmp_path)
     # Nobody loses points either: it is the instructor's to mend.
     assert result.status == "grader_fault"
     assert "write the check of exercise softmax" in result.message

@@ -6,6 +6,7 @@ import pytest
 from grader.assignment import load_assignment
 from grader.errors import GraderFault
 from grader.session import open_session
+from grader.suite import open_suite
 from grader.verify import mutation_run as hunt_module
 from grader.verify.mutants import Mutant
 from grader.verify.mutation_run import hunt, patch_source
@@ -88,10 +89,12 @@ def hunted(write_toy, tmp_path, monkeypatch):
         empty = tmp_path / "empty"
         empty.mkdir()
         mutant = Mutant("m", "toy.ipynb", "mean_square", "", 1, 4, source)
-        with open_session(
-            assignment.notebooks["toy.ipynb"], folder=empty, limits=assignment.limits
-        ) as session:
-            (verdict,) = hunt(assignment, "toy.ipynb", session, [mutant])
+        solved = assignment.notebooks["toy.ipynb"]
+        with (
+            open_suite(assignment) as suite,
+            open_session(solved, folder=empty, limits=assignment.limits) as session,
+        ):
+            (verdict,) = hunt(suite, "toy.ipynb", session, [mutant])
             with session.student() as student:
                 after = student.mean_square(np.array([3.0]), np.array([1.0]))
         return verdict, after

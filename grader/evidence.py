@@ -1,0 +1,77 @@
+"""What people look at beside a verdict: notebooks as handed in, their runs, gaps and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from grader.notebook import answer_cells, drawing_cells, region_of
+from grader.records import Assignment, Cell, Evidence, Notebook, Place, Region, Run
+
+
+def evidence_of(
+    assignment: Assignment, notebooks: Mapping[str, Notebook], runs: Mapping[str, Run]
+) -> Evidence:
+    """Return the evidence of a submission that was graded.
+
+    notebooks : by the assignment's own notebook names, compared with their stubs
+    runs : by the names of the files
+    """
+    regions = _regions(assignment, notebooks)
+    return Evidence(
+        notebooks={name: _shown(notebook) for name, notebook in notebooks.items()},
+        runs=runs,
+        regions=regions,
+        answers=_answers(assignment, notebooks),
+        drawn=_drawn(assignment, notebooks, regions),
+    )
+
+
+def _shown(notebook: Notebook) -> Notebook:
+    """Return the notebook without what no page shows: old outputs, and metadata."""
+    cells = (replace(cell, outputs=(), metadata={}, attachments={}) for cell in notebook.cells)
+    return replace(notebook, cells=tuple(cells), metadata={})
+
+
+def _answers(
+    assignment: Assignment, notebooks: Mapping[str, Notebook]
+) -> dict[str, tuple[Cell, ...]]:
+    return {
+        exercise.id: answer_cells(
+            notebooks[exercise.notebook],
+            exercise.answer_cells,
+            assignment.stubs.get(exercise.notebook),
+        )
+        for exercise in assignment.exercises
+        if exercise.answer_cells and exercise.notebook in notebooks
+    }
+
+
+def _drawn(
+    assignment: Assignment,
+    notebooks: Mapping[str, Notebook],
+    regions: Mapping[str, Sequence[Region]],
+) -> dict[str, tuple[Place, ...]]:
+    """Return the cells whose figures a person wants beside the words, by exercise id."""
+    drawn = {}
+    for exercise in assignment.exercises:
+        notebook = notebooks.get(exercise.notebook)
+        if notebook is not None and (exercise.manual or exercise.answer_cells):
+            gaps = {r.cell for r in regions[exercise.id] if r.status != "missing"}
+            cells = drawing_cells(notebook, exercise.answer_cells, gaps)
+            drawn[exercise.id] = tuple(Place(notebook.name, cell) for cell in cells)
+    return drawn
+
+
+def _regions(
+    assignment: Assignment, notebooks: Mapping[str, Notebook]
+) -> dict[str, tuple[Region, ...]]:
+    return {
+        exercise.id: tuple(
+            region
+            for name in exercise.functions
+            for region in region_of(notebooks[exercise.notebook], name)
+        )
+        for exercise in assignment.exercises
+        if exercise.notebook in notebooks
+    }

@@ -1,0 +1,401 @@
+"""One submission, straight down: read, matched, run, checked, scored, with its evidence.
+
+    with open_suite(assignment) as suite, Grader(suite, kernels, order) as grader:
+        result = grader.grade(incoming)
+
+A Grader is what the submissions of one assignment share in one process: the collected checks, the
+kernels, the sessions on the solved notebooks, and what was found out about the checks themselves.
+The pipeline, each worker process, `grade verify` and `%grade` all come through `grade_notebooks`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.batch import cache_key
+from grader.batch.collector import Item, Receiver
+from grader.batch.serialization import pack
+from grader.batch.workers import cores
+from grader.errors import GraderFault, SubmissionError
+from grader.evidence import evidence_of
+from grader.notebook import compare_with_stub, region_of
+from grader.records import (
+    Assignment,
+    ExerciseScore,
+    Note,
+    Notebook,
+    Order,
+    Outcome,
+    Region,
+    RegionStatus,
+    Result,
+)
+from grader.rule_checks import find_breaches
+from grader.score import score_exercises, total
+from grader.session import Kernels, Session
+from grader.session.several import ReferenceSessions, SubmissionSessions
+from grader.submission import Part
+from grader.submission.incoming import Incoming
+from grader.submission.matching import match_notebooks, name_instead
+from grader.suite import CheckJob, Suite, open_suite
+
+
+@dataclass(frozen=True)
+class Work:
+    """A submission's notebooks, matched with the assignment's and compared with its stubs.
+
+    notebooks : by the assignment's own notebook names; one may stand under several
+    folder : what was handed in beside them
+    only : ids of the exercises to grade; empty for all
+    """
+
+    path: str
+    students: tuple[str, ...]
+    folder: Path
+    notebooks: Mapping[str, Notebook]
+    notes: tuple[Note, ...] = ()
+    only: frozenset[str] = frozenset()
+
+
+def _quiet(text: str) -> None:
+    pass
+
+
+class Grader:
+    """Grades submissions of one assignment, one after the other. Close it."""
+
+    def __init__(self, suite: Suite, kernels: Kernels, order: Order) -> None:
+        self.suite = suite
+        self.kernels = kernels
+        self.order = order
+        self.assignment = kernels.assignment
+        self.references = ReferenceSessions(kernels)
+        self.isolation = ""
+        """What student code was not closed in by, in one line; "" where nothing is missing."""
+        # Checks that were run on the solved notebooks, by exercise and name.
+        self._broken: set[tuple[str, str]] = set()
+        self._sound: set[tuple[str, str]] = set()
+
+    def grade(self, incoming: Incoming, *, progress: Callable[[str], None] = _quiet) -> Result:
+        """Return the verdict on a submission.
+
+        progress : gets a line of text now and then, from any thread
+        Raises what is not the submission's doing.
+        """
+        if not incoming.read():
+            assert incoming.refused is not None
+            return incoming.refused
+        assert incoming.submission is not None
+        matched = match_notebooks(self.assignment, incoming.notebooks)
+        if not matched:
+            return incoming.refuse(
+                SubmissionError(
+                    f"nothing of assignment {self.assignment.id} is in it: neither its notebooks "
+                    f"({', '.join(self.assignment.notebook_names)}) nor enough of their functions"
+                )
+            )
+        work = Work(
+            incoming.path,
+            incoming.submission.students,
+            incoming.submission.folder,
+            matched,
+            incoming.submission.notes,
+            frozenset(self.order.only),
+        )
+        if _is_at_work(incoming.path, self.assignment, self.order):
+            work = _without_others(work, self.assignment)
+        return self.grade_notebooks(work, progress=progress)
+
+    def grade_notebooks(
+        self,
+        work: Work,
+        *,
+        opened: Mapping[str, Session] | None = None,
+        progress: Callable[[str], None] = _quiet,
+    ) -> Result:
+        """Return the verdict on notebooks that were read already.
+
+        opened : open sessions by notebook name, used where given and left open
+        """
+        order, assignment = self.order, self.assignment
+        can_run = {name: n for name, n in work.notebooks.items() if not assignment.lacking(name)}
+        with SubmissionSessions(
+            self.kernels,
+            can_run,
+            folder=work.folder,
+            seed=order.seed,
+            opened=opened or {},
+            at_once=order.kernels,
+            progress=progress,
+        ) as sessions:
+            job = CheckJob(
+                sessions=sessions,
+                seed=order.seed,
+                skip=_nothing_to_check(assignment, work),
+                only=work.only,
+                public=order.public,
+                reference=self.references.__getitem__ if assignment.notebooks else None,
+            )
+            outcomes = self._without_suspects(job, self.suite.run(job))
+            runs = sessions.runs()
+            self.isolation = self.isolation or sessions.isolation_line()
+        fault = next((outcome for outcome in outcomes if outcome.fault), None)
+        if fault is not None:
+            error = GraderFault(f"check {fault.name!r}: {fault.message}")
+            return fault_result(work.path, error, work.students)
+        outcomes = [_with_own_name(outcome, assignment, work) for outcome in outcomes]
+        breaches = _breaches(assignment, work)
+        exercises = score_exercises(assignment, outcomes, only=work.only, breaches=breaches)
+        points = total(exercises)
+        notes = [*work.notes]
+        for notebook in {n.name: n for n in work.notebooks.values()}.values():
+            notes += notebook.notes
+            if notebook.name in runs:
+                notes += runs[notebook.name].notes
+        notes += [note for _, note in breaches]
+        notes += _hidden_note(assignment, order, exercises)
+        return Result(
+            work.path,
+            work.students,
+            "graded",
+            score=points.score,
+            max_score=points.max_score,
+            manual_points=points.manual_points,
+            exercises=exercises,
+            notes=tuple(dict.fromkeys(notes)),
+            evidence=evidence_of(assignment, work.notebooks, runs),
+        )
+
+    def _without_suspects(self, job: CheckJob, outcomes: list[Outcome]) -> list[Outcome]:
+        """Tell a check that broke on the student's value from one that is broken.
+
+        A check that raises on the solved notebook too, or misses a name there, is ours to mend:
+        its outcome is a fault. One that accepts the solved notebook met a value that it could not
+        use, or a name that is indeed missing.
+        """
+        known = self._broken | self._sound
+        doubted = {o.exercise for o in outcomes if o.suspect and (o.exercise, o.name) not in known}
+        if doubted and job.reference is not None:
+            for outcome in self.suite.run(
+                replace(job, sessions=self.references, skip={}, only=doubted)
+            ):
+                refused = outcome.outcome in ("failed", "error", "timeout")
+                kind = self._broken if refused else self._sound
+                kind.add((outcome.exercise, outcome.name))
+        return [
+            _cleared(outcome, broken=(outcome.exercise, outcome.name) in self._broken)
+            for outcome in outcomes
+        ]
+
+    def close(self) -> None:
+        self.references.close()
+
+    def __enter__(self) -> Grader:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def grade_each(
+    grader: Grader, items: Iterable[Item], receiver: Receiver, read: Mapping[int, Incoming]
+) -> None:
+    """Grade items as they come; the receiver gets each result before the next one is drawn.
+
+    What goes wrong with one submission stays in its result.
+
+    read : those that were opened already, by their numbers
+    """
+    # One folder around all: what Ctrl-C leaves of another one, at a moment that is unlucky,
+    # goes with it.
+    with tempfile.TemporaryDirectory(prefix="grade-") as root:
+        for item in items:
+
+            def progress(text: str, number: int = item.number) -> None:
+                receiver.doing(number, text)
+
+            progress("reading")
+            students: tuple[str, ...] = ()
+            unchanged = True
+            try:
+                with tempfile.TemporaryDirectory(dir=root) as scratch:
+                    incoming = read.get(item.number) or Incoming(
+                        Part(Path(item.path), item.path), Path(scratch, str(item.number))
+                    )
+                    incoming.read()
+                    students = incoming.students
+                    if item.content:
+                        unchanged = item.content == cache_key.content(Path(item.path))
+                    result = grader.grade(incoming, progress=progress)
+            except Exception as error:  # ours, whatever it is: this submission alone stops
+                result = fault_result(item.path, error, students)
+            if result.status == "grader_fault":
+                # What has ended may have taken the solved notebooks' sessions with it.
+                grader.references.close()
+            packed = pack(result, evidence=grader.order.evidence)
+            receiver.done(item.number, packed, unchanged=unchanged, isolation=grader.isolation)
+
+
+def grade_notebooks(
+    kernels: Kernels,
+    notebooks: Mapping[str, Notebook],
+    *,
+    folder: Path,
+    seed: int = 0,
+    only: Collection[str] = (),
+    public: bool = False,
+    sessions: Mapping[str, Session] | None = None,
+) -> Result:
+    """Return the verdict on notebooks that were not handed in: a sample, a notebook at work.
+
+    kernels : the assignment's; left open
+    notebooks : by the assignment's own notebook names; one may stand under several
+    folder : what lies beside them
+    sessions : open sessions by notebook name, used where given and left open
+    """
+    assignment = kernels.assignment
+    order = Order(
+        str(assignment.folder), tuple(only), public, seed, assignment.sandbox, kernels=cores()
+    )
+    matched = {
+        name: compare_with_stub(
+            notebook, assignment.stubs[name], functions=assignment.functions_in(name)
+        )
+        for name, notebook in notebooks.items()
+    }
+    with open_suite(assignment) as suite, Grader(suite, kernels, order) as grader:
+        work = Work("", (), folder, matched, only=frozenset(only))
+        return grader.grade_notebooks(work, opened=sessions)
+
+
+def fault_result(path: str, error: Exception, students: tuple[str, ...] = ()) -> Result:
+    """Return a Result that says it was ours, with what a maintainer needs."""
+    trace = "".join(traceback.format_exception(error)).strip()
+    return Result(
+        path,
+        students,
+        "grader_fault",
+        f"a fault of the grader, not of the submission: {error or type(error).__name__}",
+        notes=(Note("traceback", trace),),
+    )
+
+
+# --- what is graded -----------------------------------------------------------------------
+
+
+def _is_at_work(path: str, assignment: Assignment, order: Order) -> bool:
+    """Tell a student who tries one notebook from one who hands in no other."""
+    trying = assignment.public_only or (order.public and order.alone)
+    file = Path(path)
+    one_file = file.suffix.lower() in (".ipynb", ".py") and file.is_file()
+    return trying and not order.only and one_file
+
+
+def _without_others(work: Work, assignment: Assignment) -> Work:
+    """Leave out the exercises of the notebooks that are not there, and say so."""
+    here = frozenset(e.id for e in assignment.exercises if e.notebook in work.notebooks)
+    others = [name for name in assignment.notebook_names if name not in work.notebooks]
+    if not others:
+        return work
+    note = Note(
+        "other_notebooks",
+        f"not graded now: {', '.join(others)}; give `grade` their folder for all",
+    )
+    return replace(work, notes=(*work.notes, note), only=here)
+
+
+def _nothing_to_check(assignment: Assignment, work: Work) -> dict[str, str]:
+    """Return why, by exercise id, for each exercise of which nothing was filled in."""
+    reasons = {}
+    for exercise in assignment.exercises:
+        if exercise.manual:
+            continue
+        notebook = work.notebooks.get(exercise.notebook)
+        if notebook is None:
+            reasons[exercise.id] = f"{exercise.notebook} was not handed in"
+            continue
+        states = {
+            name: _state(region_of(notebook, name))
+            for name in (*exercise.functions, *exercise.needs)
+        }
+        # Where nothing of that name exists the checks decide: a plot may be right without
+        # the helper that the template asks for.
+        if "untouched" in states.values() and "filled" not in states.values():
+            reasons[exercise.id] = _still_the_template(states)
+    return reasons
+
+
+def _still_the_template(states: Mapping[str, RegionStatus]) -> str:
+    """Return the line that says so: which functions hold the placeholder, which are absent."""
+    untouched = [f"`{name}`" for name, state in states.items() if state == "untouched"]
+    missing = [f"`{name}`" for name, state in states.items() if state == "missing"]
+    text = f"not filled in yet: {', '.join(untouched)}"
+    return text + (f"; not defined: {', '.join(missing)}" if missing else "")
+
+
+def _state(regions: Sequence[Region]) -> RegionStatus:
+    """Return what stands in a function's gaps, taken together: one that is filled counts."""
+    states = {region.status for region in regions}
+    if "filled" in states:
+        return "filled"
+    return "untouched" if "untouched" in states else "missing"
+
+
+# --- outcomes and notes -------------------------------------------------------------------
+
+
+def _cleared(outcome: Outcome, *, broken: bool) -> Outcome:
+    """Return the verdict that a suspect outcome comes to; any other as it is.
+
+    broken : the check refuses the solved notebook too
+    """
+    if not outcome.suspect:
+        return outcome
+    if broken:
+        too = ", in the solved notebook neither" if outcome.missing else ""
+        return replace(outcome, fault=True, message=f"{outcome.message}{too}")
+    if outcome.missing:
+        return replace(outcome, suspect=False)
+    detail = "" if outcome.hidden else f"\n{outcome.message}"
+    message = f"the check could not use what came back{detail}"
+    return replace(outcome, outcome="failed", message=message)
+
+
+def _with_own_name(outcome: Outcome, assignment: Assignment, work: Work) -> Outcome:
+    """Return the outcome; where a name is missing, with the name that it may have instead."""
+    place = next(e.notebook for e in assignment.exercises if e.id == outcome.exercise)
+    missing = outcome.missing and outcome.message.endswith("` is not defined")
+    if not missing or place not in work.notebooks:
+        return outcome
+    name = outcome.message.split("`")[1]
+    own = name_instead(name, work.notebooks[place], assignment.stubs[place])
+    hint = f"\nIs it `{own}`? The checks call it by the template's name." if own else ""
+    return replace(outcome, message=f"{outcome.message}{hint}")
+
+
+def _breaches(assignment: Assignment, work: Work) -> list[tuple[str, Note]]:
+    return [
+        breach
+        for exercise in assignment.exercises
+        if exercise.notebook in work.notebooks
+        for breach in find_breaches(
+            assignment, exercise, work.notebooks[exercise.notebook], folder=work.folder
+        )
+    ]
+
+
+def _hidden_note(
+    assignment: Assignment, order: Order, exercises: Sequence[ExerciseScore]
+) -> list[Note]:
+    """Return a note of the points that hidden checks give, where they are not run."""
+    whole = {e.id: e.points for e in assignment.exercises}
+    counted = [e for e in exercises if e.status != "manual" and not e.bonus]
+    hidden = sum(whole[e.id] - e.max_points for e in counted)
+    if hidden < 1e-6 or not (order.public or assignment.public_only):
+        return []
+    more = f"{hidden:.4g} more point{'s' if hidden != 1 else ''}"
+    return [Note("public", f"hidden checks give {more}: your instructor runs them")]

@@ -1,0 +1,158 @@
+"""Several sessions at once: on a submission's notebooks, and on the solved ones."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
+
+from grader.records import Notebook, Run
+from grader.session.kernels import Kernels
+from grader.session.runner import Session, Stop
+
+
+class SubmissionSessions(Mapping[str, Session]):
+    """The sessions of one submission's notebooks, started together, waited for one by one.
+
+    By the assignment's notebook names; a notebook that plays two parts runs once.
+
+    folder : what was handed in
+    opened : sessions that are open already, by the same names; they are left open
+    at_once : how many notebooks run at the same time
+    progress : gets a line of text after each cell, from another thread
+    """
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        notebooks: Mapping[str, Notebook],
+        *,
+        folder: Path,
+        seed: int,
+        opened: Mapping[str, Session],
+        at_once: int,
+        progress: Callable[[str], None],
+    ) -> None:
+        self.kernels = kernels
+        self.notebooks = notebooks
+        self.folder = folder
+        self.seed = seed
+        self.opened = {name: opened[name] for name in opened if name in notebooks}
+        self.at_once = at_once
+        self.progress = progress
+        self.started: dict[str, Future[Session]] = {}
+        self.waiting: deque[tuple[Notebook, Future[Session]]] = deque()
+        self.stop = Stop()
+
+    def __enter__(self) -> SubmissionSessions:
+        # The longest notebook first: it would else start last, and run alone.
+        for name, notebook in sorted(self.notebooks.items(), key=lambda item: -_code_size(item[1])):
+            if name not in self.opened and notebook.name not in self.started:
+                self.started[notebook.name] = Future()
+                self.waiting.append((notebook, self.started[notebook.name]))
+        try:
+            for _ in range(min(self.at_once, len(self.waiting))):
+                # No ThreadPoolExecutor: Ctrl-C while it starts a thread leaves one that never
+                # ends, and the process with it.
+                Thread(target=self._open_waiting, name="session", daemon=True).start()
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
+        return self
+
+    def _open_waiting(self) -> None:
+        while self.waiting:
+            try:
+                notebook, future = self.waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(self._open(notebook))
+                except BaseException as error:
+                    future.set_exception(error)
+
+    def _open(self, notebook: Notebook) -> Session:
+        return self.kernels.open(
+            notebook,
+            folder=self.folder,
+            seed=self.seed,
+            on_cell=lambda done, cells: self.progress(f"{notebook.name}: cell {done}/{cells}"),
+            stop=self.stop,
+        )
+
+    def __getitem__(self, name: str) -> Session:
+        if name in self.opened:
+            return self.opened[name]
+        return self.started[self.notebooks[name].name].result()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.notebooks)
+
+    def __len__(self) -> int:
+        return len(self.notebooks)
+
+    def runs(self) -> dict[str, Run]:
+        """Return what became of each notebook, by the name of its file."""
+        return {self.notebooks[name].name: self[name].run for name in self}
+
+    def isolation_line(self) -> str:
+        """Return what the first of them is not closed in by, in one line; "" for nothing."""
+        return next((self[name].isolation.line() for name in self), "")
+
+    def __exit__(self, kind: object, *exc: object) -> None:
+        running = [future for future in self.started.values() if not future.cancel()]
+        if kind is not None:  # Ctrl-C must not wait for a cell that hangs
+            self.stop()
+        for future in running:
+            if future.exception() is None:
+                future.result().close()
+
+
+class ReferenceSessions(Mapping[str, Session]):
+    """Sessions on the solved notebooks, by file name, opened when first asked for. Close them."""
+
+    def __init__(self, kernels: Kernels) -> None:
+        self.kernels = kernels
+        self.notebooks = kernels.assignment.notebooks
+        self.sessions: dict[str, Session] = {}
+        self.empty: tempfile.TemporaryDirectory[str] | None = None
+
+    def __getitem__(self, name: str) -> Session:
+        if name not in self.notebooks:
+            raise KeyError(name)
+        if name not in self.sessions:
+            if self.empty is None:
+                self.empty = tempfile.TemporaryDirectory(prefix="grade-reference-")
+            self.sessions[name] = self.kernels.open(
+                self.notebooks[name], folder=Path(self.empty.name)
+            )
+        return self.sessions[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.notebooks)
+
+    def __len__(self) -> int:
+        return len(self.notebooks)
+
+    def close(self) -> None:
+        """End them all; one that is asked for afterwards is opened anew."""
+        for session in self.sessions.values():
+            session.close()
+        self.sessions.clear()
+        if self.empty is not None:
+            self.empty.cleanup()
+            self.empty = None
+
+    def __enter__(self) -> ReferenceSessions:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _code_size(notebook: Notebook) -> int:
+    return sum(len(cell.source) for cell in notebook.cells if cell.kind == "code")

@@ -1,0 +1,100 @@
+"""From the paths that a user names to submissions that are opened and read, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from grader.errors import SubmissionError
+from grader.notebook import read_notebook, what_breaks
+from grader.records import Note, Notebook, Result, Submission
+from grader.submission import Part, find_submissions, open_submission, passed_over, unpack_export
+
+
+class Incoming:
+    """A submission on its way in: opened and read once, or refused.
+
+    path : where it lies; shown : how the report calls it
+    into : a folder that does not exist yet, for what is unpacked
+    """
+
+    def __init__(self, part: Part, into: Path) -> None:
+        self.path = str(part.path)
+        self.shown = part.shown
+        self.into = into
+        self.submission: Submission | None = None
+        self.notebooks: list[Notebook] = []
+        self.refused: Result | None = None
+        self.failed: Exception | None = None
+        if part.problem:
+            self.refuse(SubmissionError(part.problem))
+
+    def read(self) -> bool:
+        """Open and read it once; False where it is refused.
+
+        An error that is not the submission's is raised, each time that this is called.
+        """
+        if self.failed is not None:
+            raise self.failed
+        if self.submission is None and self.refused is None:
+            try:
+                self.into.mkdir(parents=True)
+                self.submission = open_submission(Path(self.path), self.into)
+                self.notebooks, notes = _read_notebooks(self.submission)
+                self.submission = replace(self.submission, notes=(*self.submission.notes, *notes))
+            except SubmissionError as error:
+                self.refuse(error)
+            except Exception as error:
+                self.failed = error
+                raise
+        return self.refused is None
+
+    @property
+    def students(self) -> tuple[str, ...]:
+        return self.submission.students if self.submission else ()
+
+    def refuse(self, error: SubmissionError) -> Result:
+        """Return the result of a submission that can't be graded; it is kept in `refused`."""
+        # Where nothing was recognised, what doesn't parse may be the reason.
+        broken = next(filter(None, map(what_breaks, self.notebooks)), "")
+        text = f"{error}; {broken}" if broken else str(error)
+        self.refused = Result(self.path, self.students, "refused", text)
+        return self.refused
+
+
+def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]:
+    """Read every file that can be read; one that can't is noted, unless it is the only one."""
+    notebooks, notes = [], []
+    problem: SubmissionError | None = None
+    for file in submission.files:
+        try:
+            notebooks.append(read_notebook(submission.folder / file, name=file.as_posix()))
+        except SubmissionError as error:
+            problem = error
+            notes.append(Note("unreadable", str(error), notebook=file.as_posix()))
+    if problem is not None and not notebooks:
+        raise problem
+    return notebooks, notes
+
+
+def find_incoming(paths: Sequence[Path], scratch: Path) -> list[Incoming]:
+    """Return every submission found in paths, in order; an export that is named has many.
+
+    scratch : a folder of ours, for what is unpacked
+    Raises SubmissionError where a path leads nowhere.
+    """
+    parts: list[Part] = []
+    for number, path in enumerate(find_submissions(paths)):
+        students = unpack_export(path, scratch / "exports" / str(number)) if path in paths else []
+        parts += students or [Part(path, str(path))]
+    return [Incoming(part, scratch / str(number)) for number, part in enumerate(parts)]
+
+
+def passed_over_lines(paths: Sequence[Path], found: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each folder of a class in which more lies than is graded."""
+    for folder in paths:
+        names = [name for name in passed_over(folder) if str(folder / name) not in found]
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            yield f"no submission, and passed over in {folder}: {', '.join(names[:5])}{more}"
