@@ -18,17 +18,10 @@ from dataclasses import dataclass, replace
 
 from grader.notebook.regions import marker_kind
 from grader.records import Definition, Notebook
-from grader.verify.mistakes import (
-    EXPRESSION_OPERATORS,
-    Edit,
-    first_line,
-    in_short,
-    last_name,
-    returned_names,
-    shorten,
-    wrong_results,
-    wrong_statements,
-)
+from grader.verify.code_words import first_line, in_short, last_name, shorten
+from grader.verify.function_text import FunctionText
+from grader.verify.mistakes import EXPRESSION_OPERATORS, Edit
+from grader.verify.statement_mistakes import returned_names, wrong_results, wrong_statements
 
 SILENT_CALLS = frozenset({"print", "display", "warn", "plt", "pyplot", "ax", "axes", "fig"})
 """Names whose calls show something: a mistake in them changes no value that a check reads."""
@@ -40,12 +33,14 @@ class Change:
 
     kind : the family of mistakes ("lost divisor"); text : what was changed, in one line
     line : 1-based, within `source`'s original; source : the whole function, changed
+    told : what a student may read of it, after "behaves exactly as the solution would"
     """
 
     kind: str
     text: str
     line: int
     source: str
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,12 +78,12 @@ def mutate(source: str, *, lines: Collection[int] | None = None) -> list[Change]
     function = tree.body[0]
     if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         return []
-    text = _Text(source, function)
+    text = FunctionText(source, function)
     seen = {ast.dump(tree)}
     changes = []
     edits = [*_body_raises(function, lines), *_edits(function, lines)]
     for node, (kind, new, wording) in sorted(edits, key=lambda edit: _start(edit[0])):
-        changed = text.replaced(node, new)
+        changed = text.replaced([(node, new)])
         try:
             fingerprint = ast.dump(ast.parse(changed))
             compile(changed, "<mutant>", "exec", dont_inherit=True)
@@ -101,12 +96,12 @@ def mutate(source: str, *, lines: Collection[int] | None = None) -> list[Change]
             # A number or a slice alone says too little.
             small = isinstance(node, ast.Constant | ast.Slice | ast.Name | ast.UnaryOp)
             context = f" in `{first_line(text.statement_at(node.lineno))}`" if small else ""
-            wording = f"`{in_short(node)}` -> `{shorten(_normal(new))}`{context}"
+            wording = f"`{in_short(node)}` -> `{shorten(normal(new))}`{context}"
         changes.append(Change(kind, wording, node.lineno, changed))
     return changes
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
     """Return an expression as ast writes it: without the parentheses that only we need."""
     try:
         return ast.unparse(ast.parse(text, mode="eval"))
@@ -116,30 +111,6 @@ def _normal(text: str) -> str:
 
 def _start(node: ast.expr | ast.stmt) -> tuple[int, int]:
     return node.lineno, node.col_offset
-
-
-class _Text:
-    """A function's text, where a node of its tree can be exchanged."""
-
-    def __init__(self, source: str, function: ast.stmt) -> None:
-        self._statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt)]
-        self._bytes = source.encode()  # ast counts columns in UTF-8 bytes
-        self._line_starts = [0]
-        for line in self._bytes.splitlines(keepends=True):
-            self._line_starts.append(self._line_starts[-1] + len(line))
-
-    def statement_at(self, line: int) -> ast.stmt:
-        """Return the innermost statement that holds the line."""
-        held = [s for s in self._statements if s.lineno <= line <= (s.end_lineno or s.lineno)]
-        return max(held, key=lambda statement: statement.lineno)
-
-    def replaced(self, node: ast.expr | ast.stmt, new: str) -> str:
-        start = self._line_starts[node.lineno - 1] + node.col_offset
-        assert node.end_lineno is not None and node.end_col_offset is not None
-        end = self._line_starts[node.end_lineno - 1] + node.end_col_offset
-        if isinstance(node, ast.expr) and not isinstance(node, ast.Slice):
-            new = f"({new})"
-        return (self._bytes[:start] + new.encode() + self._bytes[end:]).decode()
 
 
 def _body_raises(
@@ -166,13 +137,13 @@ def _edits(
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
     }
     returned = returned_names(function)
-    for statement, in_loop in _statements(function.body, False):
+    for statement, in_loop in statements_of(function.body, False):
         inside = lines is None or statement.lineno in lines
         if inside and not _is_docstring(statement) and not _only_shows(statement):
             for edit in wrong_statements(statement, known, in_loop):
                 yield statement, edit
             yield from wrong_results(statement, returned)
-        for expression in _expressions_of(statement):
+        for expression in expressions_of(statement):
             for node in _walk(expression):
                 # A condition that stands outside the region is the template's own.
                 if lines is None or node.lineno in lines:
@@ -191,7 +162,7 @@ def _edits(
         }
 
 
-def _statements(body: Iterable[ast.stmt], in_loop: bool) -> Iterator[tuple[ast.stmt, bool]]:
+def statements_of(body: Iterable[ast.stmt], in_loop: bool) -> Iterator[tuple[ast.stmt, bool]]:
     """Yield every statement with whether a loop holds it; nested functions too."""
     for statement in body:
         yield statement, in_loop
@@ -199,12 +170,12 @@ def _statements(body: Iterable[ast.stmt], in_loop: bool) -> Iterator[tuple[ast.s
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):
             inner = False
         for field in ("body", "orelse", "finalbody"):
-            yield from _statements(getattr(statement, field, []), inner)
+            yield from statements_of(getattr(statement, field, []), inner)
         for handler in getattr(statement, "handlers", []):
-            yield from _statements(handler.body, inner)
+            yield from statements_of(handler.body, inner)
 
 
-def _expressions_of(statement: ast.stmt) -> list[ast.expr]:
+def expressions_of(statement: ast.stmt) -> list[ast.expr]:
     """Return the statement's own expressions whose value matters."""
     match statement:
         case ast.Raise() | ast.Assert() | ast.Import() | ast.ImportFrom() | ast.Delete():

@@ -1,0 +1,202 @@
+"""The catalogue of known mistakes: how a student reads of each kind, and where it was seen.
+
+`told_of` words a mistake of a family without the line that mends it. `SEEN` says for each kind
+where somebody made it in public, in our words, or that it comes from the work that the shipped
+assignments met.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+_PLAIN = {
+    "flipped sign": "with one sign turned round",
+    "swapped difference": "with a difference taken the other way round",
+    "dropped term": "without one term of a sum",
+    "dropped factor": "without one factor",
+    "lost divisor": "without one division",
+    "wrong operation": "with another operation in one place",
+    "swapped operands": "with two operands in the other order",
+    "dropped power": "without one power",
+    "transposed product": "with a product transposed",
+    "transposed operand": "with one side of a product transposed",
+    "elementwise product": "with a product taken element by element",
+    "dropped transpose": "without a transpose",
+    "dropped reshape": "without one change of shape",
+    "dropped new axis": "without a new axis",
+    "wrong function": "with another function in one place",
+    "forgotten call": "with one call of a function left out",
+    "negated argument": "with the sign of one argument turned round",
+    "swapped branches": "with two cases swapped",
+    "one branch alone": "with one of two cases for all",
+    "swapped arguments": "with two arguments in the other order",
+    "off by one": "with a number, a bound or an index that is off by one",
+    "dropped axis": "with all axes where one belongs",
+    "wrong axis": "over the other axis",
+    "dropped keepdims": "with an axis lost on the way",
+    "flipped flag": "with the opposite choice in one place",
+    "wrong constant": "with twice one constant",
+    "train for test": "with the training data and the test data mixed up",
+    "wrong comparison": "with another comparison: the boundary, or the side",
+    "wrong logic": "with `and` for `or`, or a condition turned round",
+    "dropped slice": "with all elements where a part belongs",
+    "dropped copy": "without a copy: the caller's array changes",
+    "dropped dtype": "without one conversion of type",
+    "wrong dtype": "with whole numbers where fractions belong",
+    "dropped conversion": "without one conversion of type",
+    "returned nothing": "if it returned nothing",
+    "swapped results": "with its two results in the other order",
+    "factor 2": "with one result doubled",
+    "constant result": "with one result always 0",
+    "removed statement": "without one of its steps",
+    "in place": "with a change made in place: the caller's array changes, too",
+    "lost accumulation": "with a value overwritten where it is added up",
+    "early end": "with a loop that ends after its first round",
+    "wrong condition": "with one case for all",
+    "lost function": "if it were not there",
+}
+"""Words for the kinds of mutants, after "behaves exactly as the solution would"."""
+
+_INSTEAD = {
+    ("mean", "sum"): "with a sum where a mean belongs",
+    ("sum", "mean"): "with a mean where a sum belongs",
+    ("std", "var"): "with the variance where the standard deviation belongs",
+}
+
+_SIZE = re.compile(r"^(m|n|K|N|len\(.*\)|.*\.shape\[[01]\]|.*\.size)$")
+
+
+def told_of(kind: str, text: str, visible: Collection[str]) -> str:
+    """Return how a student may read of a mutant, "" where no words of it read well.
+
+    text : the mutant's own line, which quotes code of the solution
+    visible : names that the template shows; what holds others is not quoted
+    """
+    dropped = re.match(r"dropped `(.*?)` in ", text)
+    if dropped and kind in ("lost divisor", "dropped factor"):
+        operand = dropped[1].strip("*/ ")
+        if _SIZE.match(operand):
+            return "without the mean: one division by a number of examples or elements is left out"
+    drops = ("dropped term", "dropped factor", "lost divisor", "dropped power")
+    if dropped and kind in drops and _holds_only(dropped[1], visible):
+        return f"without `{dropped[1]}`"
+    if kind == "wrong function":
+        names = re.match(r"`(?:\w+\.)*(\w+)\(.*-> `(?:\w+\.)*(\w+)\(", text)
+        if names and (names[1], names[2]) in _INSTEAD:
+            return _INSTEAD[names[1], names[2]]
+        if names:
+            return f"with `{names[2]}` where another function belongs"
+    if kind == "forgotten call":
+        name = re.match(r"`(?:\w+\.)*(\w+)\(", text)
+        if name:
+            return f"without one call of `{name[1]}`"
+    if kind == "removed statement":
+        target = re.match(r"removed `((?:self\.)?\w+)\s*[-+*/]?=", text)
+        if target and _holds_only(target[1], visible):
+            return f"without the step that sets `{target[1]}`"
+    return _PLAIN.get(kind, "")
+
+
+def _holds_only(code: str, visible: Collection[str]) -> bool:
+    names = set(re.findall(r"[A-Za-z_]\w*", code)) - {"self", "np"}
+    return bool(names) and names <= set(visible)
+
+
+def is_vague(told: str) -> bool:
+    """True for words that say of a mistake only that there is one of its kind."""
+    return told in _VAGUE or "one value in the place of another" in told
+
+
+_VAGUE = frozenset(
+    (
+        "with another operation in one place",
+        "with another function in one place",
+        "without one of its steps",
+        "with two values swapped",
+        "with two values swapped everywhere",
+        "without one change of shape",
+        "with one case for all",
+        "without one term of a sum",
+        "without one factor",
+        "with a number, a bound or an index that is off by one",
+    )
+)
+
+_OURS = "work handed in for the shipped assignments"
+_FORUM = "https://community.deeplearning.ai/t/"
+
+SEEN = {
+    "related function": f"log2 for log, tanh for sigmoid: {_OURS}",
+    "twice": "softmax before a loss that applies it: github.com/tflearn/tflearn/pull/562",
+    "forgotten call": "an output layer without its activation: "
+    "github.com/iamtrask/Grokking-Deep-Learning/issues/9",
+    "order of steps": "scores scaled at another place than before softmax: "
+    "github.com/NVIDIA/Megatron-LM/pull/848",
+    "softmax": "exponentials that were never divided by their sum: "
+    "ttsugriy.github.io/llm-first-principles/stages/stage-03/common-mistakes",
+    "softmax twice": "github.com/Lightning-Universe/lightning-bolts/issues/654",
+    "softmax axis": "probabilities that add up to 1 over the batch: "
+    "ttsugriy.github.io/llm-first-principles/stages/stage-03/common-mistakes",
+    "sigmoid for softmax": _OURS,
+    "labels for probabilities": f"the predicted class in a logistic step: {_OURS}",
+    "relu's slope": "the activation's value in the place of the mask: "
+    "github.com/andersy005/deep-learning-specialization-coursera/pull/5; "
+    "a mask with the wrong boundary: github.com/iamtrask/Grokking-Deep-Learning/pull/13",
+    "relu": f"a leaky relu, or none: {_OURS}",
+    "sigmoid's slope": "the argument in the place of the sigmoid's value in s (1 - s): "
+    "a question on softmax's derivative at python.dizzycoding.com",
+    "label off by one": "labels from 1 taken as indices from 0: "
+    "github.com/deep-learning-with-pytorch/dlwpt-code/issues/121 and "
+    "github.com/guillaume-chevalier/LSTM-Human-Activity-Recognition/issues/19",
+    "label as a number": f"the label subtracted as a number: {_OURS}",
+    "learning rate": "the default of the learning rate written into the step: "
+    f"{_FORUM}w2-programming-assignment-dl-db-is-not-converging-to-0/19735",
+    "penalty": "the factor 2 of the squared norm lost: "
+    "github.com/jingtinghuang/CS231n-Spring-2017/issues/3; "
+    "decay of biases, too: github.com/rasmusbergpalm/DeepLearnToolbox/issues/32",
+    "complement": f"dropping with p where 1 - p is kept: {_FORUM}inverted-dropout/12940",
+    "correction left out": "Adam without its correction of the start: "
+    "github.com/karpathy/convnetjs/pull/107",
+    "correction without its power": "1 - beta where 1 - beta^t is due: "
+    "github.com/ufal/npfl114/pull/79",
+    "epsilon inside the root": "github.com/d2l-ai/d2l-zh/pull/502",
+    "divisor of the variance": "n - 1 or n in a deviation: stackoverflow.com/q/34050491",
+    "divisor of the mean": f"a mean divided by n - 1: {_OURS}",
+    "variance": f"the variance in the place of the deviation: {_OURS}",
+    "scale left out": f"centred, never scaled: {_OURS}",
+    "centre left out": f"scaled, never centred: {_OURS}",
+    "mean and sum": "centres of clusters that are sums: github.com/scikit-learn/scikit-learn/"
+    "pull/3750; a cost that is not averaged: "
+    f"{_FORUM}course-1-week-2-exercise-5-propagate/119220",
+    "never shuffled": f"a training loop that keeps the order: {_OURS}",
+    "size as a number": f"10 classes, 31 and 784 features written as numbers: {_OURS}",
+    "another power": f"cubes and absolute values for squares: {_OURS}",
+    "naive form": f"log(1 + exp(x)) and exp(z) / sum(exp(z)): {_OURS}",
+    "scaled": f"half, double: {_OURS}",
+    "sign": "the cross-entropy without its minus, the step uphill: datascience.stackexchange.com",
+    "power": f"a square or a root too many: {_OURS}",
+    "absolute": f"absolute values: {_OURS}",
+    "shifted": f"one too large or too small: {_OURS}",
+    "reciprocal": f"the inverse of a value: {_OURS}",
+    "function": f"an activation applied once more: {_OURS}",
+    "mask": "a mask in the place of the values that it selects: "
+    "github.com/scikit-learn/scikit-learn/issues/14244 shows how the two are confused",
+    "rounded": f"labels where probabilities are due: {_OURS}",
+    "reduced": "a bias's gradient that is not summed, or summed over the wrong axis: "
+    f"{_FORUM}course-1-week-2-exercise-5-propagate/119220",
+    "mean": f"1/m lost or taken twice: {_OURS}",
+    "normalised": f"divided by a sum or a norm: {_OURS}",
+    "transposed": f"{_FORUM}course-1-week-2-exercise-5-propagate/119220",
+    "flipped": "a kernel that is flipped, or is not: github.com/astrorama/SourceXtractorPlusPlus/"
+    "pull/72 and github.com/srush/Autodiff-Puzzles/issues/12",
+    "first": f"a loop that sees the first example alone: {_OURS}",
+    "constant": f"a dummy left in place: {_OURS}",
+    "sorted": "elements taken in another order",
+    "shifted in place": "a window that is moved by one place: padding that is off by one",
+    "value for another": "masks on the axis of the queries: "
+    "github.com/lsdefine/attention-is-all-you-need-keras/issues/16; one layer's bias for "
+    f"another's: {_OURS}",
+    "values swapped": f"y and y_pred, l1 and l2 swapped: {_OURS}",
+}
+"""Where each kind beyond the mutants was seen."""

@@ -1,0 +1,397 @@
+"""Mistakes of the field at one node of a syntax tree: softmax, relu, one-hot, optimisers, kernels.
+
+They serve diagnosis: a student's answers are compared with what each of them computes. The
+mutation run leaves them out, since many are no mistake that a check of one function can see.
+An operator takes a node and its surroundings, and yields what may stand in the node's place.
+diagnosis/catalogue.py says for each kind where it was seen.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from grader.verify.code_words import code_of, is_number, last_name
+
+RATES = ("alpha", "eta", "lr", "learning_rate", "rate", "step_size", "gamma")
+PENALTIES = ("lam", "lambd", "lambda_", "reg", "l1", "l2", "decay", "weight_decay", "mu")
+SIZES = (10, 31, 784)
+"""Sizes of well-known data sets that students write as numbers: classes, features, pixels."""
+
+SIGMOID = "1 / (1 + np.exp(-({0})))"
+SOFTMAX = "np.exp({0}) / np.sum(np.exp({0}), axis=-1, keepdims=True)"
+ONE_HOT_OF_LARGEST = "({0} == np.max({0}, axis=-1, keepdims=True)) * 1.0"
+
+
+@dataclass(frozen=True)
+class FieldEdit:
+    """One mistake: what stands in the place of a node.
+
+    told : what a student reads after "behaves exactly as the solution would"
+    """
+
+    kind: str
+    new: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an operator may know of the function.
+
+    assigned : the last value that was given to a local name
+    defaults : the parameters' defaults
+    functions : the notebook's own functions by their numbers of arguments
+    """
+
+    assigned: Mapping[str, ast.expr] = field(default_factory=dict)
+    defaults: Mapping[str, ast.expr] = field(default_factory=dict)
+    functions: Mapping[str, int] = field(default_factory=dict)
+
+
+_RELATED = (
+    ("tanh", "sigmoid", "arctan", "sin"),
+    ("abs", "absolute", "square", "sign"),
+    ("log", "log2", "log10", "log1p"),
+    ("exp", "exp2", "expm1"),
+    ("mean", "sum", "median", "max"),
+    ("max", "argmax", "sum", "mean"),
+    ("min", "argmin"),
+    ("outer", "dot", "multiply"),
+    ("logaddexp", "logaddexp2", "maximum"),
+    ("maximum", "add"),
+    ("std", "var"),
+    ("eye", "ones", "zeros"),
+    ("floor", "round", "ceil"),
+    ("norm", "sum"),
+)
+
+
+def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """A call of a related function: tanh for sigmoid, log2 for log, the largest for its place."""
+    if not isinstance(node, ast.Call):
+        return
+    name, head = last_name(node.func), code_of(node.func)
+    rest = ", ".join(code_of(part) for part in (*node.args, *node.keywords))
+    owner = head[: -len(name)]
+    for group in _RELATED:
+        for other in group if name in group else ():
+            if other == name or (other == "sigmoid" and owner):
+                continue
+            if not owner and other not in around.functions:
+                continue
+            told = f"with `{other}` where another function belongs"
+            yield FieldEdit("related function", f"{owner}{other}({rest})", told)
+    if name == "tanh" and node.args:
+        yield FieldEdit(
+            "related function", SIGMOID.format(code_of(node.args[0])), "with a sigmoid for tanh"
+        )
+    if name in around.functions and not owner:
+        for other, count in around.functions.items():
+            if other != name and count == around.functions[name]:
+                told = f"with a call of `{other}` where another function belongs"
+                yield FieldEdit("related function", f"{other}({rest})", told)
+        yield FieldEdit(
+            "twice", f"{name}({code_of(node)}{_more(node)})", f"with `{name}` applied twice"
+        )
+        if node.args:
+            yield FieldEdit(
+                "forgotten call",
+                f"({code_of(node.args[0])})",
+                "with one call of a function left out",
+            )
+
+
+def _more(node: ast.Call) -> str:
+    parts = [code_of(part) for part in (*node.args[1:], *node.keywords)]
+    return "".join(f", {part}" for part in parts)
+
+
+def order_of_steps(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """Two steps in the other order: a sum's square, a mean's log, scaled after softmax."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return
+    head, first, more = code_of(node.func), node.args[0], _more(node)
+    told = "with two steps in the other order"
+    match first:
+        case ast.BinOp(left=inner, op=ast.Pow(), right=power):
+            new = f"({head}({code_of(inner)}{more})) ** ({code_of(power)})"
+            yield FieldEdit("order of steps", new, "with a power taken of the whole, not of each")
+        case ast.BinOp(left=inner, op=(ast.Mult() | ast.Div()) as op, right=factor):
+            sign = "*" if isinstance(op, ast.Mult) else "/"
+            new = f"({head}({code_of(inner)}{more})) {sign} ({code_of(factor)})"
+            yield FieldEdit("order of steps", new, "with a factor outside a function, not inside")
+        case ast.Call(func=func, args=[inner, *_]):
+            tail = _more(first)
+            new = f"{code_of(func)}({head}({code_of(inner)}{more}){tail})"
+            yield FieldEdit("order of steps", new, told)
+
+
+def softmaxes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """e / e.sum(): undivided, by the largest, twice, of a label, a sigmoid, the other axis."""
+    match node:
+        case ast.BinOp(left=ast.Name(id=name) as left, op=ast.Div(), right=ast.expr() as right):
+            total = _reduced(right)
+        case _:
+            return
+    if total != name or last_name(getattr(right, "func", right)) != "sum":
+        return
+    scores = _scores(around.assigned.get(name))
+    whole, exponentials = code_of(node), code_of(left)
+    yield FieldEdit("softmax", exponentials, "with exponentials that are not divided by their sum")
+    for function in ("max", "mean"):
+        new = f"{exponentials} / np.{function}({exponentials}, axis=-1, keepdims=True)"
+        yield FieldEdit("softmax", new, f"with softmax divided by the {function}, not by the sum")
+    yield FieldEdit("softmax twice", SOFTMAX.format(f"({whole})"), "with softmax applied twice")
+    for told, axes in (("over the other axis", "axis=0"), ("over all elements", "")):
+        total = f"np.sum({exponentials}{', ' if axes else ''}{axes})"
+        yield FieldEdit("softmax axis", f"{exponentials} / {total}", f"with softmax taken {told}")
+    label = ONE_HOT_OF_LARGEST.format(f"({whole})")
+    yield FieldEdit("labels for probabilities", label, "with the predicted class for probabilities")
+    if scores:
+        yield FieldEdit("sigmoid for softmax", SIGMOID.format(scores), "with a sigmoid for softmax")
+        yield FieldEdit("softmax", f"({scores})", "with the scores themselves, without softmax")
+        yield FieldEdit("softmax", f"np.tanh({scores})", "with tanh for softmax")
+        total = f"np.sum({scores}, axis=-1, keepdims=True)"
+        yield FieldEdit(
+            "softmax", f"({scores}) / {total}", "with scores divided by their sum, without exp"
+        )
+        yield FieldEdit(
+            "flipped sign", SOFTMAX.format(f"(-({scores}))"), "with a sign turned round"
+        )
+
+
+def _reduced(node: ast.expr) -> str:
+    """Return the name whose elements a call sums: e of e.sum(...) and np.sum(e, ...)."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name))) if name not in ("np", "numpy"):
+            return name
+        case ast.Call(args=[ast.Name(id=name), *_]):
+            return name
+        case ast.Subscript(value=value):
+            return _reduced(value)
+    return ""
+
+
+def _scores(value: ast.expr | None) -> str:
+    """Return z of np.exp(z - z.max()), "" for anything else."""
+    match value:
+        case ast.Call(func=func, args=[argument]) if last_name(func) == "exp":
+            match argument:
+                case ast.BinOp(left=left, op=ast.Sub(), right=right) if "max" in code_of(right):
+                    return code_of(left)
+            return code_of(argument)
+    return ""
+
+
+def rectifiers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """Relu and its slope: the value for the slope, the sign, a leak, the mask for the value."""
+    match node:
+        case ast.Compare(left=left, ops=[ast.Gt() | ast.GtE()], comparators=[bound]):
+            if not (is_number(bound) and getattr(bound, "value", 1) == 0):
+                return
+            a = code_of(left)
+            for new, told in (
+                (f"np.maximum({a}, 0)", "with the value of relu where its slope belongs"),
+                (f"np.sign({a})", "with the sign where the slope of relu belongs"),
+                (f"np.where(({a}) > 0, 1.0, 0.01)", "with a leaky slope of relu (0.01)"),
+                (f"np.where(({a}) > 0, 1.0, 0.1)", "with a leaky slope of relu (0.1)"),
+                (f"({a})", "with a value where a mask of 0 and 1 belongs"),
+                (f"({a}) * (1 - ({a}))", "with the slope of a sigmoid's value for that of relu"),
+                (f"1 - np.tanh({a}) ** 2", "with the slope of tanh for that of relu"),
+                ("1.0", "with the slope of relu left out"),
+                (f"np.abs({a})", "with an absolute value where the slope of relu belongs"),
+            ):
+                yield FieldEdit("relu's slope", new, told)
+        case ast.Call(func=func, args=[a, b]) if last_name(func) == "maximum":
+            inner = next((x for x, y in ((a, b), (b, a)) if getattr(y, "value", 1) == 0), None)
+            if inner is None:
+                return
+            a_ = code_of(inner)
+            for new, told in (
+                (f"(({a_}) > 0) * 1.0", "with a mask of 0 and 1 for the value of relu"),
+                (SIGMOID.format(a_), "with a sigmoid for relu"),
+                (f"np.tanh({a_})", "with tanh for relu"),
+                (f"np.abs({a_})", "with an absolute value for relu"),
+                (f"np.where(({a_}) > 0, {a_}, 0.01 * ({a_}))", "with a leaky relu (0.01)"),
+                (f"({a_})", "without relu"),
+            ):
+                yield FieldEdit("relu", new, told)
+
+
+def sigmoids(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """s (1 - s): only one factor, its square, the argument in the place of s."""
+    match node:
+        case ast.BinOp(
+            left=left, op=ast.Mult(), right=ast.BinOp(left=one, op=ast.Sub(), right=inner)
+        ) if getattr(one, "value", 0) == 1:
+            s = code_of(inner)
+            if not code_of(left).endswith(s):
+                return
+            head = code_of(left)
+            for new, told in (
+                (f"{head} * (1 + ({s}))", "with a plus in the slope of sigmoid"),
+                (f"({head}) - ({s}) ** 3", "with another slope of sigmoid"),
+                (f"({head}) * 0 + 1 - ({s}) ** 2", "with the slope of tanh for that of sigmoid"),
+                (
+                    f"{head} * ({SIGMOID.format(s)}) * (1 - {SIGMOID.format(s)}) / ({s})",
+                    "with sigmoid applied once more in its slope",
+                ),
+            ):
+                yield FieldEdit("sigmoid's slope", new, told)
+
+
+def labels(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """Rows picked by a label, one place off; np.eye(k)[y] replaced by the number itself."""
+    match node:
+        case ast.Subscript(value=value, slice=index) if not isinstance(index, ast.Slice):
+            if isinstance(index, ast.Tuple):
+                parts = [code_of(part) for part in index.elts]
+                if any(isinstance(part, ast.Slice) for part in index.elts) or len(parts) < 2:
+                    return
+                for shift in ("- 1", "+ 1"):
+                    new = f"{code_of(value)}[{', '.join(parts[:-1])}, ({parts[-1]}) {shift}]"
+                    yield FieldEdit("label off by one", new, "with the class off by one")
+                return
+            if isinstance(index, ast.Constant):
+                return
+            key = code_of(index)
+            for shift in ("- 1", "+ 1"):
+                new = f"{code_of(value)}[({key}) {shift}]"
+                yield FieldEdit("label off by one", new, "with the class off by one")
+            if isinstance(value, ast.Call) and last_name(value.func) in ("eye", "identity"):
+                told = "with the number of the class where a one-hot vector belongs"
+                yield FieldEdit("label as a number", f"({key})", told)
+
+
+def optimisers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """The learning rate lost, squared, halved or fixed; 1 - beta and beta; Adam's parts."""
+    match node:
+        case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
+            name, code = last_name(node), code_of(node)
+            if name in RATES:
+                for new, told in (
+                    ("1.0", f"without `{name}`"),
+                    (f"{code} ** 2", f"with `{name}` squared"),
+                    (f"0.5 * {code}", f"with half of `{name}`"),
+                    (f"2 * {code}", f"with twice `{name}`"),
+                    (f"np.sqrt({code})", f"with the square root of `{name}`"),
+                ):
+                    yield FieldEdit("learning rate", new, told)
+                default = around.defaults.get(name)
+                if default is not None:
+                    yield FieldEdit(
+                        "learning rate",
+                        code_of(default),
+                        f"with the default of `{name}`, whatever is given",
+                    )
+            elif name in PENALTIES:
+                for new, told in (
+                    (f"2 * {code}", f"with twice `{name}`"),
+                    (f"0.5 * {code}", f"with half of `{name}`"),
+                    (f"{code} ** 2", f"with `{name}` squared"),
+                    ("0.0", f"without the term with `{name}`"),
+                    ("1.0", f"without the factor `{name}`"),
+                ):
+                    yield FieldEdit("penalty", new, told)
+            elif name.startswith(("beta", "momentum", "keep", "drop", "p", "rho", "gamma")) and (
+                "pred" not in name and len(name) < 12
+            ):
+                yield FieldEdit("complement", f"1 - {code}", f"with `1 - {name}` for `{name}`")
+        case ast.BinOp(left=one, op=ast.Sub(), right=right) if getattr(one, "value", 0) == 1:
+            inner = code_of(right)
+            yield FieldEdit(
+                "complement", f"({inner})", "with p where 1 - p belongs, or the other way"
+            )
+            yield FieldEdit(
+                "correction left out", "1.0", "with one factor of the form 1 - ... left out"
+            )
+            if isinstance(right, ast.BinOp) and isinstance(right.op, ast.Pow):
+                base = code_of(right.left)
+                yield FieldEdit(
+                    "correction without its power",
+                    f"1 - ({base})",
+                    "with a correction that stays the same in every step",
+                )
+        case ast.BinOp(left=ast.Call(func=func, args=[inner]), op=ast.Add(), right=small) if (
+            last_name(func) == "sqrt"
+        ):
+            new = f"{code_of(func)}(({code_of(inner)}) + ({code_of(small)}))"
+            yield FieldEdit("epsilon inside the root", new, "with the small number inside the root")
+
+
+def statistics(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """The other divisor of a variance, one number for all columns, the order never shuffled."""
+    if not isinstance(node, ast.Call):
+        return
+    name, code = last_name(node.func), code_of(node)
+    if name in ("std", "var"):
+        has = any(keyword.arg == "ddof" for keyword in node.keywords)
+        if not has:
+            new = f"{code[:-1]}{', ' if node.args or node.keywords else ''}ddof=1)"
+            yield FieldEdit("divisor of the variance", new, "with n - 1 in the variance, not n")
+        yield FieldEdit("variance", f"({code}) ** 2", "with the variance for the deviation")
+        yield FieldEdit("variance", f"np.sqrt({code})", "with one root too many")
+        yield FieldEdit("scale left out", "1.0", "without the division by the deviation")
+    if name in ("mean", "average", "sum"):
+        yield FieldEdit("centre left out", f"0 * ({code})", "without one mean or sum")
+        if node.args:
+            size = f"len({code_of(node.args[0])})"
+            yield FieldEdit("mean and sum", f"({code}) / {size}", "with one mean too many")
+            yield FieldEdit("mean and sum", f"({code}) * {size}", "with a sum where a mean belongs")
+            size = f"({size} - 1)"
+            new = f"({code}) * len({code_of(node.args[0])}) / {size}"
+            yield FieldEdit("divisor of the mean", new, "with n - 1 in the mean, not n")
+        elif isinstance(node.func, ast.Attribute):
+            owner = code_of(node.func.value)
+            yield FieldEdit("mean and sum", f"({code}) / len({owner})", "with one mean too many")
+            yield FieldEdit(
+                "mean and sum", f"({code}) * len({owner})", "with a sum where a mean belongs"
+            )
+    if name in ("permutation", "shuffled") and node.args:
+        argument = code_of(node.args[0])
+        new = f"np.arange({argument}) if np.ndim({argument}) == 0 else ({argument})"
+        yield FieldEdit("never shuffled", new, "with an order that is never shuffled")
+
+
+def sizes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """A size written as a number that fits the sheet's own data alone."""
+    match node:
+        case ast.Subscript(value=ast.Attribute(attr="shape"), slice=ast.Constant()):
+            pass
+        case ast.Call(func=ast.Name(id="len")):
+            pass
+        case _:
+            return
+    for size in SIZES:
+        told = f"with a size that is written as a number ({size})"
+        yield FieldEdit("size as a number", str(size), told)
+
+
+def powers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """Another power, and the value itself, its sign or its absolute value in its place."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Pow(), right=right) if is_number(right):
+            base = code_of(left)
+            for new, told in (
+                (f"({base}) ** (({code_of(right)}) + 1)", "with a power that is one too high"),
+                (f"np.abs({base})", "with absolute values where squares belong"),
+                (f"2 * ({base})", "with twice a value where its square belongs"),
+                (f"np.sqrt(np.abs({base}))", "with a root where a square belongs"),
+            ):
+                yield FieldEdit("another power", new, told)
+
+
+FIELD_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], ...] = (
+    related_functions,
+    order_of_steps,
+    softmaxes,
+    rectifiers,
+    sigmoids,
+    labels,
+    optimisers,
+    statistics,
+    sizes,
+    powers,
+)

@@ -1,0 +1,132 @@
+"""All mistakes that are known of one function: what diagnosis compares a student's answers with.
+
+`mutate` gives the changes that a check must see; here come the field's own, one value changed
+everywhere, and the same for the naive forms of stable formulas.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
+
+from grader.diagnosis.catalogue import told_of
+from grader.verify.code_words import in_short, shorten
+from grader.verify.field_mistakes import FIELD_OPERATORS, Surroundings
+from grader.verify.function_text import FunctionText
+from grader.verify.mutants import Change, expressions_of, mutate, normal, statements_of
+from grader.verify.naive_forms import naive_forms
+from grader.verify.value_mistakes import visible_names, whole_edits
+
+
+def known_changes(
+    source: str,
+    *,
+    lines: Collection[int] | None = None,
+    functions: Mapping[str, int] | None = None,
+) -> list[Change]:
+    """Return every known mistake of the one function that `source` defines, each code once.
+
+    lines : 1-based lines that may change, None for the whole body
+    functions : the notebook's own functions by their numbers of arguments
+    """
+    tree = ast.parse(source)
+    function = tree.body[0]
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        return []
+    visible = visible_names(function, lines)
+    bases = [source]
+    text = FunctionText(source, function)
+    for places in naive_forms(function):
+        inside = [(node, new) for node, new in places if lines is None or node.lineno in lines]
+        if inside:
+            bases.append(text.replaced(inside, keep_lines=True))
+    seen = {ast.dump(tree)}
+    changes = []
+    for number, base in enumerate(bases):
+        # The naive form itself overflows where the stable one does not.
+        itself = [_naive(base)] if number else []
+        for change in chain(itself, _of_base(base, lines, functions or {}, visible)):
+            fingerprint = _fingerprint(change.source)
+            if fingerprint and fingerprint not in seen:
+                seen.add(fingerprint)
+                changes.append(change)
+    return changes
+
+
+def _fingerprint(source: str) -> str:
+    """Return what is equal for equal code, "" for code that does not compile."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # a mistake may well look odd
+            compile(source, "<mistake>", "exec", dont_inherit=True)
+            return ast.dump(ast.parse(source))
+    except (SyntaxError, ValueError):
+        return ""
+
+
+def _naive(base: str) -> Change:
+    return Change(
+        "naive form",
+        "the formula as it is written first, without a stable form",
+        1,
+        base,
+        "with the formula written as on paper: it overflows for large values",
+    )
+
+
+def _of_base(
+    source: str,
+    lines: Collection[int] | None,
+    functions: Mapping[str, int],
+    visible: Collection[str],
+) -> Iterator[Change]:
+    try:
+        function = ast.parse(source).body[0]
+    except SyntaxError:  # a naive form of half an expression
+        return
+    assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    text = FunctionText(source, function)
+    # The field's own words first: of equal code the first is kept.
+    around = _surroundings(function, functions)
+    for node in _expressions(function, lines):
+        for operator in FIELD_OPERATORS:
+            for edit in operator(node, around):
+                wording = f"`{in_short(node)}` -> `{shorten(normal(edit.new))}`"
+                changed = text.replaced([(node, edit.new)])
+                yield Change(edit.kind, wording, node.lineno, changed, edit.told)
+    for change in mutate(source, lines=lines):
+        told = told_of(change.kind, change.text, visible)
+        yield Change(change.kind, change.text, change.line, change.source, told)
+    for whole in whole_edits(function, source, lines, visible):
+        first = min(node.lineno for node, _ in whole.places)
+        yield Change(whole.kind, whole.text, first, text.replaced(whole.places), whole.told)
+
+
+def _surroundings(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, functions: Mapping[str, int]
+) -> Surroundings:
+    assigned = {
+        node.targets[0].id: node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    arguments = function.args
+    with_default = arguments.args[len(arguments.args) - len(arguments.defaults) :]
+    defaults = {a.arg: value for a, value in zip(with_default, arguments.defaults, strict=True)}
+    others = {name: count for name, count in functions.items() if name != function.name}
+    return Surroundings(assigned, defaults, others)
+
+
+def _expressions(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
+) -> Iterator[ast.expr]:
+    for statement, _ in statements_of(function.body, False):
+        for expression in expressions_of(statement):
+            for node in ast.walk(expression):
+                stored = isinstance(getattr(node, "ctx", None), ast.Store)
+                if stored or not isinstance(node, ast.expr) or isinstance(node, ast.Slice):
+                    continue
+                if lines is None or node.lineno in lines:
+                    yield node

@@ -1,0 +1,298 @@
+"""One value of a function changed at every occurrence, or taken for another one.
+
+A value is a parameter, a local name, an attribute of self or an item of a dictionary. Each
+mistake is a list of places with what stands there instead, made at once.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from grader.verify.code_words import code_of, last_name
+from grader.verify.field_mistakes import ONE_HOT_OF_LARGEST, SIGMOID, SOFTMAX
+
+Places = Sequence[tuple[ast.expr | ast.stmt, str]]
+
+
+@dataclass(frozen=True)
+class WholeEdit:
+    """A mistake at several places. told : see FieldEdit; text : for the instructor."""
+
+    kind: str
+    places: Places
+    text: str
+    told: str
+
+
+_CHANGES: tuple[tuple[str, str, str], ...] = (
+    ("scaled", "2 * ({0})", "doubled"),
+    ("scaled", "0.5 * ({0})", "halved"),
+    ("sign", "-({0})", "with its sign turned round"),
+    ("power", "({0}) ** 2", "squared"),
+    ("power", "np.sqrt({0})", "under a square root"),
+    ("absolute", "np.abs({0})", "without its sign (absolute values)"),
+    ("shifted", "({0}) + 1", "one too large"),
+    ("shifted", "({0}) - 1", "one too small"),
+    ("complement", "1 - ({0})", "taken from 1"),
+    ("reciprocal", "1 / ({0})", "inverted (1 / value)"),
+    ("function", "np.exp({0})", "as the argument of exp"),
+    ("function", "np.log({0})", "as the argument of log"),
+    ("function", SIGMOID, "behind a sigmoid"),
+    ("function", "np.tanh({0})", "behind a tanh"),
+    ("function", "np.maximum({0}, 0)", "behind a relu"),
+    ("function", SOFTMAX, "behind a softmax"),
+    ("mask", "(({0}) > 0) * 1.0", "as a mask of 0 and 1"),
+    ("mask", "(({0}) > 0.5) * 1.0", "as a label (0 or 1)"),
+    ("mask", ONE_HOT_OF_LARGEST, "as a one-hot vector of the largest"),
+    ("sign", "np.sign({0})", "by its sign alone"),
+    ("rounded", "np.round({0})", "rounded"),
+    ("reduced", "np.sum({0})", "summed up"),
+    ("reduced", "np.mean({0})", "averaged"),
+    ("reduced", "np.sum({0}, axis=0)", "summed over its first axis"),
+    ("reduced", "np.mean({0}, axis=0)", "averaged over its first axis"),
+    ("reduced", "np.sum({0}, axis=-1)", "summed over its last axis"),
+    ("mean", "({0}) / len({0})", "divided by its length"),
+    ("mean", "({0}) * len({0})", "times its length"),
+    ("normalised", "({0}) / np.sum({0})", "divided by its sum"),
+    ("normalised", "({0}) / np.linalg.norm({0})", "divided by its norm"),
+    ("transposed", "np.transpose({0})", "transposed"),
+    ("flipped", "np.flip({0})", "turned round in all axes"),
+    ("flipped", "({0})[::-1]", "in reversed order"),
+    ("flipped", "np.flip({0}, -1)", "turned round in its last axis"),
+    ("first", "({0})[:1]", "of the first example alone"),
+    ("first", "({0})[:-1]", "without the last element"),
+    ("constant", "np.zeros_like({0})", "as zeros"),
+    ("constant", "np.ones_like({0})", "as ones"),
+    ("sorted", "np.sort({0})", "sorted"),
+    ("shifted in place", "np.roll({0}, 1)", "moved by one place"),
+    ("shifted in place", "np.roll({0}, -1)", "moved back by one place"),
+)
+
+_AT_ONE_PLACE = (
+    "power",
+    "absolute",
+    "shifted",
+    "complement",
+    "scaled",
+    "function",
+    "transposed",
+    "mask",
+    "sign",
+    "flipped",
+    "reduced",
+)
+
+
+def whole_edits(
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    source: str,
+    lines: Collection[int] | None,
+    visible: Collection[str],
+) -> Iterator[WholeEdit]:
+    """Yield the mistakes of the function that `source` holds.
+
+    lines : that may change; visible : names that the template shows to students
+    """
+    yield from _parameters(function, source, lines)
+    yield from _locals(function, lines, visible)
+    yield from _single_places(function, lines, visible)
+    yield from _taken_for_another(function, lines, visible)
+
+
+def visible_names(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
+) -> set[str]:
+    """Return the names that stand in the function outside its regions: students know them."""
+    names = {argument.arg for argument in _arguments(function)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name | ast.Attribute) and not (
+            lines is None or node.lineno in lines
+        ):
+            names.add(last_name(node))
+    return names
+
+
+def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.arg]:
+    a = function.args
+    return [x for x in (*a.posonlyargs, *a.args, *a.kwonlyargs) if x.arg not in ("self", "cls")]
+
+
+def _value(name: str, visible: Collection[str]) -> str:
+    """Return how a student reads of a value: by its name where the template has it."""
+    return f"`{name}`" if name in visible else "one of its values"
+
+
+def _parameters(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, source: str, lines: Collection[int] | None
+) -> Iterator[WholeEdit]:
+    """Each parameter, and each name that the template sets, changed before the function begins."""
+    body = [s for s in function.body if not _is_docstring(s)]
+    inside = [s for s in body if lines is None or _touches(s, lines)]
+    if not inside:
+        return
+    for name in [argument.arg for argument in _arguments(function)]:
+        yield from _changed_before(body[0], name, source)
+    given = {
+        target.id
+        for statement in body[: body.index(inside[0])]
+        if isinstance(statement, ast.Assign)
+        for whole in statement.targets
+        for target in (whole.elts if isinstance(whole, ast.Tuple) else [whole])
+        if isinstance(target, ast.Name)
+    }
+    for name in sorted(given):
+        yield from _changed_before(inside[0], name, source)
+
+
+def _touches(statement: ast.stmt, lines: Collection[int]) -> bool:
+    return any(n in lines for n in range(statement.lineno, (statement.end_lineno or 0) + 1))
+
+
+def _changed_before(statement: ast.stmt, name: str, source: str) -> Iterator[WholeEdit]:
+    segment = ast.get_source_segment(source, statement) or ""
+    indent = " " * statement.col_offset
+    for kind, form, told in _CHANGES:
+        new = form.format(name)
+        yield WholeEdit(
+            kind,
+            [(statement, f"{name} = {new}\n{indent}{segment}")],
+            f"`{name}` taken as `{new}`",
+            f"with `{name}` {told}",
+        )
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _locals(
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    lines: Collection[int] | None,
+    visible: Collection[str],
+) -> Iterator[WholeEdit]:
+    """What an assignment, a return or an augmented assignment gives, changed."""
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Assign | ast.Return | ast.AugAssign) or node.value is None:
+            continue
+        if lines is not None and node.lineno not in lines:
+            continue
+        if isinstance(node.value, ast.Tuple):
+            values = [(value, "one of its results") for value in node.value.elts]
+        else:
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
+            if isinstance(node, ast.AugAssign):
+                target = node.target
+            shown = code_of(target) if target is not None else "its result"
+            name = last_name(target) if target is not None else ""
+            if target is None:
+                words = "its result"
+            elif isinstance(target, ast.Attribute | ast.Subscript) or name in visible:
+                words = f"`{shown}`"
+            else:
+                words = "one of its values"
+            values = [(node.value, words)]
+        for value, words in values:
+            for kind, form, told in _CHANGES:
+                new = form.format(code_of(value))
+                text = f"`{code_of(value)}` taken as `{new}`"
+                yield WholeEdit(kind, [(value, new)], text, f"with {words} {told}")
+
+
+def _single_places(
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    lines: Collection[int] | None,
+    visible: Collection[str],
+) -> Iterator[WholeEdit]:
+    """One occurrence of a value changed, the others left."""
+    for node in _loads(function, lines):
+        if isinstance(node, ast.Name) and node.id in ("np", "self"):
+            continue
+        name = last_name(node) or code_of(node)
+        for kind, form, told in _CHANGES:
+            if kind in _AT_ONE_PLACE:
+                new = form.format(code_of(node))
+                text = f"`{code_of(node)}` taken as `{new}` in line {node.lineno}"
+                words = f"with {_value(name, visible)} {told} in one place"
+                yield WholeEdit(kind, [(node, new)], text, words)
+
+
+def _taken_for_another(
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    lines: Collection[int] | None,
+    visible: Collection[str],
+) -> Iterator[WholeEdit]:
+    """A value taken for another of its kind: in one place, everywhere, or both swapped."""
+    places: dict[str, dict[str, list[ast.expr]]] = {}
+    for node in _loads(function, lines):
+        code = code_of(node)
+        if code in ("np", "self"):
+            continue
+        places.setdefault(_family(node), {}).setdefault(code, []).append(node)
+    parameters: dict[str, list[ast.expr]] = {a.arg: [] for a in _arguments(function)}
+    places["name"] = parameters | places.get("name", {})
+    for family in places.values():
+        for a, where in family.items():
+            for b in family:
+                if a == b:
+                    continue
+                known = _short(a) in visible and _short(b) in visible
+                told = (
+                    f"with `{b}` in the place of `{a}`"
+                    if known
+                    else "with one value in the place of another"
+                )
+                for node in where:
+                    text = f"`{b}` for `{a}` in line {node.lineno}"
+                    yield WholeEdit("value for another", [(node, b)], text, told)
+                if len(where) > 1:
+                    yield WholeEdit(
+                        "value for another",
+                        [(node, b) for node in where],
+                        f"`{b}` for `{a}` everywhere",
+                        f"{told} everywhere",
+                    )
+                if a < b and where and family[b]:
+                    told = f"with `{a}` and `{b}` swapped" if known else "with two values swapped"
+                    swapped = [(node, b) for node in where] + [(node, a) for node in family[b]]
+                    yield WholeEdit("values swapped", swapped, f"`{a}` and `{b}` swapped", told)
+
+
+def _short(code: str) -> str:
+    return code.rpartition(".")[2].partition("[")[0] or code
+
+
+def _family(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return "name"
+    if isinstance(node, ast.Attribute):
+        return f"{code_of(node.value)}."
+    assert isinstance(node, ast.Subscript)
+    return f"{code_of(node.value)}["
+
+
+def _loads(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
+) -> Iterator[ast.expr]:
+    """Yield the places where a value is read: names, attributes of self, items by a text."""
+    called = {id(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
+    owners = {
+        id(node.value)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("np", "self")
+    }
+    for node in ast.walk(function):
+        if not isinstance(node, ast.expr) or id(node) in called or id(node) in owners:
+            continue
+        if lines is not None and node.lineno not in lines:
+            continue
+        match node:
+            case ast.Name(ctx=ast.Load()):
+                yield node
+            case ast.Attribute(ctx=ast.Load(), value=ast.Name(id="self")):
+                yield node
+            case ast.Subscript(ctx=ast.Load(), slice=ast.Constant(value=str())):
+                yield node

@@ -1,0 +1,185 @@
+"""What is known of wrong solutions: each mistake of the field is among a function's changes."""
+
+import ast
+import textwrap
+
+import numpy as np
+import pytest
+
+from grader.diagnosis.catalogue import SEEN, is_vague, told_of
+from grader.verify.known_changes import known_changes
+
+SOFTMAX = """
+def softmax(z):
+    e = np.exp(z - z.max())
+    s = e / e.sum()
+    return s
+"""
+STEP = """
+def step(w, grad, lr=0.1):
+    return w - lr * grad
+"""
+HIDDEN = """
+def hidden(d, a):
+    return d * (a > 0)
+"""
+ADAM = """
+def adam(m, v, t, beta1, beta2, eps):
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    return m_hat / (np.sqrt(v_hat) + eps)
+"""
+
+
+def answers(source, *arguments):
+    """What each known change of the function gives: words -> values."""
+    found = {}
+    for change in known_changes(textwrap.dedent(source)):
+        space = {"np": np}
+        exec(change.source, space)
+        name = next(n for n in space if n not in ("np", "__builtins__"))
+        try:
+            with np.errstate(all="ignore"):
+                value = space[name](*(np.copy(a) for a in arguments))
+        except Exception:
+            continue
+        found.setdefault(change.told, []).append(value)
+    return found
+
+
+def words_of(source, wanted, *arguments):
+    """The words of all changes that give the wanted value."""
+    return {
+        told
+        for told, values in answers(source, *arguments).items()
+        for value in values
+        if value is not None
+        and np.shape(value) == np.shape(wanted)
+        and np.allclose(value, wanted, rtol=1e-12)
+    }
+
+
+Z = np.array([0.3, -1.2, 2.0, 0.7])
+SOFT = np.exp(Z) / np.exp(Z).sum()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (1 / (1 + np.exp(-Z)), "sigmoid for softmax"),
+        (np.exp(SOFT) / np.exp(SOFT).sum(), "applied twice"),
+        ((Z >= Z.max()) * 1.0, "predicted class"),
+        (SOFT * 4, "divided by the mean"),
+        (np.exp(Z - Z.max()), "not divided by their sum"),
+        (np.exp(-Z) / np.exp(-Z).sum(), "sign"),
+    ],
+)
+def test_the_mistakes_of_a_softmax_are_known(wanted, words):
+    assert any(words in told for told in words_of(SOFTMAX, wanted, Z))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (1.0 - 0.2, "without `lr`"),
+        (1.0 - 0.01 * 0.2, "`lr` squared"),
+        (1.0 - 0.05 * 0.2, "half of `lr`"),
+    ],
+)
+def test_a_learning_rate_is_lost_squared_or_halved(wanted, words):
+    told = words_of(STEP, wanted, np.float64(1.0), np.float64(0.2), np.float64(0.1))
+    assert any(words in text for text in told)
+
+
+def test_a_default_that_is_taken_whatever_is_given_is_known():
+    told = words_of(STEP, 1.0 - 0.1 * 0.2, np.float64(1.0), np.float64(0.2), np.float64(0.7))
+    assert "with the default of `lr`, whatever is given" in told
+
+
+@pytest.mark.parametrize(
+    ("slope", "words"),
+    [
+        (lambda a: np.maximum(a, 0), "value of relu"),
+        (np.sign, "sign"),
+        (lambda a: np.where(a > 0, 1.0, 0.01), "leaky"),
+    ],
+)
+def test_wrong_slopes_of_relu_are_known(slope, words):
+    d, a = np.array([0.4, -0.2, 1.1]), np.array([1.5, -0.3, 0.2])
+    assert any(words in told for told in words_of(HIDDEN, d * slope(a), d, a))
+
+
+def test_adam_without_the_power_in_its_correction_is_known():
+    m, v, t, b1, b2, eps = np.array([0.2]), np.array([0.5]), np.float64(3), 0.9, 0.99, 1e-8
+    wanted = m / (1 - b1) / (np.sqrt(v / (1 - b2**3)) + eps)
+    told = words_of(ADAM, wanted, m, v, t, np.float64(b1), np.float64(b2), np.float64(eps))
+    assert "with a correction that stays the same in every step" in told
+
+
+def test_adam_with_the_small_number_inside_the_root_is_known():
+    m, v, t, b1, b2, eps = np.array([0.2]), np.array([0.5]), np.float64(3), 0.9, 0.99, 0.1
+    wanted = m / (1 - b1**3) / np.sqrt(v / (1 - b2**3) + eps)
+    told = words_of(ADAM, wanted, m, v, t, np.float64(b1), np.float64(b2), np.float64(eps))
+    assert "with the small number inside the root" in told
+
+
+def test_the_class_off_by_one_and_a_label_taken_as_a_number_are_known():
+    source = "def delta(s, y):\n    return s - np.eye(len(s))[y]\n"
+    s = np.array([0.2, 0.5, 0.3])
+    assert any("off by one" in t for t in words_of(source, s - np.eye(3)[0], s, np.int64(1)))
+    assert any("number of the class" in t for t in words_of(source, s - 1, s, np.int64(1)))
+
+
+def test_swapped_parameters_are_named_since_students_see_them():
+    source = "def error(y, y_pred):\n    return y * np.log(y_pred)\n"
+    y, p = np.array([0.3, 0.9]), np.array([0.5, 0.2])
+    assert "with `y` and `y_pred` swapped" in words_of(source, p * np.log(y), y, p)
+
+
+def test_a_change_of_a_naive_form_is_known_although_the_solution_is_stable():
+    source = "def sigmoid(z):\n    return np.exp(-np.logaddexp(0.0, -z))\n"
+    z = np.array([0.4, 2.0])
+    assert words_of(source, 1 / (1 - np.exp(-z)), z)
+
+
+def test_the_square_of_a_sum_is_the_sum_of_squares_in_the_other_order():
+    source = "def sse(a, b):\n    return np.sum((a - b) ** 2)\n"
+    a, b = np.array([1.0, 2.0, 4.0]), np.array([0.5, 3.0, 3.0])
+    told = words_of(source, np.sum(a - b) ** 2, a, b)
+    assert "with a power taken of the whole, not of each" in told
+
+
+def test_names_that_only_the_solution_has_are_not_told():
+    source = "def f(x):\n    secret = 2 * x\n    other = x + 1\n    return secret * other\n"
+    for change in known_changes(source):
+        assert "secret" not in change.told and "other" not in change.told.replace("another", "")
+
+
+def test_every_change_compiles_and_stands_once():
+    changes = known_changes(SOFTMAX.strip() + "\n")
+    trees = [ast.dump(ast.parse(change.source)) for change in changes]
+    assert len(trees) == len(set(trees)) > 100
+
+
+def test_lines_outside_the_gap_stay_as_they_are():
+    source = "def f(x):\n    y = x + 1\n    z = y * 2\n    return z - 3\n"
+    for change in known_changes(source, lines={3}):
+        # A parameter may be changed before the template's first line.
+        assert change.source.rstrip().endswith("return z - 3")
+
+
+@pytest.mark.parametrize("source", [SOFTMAX, STEP, HIDDEN, ADAM])
+def test_every_kind_has_words_and_says_where_it_was_seen(source):
+    for change in known_changes(source.strip() + "\n"):
+        assert change.told, change
+        assert change.kind in SEEN or told_of(change.kind, change.text, ()), change.kind
+
+
+def test_words_that_say_little_are_told_from_those_that_name_something():
+    assert is_vague("with one value in the place of another")
+    assert not is_vague("with `lr` squared")
+
+
+def test_a_lost_division_by_the_number_of_examples_is_called_the_mean():
+    told = told_of("lost divisor", "dropped `/ x.shape[0]` in `(p - y) / x.shape[0]`", ())
+    assert "without the mean" in told
