@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +11,7 @@ import tomli_w
 from grader.authoring.published import public_files
 from grader.authoring.stubs import stub_text
 from grader.errors import SubmissionError
+from grader.files import write_whole
 from grader.notebook import parse_notebook
 from grader.records import Assignment, Exercise, Limits, Rules
 
@@ -28,7 +27,7 @@ def write_templates(assignment: Assignment, to: Path) -> list[Path]:
     for name, data in wanted.items():
         path = to / name
         if _read(path) != data:
-            _replace(path, data)
+            write_whole(path, data)
             changed.append(path)
     for path in _leftovers(assignment, to, wanted):
         path.unlink()
@@ -85,21 +84,6 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        # mkstemp makes the file readable by its owner alone; a template is for everyone.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 # --- the public part of assignment.toml ---------------------------------------------------------

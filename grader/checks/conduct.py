@@ -12,6 +12,7 @@ from grader.checks.closeness import assert_close
 from grader.checks.showing import first_index, index_text, show
 from grader.diagnosis.wording import number
 from grader.errors import CheckFailed, NonFiniteValue
+from grader.text import one_line
 
 # Bytecode steps that any call may take, whatever its size: argument checks, a debug print.
 _FREE_STEPS = 200
@@ -87,7 +88,7 @@ def assert_no_warnings(
         for kind in kinds:
             if kind in text and "Deprecat" not in text:
                 raise CheckFailed(
-                    f"the call warns: {_printable(text)}",
+                    f"the call warns: {one_line(text, 160)}",
                     hint=hint or _WARNING_HINTS.get(kind, ""),
                     called=called,
                 )
@@ -223,7 +224,3 @@ def _first_change(a: object, b: object) -> str:
         key = next(key for key in a if not _same(a[key], b[key]))
         return f"[{show(key)}]: {_first_change(a[key], b[key])}"
     return f"it was {show(a)} and is {show(b)}"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text[:160])

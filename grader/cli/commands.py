@@ -21,7 +21,7 @@ from grader.cli import options
 from grader.cli.options import FAULT, GRADED, INTERRUPTED, PIPE_CLOSED, WRONG_INPUT, Invocation
 from grader.cli.output import complain
 from grader.errors import GradeError, GraderFault
-from grader.report.plain import one_line
+from grader.text import one_line
 
 # What is no command is a path to grade. In the order in which `grade --help` shows them.
 DEFAULT = "grade"

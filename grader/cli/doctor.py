@@ -22,7 +22,7 @@ from grader.cli import options, output
 from grader.cli.options import FAULT, GRADED
 from grader.errors import GradeError
 from grader.records import Cell, Limits, Notebook
-from grader.report.plain import one_line
+from grader.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

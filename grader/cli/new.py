@@ -11,7 +11,7 @@ import click
 from grader.cli import options
 from grader.cli.options import GRADED, WRONG_INPUT
 from grader.cli.output import complain
-from grader.report.plain import one_line
+from grader.text import one_line
 
 
 @options.command("new", short_help="Write a new assignment.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.report.plain import one_line
+from grader.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,7 @@ def complain(text: str) -> None:
 
 def check_targets(json_file: str | None, junit_file: str | None, html: str | None) -> None:
     """Fail now, not after an hour of grading, where a report can't be written."""
-    from grader.report import writing
+    from grader import files
 
     if "" in (json_file, junit_file, html):
         raise click.UsageError("A report needs a name: '' is none.")
@@ -38,10 +38,10 @@ def check_targets(json_file: str | None, junit_file: str | None, html: str | Non
     for file in (json_file, junit_file):
         if file not in (None, "-"):
             with clear_errors(str(file)):
-                writing.check_writable(Path(str(file)))
+                files.check_writable(Path(str(file)))
     if html is not None:
         with clear_errors(html):
-            writing.check_folder_writable(Path(html))
+            files.check_folder_writable(Path(html))
 
 
 def no_data_folder(configured: str) -> str:
@@ -85,10 +85,10 @@ def write(file: str, text: str | Iterable[str]) -> None:
         for piece in [text] if isinstance(text, str) else text:
             click.echo(piece, nl=False)
         return
-    from grader.report import writing
+    from grader import files
 
     with clear_errors(file):
-        writing.write_whole(Path(file), text)
+        files.write_whole(Path(file), text)
 
 
 @contextmanager

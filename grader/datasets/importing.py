@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 from grader.datasets.files import read_set
 from grader.datasets.known import CONTENTS, SOURCES, Content, content_hash, find_content
 from grader.errors import DataError
+from grader.files import replaced
 
 
 @dataclass(frozen=True)
@@ -95,19 +94,9 @@ def _words(sha256: str) -> str:
 
 def _write(path: Path, **arrays: np.ndarray) -> None:
     """Write the file whole or not at all: a notebook that is graded meanwhile reads the old one."""
-    temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as stream:
+        # The student's process reads it as another user.
+        with replaced(path, mode=0o644, durable=True) as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        # mkstemp's file is its owner's alone; the student's process reads it as somebody else.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
     except OSError as error:
         raise DataError(f"{path} can't be written: {error.strerror or error}") from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)

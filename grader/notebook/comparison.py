@@ -25,6 +25,7 @@ from grader.notebook.definitions import (
 )
 from grader.notebook.regions import Gap, find_gaps, living_gaps
 from grader.records import Note, Notebook, Region, RegionStatus
+from grader.text import one_line
 
 MAX_NOTES = 40
 """Of one notebook. More than this says that another notebook was handed in, once and for all."""
@@ -416,8 +417,8 @@ def _shown(tokens: Sequence[str]) -> str:
         glued = not text or token in set(".,:)]}([") or text[-1] in ".([{"
         text += token if glued else f" {token}"
         if len(text) > 60:
-            return "".join(c if c.isprintable() else "?" for c in text[:57]) + "..."
-    return "".join(c if c.isprintable() else "?" for c in text)
+            break
+    return one_line(text, 60)
 
 
 def _is_subsequence(wanted: Sequence[object], found: Sequence[object]) -> bool:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from grader.notebook import plain
 from grader.notebook.plain import is_code, normalise
 from grader.records import Cell, Definition, Notebook
+from grader.text import encodable
 
 MAX_SOURCE_CHARS = 256 * 1024
 """Of a cell that is parsed. A syntax tree takes a few hundred times its source's memory."""
@@ -62,8 +63,8 @@ def parseable(source: str) -> str:
 
     Never raises; what was broken otherwise stays broken, and what is too large to parse is left.
     """
-    text = source.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\ufeff", "")
-    text = text.encode("utf-8", "replace").decode()  # a lone surrogate can't be parsed
+    text = encodable(source).replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\0", "").replace("\ufeff", "")
     if len(text) > MAX_SOURCE_CHARS or parsed(text) is not None:
         return text
     return normalise(text).source

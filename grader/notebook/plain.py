@@ -10,6 +10,8 @@ import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
+from grader.text import encodable
+
 # Cell magics whose body is the student's own Python: the body runs, the magic does not.
 _BODY_RUNS = {"time", "timeit", "capture", "prun", "memit", "mprun", "lprun", "debug", "snakeviz"}
 _BODY_IS_FILE = {"writefile", "file"}
@@ -149,8 +151,7 @@ def _clean_characters(source: str) -> str:
     if ("\u00a0" in text or "\u200b" in text) and parsed(text) is None:
         # Pasted from a web page. Strings keep them where the cell parses as it is.
         text = text.replace("\u00a0", " ").replace("\u200b", "")
-    # A lone surrogate can't be encoded: neither sent to a kernel nor parsed.
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return encodable(text)
 
 
 def _with_sane_tabs(source: str) -> str:

@@ -22,6 +22,7 @@ from grader.errors import SubmissionError
 from grader.notebook.definitions import find_definitions, parsed
 from grader.notebook.regions import find_regions
 from grader.records import Cell, Note, Notebook
+from grader.text import encodable
 
 MAX_FILE_BYTES = 100 * 1024**2
 """Of a notebook or script. Figures make a few MiB; interactive plots 20; beyond lies an attack."""
@@ -140,7 +141,7 @@ def _document(raw: bytes, name: str) -> dict[str, Any]:
 def _without_surrogates(value: Any) -> Any:
     """Return the JSON value with lone surrogates replaced: no file or stream takes them."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return encodable(value)
     if isinstance(value, list):
         return [_without_surrogates(item) for item in value]
     if isinstance(value, dict):

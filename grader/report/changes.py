@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.records import ExerciseScore, Outcome, Result, RunRecord
-from grader.report.plain import one_line, printable
 from grader.report.terminal import Glyphs
 from grader.report.wording import OUTCOME_WORDS, REFUSAL_SHORT, deducted, label, points_text
+from grader.text import one_line, printable
 
 SCHEMA = 1
 # Points that differ by less differ by rounding.

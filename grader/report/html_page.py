@@ -23,8 +23,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from grader.files import write_whole
 from grader.records import Cell, CellRun, ExerciseScore, Notebook, Place, Report, Result
-from grader.report.plain import one_line, printable
 from grader.report.templates import environment
 from grader.report.wording import (
     OUTCOME_WORDS,
@@ -43,7 +43,7 @@ from grader.report.wording import (
     status_text,
     tone,
 )
-from grader.report.writing import write_whole
+from grader.text import one_line, printable
 
 # A page that a browser opens at once: a figure of matplotlib has 20 to 200 kB, a photograph of
 # a derivation on paper 1 to 4 MB.

@@ -39,7 +39,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from grader.records import ExerciseScore, Note, Outcome, Report, Result
-from grader.report.plain import one_line, printable
+from grader.text import one_line, printable
 
 SCHEMA = 1
 

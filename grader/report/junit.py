@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree
 
 from grader.records import ExerciseScore, Outcome, Report, Result
-from grader.report.plain import one_line, printable
 from grader.report.wording import (
     REFUSAL_WORDS,
     complaints,
@@ -23,6 +22,7 @@ from grader.report.wording import (
     points_text,
     status_text,
 )
+from grader.text import one_line, printable
 
 _COUNTED = ("tests", "failures", "errors", "skipped")
 

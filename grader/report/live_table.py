@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.records import Result
-from grader.report.plain import one_line
 from grader.report.progress_lines import ProgressLines, told
+from grader.text import one_line
 
 # Enough to see that it moves; more costs the graders time.
 _REFRESHES_A_SECOND = 4

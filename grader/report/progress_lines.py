@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from grader.records import Result
-from grader.report.plain import one_line
 from grader.report.wording import REFUSAL_WORDS, label, percent_text, points_text
+from grader.text import one_line
 
 
 class ProgressLines:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from grader.records import Result
-from grader.report.plain import one_line, printable
 from grader.report.templates import environment
 from grader.report.wording import (
     REFUSAL_WORDS,
@@ -17,6 +16,7 @@ from grader.report.wording import (
     status_text,
     tone,
 )
+from grader.text import one_line, printable
 
 _MESSAGE_LIMIT = 1000
 _MARKS = {"good": "✓", "part": "◐", "bad": "✗", "open": "○"}

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.records import ExerciseScore, Note, Report, Result
-from grader.report.plain import one_line, printable
 from grader.report.wording import (
     REFUSAL_SHORT,
     REFUSAL_WORDS,
@@ -32,6 +31,7 @@ from grader.report.wording import (
     status_text,
     tone,
 )
+from grader.text import one_line, printable
 
 # Wider lines are hard to follow from an exercise's title to its points.
 WIDEST = 100

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grader.errors import BadReply, StudentError, StudentFault
+from grader.text import printable
 
 TEXT_CHARS = 500
 NAME_CHARS = 80
@@ -165,8 +166,5 @@ def clean(text: Any, limit: int) -> str:
     """A claimed text, harmless on a terminal and cut. Raises TypeError where it is none."""
     if type(text) is not str:
         raise TypeError("no text")
-    cut = text[:limit] + ("..." if len(text) > limit else "")
-    return "".join(
-        char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}"
-        for char in cut
-    ).strip()
+    # Not one_line: a line of code keeps its blanks.
+    return printable(text, limit).replace("\n", " ").strip()

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -35,6 +34,7 @@ from grader.session.kernel import ENDING_S, Executed, Kernel, KernelDied
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
 from grader.session.student import Student
+from grader.text import one_line
 
 T = TypeVar("T")
 
@@ -43,8 +43,8 @@ T = TypeVar("T")
 MAX_RERUNS = 2
 MAX_KERNELS = 12
 PIECE_S = 20.0
+ERROR_CHARS = 300
 HELLO_S = 5.0  # of a kernel that is to serve: it does so at once
-_ANSI = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
 
 
 def open_session(
@@ -394,9 +394,8 @@ class _Runner:
             if self._notebook_deadline.expired():
                 error = self._budget_text()
         elif executed.status == "error":
-            error = one_line(
-                f"{executed.kind}: {executed.text}" if executed.text else executed.kind
-            )
+            text = f"{executed.kind}: {executed.text}" if executed.text else executed.kind
+            error = one_line(text, ERROR_CHARS)
         return records.CellRun(
             cell.index, executed.status, executed.seconds, error, executed.outputs
         )
@@ -497,15 +496,6 @@ def _extraction_line(cell: int, found: _Extracted) -> str:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-def one_line(text: str, *, limit: int = 300) -> str:
-    """Return text as one printable line: no ANSI, no control or direction characters."""
-    plain = _ANSI.sub("", text)
-    line = " ".join(
-        "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in plain).split()
-    )
-    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def _run_in_thread(main: Coroutine[Any, Any, T], stop: Stop) -> T:

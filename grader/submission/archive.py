@@ -23,8 +23,8 @@ from typing import BinaryIO
 
 from grader.errors import GraderFault, SubmissionError
 from grader.records import Note
-from grader.submission.students import printable
 from grader.submission.work import is_skipped, is_work, reason_of
+from grader.text import in_name, one_line
 
 MAX_ENTRIES = 10_000
 """Files in one submission. Real ones hold tens; a whole virtual environment holds more."""
@@ -303,10 +303,10 @@ def safe_target(name: str, source: str) -> PurePosixPath | None:
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in parts:
         raise SubmissionError(
-            f"{source} holds a name that leads outside its folder ({printable(name)[:80]}): "
+            f"{source} holds a name that leads outside its folder ({one_line(name, 80)}): "
             "zip the notebooks alone"
         )
-    clean = [printable(part) for part in parts if part not in ("", ".")]
+    clean = [in_name(part) for part in parts if part not in ("", ".")]
     if len(clean) > MAX_DEPTH:
         raise SubmissionError(f"{source} is nested over {MAX_DEPTH} folders deep: zip it flat")
     if any(len(part.encode()) > MAX_NAME_BYTES for part in clean):

@@ -15,8 +15,9 @@ from typing import BinaryIO
 from grader.errors import GraderFault, SubmissionError
 from grader.records import Submission
 from grader.submission.archive import MAX_DEPTH, Box, open_inner_zips, unpack
-from grader.submission.students import printable, students_of, students_of_folder
+from grader.submission.students import students_of, students_of_folder
 from grader.submission.work import ENVIRONMENTS, is_skipped, is_work, reason_of
+from grader.text import one_line
 
 OTHER_FORMATS = (
     (b"Rar!\x1a\x07", "a RAR archive"),
@@ -122,7 +123,7 @@ def _walk(folder: Path, box: Box, under: PurePosixPath) -> Iterator[PurePosixPat
             continue
         relative = under / entry.name
         if entry.is_symlink():
-            box.note("ignored_file", f"{printable(str(relative))} is a link and was left out")
+            box.note("ignored_file", f"{one_line(str(relative))} is a link and was left out")
         elif entry.is_dir():
             # What is copied may go into the very folder that is handed in ($TMPDIR within it).
             into_itself = Path(entry.path).resolve() == box.folder.resolve()
@@ -131,7 +132,7 @@ def _walk(folder: Path, box: Box, under: PurePosixPath) -> Iterator[PurePosixPat
         elif entry.is_file():
             yield relative
         else:
-            box.note("ignored_file", f"{printable(str(relative))} is no ordinary file")
+            box.note("ignored_file", f"{one_line(str(relative))} is no ordinary file")
 
 
 def _work_in(folder: Path) -> tuple[Path, ...]:

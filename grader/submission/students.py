@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from pathlib import Path
+
+from grader.text import in_name
 
 
 def _words(text: str) -> frozenset[str]:
@@ -38,7 +39,7 @@ def students_of(name: str) -> tuple[str, ...]:
     accents, hyphens, blanks, apostrophes, and learning platforms put their own text around them.
     A name that follows no convention is returned whole, as the only "student".
     """
-    stem = printable(name)
+    stem = in_name(name)
     suffix = Path(stem).suffix.lower()
     if suffix in (".zip", ".ipynb", ".py", ".json", ".txt"):
         stem = stem[: -len(suffix)]
@@ -123,12 +124,3 @@ def _name_of(part: str) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= MAX_STUDENT_CHARS else text[: MAX_STUDENT_CHARS - 1] + "…"
-
-
-def printable(text: str) -> str:
-    """Return the text without control, bidi and other characters that deceive readers."""
-    kept = (
-        char if char.isprintable() else " " if unicodedata.category(char) == "Zs" else "_"
-        for char in text
-    )
-    return unicodedata.normalize("NFC", "".join(kept))

@@ -198,7 +198,7 @@ def test_a_refusal_is_one_clear_line_beside_the_others(pipeline, folder, capsys)
         ("a.zip --json .", "Can't write .: it is a folder"),
         ("a.zip --json a.zip/x.json", "Can't write a.zip/x.json"),
         ("a.zip --junit a.zip/x.xml", "Can't write a.zip/x.xml"),
-        ("a.zip --html a.zip", "Can't write a.zip: it is no folder"),
+        ("a.zip --html a.zip", "Can't write a.zip: it is not a folder"),
         ("verfiy pw02", "'verfiy' does not exist. Did you mean `grade verify`?"),
         ("verify --seeds 0", "0"),
         ("stubs --no-such", "--no-such"),

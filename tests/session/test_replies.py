@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from grader.errors import Missing, StudentError, StudentFault
 from grader.in_kernel import codec
+from grader.session.deadline import Deadline
 from grader.session.proxies import Remote
 from grader.session.replies import Observation
-from grader.session.stream import Budget, Stream
+from grader.session.stream import Stream
 from grader.session.student import Student
 from grader.session.wire import Wire
 
@@ -33,7 +34,7 @@ def answered(question, raw):
     theirs.shutdown(socket.SHUT_WR)
     stream = Stream(ours, reply_limits=codec.Limits(size=1 << 16))
     ended = []
-    wire = Wire(stream, Budget(20.0, stream.peer), represent=Remote, end=ended.append)
+    wire = Wire(stream, Deadline(20.0, stream.peer), represent=Remote, end=ended.append)
     ask, kind = QUESTIONS[question]
     try:
         got = ask(Student(wire, None, on_close=lambda student: None))
@@ -170,7 +171,9 @@ def test_an_honest_reply_is_taken():
             ours, theirs = map(stack.enter_context, socket.socketpair())
             theirs.sendall(framed([1, "value", content]))
             stream = Stream(ours, reply_limits=codec.Limits(size=1 << 16))
-            wire = Wire(stream, Budget(20.0, stream.peer), represent=Remote, end=lambda stuck: None)
+            wire = Wire(
+                stream, Deadline(20.0, stream.peer), represent=Remote, end=lambda stuck: None
+            )
             ask, kind = QUESTIONS[question]
             assert isinstance(ask(Student(wire, None, on_close=lambda student: None)), kind)
             wire.close()

@@ -18,7 +18,6 @@ from grader import records
 from grader.notebook import parse_notebook
 from grader.session import Session, Stop, open_session
 from grader.session.processes import session_members
-from grader.session.runner import one_line
 
 Run = Callable[..., Session]
 
@@ -551,23 +550,6 @@ def test_a_session_that_is_being_opened_can_be_called_off(fork_server, when: str
             on_cell=lambda *_: stop(),
             stop=stop,
         )
-
-
-# --- words ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("a\nb\t c", "a b c"),
-        ("\x1b[1;31mred\x1b[0m", "red"),
-        ("\x1b]0;title\x07text", "text"),
-        ("a\u202eb", "a\ufffdb"),
-        ("x" * 400, "x" * 297 + "..."),
-    ],
-)
-def test_a_text_becomes_one_printable_line(text: str, line: str) -> None:
-    assert one_line(text) == line
 
 
 def test_an_agent_that_never_says_hello_is_replaced_by_one_with_the_definitions(run, monkeypatch):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from grader.diagnosis.wording import Array
+from grader.text import one_line
 
 Figures = Sequence[Mapping[str, Any]]
 
@@ -37,7 +38,7 @@ class Curve:
 
     @property
     def place(self) -> str:
-        name = f", '{_words(self.label)}'" if self.label and self.label[0] != "_" else ""
+        name = f", '{one_line(self.label, 40)}'" if self.label and self.label[0] != "_" else ""
         return f"figure {self.figure + 1}, axes {self.axes + 1}{name}"
 
 
@@ -97,10 +98,6 @@ def shows_something(axes: Mapping[str, Any]) -> bool:
         or list_of(axes.get("points"))
         or (isinstance(bars, (np.ndarray, list)) and len(bars))
     )
-
-
-def _words(text: str) -> str:
-    return "".join(c for c in text[:40] if c.isprintable())
 
 
 def numeric(value: object) -> Array | None:

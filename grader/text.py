@@ -1,7 +1,13 @@
 """Text that a student may have written, made harmless to show.
 
-Everything that reaches a terminal, a log, XML or HTML passes through here: messages, names,
-paths, notes, code. What remains is text that changes nothing but the place where it stands.
+Messages, names, paths, notes and code pass through here before they reach a terminal, a log, XML
+or HTML. What remains is text that changes nothing but the place where it stands. Markup stays the
+text that it is: each output escapes its own (HTML, XML, CSV) on top of this.
+
+    printable    text of several lines
+    one_line     the same on one line
+    in_name      a name or a part of a path
+    encodable    source code: only what no file can hold is replaced
 """
 
 from __future__ import annotations
@@ -18,9 +24,8 @@ _TERMINAL_SEQUENCE = re.compile(
     r"|\x1b[ -/]*[0-OQ-WYZ\\`-~]"
 )
 # More than three marks on one letter draw over the neighbouring lines.
-_PILED_MARKS = re.compile(
-    r"([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3})[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
-)
+_MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
+_PILED_MARKS = re.compile(f"([{_MARKS}]{{3}})[{_MARKS}]+")
 # Names in Persian and many emoji need the joiners; they move nothing.
 _KEPT = frozenset("\n\u200c\u200d")
 
@@ -30,8 +35,7 @@ def printable(text: str, limit: int = 4000) -> str:
 
     Terminal sequences are removed; every other control, format, surrogate or unassigned
     character stands as a visible escape (``\x07``, ``\u202e``). Line breaks stay, tabs become
-    spaces. The result is legal in XML. Markup (HTML, rich) is left as the text that it is:
-    whoever renders it must not parse it.
+    spaces. The result is legal in XML.
 
     limit : the most characters that stay; what was cut is counted at the end
     """
@@ -51,6 +55,24 @@ def one_line(text: str, limit: int = 200) -> str:
     """Return the text on one line, blanks collapsed, with an ellipsis where it was cut."""
     line = " ".join(printable(text, limit=4 * limit).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def in_name(text: str) -> str:
+    """Return the text as it can stand in a name or a path: what can't be shown is "_".
+
+    Composed (NFC), so that one name has one spelling. Blanks stay as many as they are. Joiners
+    are not kept: nothing invisible may make two names of one.
+    """
+    kept = (c if c.isprintable() else " " if unicodedata.category(c) == "Zs" else "_" for c in text)
+    return unicodedata.normalize("NFC", _PILED_MARKS.sub(r"\1", "".join(kept)))
+
+
+def encodable(text: str) -> str:
+    """Return the text with each lone surrogate replaced: no file, stream or parser takes one."""
+    if text.isascii():
+        return text
+    # Two halves of one character are joined on the way.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _shown(character: str) -> str:

@@ -1,12 +1,14 @@
 """Student-written text made harmless: what stays, what is shown as an escape, what goes."""
 
 import string
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.report.plain import one_line, printable
+from grader.text import encodable, in_name, one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,59 @@ def test_whatever_is_written_only_printable_characters_and_line_breaks_come_out(
 @given(st.text(string.printable.replace("\r", "").replace("\x0b", "").replace("\x0c", "")))
 def test_plain_ascii_comes_out_as_it_went_in(text):
     assert printable(text) == text.expandtabs(4)
+
+
+ANY_TEXT = st.text(st.characters())
+
+
+@given(ANY_TEXT, st.integers(1, 50))
+def test_one_line_is_one_line_that_fits(text, limit):
+    line = one_line(text, limit)
+    assert len(line) <= limit
+    assert line.split() == line.split(" ") or line == ""
+
+
+@given(ANY_TEXT)
+def test_what_was_made_harmless_is_not_changed_again(text):
+    once = one_line(text, 10_000)
+    assert one_line(once, 10_000) == once
+    assert in_name(in_name(text)) == in_name(text)
+
+
+@given(ANY_TEXT)
+def test_every_kind_of_shown_text_can_be_written_to_a_file_and_stand_in_xml(text):
+    for shown in (printable(text), one_line(text), in_name(text)):
+        shown.encode("utf-8")
+        ElementTree.fromstring(f"<a>{escape(shown)}</a>")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Zoé  Müller", "Zoé  Müller"),
+        ("Zoe\u0301", "Zoé"),
+        ("a\nb\tc\x1b", "a_b_c_"),
+        ("\u202egpj.exe", "_gpj.exe"),
+        ("no\u00a0break", "no break"),
+        ("An\u200dn", "An_n"),
+        ("x\ud800", "x_"),
+    ],
+)
+def test_a_name_keeps_its_letters_and_shows_what_deceives(written, shown):
+    assert in_name(written) == shown
+
+
+@given(ANY_TEXT)
+def test_a_name_is_printable(text):
+    assert in_name(text).isprintable()
+
+
+@given(ANY_TEXT)
+def test_source_is_the_same_but_for_lone_surrogates(text):
+    assert encodable(text).encode("utf-8").decode("utf-8") == encodable(text)
+    if not any(0xD800 <= ord(c) < 0xE000 for c in text):
+        assert encodable(text) == text
+
+
+def test_the_halves_of_one_character_are_joined():
+    assert encodable("\ud83d\ude00 \ud83d") == "😀 \ufffd"
