@@ -46,6 +46,7 @@ ALLOWED = {
         "suite",
     },
     "checks": {"errors", "checks", "diagnosis"},
+    "derivation": {"derivation"},
     "diagnosis": {"errors", "diagnosis"},
     "in_kernel": {"in_kernel"},
     "session": {"errors", "records", "in_kernel", "session", "notebook", "datasets"},
@@ -62,6 +63,7 @@ STANDALONE = {"in_kernel", "errors.py", "records.py", "text.py", "files.py"}
 ABOVE_THE_PIPELINE = {"batch/worker.py", "pipeline.py"}
 # What runs in the student's process, and what instructors use anywhere, stays light.
 THIRD_PARTY = {
+    "derivation": {"mpmath", "latex2mathml"},
     "checks": {"numpy"},
     "diagnosis": {"numpy"},
     "in_kernel/agent.py": set(),

@@ -1,0 +1,454 @@
+"""A whole answer, followed: each step, what was reached, and what was not read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from grader.derivation import document
+from grader.derivation import tree as t
+from grader.derivation.context import Context
+from grader.derivation.document import Piece
+from grader.derivation.evaluation import Budget, Evaluation, NotRead
+from grader.derivation.judging import STEP_NODES, Circumstances, Judgement, Verdict, judge
+from grader.derivation.parsing import Parser, _Choices, readings
+from grader.derivation.points import points
+from grader.derivation.remarks import remark_of
+from grader.derivation.rendering import mathml
+from grader.derivation.tokens import Token, Unreadable, tokenize
+from grader.derivation.values import Impossible, Undefined, same
+
+MOST_NODES_AN_ANSWER = 400_000
+"""Nodes visited for a whole answer, some two seconds; a long one of 70 steps takes 60,000."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an answer, and what is said of it.
+
+    line : 1-based, in the text; chain : steps of one chain of equations share it
+    why : the reason for "not read"; remark : the fact that a reader can check
+    slip : what it looks like ("a sign"); "" where nothing is known
+    regains : it takes back what the step before lost: no remark of its own
+    """
+
+    line: int
+    chain: int
+    left: str
+    sign: str
+    right: str
+    verdict: Verdict
+    why: str = ""
+    remark: str = ""
+    slip: str = ""
+    at: tuple[tuple[str, str], ...] = ()
+    left_value: str = ""
+    right_value: str = ""
+    regains: bool = False
+    left_mathml: str = ""
+    right_mathml: str = ""
+    display: bool = True
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a derivation must reach.
+
+    last : the last line's right side, in LaTeX
+    of : its left side, for the reader
+    symbols : names that it may contain; those of `last` where none are given
+    least : steps that must lead there
+    """
+
+    last: str
+    of: str = ""
+    symbols: tuple[str, ...] = ()
+    least: int = 1
+    points: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Whether an answer holds a target in the form that is asked for: a suggestion.
+
+    line : where; 0 where nowhere
+    steps : steps that lead there and were followed; doubtful : steps there that differ
+    """
+
+    target: str
+    points: float
+    found: bool
+    line: int = 0
+    steps: int = 0
+    doubtful: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """An answer, followed."""
+
+    steps: tuple[Step, ...] = ()
+    reached: tuple[Reached, ...] = ()
+    note: str = ""
+
+    def count(self, *verdicts: str) -> int:
+        return sum(step.verdict in verdicts for step in self.steps)
+
+    @property
+    def remarks(self) -> tuple[Step, ...]:
+        """The steps that a reader should look at."""
+        return tuple(s for s in self.steps if s.verdict == "differs" and not s.regains)
+
+
+@dataclass
+class _Chain:
+    """Where following stands."""
+
+    number: int = 0
+    head: tuple[Token, ...] = ()
+    tail: tuple[Token, ...] = ()
+    open_sign: str = ""
+    shown: list[tuple[int, tuple[Token, ...], t.Node | None, int]] = field(default_factory=list)
+
+
+def follow(
+    text: str, context: Context, targets: Sequence[Target] = (), *, rendered: bool = True
+) -> Followed:
+    """Return an answer with each of its steps judged.
+
+    text : Markdown or LaTeX
+    rendered : whether the steps' formulas are made into MathML
+    """
+    if len(text) > document.LONGEST_ANSWER:
+        return Followed(note=f"the text is longer than {document.LONGEST_ANSWER} characters")
+    return _Following(context, rendered).run(text, targets)
+
+
+class _Following:
+    def __init__(self, context: Context, rendered: bool) -> None:
+        self.context, self.rendered = context, rendered
+        self.steps: list[Step] = []
+        self.judged: list[tuple[Judgement, tuple[Token, ...], tuple[Token, ...], str]] = []
+        self.chain = _Chain()
+        self.conditions: list[t.Node] = []
+        self.here: list[t.Node] = []
+        self.cased = False
+        self.solving = False
+        self.left = MOST_NODES_AN_ANSWER
+
+    def run(self, text: str, targets: Sequence[Target]) -> Followed:
+        note = ""
+        for formula in document.formulas(text):
+            if len(self.steps) >= document.MOST_STEPS:
+                note = f"only the first {document.MOST_STEPS} steps were looked at"
+                break
+            self._prose(formula.before, formula.display)
+            self.here = []
+            if not formula.display and self._states_case(formula):
+                continue
+            try:
+                for piece in document.pieces(formula, self.context.words()):
+                    self._piece(piece)
+            except Unreadable as error:
+                self._unread(formula.line, formula.latex, str(error), formula.display)
+        reached = tuple(self._reached(target) for target in targets)
+        return Followed(tuple(self.steps), reached, note)
+
+    # --- the text around
+
+    def _prose(self, prose: str, display: bool) -> None:
+        if not prose.strip():
+            return
+        if "\n#" in "\n" + prose or "\n\n" in prose.strip() or display:
+            stated = [c for c in map(self._condition_of, document.plain_conditions(prose)) if c]
+            if "\n#" in "\n" + prose or stated or document.names_cases(prose):
+                self.conditions = []
+            self.conditions += stated
+        if document.names_cases(prose):
+            self.cased = True
+        if "\n#" in "\n" + prose:
+            self.cased = document.names_cases(prose)
+            self.chain = _Chain(self.chain.number)
+        self.solving = document.solves(prose)
+
+    def _states_case(self, formula: document.Formula) -> bool:
+        """Whether an inline formula says a case: "If $i = j$"; it is then kept."""
+        if not document.ends_as_condition(formula.before):
+            return False
+        condition = self._condition_of(formula.latex)
+        if condition is None:
+            return False
+        self.cased = True
+        self.conditions = [condition]
+        return True
+
+    def _condition_of(self, latex: str) -> t.Node | None:
+        try:
+            tokens = tokenize(latex, words=self.context.words())
+        except Unreadable:
+            return None
+        return self._condition(tokens)
+
+    def _condition(self, tokens: Sequence[Token]) -> t.Node | None:
+        """Return a condition on indices and labels; None where it is something else."""
+        try:
+            node = Parser(tokens, self.context, _Choices(())).condition()
+        except Unreadable:
+            return None
+        symbols = [s for s in t.walk(node) if isinstance(s, t.Symbol)]
+        known = [self.context.declared.get(s.name) for s in symbols]
+        return node if symbols and all(d is not None and d.finite for d in known) else None
+
+    # --- steps
+
+    def _says_nothing(self, piece: Piece) -> bool:
+        """Whether a piece is no step: y in {0, 1}, a case of indices, "is >= 0" in a sentence."""
+        if "in" in piece.signs:
+            return True
+        if not piece.display and piece.continues:
+            return True
+        if piece.continues or piece.dangling or self.chain.open_sign:
+            return False
+        names = [e[0].text for e in piece.expressions if len(e) == 1 and e[0].kind == "sym"]
+        if len(piece.signs) > 1 and piece.signs[0] == "=" and not names:
+            return False
+        plain = all(len(e) == 1 and e[0].kind in ("sym", "num") for e in piece.expressions)
+        known = [self.context.declared.get(self.context.name_of(name) or "") for name in names]
+        return plain and bool(names) and all(d is not None and d.finite for d in known)
+
+    def _piece(self, piece: Piece) -> None:
+        if self._says_nothing(piece):
+            self.cased = True
+            if len(piece.signs) == 1 and piece.signs[0] in ("=", "!="):
+                left, right = piece.expressions
+                condition = self._condition((*left, Token("rel", piece.signs[0]), *right))
+                self.here += [condition] if condition is not None else []
+            return
+        if not piece.signs:
+            if self.chain.open_sign:
+                self._link(piece, self.chain.tail, self.chain.open_sign, piece.expressions[0])
+                self.chain.tail, self.chain.open_sign = piece.expressions[0], ""
+            else:
+                self.chain.tail = piece.expressions[0] if piece.display else ()
+                self.chain.head = self.chain.tail
+            return
+        expressions, signs = list(piece.expressions), list(piece.signs)
+        if piece.continues:
+            if not self.chain.tail:
+                self._unread(piece.line, document.source(expressions[-1]), "nothing stands before "
+                             "its relation", piece.display)  # fmt: skip
+                expressions, signs = expressions[1:], signs[1:]
+            else:
+                expressions[0] = self.chain.tail
+        elif self.chain.open_sign and expressions[0]:
+            self._link(piece, self.chain.tail, self.chain.open_sign, expressions[0])
+        if not piece.continues and not self.chain.open_sign:
+            again = expressions and expressions[0] == self.chain.head and self.chain.shown
+            if not again:
+                self.chain = _Chain(self.chain.number + 1, expressions[0] if expressions else ())
+                first = True
+            else:
+                first = True
+        else:
+            first = False
+        self.chain.open_sign = ""
+        for n, sign in enumerate(signs):
+            left, right = expressions[n], expressions[n + 1]
+            if not right:
+                self.chain.tail, self.chain.open_sign = left, sign
+                return
+            if len(self.steps) >= document.MOST_STEPS:
+                return
+            self._link(piece, left, sign, right, first=first and n == 0)
+        if expressions:
+            self.chain.tail = expressions[-1]
+
+    def _link(
+        self,
+        piece: Piece,
+        left: Sequence[Token],
+        sign: str,
+        right: Sequence[Token],
+        *,
+        first: bool = False,
+    ) -> None:
+        """Judge one step, and keep what is said of it."""
+        conditions = [*self.conditions, *self.here]
+        for tokens in piece.conditions:
+            condition = self._condition(tokens)
+            conditions += [condition] if condition is not None else []
+        circumstances = Circumstances(
+            first=first,
+            conditions=tuple(conditions),
+            cases_stated=self.cased or piece.cased,
+            solving=self.solving and first,
+        )
+        budget = Budget(min(self.left, STEP_NODES))
+        found, after = judge(left, sign, right, self.context, circumstances, budget)
+        self.left -= min(self.left, STEP_NODES) - max(budget.left, 0)
+        if found.verdict == "differs" and first and self.chain.shown:
+            found = self._against_line_before(found, sign, right, circumstances)
+        self.context = after
+        step = Step(
+            line=piece.line,
+            chain=self.chain.number,
+            left=document.source(left),
+            sign=sign,
+            right=document.source(right),
+            verdict=found.verdict,
+            why=found.why,
+            left_mathml=mathml(found.left, document.source(left)) if self.rendered else "",
+            right_mathml=mathml(found.right, document.source(right)) if self.rendered else "",
+            display=piece.display,
+        )
+        if found.verdict == "differs":
+            step = self._with_remark(step, found, left, sign, right, circumstances)
+        self.steps.append(step)
+        self.judged.append((found, tuple(left), tuple(right), sign))
+        self.chain.shown.append((len(self.steps) - 1, tuple(right), found.right, piece.line))
+
+    def _against_line_before(
+        self, found: Judgement, sign: str, right: Sequence[Token], circumstances: Circumstances
+    ) -> Judgement:
+        """Return "follows" where a line that repeats the left side follows from the line before."""
+        before = self.chain.shown[-1][1]
+        again, _ = judge(before, sign, right, self.context, replace(circumstances, first=False))
+        if again.verdict == "follows":
+            return replace(again, why="it follows from the line before")
+        return found
+
+    def _with_remark(
+        self,
+        step: Step,
+        found: Judgement,
+        left: Sequence[Token],
+        sign: str,
+        right: Sequence[Token],
+        circumstances: Circumstances,
+    ) -> Step:
+        remark, slip = remark_of(found)
+        witness = found.witness
+        step = replace(
+            step,
+            remark=remark,
+            slip=slip,
+            at=witness.at if witness else (),
+            left_value=witness.left if witness else "",
+            right_value=witness.right if witness else "",
+        )
+        if self.judged and self.steps[-1].verdict == "differs" and not self.steps[-1].regains:
+            before, begun, middle, _ = self.judged[-1]
+            if middle == tuple(left) and before.verdict == "differs":
+                around, _ = judge(
+                    begun, sign, right, self.context, replace(circumstances, first=False)
+                )
+                if around.verdict in ("follows", "definition"):
+                    last = self.steps[-1]
+                    self.steps[-1] = replace(
+                        last,
+                        remark=f"{last.remark} The next step regains it: what stands before and "
+                        "after the two agrees.",
+                    )
+                    step = replace(
+                        step, regains=True, remark="It regains what the step before lost."
+                    )
+        return step
+
+    def _unread(self, line: int, latex: str, why: str, display: bool) -> None:
+        shown = mathml(None, latex) if self.rendered else ""
+        self.steps.append(
+            Step(
+                line,
+                self.chain.number,
+                "",
+                "",
+                latex.strip()[:500],
+                "not read",
+                why,
+                right_mathml=shown,
+                display=display,
+            )
+        )
+        self.judged.append((Judgement("not read", why), (), (), ""))
+
+    # --- what was reached
+
+    def _reached(self, target: Target) -> Reached:
+        name = f"{target.of} = {target.last}" if target.of else target.last
+        try:
+            wanted = next(readings(tokenize(target.last, words=self.context.words()), self.context))
+        except Unreadable as error:
+            return Reached(name, target.points, False, why=f"the target is not read: {error}")
+        allowed = {self.context.name_of(symbol) or symbol for symbol in target.symbols} or _names(
+            wanted
+        )
+        best = Reached(name, target.points, False, why="its last line does not stand there")
+        led: dict[int, int] = {}
+        doubts: dict[int, int] = {}
+        for step, (found, _, _, sign) in zip(self.steps, self.judged, strict=True):
+            doubts[step.chain] = doubts.get(step.chain, 0) + (step.verdict == "differs")
+            led[step.chain] = led.get(step.chain, 0) + (step.verdict == "follows")
+            if sign not in ("=", ":=") or found.right is None or step.verdict == "definition":
+                continue
+            if _is_form(found.right, allowed) and _equal(found.right, wanted, self.context):
+                steps, doubtful = sum(led.values()), sum(doubts.values())
+                enough = steps >= target.least
+                why = "" if enough else f"{steps} steps of at least {target.least} lead there"
+                best = Reached(name, target.points, enough, step.line, steps, doubtful, why)
+                if enough:
+                    return best
+        return best
+
+
+def _names(node: t.Node) -> set[str]:
+    """Return the names of a formula; e^x and exp(x) are "exp"."""
+    found = {part.name for part in t.walk(node) if isinstance(part, t.Symbol | t.Call)}
+    powers = [part for part in t.walk(node) if isinstance(part, t.Power)]
+    return found | {"exp" for p in powers if t.bare(p.base) == t.Constant("e")}
+
+
+def _is_form(node: t.Node, allowed: set[str]) -> bool:
+    """Whether a side holds the allowed names alone, and nothing left to be differentiated."""
+    for part in t.walk(node):
+        if isinstance(part, t.Derivative | t.Gradient | t.Prime | t.Limit):
+            return False
+        if isinstance(part, t.Symbol | t.Call) and part.primes and part.name + "'" not in allowed:
+            return False
+    return _names(node) <= allowed
+
+
+def _equal(left: t.Node, right: t.Node, context: Context) -> bool:
+    names = sorted(context.free_names(left, right))
+    budget, compared = Budget(60_000), 0
+    try:
+        for point in points(context, names, seed=2):
+            here = Evaluation(context, point, {}, budget)
+            try:
+                if not same(here.value(left), here.value(right)):
+                    return False
+            except Undefined:
+                continue
+            compared += 1
+    except (Impossible, NotRead):
+        return False
+    return compared > 0
+
+
+def as_json(followed: Followed) -> dict[str, object]:
+    """Return an answer as JSON values."""
+    from dataclasses import asdict
+
+    return asdict(followed)
+
+
+def from_json(data: Mapping[str, object]) -> Followed:
+    """Return an answer from JSON values."""
+    steps = data.get("steps", [])
+    reached = data.get("reached", [])
+    assert isinstance(steps, list) and isinstance(reached, list)
+    return Followed(
+        tuple(Step(**{**s, "at": tuple((str(a), str(b)) for a, b in s["at"])}) for s in steps),
+        tuple(Reached(**r) for r in reached),
+        str(data.get("note", "")),
+    )

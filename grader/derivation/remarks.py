@@ -1,0 +1,270 @@
+"""What is said where two sides differ: a fact that a reader can check, and what it looks like.
+
+A slip is looked for by making it: the right side with one sign turned, one factor more or less,
+one function swapped. Where both sides then agree at all points, that is what is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from typing import Any, TypeAlias
+
+from grader.derivation import tree as t
+from grader.derivation import values as v
+from grader.derivation.evaluation import Budget, Evaluation, NotRead
+from grader.derivation.judging import Compared, Judgement, said
+from grader.derivation.rendering import plain
+from grader.derivation.values import Impossible, Matrix, Real, Undefined, mp
+
+Edits: TypeAlias = Iterator[tuple[t.Node, str]]
+"""Edited trees, each with what the edit is called."""
+
+MOST_EDITS = 60
+EDIT_NODES = 60_000
+
+
+def remark_of(judgement: Judgement) -> tuple[str, str]:
+    """Return (the fact, the likely slip) of a step whose sides differ; the slip may be ""."""
+    witness, compared = judgement.witness, judgement.compared
+    if witness is None or compared is None:
+        return "", ""
+    where = f"at {said(witness)} " if witness.at else ""
+    fact = f"{where}the left side is {witness.left}, the right side {witness.right}"
+    if compared.sign != "=":
+        sign = {"<=": "≤", ">=": "≥", "!=": "≠"}.get(compared.sign, compared.sign)
+        fact += f"; so {sign} does not hold there"
+        slip = _relation_slip(compared)
+    else:
+        slip = _holds_for(judgement) or _likely_slip(compared)
+    fact = fact[0].upper() + fact[1:]
+    return (f"{fact}: {slip}?" if slip else f"{fact}."), slip
+
+
+def _holds_for(judgement: Judgement) -> str:
+    if not judgement.holds_for:
+        return ""
+    return f"does it hold only for {judgement.holds_for.replace('!=', '≠')}"
+
+
+def _relation_slip(compared: Compared) -> str:
+    _, left, right, _ = compared.rows[0]
+    if not isinstance(left, Matrix) and not isinstance(right, Matrix) and v.same(left, right):
+        return {"<": "is ≤ meant", ">": "is ≥ meant"}.get(compared.sign, "")
+    return ""
+
+
+def _likely_slip(compared: Compared) -> str:
+    """Return what would make both sides agree."""
+    ratio = _constant_ratio(compared)
+    if ratio is not None:
+        if v.same(ratio, mp.mpf(-1)):
+            return _edited(compared, _signs) or "a sign"
+        return f"a factor of {_nice(ratio)}"
+    if _agrees(compared, lambda left, right: (left, right * right)):
+        return "a square"
+    if _agrees(compared, lambda left, right: (left * left, right)):
+        return "a square"
+    if _agrees(compared, lambda left, right: (left * right, mp.mpf(1))):
+        return "the reciprocal"
+    return (
+        _edited(compared, _signs)
+        or _edited(compared, _functions)
+        or _edited(compared, _numbers)
+        or _edited(compared, _indices)
+        or _inner_derivative(compared)
+    )
+
+
+def _constant_ratio(compared: Compared) -> Real | None:
+    """Return right / left where it is one number at all points."""
+    ratios = []
+    for _, left, right, _ in compared.rows:
+        if isinstance(left, Matrix) or isinstance(right, Matrix):
+            return None
+        if left == 0 or right == 0 or not (mp.isfinite(left) and mp.isfinite(right)):
+            if v.same(left, right):
+                continue
+            return None
+        ratios.append(right / left)
+    if len(ratios) < 2 or not all(v.same(ratio, ratios[0]) for ratio in ratios):
+        return None
+    plain_ratio = any(v.same(ratios[0] * n, mp.nint(ratios[0] * n)) for n in (1, 2, 3, 4, 6, 8))
+    return ratios[0] if plain_ratio else None
+
+
+def _nice(ratio: Real) -> str:
+    for below in (1, 2, 3, 4, 6, 8):
+        if v.same(ratio * below, mp.nint(ratio * below)):
+            above = int(mp.nint(ratio * below))
+            return str(above) if below == 1 else f"{above}/{below}"
+    return str(mp.nstr(ratio, 4))
+
+
+def _agrees(compared: Compared, change: Callable[[Real, Real], tuple[Real, Real]]) -> bool:
+    count = 0
+    for _, left, right, _ in compared.rows:
+        if isinstance(left, Matrix) or isinstance(right, Matrix):
+            return False
+        if not (mp.isfinite(left) and mp.isfinite(right)):
+            return False
+        a, b = change(left, right)
+        if not v.same(a, b):
+            return False
+        count += 1
+    return count > 1
+
+
+def _edited(compared: Compared, edits: Callable[[t.Node, Compared], Edits]) -> str:
+    """Return what one edit of a side is called, if it makes the sides agree."""
+    budget = Budget(EDIT_NODES)
+    tried = 0
+    for side, other in ((compared.right, "left"), (compared.left, "right")):
+        for edited, name in edits(side, compared):
+            tried += 1
+            if tried > MOST_EDITS or budget.left <= 0:
+                return ""
+            if _makes_agree(compared, edited, other, budget):
+                return str(name)
+    return ""
+
+
+def _makes_agree(compared: Compared, edited: t.Node, other: str, budget: Budget) -> bool:
+    count = 0
+    for point, left, right, _ in compared.rows:
+        try:
+            value = Evaluation(compared.context, point, compared.bare, budget).value(edited)
+            if not v.same(value, left if other == "left" else right):
+                return False
+        except (Undefined, Impossible, NotRead):
+            return False
+        count += 1
+    return count > 1
+
+
+def _everywhere(node: t.Node, change: Callable[[t.Node], Edits]) -> Edits:
+    """Yield the tree with one of its parts changed, for each part and each change."""
+    yield from change(node)
+    for field in fields(node):
+        value = getattr(node, field.name)
+        if isinstance(value, t.Node):
+            for edited, name in _everywhere(value, change):
+                yield _with(node, field.name, edited), name
+        elif isinstance(value, tuple):
+            for n, item in enumerate(value):
+                if isinstance(item, t.Node):
+                    for edited, name in _everywhere(item, change):
+                        changed = (*value[:n], edited, *value[n + 1 :])
+                        yield _with(node, field.name, changed), name
+
+
+def _with(node: t.Node, name: str, value: Any) -> t.Node:
+    return replace(node, **{name: value})
+
+
+def _signs(side: t.Node, compared: Compared) -> Edits:
+    def change(node: t.Node) -> Edits:
+        if isinstance(node, t.Negative):
+            yield node.of, f"the sign of {plain(node.of)}"
+        elif isinstance(node, t.Sum):
+            for n, term in enumerate(node.terms):
+                if not isinstance(term, t.Negative):
+                    turned = (*node.terms[:n], t.Negative(term), *node.terms[n + 1 :])
+                    yield replace(node, terms=turned), f"the sign of {plain(term)}"
+        elif isinstance(node, t.Power):
+            yield (
+                replace(node, exponent=t.Negative(node.exponent)),
+                (f"the sign of the exponent {plain(node.exponent)}"),
+            )
+        elif isinstance(node, t.Call) and len(node.arguments) == 1:
+            turned_call = replace(node, arguments=(t.Negative(node.arguments[0]),))
+            yield turned_call, f"the sign inside {plain(node)}"
+
+    yield from _everywhere(side, change)
+
+
+def _functions(side: t.Node, compared: Compared) -> Edits:
+    pairs = [*compared.context.swapped, ("sin", "cos"), ("softmax", "softplus"), ("exp", "log"),
+             ("tanh", "sigmoid"), ("sinh", "cosh"), ("max", "min")]  # fmt: skip
+    swaps: dict[str, list[str]] = {}
+    for a, b in pairs:
+        swaps.setdefault(a, []).append(b)
+        swaps.setdefault(b, []).append(a)
+
+    def change(node: t.Node) -> Edits:
+        if not isinstance(node, t.Call):
+            return
+        for other in swaps.get(node.name, []):
+            yield (
+                replace(node, name=other),
+                f"{plain_name(other)} in place of {plain_name(node.name)}",
+            )
+        if node.primes:
+            yield replace(node, primes=0), f"{plain_name(node.name)} without its prime"
+        else:
+            yield replace(node, primes=1), f"the derivative of {plain_name(node.name)}"
+
+    yield from _everywhere(side, change)
+
+
+def plain_name(name: str) -> str:
+    return name.lstrip("\\")
+
+
+def _numbers(side: t.Node, compared: Compared) -> Edits:
+    def change(node: t.Node) -> Edits:
+        if isinstance(node, t.Number) and node.text.isdigit() and len(node.text) < 4:
+            for other in (int(node.text) + 1, int(node.text) - 1):
+                if other >= 0:
+                    yield t.Number(str(other)), f"{other} in place of {node.text}"
+        elif isinstance(node, t.Power) and node.exponent == t.Number("2"):
+            yield node.base, f"the square of {plain(node.base)}"
+        elif isinstance(node, t.Call | t.Symbol | t.Group) and not isinstance(node, t.Number):
+            yield t.Power(node, t.Number("2")), f"the square of {plain(node)}"
+        if isinstance(node, t.Product) and len(node.factors) > 1:
+            for n, factor in enumerate(node.factors):
+                rest = (*node.factors[:n], *node.factors[n + 1 :])
+                less = rest[0] if len(rest) == 1 else replace(node, factors=rest)
+                yield less, f"the factor {plain(factor)}"
+        if isinstance(node, t.Sum):
+            for n, term in enumerate(node.terms):
+                rest = (*node.terms[:n], *node.terms[n + 1 :])
+                yield (
+                    (rest[0] if len(rest) == 1 else replace(node, terms=rest)),
+                    (f"the term {plain(term)}"),
+                )
+
+    yield from _everywhere(side, change)
+
+
+def _indices(side: t.Node, compared: Compared) -> Edits:
+    names = sorted(compared.rows[0][0].indices)
+
+    def change(node: t.Node) -> Edits:
+        if isinstance(node, t.Indexed):
+            for n, index in enumerate(node.indices):
+                for other in names:
+                    if index != t.Symbol(other):
+                        changed = (*node.indices[:n], t.Symbol(other), *node.indices[n + 1 :])
+                        yield (
+                            replace(node, indices=changed),
+                            (f"the index {other} in place of {plain(index)}"),
+                        )
+
+    yield from _everywhere(side, change)
+
+
+def _inner_derivative(compared: Compared) -> str:
+    """Return which inner derivative is missing: the right side times a name that is declared."""
+    names = sorted(compared.context.free_names(compared.left, compared.right))
+    for name in names:
+        factor = t.Symbol(name)
+        for edited, slip in (
+            (t.Product((factor, t.Group(compared.right))), f"the inner derivative {plain(factor)}"),
+            (t.Product((t.Power(factor, t.Number("2")), t.Group(compared.right))),
+             f"the inner derivative {plain(factor)}, twice"),
+            (t.Fraction(compared.right, factor), f"a factor {plain(factor)}"),
+        ):  # fmt: skip
+            if _makes_agree(compared, edited, "left", Budget(EDIT_NODES)):
+                return slip
+    return ""
