@@ -29,6 +29,10 @@ class SubmissionError(GradeError):
     """The submission can't be read. It is refused; the next one goes on."""
 
 
+class NoWork(SubmissionError):
+    """What was handed in holds no notebook and no script."""
+
+
 class AssignmentError(GradeError):
     """The assignment's own files are wrong. Nothing is graded with them."""
 

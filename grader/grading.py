@@ -90,7 +90,10 @@ class Grader:
             assert incoming.refused is not None
             return incoming.refused
         assert incoming.submission is not None
-        matched = match_notebooks(self.assignment, incoming.notebooks)
+        try:
+            matched = match_notebooks(self.assignment, incoming.notebooks)
+        except SubmissionError as error:
+            return incoming.refuse(error)
         if not matched:
             return incoming.refuse(
                 SubmissionError(
@@ -108,7 +111,8 @@ class Grader:
         )
         if _is_at_work(incoming.path, self.assignment, self.order):
             work = _without_others(work, self.assignment)
-        return self.grade_notebooks(work, progress=progress)
+        graded = self.grade_notebooks(work, progress=progress)
+        return replace(graded, work=incoming.submission.work)
 
     def grade_notebooks(
         self,

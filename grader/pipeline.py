@@ -23,7 +23,7 @@ from grader.batch.workers import Workers, cores
 from grader.errors import AssignmentError, GraderFault, Interrupted, StoreError, SubmissionError
 from grader.records import Assignment, Order, Report, Sandbox
 from grader.session import ForkServer, Kernels, require_sandbox, start_fork_server
-from grader.submission.incoming import Incoming, find_incoming, passed_over_lines
+from grader.submission.incoming import Incoming, find_incoming
 from grader.submission.matching import recognise_assignment
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def grade(
     regrade: bool = False,
     evidence: bool = False,
     watch: Watch | None = None,
+    split: bool | None = None,
 ) -> Report:
     """Return the verdict on every submission found in paths, in order.
 
@@ -64,6 +65,7 @@ def grade(
     regrade : take up none
     evidence : give it to `watch` with each result; the report holds verdicts alone
     watch : hears how it goes on
+    split : what a path holds is a class's, or one submission; None: as its names say
     Raises AssignmentError and SubmissionError for what the user must put right first:
     no such path, no such assignment or exercise, no such sandbox. Raises ClusterError,
     Interrupted.
@@ -77,11 +79,10 @@ def grade(
         if warm is not None:
             stack.callback(warm.close)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grade-")))
-        handed = find_incoming(paths, scratch)
+        handed, remarks = find_incoming(paths, scratch, split=split)
         found = [one.shown for one in handed]
-        if len(found) > 1:
-            for line in passed_over_lines(paths, found):
-                watch.warn(line)
+        for line in remarks:
+            watch.warn(line)
         chosen = _choose(assignment, folders, handed)
         if chosen is None:
             refused = [replace(h.refused, path=h.shown) for h in handed if h.refused]
@@ -107,7 +108,8 @@ def grade(
         cluster = _connect(stack, dask, watch) if dask is not None else None
         environment = cluster.environment if cluster else cache_key.environment()
         run = _begin_run(stack, chosen, order, len(found), environment, watch) if keep else None
-        desk = Desk(found, watch=watch, run=run, evidence=evidence)
+        origins = [one.origin for one in handed]
+        desk = Desk(found, watch=watch, run=run, evidence=evidence, origins=origins)
         watch.begin(chosen.id, chosen.title, seed, found)
         try:
             kernels = stack.enter_context(

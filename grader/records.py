@@ -168,12 +168,34 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a submission came from: the keys that a learning platform gave it.
+
+    platform : "moodle", "canvas", "blackboard", "brightspace", "gradescope", "github",
+        "nbgrader"; "" where it came from none
+    name : the student's or the group's, as the platform writes it
+    ids : the platform's own keys: participant, user, attachment, anonymous, username, attempt, ...
+    late : the platform says so
+    handed_in : ISO 8601, "" where the platform doesn't tell
+    students : who handed in, where the platform tells it; they come before a file's name
+    """
+
+    platform: str = ""
+    name: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    late: bool = False
+    handed_in: str = ""
+    students: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Submission:
     """Who handed in what, unpacked.
 
     path : as the user named it
     folder : a private directory that holds the unpacked files, and nothing else
     files : notebooks and scripts, relative to folder, in order
+    work : a fingerprint of these files' bytes, whatever their names are
     """
 
     path: str
@@ -181,6 +203,7 @@ class Submission:
     folder: Path
     files: tuple[Path, ...]
     notes: tuple[Note, ...] = ()
+    work: str = ""
 
 
 @dataclass(frozen=True)
@@ -358,7 +381,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Result:
-    """One submission, graded or not."""
+    """One submission, graded or not.
+
+    origin : the learning platform's keys
+    work : a fingerprint of the notebooks and scripts: equal where their bytes are
+    """
 
     path: str
     students: tuple[str, ...]
@@ -370,6 +397,8 @@ class Result:
     exercises: tuple[ExerciseScore, ...] = ()
     notes: tuple[Note, ...] = ()
     evidence: Evidence = Evidence()
+    origin: Origin = Origin()
+    work: str = ""
 
 
 @dataclass(frozen=True)

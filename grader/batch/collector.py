@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from grader.batch.serialization import Packed, Results, pack, unpack
 from grader.errors import StoreError
-from grader.records import Note, Result
+from grader.records import Note, Origin, Result
 from grader.submission.students import students_of
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Desk:
     paths : of every submission, in the order of the input, as the report shows them
     run : where results are kept; None for nowhere
     evidence : whoever watches wants to see it
+    origins : the learning platform's keys of each submission
     """
 
     def __init__(
@@ -104,8 +105,10 @@ class Desk:
         watch: Watch | None = None,
         run: KeptRun | None = None,
         evidence: bool = False,
+        origins: Sequence[Origin] = (),
     ) -> None:
         self.paths = paths
+        self.origins = origins or [Origin()] * len(paths)
         self.watch = watch or NoWatch()
         self.run = run
         self.evidence = evidence
@@ -188,8 +191,15 @@ class Desk:
         if self._verdicts[number] is not None:
             return
         result = unpack(packed if self.evidence else Packed(packed.verdict))
-        if result.path != self.paths[number]:  # it was read somewhere else
-            result = replace(result, path=self.paths[number])
+        origin = self.origins[number]
+        if (result.path, result.origin) != (self.paths[number], origin):
+            # It was read somewhere else, or lay in another export then.
+            result = replace(
+                result,
+                path=self.paths[number],
+                origin=origin,
+                students=origin.students or result.students,
+            )
             packed = Packed(pack(result).verdict, packed.evidence)
         # What is to be kept is kept first: whoever watches may fail.
         if self.run is not None:

@@ -63,6 +63,12 @@ def _finite(context: click.Context, option: click.Parameter, value: float | None
     type=Given(exists=True, path_type=Path),
 )
 @click.option("--assignment", metavar="ID", help="Which assignment it is. Default: recognised.")
+@click.option(
+    "--split/--no-split",
+    default=None,
+    help="What a PATH holds is a class's, one submission each; or it is one submission. "
+    "Default: as the platform's and the students' names say.",
+)
 @options.assignments
 @click.option(
     "--only", metavar="EXERCISE", multiple=True, help="Grade this exercise alone; repeatable."
@@ -100,6 +106,7 @@ def command(
     invocation: Invocation,
     paths: Sequence[Path],
     assignment: str | None,
+    split: bool | None,
     assignments: Path | None,
     only: Sequence[str],
     public: bool,
@@ -150,6 +157,7 @@ def command(
             regrade=regrade,
             evidence=html_folder is not None,
             watch=watch,
+            split=split,
         )
     if report.isolation:
         output.complain(report.isolation)

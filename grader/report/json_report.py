@@ -11,11 +11,13 @@ SUBMISSION, keys in this order:
     students        names, possibly none
     status          "graded", "refused" (it can't be read) or "grader_fault" (no one loses points)
     message         why it was not graded; "" when it was
-    score           automatic points earned, bonus included
-    max_score       automatic points that can be earned, bonus excluded
-    manual_points   points that a person still gives; in neither number above
+    score           automatic points earned, bonus included; null when it was not graded
+    max_score       automatic points that can be earned, bonus excluded; null likewise
+    manual_points   points that a person still gives; in neither number above; null likewise
     exercises       [{"id", "title", "points", "max_points", "status", "checks"}, ...]
     notes           [{"kind", "cell", "message"}, ...]; cost no points by themselves
+    origin          {"platform", "name", "ids", "late", "handed_in"}: the learning platform's own
+                    keys of the student; "platform" is "" where it came from none
 
 An exercise's status is "passed", "partial", "failed", "missing", "error", "timeout", "manual" or
 "not_gradable"; each of its checks is
@@ -38,7 +40,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from grader.records import ExerciseScore, Note, Outcome, Report, Result
+from grader.records import ExerciseScore, Note, Origin, Outcome, Report, Result
 from grader.text import one_line, printable
 
 SCHEMA = 1
@@ -98,16 +100,28 @@ def _sound(result: Result) -> Result:
 
 
 def _submission(result: Result) -> dict[str, object]:
+    graded = result.status == "graded"
     return {
         "path": one_line(result.path, 1000),
         "students": [one_line(name) for name in result.students],
         "status": result.status,
         "message": printable(result.message),
-        "score": _points(result.score),
-        "max_score": _points(result.max_score),
-        "manual_points": _points(result.manual_points),
+        "score": _points(result.score) if graded else None,
+        "max_score": _points(result.max_score) if graded else None,
+        "manual_points": _points(result.manual_points) if graded else None,
         "exercises": [_exercise(exercise) for exercise in result.exercises],
         "notes": [_note(note) for note in result.notes],
+        "origin": _origin(result.origin),
+    }
+
+
+def _origin(origin: Origin) -> dict[str, object]:
+    return {
+        "platform": origin.platform,
+        "name": one_line(origin.name),
+        "ids": {key: one_line(value, 400) for key, value in origin.ids.items()},
+        "late": origin.late,
+        "handed_in": one_line(origin.handed_in),
     }
 
 

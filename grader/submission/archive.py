@@ -23,17 +23,21 @@ from typing import BinaryIO
 
 from grader.errors import GraderFault, SubmissionError
 from grader.records import Note
-from grader.submission.work import is_skipped, is_work, reason_of
+from grader.submission.work import MAX_DEPTH, is_skipped, is_work, reason_of
 from grader.text import in_name, one_line
 
 MAX_ENTRIES = 10_000
 """Files in one submission. Real ones hold tens; a whole virtual environment holds more."""
 MAX_TOTAL_BYTES = 512 * 1024**2
-MAX_DEPTH = 12
 MAX_NAME_BYTES = 200
 """Of one path component: file systems take 255."""
 MAX_DIRECTORY_BYTES = 2 * 1024**2
 """Of a zip's table of contents, which zipfile reads whole: 10,000 entries of 200 bytes."""
+MAX_EXPORT_ENTRIES = 200_000
+"""Files in a class's export, of 2,000 students with 100 each."""
+MAX_EXPORT_DIRECTORY_BYTES = 64 * 1024**2
+EXPORT_RATIO = 30
+"""How far a class's export may grow in sum over all students. Notebooks grow by 3 to 10."""
 BOMB_RATIO, BOMB_BYTES = 200, 32 * 1024**2
 """An entry is a bomb when it grows by this factor and beyond this size. Text grows by 10 to 50."""
 CHUNK = 1024**2
@@ -51,11 +55,35 @@ DAMAGE = (
 )
 
 
-class Box:
-    """A private directory and what has gone into it: the one place that writes files."""
+class Budget:
+    """Bytes that may be written, over all submissions of one export."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    @classmethod
+    def of_export(cls, size: int) -> Budget:
+        """Return the budget of an export of that many packed bytes."""
+        return cls(max(MAX_TOTAL_BYTES, EXPORT_RATIO * size))
+
+    def spend(self, size: int, source: str) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise SubmissionError(
+                f"{source}: the whole export unpacks to over {EXPORT_RATIO} times its size, as a "
+                "zip bomb does, so this is not unpacked: look who handed in what is so large"
+            )
+
+
+class Box:
+    """A private directory and what has gone into it: the one place that writes files.
+
+    budget : shared with other submissions of one export
+    """
+
+    def __init__(self, folder: Path, budget: Budget | None = None) -> None:
         self.folder = folder
+        self.budget = budget
         self.notes: list[Note] = []
         self.entries = 0
         self.total = 0
@@ -90,6 +118,8 @@ class Box:
             while chunk := stream.read(CHUNK):
                 size += len(chunk)
                 self.total += len(chunk)
+                if self.budget is not None:
+                    self.budget.spend(len(chunk), source)
                 if self.total > MAX_TOTAL_BYTES:
                     raise SubmissionError(
                         f"{source} unpacks to more than {MAX_TOTAL_BYTES // 1024**2} MiB: "
@@ -147,9 +177,10 @@ class Bounded(io.RawIOBase):
     zipfile reads the table of contents with one read of the size that the file claims.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, limit: int = MAX_DIRECTORY_BYTES) -> None:
         super().__init__()
         self._stream = stream
+        self._limit = limit
 
     def readable(self) -> bool:
         return True
@@ -164,10 +195,10 @@ class Bounded(io.RawIOBase):
         return self._stream.tell()
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > MAX_DIRECTORY_BYTES:
+        if size is not None and size > self._limit:
             raise TooManyEntries
-        data = self._stream.read(MAX_DIRECTORY_BYTES + 1 if size is None or size < 0 else size)
-        if len(data) > MAX_DIRECTORY_BYTES:
+        data = self._stream.read(self._limit + 1 if size is None or size < 0 else size)
+        if len(data) > self._limit:
             raise TooManyEntries
         return data
 

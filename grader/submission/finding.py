@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import SubmissionError
-from grader.submission.archive import MAX_DEPTH
-from grader.submission.students import platform_of
-from grader.submission.work import ENVIRONMENTS, HANDED_IN, is_skipped, natural, reason_of
+from grader.submission.classes import MAX_READ_BYTES, is_class
+from grader.submission.exports import Part, Split, split_folder, split_zip
+from grader.submission.platforms import platform_of
+from grader.submission.students import has_students_name
+from grader.submission.work import HANDED_IN, entries_of, holds_work, natural, reason_of
+
+
+@dataclass(frozen=True)
+class Found:
+    """The submissions, in order. remarks : a line each, on what a person should know of them."""
+
+    parts: tuple[Part, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def find_parts(paths: Sequence[Path], scratch: Path, *, split: bool | None = None) -> Found:
+    """Return every submission below the paths.
+
+    scratch : where exports are unpacked; need not exist
+    split : True: what a path holds is a class's; False: each path is one submission; None: as
+        the platform's and the students' names say. Of zips that are named one by one, none is
+        split unless the user says so: a student may write another's name into the own zip.
+    Raises SubmissionError for a folder that can't be read.
+    """
+    parts: dict[Path, Part] = {}
+    remarks: list[str] = []
+    zips = sum(path.is_file() for path in paths)
+    for number, path in enumerate(paths):
+        into = scratch / "exports" / str(number)
+        found = Split()
+        if split is not False:
+            if path.is_dir():
+                found = split_folder(path, into)
+            elif split or zips == 1:
+                found = split_zip(path, into, split=split)
+        remarks += found.remarks
+        for part in found.parts or _expanded(path, split=split):
+            parts.setdefault(part.path.resolve(), part)
+        if not found.parts and len(paths) + len(parts) > 2:
+            remarks += _passed_over(path, {part.path for part in parts.values()})
+    return Found(tuple(parts.values()), tuple(remarks))
+
+
+def _expanded(path: Path, *, split: bool | None) -> list[Part]:
+    if split is False:
+        return [Part(path, str(path))]
+    return [Part(one, str(one)) for one in (_each(path) if split else _expand(path))]
 
 
 def find_submissions(paths: Iterable[Path]) -> list[Path]:
-    """Return one path a submission, in order, each once.
+    """Return one path a submission, in order, each once; exports stay whole.
 
     A folder that holds notebooks is one submission. A folder that holds zips, or subfolders
     with work in them, is a class: each of those is one. What doesn't exist stays in the list,
@@ -28,23 +73,80 @@ def find_submissions(paths: Iterable[Path]) -> list[Path]:
 def _expand(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    try:
-        entries = entries_of(path)
-    except OSError as error:
-        raise SubmissionError(f"{path}: can't be read ({reason_of(error)})") from error
-    suffixes = {entry.suffix.lower() for entry in entries if entry.is_file()}
-    if ".ipynb" in suffixes:
-        return [path]
+    entries = _readable(path)
+    notebooks = [e for e in entries if e.is_file() and e.suffix.lower() == ".ipynb"]
     many = [
         entry
         for entry in entries
         if (entry.is_file() and entry.suffix.lower() == ".zip")
         or (entry.is_dir() and not entry.is_symlink() and holds_work(entry))
     ]
-    many = sorted([*many, *_without_work(entries, many)], key=natural)
-    if ".py" in suffixes and not any(entry.is_file() for entry in many):
+    if notebooks:
+        # One student's notebooks, with a data set and a folder of helpers beside them perhaps.
+        if _are_students(many) or is_class({e.name: _reader(e) for e in notebooks}):
+            return sorted([*many, *notebooks], key=natural)
+        return [path]
+    if len(many) == 1 and many[0].is_dir() and _is_class_of_folders(many[0]):
+        return _expand(many[0])
+    scripts = any(entry.is_file() and entry.suffix.lower() == ".py" for entry in entries)
+    if scripts and not any(entry.is_file() for entry in many):
         return [path]
     return many or [path]
+
+
+def _is_class_of_folders(folder: Path) -> bool:
+    """Return whether each folder in it is a student's, and not a part of one student's work."""
+    first = {
+        entry.name: next(iter(sorted(entry.rglob("*.ipynb"))), None)
+        for entry in _readable(folder)
+        if entry.is_dir() and not entry.is_symlink()
+    }
+    return is_class({name: _reader(path) for name, path in first.items() if path is not None})
+
+
+def _each(path: Path) -> list[Path]:
+    """Return each notebook, zip and folder with work in a folder: the user says it is a class."""
+    if not path.is_dir():
+        return [path]
+    each = [
+        entry
+        for entry in _readable(path)
+        if (entry.is_file() and entry.suffix.lower() in (".ipynb", ".zip", ".py"))
+        or (entry.is_dir() and not entry.is_symlink() and holds_work(entry))
+    ]
+    return each or [path]
+
+
+def _are_students(entries: Sequence[Path]) -> bool:
+    """Return whether zips and folders beside notebooks are what other students handed in."""
+    named = sum(bool(platform_of(e.name)) or has_students_name(e.name) for e in entries)
+    return named >= 2 or sum(entry.suffix.lower() == ".zip" for entry in entries) >= 3
+
+
+def _reader(path: Path) -> Callable[[], bytes]:
+    def read() -> bytes:
+        try:
+            with path.open("rb") as stream:
+                return stream.read(MAX_READ_BYTES + 1)
+        except OSError:
+            return b""
+
+    return read
+
+
+def _readable(path: Path) -> list[Path]:
+    try:
+        return entries_of(path)
+    except OSError as error:
+        raise SubmissionError(f"{path}: can't be read ({reason_of(error)})") from error
+
+
+def _passed_over(path: Path, found: set[Path]) -> list[str]:
+    names = [name for name in passed_over(path) if path / name not in found]
+    if not names:
+        return []
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return [f"{len(names)} in {path}, no submission, and not graded: {', '.join(names[:5])}{more}"]
 
 
 def passed_over(path: Path) -> list[str]:
@@ -63,34 +165,6 @@ def passed_over(path: Path) -> list[str]:
         if entry not in found
         and (
             (entry.is_file() and entry.suffix.lower() in HANDED_IN)
-            or (entry.is_dir() and not _owner(entry) and not any(entry.glob("*.html")))
+            or (entry.is_dir() and not any(entry.glob("*.html")))
         )
     ]
-
-
-def entries_of(folder: Path) -> list[Path]:
-    return sorted((e for e in folder.iterdir() if not is_skipped(e.name)), key=natural)
-
-
-def _without_work(entries: Sequence[Path], many: Iterable[Path]) -> list[Path]:
-    """Return the folders of an unpacked export in which a student has something else, once each."""
-    owners = {_owner(entry) for entry in many}
-    found = {_owner(entry): entry for entry in reversed(entries) if entry.is_dir()}
-    return [entry for owner, entry in found.items() if owner and owner not in owners]
-
-
-def _owner(entry: Path) -> tuple[str, str] | None:
-    named = platform_of(entry.name)
-    return (named["owner"], named["id"]) if named else None
-
-
-def holds_work(folder: Path, depth: int = 0) -> bool:
-    if folder.name.lower() in ENVIRONMENTS or depth > MAX_DEPTH:
-        return False
-    try:
-        entries = [entry for entry in folder.iterdir() if not is_skipped(entry.name)]
-    except OSError:
-        return False
-    if any(e.is_file() and e.suffix.lower() in (".ipynb", ".py", ".zip") for e in entries):
-        return True
-    return any(holds_work(e, depth + 1) for e in entries if e.is_dir() and not e.is_symlink())

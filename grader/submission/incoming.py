@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from grader.errors import SubmissionError
+from grader.errors import NoWork, SubmissionError
 from grader.notebook import read_notebook, what_breaks
 from grader.records import Note, Notebook, Result, Submission
-from grader.submission import Part, find_submissions, open_submission, passed_over, unpack_export
+from grader.submission import Part, find_parts, open_submission
 
 
 class Incoming:
@@ -22,6 +22,7 @@ class Incoming:
     def __init__(self, part: Part, into: Path) -> None:
         self.path = str(part.path)
         self.shown = part.shown
+        self.origin = part.origin
         self.into = into
         self.submission: Submission | None = None
         self.notebooks: list[Notebook] = []
@@ -59,7 +60,9 @@ class Incoming:
         # Where nothing was recognised, what doesn't parse may be the reason.
         broken = next(filter(None, map(what_breaks, self.notebooks)), "")
         text = f"{error}; {broken}" if broken else str(error)
-        self.refused = Result(self.path, self.students, "refused", text)
+        notes = (Note("no_work", text),) if isinstance(error, NoWork) else ()
+        work = self.submission.work if self.submission else ""
+        self.refused = Result(self.path, self.students, "refused", text, notes=notes, work=work)
         return self.refused
 
 
@@ -78,23 +81,15 @@ def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]
     return notebooks, notes
 
 
-def find_incoming(paths: Sequence[Path], scratch: Path) -> list[Incoming]:
-    """Return every submission found in paths, in order; an export that is named has many.
+def find_incoming(
+    paths: Sequence[Path], scratch: Path, *, split: bool | None = None
+) -> tuple[list[Incoming], tuple[str, ...]]:
+    """Return every submission found in paths, in order, and a line on each that is not as others.
 
     scratch : a folder of ours, for what is unpacked
-    Raises SubmissionError where a path leads nowhere.
+    split : see finding.find_parts
+    Raises SubmissionError for a folder that can't be read.
     """
-    parts: list[Part] = []
-    for number, path in enumerate(find_submissions(paths)):
-        students = unpack_export(path, scratch / "exports" / str(number)) if path in paths else []
-        parts += students or [Part(path, str(path))]
-    return [Incoming(part, scratch / str(number)) for number, part in enumerate(parts)]
-
-
-def passed_over_lines(paths: Sequence[Path], found: Sequence[str]) -> Iterator[str]:
-    """Yield a line for each folder of a class in which more lies than is graded."""
-    for folder in paths:
-        names = [name for name in passed_over(folder) if str(folder / name) not in found]
-        if names:
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            yield f"no submission, and passed over in {folder}: {', '.join(names[:5])}{more}"
+    found = find_parts(paths, scratch, split=split)
+    incoming = [Incoming(part, scratch / str(n)) for n, part in enumerate(found.parts)]
+    return incoming, found.remarks

@@ -6,17 +6,18 @@ Nothing is written outside that directory, and nothing stays in it after a refus
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from grader.errors import GraderFault, SubmissionError
+from grader.errors import GraderFault, NoWork, SubmissionError
 from grader.records import Submission
-from grader.submission.archive import MAX_DEPTH, Box, open_inner_zips, unpack
+from grader.submission.archive import Box, open_inner_zips, unpack
 from grader.submission.students import students_of, students_of_folder
-from grader.submission.work import ENVIRONMENTS, is_skipped, is_work, reason_of
+from grader.submission.work import ENVIRONMENTS, MAX_DEPTH, is_skipped, is_work, reason_of
 from grader.text import one_line
 
 OTHER_FORMATS = (
@@ -41,13 +42,27 @@ def open_submission(path: Path, into: Path) -> Submission:
         students = _fill(box, path)
         files = _work_in(into)
         if not files:
-            raise SubmissionError(f"{path.name} holds no .ipynb or .py: {_contents(into)}")
+            raise NoWork(f"{path.name} holds no .ipynb or .py: {_contents(into)}")
     except BaseException:
         _empty(into)
         raise
     return Submission(
-        path=str(path), students=students, folder=into, files=files, notes=tuple(box.notes)
+        path=str(path),
+        students=students,
+        folder=into,
+        files=files,
+        notes=tuple(box.notes),
+        work=_fingerprint(into, files),
     )
+
+
+def _fingerprint(folder: Path, files: Sequence[Path]) -> str:
+    """Return a hash of the files' bytes, whatever the files are called and in any order."""
+    hashes = []
+    for file in files:
+        with (folder / file).open("rb") as stream:
+            hashes.append(hashlib.file_digest(stream, "sha256").digest())
+    return hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
 
 
 def _fill(box: Box, path: Path) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ ENOUGH_DEFINED = 0.3
 """Share of a notebook's functions that makes another notebook a candidate by itself. Notebooks
 of one assignment share a helper or two (sigmoid), never a third of their functions."""
 
+MAX_COPIES = 5
+"""Further notebooks that could play one part. One student keeps fewer old copies than that."""
+
 _NOISE = frozenset(
     {
         *("stud", "student", "students", "copy", "copie", "kopie", "kopia", "copia", "von", "of"),
@@ -92,6 +95,7 @@ def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> di
     Keys are the assignment's notebook names; one that wasn't handed in is absent. A submitted
     notebook may play several parts. Of several candidates the one with more filled regions plays
     it, and a note names the others.
+    Raises SubmissionError where there are so many that they are a class's.
     """
     matched: dict[str, Notebook] = {}
     for name in assignment.notebook_names:
@@ -122,6 +126,11 @@ def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> di
         rivals = [other for other, its, _ in candidates[1:] if its.named or its.defined > 0.5]
         own_names = {PurePosixPath(other).name for other in assignment.notebook_names}
         rivals = [other for other in rivals if _base(other.name) not in own_names - {name}]
+        if len(rivals) >= MAX_COPIES:
+            raise SubmissionError(
+                f"{len(rivals) + 1} notebooks could each be {name}, as those of a whole class: "
+                "put each student's work into a folder or a zip of its own, or grade with --split"
+            )
         if rivals:
             others = ", ".join(other.name for other in rivals[:3])
             notes.append(

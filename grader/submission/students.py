@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from grader.submission.platforms import platform_of
 from grader.text import in_name
 
 
@@ -26,7 +27,9 @@ PARTICLES = _words(
 NO_NAMES = _words(
     "submission submissions solution solutions final homework assignment exercise exercises "
     "notebook notebooks pw hw tp lab stud student students copy version group team project code "
-    "answers answer report zip ex work practical template templates test"
+    "answers answer report zip ex work practical template templates test part question problem "
+    "regression logistic linear neural network networks classifier binary gradient descent mnist "
+    "tutorial numpy learning deep machine perceptron python jupyter untitled image images data"
 )
 """Words of file names that follow no convention: "my_solution.zip" is no Solution My."""
 MAX_STUDENT_CHARS = 80
@@ -45,13 +48,32 @@ def students_of(name: str) -> tuple[str, ...]:
         stem = stem[: -len(suffix)]
     fallback = (_shortened(stem.strip()) or "unknown",)
     owner, rest = _without_platform(stem)
-    if suffix in (".ipynb", ".py"):
+    if suffix in (".ipynb", ".py") and (owner or not _is_capital(rest)):
+        # "Mueller_Anna.ipynb" is a student's name, "linear_regression.ipynb" is not.
         return (_shortened(owner),) if owner else fallback
     rest = re.sub(r"\(\d+\)|#\s*\d*", " ", rest)
     parts = [_name_of(part) for part in _students_apart(rest)]
     if parts and all(parts):
         return tuple(_shortened(part) for part in parts if part)
     return (_shortened(owner),) if owner else fallback
+
+
+def has_students_name(name: str) -> bool:
+    """Return whether the name of a file or folder follows a convention of students' names."""
+    stem = in_name(name)
+    suffix = Path(stem).suffix.lower()
+    if suffix in (".zip", ".ipynb", ".py"):
+        stem = stem[: -len(suffix)]
+    parts = [_name_of(part) for part in _students_apart(stem)]
+    return bool(parts) and all(parts) and _is_capital(stem)
+
+
+def _is_capital(stem: str) -> bool:
+    """Return whether each word but particles begins as a name does, in scripts that have cases."""
+    words = [word for word in re.split(r"[_\s]+", stem) if word[:1].isalpha()]
+    return bool(words) and all(
+        not word[0].islower() or word.casefold() in PARTICLES for word in words
+    )
 
 
 def students_of_folder(name: str, inner: list[str]) -> tuple[str, ...]:
@@ -63,23 +85,10 @@ def students_of_folder(name: str, inner: list[str]) -> tuple[str, ...]:
     return students_of(name)
 
 
-# What Moodle, Blackboard and Canvas put before the student's own name of a file or folder.
-_PLATFORMS = (
-    re.compile(r"(?P<owner>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?", re.IGNORECASE | re.DOTALL),
-    re.compile(r".+?_(?P<owner>[^_]+)_attempt_(?P<id>[\d-]+)_?", re.DOTALL),
-    re.compile(r"(?P<owner>[a-z-]+)_(?:LATE_)?(?P<id>\d{3,})_\d{3,}_", re.DOTALL),
-)
-
-
-def platform_of(name: str) -> re.Match[str] | None:
-    """Return what a learning platform put before a name: its owner, and a number of theirs."""
-    return next((found for pattern in _PLATFORMS if (found := pattern.match(name))), None)
-
-
 def _without_platform(stem: str) -> tuple[str, str]:
     """Return (the owner that the platform names, what the student wrote)."""
     found = platform_of(stem)
-    return (found["owner"].strip(), stem[found.end() :]) if found else ("", stem)
+    return (found.owner, stem[len(found.prefix) :]) if found else ("", stem)
 
 
 def _students_apart(text: str) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+MAX_DEPTH = 12
+"""Folders in one another. Real submissions have two or three."""
 SKIPPED_FOLDERS = frozenset(
     {"__macosx", ".ipynb_checkpoints", "__pycache__", ".git", ".hg", ".svn", ".idea", ".vscode"}
 )
@@ -30,8 +32,31 @@ def is_skipped(name: str) -> bool:
 
 def natural(path: Path) -> list[tuple[int, int, str]]:
     """Return a sort key that puts "pw2" before "pw10"."""
-    parts = re.split(r"(\d+)", path.name.casefold())
+    return natural_name(path.name)
+
+
+def natural_name(name: str) -> list[tuple[int, int, str]]:
+    """Return that key of a name."""
+    parts = re.split(r"(\d+)", name.casefold())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def entries_of(folder: Path) -> list[Path]:
+    """Return what lies in a folder, in natural order, without caches and system files."""
+    return sorted((e for e in folder.iterdir() if not is_skipped(e.name)), key=natural)
+
+
+def holds_work(folder: Path, depth: int = 0) -> bool:
+    """Return whether a notebook, a script or a zip lies in a folder, at any depth."""
+    if folder.name.lower() in ENVIRONMENTS or depth > MAX_DEPTH:
+        return False
+    try:
+        entries = [entry for entry in folder.iterdir() if not is_skipped(entry.name)]
+    except OSError:
+        return False
+    if any(e.is_file() and e.suffix.lower() in (".ipynb", ".py", ".zip") for e in entries):
+        return True
+    return any(holds_work(e, depth + 1) for e in entries if e.is_dir() and not e.is_symlink())
 
 
 def reason_of(error: OSError) -> str:

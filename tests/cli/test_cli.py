@@ -87,6 +87,7 @@ def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
         "dask": None,
         "keep": True,
         "regrade": False,
+        "split": None,
         "evidence": False,
     }
     assert "Total 3 / 4 points (75 %)" in capsys.readouterr().out

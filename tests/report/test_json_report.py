@@ -22,7 +22,7 @@ def test_the_keys_stand_in_the_documented_order(report):
     submission = document["submissions"][0]
     assert list(submission) == [
         "path", "students", "status", "message", "score", "max_score", "manual_points",
-        "exercises", "notes",
+        "exercises", "notes", "origin",
     ]  # fmt: skip
     exercise = submission["exercises"][1]
     assert list(exercise) == ["id", "title", "points", "max_points", "status", "checks"]
@@ -87,7 +87,7 @@ def test_points_that_are_no_number_are_a_fault_of_ours_and_of_that_submission_al
 ):
     broken = replace(result, score=number)
     first, second = loaded(Report("a", "", 0, (broken, refused)))["submissions"]
-    assert (first["status"], first["score"], first["exercises"]) == ("grader_fault", 0.0, [])
+    assert (first["status"], first["score"], first["exercises"]) == ("grader_fault", None, [])
     assert second["status"] == "refused"
 
 

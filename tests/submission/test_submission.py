@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from grader.errors import GraderFault, SubmissionError
 from grader.submission import archive as module
-from grader.submission import find_submissions, open_submission, passed_over
+from grader.submission import find_parts, find_submissions, open_submission, passed_over
 
 NOTEBOOK = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()
 
@@ -462,12 +462,12 @@ def test_a_platforms_folder_without_work_is_a_submission_to_refuse(tmp_path):
         folder = tmp_path / f"{name}_assignsubmission_{kind}_"
         folder.mkdir()
         (folder / file).write_bytes(b"")
-    found = find_submissions([tmp_path])
-    assert [path.name for path in found] == [
+    found = find_parts([tmp_path], tmp_path / "scratch")
+    assert [part.path.name for part in found.parts] == [
         "Ann Meier_3_assignsubmission_file_",
         "Cem Celik_4_assignsubmission_file_",
     ]
-    assert passed_over(tmp_path) == []
+    assert found.remarks == ()
 
 
 def test_an_empty_folder_is_itself_a_submission_to_refuse(tmp_path):

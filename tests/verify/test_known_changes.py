@@ -68,7 +68,7 @@ SOFT = np.exp(Z) / np.exp(Z).sum()
     [
         (1 / (1 + np.exp(-Z)), "sigmoid for softmax"),
         (np.exp(SOFT) / np.exp(SOFT).sum(), "applied twice"),
-        ((Z >= Z.max()) * 1.0, "predicted class"),
+        ((Z.max() <= Z) * 1.0, "predicted class"),
         (SOFT * 4, "divided by the mean"),
         (np.exp(Z - Z.max()), "not divided by their sum"),
         (np.exp(-Z) / np.exp(-Z).sum(), "sign"),

@@ -1,0 +1,64 @@
+"""Whether a heap of notebooks is a class's, or one student's several files.
+
+One student may hand in three notebooks of one assignment, and older copies of them. A class's
+notebooks either bear their students' names, or all of them began as one template.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from grader.submission.students import has_students_name
+
+ENOUGH_NAMES = 3
+"""Notebooks that bear students' names, from which on they are a class's."""
+ENOUGH_ALIKE = 6
+"""Notebooks of one template, from which on they are a class's: nobody keeps so many copies."""
+MAX_READ_BYTES = 16 * 1024**2
+"""Of a notebook that is compared. A larger one counts as unlike all others."""
+
+
+def is_class(notebooks: Mapping[str, Callable[[], bytes]]) -> bool:
+    """Return whether these notebooks are those of several students.
+
+    notebooks : by the name that tells them apart, its file's or its folder's; each gives its bytes
+    """
+    if len(notebooks) < ENOUGH_NAMES:
+        return False
+    named = sum(has_students_name(PurePosixPath(name).name) for name in notebooks)
+    if named >= ENOUGH_NAMES and 2 * named > len(notebooks):
+        return True
+    return len(notebooks) >= ENOUGH_ALIKE and _alike(read() for read in notebooks.values())
+
+
+def _alike(documents: Iterable[bytes]) -> bool:
+    """Return whether most of the notebooks share half of their cells with several others."""
+    cells = [_cells_of(document) for document in documents]
+    how_often = Counter(cell for one in cells for cell in one)
+    alike = sum(
+        2 * sum(how_often[cell] >= ENOUGH_ALIKE for cell in one) >= len(one) for one in cells if one
+    )
+    return alike >= ENOUGH_ALIKE and 2 * alike > len(cells)
+
+
+def _cells_of(document: bytes) -> frozenset[bytes]:
+    """Return a hash of each cell's text; none where it can't be read."""
+    if len(document) > MAX_READ_BYTES:
+        return frozenset()
+    try:
+        cells = json.loads(document)["cells"]
+        return frozenset(
+            hashlib.sha256(text.encode(errors="replace")).digest()
+            for cell in cells
+            if (text := _text_of(cell["source"])).strip()
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return frozenset()
+
+
+def _text_of(source: str | Sequence[str]) -> str:
+    return source if isinstance(source, str) else "".join(source)
