@@ -34,7 +34,7 @@ from grader.records import (
     RegionStatus,
     Result,
 )
-from grader.rule_checks import find_breaches
+from grader.rule_checks import BreachSearch
 from grader.score import score_exercises, total
 from grader.session import Kernels, Session
 from grader.session.several import ReferenceSessions, SubmissionSessions
@@ -152,7 +152,7 @@ class Grader:
             error = GraderFault(f"check {fault.name!r}: {fault.message}")
             return fault_result(work.path, error, work.students)
         outcomes = [_with_own_name(outcome, assignment, work) for outcome in outcomes]
-        breaches = _breaches(assignment, work)
+        breaches, not_searched = _breaches(assignment, work)
         exercises = score_exercises(assignment, outcomes, only=work.only, breaches=breaches)
         points = total(exercises)
         notes = [*work.notes]
@@ -161,6 +161,7 @@ class Grader:
             if notebook.name in runs:
                 notes += runs[notebook.name].notes
         notes += [note for _, note in breaches]
+        notes += not_searched
         notes += _hidden_note(assignment, order, exercises)
         return Result(
             work.path,
@@ -381,15 +382,19 @@ def _with_own_name(outcome: Outcome, assignment: Assignment, work: Work) -> Outc
     return replace(outcome, message=f"{outcome.message}{hint}")
 
 
-def _breaches(assignment: Assignment, work: Work) -> list[tuple[str, Note]]:
-    return [
+def _breaches(assignment: Assignment, work: Work) -> tuple[list[tuple[str, Note]], list[Note]]:
+    """Return (exercise id, note) for each broken rule, and notes on what was not searched."""
+    searches = {
+        name: BreachSearch(assignment, notebook, folder=work.folder)
+        for name, notebook in work.notebooks.items()
+    }
+    found = [
         breach
         for exercise in assignment.exercises
-        if exercise.notebook in work.notebooks
-        for breach in find_breaches(
-            assignment, exercise, work.notebooks[exercise.notebook], folder=work.folder
-        )
+        if exercise.notebook in searches
+        for breach in searches[exercise.notebook].breaches(exercise)
     ]
+    return found, [note for search in searches.values() for note in search.notes]
 
 
 def _hidden_note(

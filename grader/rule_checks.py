@@ -9,50 +9,80 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from grader.checks import find_forbidden, names_meant
+from grader.checks.forbidden import MAX_STEPS, Search
 from grader.notebook import assembled, parseable
 from grader.notebook.definitions import assigned, parsed
-from grader.records import Assignment, Cell, Definition, Exercise, Note, Notebook
+from grader.records import Assignment, Cell, Definition, Exercise, Note, Notebook, Rules
 
 # A submission holds no more files; a student's own folder, where `%grade` looks, may.
 _FILES_MAX = 10_000
 _MODULE_BYTES_MAX = 2**20
 
 
+class BreachSearch:
+    """Searches one notebook of a submission for what its exercises forbid.
+
+    notes : what could not be searched to its end; a person has to look
+    """
+
+    def __init__(
+        self, assignment: Assignment, notebook: Notebook, *, folder: Path | None = None
+    ) -> None:
+        """notebook : the student's; what the template itself brought along is trusted
+
+        folder : what was handed in with it; modules that the notebook imports from there are
+            searched
+        """
+        self.notes: list[Note] = []
+        self._assignment = assignment
+        self._notebook = notebook
+        self._modules = _Modules(folder)
+        self._code = _Code(notebook)
+
+    def breaches(self, exercise: Exercise) -> list[tuple[str, Note]]:
+        """Return (exercise id, note) for each forbidden import or call, in the code's order."""
+        rules = exercise.rules or self._assignment.rules
+        if not (rules.forbidden_imports or rules.forbidden_calls):
+            return []
+        trusted = _unchanged(self._assignment.stubs.get(exercise.notebook), self._notebook)
+        breaches = []
+        unfinished = []
+        for code, definition in _reachable(
+            exercise.functions, self._code, self._modules, trusted - {*exercise.functions}
+        ):
+            search = code.search(rules)
+            for breach in search.breaches(definition.source):
+                message = (
+                    f"`{breach.name}` is not allowed here: `{definition.name}`, "
+                    f"line {definition.line + breach.line - 1}: {breach.text.strip()}"
+                )
+                cell = None if code.is_module else definition.cell
+                breaches.append((exercise.id, Note("forbidden", message, cell, code.name)))
+            if search.exhausted:
+                unfinished.append(definition.name)
+        if unfinished:
+            self.notes.append(
+                Note(
+                    "not_searched",
+                    f"exercise {exercise.id}: the search for what is forbidden stopped after "
+                    f"{MAX_STEPS:,} steps, from `{unfinished[0]}` on: look at it yourself",
+                    notebook=self._notebook.name,
+                )
+            )
+        return breaches
+
+
 def find_breaches(
     assignment: Assignment, exercise: Exercise, notebook: Notebook, *, folder: Path | None = None
 ) -> list[tuple[str, Note]]:
-    """Return (exercise id, note) for each forbidden import or call, in the order of the code.
-
-    notebook : the student's; what the template itself brought along is trusted
-    folder : what was handed in with it; modules that the notebook imports from there are searched
-    """
-    rules = exercise.rules or assignment.rules
-    if not (rules.forbidden_imports or rules.forbidden_calls):
-        return []
-    trusted = _unchanged(assignment.stubs.get(exercise.notebook), notebook)
-    breaches = []
-    for code, definition in _reachable(
-        exercise.functions, _Code(notebook), _Modules(folder), trusted - {*exercise.functions}
-    ):
-        for breach in find_forbidden(
-            definition.source,
-            imports=rules.forbidden_imports,
-            calls=rules.forbidden_calls,
-            context=code.context,
-        ):
-            message = (
-                f"`{breach.name}` is not allowed here: `{definition.name}`, "
-                f"line {definition.line + breach.line - 1}: {breach.text.strip()}"
-            )
-            cell = None if code.is_module else definition.cell
-            breaches.append((exercise.id, Note("forbidden", message, cell, code.name)))
-    return breaches
+    """Return BreachSearch.breaches of one exercise."""
+    return BreachSearch(assignment, notebook, folder=folder).breaches(exercise)
 
 
 class _Code:
@@ -80,12 +110,29 @@ class _Code:
                     self.known[bound.name] = definition
         self.known |= notebook.definitions
 
+        self._searches: dict[Rules, Search] = {}
+        self._plain: Search | None = None
+
+    def search(self, rules: Rules) -> Search:
+        """Return the search by these rules; what the whole code binds is read once for all."""
+        if rules not in self._searches:
+            self._searches[rules] = Search(
+                self._context, imports=rules.forbidden_imports, calls=rules.forbidden_calls
+            )
+        return self._searches[rules]
+
+    def names_meant(self, source: str) -> set[str]:
+        """Return the dotted names that a piece of this code means."""
+        if self._plain is None:
+            self._plain = Search(self._context)
+        return self._plain.names_meant(source)
+
     def for_others(self, name: str) -> Definition | None:
         """Return what a name is to who imports this module; its star may have brought it."""
         return self.known.get(name) or self.passed_on.get(name) or self.passed_on.get("*")
 
     @cached_property
-    def context(self) -> str:
+    def _context(self) -> str:
         return "\n".join(source for _, source in self._cells)
 
 
@@ -156,9 +203,9 @@ def _reachable(
 ) -> list[tuple[_Code, Definition]]:
     """Return the functions' definitions and those of every helper that they name, in turn."""
     found: dict[tuple[str, str], tuple[_Code, Definition]] = {}
-    queue = [(notebook, notebook.known[name]) for name in functions if name in notebook.known]
+    queue = deque((notebook, notebook.known[name]) for name in functions if name in notebook.known)
     while queue:
-        code, definition = queue.pop(0)
+        code, definition = queue.popleft()
         name = definition.name
         if (code.name, name) in found or (code is notebook and name in trusted):
             continue
@@ -170,7 +217,7 @@ def _reachable(
                 if helper in code.known:
                     queue.append((code, code.known[helper]))
         if modules.paths:
-            for dotted in sorted(names_meant(definition.source, context=code.context)):
+            for dotted in sorted(code.names_meant(definition.source)):
                 queue += modules.find(dotted)
     return list(found.values())
 

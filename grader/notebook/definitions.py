@@ -9,10 +9,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
 
 from grader.notebook import plain
-from grader.notebook.plain import is_code, normalise
+from grader.notebook.plain import normalise
+from grader.notebook.salvage import salvaged
 from grader.records import Cell, Definition, Notebook
 from grader.text import encodable
 
@@ -95,122 +95,16 @@ def what_breaks(notebook: Notebook) -> str:
 def statements(source: str) -> tuple[ast.stmt, ...]:
     """Return the top-level statements that parse, with the cell's line numbers.
 
-    A cell that doesn't parse is cut at its lines without indentation, and a class that doesn't
-    is cut at its members, so one broken function costs itself alone.
+    Of a cell that doesn't parse, what can be salvaged.
     """
     text = parseable(source)
-    tree = parsed(text)
-    if tree is not None:
-        return tuple(tree.body)
     if len(text) > MAX_SOURCE_CHARS:
         return ()
-    lines = text.split("\n")
-    found: list[ast.stmt] = []
-    for start, end in _blocks(lines, 0, len(lines), ""):
-        tree = parsed("\n".join(lines[start:end]))
-        if tree is not None:
-            found += _moved_down(tree, start).body
-        elif salvaged := _salvaged_class(lines, start, end):
-            found.append(salvaged)
-    return tuple(found)
+    tree = parsed(salvaged(text))
+    return tuple(tree.body) if tree is not None else ()
 
 
-_Body = TypeVar("_Body", ast.Module, ast.If)
-
-
-def _moved_down(node: _Body, lines: int) -> _Body:
-    """Return the tree with the line numbers that it has in its cell."""
-    return ast.increment_lineno(node, lines)
-
-
-# A line that goes on with the statement above it, although it is not indented deeper.
-_CONTINUES = re.compile(r"(?:else\b|elif\b|except\b|finally\b|[)\]}])")
 _HEAD = re.compile(r"(?P<indent>[ \t]*)(?:async[ \t]+)?(?P<kind>def|class)[ \t]+(?P<name>\w+)")
-
-
-def _blocks(lines: list[str], start: int, end: int, indent: str) -> Iterator[tuple[int, int]]:
-    """Yield the (start, end) of statements that begin with exactly this indentation."""
-    begin: int | None = None
-    decorated = False
-    quoted = _lines_in_long_strings(lines[start:end])
-    for number in range(start, end):
-        line = lines[number]
-        if number - start in quoted:
-            continue
-        rest = line[len(indent) :]
-        if not line.startswith(indent) or not rest.strip() or rest[0] in " \t#":
-            continue
-        if decorated or (begin is not None and _CONTINUES.match(rest)):
-            decorated = rest.startswith("@")
-            continue
-        if begin is not None:
-            yield begin, number
-        begin = number
-        decorated = rest.startswith("@")
-    if begin is not None:
-        yield begin, end
-
-
-_STRING_OR_COMMENT = re.compile(
-    r"""#[^\n]*|\"{3}|'{3}|"(?:\\.|[^"\\\n])*+"?|'(?:\\.|[^'\\\n])*+'?"""
-)
-
-
-def _lines_in_long_strings(lines: list[str]) -> frozenset[int]:
-    """Return the lines (from 0) that begin inside a triple-quoted string.
-
-    None of them where the last string never closes: its quote is then what is broken.
-    """
-    text = "\n".join(lines)
-    inside: set[int] = set()
-    position = number = 0
-    while opening := _STRING_OR_COMMENT.search(text, position):
-        number += text.count("\n", position, opening.start())
-        position = opening.end()
-        quote = opening.group()
-        if quote not in ('"""', "'''"):
-            continue
-        closing = text.find(quote, position)
-        if closing < 0:
-            return frozenset()
-        long = text.count("\n", position, closing)
-        inside.update(range(number + 1, number + long + 1))
-        number += long
-        position = closing + 3
-    return frozenset(inside)
-
-
-def _salvaged_class(lines: list[str], start: int, end: int) -> ast.ClassDef | None:
-    """Return the class with the members that parse; None where the block is no class."""
-    head = next(
-        (n for n in range(start, end) if (m := _HEAD.match(lines[n])) and m["kind"] == "class"),
-        None,
-    )
-    if head is None:
-        return None
-    first = next((n for n in range(head + 1, end) if _indent_of(lines[n])), None)
-    if first is None:
-        return None
-    indent = _indent_of(lines[first])
-    members: list[ast.stmt] = []
-    for begin, stop in _blocks(lines, head + 1, end, indent):
-        # Under an `if` the members may stay indented, so strings in them stay as they are.
-        tree = parsed("if 1:\n" + "\n".join(lines[begin:stop]))
-        if tree is not None and isinstance(tree.body[0], ast.If):
-            members += _moved_down(tree.body[0], begin - 1).body
-    match = _HEAD.match(lines[head])
-    assert match is not None
-    header = parsed(f"{lines[head].rstrip().rstrip(':')}: pass")
-    bases = header.body[0].bases if header and isinstance(header.body[0], ast.ClassDef) else []
-    salvaged = ast.ClassDef(
-        name=match["name"], bases=bases, keywords=[], body=members, decorator_list=[]
-    )
-    salvaged.lineno, salvaged.end_lineno = head + 1, end
-    return salvaged
-
-
-def _indent_of(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))] if is_code(line) else ""
 
 
 # --- definitions ----------------------------------------------------------------------------

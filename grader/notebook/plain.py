@@ -79,7 +79,7 @@ def _normalise(source: str) -> Normal:
         lines = _without_cell_magic(lines, first, magic)
     lines = _without_leading_indent(lines)
     not_run: list[str] = []
-    scanner = _Scanner()
+    scanner = Scanner()
     number = 0
     while number < len(lines):
         line = lines[number]
@@ -280,7 +280,7 @@ def _indent(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
-class _Scanner:
+class Scanner:
     """Knows, line after line, whether the next one starts a statement.
 
     Tokenising would not do: cells hold what is no Python. Brackets, strings and backslashes are

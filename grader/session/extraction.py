@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from grader.notebook.plain import normalise, parsed
+from grader.notebook.definitions import dotted
+from grader.notebook.plain import parsed
+from grader.notebook.salvage import salvaged
 
 PieceKind = Literal["import", "definition", "constant"]
 
@@ -29,145 +31,134 @@ _PURE_MODULES = {
     "string", "torch", "pathlib", "decimal", "fractions",
 }  # fmt: skip
 _IMPURE = re.compile(r"load|save|from|open|read|write|fetch|hub|compile|manual_seed|set_num|mem")
-_SPLIT_AT = re.compile(r"[^\s#)\]}]")
-_CARRIES_ON = re.compile(r"(else|elif|except|finally|case)\b")
+MAX_GROUP = 200
+"""Of pieces that run together."""
 
 
 @dataclass(frozen=True)
 class Piece:
     """One top-level statement, to run by itself.
 
-    source : preceded by as many comment lines as keep its line numbers
+    text : its lines; of a line that it shares, its part
     names : what it binds at the top level ("*" for a star import)
     line, end_line : 1-based, within the cell
+    calm : True where running it calls nothing: it can neither hang nor end the process
     """
 
-    source: str
+    text: str
     names: tuple[str, ...]
     line: int
     end_line: int
     kind: PieceKind
+    calm: bool = False
+
+    @property
+    def source(self) -> str:
+        """The text, preceded by as many comment lines as keep its line numbers."""
+        return joined([self])
 
 
 def extract(source: str, *, from_line: int = 1) -> list[Piece]:
     """Return the pieces that end at from_line or later, in order.
 
-    source : a normalised cell, or whatever a student left: of a cell that does not parse, every
-        block that parses alone is used; of a class that does not parse, its sound methods
+    source : a normalised cell, or whatever a student left: of a cell that does not parse, what
+        can be salvaged
     """
+    source = salvaged(source)
     tree = parsed(source)
     if tree is None:
-        source = salvaged(source)
-        tree = parsed(source)
-        if tree is None:
-            return []
-    return [
-        piece
-        for node in tree.body
-        if (piece := _piece(node, source)) is not None and piece.end_line >= from_line
-    ]
-
-
-def salvaged(source: str) -> str:
-    """Return source, as many lines, in which every block that does not parse is a comment."""
+        return []
     lines = source.split("\n")
-    kept: list[str] = []
-    for block in _blocks(lines, indent=0):
-        kept.extend(block if parsed("\n".join(block)) is not None else _repaired(block))
-    return "\n".join(kept)
+    ends = [0, *(node.end_lineno or node.lineno for node in tree.body)]
+    starts = [*(_first_line(node) for node in tree.body), len(lines) + 1]
+    pieces = []
+    for number, node in enumerate(tree.body):
+        kind = _kind(node) if (node.end_lineno or node.lineno) >= from_line else None
+        if kind is not None:
+            shares = ends[number] >= starts[number] or starts[number + 1] <= ends[number + 1]
+            pieces.append(_piece(node, kind, lines, shares=shares))
+    return pieces
 
 
-# --- cells that do not parse ------------------------------------------------------------
+def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Return the pieces in order, neighbours that are calm together: one message runs many."""
+    groups: list[list[Piece]] = []
+    for piece in pieces:
+        last = groups[-1] if groups else None
+        if (
+            last is not None
+            and piece.calm
+            and last[-1].calm
+            and piece.line > last[-1].end_line
+            and len(last) < MAX_GROUP
+        ):
+            last.append(piece)
+        else:
+            groups.append([piece])
+    return groups
 
 
-def _blocks(lines: Sequence[str], *, indent: int) -> Iterable[list[str]]:
-    """Yield runs of lines: each the shortest that parses, else one block alone.
-
-    A block begins at a line of the given indentation which carries nothing on. Brackets and
-    strings may hold such lines, so blocks that do not parse alone are tried with the next ones.
-    """
-    starts = _block_starts(lines, indent)
-    bounds = [*starts, len(lines)]
-    if bounds[0] > 0:
-        yield list(lines[: bounds[0]])
-    i = 0
-    while i < len(starts):
-        taken = next(
-            (
-                j
-                # 40 blocks: a table of numbers that somebody wrote without indentation.
-                for j in range(i + 1, min(i + 40, len(starts)) + 1)
-                if _parses(lines[bounds[i] : bounds[j]], indent)
-            ),
-            i + 1,
-        )
-        yield list(lines[bounds[i] : bounds[taken]])
-        i = taken
-
-
-def _block_starts(lines: Sequence[str], indent: int) -> list[int]:
-    starts = []
-    decorated = False
-    for number, line in enumerate(lines):
-        body = line[indent:]
-        if line[:indent].strip() or not _SPLIT_AT.match(body) or _CARRIES_ON.match(body):
-            continue
-        if not decorated:
-            starts.append(number)
-        decorated = body.startswith("@")
-    return starts or [0]
-
-
-def _parses(lines: Sequence[str], indent: int) -> bool:
-    text = "\n".join(lines)
-    return parsed(f"class _:\n{text}" if indent else text) is not None
-
-
-def _repaired(block: list[str]) -> list[str]:
-    """Return a broken block as comments, but for the sound methods of a class."""
-    text = normalise("\n".join(block)).source
-    if parsed(text) is not None:
-        # The block's own magics: its cell's brackets had hidden them.
-        return text.split("\n")
-    head = next((i for i, line in enumerate(block) if line.startswith("class ")), None)
-    if head is None:
-        return _commented(block)
-    body = block[head + 1 :]
-    indent = next((len(li) - len(li.lstrip()) for li in body if li.strip()), 0)
-    if not indent or parsed(block[head] + " pass") is None:
-        return _commented(block)
-    kept: list[str] = []
-    for method in _blocks(body, indent=indent):
-        kept.extend(method if _parses(method, indent) else _commented(method))
-    repaired = [*block[:head], block[head] + " pass", *kept]
-    if any(line.strip() and not line.lstrip().startswith("#") for line in kept):
-        repaired[head] = block[head]
-    return repaired if parsed("\n".join(repaired)) is not None else _commented(block)
-
-
-def _commented(lines: Iterable[str]) -> list[str]:
-    return [f"# {line}" if line.strip() else line for line in lines]
+def joined(pieces: Sequence[Piece]) -> str:
+    """Return the source of these pieces, each on the lines that it has in its cell."""
+    parts = []
+    line = 1
+    for piece in pieces:
+        parts.append("#\n" * (piece.line - line))  # IPython drops blank lines at a cell's start
+        parts.append(f"{piece.text}\n")
+        line = piece.end_line + 1
+    return "".join(parts).removesuffix("\n")
 
 
 # --- statements -------------------------------------------------------------------------
 
+# No function here recurses over the tree, but where brackets nest, of which Python takes 200.
 
-def _piece(node: ast.stmt, source: str) -> Piece | None:
-    kind = _kind(node)
-    if kind is None:
-        return None
-    line = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-    assert node.end_lineno is not None
-    if line < node.lineno:
-        text = "\n".join(source.split("\n")[line - 1 : node.end_lineno])
-    else:
-        text = ast.get_source_segment(source, node) or ast.unparse(node)
-    padding = "#\n" * (line - 1)  # comments: IPython drops blank lines at a cell's start
-    return Piece(padding + text, tuple(_names(node)), line, node.end_lineno, kind)
+
+def _piece(node: ast.stmt, kind: PieceKind, lines: Sequence[str], *, shares: bool) -> Piece:
+    """shares : whether another statement stands on its first or last line"""
+    first, last = _first_line(node), node.end_lineno or node.lineno
+    own = list(lines[first - 1 : last])
+    if shares:
+        assert node.end_col_offset is not None
+        # Columns count bytes. From the end, since both may lie on one line.
+        own[-1] = own[-1].encode()[: node.end_col_offset].decode("utf-8", "replace")
+        if first == node.lineno:
+            own[0] = own[0].encode()[node.col_offset :].decode("utf-8", "replace")
+    names = tuple(_names(node))
+    return Piece("\n".join(own), names, first, last, kind, calm=not shares and _is_calm(node))
+
+
+def _first_line(node: ast.stmt) -> int:
+    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
 
 
 def _kind(node: ast.stmt) -> PieceKind | None:
-    """Say what a statement is; None for one that does not run in an extraction."""
+    """Say what a statement is; None for one that does not run in an extraction.
+
+    A compound statement counts when all of it does, apart from `pass` and a print.
+    """
+    first: PieceKind | None = None
+    todo = [node]
+    while todo:
+        statement = todo.pop()
+        if statement is not node and _is_idle(statement):
+            continue
+        if isinstance(statement, ast.Try):
+            handled = [inner for handler in statement.handlers for inner in handler.body]
+            todo += reversed([*statement.body, *handled, *statement.orelse])
+        elif isinstance(statement, ast.If):
+            if _asks_for_main(statement.test) or not _is_constant(statement.test):
+                return None
+            todo += reversed([*statement.body, *statement.orelse])
+        else:
+            kind = _simple_kind(statement)
+            if kind is None:
+                return None
+            first = first or kind
+    return first
+
+
+def _simple_kind(node: ast.stmt) -> PieceKind | None:
     if isinstance(node, ast.Import | ast.ImportFrom):
         return "import"
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -180,17 +171,29 @@ def _kind(node: ast.stmt) -> PieceKind | None:
             return "constant"
     elif isinstance(node, ast.Expr):
         return "import" if _extends_sys_path(node.value) else None
-    elif isinstance(node, ast.Try):
-        return _kind_of_all([*node.body, *(s for h in node.handlers for s in h.body), *node.orelse])
-    elif isinstance(node, ast.If) and _is_constant(node.test) and "__main__" not in ast.dump(node):
-        return _kind_of_all([*node.body, *node.orelse])
     return None
 
 
-def _kind_of_all(statements: Sequence[ast.stmt]) -> PieceKind | None:
-    """A compound statement counts when all of it does, apart from `pass` and a print."""
-    kinds = [_kind(statement) for statement in statements if not _is_idle(statement)]
-    return kinds[0] if kinds and None not in kinds else None
+def _asks_for_main(test: ast.expr) -> bool:
+    return any(isinstance(n, ast.Constant) and n.value == "__main__" for n in ast.walk(test))
+
+
+def _is_calm(node: ast.stmt) -> bool:
+    """True for a function with plain defaults, and for a name that gets a plain value."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        a = node.args
+        asked = [*a.defaults, *(d for d in a.kw_defaults if d is not None)]
+        annotated = [*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg]
+        asked += [arg.annotation for arg in annotated if arg is not None and arg.annotation]
+        asked += [node.returns] if node.returns else []
+        return not node.decorator_list and all(map(_is_plain, asked))
+    if isinstance(node, ast.Assign):
+        return all(isinstance(t, ast.Name) for t in node.targets) and _is_plain(node.value)
+    return False
+
+
+def _is_plain(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant | ast.Name | ast.Lambda)
 
 
 def _is_idle(node: ast.stmt) -> bool:
@@ -221,59 +224,65 @@ def _is_target(node: ast.expr) -> bool:
 
 def _is_constant(node: ast.expr) -> bool:
     """True for what depends on names and literals alone and takes no time to compute."""
-    if isinstance(node, ast.Constant | ast.Name | ast.Lambda):
-        return True
-    if isinstance(node, ast.Call):
-        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
-        return _is_pure_function(node.func) and all(map(_is_constant, arguments))
-    if isinstance(
-        node,
-        ast.Attribute | ast.Starred | ast.UnaryOp | ast.BinOp | ast.BoolOp | ast.Compare
-        | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.Subscript | ast.Slice | ast.IfExp
-        | ast.JoinedStr | ast.FormattedValue,
-    ):  # fmt: skip
-        children = [c for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr)]
-        return all(map(_is_constant, children))
-    return False
+    todo: list[ast.AST] = [node]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, ast.Constant | ast.Name | ast.Lambda):
+            continue
+        if isinstance(part, ast.Call):
+            owner = _pure_owner(part.func)
+            if owner is None:
+                return False
+            todo += [*owner, *part.args, *(keyword.value for keyword in part.keywords)]
+        elif isinstance(
+            part,
+            ast.Attribute | ast.Starred | ast.UnaryOp | ast.BinOp | ast.BoolOp | ast.Compare
+            | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.Subscript | ast.Slice | ast.IfExp
+            | ast.JoinedStr | ast.FormattedValue,
+        ):  # fmt: skip
+            todo += [c for c in ast.iter_child_nodes(part) if isinstance(c, ast.expr)]
+        else:
+            return False
+    return True
 
 
-def _is_pure_function(node: ast.expr) -> bool:
+def _pure_owner(node: ast.expr) -> list[ast.expr] | None:
+    """Return what a pure function is a method of, if anything; None for any other function."""
     if isinstance(node, ast.Name):
-        return node.id in _PURE_BUILTINS
+        return [] if node.id in _PURE_BUILTINS else None
     if not isinstance(node, ast.Attribute) or _IMPURE.search(node.attr):
-        return False
+        return None
     root: ast.expr = node
     while isinstance(root, ast.Attribute):
         root = root.value
     if isinstance(root, ast.Name) and root.id in _PURE_MODULES:
-        return True
-    return node.attr in _PURE_METHODS and _is_constant(node.value)
+        return []
+    return [node.value] if node.attr in _PURE_METHODS else None
 
 
 def _extends_sys_path(node: ast.expr) -> bool:
     """`sys.path.append("src")`: the imports after it need it."""
     return (
         isinstance(node, ast.Call)
-        and ast.unparse(node.func) in {"sys.path.append", "sys.path.insert"}
+        and dotted(node.func) in {"sys.path.append", "sys.path.insert"}
         and all(map(_is_constant, node.args))
     )
 
 
-def _names(node: ast.AST) -> Iterable[str]:
+def _names(node: ast.stmt) -> Iterator[str]:
     """Yield what a piece binds at the top level."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield node.name
-    elif isinstance(node, ast.Import | ast.ImportFrom):
-        for alias in node.names:
-            yield alias.asname or alias.name.split(".")[0]
-    elif isinstance(node, ast.Assign | ast.AnnAssign):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
-            yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
-    elif isinstance(node, ast.If | ast.Try):
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.ExceptHandler):
-                for statement in child.body:
-                    yield from _names(statement)
-            else:
-                yield from _names(child)
+    todo: list[ast.AST] = [node]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield part.name
+        elif isinstance(part, ast.Import | ast.ImportFrom):
+            for alias in part.names:
+                yield alias.asname or alias.name.split(".")[0]
+        elif isinstance(part, ast.Assign | ast.AnnAssign):
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+            for target in targets:
+                yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+        elif isinstance(part, ast.If | ast.Try | ast.ExceptHandler):
+            inside = [c for c in ast.iter_child_nodes(part) if not isinstance(c, ast.expr)]
+            todo += reversed(inside)

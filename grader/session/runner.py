@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -28,7 +29,7 @@ from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.deadline import Deadline
 from grader.session.ending import KILLED, how_it_ended
-from grader.session.extraction import Piece, extract
+from grader.session.extraction import Piece, extract, grouped, joined
 from grader.session.fork_server import ForkServer
 from grader.session.kernel import ENDING_S, Executed, Kernel, KernelDied
 from grader.session.scratch import Scratch
@@ -44,6 +45,8 @@ MAX_RERUNS = 2
 MAX_KERNELS = 12
 PIECE_S = 20.0
 ERROR_CHARS = 300
+# Of one cell, each a message to the kernel; functions and plain values count 200 for one.
+MAX_PIECES = 1_000
 HELLO_S = 5.0  # of a kernel that is to serve: it does so at once
 
 
@@ -168,10 +171,15 @@ class _Code:
 
 @dataclass
 class _Extracted:
-    """What was taken out of a cell that did not run to its end."""
+    """What was taken out of a cell that did not run to its end.
+
+    messages : to the kernel; left_from : the line from which on they were too many, or 0
+    """
 
     names: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    messages: int = 0
+    left_from: int = 0
 
 
 class _Runner:
@@ -415,17 +423,29 @@ class _Runner:
         """Run the cell's definitions that come after the line where it stopped, one by one."""
         found = self._extracted.setdefault(cell.index, _Extracted())
         limit_s = min(PIECE_S, self.limits.cell_s)
-        for piece in extract(cell.source, from_line=from_line):
-            self._now = (cell.index, piece.line)
-            if self._now in self._skipped or patience.expired():
-                found.failed.extend(piece.names)
+        # What is calm runs together; where that fails, and all else, one by one.
+        todo = deque(grouped(extract(cell.source, from_line=from_line)))
+        while todo:
+            group = todo.popleft()
+            places = [(cell.index, piece.line) for piece in group]
+            if len(group) > 1 and not self._skipped.isdisjoint(places):
+                todo.extendleft([piece] for piece in reversed(group))
+                continue
+            self._now = places[0]
+            found.messages += 1
+            if found.messages > MAX_PIECES:
+                found.left_from = found.left_from or group[0].line
+            if found.left_from or self._now in self._skipped or patience.expired():
+                found.failed.extend(name for piece in group for name in piece.names)
                 continue
             deadline = Deadline(limit_s, self)
-            executed = await kernel.run(cell.index, piece.source, deadline, patience)
+            executed = await kernel.run(cell.index, joined(group), deadline, patience)
             if executed.status == "ok":
-                found.names.extend(_worth_naming(piece))
+                found.names.extend(name for piece in group for name in _worth_naming(piece))
+            elif len(group) > 1:
+                todo.extendleft([piece] for piece in reversed(group))
             else:
-                found.failed.extend(piece.names)
+                found.failed.extend(group[0].names)
 
     # The record.
 
@@ -491,6 +511,10 @@ def _extraction_line(cell: int, found: _Extracted) -> str:
         parts.append(f"only its definitions ran: {_listed(names)}")
     if failed:
         parts.append(f"these could not be defined: {_listed(failed)}")
+    if found.left_from:
+        parts.append(
+            f"nothing from line {found.left_from} on was tried: more than {MAX_PIECES:,} statements"
+        )
     return f"of what was left of cell {cell}, {'; '.join(parts)}"
 
 

@@ -18,10 +18,12 @@ def rows():
 
 
 def test_the_table_has_every_threat():
-    assert [*rows()] == [*range(1, 23)]
+    numbers = [*rows()]
+    assert numbers == sorted(set(numbers))
+    assert {*range(1, 23)} <= set(numbers)
 
 
-@pytest.mark.parametrize("number", range(1, 23))
+@pytest.mark.parametrize("number", rows())
 def test_each_threat_has_tests(number):
     modules = rows()[number]
     assert modules
