@@ -46,7 +46,7 @@ MAX_KERNELS = 12
 PIECE_S = 20.0
 ERROR_CHARS = 300
 # Of one cell, each a message to the kernel; functions and plain values count 200 for one.
-MAX_PIECES = 1_000
+MAX_PIECES = 500
 HELLO_S = 5.0  # of a kernel that is to serve: it does so at once
 
 
