@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.records import ExerciseScore, Note, Report, Result
+from grader.report.class_summary import summarise
 from grader.report.wording import (
     REFUSAL_SHORT,
     REFUSAL_WORDS,
@@ -292,11 +293,14 @@ def _show_summary(report: Report, console: Console) -> None:
                 line.append(" " * bar)
             line.append(" ")
         line.append(row.verdict.rjust(verdict_width), style=style)
+        if row.open and line.cell_len + 1 + len(row.open) <= width:
+            line.append(f" {row.open}", style="cyan")
         line.rstrip()
         console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
     console.print()
-    count = sum(row.share is not None for row in rows)
-    console.print(Text(f"  {count} of {len(rows)} submissions graded, seed {report.seed}"))
+    for fact in [*summarise(report.results).lines(), f"seed {report.seed}"]:
+        text = Text(f"  {fact}", no_wrap=True, overflow="ellipsis")
+        console.print(text, width=max(40, width), highlight=False)
     if len(rows) > _SHOWN_WHOLE:
         hint = "what each one lost: --html, --json, or `grade results latest --student NAME`"
         console.print(Text(f"  {hint}", style="dim"))
@@ -304,13 +308,17 @@ def _show_summary(report: Report, console: Console) -> None:
 
 @dataclass(frozen=True)
 class _SummaryRow:
-    """What the summary tells of a result; share is None where it was not graded."""
+    """What the summary tells of a result; share is None where it was not graded.
+
+    open : "+10 open", the points that a person still gives; "" where there are none
+    """
 
     name: str
     score: str
     verdict: str
     tone: str
     share: float | None
+    open: str = ""
 
     @classmethod
     def of(cls, result: Result) -> _SummaryRow:
@@ -319,7 +327,8 @@ class _SummaryRow:
             return cls(name, "", REFUSAL_SHORT[result.status], result_tone(result), None)
         score = f"{points_text(result.score)} / {points_text(result.max_score)}"
         reached = share(result.score, result.max_score)
-        return cls(name, score, percent_text(result), result_tone(result), reached)
+        open_ = f"+{points_text(result.manual_points)} open" if result.manual_points else ""
+        return cls(name, score, percent_text(result), result_tone(result), reached, open_)
 
 
 def _points_of(exercise: ExerciseScore) -> str:

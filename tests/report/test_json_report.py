@@ -81,6 +81,11 @@ def test_a_note_that_names_its_notebook_already_is_left_alone(result):
     assert loaded(report)["submissions"][0]["notes"][0]["cell"] is None
 
 
+def test_what_was_not_graded_has_no_score(refused):
+    submission = loaded(Report("a", "", 0, (refused,)))["submissions"][0]
+    assert submission["score"] is None
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_points_that_are_no_number_are_a_fault_of_ours_and_of_that_submission_alone(
     result, refused, number

@@ -138,7 +138,7 @@ def test_several_submissions_end_in_a_summary(several):
     assert re.search(r"Anne Dupont, Jean-Luc Meier 7\.5 / 24 .* 31 %", summary)
     assert re.search(r"broken\.zip .* refused", summary)
     assert re.search(r"Zoé Ng .* grader fault", summary)
-    assert "1 of 3 submissions graded, seed 7" in summary
+    assert "  1 of 3 submissions graded, 1 open\n" in summary
 
 
 def test_a_traceback_of_ours_is_shown_only_on_demand():
