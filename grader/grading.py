@@ -20,6 +20,7 @@ from grader.batch import cache_key
 from grader.batch.collector import Item, Receiver
 from grader.batch.serialization import pack
 from grader.batch.workers import cores
+from grader.derivation.answers import derivations_of
 from grader.errors import GraderFault, SubmissionError
 from grader.evidence import evidence_of
 from grader.notebook import compare_with_stub, region_of
@@ -154,6 +155,7 @@ class Grader:
         outcomes = [_with_own_name(outcome, assignment, work) for outcome in outcomes]
         breaches, not_searched = _breaches(assignment, work)
         exercises = score_exercises(assignment, outcomes, only=work.only, breaches=breaches)
+        exercises = self._with_derivations(exercises, work)
         points = total(exercises)
         notes = [*work.notes]
         for notebook in {n.name: n for n in work.notebooks.values()}.values():
@@ -174,6 +176,19 @@ class Grader:
             notes=tuple(dict.fromkeys(notes)),
             evidence=evidence_of(assignment, work.notebooks, runs),
         )
+
+    def _with_derivations(
+        self, exercises: tuple[ExerciseScore, ...], work: Work
+    ) -> tuple[ExerciseScore, ...]:
+        """Return the exercises with what is said of those that are written derivations."""
+        found = derivations_of(
+            self.assignment,
+            work.notebooks,
+            work.folder,
+            only=work.only,
+            rendered=self.order.evidence,
+        )
+        return tuple(replace(e, derivation=found.get(e.id)) for e in exercises)
 
     def _without_suspects(self, job: CheckJob, outcomes: list[Outcome]) -> list[Outcome]:
         """Tell a check that broke on the student's value from one that is broken.

@@ -14,6 +14,7 @@ CheckStatus = Literal["passed", "failed", "error", "timeout", "skipped"]
 ExerciseStatus = Literal[
     "passed", "partial", "failed", "missing", "error", "timeout", "manual", "not_gradable"
 ]
+DerivationVerdict = Literal["follows", "definition", "differs", "not read"]
 SubmissionStatus = Literal["graded", "refused", "grader_fault"]
 Sandbox = Literal["auto", "strict", "none"]
 """auto: every layer that the machine offers; strict: all of them, or nothing is graded."""
@@ -74,6 +75,38 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class DerivationTarget:
+    """What a derivation must reach.
+
+    last : the last line's right side, in LaTeX; of : its left side, for the reader
+    symbols : names that it may contain; those of `last` where none are given
+    least : steps that must lead there
+    points : what a person gives for it
+    """
+
+    last: str
+    of: str = ""
+    symbols: tuple[str, ...] = ()
+    least: int = 1
+    points: float = 0.0
+
+
+@dataclass(frozen=True)
+class DerivationTask:
+    """What a derivation exercise declares.
+
+    sheet : symbols, sizes, given, aliases, bare, sums, variable, swapped (see docs/derivations.md)
+    file : a .md or .tex file that holds the text, "" where it is in the notebook
+    tag : of the Markdown cells that hold it, "" where headings (answer_cells) find them
+    """
+
+    sheet: Mapping[str, object] = field(default_factory=dict)
+    targets: tuple[DerivationTarget, ...] = ()
+    file: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True)
 class Exercise:
     """One line of the score.
 
@@ -97,6 +130,8 @@ class Exercise:
     rules: Rules | None = None
     answer_cells: tuple[str, ...] = ()
     """Headings of the Markdown cells that hold a manual item's answer."""
+    derivation: DerivationTask | None = None
+    """Where it is a written derivation: what the sheet declares. A person gives its points."""
 
 
 @dataclass(frozen=True)
@@ -353,6 +388,80 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class DerivationStep:
+    """One step of a derivation, and what is said of it.
+
+    line : 1-based, in the text or in the cell; cell : index from 0, None in a file
+    chain : steps of one chain of equations share it
+    left, right : LaTeX; sign : "=", "<=", ...
+    why : the reason for "not read"; remark : the fact that a reader can check
+    slip : what it looks like ("a sign"); "" where nothing is known
+    at, left_value, right_value : the point and the values of that fact
+    regains : it takes back what the step before lost: no remark of its own
+    left_mathml, right_mathml : made by the grader, harmless; "" where no page is made
+    display : it stands in a display, not within a sentence
+    """
+
+    line: int
+    chain: int
+    left: str
+    sign: str
+    right: str
+    verdict: DerivationVerdict
+    why: str = ""
+    remark: str = ""
+    slip: str = ""
+    at: tuple[tuple[str, str], ...] = ()
+    left_value: str = ""
+    right_value: str = ""
+    regains: bool = False
+    left_mathml: str = ""
+    right_mathml: str = ""
+    display: bool = True
+    cell: int | None = None
+
+
+@dataclass(frozen=True)
+class DerivationReached:
+    """Whether a derivation holds a target in the form that is asked for: a suggestion.
+
+    line, cell : where; line is 0 where nowhere
+    steps : steps that lead there and were followed; doubtful : steps there that differ
+    """
+
+    target: str
+    points: float
+    found: bool
+    line: int = 0
+    steps: int = 0
+    doubtful: int = 0
+    why: str = ""
+    cell: int | None = None
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A written derivation, followed. note : why it was not followed whole, "" mostly"""
+
+    steps: tuple[DerivationStep, ...] = ()
+    reached: tuple[DerivationReached, ...] = ()
+    note: str = ""
+
+    def count(self, *verdicts: DerivationVerdict) -> int:
+        return sum(step.verdict in verdicts for step in self.steps)
+
+    @property
+    def remarks(self) -> tuple[DerivationStep, ...]:
+        """The steps that a reader should look at."""
+        return tuple(s for s in self.steps if s.verdict == "differs" and not s.regains)
+
+    @property
+    def suggested(self) -> float:
+        """The points of what is reached without a doubt: for a person to confirm."""
+        return sum(r.points for r in self.reached if r.found and not r.doubtful)
+
+
+@dataclass(frozen=True)
 class ExerciseScore:
     """An exercise's line in the report."""
 
@@ -363,6 +472,7 @@ class ExerciseScore:
     status: ExerciseStatus
     checks: tuple[Outcome, ...] = ()
     bonus: bool = False
+    derivation: Derivation | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ ALLOWED = {
     # All the stages but the way in and out: what hands it submissions is the pipeline.
     "grading.py": {
         "batch",
+        "derivation",
         "errors",
         "evidence",
         "notebook",
@@ -46,7 +47,7 @@ ALLOWED = {
         "suite",
     },
     "checks": {"errors", "checks", "diagnosis"},
-    "derivation": {"derivation"},
+    "derivation": {"records", "notebook", "derivation"},
     "diagnosis": {"errors", "diagnosis"},
     "in_kernel": {"in_kernel"},
     "session": {"errors", "records", "in_kernel", "session", "notebook", "datasets"},

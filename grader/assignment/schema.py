@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from grader.records import Exercise, Limits, Rules
+from grader.records import DerivationTarget, DerivationTask, Exercise, Limits, Rules
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(gt=0)]
@@ -83,12 +83,56 @@ class NotebookTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
                 )
 
 
+class TargetTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[[exercises.derivation.reach]]: see records.DerivationTarget."""
+
+    last: Text
+    of: str = ""
+    symbols: tuple[Text, ...] = ()
+    least: Count = 1
+    points: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+    def __post_init__(self) -> None:
+        _require_finite("points", self.points)
+
+    def record(self) -> DerivationTarget:
+        return DerivationTarget(**msgspec.structs.asdict(self))
+
+
+class DerivationTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[exercises.derivation]: what the sheet declares for a written derivation."""
+
+    symbols: dict[str, Text] = {}
+    sizes: dict[str, Annotated[int, msgspec.Meta(ge=1, le=12)]] = {}
+    given: tuple[Text, ...] = ()
+    aliases: dict[str, Text] = {}
+    bare: dict[str, Text] = {}
+    sums: Literal["explicit", "einstein"] = "explicit"
+    variable: str = ""
+    swapped: tuple[tuple[Text, Text], ...] = ()
+    file: str = ""
+    tag: str = ""
+    reach: tuple[TargetTable, ...] = ()
+
+    def __post_init__(self) -> None:
+        name = self.file
+        if name and (name != Path(name).name or not name.lower().endswith((".md", ".tex"))):
+            raise ValueError(f"file {name!r} must be the name of a .md or .tex file")
+
+    def record(self) -> DerivationTask:
+        sheet = msgspec.to_builtins(self)
+        for key in ("file", "tag", "reach"):
+            del sheet[key]
+        targets = tuple(target.record() for target in self.reach)
+        return DerivationTask(sheet, targets, self.file, self.tag)
+
+
 class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[[exercises]]: see records.Exercise."""
 
     id: Text
     title: Text
-    points: Size
+    points: Annotated[float, msgspec.Meta(ge=0)]
     notebook: str = ""
     functions: tuple[Text, ...] = ()
     needs: tuple[Text, ...] = ()
@@ -96,12 +140,41 @@ class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     bonus: bool = False
     rules: RulesTable | None = None
     answer_cells: tuple[Text, ...] = ()
+    kind: Literal["checks", "derivation"] = "checks"
+    derivation: DerivationTable | None = None
 
     def __post_init__(self) -> None:
         _require_finite("points", self.points)
+        if self.points == 0 and self.derivation is None:
+            raise ValueError(f"exercise {self.id!r}: `points` must be more than 0")
+        if (self.kind == "derivation") != (self.derivation is not None):
+            raise ValueError(
+                f'exercise {self.id!r}: kind = "derivation" and the table '
+                "[exercises.derivation] go together"
+            )
+        if self.derivation is None:
+            return
+        if self.functions or self.needs:
+            raise ValueError(f"exercise {self.id!r}: a derivation has no `functions` or `needs`")
+        task = self.derivation
+        if not (task.file or task.tag or self.answer_cells):
+            raise ValueError(
+                f"exercise {self.id!r}: say where its text is: `answer_cells` (headings), or "
+                "`tag` or `file` in [exercises.derivation]"
+            )
+        points = sum(target.points for target in task.reach)
+        if points > self.points + 1e-9:
+            raise ValueError(
+                f"exercise {self.id!r}: what must be reached gives {points:g} points, and the "
+                f"exercise has {self.points:g}"
+            )
 
     def record(self, rules: Rules) -> Exercise:
         given = msgspec.structs.asdict(self)
+        del given["kind"]
+        if self.derivation is not None:
+            given["derivation"] = self.derivation.record()
+            given["manual"] = True  # a person gives its points
         given["rules"] = self.rules.record(rules) if self.rules is not None else None
         return Exercise(**given)
 

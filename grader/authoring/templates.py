@@ -108,7 +108,14 @@ def public_assignment(assignment: Assignment) -> str:
 
 
 def _exercise(exercise: Exercise) -> dict[str, object]:
-    return {"id": exercise.id} | _filled_in(asdict(exercise))
+    table = {"id": exercise.id} | _filled_in(asdict(exercise))
+    task = exercise.derivation
+    if task is None:
+        return table
+    # What the sheet declares is public; what must be reached is often the answer.
+    del table["manual"]
+    more = _filled_in({**task.sheet, "file": task.file, "tag": task.tag})
+    return table | {"kind": "derivation", "derivation": more}
 
 
 def _changed(record: Limits, default: Limits) -> dict[str, object]:

@@ -159,7 +159,7 @@ class Evaluation:
         definition = self.context.definitions.get(name)
         if definition is not None:
             return self._shifted(name, self._defined(definition))
-        if name in self.context.definitions or self.context.is_function(name):
+        if self.context.is_function(name) or name in v.SCALAR:
             return self.value(t.Call(name, (self._bare_argument(name),)))
         if name not in self.point.values:
             raise NotRead(f"{name} is not declared")

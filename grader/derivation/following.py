@@ -2,103 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from grader.derivation import document
 from grader.derivation import tree as t
-from grader.derivation.context import Context
+from grader.derivation.context import BUILT_IN, Context
 from grader.derivation.document import Piece
 from grader.derivation.evaluation import Budget, Evaluation, NotRead
-from grader.derivation.judging import STEP_NODES, Circumstances, Judgement, Verdict, judge
+from grader.derivation.judging import STEP_NODES, Circumstances, Judgement, judge
 from grader.derivation.parsing import Parser, _Choices, readings
 from grader.derivation.points import points
 from grader.derivation.remarks import remark_of
 from grader.derivation.rendering import mathml
 from grader.derivation.tokens import Token, Unreadable, tokenize
 from grader.derivation.values import Impossible, Undefined, same
+from grader.records import Derivation, DerivationReached, DerivationStep, DerivationTarget
 
 MOST_NODES_AN_ANSWER = 400_000
 """Nodes visited for a whole answer, some two seconds; a long one of 70 steps takes 60,000."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of an answer, and what is said of it.
-
-    line : 1-based, in the text; chain : steps of one chain of equations share it
-    why : the reason for "not read"; remark : the fact that a reader can check
-    slip : what it looks like ("a sign"); "" where nothing is known
-    regains : it takes back what the step before lost: no remark of its own
-    """
-
-    line: int
-    chain: int
-    left: str
-    sign: str
-    right: str
-    verdict: Verdict
-    why: str = ""
-    remark: str = ""
-    slip: str = ""
-    at: tuple[tuple[str, str], ...] = ()
-    left_value: str = ""
-    right_value: str = ""
-    regains: bool = False
-    left_mathml: str = ""
-    right_mathml: str = ""
-    display: bool = True
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a derivation must reach.
-
-    last : the last line's right side, in LaTeX
-    of : its left side, for the reader
-    symbols : names that it may contain; those of `last` where none are given
-    least : steps that must lead there
-    """
-
-    last: str
-    of: str = ""
-    symbols: tuple[str, ...] = ()
-    least: int = 1
-    points: float = 0.0
-
-
-@dataclass(frozen=True)
-class Reached:
-    """Whether an answer holds a target in the form that is asked for: a suggestion.
-
-    line : where; 0 where nowhere
-    steps : steps that lead there and were followed; doubtful : steps there that differ
-    """
-
-    target: str
-    points: float
-    found: bool
-    line: int = 0
-    steps: int = 0
-    doubtful: int = 0
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Followed:
-    """An answer, followed."""
-
-    steps: tuple[Step, ...] = ()
-    reached: tuple[Reached, ...] = ()
-    note: str = ""
-
-    def count(self, *verdicts: str) -> int:
-        return sum(step.verdict in verdicts for step in self.steps)
-
-    @property
-    def remarks(self) -> tuple[Step, ...]:
-        """The steps that a reader should look at."""
-        return tuple(s for s in self.steps if s.verdict == "differs" and not s.regains)
 
 
 @dataclass
@@ -113,22 +35,22 @@ class _Chain:
 
 
 def follow(
-    text: str, context: Context, targets: Sequence[Target] = (), *, rendered: bool = True
-) -> Followed:
+    text: str, context: Context, targets: Sequence[DerivationTarget] = (), *, rendered: bool = True
+) -> Derivation:
     """Return an answer with each of its steps judged.
 
     text : Markdown or LaTeX
     rendered : whether the steps' formulas are made into MathML
     """
     if len(text) > document.LONGEST_ANSWER:
-        return Followed(note=f"the text is longer than {document.LONGEST_ANSWER} characters")
+        return Derivation(note=f"the text is longer than {document.LONGEST_ANSWER} characters")
     return _Following(context, rendered).run(text, targets)
 
 
 class _Following:
     def __init__(self, context: Context, rendered: bool) -> None:
         self.context, self.rendered = context, rendered
-        self.steps: list[Step] = []
+        self.steps: list[DerivationStep] = []
         self.judged: list[tuple[Judgement, tuple[Token, ...], tuple[Token, ...], str]] = []
         self.chain = _Chain()
         self.conditions: list[t.Node] = []
@@ -137,7 +59,7 @@ class _Following:
         self.solving = False
         self.left = MOST_NODES_AN_ANSWER
 
-    def run(self, text: str, targets: Sequence[Target]) -> Followed:
+    def run(self, text: str, targets: Sequence[DerivationTarget]) -> Derivation:
         note = ""
         for formula in document.formulas(text):
             if len(self.steps) >= document.MOST_STEPS:
@@ -153,7 +75,7 @@ class _Following:
             except Unreadable as error:
                 self._unread(formula.line, formula.latex, str(error), formula.display)
         reached = tuple(self._reached(target) for target in targets)
-        return Followed(tuple(self.steps), reached, note)
+        return Derivation(tuple(self.steps), reached, note)
 
     # --- the text around
 
@@ -210,6 +132,8 @@ class _Following:
             return True
         if piece.continues or piece.dangling or self.chain.open_sign:
             return False
+        if not piece.display and len(piece.signs) == 1 and self._names_a_place(piece):
+            return True
         names = [e[0].text for e in piece.expressions if len(e) == 1 and e[0].kind == "sym"]
         if len(piece.signs) > 1 and piece.signs[0] == "=" and not names:
             return False
@@ -217,13 +141,22 @@ class _Following:
         known = [self.context.declared.get(self.context.name_of(name) or "") for name in names]
         return plain and bool(names) and all(d is not None and d.finite for d in known)
 
+    def _names_a_place(self, piece: Piece) -> bool:
+        """Whether a sentence only says where: "at z = 0", "for x < -log 2"."""
+        left, right = piece.expressions
+        if len(left) != 1 or left[0].kind != "sym":
+            return False
+        declared = self.context.declared.get(self.context.name_of(left[0].text) or "")
+        plain = all(token.text in BUILT_IN or token.kind != "sym" for token in right)
+        return declared is not None and plain
+
     def _piece(self, piece: Piece) -> None:
         if self._says_nothing(piece):
-            self.cased = True
             if len(piece.signs) == 1 and piece.signs[0] in ("=", "!="):
                 left, right = piece.expressions
                 condition = self._condition((*left, Token("rel", piece.signs[0]), *right))
                 self.here += [condition] if condition is not None else []
+                self.cased = self.cased or condition is not None
             return
         if not piece.signs:
             if self.chain.open_sign:
@@ -290,7 +223,7 @@ class _Following:
         if found.verdict == "differs" and first and self.chain.shown:
             found = self._against_line_before(found, sign, right, circumstances)
         self.context = after
-        step = Step(
+        step = DerivationStep(
             line=piece.line,
             chain=self.chain.number,
             left=document.source(left),
@@ -320,13 +253,13 @@ class _Following:
 
     def _with_remark(
         self,
-        step: Step,
+        step: DerivationStep,
         found: Judgement,
         left: Sequence[Token],
         sign: str,
         right: Sequence[Token],
         circumstances: Circumstances,
-    ) -> Step:
+    ) -> DerivationStep:
         remark, slip = remark_of(found)
         witness = found.witness
         step = replace(
@@ -358,7 +291,7 @@ class _Following:
     def _unread(self, line: int, latex: str, why: str, display: bool) -> None:
         shown = mathml(None, latex) if self.rendered else ""
         self.steps.append(
-            Step(
+            DerivationStep(
                 line,
                 self.chain.number,
                 "",
@@ -374,16 +307,20 @@ class _Following:
 
     # --- what was reached
 
-    def _reached(self, target: Target) -> Reached:
+    def _reached(self, target: DerivationTarget) -> DerivationReached:
         name = f"{target.of} = {target.last}" if target.of else target.last
         try:
             wanted = next(readings(tokenize(target.last, words=self.context.words()), self.context))
         except Unreadable as error:
-            return Reached(name, target.points, False, why=f"the target is not read: {error}")
+            return DerivationReached(
+                name, target.points, False, why=f"the target is not read: {error}"
+            )
         allowed = {self.context.name_of(symbol) or symbol for symbol in target.symbols} or _names(
             wanted
         )
-        best = Reached(name, target.points, False, why="its last line does not stand there")
+        best = DerivationReached(
+            name, target.points, False, why="its last line does not stand there"
+        )
         led: dict[int, int] = {}
         doubts: dict[int, int] = {}
         for step, (found, _, _, sign) in zip(self.steps, self.judged, strict=True):
@@ -395,7 +332,9 @@ class _Following:
                 steps, doubtful = sum(led.values()), sum(doubts.values())
                 enough = steps >= target.least
                 why = "" if enough else f"{steps} steps of at least {target.least} lead there"
-                best = Reached(name, target.points, enough, step.line, steps, doubtful, why)
+                best = DerivationReached(
+                    name, target.points, enough, step.line, steps, doubtful, why
+                )
                 if enough:
                     return best
         return best
@@ -433,22 +372,3 @@ def _equal(left: t.Node, right: t.Node, context: Context) -> bool:
     except (Impossible, NotRead):
         return False
     return compared > 0
-
-
-def as_json(followed: Followed) -> dict[str, object]:
-    """Return an answer as JSON values."""
-    from dataclasses import asdict
-
-    return asdict(followed)
-
-
-def from_json(data: Mapping[str, object]) -> Followed:
-    """Return an answer from JSON values."""
-    steps = data.get("steps", [])
-    reached = data.get("reached", [])
-    assert isinstance(steps, list) and isinstance(reached, list)
-    return Followed(
-        tuple(Step(**{**s, "at": tuple((str(a), str(b)) for a, b in s["at"])}) for s in steps),
-        tuple(Reached(**r) for r in reached),
-        str(data.get("note", "")),
-    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from grader.derivation import tree as t
 from grader.derivation import values as v
@@ -18,9 +17,9 @@ from grader.derivation.evaluation import Budget, Evaluation, NotRead, Point, com
 from grader.derivation.parsing import Parser, _Choices, _split, readings
 from grader.derivation.points import points, special_points
 from grader.derivation.tokens import Token, Unreadable
-from grader.derivation.values import Impossible, Matrix, Undefined, Value, mp
+from grader.derivation.values import SCALAR, Impossible, Matrix, Undefined, Value, mp
+from grader.records import DerivationVerdict
 
-Verdict = Literal["follows", "definition", "differs", "not read"]
 MOST_PAIRS = 90
 STEP_NODES = 100_000
 """Nodes visited for one step, over all readings and points: under a second."""
@@ -47,7 +46,7 @@ class Judgement:
     holds_for : a case for which the sides do agree, as "i = j"
     """
 
-    verdict: Verdict
+    verdict: DerivationVerdict
     why: str = ""
     left: t.Node | None = None
     right: t.Node | None = None
@@ -123,7 +122,7 @@ def _judge(
         return Judgement("not read", f"right side: {error}", lefts[0]), context
     sign = "=" if sign == ":=" else sign
     found = _compare_all(lefts, sign, rights, context, circumstances, budget)
-    if found.verdict == "follows" and circumstances.first and _is_given(lefts[0], context):
+    if found.verdict == "follows" and circumstances.first and _repeats(lefts[0], rights, context):
         found = replace(found, verdict="definition")
     if found.verdict == "differs" and (_unclosed(left, context) or _unclosed(right, context)):
         found = replace(found, verdict="not read", why="a bracket is not closed")
@@ -219,7 +218,8 @@ def _meanings(
     found: list[dict[str, t.Node]] = [{}]
     sides = [lefts, rights]
     names = {n.name for side in sides for node in side for n in t.walk(node)
-             if isinstance(n, t.Symbol) and context.is_function(n.name)}  # fmt: skip
+             if isinstance(n, t.Symbol)
+             and (context.is_function(n.name) or n.name in SCALAR)}  # fmt: skip
     for name in sorted(names):
         near: list[t.Call] = []
         for nodes in (
@@ -377,6 +377,9 @@ def _differing(compared: Compared, circumstances: Circumstances) -> Judgement:
     named = _condition_names(circumstances)
     if odd - named and not _lost_operator(compared, odd):
         return unread(f"the index {', '.join(sorted(odd))} is free on one side alone")
+    half = _half_of(compared)
+    if half and circumstances.first:
+        return unread(f"it holds for {half} alone: a case?")
     case = _case_of(compared)
     if case:
         found = replace(found, holds_for=case)
@@ -456,8 +459,13 @@ def _is_named(node: t.Node) -> bool:
     )
 
 
+def _repeats(left: t.Node, rights: list[t.Node], context: Context) -> bool:
+    """Whether a step repeats a definition, and is no step from it."""
+    return _is_given(left, context) and context.definitions[_base_name(left)].body in rights
+
+
 def _is_given(node: t.Node, context: Context) -> bool:
-    """Whether a side is a name as it was defined, so that the step repeats its definition."""
+    """Whether a side is a name as it was defined."""
     if isinstance(node, t.Symbol):
         return not node.primes and node.name in context.definitions
     if isinstance(node, t.Indexed):
@@ -477,6 +485,18 @@ def free_indices(node: t.Node, context: Context, bound: frozenset[str] = frozens
     for child in t.children(node):
         found |= free_indices(child, context, bound)
     return found
+
+
+def _half_of(compared: Compared) -> str:
+    """Return "x > 0" or "x < 0" where the sides agree on that half of a domain alone."""
+    for name, value in compared.rows[0][0].values.items():
+        if isinstance(value, Matrix) or compared.context.declared[name].finite:
+            continue
+        for sign, text in ((1, f"{name} > 0"), (-1, f"{name} < 0")):
+            inside = [ok for point, *_, ok in compared.rows if sign * point.values[name] > 0]
+            if len(inside) >= 2 and all(inside):
+                return text
+    return ""
 
 
 def _case_of(compared: Compared) -> str:

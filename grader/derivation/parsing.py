@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from grader.derivation import tree as t
-from grader.derivation.context import BUILT_IN, Context, Declared
+from grader.derivation.context import BUILT_IN, OF_VECTORS, Context, Declared
 from grader.derivation.tokens import Token, Unreadable
 
 MOST_READINGS = 24
@@ -674,10 +674,13 @@ class Parser:
         """Return (index, first value, values left out) of each index under a sum's sign."""
         found: dict[str, tuple[t.Node | None, tuple[t.Node, ...]]] = {}
         for piece in _split(low, ","):
-            rel = next((i for i, token in enumerate(piece) if token.kind == "rel"), None)
             if not piece or piece[0].kind != "sym":
                 raise Unreadable("what a sum runs over is not read")
             index = piece[0].text
+            while len(piece) > 1 and piece[1] == Token("p", "'"):
+                index += "'"
+                piece = [piece[0], *piece[2:]]
+            rel = next((i for i, token in enumerate(piece) if token.kind == "rel"), None)
             sign = piece[rel].text if rel is not None else ""
             if rel is not None and sign == "in" and rel == 3 and piece[1].text == "_":
                 index = piece[2].text  # x_i in x: over all components
@@ -766,6 +769,8 @@ class Parser:
         if base == "lim":
             return self.limit()
         sub, sup, primes = self._decorations()
+        if primes and self.context.is_index(base + "'" * primes):
+            return t.Symbol(base + "'" * primes)  # k' beside k, bound by a sum
         resolved, sub, sup = self._resolve(base, sub, sup)
         if sup and all(token.text == "'" for token in sup):
             primes, sup = primes + len(sup), []
@@ -932,7 +937,7 @@ class Parser:
         if inverse:
             raise Unreadable("the inverse of a function without its argument is not read")
         if declared or not self.starts_factor():
-            if not declared and name != "sign":
+            if not declared and (name in OF_VECTORS or name in ("max", "min")):
                 raise Unreadable(f"{name} lacks its argument")
             return t.Symbol(name, primes)
         return t.Call(name, (self._loose_argument(),), (), primes)

@@ -14,7 +14,7 @@ from grader.derivation.context import Context, ContextError, Declared
 from grader.derivation.evaluation import Point, index_range, size
 from grader.derivation.values import Matrix, Real, Value, mp
 
-RANDOM_POINTS = 5
+RANDOM_POINTS = 6
 MOST_CASES = 27
 """Combinations of labels and indices: all pairs and triples of three classes."""
 
@@ -25,7 +25,7 @@ def points(context: Context, names: Sequence[str], seed: int = 0) -> Iterator[Po
     finite, others = _parted(declared)
     cases = _cases(context, finite, seed)
     for n in range(max(RANDOM_POINTS, len(cases))):
-        yield _point(context, others, finite, cases[n % len(cases)], f"{seed}:{n}")
+        yield _point(context, others, finite, cases[n % len(cases)], f"{seed}:{n}", n)
 
 
 def special_points(context: Context, names: Sequence[str], seed: int = 0) -> Iterator[Point]:
@@ -79,6 +79,7 @@ def _point(
     finite: Sequence[Declared],
     case: tuple[Any, ...],
     seed: str,
+    number: int = 9,
 ) -> Point:
     values: dict[str, Value] = {}
     indices: dict[str, int] = {}
@@ -89,7 +90,12 @@ def _point(
             values[d.name] = chosen
     taken: set[str] = set()
     for d in others:
-        values[d.name] = _drawn(context, d, random.Random(f"{seed}:{d.name}"), taken)
+        value = _drawn(context, d, random.Random(f"{seed}:{d.name}"), taken)
+        if d.domain in ("real", "nonzero") and number < 4 and not isinstance(value, Matrix):
+            # Two points on either side of 0: |x| = x holds on one alone.
+            negative = (number + len(d.name) + ord(d.name[-1])) % 2
+            value = -abs(value) if negative else abs(value)
+        values[d.name] = value
     return Point(values, indices)
 
 

@@ -25,6 +25,7 @@ from pygments.lexers import PythonLexer
 
 from grader.files import write_whole
 from grader.records import Cell, CellRun, ExerciseScore, Notebook, Place, Report, Result
+from grader.report.derivation_words import derivation_table
 from grader.report.templates import environment
 from grader.report.wording import (
     OUTCOME_WORDS,
@@ -333,6 +334,7 @@ def _exercise(exercise: ExerciseScore, result: Result, gallery: _Gallery) -> dic
             }
             for region in result.evidence.regions.get(exercise.id, ())
         ],
+        "derivation": derivation_table(exercise),
         "answers": answers,
         "figures": figures,
         "seen": seen,

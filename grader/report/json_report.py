@@ -24,9 +24,16 @@ An exercise's status is "passed", "partial", "failed", "missing", "error", "time
 
     {"name", "outcome", "points", "max_points", "hidden", "message", "seconds"}
 
-with outcome "passed", "failed", "error", "timeout" or "skipped". An exercise can have less than
-the sum of its checks: a broken rule (a forbidden import) takes its deduction from the sum, and the
-max_points of a check that can't run on this machine are not the exercise's.
+and that of a written derivation has one key more,
+
+    "derivation": {"note", "counts", "steps", "reached", "suggested_points"}
+
+whose steps are {"cell", "line", "left", "sign", "right", "verdict", "why", "remark", ...} with
+verdict "follows", "definition", "differs" or "not read"; its points are a person's to give.
+
+A check has the outcome "passed", "failed", "error", "timeout" or "skipped". An exercise can have
+less than the sum of its checks: a broken rule (a forbidden import) takes its deduction from the
+sum, and the max_points of a check that can't run on this machine are not the exercise's.
 
 cell counts the notebook's cells from 0, null where a note concerns none; the note's message names
 the notebook. Points have at most 4 decimals, seconds at most 4. Every number is finite. Texts are
@@ -41,6 +48,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from grader.records import ExerciseScore, Note, Origin, Outcome, Report, Result
+from grader.report.derivation_words import derivation_json
 from grader.text import one_line, printable
 
 SCHEMA = 1
@@ -126,6 +134,8 @@ def _origin(origin: Origin) -> dict[str, object]:
 
 
 def _exercise(exercise: ExerciseScore) -> dict[str, object]:
+    derivation = exercise.derivation
+    more = {} if derivation is None else {"derivation": derivation_json(derivation)}
     return {
         "id": exercise.id,
         "title": exercise.title,
@@ -133,6 +143,7 @@ def _exercise(exercise: ExerciseScore) -> dict[str, object]:
         "max_points": _points(exercise.max_points),
         "status": exercise.status,
         "checks": [_check(check) for check in exercise.checks],
+        **more,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grader.records import Result
+from grader.report.derivation_words import derivation_lines
 from grader.report.templates import environment
 from grader.report.wording import (
     REFUSAL_WORDS,
@@ -47,6 +48,7 @@ def render_html(result: Result) -> str:
                     "open": exercise.status in ("manual", "not_gradable"),
                     "share": share(exercise.points, exercise.max_points),
                     "deducted": points_text(deducted(exercise)) if deducted(exercise) else "",
+                    "derivation": list(derivation_lines(exercise)),
                     "complaints": [
                         {
                             "names": one_line("; ".join(complaint.names)),
@@ -79,6 +81,7 @@ def render_text(result: Result) -> str:
             lines.append(f"    {one_line('; '.join(complaint.names))}")
             message = printable(complaint.message, _MESSAGE_LIMIT) or complaint.outcome
             lines += [f"    │ {line}" for line in message.split("\n")]
+        lines += [f"    │ {line}" for line in derivation_lines(exercise)]
     total = f"{points_text(result.score)} / {points_text(result.max_score)}"
     lines.append(f"Total {total} points ({percent_text(result)})")
     if result.manual_points:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from grader.records import ExerciseScore, Note, Report, Result
 from grader.report.class_summary import summarise
+from grader.report.derivation_words import derivation_lines
 from grader.report.wording import (
     REFUSAL_SHORT,
     REFUSAL_WORDS,
@@ -158,6 +159,9 @@ class _SubmissionLines:
             self._wrapped(
                 Text(f"and {more} more: see --html or --json", style="dim"), Text(" " * 6)
             )
+        for line in derivation_lines(exercise):
+            guide = Text(f"{' ' * 6}{self.glyphs.guide} ", style="dim")
+            self._wrapped(Text(line), guide, most=_MESSAGE_LINES)
         if taken := deducted(exercise):
             text = f"{points_text(taken)} points deducted for a broken rule: see the notes"
             self._wrapped(Text(text, style="yellow"), Text(" " * 6))

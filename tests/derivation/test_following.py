@@ -2,7 +2,8 @@
 
 from cases import SIGMOID, SOFTMAX
 
-from grader.derivation.following import Target, follow
+from grader.derivation.following import follow
+from grader.records import DerivationTarget
 
 
 def verdicts(text, context=SIGMOID):
@@ -139,7 +140,7 @@ and \(\sigma(0) = \frac12\), \[ \sigma(-z) = 1 - \sigma(z). \]"""
     assert verdicts(text) == ["follows", "follows", "follows", "follows"]
 
 
-TARGET = Target(r"\sigma(z)(1-\sigma(z))", of=r"\sigma'(z)", least=2, points=3)
+TARGET = DerivationTarget(r"\sigma(z)(1-\sigma(z))", of=r"\sigma'(z)", least=2, points=3)
 
 
 def test_a_target_is_reached_by_its_form_with_enough_steps():
