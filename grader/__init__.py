@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from grader.notebook_magic import Verdicts
 
 __all__ = ["__version__", "check", "load_ipython_extension"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def check(*exercises: str, seed: int = 0) -> Verdicts:

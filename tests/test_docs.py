@@ -9,6 +9,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import grader.checks
 from grader.records import Exercise, Limits, Rules
 from grader.verify.samples import KEYS
@@ -57,6 +59,7 @@ def without_times(text):
     return [re.sub(r"(\d+/\d+) +\d+\.\d\d$", r"\1 ...", line) for line in lines]
 
 
+@pytest.mark.slow
 def test_the_page_leads_from_a_solved_notebook_to_a_verified_assignment(tmp_path):
     done = 0
     for kind, name, text in steps():

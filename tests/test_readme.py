@@ -1,4 +1,4 @@
-"""The README's examples, run: what it shows is what a reader gets."""
+"""The examples of the README and of pages that it leads to, run: a reader gets what they show."""
 
 import json
 import os
@@ -16,6 +16,10 @@ from grader.notebook import replace_region
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = "".join(
+    (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for name in ("continuous-integration.md", "data-sets.md", "json-report.md")
+)
 PERCEPTRON = "MNIST_binary_classifier_stud.ipynb"
 WRONG = {
     "GradientDescent.cost_funct": """
@@ -34,7 +38,7 @@ WRONG = {
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```$", README + PAGES, re.DOTALL | re.MULTILINE)
 
 
 def sessions():
@@ -116,6 +120,12 @@ def test_every_option_that_the_readme_names_exists():
 def test_the_files_it_points_to_are_there():
     for name in re.findall(r"`((?:grader|tests|reference|student_templates)/[\w./-]+)`", README):
         assert (ROOT / name).exists(), name
+    for name in re.findall(r"\]\(([\w./-]+)\)", README):
+        assert (ROOT / name).exists(), name
+
+
+def test_the_readme_is_read_in_one_sitting():
+    assert len(README.splitlines()) <= 150
 
 
 def test_the_assignment_example_is_valid_toml():

@@ -15,6 +15,8 @@ from grader.records import Order
 
 from .conftest import WITHOUT_THIS_PACKAGE, Dask
 
+pytestmark = pytest.mark.slow
+
 # --- parcels ----------------------------------------------------------------------------------
 
 
@@ -199,7 +201,7 @@ def test_a_scheduler_that_is_killed_is_told_and_what_is_graded_stands(klass, lon
 @pytest.mark.parametrize(
     ("first", "problem"),
     [
-        ("from grader.batch import fingerprint; fingerprint.code = lambda: 'other'",
+        ("from grader.batch import cache_key; cache_key.code = lambda: 'other'",
          "has another version of grade: install this one"),
         (WITHOUT_THIS_PACKAGE, "this version of grade must be installed"),
     ],

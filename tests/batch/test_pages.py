@@ -13,6 +13,8 @@ import pytest
 
 from grader.notebook import replace_region
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 BATCHES, CLUSTERS = (
     (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("batches.md", "clusters.md")
@@ -107,7 +109,7 @@ def test_the_script_for_slurm_is_python():
 def test_the_messages_that_the_page_quotes_are_the_command_s(said):
     assert said in CLUSTERS
     sources = [
-        (ROOT / "grader" / "batch" / f"{name}.py").read_text() for name in ("cluster", "desk")
+        (ROOT / "grader" / "batch" / f"{name}.py").read_text() for name in ("cluster", "collector")
     ]
     assert said in "".join(sources)
 

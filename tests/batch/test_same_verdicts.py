@@ -7,6 +7,8 @@ import pytest
 
 from .conftest import Class
 
+pytestmark = pytest.mark.slow
+
 # No process to fork kernels from: each starts by itself, as on macOS.
 COLD = "from grader import pipeline; pipeline.start_fork_server = lambda *_: None"
 

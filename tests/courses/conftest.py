@@ -113,3 +113,11 @@ def run_all(*arguments, cwd=None):
 @pytest.fixture
 def course(request, tmp_path):
     return Course(request.module.COURSE, tmp_path)
+
+
+def pytest_collection_modifyitems(items):
+    """Whole courses are graded here: each of these tests is slow."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.slow)
