@@ -26,6 +26,7 @@ from grader.text import one_line
 # What is no command is a path to grade. In the order in which `grade --help` shows them.
 DEFAULT = "grade"
 COMMANDS = {
+    "demo": "grader.cli.demo",
     "new": "grader.cli.new",
     "stubs": "grader.cli.stubs",
     "verify": "grader.cli.verify",

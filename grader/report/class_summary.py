@@ -56,9 +56,9 @@ class ClassSummary:
         if self.not_graded:
             yield f"not graded: {len(self.not_graded)}"
             for who, why in self.not_graded[:_NAMED]:
-                yield f"  {who}: {why}"
+                yield f"- {who}: {why}"
             if len(self.not_graded) > _NAMED:
-                yield f"  and {len(self.not_graded) - _NAMED} more"
+                yield f"- and {len(self.not_graded) - _NAMED} more"
         if self.mean_percent is not None and self.median_percent is not None:
             yield (
                 f"mean {self.mean_percent:.0f} %, median {self.median_percent:.0f} % "

@@ -60,7 +60,7 @@ def show(report: Report, console: Console, *, tracebacks: bool = False) -> None:
     for result in report.results if len(report.results) <= _SHOWN_WHOLE else ():
         _SubmissionLines(result, report, console, tracebacks).show()
     if len(report.results) > 1:
-        _show_summary(report, console)
+        show_summary(report, console)
 
 
 @contextmanager
@@ -270,7 +270,7 @@ class Glyphs:
         return Text.assemble((self.full * filled, style), (self.empty * (width - filled), "dim"))
 
 
-def _show_summary(report: Report, console: Console) -> None:
+def show_summary(report: Report, console: Console) -> None:
     """Print a line a submission, and how many were graded."""
     width = min(console.width, WIDEST)
     glyphs = Glyphs(console)
@@ -303,8 +303,11 @@ def _show_summary(report: Report, console: Console) -> None:
         console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
     console.print()
     for fact in [*summarise(report.results).lines(), f"seed {report.seed}"]:
-        text = Text(f"  {fact}", no_wrap=True, overflow="ellipsis")
-        console.print(text, width=max(40, width), highlight=False)
+        for number, part in enumerate(Text(fact).wrap(console, width - 6, overflow="fold")):
+            part.rstrip()
+            # The guide keeps a line from starting with what a student wrote.
+            prefix = f"    {glyphs.guide} " if number else "  "
+            console.print(Text.assemble((prefix, "dim"), part), no_wrap=True, overflow="ignore")
     if len(rows) > _SHOWN_WHOLE:
         hint = "what each one lost: --html, --json, or `grade results latest --student NAME`"
         console.print(Text(f"  {hint}", style="dim"))

@@ -24,8 +24,8 @@ def test_it_counts_what_is_graded_what_is_open_and_what_is_neither():
     assert summary.lines()[:4] == [
         "2 of 4 submissions graded, 1 open",
         "not graded: 2",
-        "  b.zip: refused: the zip is cut off",
-        "  Zoé Ng: grader fault: no kernel starts",
+        "- b.zip: refused: the zip is cut off",
+        "- Zoé Ng: grader fault: no kernel starts",
     ]
 
 
@@ -60,7 +60,7 @@ def test_where_nothing_is_graded_there_is_no_mean():
     assert summary.lines() == [
         "0 of 1 submission graded",
         "not graded: 1",
-        "  b.zip: refused: the zip is cut off",
+        "- b.zip: refused: the zip is cut off",
     ]
     assert summarise([]).lines() == ["0 of 0 submissions graded"]
 
@@ -69,4 +69,4 @@ def test_of_many_that_are_not_graded_ten_are_named():
     lines = summarise([REFUSED] * 25).lines()
     assert lines[1] == "not graded: 25"
     assert len(lines) == 2 + 10 + 1
-    assert lines[-1] == "  and 15 more"
+    assert lines[-1] == "- and 15 more"
