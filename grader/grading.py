@@ -23,7 +23,7 @@ from grader.batch.workers import cores
 from grader.derivation.answers import derivations_of
 from grader.errors import GraderFault, SubmissionError
 from grader.evidence import evidence_of
-from grader.notebook import compare_with_stub, region_of
+from grader.notebook import compare_with_stub, region_of, why_not_defined
 from grader.records import (
     Assignment,
     ExerciseScore,
@@ -338,14 +338,14 @@ def _nothing_to_check(assignment: Assignment, work: Work) -> dict[str, str]:
         if notebook is None:
             reasons[exercise.id] = f"{exercise.notebook} was not handed in"
             continue
-        states = {
-            name: _state(region_of(notebook, name))
-            for name in (*exercise.functions, *exercise.needs)
-        }
         # Where nothing of that name exists the checks decide: a plot may be right without
         # the helper that the template asks for.
-        if "untouched" in states.values() and "filled" not in states.values():
-            reasons[exercise.id] = _still_the_template(states)
+        own = {name: _state(region_of(notebook, name)) for name in exercise.functions}
+        needed = {name: _state(region_of(notebook, name)) for name in exercise.needs}
+        for states in (own, own | needed):
+            if "untouched" in states.values() and "filled" not in states.values():
+                reasons[exercise.id] = _still_the_template(states)
+                break
     return reasons
 
 
@@ -394,7 +394,10 @@ def _with_own_name(outcome: Outcome, assignment: Assignment, work: Work) -> Outc
     name = outcome.message.split("`")[1]
     own = name_instead(name, work.notebooks[place], assignment.stubs[place])
     hint = f"\nIs it `{own}`? The checks call it by the template's name." if own else ""
-    return replace(outcome, message=f"{outcome.message}{hint}")
+    # Of a cell that doesn't compile, what compiles was run by itself.
+    why = why_not_defined(work.notebooks[place], name)
+    because = f": {why}" if why else ""
+    return replace(outcome, message=f"{outcome.message}{because}{hint}")
 
 
 def _breaches(assignment: Assignment, work: Work) -> tuple[list[tuple[str, Note]], list[Note]]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from sys import gettrace, settrace
 from time import perf_counter
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from numpy import errstate, ndarray
@@ -28,6 +28,8 @@ from grader.in_kernel import codec
 from grader.in_kernel.printing import Printed
 from grader.in_kernel.protocol import Closed, Stream
 from grader.in_kernel.sandbox import limits
+
+_NOTHING = object()
 
 globals()["__builtins__"] = dict(vars(builtins))
 
@@ -150,10 +152,12 @@ class Check:
             target = self._objects[base]
         else:
             name = names.pop(0)
-            try:
-                target = dict.__getitem__(self._state.namespace, name)
-            except KeyError:
-                raise Missing(f"`{name}` is not defined") from None
+            target = dict.get(self._state.namespace, name, _NOTHING)
+            if names and name in ("np", "numpy") and not isinstance(target, ModuleType):
+                # `import numpy`, `import numpy as n`, a loop variable np: numpy is numpy.
+                target = sys.modules["numpy"]
+            if target is _NOTHING:
+                raise Missing(f"`{name}` is not defined")
         for name in names:
             target = self._attribute(target, name)
         return target

@@ -10,7 +10,7 @@ answers       what a student wrote where words were asked for
 
 from grader.notebook.answers import answer_cells, drawing_cells
 from grader.notebook.comparison import compare_with_stub, region_of
-from grader.notebook.definitions import parseable, what_breaks
+from grader.notebook.definitions import parseable, what_breaks, why_not_defined
 from grader.notebook.imports import imports_of
 from grader.notebook.reading import assembled, parse_notebook, read_notebook
 from grader.notebook.regions import replace_definition, replace_region
@@ -28,4 +28,5 @@ __all__ = [
     "replace_definition",
     "replace_region",
     "what_breaks",
+    "why_not_defined",
 ]

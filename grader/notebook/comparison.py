@@ -22,8 +22,10 @@ from grader.notebook.definitions import (
     dedented,
     parseable,
     spans,
+    syntax_error,
 )
 from grader.notebook.regions import Gap, find_gaps, living_gaps
+from grader.notebook.salvage import salvaged
 from grader.records import Note, Notebook, Region, RegionStatus
 from grader.text import one_line
 
@@ -172,6 +174,11 @@ class _Side:
             for span in broken_spans(cell.source)
         }
 
+    @cached_property
+    def broken_cells(self) -> frozenset[int]:
+        """The cells that don't parse whole: of their other lines nothing can be said."""
+        return frozenset(cell.index for cell in self.code if syntax_error(cell.source))
+
     def rebound(self, name: str) -> tuple[int, str] | None:
         """Return (cell, source) of module-level code that binds the name after its definition.
 
@@ -220,6 +227,8 @@ def _definition_region(
         elif mine.gap_lines(own) == theirs.gap_lines(gap) and _other_gap_filled(gap, mine, theirs):
             # Another gap of the same definition is what differs.
             status = "untouched"
+        elif _says_nothing(mine.gap_lines(own)) and _same_around(gap.name, mine, theirs):
+            status = "untouched"
         elif place is None and mine.gap_lines(own) == theirs.gap_lines(gap):
             status = "untouched" if mine.broken.get(gap.name) is None else "filled"
         return Region(name=name, cell=own.cell, source=own.source, status=status)
@@ -232,7 +241,7 @@ def _definition_region(
             name=name,
             cell=cell,
             source=mine.text_of(span, cell),
-            status="untouched" if same else "filled",
+            status="untouched" if same or _is_empty(span, cell, mine) else "filled",
         )
     broken = mine.broken.get(gap.name)
     if broken is not None:
@@ -264,11 +273,31 @@ def _same_definition(name: str, mine: _Side, theirs: _Side) -> bool:
 
 def _other_gap_filled(gap: Gap, mine: _Side, theirs: _Side) -> bool:
     """True where the definition has several gaps and differs from the stub's in these alone."""
-    own, other = mine.span(gap.name), theirs.span(gap.name)
     several = sum(1 for g in theirs.gaps.values() if g.name == gap.name) > 1
-    if not several or own is None or other is None:
+    return several and _same_around(gap.name, mine, theirs)
+
+
+def _same_around(name: str, mine: _Side, theirs: _Side) -> bool:
+    """True where a definition differs from the stub's in its gaps alone."""
+    own, other = mine.span(name), theirs.span(name)
+    if own is None or other is None:
         return False
     return _shape(mine.lines_of(*own, masked=True)) == _shape(theirs.lines_of(*other, masked=True))
+
+
+def _is_empty(span: Span, cell: int, side: _Side) -> bool:
+    """True for a function of which the head alone is written."""
+    lines = side.lines_of(span, cell, masked=False)
+    head = next((n for n, line in enumerate(lines) if line.tokens[-1] == ":"), None)
+    return span.kind == "function" and head is not None and _says_nothing(_shape(lines[head + 1 :]))
+
+
+def _says_nothing(lines: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
+    """True for what stands where nothing is written yet: pass, ..., raise NotImplementedError."""
+    return all(
+        tokens in (("pass",), ("...",)) or tokens[:2] == ("raise", "NotImplementedError")
+        for _, tokens in lines
+    )
 
 
 def _shape(lines: Sequence[Line]) -> list[tuple[int, tuple[str, ...]]]:
@@ -329,7 +358,7 @@ def _function_region(
     else:
         given = theirs.span(name)
         in_gap = given is not None and given[0].start in theirs.masked.get(given[1], set())
-        if in_gap and _same_definition(name, mine, theirs):
+        if in_gap and (_same_definition(name, mine, theirs) or _is_empty(span, cell, mine)):
             status = "untouched"
     return Region(name=name, cell=cell, source=mine.text_of(span, cell), status=status)
 
@@ -385,6 +414,8 @@ def _gone_or_rebound(name: str, mine: _Side, theirs: _Side, span: Span) -> Note 
     known = mine.notebook.definitions.get(name)
     if known is not None:
         return _changed(f"`{name}` of the template is replaced", known.cell)
+    if mine.broken_cells:
+        return None  # it may stand in one of them
     return Note("changed_outside_region", f"`{name}` of the template is gone")
 
 
@@ -440,7 +471,7 @@ def _changed_cells(mine: _Side, theirs: _Side, pairs: Mapping[int, int]) -> list
         if own is not None and _is_subsequence(_shape(wanted), _shape(_loose_lines(mine, own))):
             continue
         gone = [line for line in wanted if not everywhere[line.tokens]]
-        if not gone:
+        if not gone or own in mine.broken_cells or (own is None and mine.broken_cells):
             continue
         first = _shown(gone[0].tokens)
         more = f" and {len(gone) - 1} more lines" if len(gone) > 1 else ""
@@ -547,15 +578,20 @@ _LAYOUT = {
 def logical_lines(source: str) -> tuple[Line, ...]:
     """Return the cell's logical lines, without comments and docstrings, quotes made equal.
 
-    Source that Python can't cut into tokens is taken line by line as text.
+    Of source that Python can't cut into tokens, what is left of it once its broken blocks are
+    comments; where even that fails, its lines as text.
     """
     text = parseable(source)
     if len(text) > MAX_SOURCE_CHARS:
         return tuple(_plain_lines(text))
-    try:
-        return tuple(_token_lines(text))
-    except (tokenize.TokenError, SyntaxError, ValueError, RecursionError):
-        return tuple(_plain_lines(text))
+    # Of a cell that doesn't parse, what does: its lines can be compared, and nothing is claimed
+    # of the others.
+    for reading in (text, salvaged(text)):
+        try:
+            return tuple(_token_lines(reading))
+        except (tokenize.TokenError, SyntaxError, ValueError, RecursionError):
+            continue
+    return tuple(_plain_lines(text))
 
 
 def _token_lines(text: str) -> Iterable[Line]:

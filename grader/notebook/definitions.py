@@ -78,16 +78,41 @@ def parsed(text: str) -> ast.Module | None:
 def what_breaks(notebook: Notebook) -> str:
     """Return where the first cell that doesn't parse stands, and why; "" where all do."""
     for cell in notebook.cells:
-        if cell.kind == "code" and parsed(text := parseable(cell.source)) is None:
-            where = f"{notebook.name}, cell {cell.index}"
-            try:
-                with warnings.catch_warnings(action="ignore"):
-                    ast.parse(text[:MAX_SOURCE_CHARS])
-            except SyntaxError as error:
-                return f"{where}, line {error.lineno} doesn't parse ({error.msg})"
-            except (ValueError, RecursionError, MemoryError):
-                pass
-            return f"{where} can't be parsed"
+        if cell.kind == "code" and (why := syntax_error(cell.source)):
+            return f"{notebook.name}, cell {cell.index} doesn't compile: {why}"
+    return ""
+
+
+@lru_cache(maxsize=128)
+def syntax_error(source: str) -> str:
+    """Return why a cell doesn't compile: "'(' was never closed, line 31"; "" where it does."""
+    text = parseable(source)
+    if parsed(text) is not None:
+        return ""
+    if len(text) > MAX_SOURCE_CHARS:
+        return f"more than {MAX_SOURCE_CHARS // 1024} kB of code"
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            ast.parse(text)
+    except SyntaxError as error:
+        return f"{error.msg}, line {error.lineno}" if error.lineno else error.msg
+    except (ValueError, RecursionError, MemoryError):
+        pass
+    return "its expressions are nested too deep"
+
+
+def why_not_defined(notebook: Notebook, name: str) -> str:
+    """Return "cell 7 doesn't compile: ..." where that is why a name isn't defined; else "".
+
+    name : a qualified name; a method may be missing with its class
+    """
+    names = {name}
+    while "." in name:
+        name = name.rpartition(".")[0]
+        names.add(name)
+    for cell in notebook.cells:
+        if cell.kind == "code" and any(span.name in names for span in broken_spans(cell.source)):
+            return f"cell {cell.index} doesn't compile: {syntax_error(cell.source)}"
     return ""
 
 

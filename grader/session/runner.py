@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from grader import records
 from grader.errors import GraderFault, StudentDied, StudentFault
+from grader.notebook.definitions import syntax_error
 from grader.notebook.plain import normalise, parsed, without_main_guard
 from grader.session.deadline import Deadline
 from grader.session.ending import KILLED, how_it_ended
@@ -466,7 +467,7 @@ class _Runner:
     def _notes(self, cell: _Code, run: records.CellRun) -> list[records.Note]:
         index, error = cell.index, run.error
         said = {
-            "error": [("cell_error", f"cell {index} stopped with {error}")],
+            "error": [("cell_error", _why_it_stopped(cell, error))],
             "timeout": [("cell_timeout", f"cell {index} was stopped: {error}")],
             "crashed": [("cell_crash", f"the kernel died in cell {index}: {error}")],
             "not_run": [("cell_not_run", f"cell {index} was not run: {error}")],
@@ -479,6 +480,15 @@ class _Runner:
             text = f"cell {index}: commands do not run: {'; '.join(cell.not_run)}"
             said.append(("command", text))
         return [records.Note(kind, text, index, self.notebook.name) for kind, text in said]
+
+
+def _why_it_stopped(cell: _Code, error: str) -> str:
+    why = syntax_error(cell.source)
+    # What runs in Jupyter alone (`?`, a top-level await) parses there and not here.
+    compiles = not why or not error.startswith(("SyntaxError", "IndentationError", "TabError"))
+    return f"cell {cell.index} " + (
+        f"stopped with {error}" if compiles else f"doesn't compile: {why}"
+    )
 
 
 def _folder_within(name: str) -> str:

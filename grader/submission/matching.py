@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from grader.errors import SubmissionError
 from grader.notebook import compare_with_stub
-from grader.records import Assignment, Note, Notebook
+from grader.records import Assignment, Definition, Note, Notebook
 
 ENOUGH_DEFINED = 0.3
 """Share of a notebook's functions that makes another notebook a candidate by itself. Notebooks
@@ -153,7 +153,27 @@ def name_instead(missing: str, notebook: Notebook, stub: Notebook) -> str:
     own = sorted(notebook.definitions.keys() - stub.definitions.keys())
     beside = {n.rpartition(".")[2]: n for n in own if n.rpartition(".")[0] == within}
     # 0.75: cost_function for cost_funct, my_sigmoid for sigmoid; not another one of its family.
-    return next((beside[near] for near in get_close_matches(name, beside, n=1, cutoff=0.75)), "")
+    near = get_close_matches(name, beside, n=1, cutoff=0.75)
+    # grad for gradient; or one that takes what the missing one takes. Only where one alone does.
+    short = [n for n in beside if min(len(n), len(name)) >= 4 and (n in name or name in n)]
+    wanted = _parameters(stub.definitions[missing]) if missing in stub.definitions else set()
+    alike = [
+        n
+        for n, full in beside.items()
+        if len(wanted) >= 2 and _parameters(notebook.definitions[full]) == wanted
+    ]
+    choices = [near, short if len(short) == 1 else [], alike if len(alike) == 1 else []]
+    return next((beside[found[0]] for found in choices if found), "")
+
+
+_HEAD = re.compile(r"(?:\s*@.*\n)*\s*(?:async\s+)?def\s+\w+\s*\((?P<names>[^()]{1,300})\)")
+
+
+def _parameters(definition: Definition) -> set[str]:
+    """Return the names that a function takes, without self; empty for anything else."""
+    head = _HEAD.match(definition.source)
+    names = head["names"].split(",") if head else []
+    return {re.split(r"[:=]", name)[0].strip() for name in names} - {"self"}
 
 
 def _filled(notebook: Notebook) -> int:

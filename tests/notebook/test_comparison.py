@@ -336,3 +336,43 @@ def test_any_cells_are_held_against_the_template(compared, template, cells):
         for region in region_of(found, function):
             assert region.status in ("filled", "untouched", "missing")
     assert all("\n" not in note.message for note in found.notes)
+
+
+# --- cells that don't parse, gaps that hold nothing ---------------------------------------------
+
+BROKEN = ("        y_pred = np.zeros", "        x = np.dot((1, 2)\n        y_pred = np.zeros")
+
+
+def test_of_a_cell_that_does_not_parse_nothing_is_said_to_be_changed(compared, template):
+    found = compared(*edited(template, BROKEN))
+    assert messages(found) == []
+    assert states(found)["Model.predict"] == "filled"
+    assert states(found)["Model.cost_funct"] == "untouched"
+
+
+def test_loose_code_in_a_cell_that_does_not_parse_is_not_said_to_be_gone(compared, template):
+    found = compared(*edited(template, ("model.optimise(100)", "model.optimise(100")))
+    assert messages(found) == []
+
+
+def test_a_change_beside_what_does_not_parse_is_still_noted(compared, template):
+    found = compared(*edited(template, BROKEN, ("> 0.5) != y", "> 0.5) == y")))
+    (said,) = messages(found)
+    assert said.startswith("cell 1: `Model.error_rate` differs from the template")
+
+
+@pytest.mark.parametrize(
+    "body", ["raise NotImplementedError", "raise NotImplementedError('to do')", "...", "# nothing"]
+)
+def test_a_gap_that_holds_nothing_yet_is_untouched_in_whatever_words(compared, template, body):
+    found = compared(*edited(template, ("y_pred = np.zeros((x.shape[0], 1))", body)))
+    assert states(found) == ALL_UNTOUCHED
+    without = [without_markers(source) for source in template]
+    lost = edited(without, ("    pass\n", "    '''Later.'''\n    raise NotImplementedError\n"))
+    assert states(compared(*lost))["sigmoid"] == "untouched"
+
+
+def test_an_empty_gap_is_filled_where_the_answer_stands_beside_it(compared, template):
+    answer = ("        return y_pred", "        y_pred = x @ self.w\n        return y_pred")
+    found = compared(*edited(template, ("y_pred = np.zeros((x.shape[0], 1))", "pass"), answer))
+    assert states(found)["Model.predict"] == "filled"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.notebook import assembled, what_breaks
+from grader.notebook import assembled, what_breaks, why_not_defined
 from grader.notebook.definitions import find_definitions, owner_of, parseable, spans, statements
 from grader.records import Cell
 
@@ -244,7 +244,10 @@ def test_a_line_is_owned_by_the_definition_around_it_comments_included(line, own
     ("source", "told"),
     [
         ("%matplotlib inline\nx = 1", ""),
-        ("# '\\d' is no escape\nx = '\\d'\ndef f(:", "a.py, cell 1, line 3 doesn't parse"),
+        (
+            "# '\\d' is no escape\nx = '\\d'\ndef f(:",
+            "a.py, cell 1 doesn't compile: invalid syntax, line 3",
+        ),
         ("(" * 10_000, "a.py, cell 1"),
         ("x = 1\0", ""),
     ],
@@ -253,3 +256,12 @@ def test_the_first_cell_that_does_not_parse_is_named(source, told):
     cells = [Cell(0, "markdown", "def ("), Cell(1, "code", source), Cell(2, "code", "def (")]
     said = what_breaks(assembled(cells[:2] if not told else cells, name="a.py"))
     assert said.startswith(told) if told else said == ""
+
+
+def test_a_name_in_a_cell_that_does_not_compile_is_told_with_the_reason():
+    source = "def f(x):\n    return x\n\nclass A:\n    def g(self):\n        return (1\n"
+    notebook = assembled([Cell(0, "code", "def h(): pass"), Cell(1, "code", source)], name="a.py")
+    why = "cell 1 doesn't compile: '(' was never closed, line 6"
+    assert why_not_defined(notebook, "A.g") == why
+    assert why_not_defined(notebook, "A.g.inner") == why
+    assert [why_not_defined(notebook, name) for name in ("f", "h", "other")] == ["", "", ""]

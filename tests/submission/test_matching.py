@@ -217,12 +217,21 @@ def test_what_was_not_handed_in_is_absent(pw02):
         ("softplus_prime", ""),  # softplus_second is the template's own
         ("Model.fit", ""),  # cost_function is no method
         ("plot", ""),
+        ("grad", "gradient"),
+        ("line", ""),  # one name alone says nothing
+        ("update", "one_step"),  # the only one that takes w, alpha and grad
     ],
 )
 def test_a_missing_name_may_stand_there_as_one_of_the_students_own(missing, instead):
     functions = ("cost_funct", "sigmoid", "softplus_prime", "softplus_second")
     stub = solved(functions, name="a.ipynb")
+    stub = read(
+        *(cell.source for cell in stub.cells),
+        "def update(w, alpha, grad): pass\ndef line(x): pass",
+        name="a.ipynb",
+    )
+    own = "def gradient(y): pass\ndef one_step(w, alpha: float, grad=0): pass\ndef other(x): pass"
     methods = "class Model:\n    def predicts(self): pass\n    def fits_all_of_it(self): pass"
     mine = solved(("cost_function", "my_sigmoid", "softplus_second"), name="a.ipynb")
-    mine = read(*(cell.source for cell in mine.cells), methods, name="a.ipynb")
+    mine = read(*(cell.source for cell in mine.cells), methods, own, name="a.ipynb")
     assert name_instead(missing, mine, stub) == instead
