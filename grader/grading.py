@@ -1,6 +1,6 @@
 """One submission, straight down: read, matched, run, checked, scored, with its evidence.
 
-    with open_suite(assignment) as suite, Grader(suite, kernels, order) as grader:
+    with open_suite(assignment) as suite, Grader(suite, kernels, options) as grader:
         result = grader.grade(incoming)
 
 A Grader is what the submissions of one assignment share in one process: the collected checks, the
@@ -11,13 +11,12 @@ The pipeline, each worker process, `grade verify` and `%grade` all come through 
 from __future__ import annotations
 
 import tempfile
-import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.batch import cache_key
-from grader.batch.collector import Item, Receiver
+from grader.batch.collector import Job, Listener
 from grader.batch.serialization import pack
 from grader.batch.workers import cores
 from grader.derivation.answers import derivations_of
@@ -29,7 +28,7 @@ from grader.records import (
     ExerciseScore,
     Note,
     Notebook,
-    Order,
+    Options,
     Outcome,
     Region,
     RegionStatus,
@@ -40,7 +39,7 @@ from grader.score import score_exercises, total
 from grader.session import Kernels, Session
 from grader.session.several import ReferenceSessions, SubmissionSessions
 from grader.submission import Part
-from grader.submission.incoming import Incoming
+from grader.submission.incoming import Incoming, fault_result
 from grader.submission.matching import match_notebooks, name_instead
 from grader.suite import CheckJob, Suite, open_suite
 
@@ -69,10 +68,10 @@ def _quiet(text: str) -> None:
 class Grader:
     """Grades submissions of one assignment, one after the other. Close it."""
 
-    def __init__(self, suite: Suite, kernels: Kernels, order: Order) -> None:
+    def __init__(self, suite: Suite, kernels: Kernels, options: Options) -> None:
         self.suite = suite
         self.kernels = kernels
-        self.order = order
+        self.options = options
         self.assignment = kernels.assignment
         self.references = ReferenceSessions(kernels)
         self.isolation = ""
@@ -81,10 +80,10 @@ class Grader:
         self._broken: set[tuple[str, str]] = set()
         self._sound: set[tuple[str, str]] = set()
 
-    def grade(self, incoming: Incoming, *, progress: Callable[[str], None] = _quiet) -> Result:
+    def grade(self, incoming: Incoming, *, on_step: Callable[[str], None] = _quiet) -> Result:
         """Return the verdict on a submission.
 
-        progress : gets a line of text now and then, from any thread
+        on_step : gets a line of text now and then, from any thread
         Raises what is not the submission's doing.
         """
         if not incoming.read():
@@ -108,11 +107,11 @@ class Grader:
             incoming.submission.folder,
             matched,
             incoming.submission.notes,
-            frozenset(self.order.only),
+            frozenset(self.options.only),
         )
-        if _is_at_work(incoming.path, self.assignment, self.order):
+        if _is_at_work(incoming.path, self.assignment, self.options):
             work = _without_others(work, self.assignment)
-        graded = self.grade_notebooks(work, progress=progress)
+        graded = self.grade_notebooks(work, on_step=on_step)
         return replace(graded, work=incoming.submission.work)
 
     def grade_notebooks(
@@ -120,29 +119,29 @@ class Grader:
         work: Work,
         *,
         opened: Mapping[str, Session] | None = None,
-        progress: Callable[[str], None] = _quiet,
+        on_step: Callable[[str], None] = _quiet,
     ) -> Result:
         """Return the verdict on notebooks that were read already.
 
         opened : open sessions by notebook name, used where given and left open
         """
-        order, assignment = self.order, self.assignment
+        options, assignment = self.options, self.assignment
         can_run = {name: n for name, n in work.notebooks.items() if not assignment.lacking(name)}
         with SubmissionSessions(
             self.kernels,
             can_run,
             folder=work.folder,
-            seed=order.seed,
+            seed=options.seed,
             opened=opened or {},
-            at_once=order.kernels,
-            progress=progress,
+            at_once=options.kernels,
+            on_step=on_step,
         ) as sessions:
             job = CheckJob(
                 sessions=sessions,
-                seed=order.seed,
+                seed=options.seed,
                 skip=_nothing_to_check(assignment, work),
                 only=work.only,
-                public=order.public,
+                public=options.public,
                 reference=self.references.__getitem__ if assignment.notebooks else None,
             )
             outcomes = self._without_suspects(job, self.suite.run(job))
@@ -164,7 +163,7 @@ class Grader:
                 notes += runs[notebook.name].notes
         notes += [note for _, note in breaches]
         notes += not_searched
-        notes += _hidden_note(assignment, order, exercises)
+        notes += _hidden_note(assignment, options, exercises)
         return Result(
             work.path,
             work.students,
@@ -186,7 +185,7 @@ class Grader:
             work.notebooks,
             work.folder,
             only=work.only,
-            rendered=self.order.evidence,
+            rendered=self.options.evidence,
         )
         return tuple(replace(e, derivation=found.get(e.id)) for e in exercises)
 
@@ -222,9 +221,9 @@ class Grader:
 
 
 def grade_each(
-    grader: Grader, items: Iterable[Item], receiver: Receiver, read: Mapping[int, Incoming]
+    grader: Grader, jobs: Iterable[Job], listener: Listener, read: Mapping[int, Incoming]
 ) -> None:
-    """Grade items as they come; the receiver gets each result before the next one is drawn.
+    """Grade items as they come; the listener gets each result before the next one is drawn.
 
     What goes wrong with one submission stays in its result.
 
@@ -233,31 +232,31 @@ def grade_each(
     # One folder around all: what Ctrl-C leaves of another one, at a moment that is unlucky,
     # goes with it.
     with tempfile.TemporaryDirectory(prefix="grade-") as root:
-        for item in items:
+        for job in jobs:
 
-            def progress(text: str, number: int = item.number) -> None:
-                receiver.doing(number, text)
+            def on_step(text: str, number: int = job.number) -> None:
+                listener.doing(number, text)
 
-            progress("reading")
+            on_step("reading")
             students: tuple[str, ...] = ()
             unchanged = True
             try:
                 with tempfile.TemporaryDirectory(dir=root) as scratch:
-                    incoming = read.get(item.number) or Incoming(
-                        Part(Path(item.path), item.path), Path(scratch, str(item.number))
+                    incoming = read.get(job.number) or Incoming(
+                        Part(Path(job.path), job.path), Path(scratch, str(job.number))
                     )
                     incoming.read()
                     students = incoming.students
-                    if item.content:
-                        unchanged = item.content == cache_key.content(Path(item.path))
-                    result = grader.grade(incoming, progress=progress)
+                    if job.input_hash:
+                        unchanged = job.input_hash == cache_key.input_hash(Path(job.path))
+                    result = grader.grade(incoming, on_step=on_step)
             except Exception as error:  # ours, whatever it is: this submission alone stops
-                result = fault_result(item.path, error, students)
+                result = fault_result(job.path, error, students)
             if result.status == "grader_fault":
                 # What has ended may have taken the solved notebooks' sessions with it.
                 grader.references.close()
-            packed = pack(result, evidence=grader.order.evidence)
-            receiver.done(item.number, packed, unchanged=unchanged, isolation=grader.isolation)
+            packed = pack(result, evidence=grader.options.evidence)
+            listener.done(job.number, packed, unchanged=unchanged, isolation=grader.isolation)
 
 
 def grade_notebooks(
@@ -278,7 +277,7 @@ def grade_notebooks(
     sessions : open sessions by notebook name, used where given and left open
     """
     assignment = kernels.assignment
-    order = Order(
+    options = Options(
         str(assignment.folder), tuple(only), public, seed, assignment.sandbox, kernels=cores()
     )
     matched = {
@@ -287,32 +286,20 @@ def grade_notebooks(
         )
         for name, notebook in notebooks.items()
     }
-    with open_suite(assignment) as suite, Grader(suite, kernels, order) as grader:
+    with open_suite(assignment) as suite, Grader(suite, kernels, options) as grader:
         work = Work("", (), folder, matched, only=frozenset(only))
         return grader.grade_notebooks(work, opened=sessions)
-
-
-def fault_result(path: str, error: Exception, students: tuple[str, ...] = ()) -> Result:
-    """Return a Result that says it was ours, with what a maintainer needs."""
-    trace = "".join(traceback.format_exception(error)).strip()
-    return Result(
-        path,
-        students,
-        "grader_fault",
-        f"a fault of the grader, not of the submission: {error or type(error).__name__}",
-        notes=(Note("traceback", trace),),
-    )
 
 
 # --- what is graded -----------------------------------------------------------------------
 
 
-def _is_at_work(path: str, assignment: Assignment, order: Order) -> bool:
+def _is_at_work(path: str, assignment: Assignment, options: Options) -> bool:
     """Tell a student who tries one notebook from one who hands in no other."""
-    trying = assignment.public_only or (order.public and order.alone)
+    trying = assignment.public_only or (options.public and options.alone)
     file = Path(path)
     one_file = file.suffix.lower() in (".ipynb", ".py") and file.is_file()
-    return trying and not order.only and one_file
+    return trying and not options.only and one_file
 
 
 def _without_others(work: Work, assignment: Assignment) -> Work:
@@ -416,13 +403,13 @@ def _breaches(assignment: Assignment, work: Work) -> tuple[list[tuple[str, Note]
 
 
 def _hidden_note(
-    assignment: Assignment, order: Order, exercises: Sequence[ExerciseScore]
+    assignment: Assignment, options: Options, exercises: Sequence[ExerciseScore]
 ) -> list[Note]:
     """Return a note of the points that hidden checks give, where they are not run."""
     whole = {e.id: e.points for e in assignment.exercises}
     counted = [e for e in exercises if e.status != "manual" and not e.bonus]
     hidden = sum(whole[e.id] - e.max_points for e in counted)
-    if hidden < 1e-6 or not (order.public or assignment.public_only):
+    if hidden < 1e-6 or not (options.public or assignment.public_only):
         return []
     more = f"{hidden:.4g} more point{'s' if hidden != 1 else ''}"
     return [Note("public", f"hidden checks give {more}: your instructor runs them")]

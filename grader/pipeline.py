@@ -9,30 +9,22 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from grader.assignment import ENVIRONMENT_VARIABLE, find_assignments, load_assignment
+from grader.assignment import find_assignments
 from grader.batch import cache_key
-from grader.batch.collector import Desk, Item, NoWatch, Receiver, Watch
-from grader.batch.serialization import pack
+from grader.batch.collector import Collector, Job, NoProgress, Progress
 from grader.batch.workers import Workers, cores
-from grader.errors import AssignmentError, GraderFault, Interrupted, StoreError, SubmissionError
-from grader.records import Assignment, Order, Report, Sandbox
-from grader.session import ForkServer, Kernels, require_sandbox, start_fork_server
-from grader.submission.incoming import Incoming, find_incoming
-from grader.submission.matching import recognise_assignment
+from grader.choosing import choose_assignment, require_exercises, require_students_machine
+from grader.errors import Interrupted
+from grader.records import Options, Report, Sandbox
+from grader.session import Kernels, require_sandbox, start_fork_server
+from grader.submission.incoming import find_incoming
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from grader.batch.cluster import Cluster
-    from grader.batch.store import KeptRun
-
-__all__ = ["cores", "grade", "grade_stream", "write_stubs"]
+__all__ = ["cores", "grade"]
 
 
 def grade(
@@ -49,7 +41,7 @@ def grade(
     keep: bool = False,
     regrade: bool = False,
     evidence: bool = False,
-    watch: Watch | None = None,
+    progress: Progress | None = None,
     split: bool | None = None,
 ) -> Report:
     """Return the verdict on every submission found in paths, in order.
@@ -63,37 +55,42 @@ def grade(
     dask : address of a dask scheduler; its workers grade instead
     keep : keep results, and take up those of earlier runs, where batch/store.py says
     regrade : take up none
-    evidence : give it to `watch` with each result; the report holds verdicts alone
-    watch : hears how it goes on
+    evidence : give it to `progress` with each result; the report holds verdicts alone
+    progress : hears how it goes on
     split : what a path holds is a class's, or one submission; None: as its names say
-    Raises AssignmentError and SubmissionError for what the user must put right first:
-    no such path, no such assignment or exercise, no such sandbox. Raises ClusterError,
-    Interrupted.
+    Raises AssignmentError and SubmissionError for what the user must put right first, before any
+    kernel starts: no such path, no such assignment or exercise, checks that don't load. Raises
+    SandboxError, ClusterError, Interrupted.
     """
     require_sandbox(sandbox)
     folders = find_assignments(Path.cwd(), assignments, os.environ, graded=paths)
-    watch = watch or NoWatch()
+    progress = progress or NoProgress()
     with ExitStack() as stack:
-        # It warms up while submissions are read, checks are loaded and pytest is imported.
-        warm = start_fork_server(sandbox) if dask is None else None
-        if warm is not None:
-            stack.callback(warm.close)
+        # It starts while submissions are read, checks are loaded and pytest is imported.
+        fork_server = start_fork_server(sandbox) if dask is None else None
+        if fork_server is not None:
+            stack.callback(fork_server.close)
+
+        # Who handed in what, and which assignment it answers.
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grade-")))
-        handed, remarks = find_incoming(paths, scratch, split=split)
-        found = [one.shown for one in handed]
+        submissions, remarks = find_incoming(paths, scratch, split=split)
+        found = [incoming.shown for incoming in submissions]
+        origins = [incoming.origin for incoming in submissions]
         for line in remarks:
-            watch.warn(line)
-        chosen = _choose(assignment, folders, handed)
+            progress.warn(line)
+        chosen = choose_assignment(assignment, folders, submissions)
         if chosen is None:
-            refused = [replace(h.refused, path=h.shown) for h in handed if h.refused]
-            watch.begin("", "", seed, found)
-            for number, result in enumerate(refused):
-                watch.done(number, result, False)
-            return Report("", "", seed, tuple(refused))
-        _require_exercises(chosen, only)
+            collector = Collector(found, progress=progress, origins=origins)
+            progress.begin("", "", seed, found)
+            for number, incoming in enumerate(submissions):
+                collector.put(number, incoming.result())
+            return Report("", "", seed, collector.results())
+        require_exercises(chosen, only)
         if chosen.public_only and assignments is None:
-            _require_students_machine(chosen, watch)
-        order = Order(
+            require_students_machine(chosen, progress.warn)
+
+        # What they are graded with.
+        options = Options(
             str(chosen.folder.resolve()),
             tuple(only),
             public,
@@ -103,214 +100,83 @@ def grade(
             # A page shows them, and whoever grades by hand wants them beside the words.
             figures=evidence or any(e.manual or e.answer_cells for e in chosen.exercises),
             kernels=cores(),
-            alone=len(handed) == 1,
+            alone=len(submissions) == 1,
         )
-        cluster = _connect(stack, dask, watch) if dask is not None else None
-        environment = cluster.environment if cluster else cache_key.environment()
-        run = _begin_run(stack, chosen, order, len(found), environment, watch) if keep else None
-        origins = [one.origin for one in handed]
-        desk = Desk(found, watch=watch, run=run, evidence=evidence, origins=origins)
-        watch.begin(chosen.id, chosen.title, seed, found)
-        try:
-            kernels = stack.enter_context(
-                Kernels(replace(chosen, sandbox=sandbox), warm, draw=order.figures)
+        chosen = replace(chosen, sandbox=sandbox)
+        kernels = stack.enter_context(Kernels(chosen, fork_server, draw=options.figures))
+
+        # Where it is graded, and where the results go.
+        cluster = None
+        if dask is not None:
+            # Imported here: it is an extra, and takes half a second to load.
+            from grader.batch.cluster import Cluster
+
+            cluster = stack.enter_context(Cluster(dask))
+            cluster.find_environment(progress.warn)
+        run = None
+        if keep:
+            # Imported here: a student's machine has no use for it.
+            from grader.batch.keeping import kept_run
+
+            run = stack.enter_context(
+                kept_run(
+                    chosen,
+                    options,
+                    submissions=len(found),
+                    environment=cluster.environment if cluster else cache_key.environment(),
+                    warn=progress.warn,
+                )
             )
-            _grade_at(desk, order, kernels, handed, jobs=jobs, cluster=cluster, regrade=regrade)
+        # Imported here: pytest loads while the fork server imports what notebooks need.
+        from grader.grading import Grader, grade_each
+        from grader.suite import open_suite
+
+        # What is wrong with the checks is said first. Where results of them are kept, they loaded.
+        suite = None
+        if run is None or not run.has_results():
+            suite = stack.enter_context(open_suite(chosen))
+        collector = Collector(
+            found,
+            progress=progress,
+            run=run,
+            evidence=evidence,
+            origins=origins,
+        )
+        progress.begin(chosen.id, chosen.title, seed, found)
+
+        # Each submission that has no result yet is graded.
+        try:
+            for number, incoming in enumerate(submissions):
+                if incoming.refused is not None:
+                    collector.put(number, incoming.refused)
+            waiting = collector.without_kept(
+                [
+                    Job(number, one.path, cache_key.input_hash(Path(one.path)) if run else "")
+                    for number, one in enumerate(submissions)
+                    if one.refused is None
+                ],
+                regrade=regrade,
+            )
+            count = min(jobs, len(waiting))
+            if cluster is not None and waiting:
+                cluster.run(options, waiting, collector)
+            elif count > 1:
+                options = replace(options, kernels=max(1, cores() // count))
+                with Workers(options, count=count, warm=kernels.fork_server) as workers:
+                    workers.run(waiting, collector)
+            elif waiting:
+                suite = suite or stack.enter_context(open_suite(chosen))
+                read = {n: one for n, one in enumerate(submissions) if one.was_opened}
+                with Grader(suite, kernels, options) as grader:
+                    grade_each(grader, waiting, collector, read)
         except KeyboardInterrupt as stop:
-            raise Interrupted(desk.interrupted()) from stop
-        desk.end()
+            raise Interrupted(collector.interrupted()) from stop
+        collector.end()
         return Report(
             chosen.id,
             chosen.title,
             seed,
-            desk.results(),
-            desk.isolation,
-            checks_from=str(chosen.folder.resolve()),
+            collector.results(),
+            collector.isolation,
+            checks_from=options.folder,
         )
-
-
-def _require_students_machine(copy: Assignment, watch: Watch) -> None:
-    """Say whose checks run, where they are those beside the notebook.
-
-    Raises AssignmentError where solutions were graded with: there the notebook is a student's,
-    and so may be the checks beside it, which would run with the instructor's rights.
-    """
-    # Imported here, as the store is: a folder that the user names needs no such question.
-    from grader.batch.store import graded_with_solutions
-
-    if os.environ.get(ENVIRONMENT_VARIABLE):
-        return
-    if graded_with_solutions(os.environ):
-        raise AssignmentError(
-            f"{copy.folder} lies beside what is graded, and may be a student's; this machine has "
-            "graded with solutions, so its checks are not used: name the course's folder with "
-            "--assignments"
-        )
-    watch.warn(f"graded by the public checks beside the notebook, in {copy.folder}")
-
-
-def _grade_at(
-    desk: Desk,
-    order: Order,
-    kernels: Kernels,
-    handed: Sequence[Incoming],
-    *,
-    jobs: int,
-    cluster: Cluster | None,
-    regrade: bool,
-) -> None:
-    """Grade what has no result yet, here, by workers or on a cluster; all goes to the desk."""
-    for number, one in enumerate(handed):
-        if one.refused is not None:
-            desk.put(number, one.refused)
-    items = desk.without_kept(
-        [
-            Item(number, one.path, cache_key.content(Path(one.path)) if desk.run else "")
-            for number, one in enumerate(handed)
-            if one.refused is None
-        ],
-        regrade=regrade,
-    )
-    count = min(jobs, len(items))
-    if cluster is not None and items:
-        cluster.run(order, items, desk)
-    elif count > 1:
-        order = replace(order, kernels=max(1, cores() // count))
-        with Workers(order, count=count, warm=kernels.fork_server) as workers:
-            workers.run(items, desk)
-    elif items:
-        read = {number: one for number, one in enumerate(handed) if one.submission}
-        _grade_here(order, kernels, items, desk, read)
-
-
-def grade_stream(
-    order: Order, items: Iterable[Item], receiver: Receiver, *, warm: ForkServer | None = None
-) -> None:
-    """Grade items as they come, over one collection of the checks: what a worker process does.
-
-    warm : has imported what the assignment needs
-    """
-    assignment = replace(load_assignment(Path(order.folder)), sandbox=order.sandbox)
-    warmed = warm or start_fork_server(order.sandbox)
-    with Kernels(assignment, warmed, preloaded=warm is not None, draw=order.figures) as kernels:
-        _grade_here(order, kernels, items, receiver, {})
-
-
-def _grade_here(
-    order: Order,
-    kernels: Kernels,
-    items: Iterable[Item],
-    receiver: Receiver,
-    read: Mapping[int, Incoming],
-) -> None:
-    # Imported here: pytest loads while the process to fork kernels from warms up.
-    from grader.grading import Grader, fault_result, grade_each
-    from grader.suite import open_suite
-
-    try:
-        with open_suite(kernels.assignment) as suite, Grader(suite, kernels, order) as grader:
-            grade_each(grader, items, receiver, read)
-    except GraderFault as fault:  # a check file that can't be loaded stops them all
-        receiver.broken(pack(fault_result("", fault)))
-
-
-def _connect(stack: ExitStack, address: str, watch: Watch) -> Cluster:
-    # Imported here: it is an extra, and takes half a second to load.
-    from grader.batch.cluster import Cluster
-
-    cluster = stack.enter_context(Cluster(address))
-    cluster.find_environment(watch.warn)
-    return cluster
-
-
-def _begin_run(
-    stack: ExitStack,
-    assignment: Assignment,
-    order: Order,
-    submissions: int,
-    environment: str,
-    watch: Watch,
-) -> KeptRun | None:
-    """Return a run in the file of results; None where nothing is to be kept, or can be."""
-    # Imported here: a student's machine has no use for it.
-    from grader.batch.store import open_store, place
-
-    try:
-        file = place(os.environ, student=assignment.public_only)
-        if file is None:
-            return None
-        return stack.enter_context(open_store(file)).begin(
-            assignment=assignment.id,
-            title=assignment.title,
-            submissions=submissions,
-            settings={
-                "seed": order.seed,
-                "only": order.only,
-                "public": order.public or assignment.public_only,
-                "sandbox": order.sandbox,
-            },
-            circumstances=cache_key.circumstances(order, environment),
-            # Figures more than are asked for do no harm.
-            will_do=[cache_key.circumstances(replace(order, figures=True), environment)],
-        )
-    except (StoreError, OSError) as error:
-        watch.warn(f"no result is kept: {error}")
-        return None
-
-
-def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) -> list[str]:
-    """Write student_templates/ beside reference/; return the files written.
-
-    check : write nothing; return the files that are out of date
-    """
-    from grader.authoring.templates import check_templates, write_templates
-
-    folders = find_assignments(Path.cwd(), assignments, os.environ)
-    touched: list[str] = []
-    for assignment_id in ids or sorted(folders):
-        loaded = load_assignment(_folder_of(assignment_id, folders))
-        if loaded.public_only:
-            raise AssignmentError(
-                f"{loaded.folder} is a student's copy: stubs are made from reference/{loaded.id}, "
-                "name its folder with --assignments"
-            )
-        to = loaded.folder.parent.parent / "student_templates" / loaded.id
-        if check:
-            touched += check_templates(loaded, to)
-        else:
-            touched += [str(path) for path in write_templates(loaded, to)]
-    return touched
-
-
-def _choose(
-    assignment_id: str | None, folders: Mapping[str, Path], handed: Sequence[Incoming]
-) -> Assignment | None:
-    """Return the assignment named, or the first submission's that is recognised."""
-    if assignment_id is not None:
-        return load_assignment(_folder_of(assignment_id, folders))
-    known = {name: load_assignment(folder) for name, folder in folders.items()}
-    for submission in handed:
-        if not submission.read():
-            continue
-        try:
-            return known[recognise_assignment(submission.notebooks, known)]
-        except SubmissionError as error:
-            submission.refuse(error)
-    return None
-
-
-def _folder_of(assignment_id: str, folders: Mapping[str, Path]) -> Path:
-    if assignment_id not in folders:
-        raise AssignmentError(
-            f"there is no assignment {assignment_id!r}; there is: {', '.join(sorted(folders))}"
-        )
-    return folders[assignment_id]
-
-
-def _require_exercises(assignment: Assignment, only: Sequence[str]) -> None:
-    ids = [exercise.id for exercise in assignment.exercises]
-    for wanted in only:
-        if wanted not in ids:
-            raise AssignmentError(
-                f"{assignment.id} has no exercise {wanted!r}; it has: {', '.join(ids)}"
-            )

@@ -177,7 +177,7 @@ class Assignment:
 
 
 @dataclass(frozen=True)
-class Order:
+class Options:
     """How submissions are to be graded: what a grading process is told before the first of them.
 
     folder : the assignment's
@@ -185,7 +185,7 @@ class Order:
     evidence : False where no page is made and nothing kept: it is then not passed on
     figures : False where nobody looks at them: they are then not drawn
     kernels : how many of a submission's notebooks run at once
-    alone : whether one submission was named, no class: see pipeline._Batch._is_at_work
+    alone : whether one submission was named, no class: a student at work names one notebook
     """
 
     folder: str

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from grader.errors import GraderFault, StudentError, StudentTimeout
+from grader.errors import AssignmentError, StudentError, StudentTimeout
 from grader.records import Assignment, Exercise
 from grader.suite import CheckJob, open_suite
 
@@ -194,9 +194,11 @@ def test_a_check_is_public_or_hidden_by_its_place_and_its_marker_may_not_say_oth
     one = '@pytest.mark.exercise("a", points=1, hidden={})\ndef test_f(student): pass\n'
     assert outcomes_of(assignment("", hidden=one.format(True)))[0].hidden
     assert not outcomes_of(assignment(one.format(False)))[0].hidden
-    with pytest.raises(GraderFault, match=r"test_f: it says hidden=True, but students get its"):
+    with pytest.raises(AssignmentError, match=r"test_f: it says hidden=True, but students get its"):
         outcomes_of(assignment(one.format(True)))
-    with pytest.raises(GraderFault, match=r"test_f: it says hidden=False, but stands in hidden/"):
+    with pytest.raises(
+        AssignmentError, match=r"test_f: it says hidden=False, but stands in hidden/"
+    ):
         outcomes_of(assignment("", hidden=one.format(False)))
 
 
@@ -292,8 +294,8 @@ def test_like_the_reference(student, reference):
     assert (outcome.outcome, outcome.missing) == ("skipped", False)
 
 
-def test_a_check_file_that_does_not_load_is_ours_to_mend(assignment):
-    with pytest.raises(GraderFault, match=r"can't be loaded[^$]*test_toy\.py"):
+def test_a_check_file_that_does_not_load_is_the_instructors_to_mend(assignment):
+    with pytest.raises(AssignmentError, match=r"can't be loaded[^$]*test_toy\.py"):
         outcomes_of(assignment("import no_such_module_anywhere"))
 
 
@@ -318,7 +320,7 @@ def test_a_check_file_that_does_not_load_is_ours_to_mend(assignment):
     ],
 )
 def test_a_check_file_that_does_not_load_is_told_by_its_line_alone(assignment, text, told):
-    with pytest.raises(GraderFault) as fault:
+    with pytest.raises(AssignmentError) as fault:
         outcomes_of(assignment(text))
     assert str(fault.value) == f"assignment toy: a check file can't be loaded: {told}"
 
@@ -331,14 +333,16 @@ def test_a_check_that_asks_for_an_unknown_fixture_is_our_fault_and_told_which_th
 
 
 def test_points_must_sum_to_what_the_assignment_says(assignment):
-    with pytest.raises(GraderFault, match=r"its checks sum to 1 points, assignment\.toml says 3"):
+    with pytest.raises(
+        AssignmentError, match=r"its checks sum to 1 points, assignment\.toml says 3"
+    ):
         outcomes_of(assignment(ONE.format(body="pass"), points=3.0))
 
 
 def test_checks_of_what_a_person_grades_are_refused(assignment):
     toy = assignment(ONE.format(body="pass"))
     by_hand = replace(toy, exercises=(replace(toy.exercises[0], manual=True),))
-    with pytest.raises(GraderFault, match="its checks, of 1 points, would count for nothing"):
+    with pytest.raises(AssignmentError, match="its checks, of 1 points, would count for nothing"):
         outcomes_of(by_hand)
 
 
@@ -351,12 +355,14 @@ def test_two_checks_of_one_name_in_an_exercise_are_refused(assignment, tmp_path)
     toy = assignment(ONE.format(body="pass"), points=2.0)
     other = tmp_path / "test_other.py"
     other.write_text(HEAD + ONE.format(body="assert False"))
-    with pytest.raises(GraderFault, match="test_f_is_right: exercise a has 2 checks of this name"):
+    with pytest.raises(
+        AssignmentError, match="test_f_is_right: exercise a has 2 checks of this name"
+    ):
         outcomes_of(replace(toy, check_files=(*toy.check_files, other)))
 
 
 def test_a_check_without_its_marker_is_refused(assignment):
-    with pytest.raises(GraderFault, match=r"test_bare has no @pytest\.mark\.exercise"):
+    with pytest.raises(AssignmentError, match=r"test_bare has no @pytest\.mark\.exercise"):
         outcomes_of(assignment("def test_bare(): pass"))
 
 
@@ -376,7 +382,7 @@ def test_a_check_without_its_marker_is_refused(assignment):
 )
 def test_a_marker_that_says_something_else_is_refused(assignment, arguments, problem):
     text = f"@pytest.mark.exercise({arguments})\ndef test_f(student): pass\n"
-    with pytest.raises(GraderFault, match=re.escape(problem)):
+    with pytest.raises(AssignmentError, match=re.escape(problem)):
         outcomes_of(assignment(text))
 
 
@@ -420,7 +426,7 @@ def test_a_check_of_a_notebook_that_lacks_a_package_is_skipped_and_nothing_is_mi
 def test_a_check_file_that_exits_when_it_is_loaded_is_refused_like_any_that_does_not_load(
     assignment, text
 ):
-    with pytest.raises(GraderFault):
+    with pytest.raises(AssignmentError):
         outcomes_of(assignment(text))
 
 
@@ -466,3 +472,25 @@ def test_a_plugin_that_the_environment_names_is_not_loaded(assignment, tmp_path,
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTEST_PLUGINS", "a_plugin_of_somebody")
     assert verdict(assignment, "pass").outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise NotImplementedError('write the check of f')", ": write the check of f"),
+        ("raise NotImplementedError", ": it only raises NotImplementedError"),
+        (
+            "'What f gives.'\n    raise NotImplementedError()",
+            ": it only raises NotImplementedError",
+        ),
+    ],
+)
+def test_a_check_that_is_not_written_yet_is_refused_before_anything_runs(assignment, body, said):
+    with pytest.raises(AssignmentError) as refused:
+        outcomes_of(assignment(ONE.format(body=body)))
+    assert str(refused.value) == f"assignment toy: test_f_is_right is not written yet{said}"
+
+
+def test_a_check_that_may_raise_not_implemented_error_later_is_written(assignment):
+    body = "assert student.f(2.0) == 2.0\n    if student.f(2.0) != 2.0: raise NotImplementedError"
+    assert verdict(assignment, body).outcome == "passed"

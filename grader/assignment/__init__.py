@@ -9,7 +9,12 @@ check_files.py    which check files there are, which are hidden, what they can i
 loading.py        the file, its notebooks and their stubs, read
 """
 
-from grader.assignment.finding import ENVIRONMENT_VARIABLE, FILE, find_assignments
+from grader.assignment.finding import (
+    ENVIRONMENT_VARIABLE,
+    FILE,
+    find_assignments,
+    folder_of,
+)
 from grader.assignment.loading import load_assignment
 
-__all__ = ["ENVIRONMENT_VARIABLE", "FILE", "find_assignments", "load_assignment"]
+__all__ = ["ENVIRONMENT_VARIABLE", "FILE", "find_assignments", "folder_of", "load_assignment"]

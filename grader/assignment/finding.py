@@ -197,3 +197,12 @@ def _value(folder: Path, key: str) -> object:
         return tomllib.loads((folder / FILE).read_text(encoding="utf-8")).get(key)
     except (OSError, ValueError):
         return None
+
+
+def folder_of(assignment_id: str, folders: Mapping[str, Path]) -> Path:
+    """Return an assignment's folder. Raises AssignmentError, which lists those that there are."""
+    if assignment_id not in folders:
+        raise AssignmentError(
+            f"there is no assignment {assignment_id!r}; there is: {', '.join(sorted(folders))}"
+        )
+    return folders[assignment_id]

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import tomli_w
 
+from grader.assignment import find_assignments, folder_of, load_assignment
 from grader.authoring.published import public_files
 from grader.authoring.stubs import stub_text
-from grader.errors import SubmissionError
+from grader.errors import AssignmentError, SubmissionError
 from grader.files import write_whole
 from grader.notebook import parse_notebook
 from grader.records import Assignment, Exercise, Limits, Rules
+
+
+def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) -> list[str]:
+    """Write student_templates/ beside reference/ for these assignments; return the files written.
+
+    ids : of assignments; empty for all
+    assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
+    check : write nothing; return a line for each file that is out of date
+    Raises AssignmentError, for a student's copy too: it holds no solutions to make stubs from.
+    """
+    folders = find_assignments(Path.cwd(), assignments, os.environ)
+    touched: list[str] = []
+    for assignment_id in ids or sorted(folders):
+        assignment = load_assignment(folder_of(assignment_id, folders))
+        if assignment.public_only:
+            raise AssignmentError(
+                f"{assignment.folder} is a student's copy: stubs are made from "
+                f"reference/{assignment.id}, name its folder with --assignments"
+            )
+        to = assignment.folder.parent.parent / "student_templates" / assignment.id
+        if check:
+            touched += check_templates(assignment, to)
+        else:
+            touched += [str(path) for path in write_templates(assignment, to)]
+    return touched
 
 
 def write_templates(assignment: Assignment, to: Path) -> list[Path]:

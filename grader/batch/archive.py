@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from grader.batch.cache_key import files_in
 
 MAX_BYTES = 64 << 20
-"""Of one parcel: real submissions have a hundredth of it, and a cluster's scheduler holds some."""
+"""Of one archive: real submissions have a hundredth of it, and a cluster's scheduler holds some."""
 MAX_FILES = 12_000
 """More than a submission may hold, so that one with too many is refused there, as here."""
 
@@ -24,7 +24,7 @@ class TooLarge(Exception):
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Archive:
     """What stood at one path.
 
     name : its last part
@@ -36,14 +36,14 @@ class Parcel:
     files: tuple[tuple[str, str, bytes], ...]
 
 
-def pack_up(path: Path, *, left_out: tuple[str, ...] = ()) -> Parcel:
+def make_archive(path: Path, *, left_out: tuple[str, ...] = ()) -> Archive:
     """Return what stands at the path: a file, or a folder with all that is in it.
 
     left_out : first parts of relative names that stay
     Raises OSError where it can't be read, TooLarge.
     """
     if not path.is_dir():
-        return Parcel(path.name, (("", *_contents(path)),))
+        return Archive(path.name, (("", *_contents(path)),))
     files = []
     size = 0
     for name, file in files_in(path):
@@ -54,21 +54,21 @@ def pack_up(path: Path, *, left_out: tuple[str, ...] = ()) -> Parcel:
         files.append((name, kind, content))
         if size > MAX_BYTES or len(files) > MAX_FILES:
             raise TooLarge
-    return Parcel(path.resolve().name, tuple(files))
+    return Archive(path.resolve().name, tuple(files))
 
 
-def unpack_into(parcel: Parcel, folder: Path) -> Path:
-    """Write the parcel into the folder; return its path there."""
-    root = folder / parcel.name
-    if any(name == "" for name, _, _ in parcel.files):
-        ((_, _, content),) = parcel.files
+def extract_archive(archive: Archive, folder: Path) -> Path:
+    """Write the archive into the folder; return its path there."""
+    root = folder / archive.name
+    if any(name == "" for name, _, _ in archive.files):
+        ((_, _, content),) = archive.files
         root.write_bytes(content)
         return root
     root.mkdir()
-    for name, kind, content in parcel.files:
+    for name, kind, content in archive.files:
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts:
-            raise ValueError(f"{name!r} leads out of the parcel")
+            raise ValueError(f"{name!r} leads out of the archive")
         target = root / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         if kind == "file":

@@ -3,7 +3,7 @@
     content(path)     what was handed in, and under which name
     environment()     the grader's own code, Python and every package that a notebook could
                       import, the data sets
-    circumstances(order, environment)    that, the assignment, seed and options
+    circumstances(options, environment)    that, the assignment, seed and options
 
 A result is kept under both. Anything that can't be told exactly counts as changed.
 """
@@ -21,7 +21,7 @@ from typing import Protocol
 
 import grader
 from grader import datasets
-from grader.records import Order
+from grader.records import Options
 from grader.submission import ENVIRONMENTS, SKIPPED_FOLDERS
 
 MAX_BYTES = 1 << 30
@@ -40,7 +40,7 @@ class _TooMuch(Exception):
     pass
 
 
-def content(path: Path) -> str:
+def input_hash(path: Path) -> str:
     """Return the fingerprint of a submission, "" where it can't be read or is far too large."""
     digest = hashlib.sha256()
     try:
@@ -61,17 +61,24 @@ def content(path: Path) -> str:
     return digest.hexdigest()
 
 
-def circumstances(order: Order, environment: str) -> str:
+def key(options: Options, environment: str) -> str:
     """Return the fingerprint of everything else.
 
     environment : of where it is graded, by environment()
     Raises OSError where the assignment can't be read.
     """
     digest = hashlib.sha256()
-    alone = order.public and order.alone
-    options = (sorted(order.only), order.public, alone, order.seed, order.sandbox, order.figures)
-    _add(digest, repr(options), environment)
-    for name, file in files_in(Path(order.folder)):
+    alone = options.public and options.alone
+    asked = (
+        sorted(options.only),
+        options.public,
+        alone,
+        options.seed,
+        options.sandbox,
+        options.figures,
+    )
+    _add(digest, repr(asked), environment)
+    for name, file in files_in(Path(options.folder)):
         if name.partition("/")[0] not in NO_PART_OF_CHECKS:
             _add(digest, name)
             _add_file(digest, file, MAX_BYTES)

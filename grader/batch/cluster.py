@@ -1,7 +1,7 @@
 """The same work on a dask.distributed cluster: assignment and submissions travel as bytes.
 
     with Cluster("tcp://scheduler:8786") as cluster:
-        cluster.run(order, items, desk)
+        cluster.run(options, jobs, collector)
 
 A dask worker needs this package and what notebooks import, no files. It grades through processes
 of batch/worker.py, as a single machine does, and keeps them for the submissions that follow. A
@@ -28,12 +28,12 @@ from typing import TYPE_CHECKING, Any
 
 from grader.assignment import load_assignment
 from grader.batch import cache_key
-from grader.batch.archive import Parcel, TooLarge, pack_up, unpack_into
-from grader.batch.collector import Desk, Item
+from grader.batch.archive import Archive, TooLarge, extract_archive, make_archive
+from grader.batch.collector import Collector, Job
 from grader.batch.serialization import Packed, pack, unpack
 from grader.batch.workers import Stopped, Workers
-from grader.errors import ClusterError, GradeError
-from grader.records import Order
+from grader.errors import AssignmentError, ClusterError, GradeError
+from grader.records import Options
 from grader.session import Kernels, start_fork_server
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class Answer:
 
     kind : "done", "broken", "lost", or "other" where it has another version of grade
     environment : the fingerprint of what it runs
-    how, said : of one that is lost, as Receiver.lost has them
+    how, said : of one that is lost, as BatchListener.lost has them; said : what is wrong with
+        the assignment, of "broken"
     """
 
     kind: str
@@ -123,64 +124,63 @@ class Cluster:
         if code != cache_key.code():
             raise self._other_version()
 
-    def run(self, order: Order, items: Sequence[Item], desk: Desk) -> None:
-        """Grade each; `desk` receives the results as they come. Raises ClusterError."""
+    def run(self, options: Options, jobs: Sequence[Job], collector: Collector) -> None:
+        """Grade each; `collector` receives the results as they come. Raises ClusterError."""
         try:
-            assignment = pack_up(Path(order.folder), left_out=cache_key.NO_PART_OF_CHECKS)
+            assignment = make_archive(Path(options.folder), left_out=cache_key.NO_PART_OF_CHECKS)
         except TooLarge as error:
             raise ClusterError(
-                f"{order.folder} is too large to travel: keep data sets elsewhere"
+                f"{options.folder} is too large to travel: keep data sets elsewhere"
             ) from error
         # Not scattered: what is scattered is lost with the worker that holds it.
         there = self.client.submit(bytes, pickle.dumps(assignment), pure=False)
-        job = pickle.dumps(Job(self.token, cache_key.code(), replace(order, folder="")))
-        at_home: list[Item] = []
-        waiting = self._parcels(items, at_home)
-        sent: dict[Future, Item] = {}
+        run = pickle.dumps(ClusterRun(self.token, cache_key.code(), replace(options, folder="")))
+        at_home: list[Job] = []
+        waiting = self._archives(jobs, at_home)
+        sent: dict[Future, Job] = {}
         arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
 
         def send_more() -> None:
             room = AHEAD * max(8, self._threads())
             while len(sent) < room and (found := next(waiting, None)) is not None:
-                item, parcel = found
+                job, archive = found
                 future = self._submit(
-                    "grade_there", job=job, assignment=there, submission=pickle.dumps(parcel)
+                    "grade_there", run=run, assignment=there, submission=pickle.dumps(archive)
                 )
-                sent[future] = item
+                sent[future] = job
                 future.add_done_callback(arrived.put)
 
         try:
             send_more()
             while sent:
-                future = self._next(arrived, desk.watch.warn)
+                future = self._next(arrived, collector.progress.warn)
                 answer = self._answer(future)
-                item = sent.pop(future)
+                job = sent.pop(future)
                 if answer.kind == "other":
                     raise self._other_version()
                 if answer.kind == "broken":
-                    desk.broken(answer.packed)
-                    return
+                    raise AssignmentError(answer.said)
                 if answer.kind == "lost":
-                    desk.lost(item.number, answer.how, answer.said)
+                    collector.lost(job.number, answer.how, answer.said)
                 else:
                     if answer.environment != self.environment and not self.mixed:
                         self.mixed = True
-                        desk.watch.warn(
+                        collector.progress.warn(
                             "the dask workers differ in Python, packages or data sets: what some "
                             "of them grade is reported and not kept"
                         )
-                    self._hand_over(item, answer, desk)
+                    self._hand_over(job, answer, collector)
                 send_more()
         except ClusterError as error:
-            raise ClusterError(f"{error}; {desk.standing()}") from error
+            raise ClusterError(f"{error}; {collector.standing()}") from error
         finally:
             if self.client.status == "running":
                 self.client.cancel(list(sent))
         if at_home:
             if self.environment != cache_key.environment():
-                at_home = [replace(item, content="changed") for item in at_home]
-            with Workers(order, count=1) as workers:
-                workers.run(at_home, desk)
+                at_home = [replace(job, input_hash="changed") for job in at_home]
+            with Workers(options, count=1) as workers:
+                workers.run(at_home, collector)
 
     def _submit(self, name: str, **given: bytes | Future) -> Future:
         """Have a dask worker call a function of this module.
@@ -227,17 +227,17 @@ class Cluster:
             "of them, so that verdicts are the same everywhere"
         )
 
-    def _parcels(self, items: Sequence[Item], at_home: list[Item]) -> Iterator[tuple[Item, Parcel]]:
+    def _archives(self, jobs: Sequence[Job], at_home: list[Job]) -> Iterator[tuple[Job, Archive]]:
         """Yield what can travel; the rest, unreadable mostly, goes to `at_home`."""
-        for item in items:
+        for job in jobs:
             try:
-                parcel = pack_up(Path(item.path))
+                archive = make_archive(Path(job.path))
             except (OSError, TooLarge):
-                at_home.append(item)
+                at_home.append(job)
                 continue
-            if item.content and item.content != cache_key.content(Path(item.path)):
-                item = replace(item, content="changed")
-            yield item, parcel
+            if job.input_hash and job.input_hash != cache_key.input_hash(Path(job.path)):
+                job = replace(job, input_hash="changed")
+            yield job, archive
 
     def _answer(self, future: Future) -> Answer:
         from distributed import KilledWorker
@@ -254,11 +254,11 @@ class Cluster:
         assert isinstance(answer, Answer)
         return answer
 
-    def _hand_over(self, item: Item, answer: Answer, desk: Desk) -> None:
-        result = replace(unpack(Packed(answer.packed.verdict)), path=item.path)
-        unchanged = item.content != "changed" and answer.environment == self.environment
-        desk.done(
-            item.number,
+    def _hand_over(self, job: Job, answer: Answer, collector: Collector) -> None:
+        result = replace(unpack(Packed(answer.packed.verdict)), path=job.path)
+        unchanged = job.input_hash != "changed" and answer.environment == self.environment
+        collector.done(
+            job.number,
             Packed(pack(result).verdict, answer.packed.evidence),
             unchanged=unchanged,
             isolation=answer.isolation,
@@ -282,7 +282,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Job:
+class ClusterRun:
     """What a command asks of every dask worker.
 
     token : of the command
@@ -291,34 +291,34 @@ class Job:
 
     token: str
     code: str
-    order: Order
+    options: Options
 
 
 def what_runs_here() -> tuple[str, str]:
     return cache_key.code(), cache_key.environment()
 
 
-def grade_there(job: bytes, assignment: bytes, submission: bytes) -> Answer:
+def grade_there(run: bytes, assignment: bytes, submission: bytes) -> Answer:
     """Return what becomes of a submission; runs on a dask worker, in any of its threads.
 
-    job : a Job; assignment, submission : Parcels; all pickled by the command that asks
+    run : a ClusterRun; assignment, submission : Archives; all pickled by the command that asks
     """
-    return _grade(pickle.loads(job), assignment, pickle.loads(submission))
+    return _grade(pickle.loads(run), assignment, pickle.loads(submission))
 
 
-def _grade(job: Job, assignment: bytes, submission: Parcel) -> Answer:
+def _grade(run: ClusterRun, assignment: bytes, submission: Archive) -> Answer:
     global _caretaker
-    if job.code != cache_key.code():
+    if run.code != cache_key.code():
         return Answer("other", "")
     with _sites_lock:
-        if job.token in _ended:  # a task that was on its way when its command ended
+        if run.token in _ended:  # a task that was on its way when its command ended
             raise Stopped
         if _caretaker is None:
             _caretaker = threading.Thread(target=_take_care, daemon=True, name="grade-idle")
             _caretaker.start()
-        if job.token not in _sites:
-            _sites[job.token] = _Site(job.order, pickle.loads(assignment))
-        site = _sites[job.token]
+        if run.token not in _sites:
+            _sites[run.token] = _Site(run.options, pickle.loads(assignment))
+        site = _sites[run.token]
         site.users += 1
     try:
         return site.grade(submission)
@@ -342,11 +342,11 @@ class _Site:
     users : how many threads are at it, under _sites_lock
     """
 
-    def __init__(self, order: Order, assignment: Parcel) -> None:
+    def __init__(self, options: Options, assignment: Archive) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="grade-"))
         # A closed kernel has a user number of its own, and reads nothing here.
-        folder = unpack_into(assignment, self.folder)
-        self.order = replace(order, folder=str(folder), kernels=1)
+        folder = extract_archive(assignment, self.folder)
+        self.options = replace(options, folder=str(folder), kernels=1)
         self.kernels = self._warm_up(folder)
         self.users = 0
         self.idle: list[tuple[float, Workers]] = []
@@ -356,20 +356,22 @@ class _Site:
     def _warm_up(self, folder: Path) -> Kernels | None:
         """Return what all kernels here are forked from; without it, each process has its own."""
         with contextlib.suppress(GradeError):
-            assignment = replace(load_assignment(folder), sandbox=self.order.sandbox)
-            return Kernels(assignment, start_fork_server(self.order.sandbox))
+            assignment = replace(load_assignment(folder), sandbox=self.options.sandbox)
+            return Kernels(assignment, start_fork_server(self.options.sandbox))
         return None
 
-    def grade(self, submission: Parcel) -> Answer:
+    def grade(self, submission: Archive) -> Answer:
         with self.lock:
             warm = self.kernels.fork_server if self.kernels is not None else None
-            workers = self.idle.pop()[1] if self.idle else Workers(self.order, count=1, warm=warm)
+            workers = self.idle.pop()[1] if self.idle else Workers(self.options, count=1, warm=warm)
             self.busy.append(workers)
         heard = _Heard()
         try:
             with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
-                path = unpack_into(submission, Path(scratch))
-                workers.run([Item(0, str(path))], heard)
+                path = extract_archive(submission, Path(scratch))
+                workers.run([Job(0, str(path))], heard)
+        except AssignmentError as error:
+            heard.answer = Answer("broken", "", said=str(error))
         except BaseException:
             with self.lock:
                 self.busy.remove(workers)
@@ -411,9 +413,6 @@ class _Heard:
 
     def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
         self.answer = Answer("done", "", packed, isolation)
-
-    def broken(self, packed: Packed) -> None:
-        self.answer = Answer("broken", "", packed)
 
     def lost(self, number: int, how: str, said: str) -> None:
         self.answer = Answer("lost", "", how=how, said=said)

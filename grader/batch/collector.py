@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Item:
+class Job:
     """A submission to grade.
 
     number : its place in the input
-    content : the fingerprint of what it holds, "" where nobody asks
+    input_hash : of what it holds; "" where results are not kept
     """
 
     number: int
     path: str
-    content: str = ""
+    input_hash: str = ""
 
 
-class Receiver(Protocol):
+class Listener(Protocol):
     """What a grading process tells of the submissions that it is given."""
 
     def doing(self, number: int, text: str, worker: int = 0) -> None:
@@ -38,15 +38,12 @@ class Receiver(Protocol):
     def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
         """A submission is through.
 
-        unchanged : what was read is what its item's content says
+        unchanged : what was read is what its job's content says
         isolation : what its process was not closed in by, in one line
         """
 
-    def broken(self, packed: Packed) -> None:
-        """Nothing can be graded: the checks don't load. packed : the fault, of no submission."""
 
-
-class BatchReceiver(Receiver, Protocol):
+class BatchListener(Listener, Protocol):
     """What hears of several grading processes."""
 
     def lost(self, number: int, how: str, said: str) -> None:
@@ -57,7 +54,7 @@ class BatchReceiver(Receiver, Protocol):
         """
 
 
-class Watch(Protocol):
+class Progress(Protocol):
     """What hears how a batch goes on: a live table, a log."""
 
     def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
@@ -73,7 +70,7 @@ class Watch(Protocol):
         """Something is wrong that no verdict depends on."""
 
 
-class NoWatch:
+class NoProgress:
     """Hears nothing."""
 
     def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
@@ -89,7 +86,7 @@ class NoWatch:
         pass
 
 
-class Desk:
+class Collector:
     """Receives the results of one run.
 
     paths : of every submission, in the order of the input, as the report shows them
@@ -102,56 +99,50 @@ class Desk:
         self,
         paths: Sequence[str],
         *,
-        watch: Watch | None = None,
+        progress: Progress | None = None,
         run: KeptRun | None = None,
         evidence: bool = False,
         origins: Sequence[Origin] = (),
     ) -> None:
         self.paths = paths
         self.origins = origins or [Origin()] * len(paths)
-        self.watch = watch or NoWatch()
+        self.progress = progress or NoProgress()
         self.run = run
         self.evidence = evidence
         self.isolation = ""
         self._verdicts: list[bytes | None] = [None] * len(paths)
-        self._contents: dict[int, str] = {}
+        self._hashes: dict[int, str] = {}
 
-    def without_kept(self, items: Sequence[Item], *, regrade: bool) -> list[Item]:
-        """Return the items that are still to be graded; the others have their results at once.
+    def without_kept(self, jobs: Sequence[Job], *, regrade: bool) -> list[Job]:
+        """Return the jobs that are still to be graded; the others have their results at once.
 
         regrade : look at nothing that was kept
         """
         if self.run is None:
-            return list(items)
+            return list(jobs)
         left = []
-        for item in items:
-            self._contents[item.number] = item.content
-            packed = None if regrade else self.run.kept(item.content)
+        for job in jobs:
+            self._hashes[job.number] = job.input_hash
+            packed = None if regrade else self.run.kept(job.input_hash)
             if packed is None:
-                left.append(item)
+                left.append(job)
                 continue
             # The same file may stand in another folder by now.
-            moved = replace(unpack(Packed(packed.verdict)), path=item.path)
+            moved = replace(unpack(Packed(packed.verdict)), path=job.path)
             packed = Packed(pack(moved).verdict, packed.evidence)
-            self._put(item.number, packed, content=item.content, kept=True)
+            self._put(job.number, packed, input_hash=job.input_hash, kept=True)
         return left
 
     def doing(self, number: int, text: str, worker: int = 0) -> None:
-        self.watch.doing(number, text, worker)
+        self.progress.doing(number, text, worker)
 
     def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
         self.isolation = self.isolation or isolation
-        self._put(number, packed, content=self._contents.get(number, "") if unchanged else "")
+        self._put(number, packed, input_hash=self._hashes.get(number, "") if unchanged else "")
 
     def put(self, number: int, result: Result) -> None:
         """Take a result that nobody had to grade for, a refusal perhaps."""
         self._put(number, pack(result))
-
-    def broken(self, packed: Packed) -> None:
-        fault = unpack(packed)
-        for number, path in enumerate(self.paths):
-            if self._verdicts[number] is None:
-                self.put(number, replace(fault, path=path, students=_students(path)))
 
     def lost(self, number: int, how: str, said: str) -> None:
         path = self.paths[number]
@@ -170,7 +161,7 @@ class Desk:
             try:
                 self.run.end(self.isolation)
             except StoreError as error:
-                self.watch.warn(str(error))
+                self.progress.warn(str(error))
 
     def interrupted(self) -> str:
         """Return the line that says what stands of a run that was stopped."""
@@ -187,7 +178,9 @@ class Desk:
         """Return the results that are there, in the order of the input."""
         return Results([verdict for verdict in self._verdicts if verdict is not None])
 
-    def _put(self, number: int, packed: Packed, *, content: str = "", kept: bool = False) -> None:
+    def _put(
+        self, number: int, packed: Packed, *, input_hash: str = "", kept: bool = False
+    ) -> None:
         if self._verdicts[number] is not None:
             return
         result = unpack(packed if self.evidence else Packed(packed.verdict))
@@ -204,13 +197,13 @@ class Desk:
         # What is to be kept is kept first: whoever watches may fail.
         if self.run is not None:
             try:
-                self.run.add(number, result, packed, content=content, kept=kept)
+                self.run.add(number, result, packed, input_hash=input_hash, kept=kept)
             except StoreError as error:
                 # A full disk, say. The verdicts are there all the same.
                 self.run = None
-                self.watch.warn(f"from here on no result is kept: {error}")
+                self.progress.warn(f"from here on no result is kept: {error}")
         self._verdicts[number] = packed.verdict
-        self.watch.done(number, result, kept)
+        self.progress.done(number, result, kept)
 
 
 def _students(path: str) -> tuple[str, ...]:

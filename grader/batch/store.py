@@ -2,7 +2,7 @@
 
     with open_store(file) as store:
         run = store.begin(...)
-        run.kept(content)     the result of the same submission under the same circumstances
+        run.kept(input_hash)  the result of the same submission under the same cache key
         run.add(...)          stands on the disk when this returns
         run.end(...)
 
@@ -182,18 +182,12 @@ class Store:
         title: str,
         submissions: int,
         settings: Mapping[str, Any],
-        circumstances: str,
-        will_do: Sequence[str] = (),
+        key: str,
+        acceptable: Sequence[str] = (),
     ) -> KeptRun:
-        """Return a run that has begun."""
-        with self.writing():
-            cursor = self.connection.execute(
-                "INSERT INTO runs (begun, assignment, title, submissions, settings) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (time.time(), assignment, title, submissions, json.dumps(settings)),
-            )
-        assert cursor.lastrowid is not None
-        return KeptRun(self, cursor.lastrowid, circumstances, will_do)
+        """Return a run that begins now; it is in the file from its first result on."""
+        row = (time.time(), assignment, title, submissions, json.dumps(settings))
+        return KeptRun(self, row, key, acceptable)
 
     def runs(self) -> list[RunRecord]:
         """Return every run, the latest first."""
@@ -283,22 +277,47 @@ class Store:
 class KeptRun:
     """A run that is going on.
 
-    circumstances : the fingerprint of what its verdicts depend on beside the submissions
-    will_do : others, of which the results are as good
+    key : the cache key of what its verdicts depend on beside the submissions
+    acceptable : other keys, of which the results are as good
     """
 
     def __init__(
-        self, store: Store, id: int, circumstances: str, will_do: Sequence[str] = ()
+        self, store: Store, row: Sequence[object], key: str, acceptable: Sequence[str] = ()
     ) -> None:
+        """row : begun, assignment, title, submissions, settings"""
         self.store = store
-        self.id = id
-        self.circumstances = circumstances
-        self.will_do = json.dumps([circumstances, *will_do])
+        self._row = row
+        self._id: int | None = None
+        self.key = key
+        self.acceptable = json.dumps([key, *acceptable])
         self._taken: dict[str, int] = {}
 
-    def kept(self, content: str) -> Packed | None:
-        """Return the latest result of that content under this run's circumstances."""
-        if not content:
+    @property
+    def id(self) -> int:
+        """Its number in the file. Raises StoreError where it can't be written."""
+        if self._id is None:
+            with self.store.writing():
+                self._id = self.store.connection.execute(
+                    "INSERT INTO runs (begun, assignment, title, submissions, settings) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    self._row,
+                ).lastrowid
+            assert self._id is not None
+        return self._id
+
+    def has_results(self) -> bool:
+        """Return whether anything was graded under a key that this run accepts."""
+        with self.store.guarded():
+            row = self.store.connection.execute(
+                "SELECT 1 FROM results WHERE status = 'graded' "
+                "AND circumstances IN (SELECT value FROM json_each(?)) LIMIT 1",
+                (self.acceptable,),
+            ).fetchone()
+        return row is not None
+
+    def kept(self, input_hash: str) -> Packed | None:
+        """Return the latest result of that input under a key that this run accepts."""
+        if not input_hash:
             return None
         with self.store.guarded():
             row = self.store.connection.execute(
@@ -306,31 +325,33 @@ class KeptRun:
                 "WHERE content = ? AND status = 'graded' "
                 "AND circumstances IN (SELECT value FROM json_each(?)) "
                 "ORDER BY id DESC LIMIT 1",
-                (content, self.will_do),
+                (input_hash, self.acceptable),
             ).fetchone()
         if row is None:
             return None
-        self._taken[content] = row[0]
+        self._taken[input_hash] = row[0]
         return Packed(*row[1:])
 
-    def add(self, number: int, result: Result, packed: Packed, *, content: str, kept: bool) -> None:
+    def add(
+        self, number: int, result: Result, packed: Packed, *, input_hash: str, kept: bool
+    ) -> None:
         """Keep a submission's result; it stands on the disk when this returns.
 
-        content : its key; "" for a result that belongs to this run alone
+        input_hash : what was handed in; "" for a result that belongs to this run alone
         kept : it came from `kept`, so that it is in the file already
         """
-        connection = self.store.connection
+        connection, run = self.store.connection, self.id
         with self.store.writing():
             row: int | None
             if kept:
-                row = self._taken[content]
+                row = self._taken[input_hash]
             else:
                 row = connection.execute(
                     "INSERT INTO results (content, circumstances, status, percent, verdict, "
                     "evidence) VALUES (?, ?, ?, ?, ?, ?)",
                     (
-                        content,
-                        self.circumstances if content else "",
+                        input_hash,
+                        self.key if input_hash else "",
                         result.status,
                         100.0 * result.score / result.max_score if result.max_score else 100.0,
                         packed.verdict,
@@ -340,13 +361,14 @@ class KeptRun:
             # A path is bytes: it need not be UTF-8.
             connection.execute(
                 "INSERT INTO items (run, number, path, result, kept) VALUES (?, ?, ?, ?, ?)",
-                (self.id, number, os.fsencode(result.path), row, kept),
+                (run, number, os.fsencode(result.path), row, kept),
             )
 
     def end(self, isolation: str) -> None:
         """Say that the run is through."""
+        run = self.id
         with self.store.writing():
             self.store.connection.execute(
                 "UPDATE runs SET ended = ?, isolation = ? WHERE id = ?",
-                (time.time(), isolation, self.id),
+                (time.time(), isolation, run),
             )

@@ -6,15 +6,15 @@ At WARM, where it is given, is a process to fork kernels from (session/fork_serv
 
 Messages are JSON lists. To the worker:
 
-    ["order", {...}]            records.Order, once, first
-    ["grade", {...}]            an Item, when the answer to the one before is there
+    ["options", {...}]            records.Options, once, first
+    ["grade", {...}]            a Job, when the answer to the one before is there
     ["end"]
 
 From the worker, each about the submission that it was given last:
 
     ["doing", text]
     ["done", unchanged, isolation]   then two messages of bytes: packed verdict, packed evidence
-    ["broken"]                       the same two; the checks don't load, whatever is handed in
+    ["broken", text]                 the assignment can't be used, whatever is handed in
 
 When the parent is gone, or asks by SIGTERM, the worker ends its kernels and itself.
 """
@@ -28,13 +28,19 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from grader.batch.collector import Item
+from grader.batch.collector import Job, Listener
 from grader.batch.serialization import Packed, record_of
-from grader.records import Order
+from grader.errors import AssignmentError
+from grader.records import Options
+
+if TYPE_CHECKING:
+    from grader.session import ForkServer
 
 
 def main(descriptor: int, *warm: int) -> None:
@@ -53,8 +59,39 @@ def _stop(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def grade_jobs(
+    options: Options,
+    jobs: Iterable[Job],
+    listener: Listener,
+    *,
+    fork_server: ForkServer | None = None,
+) -> None:
+    """Grade jobs as they come, over one collection of the checks.
+
+    fork_server : has imported what the assignment needs
+    Raises AssignmentError before a kernel starts.
+    """
+    from grader.assignment import load_assignment
+    from grader.grading import Grader, grade_each
+    from grader.session import Kernels, start_fork_server
+    from grader.suite import open_suite
+
+    assignment = replace(load_assignment(Path(options.folder)), sandbox=options.sandbox)
+    with (
+        Kernels(
+            assignment,
+            fork_server or start_fork_server(options.sandbox),
+            preloaded=fork_server is not None,
+            draw=options.figures,
+        ) as kernels,
+        open_suite(assignment) as suite,
+        Grader(suite, kernels, options) as grader,
+    ):
+        grade_each(grader, jobs, listener, {})
+
+
 class _Pipe:
-    """The worker's end of the pipe: gives the items, receives what becomes of them."""
+    """The worker's end of the pipe: gives the jobs, receives what becomes of them."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -63,22 +100,20 @@ class _Pipe:
 
     def serve(self, *warm: socket.socket) -> None:
         threading.Thread(target=self._listen, daemon=True, name="pipe").start()
-        kind, order = self.inbox.get()
-        assert kind == "order"
+        kind, options = self.inbox.get()
+        assert kind == "options"
         # Only now: that the parent is gone is noticed while this loads.
-        from grader import pipeline
         from grader.session import ForkServer
 
-        pipeline.grade_stream(
-            record_of(Order, order),
-            self._items(),
-            self,
-            warm=ForkServer(warm[0]) if warm else None,
-        )
+        fork_server = ForkServer(warm[0]) if warm else None
+        try:
+            grade_jobs(record_of(Options, options), self._jobs(), self, fork_server=fork_server)
+        except AssignmentError as error:
+            self.send("broken", str(error))
 
-    def _items(self) -> Iterator[Item]:
+    def _jobs(self) -> Iterator[Job]:
         while (message := self.inbox.get())[0] == "grade":
-            yield record_of(Item, message[1])
+            yield record_of(Job, message[1])
 
     def _listen(self) -> None:
         try:
@@ -96,9 +131,6 @@ class _Pipe:
 
     def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
         self.send("done", unchanged, isolation, packed=packed)
-
-    def broken(self, packed: Packed) -> None:
-        self.send("broken", packed=packed)
 
     def send(self, *message: Any, packed: Packed | None = None) -> None:
         with self.lock:

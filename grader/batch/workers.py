@@ -1,7 +1,7 @@
 """Grading processes on this machine, each fed one submission at a time.
 
-    with Workers(order, count=4, warm=warm) as workers:
-        workers.run(items, desk)
+    with Workers(options, count=4, warm=warm) as workers:
+        workers.run(jobs, collector)
 
 A process runs worker.py; its docstring is the protocol. One that ends before its time
 (out of memory, killed) costs nobody points: its submission is graded again by a fresh process,
@@ -26,10 +26,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.batch.collector import BatchReceiver, Item
+from grader.batch.collector import BatchListener, Job
 from grader.batch.serialization import Packed, plain_of
-from grader.errors import GraderFault
-from grader.records import Order
+from grader.errors import AssignmentError, GraderFault
+from grader.records import Options
 
 if TYPE_CHECKING:
     from grader.session import ForkServer
@@ -57,9 +57,9 @@ class Stopped(Exception):
 class Workers:
     """Keeps up to `count` processes busy; close() ends them, whatever they do."""
 
-    def __init__(self, order: Order, *, count: int, warm: ForkServer | None = None) -> None:
+    def __init__(self, options: Options, *, count: int, warm: ForkServer | None = None) -> None:
         """warm : has learnt what the assignment needs; each worker has a copy of it"""
-        self.order = order
+        self.options = options
         self.count = count
         self.warm = warm
         self.started = 0
@@ -69,19 +69,20 @@ class Workers:
         self.workers: list[Worker] = []
         self.stopped = False
 
-    def run(self, items: Iterable[Item], desk: BatchReceiver) -> None:
-        """Grade each; `desk` receives the results as they come, in whatever order.
+    def run(self, jobs: Iterable[Job], collector: BatchListener) -> None:
+        """Grade each; `collector` receives the results as they come, in whatever order.
 
-        Raises Stopped where another thread called stop().
+        Raises AssignmentError where the checks can't be used, Stopped where another thread
+        called stop().
         """
-        waiting = deque(items)
+        waiting = deque(jobs)
         ends: Counter[int] = Counter()
         silent = 0  # workers in a row that ended without a word
         while waiting or any(worker.item for worker in self.workers):
             while waiting and len(self.workers) < self.count:
                 self.started += 1
                 scratch = self.scratch / f"w{self.started}"
-                self.workers.append(Worker(self.order, self.started, scratch, self._heir()))
+                self.workers.append(Worker(self.options, self.started, scratch, self._heir()))
             for worker in self.workers:
                 if worker.item is None and waiting:
                     worker.give(waiting.popleft())
@@ -89,43 +90,42 @@ class Workers:
                 raise Stopped
             for ready in wait([worker.connection for worker in self.workers]):
                 worker = next(w for w in self.workers if w.connection is ready)
-                item = worker.item
+                job = worker.item
                 try:
                     kind, *values = worker.receive()
-                    packed = worker.receive_packed() if kind != "doing" else None
+                    packed = worker.receive_packed() if kind == "done" else None
                 except (EOFError, OSError):
                     if self.stopped:
                         raise Stopped from None
                     self.workers.remove(worker)
                     how = worker.end()
                     silent = 0 if worker.heard else silent + 1
-                    if item is None:
+                    if job is None:
                         continue
-                    ends[item.number] += 1
+                    ends[job.number] += 1
                     if silent >= SILENT_ENDS:
                         why = f"worker processes end before they begin ({how})"
-                        for hopeless in (item, *waiting):
-                            desk.lost(hopeless.number, why, worker.said)
+                        for hopeless in (job, *waiting):
+                            collector.lost(hopeless.number, why, worker.said)
                         waiting.clear()
-                    elif ends[item.number] < ATTEMPTS:
-                        waiting.appendleft(item)
+                    elif ends[job.number] < ATTEMPTS:
+                        waiting.appendleft(job)
                     else:
                         why = f"its worker process ended twice ({how})"
-                        desk.lost(item.number, why, worker.said)
+                        collector.lost(job.number, why, worker.said)
                     continue
-                assert item is not None
-                if packed is None:
-                    desk.doing(item.number, values[0], worker.number)
-                elif kind == "broken":
+                assert job is not None
+                if kind == "broken":
                     # It is at its end. A dask worker keeps us for what comes next.
                     self.workers.remove(worker)
                     worker.end()
-                    desk.broken(packed)
-                    return
+                    raise AssignmentError(values[0])
+                if packed is None:
+                    collector.doing(job.number, values[0], worker.number)
                 else:
                     worker.item = None
                     unchanged, isolation = values
-                    desk.done(item.number, packed, unchanged=unchanged, isolation=isolation)
+                    collector.done(job.number, packed, unchanged=unchanged, isolation=isolation)
 
     def _heir(self) -> socket.socket | None:
         """Return the way to a copy of the fork server; without it, a worker starts its own."""
@@ -169,10 +169,10 @@ class Worker:
     """
 
     def __init__(
-        self, order: Order, number: int, scratch: Path, warm: socket.socket | None = None
+        self, options: Options, number: int, scratch: Path, warm: socket.socket | None = None
     ) -> None:
         self.number = number
-        self.item: Item | None = None
+        self.item: Job | None = None
         self.scratch = scratch
         self.said = ""
         self.heard = False
@@ -193,11 +193,11 @@ class Worker:
                 process_group=0,
             )
         self.connection = Connection(ours.detach())
-        self._send("order", plain_of(order))
+        self._send("options", plain_of(options))
 
-    def give(self, item: Item) -> None:
-        self.item = item
-        self._send("grade", plain_of(item))
+    def give(self, job: Job) -> None:
+        self.item = job
+        self._send("grade", plain_of(job))
 
     def _send(self, *message: Any) -> None:
         # One that has ended is noticed where its answer is awaited.

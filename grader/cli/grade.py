@@ -156,7 +156,7 @@ def command(
             keep=True,
             regrade=regrade,
             evidence=html_folder is not None,
-            watch=watch,
+            progress=watch,
             split=split,
         )
     if report.isolation:

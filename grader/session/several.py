@@ -22,7 +22,7 @@ class SubmissionSessions(Mapping[str, Session]):
     folder : what was handed in
     opened : sessions that are open already, by the same names; they are left open
     at_once : how many notebooks run at the same time
-    progress : gets a line of text after each cell, from another thread
+    on_step : gets a line of text after each cell, from another thread
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class SubmissionSessions(Mapping[str, Session]):
         seed: int,
         opened: Mapping[str, Session],
         at_once: int,
-        progress: Callable[[str], None],
+        on_step: Callable[[str], None],
     ) -> None:
         self.kernels = kernels
         self.notebooks = notebooks
@@ -42,7 +42,7 @@ class SubmissionSessions(Mapping[str, Session]):
         self.seed = seed
         self.opened = {name: opened[name] for name in opened if name in notebooks}
         self.at_once = at_once
-        self.progress = progress
+        self.on_step = on_step
         self.started: dict[str, Future[Session]] = {}
         self.waiting: deque[tuple[Notebook, Future[Session]]] = deque()
         self.stop = Stop()
@@ -80,7 +80,7 @@ class SubmissionSessions(Mapping[str, Session]):
             notebook,
             folder=self.folder,
             seed=self.seed,
-            on_cell=lambda done, cells: self.progress(f"{notebook.name}: cell {done}/{cells}"),
+            on_cell=lambda done, cells: self.on_step(f"{notebook.name}: cell {done}/{cells}"),
             stop=self.stop,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,17 @@ class Incoming:
         return self.refused is None
 
     @property
+    def was_opened(self) -> bool:
+        return self.submission is not None or self.failed is not None
+
+    def result(self) -> Result:
+        """Return the result of a submission that is not to be graded: refused, or failed."""
+        if self.failed is not None:
+            return fault_result(self.path, self.failed, self.students)
+        assert self.refused is not None
+        return self.refused
+
+    @property
     def students(self) -> tuple[str, ...]:
         return self.submission.students if self.submission else ()
 
@@ -64,6 +76,18 @@ class Incoming:
         work = self.submission.work if self.submission else ""
         self.refused = Result(self.path, self.students, "refused", text, notes=notes, work=work)
         return self.refused
+
+
+def fault_result(path: str, error: Exception, students: tuple[str, ...] = ()) -> Result:
+    """Return a Result that says it was ours, with what a maintainer needs."""
+    trace = "".join(traceback.format_exception(error)).strip()
+    return Result(
+        path,
+        students,
+        "grader_fault",
+        f"a fault of the grader, not of the submission: {error or type(error).__name__}",
+        notes=(Note("traceback", trace),),
+    )
 
 
 def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]:

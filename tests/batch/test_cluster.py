@@ -9,15 +9,15 @@ import sys
 import pytest
 
 from grader import cli
-from grader.batch.archive import Parcel, TooLarge, pack_up, unpack_into
-from grader.batch.cluster import Job, grade_there
-from grader.records import Order
+from grader.batch.archive import Archive, TooLarge, extract_archive, make_archive
+from grader.batch.cluster import ClusterRun, grade_there
+from grader.records import Options
 
 from .conftest import WITHOUT_THIS_PACKAGE, Dask
 
 pytestmark = pytest.mark.slow
 
-# --- parcels ----------------------------------------------------------------------------------
+# --- archives ---------------------------------------------------------------------------------
 
 
 def test_a_folder_travels_with_its_name_its_files_and_what_is_no_file(tmp_path):
@@ -29,7 +29,7 @@ def test_a_folder_travels_with_its_name_its_files_and_what_is_no_file(tmp_path):
     os.mkfifo(folder / "pipe")
     there = tmp_path / "there"
     there.mkdir()
-    arrived = unpack_into(pack_up(folder), there)
+    arrived = extract_archive(make_archive(folder), there)
     assert arrived == there / "Meier_Ann"
     assert (arrived / "data" / "x.csv").read_bytes() == b"1,2"
     assert (arrived / "a.ipynb").read_bytes() == b"{}"
@@ -42,23 +42,23 @@ def test_a_file_travels_with_its_name(tmp_path):
     (tmp_path / "Meier_Ann.zip").write_bytes(b"PK")
     there = tmp_path / "there"
     there.mkdir()
-    arrived = unpack_into(pack_up(tmp_path / "Meier_Ann.zip"), there)
+    arrived = extract_archive(make_archive(tmp_path / "Meier_Ann.zip"), there)
     assert (arrived.name, arrived.read_bytes()) == ("Meier_Ann.zip", b"PK")
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])
 def test_nothing_is_written_outside_of_a_parcel(tmp_path, name):
-    with pytest.raises(ValueError, match="leads out of the parcel"):
-        unpack_into(Parcel("a", ((name, "file", b"x"),)), tmp_path)
+    with pytest.raises(ValueError, match="leads out of the archive"):
+        extract_archive(Archive("a", ((name, "file", b"x"),)), tmp_path)
 
 
 def test_what_is_too_large_does_not_travel(tmp_path, monkeypatch):
     monkeypatch.setattr("grader.batch.archive.MAX_BYTES", 10)
     (tmp_path / "a.zip").write_bytes(b"x" * 11)
     with pytest.raises(TooLarge):
-        pack_up(tmp_path / "a.zip")
+        make_archive(tmp_path / "a.zip")
     with pytest.raises(TooLarge):
-        pack_up(tmp_path)
+        make_archive(tmp_path)
 
 
 # --- mistakes ---------------------------------------------------------------------------------
@@ -91,9 +91,9 @@ def test_a_scheduler_that_does_not_answer_is_told(klass, zip_of_mine):
 
 
 def test_a_worker_of_another_version_grades_nothing():
-    job = pickle.dumps(Job("token", "other code", Order("nowhere")))
-    nothing = pickle.dumps(Parcel("toy", ()))
-    assert grade_there(job, nothing, nothing).kind == "other"
+    run = pickle.dumps(ClusterRun("token", "other code", Options("nowhere")))
+    nothing = pickle.dumps(Archive("toy", ()))
+    assert grade_there(run, nothing, nothing).kind == "other"
 
 
 # --- a scheduler and workers ------------------------------------------------------------------

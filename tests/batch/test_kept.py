@@ -14,13 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from grader import pipeline
-from grader.batch import cache_key
-from grader.batch.collector import Desk, Item, NoWatch
+from grader.batch import cache_key, worker
+from grader.batch.collector import Collector, Job, NoProgress
 from grader.batch.serialization import pack
 from grader.batch.store import open_store
 from grader.errors import StoreError
-from grader.records import Order, Result
+from grader.records import Options, Result
 
 from .conftest import CHECKS, notebook
 
@@ -116,8 +115,11 @@ def test_a_kept_result_follows_its_file_to_another_folder(klass):
 
 def test_faults_of_the_grader_are_not_kept(klass):
     klass.fill(2)
-    broken = klass.reference / "toy" / "test_toy.py"
-    broken.write_text(CHECKS + "\nimport no_such_module\n")
+    klass.add_to_checks("""
+@pytest.mark.exercise("a", points=0)
+def test_broken(student):
+    student.mean_square(1.0, 1.0).no_such_method()
+""")
     klass.grade("--jobs", "1", code=3)
     assert stored(klass) == {}
     _, err = klass.grade("--jobs", "1", code=3)
@@ -126,12 +128,12 @@ def test_faults_of_the_grader_are_not_kept(klass):
 
 def test_what_changed_before_it_was_read_is_told_from_what_was_asked_for(klass):
     path = klass.hand_in("Meier_Ann")
-    asked = cache_key.content(path)
+    asked = cache_key.input_hash(path)
     klass.hand_in("Meier_Ann", double="return x + x")
     told = SimpleNamespace(unchanged=[], doing=lambda number, text: None)
     told.done = lambda number, packed, *, unchanged, isolation: told.unchanged.append(unchanged)
-    items = [Item(0, str(path), asked), Item(1, str(path), cache_key.content(path))]
-    pipeline.grade_stream(Order(str(klass.reference / "toy")), items, told)
+    jobs = [Job(0, str(path), asked), Job(1, str(path), cache_key.input_hash(path))]
+    worker.grade_jobs(Options(str(klass.reference / "toy")), jobs, told)
     assert told.unchanged == [False, True]
 
 
@@ -139,14 +141,12 @@ def test_a_result_of_what_was_not_asked_for_is_not_kept_under_its_name(tmp_path)
     result = Result("a.zip", (), "graded")
     with open_store(tmp_path / "results.sqlite") as store:
         for unchanged in (False, True):
-            run = store.begin(
-                assignment="toy", title="", submissions=1, settings={}, circumstances="now"
-            )
-            desk = Desk(["a.zip"], run=run)
-            assert desk.without_kept([Item(0, "a.zip", "abc")], regrade=False) != []
-            desk.done(0, pack(result), unchanged=unchanged, isolation="")
+            run = store.begin(assignment="toy", title="", submissions=1, settings={}, key="now")
+            collector = Collector(["a.zip"], run=run)
+            assert collector.without_kept([Job(0, "a.zip", "abc")], regrade=False) != []
+            collector.done(0, pack(result), unchanged=unchanged, isolation="")
         assert [run.results for run in store.runs()] == [1, 1]
-        assert desk.without_kept([Item(0, "a.zip", "abc")], regrade=False) == []
+        assert collector.without_kept([Job(0, "a.zip", "abc")], regrade=False) == []
 
 
 def test_a_disk_that_is_full_ends_the_keeping_and_not_the_batch():
@@ -156,14 +156,14 @@ def test_a_disk_that_is_full_ends_the_keeping_and_not_the_batch():
         def add(self, *arguments, **options):
             raise StoreError("disk full")
 
-    class Watch(NoWatch):
+    class Progress(NoProgress):
         def warn(self, text):
             warned.append(text)
 
-    desk = Desk(["a.zip", "b.zip"], run=FullDisk(), watch=Watch())
+    collector = Collector(["a.zip", "b.zip"], run=FullDisk(), progress=Progress())
     for number in (0, 1):
-        desk.done(number, pack(Result("", (), "graded")), unchanged=True, isolation="")
-    assert desk.finished == 2
+        collector.done(number, pack(Result("", (), "graded")), unchanged=True, isolation="")
+    assert collector.finished == 2
     assert warned == ["from here on no result is kept: disk full"]
 
 

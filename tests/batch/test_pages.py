@@ -28,7 +28,7 @@ def blocks(page, language):
 
 
 @pytest.fixture
-def desk(tmp_path):
+def collector(tmp_path):
     """The folder that the page speaks of: submissions/, and what comes late."""
     (tmp_path / "reference").symlink_to(ROOT / "reference")
     right = nbformat.read(ROOT / "reference" / "pw02" / "sigmoid.ipynb", as_version=4)
@@ -51,30 +51,30 @@ def desk(tmp_path):
     return tmp_path
 
 
-def run(command, desk):
+def run(command, collector):
     """What it prints; progress, on standard error, has no order."""
     environment = dict(
         os.environ,
         PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        GRADE_RESULTS=str(desk / "results.sqlite"),
+        GRADE_RESULTS=str(collector / "results.sqlite"),
         COLUMNS="100",
         NO_COLOR="1",
         LC_ALL="C.UTF-8",
     )
     environment.pop("GRADE_ASSIGNMENTS", None)
     done = subprocess.run(
-        ["bash", "-c", command], cwd=desk, env=environment, capture_output=True, text=True,
+        ["bash", "-c", command], cwd=collector, env=environment, capture_output=True, text=True,
         timeout=400,
     )  # fmt: skip
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "2026-11-21 16:58", done.stdout)
 
 
-def test_the_page_about_batches_leads_through_two_runs_of_a_class(desk):
+def test_the_page_about_batches_leads_through_two_runs_of_a_class(collector):
     followed = 0
     for block in blocks(BATCHES, "console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
-            assert run(command, desk).strip("\n") == output.strip("\n"), command
+            assert run(command, collector).strip("\n") == output.strip("\n"), command
             followed += 1
     assert followed == 9
 

@@ -49,10 +49,10 @@ def file(tmp_path, monkeypatch):
                 title="Descent",
                 submissions=len(results),
                 settings={"seed": 3, "only": [], "public": False, "sandbox": "auto"},
-                circumstances="now",
+                key="now",
             )
             for number, result in enumerate(results):
-                run.add(number, result, pack(result), content=result.path, kept=False)
+                run.add(number, result, pack(result), input_hash=result.path, kept=False)
             run.end("")
     return path
 

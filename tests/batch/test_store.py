@@ -24,19 +24,19 @@ def store(file):
         yield opened
 
 
-def begin(store, circumstances="now", submissions=2):
+def begin(store, key="now", submissions=2):
     return store.begin(
         assignment="toy",
         title="Toy",
         submissions=submissions,
         settings={"seed": 7},
-        circumstances=circumstances,
+        key=key,
     )
 
 
-def keep(run, number=0, path="a.zip", status="graded", content="abc", score=1.0):
+def keep(run, number=0, path="a.zip", status="graded", input_hash="abc", score=1.0):
     result = Result(path, ("Ann",), status, score=score, max_score=4.0)
-    run.add(number, result, pack(result), content=content, kept=False)
+    run.add(number, result, pack(result), input_hash=input_hash, kept=False)
     return result
 
 
@@ -70,12 +70,12 @@ def test_the_latest_of_two_results_counts_and_the_earlier_run_still_shows_its_ow
 def test_runs_are_listed_with_how_far_they_came(store):
     whole, stopped = begin(store), begin(store)
     keep(whole, 0)
-    keep(whole, 1, content="b")
+    keep(whole, 1, input_hash="b")
     whole.end("no seccomp")
-    result = keep(stopped, 0, content="c")
+    result = keep(stopped, 0, input_hash="c")
     packed = whole.kept("b")
     stopped.kept("b")
-    stopped.add(1, result, packed, content="b", kept=True)
+    stopped.add(1, result, packed, input_hash="b", kept=True)
     late, early = store.runs()
     assert (early.id, early.results, early.kept, early.isolation) == (whole.id, 2, 0, "no seccomp")
     assert early.ended >= early.begun
@@ -86,7 +86,7 @@ def test_runs_are_listed_with_how_far_they_came(store):
 def test_the_submissions_of_a_run_come_in_the_order_of_its_input(store):
     run = begin(store)
     for number in (2, 0, 1):
-        keep(run, number, path=f"{number}\udcff.zip", content=str(number))
+        keep(run, number, path=f"{number}\udcff.zip", input_hash=str(number))
     assert [item.path for item in store.items(run.id)] == [
         "0\udcff.zip",
         "1\udcff.zip",
@@ -97,9 +97,9 @@ def test_the_submissions_of_a_run_come_in_the_order_of_its_input(store):
 def test_a_forgotten_run_is_gone_from_the_file_but_not_what_others_show(store, file):
     first, second = begin(store), begin(store)
     keep(first, path="only-in-the-first.zip")
-    keep(first, 1, content="shared", path="b.zip")
+    keep(first, 1, input_hash="shared", path="b.zip")
     packed = second.kept("shared")
-    second.add(0, Result("b.zip", (), "graded"), packed, content="shared", kept=True)
+    second.add(0, Result("b.zip", (), "graded"), packed, input_hash="shared", kept=True)
     store.forget(first.id)
     assert [run.id for run in store.runs()] == [second.id]
     assert len(list(store.items(second.id))) == 1
@@ -153,10 +153,10 @@ from grader.records import Result
 
 name = sys.argv[2]
 with open_store(Path(sys.argv[1])) as store:
-    run = store.begin(assignment="toy", title="", submissions=40, settings={}, circumstances="now")
+    run = store.begin(assignment="toy", title="", submissions=40, settings={}, key="now")
     for n in range(40):
         result = Result(f"{name}{n}", (), "graded", message="x" * 5000)
-        run.add(n, result, pack(result), content=f"{name}{n}", kept=False)
+        run.add(n, result, pack(result), input_hash=f"{name}{n}", kept=False)
         print(n, flush=True)
     run.end("")
 """

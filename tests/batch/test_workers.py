@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import time
 
 import pytest
 
-from grader.batch.collector import Item
+from grader.batch.collector import Job
+from grader.batch.store import open_store
 from grader.batch.workers import Workers
-from grader.records import Order
+from grader.errors import AssignmentError
+from grader.records import Options
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
@@ -76,14 +79,22 @@ def test_a_submission_on_which_every_worker_ends_is_a_fault_and_the_rest_goes_on
     assert klass.processes() == []
 
 
-def test_checks_that_do_not_load_cost_nobody_a_point_in_any_number_of_processes(klass):
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_checks_that_do_not_load_are_one_line_before_a_kernel_starts(klass, jobs):
     klass.fill(3)
     klass.add_to_checks("import no_such_module\n")
-    one, _ = klass.grade("--jobs", "1", code=3)
-    several, _ = klass.grade("--jobs", "2", code=3)
-    assert one == several
-    assert {s["status"] for s in json.loads(one)["submissions"]} == {"grader_fault"}
-    assert "no_such_module" in json.loads(one)["submissions"][2]["message"]
+    report, err = klass.grade("--jobs", jobs, code=2)
+    assert report == ""
+    (line,) = err.splitlines()
+    assert re.fullmatch(
+        "grade: assignment toy: a check file can't be loaded: test_toy.py, line [0-9]+: "
+        "ModuleNotFoundError: No module named 'no_such_module': `import no_such_module`",
+        line,
+    )
+    assert klass.processes() == []
+    assert list(klass.tmp.rglob("*")) == []
+    with open_store(klass.results) as store:
+        assert store.runs() == []
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -115,9 +126,6 @@ class Heard:
     def done(self, number, packed, **more):
         self.told.append(("done", number))
 
-    def broken(self, packed):
-        self.told.append("broken")
-
     def lost(self, number, how, said):
         self.told.append(("lost", number, how))
 
@@ -127,18 +135,19 @@ def test_processes_that_are_kept_begin_anew_after_checks_that_do_not_load(klass)
     text, path = checks.read_text(), str(klass.hand_in("Meier_Ann"))
     checks.write_text(text + "\nimport no_such_module\n")
     heard = Heard()
-    with Workers(Order(str(klass.reference / "toy")), count=1) as workers:
-        workers.run([Item(0, path)], heard)
+    with Workers(Options(str(klass.reference / "toy")), count=1) as workers:
+        with pytest.raises(AssignmentError, match="no_such_module"):
+            workers.run([Job(0, path)], heard)
         checks.write_text(text)
-        workers.run([Item(1, path)], heard)
-    assert heard.told == ["broken", ("done", 1)]
+        workers.run([Job(1, path)], heard)
+    assert heard.told == [("done", 1)]
 
 
 def test_where_no_process_begins_the_rest_is_not_tried(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     heard = Heard()
-    with Workers(Order("nowhere"), count=8) as workers:
-        workers.run([Item(number, "a.zip") for number in range(20)], heard)
+    with Workers(Options("nowhere"), count=8) as workers:
+        workers.run([Job(number, "a.zip") for number in range(20)], heard)
     why = "worker processes end before they begin (exit code 1)"
     assert sorted(heard.told) == [("lost", number, why) for number in range(20)]
     assert workers.started < 20

@@ -39,7 +39,7 @@ def pipeline(monkeypatch):
         fake.calls.append((list(map(str, paths)), options))
         if fake.error is not None:
             raise fake.error
-        watch = options["watch"]
+        watch = options["progress"]
         watch.begin("pw02", "Gradient descent", options["seed"], [r.path for r in fake.results])
         for number, result in enumerate(fake.results):
             watch.doing(number, "running cell 1", 1)
@@ -50,7 +50,8 @@ def pipeline(monkeypatch):
         fake.calls.append((list(ids), options))
         return fake.files
 
-    fake.grade, fake.write_stubs = grade, write_stubs
+    fake.grade = grade
+    monkeypatch.setattr("grader.authoring.templates.write_stubs", write_stubs)
     fake.cores = lambda: 4
     monkeypatch.setitem(sys.modules, "grader.pipeline", fake)
     monkeypatch.setattr(grader, "pipeline", fake, raising=False)
@@ -75,7 +76,7 @@ def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
     assert cli.run(["a.zip"]) == 0
     paths, options = pipeline.calls[0]
     assert paths == ["a.zip"]
-    del options["watch"]
+    del options["progress"]
     assert options == {
         "assignment": None,
         "assignments": None,
@@ -445,7 +446,7 @@ def test_options_of_the_group_may_stand_before_a_command(pipeline, folder):
 def test_a_command_shows_its_traceback_wherever_that_is_asked_for(
     pipeline, folder, capsys, monkeypatch, arguments
 ):
-    monkeypatch.setattr(pipeline, "write_stubs", lambda ids, **options: 1 / 0)
+    monkeypatch.setattr("grader.authoring.templates.write_stubs", lambda ids, **options: 1 / 0)
     assert cli.run(arguments.split()) == 3
     assert "ZeroDivisionError" in capsys.readouterr().err
 

@@ -1,0 +1,66 @@
+"""What is settled before anything is graded: which assignment, which exercises, whose checks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from grader.assignment import ENVIRONMENT_VARIABLE, folder_of, load_assignment
+from grader.errors import AssignmentError, SubmissionError
+from grader.records import Assignment
+from grader.submission.incoming import Incoming
+from grader.submission.matching import recognise_assignment
+
+
+def choose_assignment(
+    assignment_id: str | None, folders: Mapping[str, Path], submissions: Sequence[Incoming]
+) -> Assignment | None:
+    """Return the assignment named, or the first submission's that is recognised; None for none.
+
+    folders : of the assignments there are, by their ids
+    What goes wrong with a submission stays with it: it is refused, or has failed.
+    Raises AssignmentError.
+    """
+    if assignment_id is not None:
+        return load_assignment(folder_of(assignment_id, folders))
+    known = {name: load_assignment(folder) for name, folder in folders.items()}
+    for incoming in submissions:
+        try:
+            if incoming.read():
+                return known[recognise_assignment(incoming.notebooks, known)]
+        except SubmissionError as error:
+            incoming.refuse(error)
+        except Exception as error:  # its own result tells of it; another one may be recognised
+            incoming.failed = error
+    return None
+
+
+def require_exercises(assignment: Assignment, only: Sequence[str]) -> None:
+    """Raise AssignmentError where one of the wanted exercises is not the assignment's."""
+    ids = [exercise.id for exercise in assignment.exercises]
+    for wanted in only:
+        if wanted not in ids:
+            raise AssignmentError(
+                f"{assignment.id} has no exercise {wanted!r}; it has: {', '.join(ids)}"
+            )
+
+
+def require_students_machine(copy: Assignment, warn: Callable[[str], None]) -> None:
+    """Say whose checks run, where they are those beside the notebook.
+
+    Raises AssignmentError where solutions were graded with: there the notebook is a student's,
+    and so may be the checks beside it, which would run with the instructor's rights.
+    """
+    # Imported here, as the store is: a folder that the user names needs no such question.
+    from grader.batch.store import graded_with_solutions
+
+    if os.environ.get(ENVIRONMENT_VARIABLE):
+        return
+    if graded_with_solutions(os.environ):
+        raise AssignmentError(
+            f"{copy.folder} lies beside what is graded, and may be a student's; this machine has "
+            "graded with solutions, so its checks are not used: name the course's folder with "
+            "--assignments"
+        )
+    warn(f"graded by the public checks beside the notebook, in {copy.folder}")

@@ -1,0 +1,180 @@
+"""One check as pytest collected it, and what may be wrong with the checks of an assignment."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+import textwrap
+import traceback
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.assignment.check_files import HIDDEN, is_hidden
+from grader.errors import (
+    AssignmentError,
+)
+from grader.records import Assignment, Exercise, Outcome
+
+
+@dataclass
+class Check:
+    """A collected check: its item, and what its marker and name say."""
+
+    item: pytest.Item
+    exercise: Exercise
+    name: str
+    points: float
+    hidden: bool
+
+    def outcome(self, kind: Any, credit: float, message: str, **more: Any) -> Outcome:
+        return Outcome(
+            exercise=self.exercise.id,
+            name=self.name,
+            outcome=kind,
+            credit=credit,
+            max_points=self.points,
+            hidden=self.hidden,
+            message=message,
+            **more,
+        )
+
+
+def checks_of(
+    assignment: Assignment, items: Sequence[pytest.Item], unloadable: Sequence[str]
+) -> list[Check]:
+    """Return the checks in their order. Raises AssignmentError, which names all that is wrong.
+
+    unloadable : a line for each check file that can't be loaded
+    """
+    exercises = {exercise.id: exercise for exercise in assignment.exercises}
+    problems = [*unloadable]
+    checks: list[Check] = []
+    for item in items:
+        marker = item.get_closest_marker("exercise")
+        hidden = is_hidden(item.path, assignment.folder)
+        if marker is None:
+            problems.append(f"{item.name} has no @pytest.mark.exercise(id, points=...)")
+        elif problem := _problem_of(marker, exercises, hidden=hidden):
+            problems.append(f"{item.name}: {problem}")
+        elif todo := _unwritten(item):
+            problems.append(f"{item.name} is not written yet{todo}")
+        else:
+            checks.append(
+                Check(
+                    item,
+                    exercises[marker.args[0]],
+                    item.name.removeprefix("test_").replace("_", " "),
+                    float(marker.kwargs["points"]),
+                    hidden,
+                )
+            )
+    problems += _namesakes(checks)
+    # What could not be loaded has no points to count.
+    problems = problems or _wrong_sums(assignment, checks)
+    if problems:
+        raise AssignmentError(f"assignment {assignment.id}: " + "; ".join(problems))
+    return checks
+
+
+def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool) -> str:
+    """Return why a check can't be scored by its marker, "" where it can.
+
+    hidden : whether it stands in the folder of hidden checks
+    """
+    if not marker.args or marker.args[0] not in tuple(exercises):
+        named = marker.args[0] if marker.args else None
+        return f"assignment.toml has no exercise {named}; it has: {', '.join(exercises)}"
+    unknown = [repr(value) for value in marker.args[1:]]
+    unknown += [name for name in marker.kwargs if name not in ("points", "hidden")]
+    if unknown:
+        return f"its marker takes points=... and hidden=..., not {unknown[0]}"
+    points: Any = marker.kwargs.get("points")
+    said = marker.kwargs.get("hidden", hidden)
+    if type(points) not in (int, float) or not 0 <= points < math.inf:
+        return f"its marker must say points=..., a number from 0 on, not {points!r}"
+    if type(said) is not bool:
+        return f"`hidden` must be True or False, not {said!r}"
+    if said is hidden:
+        return ""
+    if said:
+        return f"it says hidden=True, but students get its file: move it to the folder {HIDDEN}/"
+    return f"it says hidden=False, but stands in {HIDDEN}/: move it to the folder above"
+
+
+def _unwritten(item: pytest.Item) -> str:
+    """Return what a check still says that only raises NotImplementedError; "" for any other."""
+    function = getattr(item, "function", None)
+    try:
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body  # type: ignore[arg-type]
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return ""
+    body = getattr(tree, "body", [])
+    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:]  # its docstring
+    match body:
+        case [ast.Raise(exc=ast.Name(id="NotImplementedError"))]:
+            return ": it only raises NotImplementedError"
+        case [ast.Raise(exc=ast.Call(func=ast.Name(id="NotImplementedError"), args=arguments))]:
+            match arguments:
+                case [ast.Constant(value=str(said))]:
+                    return f": {said}"
+            return ": it only raises NotImplementedError"
+    return ""
+
+
+def _namesakes(checks: Sequence[Check]) -> list[str]:
+    """Return a line for each name that two checks of one exercise share.
+
+    They could be told apart nowhere.
+    """
+    counts = Counter((check.exercise.id, check.item.name) for check in checks)
+    return [
+        f"{name}: exercise {exercise} has {count} checks of this name"
+        for (exercise, name), count in counts.items()
+        if count > 1
+    ]
+
+
+def _wrong_sums(assignment: Assignment, checks: Sequence[Check]) -> list[str]:
+    """Return a line for each exercise whose checks don't sum to its points."""
+    problems = []
+    for exercise in assignment.exercises:
+        points = sum(c.points for c in checks if c.exercise.id == exercise.id)
+        if exercise.manual:
+            if points:
+                problems.append(
+                    f"exercise {exercise.id}: a person grades it (manual = true), so its "
+                    f"checks, of {points:g} points, would count for nothing"
+                )
+            continue
+        # A student's copy holds the public checks alone, which may sum to less.
+        more = points > exercise.points + 1e-9
+        less = points < exercise.points - 1e-9 and not assignment.public_only
+        if more or less:
+            problems.append(
+                f"exercise {exercise.id}: its checks sum to {points:g} points, "
+                f"assignment.toml says {exercise.points:g}"
+            )
+    return problems
+
+
+def breakage(error: BaseException) -> str:
+    """Return the line of a check file that can't be loaded, and the error, without pytest's own."""
+    error = error.__cause__ or error
+    if isinstance(error, SyntaxError):
+        file, line, text = error.filename or "", error.lineno, error.text or ""
+        what = f"{type(error).__name__}: {error.msg}"
+    else:
+        # Of all frames the check file's own: the instructor did not write what it imports.
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if Path(frame.filename).name.startswith("test_")]
+        file, line, _, text = (own or frames)[-1]
+        what = f"{type(error).__name__}: {error}"
+    shown = f": `{text.strip()}`" if text and text.strip() else ""
+    return f"{Path(file).name}, line {line}: {what}{shown}"

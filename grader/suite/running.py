@@ -1,0 +1,206 @@
+"""Runs collected checks for one job after the other: the fixtures, and each check's outcome."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+
+from grader import datasets
+from grader.assignment.check_files import module_names
+from grader.errors import (
+    GraderFault,
+    ReferenceFault,
+    StudentDied,
+    StudentFault,
+)
+from grader.records import Assignment, Outcome
+from grader.session import Session
+from grader.session.replay_cache import ReplayCache, replayed
+from grader.session.student import Student, as_reference
+from grader.suite.check import Check, breakage
+from grader.suite.verdict import verdict_of
+
+
+class CheckedSession(Protocol):
+    """What a check needs of a session: a fresh copy of the state the notebook left."""
+
+    def student(self, *, limit_s: float) -> AbstractContextManager[Student]: ...
+
+
+@dataclass(frozen=True)
+class CheckJob:
+    """One run over the checks.
+
+    sessions : by the assignment's notebook name; a missing one was not handed in
+    skip : exercise id -> why there is nothing to check ("still the template's placeholder")
+    reference : opens a session on the solved notebook of that name
+    patch : changes a fresh copy before its check (mutants)
+    only : exercise ids; empty for all
+    """
+
+    sessions: Mapping[str, CheckedSession]
+    seed: int = 0
+    skip: Mapping[str, str] = field(default_factory=dict)
+    only: Collection[str] = ()
+    public: bool = False
+    reference: Callable[[str], CheckedSession] | None = None
+    patch: Callable[[Student], None] | None = None
+
+
+class Suite:
+    """The collected checks of one assignment."""
+
+    def __init__(self, assignment: Assignment, checks: Sequence[Check], plugin: Plugin) -> None:
+        self.assignment = assignment
+        self._checks = checks
+        self._plugin = plugin
+
+    def run(self, job: CheckJob) -> list[Outcome]:
+        """Return one outcome for each check that the job asks for, in their order."""
+        wanted = [
+            check
+            for check in self._checks
+            if not (job.public and check.hidden) and (not job.only or check.exercise.id in job.only)
+        ]
+        return [self._run(check, job) for check in wanted]
+
+    def _run(self, check: Check, job: CheckJob) -> Outcome:
+        reason = job.skip.get(check.exercise.id)
+        if reason is not None:
+            return check.outcome("skipped", 0.0, reason, missing=True)
+        if lacking := self.assignment.lacking(check.exercise.notebook):
+            return check.outcome("skipped", 0.0, lacking)
+        started = time.perf_counter()
+        verdict, killed = self._plugin.try_out(check, job)
+        if killed:  # by itself or by the machine, which deserves another try
+            verdict, _ = self._plugin.try_out(check, job)
+        return replace(verdict, seconds=time.perf_counter() - started)
+
+
+class Plugin:
+    """What pytest calls: the marker, the fixtures, and the verdict of the check that runs.
+
+    unloadable : a line for each check file that can't be loaded
+    """
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self.unloadable: list[str] = []
+        # What the reference answered each check, by its id and the seed.
+        self.memories: defaultdict[tuple[str, int], ReplayCache] = defaultdict(ReplayCache)
+        self.job = CheckJob(sessions={})
+        self.check: Check | None = None
+        self.verdict: Outcome | None = None
+        self.killed = False
+
+    def try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
+        """Run a check; return its outcome, and whether the process that it asked was killed."""
+        self.check, self.job, self.verdict, self.killed = check, job, None, False
+        item = check.item
+        try:
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+        except pytest.exit.Exception as error:
+            # pytest lets this one pass: it is meant to end a run, and must end no batch.
+            item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
+            self.verdict = verdict_of(check, error)
+        finally:
+            self.check = None
+        verdict = self.verdict or check.outcome("error", 0.0, "the check did not run", fault=True)
+        return verdict, self.killed
+
+    # --- pytest's hooks ---
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line(
+            "markers", "exercise(id, *, points, hidden=False): the exercise that a check scores"
+        )
+        # A bare `assert` of a helper tells both sides, as one of a check does.
+        pytest.register_assert_rewrite(*module_names(self.assignment.folder))
+
+    def pytest_exception_interact(
+        self, call: pytest.CallInfo[Any], report: pytest.CollectReport | pytest.TestReport
+    ) -> None:
+        if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
+            self.unloadable.append(f"a check file can't be loaded: {breakage(call.excinfo.value)}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if self.check is None:
+            return report
+        if call.excinfo is not None:
+            error = call.excinfo.value
+            self.killed = self.killed or (isinstance(error, StudentDied) and error.killed)
+            # The first failure is the verdict; what breaks while tidying up is an echo of it.
+            if self.verdict is None or self.verdict.outcome == "passed":
+                self.verdict = verdict_of(self.check, error)
+        elif call.when == "call":
+            self.verdict = self.check.outcome("passed", 1.0, "")
+        return report
+
+    # --- fixtures ---
+
+    @pytest.fixture
+    def student(self) -> Iterator[Student]:
+        """The student's functions, in a fresh copy of the state that the notebook left."""
+        assert self.check is not None
+        with _ours_to_open():
+            session = self.job.sessions[self.check.exercise.notebook]
+            opened = session.student(limit_s=self.assignment.limits.check_s)
+        with opened as student:
+            if self.job.patch is not None:
+                self.job.patch(student)
+            yield student
+
+    @pytest.fixture
+    def reference(self) -> Iterator[Student]:
+        """The same for the solved notebook; only hidden checks may ask for it."""
+        assert self.check is not None
+        if self.job.reference is None:
+            pytest.skip("this check needs the solved notebook, which is not here")
+        try:
+            with _ours_to_open():
+                session = self.job.reference(self.check.exercise.notebook)
+                limit_s = self.assignment.limits.check_s
+                if isinstance(session, Session):
+                    memory = self.memories[self.check.item.nodeid, self.job.seed]
+                    opened: AbstractContextManager[Student] = replayed(
+                        session, memory, limit_s=limit_s
+                    )
+                else:
+                    opened = session.student(limit_s=limit_s)
+        except StudentFault as fault:
+            raise ReferenceFault(f"the solved notebook: {fault}") from fault
+        with opened as student:
+            yield as_reference(student) if isinstance(student, Student) else student
+
+    @pytest.fixture
+    def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
+        """A generator that depends on the seed and the check's name alone."""
+        return np.random.default_rng([self.job.seed, zlib.crc32(request.node.name.encode())])
+
+    @pytest.fixture
+    def datasets(self) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
+        """The small real data sets by name: ("mnist") -> x (n, 784) uint8, y (n,) uint8."""
+        return datasets.load
+
+
+@contextmanager
+def _ours_to_open() -> Iterator[None]:
+    """Make a GraderFault of whatever keeps a process from being opened, but for its own faults."""
+    try:
+        yield
+    except (StudentFault, GraderFault):
+        raise
+    except Exception as error:  # a full disk, no process left: no check's fault, nor a student's
+        raise GraderFault(f"no process for the check: {error}") from error

@@ -1,0 +1,58 @@
+"""The outcome that an exception stands for."""
+
+from __future__ import annotations
+
+import pytest
+
+from grader.errors import (
+    CheckFailed,
+    GraderFault,
+    Missing,
+    NotDefined,
+    StudentFault,
+    StudentTimeout,
+)
+from grader.records import Outcome
+from grader.suite.check import Check
+
+
+def verdict_of(check: Check, error: BaseException) -> Outcome:
+    """Return the outcome that an exception stands for. Only a CheckFailed judges values."""
+    if isinstance(error, CheckFailed):
+        message = error.hidden_message() if check.hidden else error.message()
+        return check.outcome(
+            "failed",
+            error.credit,
+            message,
+            missing=isinstance(error, Missing),
+            suspect=isinstance(error, NotDefined),
+        )
+    if isinstance(error, StudentTimeout):
+        return check.outcome("timeout", 0.0, _withheld(check, error, "the time limit passed"))
+    if isinstance(error, StudentFault):
+        return check.outcome("error", 0.0, _withheld(check, error, "the code raised an error"))
+    # pytest.raises and pytest.fail, which end in no Exception
+    if isinstance(error, AssertionError | pytest.fail.Exception):
+        return check.outcome("failed", 0.0, _withheld(check, error, "the value is not right"))
+    if isinstance(error, pytest.skip.Exception):
+        return check.outcome("skipped", 0.0, str(error))
+    if isinstance(error, GraderFault):
+        return check.outcome("error", 0.0, str(error), fault=True)
+    if isinstance(error, pytest.FixtureLookupError):
+        text = f"it asks for {error.argname!r}; there are student, reference, rng and datasets"
+        return check.outcome("error", 0.0, text, fault=True)
+    # A check that calls sys.exit() must not end the batch, least of all with success.
+    if isinstance(error, Exception | SystemExit):
+        text = f"{type(error).__name__}: {error}"
+        return check.outcome("error", 0.0, text, suspect=True)
+    raise error
+
+
+def _withheld(check: Check, error: BaseException, summary: str) -> str:
+    """Return the error's text; for a hidden check, whose inputs it may show, the summary."""
+    if not check.hidden:
+        return str(error) or summary
+    kind = getattr(error, "kind", "")
+    where = getattr(error, "where", "")
+    detail = f" ({kind})" if kind else ""
+    return f"{summary}{detail}" + (f"\nwhere: {where}" if where else "")
