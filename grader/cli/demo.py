@@ -71,7 +71,7 @@ def command(folder: Path, browser: bool | None, sandbox: Sandbox) -> int:
             sandbox=sandbox,
             jobs=pipeline.cores(),
             evidence=True,
-            watch=watch,
+            progress=watch,
         )
     if report.isolation:
         output.complain(report.isolation)

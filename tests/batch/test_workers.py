@@ -28,7 +28,7 @@ def test_one_process_and_several_give_the_same_report(klass, without_times):
     one, _ = klass.grade("--jobs", "1", "--regrade")
     several, _ = klass.grade("--jobs", "3", "--regrade")
     assert without_times(one) == without_times(several)
-    assert scores(one) == [0.0, 2.0, 6.0, 6.0, 2.0, 6.0]
+    assert scores(one) == [None, 2.0, 6.0, 6.0, 2.0, 6.0]
 
 
 def test_the_report_has_the_order_of_the_input_whoever_is_through_first(klass):
@@ -75,7 +75,7 @@ def test_a_submission_on_which_every_worker_ends_is_a_fault_and_the_rest_goes_on
     (lost,) = (s for s in json.loads(report)["submissions"] if s["status"] != "graded")
     assert (lost["students"], lost["status"]) == (["Aa Meier"], "grader_fault")
     assert "its worker process ended twice (killed by SIGKILL)" in lost["message"]
-    assert scores(report) == [0.0, 2.0, 6.0, 6.0, 2.0]
+    assert scores(report) == [None, 2.0, 6.0, 6.0, 2.0]
     assert klass.processes() == []
 
 
