@@ -49,17 +49,19 @@ from grader.checks.derivative import (
     assert_derivative,
     assert_jacobian,
 )
-from grader.checks.differences import numerical_derivative, numerical_gradient
-from grader.checks.forbidden import Breach, find_forbidden, names_meant
-from grader.checks.gradient import (
-    GradientEvidence,
-    assert_gradient,
-    measure_gradient,
-    measure_gradient_error,
+from grader.checks.differences import numerical_derivative, numerical_gradient, numerical_jacobian
+from grader.checks.distributions import (
+    assert_distribution,
+    assert_drawn,
+    assert_frequencies,
+    assert_mean,
+    assert_uniform,
+    assert_variance,
 )
+from grader.checks.forbidden import Breach, find_forbidden, names_meant
+from grader.checks.gradient import assert_gradient
 from grader.checks.parameters import (
     Layers,
-    assert_drawn,
     find_layers,
     read_parameters,
     write_parameters,
@@ -86,6 +88,7 @@ from grader.checks.rates import (
     assert_monotone,
     assert_probabilities,
 )
+from grader.checks.slopes import GradientEvidence, measure_gradient, measure_gradient_error
 from grader.diagnosis.case import Diagnosis
 from grader.diagnosis.values import diagnose
 
@@ -106,17 +109,20 @@ __all__ = [
     "assert_curve",
     "assert_derivative",
     "assert_deterministic",
+    "assert_distribution",
     "assert_drawn",
     "assert_dtype",
     "assert_error_rate",
     "assert_figure_count",
     "assert_finite",
+    "assert_frequencies",
     "assert_gradient",
     "assert_histogram",
     "assert_image",
     "assert_in_range",
     "assert_jacobian",
     "assert_labelled",
+    "assert_mean",
     "assert_monotone",
     "assert_no_warnings",
     "assert_not_convex_witness",
@@ -130,6 +136,8 @@ __all__ = [
     "assert_stable",
     "assert_symmetric",
     "assert_unchanged",
+    "assert_uniform",
+    "assert_variance",
     "assert_vectorised",
     "call_quietly",
     "call_unchanging",
@@ -148,6 +156,7 @@ __all__ = [
     "names_meant",
     "numerical_derivative",
     "numerical_gradient",
+    "numerical_jacobian",
     "partial_credit",
     "read_parameters",
     "write_parameters",

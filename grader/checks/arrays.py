@@ -24,8 +24,12 @@ from grader.checks.showing import (
     show,
     type_name,
 )
+from grader.checks.tolerances import PRECISION
 from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, NonFiniteValue
+
+# An imaginary part that is smaller beside its array is what an inverse transform leaves.
+_ROUNDING = 1e-12
 
 # What a hint may say about a type that is no array, by the name of its class.
 _OPAQUE_HINTS = {
@@ -50,16 +54,19 @@ def as_array(
     *,
     called: str = "",
     shape: Shape | Sequence[Shape] | None = None,
-    dtype_kind: str = "fiu",
+    dtype_kind: str | None = None,
 ) -> Array:
     """Return the value as a plain ndarray of its own dtype, or refuse it with a reason.
 
     value : numbers, ndarrays, and lists of them; a tuple only where it holds plain numbers
     shape : as in assert_shape; None accepts every shape
-    dtype_kind : the numpy kinds that are right ("fiu": real numbers, "b": booleans)
+    dtype_kind : the numpy kinds that are right ("fiu": real numbers, "b": booleans). Where none
+        are named booleans count as 0 and 1, and complex values without imaginary part as real
     Raises CheckFailed for None, strings, dicts, tuples of arrays, ragged lists, objects.
     """
     array = _convert(value, called=called)
+    if dtype_kind is None:
+        array, dtype_kind = _without_imaginary(array), "fiub"
     if array.dtype.kind not in dtype_kind:
         raise CheckFailed(
             f"{kind_came(array.dtype.kind)} came where {kinds_due(dtype_kind)} were due",
@@ -72,9 +79,10 @@ def as_array(
     return array
 
 
-def as_scalar(value: object, *, called: str = "") -> float:
+def as_scalar(value: object, *, called: str = "") -> float | np.floating[Any]:
     """Return the value as a float; arrays of one element, such as shape (1, 1), count.
 
+    A float32 or float16 stays one, so that it is held to its own precision.
     Raises CheckFailed where more than one number came, or none.
     """
     if isinstance(value, tuple):
@@ -87,7 +95,8 @@ def as_scalar(value: object, *, called: str = "") -> float:
             called=called,
             got=show(array),
         )
-    return float(array.reshape(-1)[0])
+    number = array.reshape(-1)[0]
+    return number if str(array.dtype) in PRECISION else float(number)
 
 
 def assert_shape(
@@ -211,6 +220,16 @@ def _convert(value: object, *, called: str) -> Array:
     if isinstance(value, list):
         return _from_list(value, called=called)
     raise _type_failure(value, called=called)
+
+
+def _without_imaginary(array: Array) -> Array:
+    """Return the real part where the imaginary one is 0, but for rounding."""
+    if array.dtype.kind != "c" or not array.size:
+        return array
+    size = float(np.max(np.abs(array)))
+    if np.isfinite(size) and np.all(np.abs(array.imag) <= _ROUNDING * size):
+        return array.real
+    return array
 
 
 def _is_number(value: object) -> bool:

@@ -10,11 +10,18 @@ import numpy as np
 
 from grader.checks.arrays import as_array, as_scalar, assert_finite, assert_shape
 from grader.checks.showing import index_text, show
-from grader.checks.tolerances import rtol_for
+from grader.checks.tolerances import room_for, rtol_for
 from grader.diagnosis.case import Factor
+from grader.diagnosis.observations import what_is_right
 from grader.diagnosis.values import diagnose
 from grader.diagnosis.wording import Array, number
 from grader.errors import CheckFailed, Missing
+
+_NEXT_STEP = (
+    "Try it on two or three numbers of your own, compute the same by hand, and compare the steps."
+)
+# A result that is nearer to a convention than this follows it, and has another fault.
+_NEARLY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -42,11 +49,18 @@ class Closeness:
 
 
 def measure_close(
-    got: object, expected: object, *, rtol: float = 1e-7, atol: float = 1e-9
+    got: object,
+    expected: object,
+    *,
+    rtol: float = 1e-7,
+    atol: float = 1e-9,
+    summed: Any = None,
 ) -> Closeness:
     """Return how far got is from expected, element by element.
 
     An element is close where |got - expected| <= atol + rtol * |expected|; nan never is.
+    A result in float32 or float16 gets the room of what its sums have rounded on top.
+    summed : array or number, the sum of the sizes of each element's terms, for that room
     Raises ValueError where the shapes can't be compared.
     """
     g = np.asarray(as_array(got, dtype_kind="fiubc"))
@@ -55,12 +69,13 @@ def measure_close(
         g, e = g.reshape(()), e.reshape(())
     if g.shape != e.shape:
         raise ValueError(f"shapes {g.shape} and {e.shape} can't be compared")
+    room = room_for(g, e, summed)
     g, e = _wide(g), _wide(e)
     if g.size == 0:
         return Closeness(0, 0, (), 0.0, 0.0, np.nan, np.nan, rtol, atol)
     with np.errstate(all="ignore"):
         error = np.abs(g - e)
-        allowed = atol + rtol * np.abs(e)
+        allowed = atol + rtol * np.abs(e) + room
         wrong = ~(error <= allowed) & ~(g == e)
         excess = np.where(wrong, np.where(np.isfinite(error), error / np.maximum(allowed, 1e-300),
                                           np.inf), 0.0)  # fmt: skip
@@ -97,10 +112,13 @@ def assert_close(
     broadcast: tuple[Any, Any] | None = None,
     names: Mapping[str, int] | None = None,
     hint: str = "",
+    summed: Any = None,
+    dtype_kind: str | None = None,
 ) -> None:
     """Accept got where it has expected's shape, is finite and is close to it.
 
-    A float32 result is held to float32's precision. A scalar may come as (1,) or (1, 1).
+    A float32 result is held to float32's precision, that of sums: summed, as in measure_close.
+    A scalar may come as (1,) or (1, 1). dtype_kind : as in as_array
     factors, terms, mistakes, dummy, inputs, broadcast : what `diagnose` may name
     names : letters of the dimensions for the message about a shape
     hint : the next step where the numbers show none
@@ -108,8 +126,9 @@ def assert_close(
     NonFiniteValue for nan or inf, even where expected holds them.
     """
     due = np.asarray(expected)
-    kinds = "fiubc" if due.dtype.kind in "bc" else "fiu"
-    array = as_array(got, called=called, dtype_kind=kinds)
+    if dtype_kind is None and due.dtype.kind == "c":
+        dtype_kind = "fiubc"
+    array = as_array(got, called=called, dtype_kind=dtype_kind)
     known: dict[str, Any] = {
         "factors": factors,
         "terms": terms,
@@ -127,19 +146,20 @@ def assert_close(
     if not np.isfinite(_wide(due)).all():
         raise ValueError("the expected values of this check are not finite")
     rtol = rtol_for(array, rtol)
-    evidence = measure_close(array, due, rtol=rtol, atol=atol)
+    evidence = measure_close(array, due, rtol=rtol, atol=atol, summed=summed)
     if evidence.close:
         return
     found = diagnose(array, due, **known, rtol=min(max(rtol, 1e-6), 1e-2), atol=atol)
+    next_step = hint or _NEXT_STEP
     if found is not None:
-        problem, next_step = found.problem, found.hint or hint
+        problem, next_step = found.problem, found.hint or next_step
     elif evidence.n == 1:
-        problem, next_step = f"{noun} is wrong", hint
+        problem = f"{noun} is wrong"
     elif evidence.n_wrong == evidence.n:
-        problem, next_step = f"every element of {noun} is wrong", hint
+        right = what_is_right(array, due)
+        problem = f"every element of {noun} is wrong{'; ' * bool(right)}{right}"
     else:
         problem = f"{evidence.n_wrong} of {evidence.n} elements of {noun} are wrong"
-        next_step = hint
     raise CheckFailed(
         problem,
         hint=next_step,
@@ -164,21 +184,25 @@ def assert_close_to_one_of(
 ) -> str:
     """Return the name of the convention that the result follows: {"1/(2m)": a, "1/m": b}.
 
-    The first that fits wins. known : as in assert_close
-    Raises CheckFailed, diagnosed against the convention whose diagnosis is simplest.
+    The nearest that fits wins. known : as in assert_close
+    Raises CheckFailed: against the convention that it nearly meets, else against the one whose
+    diagnosis is simplest.
     """
-    failures: list[tuple[float, CheckFailed]] = []
-    for name, expected in conventions.items():
+    failures: list[tuple[float, str, CheckFailed]] = []
+    away = {name: _distance(got, expected) for name, expected in conventions.items()}
+    for name, expected in sorted(conventions.items(), key=lambda pair: away[pair[0]]):
         try:
             assert_close(got, expected, rtol=rtol, atol=atol, called=called, **known)
         except CheckFailed as failure:
-            failures.append((_weight(got, expected, known), failure))
+            near = away[name] < _NEARLY
+            failures.append((-1.0 if near else _weight(got, expected, known), name, failure))
         else:
             return name
     if not failures:
         raise ValueError("no convention to compare with")
     # The first convention is the sheet's own and wins a draw.
-    _, told = min(failures, key=lambda weighed: weighed[0])
+    order = list(conventions)
+    _, _, told = min(failures, key=lambda told: (told[0], order.index(told[1])))
     if type(told) is not CheckFailed:
         raise told
     accepted = " and ".join(conventions)
@@ -242,6 +266,19 @@ def _weight(got: object, expected: object, known: Mapping[str, Any]) -> float:
     shapes_and_hints = ("names", "hint")
     found = diagnose(got, expected, **{k: v for k, v in known.items() if k not in shapes_and_hints})
     return np.inf if found is None else found.weight
+
+
+def _distance(got: object, expected: object) -> float:
+    """Return the largest difference, beside the size of what is expected; inf for no numbers."""
+    try:
+        g, e = np.asarray(got, dtype=np.complex128), np.asarray(expected, dtype=np.complex128)
+    except (TypeError, ValueError):
+        return np.inf
+    if g.size != e.size or not np.isfinite(g).all():
+        return np.inf
+    size = float(np.max(np.abs(e), initial=0.0))
+    off = float(np.max(np.abs(g.reshape(-1) - e.reshape(-1)), initial=0.0))
+    return off / size if size else off
 
 
 def _where(evidence: Closeness) -> str:

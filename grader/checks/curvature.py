@@ -66,7 +66,7 @@ def assert_not_convex_witness(
     f : the true function, number -> number
     margin : how far above the chord f must rise somewhere, relative to its values there
     """
-    left, right = as_scalar(a, called=called), as_scalar(b, called=called)
+    left, right = (float(as_scalar(end, called=called)) for end in (a, b))
     if not np.isfinite([left, right]).all():
         raise NonFiniteValue("an end of the chord is not finite", called=called)
     if left == right:
@@ -198,4 +198,4 @@ def _values(f: Callable[[Any], Any], points: Sequence[Any]) -> Array:
     send = getattr(f, "map", None)
     with np.errstate(all="ignore"):
         replies = send(shaped) if callable(send) else [f(p) for p in shaped]
-    return np.array([as_scalar(reply) for reply in replies])
+    return np.array([float(as_scalar(reply)) for reply in replies])

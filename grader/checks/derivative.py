@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from grader.checks.arrays import as_array, assert_finite, assert_shape
-from grader.checks.differences import EPS, base_step, numerical_derivative
-from grader.checks.gradient import Redraw, assert_gradient
+from grader.checks.costs import reason
+from grader.checks.differences import (
+    ArrayDifference,
+    by_coordinate,
+    elementwise,
+    usable_error,
+)
+from grader.checks.gradient import assert_gradient
 from grader.checks.showing import index_text
-from grader.checks.tolerances import precision_of
+from grader.checks.slopes import CERTAIN, KNOWN, RESOLVED, Redraw, resolved
+from grader.checks.tolerances import precision_of, rtol_for, shown_decimals
 from grader.diagnosis.case import Factor
 from grader.diagnosis.values import diagnose
 from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, Missing
+
+# How often a point is moved until each element was seen away from a kink.
+_POINTS_TRIED = 3
 
 
 def assert_derivative(
@@ -37,35 +48,31 @@ def assert_derivative(
     f, df : array -> array of its shape; both are called with whole arrays
     at : float array of points; points where f has a kink or is not finite nearby are left out
     rtol : on df; the estimated error of the central differences comes on top
-    Raises CheckFailed with the diagnosis and the x of the worst error.
+    Raises CheckFailed with the diagnosis and the x of the worst error, or with what f lacks to
+    decide it (it is rounded, coarser than float64).
     """
     x = np.asarray(at, dtype=np.float64)
     got = as_array(df(x.copy()), called=called)
     if dummy is not None and got.size == 1 < x.size:
         _refuse_dummy(got, dummy, called)
     assert_shape(got, x.shape, called=called)
-    numeric, error = numerical_derivative(f, x)
-    usable = np.isfinite(error)
-    g = got.astype(np.float64)
+    told = elementwise(f, x)
+    numeric, usable = told.slopes.slope, np.isfinite(usable_error(told.slopes))
     if dummy is not None and np.any(numeric[usable] != 0):
         _refuse_dummy(got, dummy, called)
     assert_finite(got, called=called)
-    rtol = max(rtol, precision_of(got).rtol_of_sums)
     if not usable.any():
         raise CheckFailed(
             f"the function has a jump, a kink or no finite value at every {name} that was tried",
             hint="Its derivative is compared with central differences of the function itself.",
             called=called,
         )
-    off = np.abs(g - numeric)
-    allowed = rtol * np.maximum(np.abs(g), np.abs(numeric)) + 5 * error + 1e-300
-    wrong = usable & ~(off <= allowed)
-    if not wrong.any():
+    judged = _judge(got, told, rtol)
+    if not judged.wrong.any():
+        judged.refuse_undecided(told, name=name, noun="function", called=called)
         return
-    excess = np.where(wrong, off / np.maximum(allowed, 1e-300), 0.0)
-    worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(excess)), x.shape))
     keep = usable if not usable.all() else slice(None)
-    scale = float(np.max(np.abs(numeric[usable])))
+    g = got.astype(np.float64)
     found = diagnose(
         g[keep],
         numeric[keep],
@@ -75,16 +82,17 @@ def assert_derivative(
         inputs={name: x[keep]},
         noun="the derivative",
         rtol=max(10 * rtol, 1e-4),
-        atol=5 * float(np.max(error[usable])) + 1e-8 * scale,
+        atol=CERTAIN * judged.noise + 1e-8 * judged.scale,
         layout=bool(usable.all()) and x.ndim < 2,
     )
+    worst = judged.worst
     place = f"{name}{index_text(worst)}" if x.ndim else name
     where = (
         f"{place} = {x[worst]:.6g}: central differences give {numeric[worst]:.6g}, "
         f"got {g[worst]:.6g}"
     )
     if found is None:
-        count = int(wrong.sum())
+        count = int(judged.wrong.sum())
         part = "" if x.size == 1 else f" at {count} of {x.size} points"
         raise CheckFailed(
             f"the derivative does not match the function{part}",
@@ -108,49 +116,74 @@ def assert_jacobian(
 ) -> None:
     """Accept jacobian where J[i, j] is df_i/dx_j.
 
-    f : (d,) -> (k,); jacobian : (d,) -> (k, d); at : (d,)
-    Raises CheckFailed with the diagnosis.
+    f : (d,) -> (k,); jacobian : (d,) -> (k, d); at : (d,). What lies at a kink of f there is
+    compared at a point nearby.
+    rtol : on J's elements; the estimated error of the central differences comes on top
+    Raises CheckFailed with the diagnosis, or with what f lacks to decide it.
     """
     x = np.asarray(at, dtype=np.float64)
+    nudge = np.random.default_rng(0)
+    seen: Array = np.array(False)
+    for _ in range(_POINTS_TRIED):
+        seen = seen | _judge_jacobian(
+            f,
+            jacobian,
+            x,
+            called=called,
+            rtol=rtol,
+            factors=factors,
+            mistakes=mistakes,
+            dummy=dummy,
+        )
+        if np.all(seen):
+            return
+        x = x + 1e-2 * np.maximum(1.0, np.abs(x)) * nudge.normal(size=x.shape)
+    raise CheckFailed(
+        "the function has a jump, a kink or no finite value at every point that was tried",
+        hint="Its Jacobian is compared with central differences of the function itself.",
+        called=called,
+    )
+
+
+def _judge_jacobian(
+    f: Callable[[Any], Any],
+    jacobian: Callable[[Any], Any],
+    x: Array,
+    *,
+    called: str,
+    rtol: float,
+    factors: Mapping[str, Factor] | None,
+    mistakes: Mapping[str, Any] | None,
+    dummy: object,
+) -> Array:
+    """Return the mask of the elements that were compared at x; raise where one is wrong."""
     got = as_array(jacobian(x.copy()), called=called)
-    k = as_array(f(x.copy()), called=called).size
     if dummy is not None:
         _refuse_dummy(got, dummy, called)
-    assert_shape(got, (k, x.size), called=called)
+    told = by_coordinate(f, x)
+    assert_shape(got, told.slopes.slope.shape, called=called)
     assert_finite(got, called=called)
-    h = base_step(EPS) * 2.0 ** np.round(np.log2(np.maximum(1.0, np.abs(x))))
-    numeric = np.empty((k, x.size))
-    error = np.empty((k, x.size))
-    for j in range(x.size):
-        step = np.zeros_like(x)
-        step[j] = h[j]
-        a, b = _flat(f, x + step), _flat(f, x - step)
-        c, d = _flat(f, x + step / 2), _flat(f, x - step / 2)
-        wide, narrow = (a - b) / (2 * h[j]), (c - d) / h[j]
-        numeric[:, j] = (4 * narrow - wide) / 3
-        floor = 4 * EPS * np.maximum(np.abs(a), np.abs(b)) / h[j]
-        error[:, j] = np.abs(wide - narrow) + floor
-    scale = float(np.max(np.abs(numeric), initial=0.0))
-    rtol = max(rtol, precision_of(got).rtol_of_sums)
-    off = np.abs(got - numeric)
-    wrong = ~(off <= rtol * np.abs(numeric) + 1e-3 * rtol * scale + 5 * error)
-    if not wrong.any():
-        return
-    excess = np.where(wrong, off, 0.0)
-    worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(excess)), off.shape))
+    judged = _judge(got, told, rtol)
+    if not judged.wrong.any():
+        judged.refuse_undecided(told, name="x", noun="function", called=called)
+        return judged.usable
+    numeric, worst = told.slopes.slope, judged.worst
+    whole = bool(judged.usable.all())
     found = diagnose(
-        got,
-        numeric,
+        got if whole else got[judged.usable],
+        numeric if whole else numeric[judged.usable],
         factors=factors,
-        mistakes=mistakes,
+        mistakes=mistakes if whole else None,
         noun="the Jacobian",
         rtol=max(rtol, 1e-4),
-        atol=5 * float(error.max()) + 1e-8 * scale,
+        atol=CERTAIN * judged.noise + 1e-8 * judged.scale,
+        layout=whole,
     )
     raise CheckFailed(
         found.problem
         if found
-        else f"{int(wrong.sum())} of {wrong.size} elements of the Jacobian do not match f",
+        else f"{int(judged.wrong.sum())} of {judged.wrong.size} elements of the Jacobian do not "
+        "match f",
         hint=found.hint if found else "J[i, j] is the derivative of f_i with respect to x_j.",
         called=called,
         where=f"element {index_text(worst)}: central differences give {numeric[worst]:.6g}, "
@@ -184,8 +217,58 @@ def assert_backward(
     )
 
 
-def _flat(f: Callable[[Any], Any], x: Array) -> Array:
-    return as_array(f(x)).astype(np.float64).reshape(-1)
+@dataclass(frozen=True)
+class _Judged:
+    """Slopes of arrays beside what was got: the masks of what is usable, decided and wrong.
+
+    scale : of the numeric slopes; noise : the largest error of a usable one
+    worst : the index of the element that is farthest outside its tolerance
+    """
+
+    usable: Array
+    decided: Array
+    wrong: Array
+    scale: float
+    noise: float
+    worst: tuple[int, ...]
+
+    def refuse_undecided(self, told: ArrayDifference, *, name: str, noun: str, called: str) -> None:
+        """Raise what the function lacks, where an element can't be decided."""
+        if self.decided[self.usable].all():
+            return
+        problem, hint = reason(told.values, told.eps, name, noun)
+        raise CheckFailed(
+            problem,
+            hint=f"Its derivative can't be checked: finite differences tell no slope. {hint}",
+            called=called,
+        )
+
+
+def _judge(got: Array, told: ArrayDifference, rtol: float) -> _Judged:
+    """Return which elements are wrong, and which can't be told, by differences with errors."""
+    slopes = told.slopes
+    numeric, error = slopes.slope, usable_error(slopes)
+    usable = np.isfinite(error)
+    g = got.astype(np.float64)
+    scale = float(np.max(np.abs(numeric[usable]), initial=0.0))
+    size = float(np.sqrt(np.mean(numeric[usable] ** 2))) if usable.any() else 0.0
+    room = precision_of(got).rtol_of_sums * size
+    with np.errstate(invalid="ignore"):
+        off = np.abs(g - numeric)
+        # rtol is on the right slope: a wrong one that is much too large makes no room for itself.
+        allowed = rtol_for(got, rtol) * np.abs(numeric) + room + CERTAIN * error + 1e-300
+        wrong = usable & ~(off <= allowed)
+        small = resolved(told.eps)
+        known = np.maximum(KNOWN * np.abs(numeric), small * np.maximum(scale, slopes.reach))
+    decimals = shown_decimals(told.values)
+    # Standing still nearby is a slope of 0 where that is certain beside the slopes farther off.
+    flat = (told.farthest == 0) | (error <= RESOLVED * told.farthest)
+    still = (slopes.reach == 0) & flat & (not decimals)
+    decided = (error <= known) | still | (off > allowed + 20 * error)
+    excess = np.where(wrong, off / np.maximum(allowed, 1e-300), 0.0)
+    worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(excess)), excess.shape))
+    noise = float(np.max(error[usable], initial=0.0))
+    return _Judged(usable, decided, wrong, scale, noise, worst)
 
 
 def _refuse_dummy(got: Array, dummy: object, called: str) -> None:

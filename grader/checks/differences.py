@@ -1,31 +1,24 @@
-"""Finite differences with an estimate of their error.
-
-The step is eps**(1/3) at first, the best for a well-behaved function; where the estimate
-says that this is no good, a ladder of steps is tried: larger ones for a function that is
-noisy (float32 inside), smaller ones for a function that turns fast.
-
-Sources: Press et al., Numerical Recipes, 3rd ed., sec. 5.7 (step sizes); Moré and Wild,
-Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) (noise from differences).
-"""
+"""Finite differences of functions: along a direction, by element, of arrays."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from grader.checks.arrays import as_array, as_scalar, assert_shape
+from grader.checks.ladder import EPS, POINTS, POWERS, Difference, base_step, best_level, estimate
+from grader.checks.tolerances import shown_decimals, shown_eps
 from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed
 
 Function = Callable[[Any], Any]
 
-EPS = float(np.finfo(np.float64).eps)
-# The ladder's steps, as powers of 2 times eps**(1/3), ascending.
-_POWERS = np.array([-25, -20, -15, -10, -5, 0, 4, 8, 11])
-_BASE = 5  # the place of 0 among them
+# Elements that get the whole ladder, of those that one step leaves in doubt.
+_MAX_LADDERS = 64
 
 
 @dataclass
@@ -33,7 +26,9 @@ class CountedFunction:
     """A function of points that returns one number; its calls and its precision are kept.
 
     shape : of the points as f wants them; () for plain floats
-    eps : of the coarsest dtype that came back
+    eps : of the coarsest dtype that came back, or that the values themselves show
+    seen : some of the values that came back, for what they tell about their rounding
+    noise : of the values, once a slope needed to know it
     """
 
     f: Function
@@ -41,6 +36,9 @@ class CountedFunction:
     called: str = ""
     calls: int = 0
     eps: float = EPS
+    seen: list[float] = field(default_factory=list)
+    noise: float | None = None
+    _fine: bool = False
 
     def values(self, points: Sequence[Array]) -> Array:
         """Return f at each point, (n,) float64; one message where f has a `map`."""
@@ -51,14 +49,22 @@ class CountedFunction:
         send = getattr(self.f, "map", None)
         with np.errstate(all="ignore"):
             replies = send(shaped) if callable(send) else [self.f(p) for p in shaped]
-        return np.array([self._number(reply) for reply in replies])
+        found = np.array([self._number(reply) for reply in replies])
+        self._look_at(found)
+        return found
+
+    @property
+    def unit(self) -> float:
+        """The unit that the values are rounded to (0.001), or 0."""
+        decimals = shown_decimals(np.array(self.seen))
+        return 0.0 if decimals is None else 10.0**-decimals
 
     def _number(self, reply: object) -> float:
         dtype = getattr(reply, "dtype", None)
         if isinstance(dtype, np.dtype) and dtype.kind == "f":
             self.eps = max(self.eps, float(np.finfo(dtype).eps))
         try:
-            return as_scalar(reply, called=self.called)
+            return float(as_scalar(reply, called=self.called))
         except CheckFailed as failure:
             raise CheckFailed(
                 f"the cost must be one number: {failure.problem}",
@@ -67,25 +73,13 @@ class CountedFunction:
                 got=failure.got,
             ) from None
 
-
-@dataclass(frozen=True)
-class Difference:
-    """A derivative, or an array of them, by central differences.
-
-    error : its estimated error; floor : the share of rounding in it
-    kink : the slopes on the two sides differ as at a kink; power : of the step, see _POWERS
-    """
-
-    slope: Array
-    error: Array
-    floor: Array
-    kink: Array
-    power: Array
-
-
-def base_step(eps: float) -> float:
-    """Return the first step: a power of 2, so that adding it rounds as little as can be."""
-    return float(2.0 ** np.round(np.log2(eps ** (1 / 3))))
+    def _look_at(self, found: Array) -> None:
+        """Note the precision that the values have, whatever dtype they come in."""
+        finite = found[np.isfinite(found)]
+        self.seen = [*self.seen, *finite.tolist()][:256]
+        if not self._fine and np.unique(finite).size >= 3:
+            eps = shown_eps(finite)
+            self.eps, self._fine = max(self.eps, eps), eps == EPS
 
 
 def slope_along(
@@ -104,15 +98,38 @@ def slope_along(
     """
 
     def measured(h: Array) -> Difference:
-        points = [x + t * step * v for step in h for t in (1.0, -1.0, 0.5, -0.5)]
-        a, b, c, d = function.values(points).reshape(len(h), 4).T
-        return _estimate(a, b, c, d, np.asarray(f0), h, eps=function.eps, repeat=repeat)
+        points = [x + t * step * v for step in h for t in POINTS]
+        values = function.values(points).reshape(len(h), 4).T
+        rough = max(repeat, function.unit)
+        return estimate(values, np.asarray(f0), h, eps=function.eps, repeat=rough)
 
-    base = base_step(function.eps)
-    first = _at(measured(np.array([base])), np.asarray(0))
+    first = measured(np.array([base_step(function.eps)])).at(np.asarray(0))
     if good(first):
         return first
-    return _choose(measured(base * 2.0**_POWERS), 1e-3 * float(np.max(np.abs(first.slope))))
+    if function.noise is None:
+        function.noise = _noise(function, x, v, f0)
+    repeat = max(repeat, function.noise)
+    steps = base_step(function.eps) * 2.0**POWERS
+    slope = float(np.abs(first.slope))
+    return best_level(measured(steps), 1e-3 * slope if np.isfinite(slope) else 0.0)
+
+
+def _noise(function: CountedFunction, x: Array, v: Array, f0: float) -> float:
+    """Return the standard deviation of f's noise, from values so near that f stands still.
+
+    Differences of high order leave nothing of a smooth function (Moré and Wild). Two steps, as
+    noise that repeats itself at one of them looks smooth.
+    """
+    found = [0.0]
+    for times in (4.0, 11.0):
+        h = times * base_step(EPS) * 2.0 ** POWERS[0]
+        row = np.append(f0, function.values([x + k * h * v for k in range(1, 7)]))
+        if np.isfinite(row).all():
+            found += [
+                float(np.sqrt(np.mean(np.diff(row, k) ** 2) / math.comb(2 * k, k)))
+                for k in (3, 4, 5)
+            ]
+    return max(found)
 
 
 def numerical_gradient(f: Function, at: Any) -> Array:
@@ -122,35 +139,55 @@ def numerical_gradient(f: Function, at: Any) -> Array:
     """
     x = np.asarray(at, dtype=np.float64)
     function = CountedFunction(f, x.shape)
-    numeric, _ = differentiate(function, x, np.arange(x.size), fine=True)
-    return numeric.reshape(x.shape)
+    f0 = float(function.values([x.copy()])[0])
+    return differentiate(function, x, np.arange(x.size), f0=f0).slope.reshape(x.shape)
 
 
 def differentiate(
-    function: CountedFunction, x: Array, indices: Array, *, fine: bool, power: int = 0
-) -> tuple[Array, Array]:
-    """Return df/dx_i for these flat indices, (k,), and the estimated errors, (k,).
+    function: CountedFunction,
+    x: Array,
+    indices: Array,
+    *,
+    f0: float,
+    repeat: float = 0.0,
+    power: int = 0,
+    doubtful: Callable[[Difference], Array] | None = None,
+) -> Difference:
+    """Return df/dx_i for these flat indices, (k,), each with its own error.
 
-    fine : two steps an element and an error estimate from both, else one step
-    power : of 2, on the first step
+    f0, repeat : as in slope_along; power : of 2, on the first step
+    doubtful : tells, (k,) bool, which of them one step leaves in doubt: the first 64 of these
+        get the whole ladder
     """
     flat = x.reshape(-1)
-    size = np.maximum(1.0, np.abs(flat[indices]))
-    h = 2.0 ** (np.round(np.log2(base_step(function.eps) * size)) + power)
-    steps = (1.0, 0.5) if fine else (1.0,)
-    points = []
-    for times in steps:
-        for i, step in zip(indices, h * times, strict=True):
-            for sign in (1.0, -1.0):
-                point = flat.copy()
-                point[i] += sign * step
-                points.append(point)
-    values = function.values(points).reshape(len(steps), len(indices), 2)
-    slopes = [(v[:, 0] - v[:, 1]) / (2 * h * t) for v, t in zip(values, steps, strict=True)]
-    floor = 4 * function.eps * np.max(np.abs(values), initial=0.0) / h
-    if not fine:
-        return slopes[0], floor + 1e-6 * np.abs(slopes[0])
-    return (4 * slopes[1] - slopes[0]) / 3, floor + np.abs(slopes[0] - slopes[1])
+    size = np.maximum(1.0, np.abs(flat))
+
+    def measured(chosen: Array, powers: Array) -> Difference:
+        h = base_step(function.eps) * 2.0 ** (np.round(np.log2(size[chosen])) + powers[:, None])
+        points = []
+        for t in POINTS:
+            for level in h:
+                for i, step in zip(chosen, level, strict=True):
+                    point = flat.copy()
+                    point[i] += t * step
+                    points.append(point)
+        values = function.values(points).reshape(len(POINTS), *h.shape)
+        rough = max(repeat, function.unit)
+        return estimate(
+            values, np.asarray(f0), h, eps=function.eps, repeat=rough, size=size[chosen]
+        )
+
+    found = measured(indices, np.array([power])).at(np.zeros(len(indices), dtype=int))
+    if doubtful is None or not doubtful(found).any():
+        return found
+    places = np.flatnonzero(doubtful(found))[:_MAX_LADDERS]
+    better = best_level(measured(indices[places], POWERS), 0.0)
+    parts = []
+    for old, new in zip(vars(found).values(), vars(better).values(), strict=True):
+        part = old.copy()
+        part[places] = new
+        parts.append(part)
+    return Difference(*parts)
 
 
 def numerical_derivative(f: Function, at: Any) -> tuple[Array, Array]:
@@ -159,98 +196,89 @@ def numerical_derivative(f: Function, at: Any) -> tuple[Array, Array]:
     f : array -> array of its shape. The error is inf where the slopes on the two sides
     differ (a kink), or where f is not finite nearby.
     """
-    x = np.asarray(at, dtype=np.float64)
-    f0, eps = _elementwise(f, x)
+    found = elementwise(f, np.asarray(at, dtype=np.float64)).slopes
+    return found.slope, usable_error(found)
+
+
+def numerical_jacobian(f: Function, at: Any) -> tuple[Array, Array]:
+    """Return J, (k, d), with J[i, j] = df_i/dx_j, and its estimated errors, (k, d).
+
+    f : (d,) -> (k,). An error is inf where f_i has a kink along x_j or is not finite nearby.
+    """
+    found = by_coordinate(f, np.asarray(at, dtype=np.float64)).slopes
+    return found.slope, usable_error(found)
+
+
+@dataclass(frozen=True)
+class ArrayDifference:
+    """The slopes of a function that returns arrays, with the values that they come from.
+
+    slopes : of the shape of the result; values : of f, all that were seen; eps : of their dtype
+    farthest : how far f moves within a step, over the step, at the step where that is most
+    """
+
+    slopes: Difference
+    farthest: Array
+    values: Array
+    eps: float
+
+
+def elementwise(f: Function, x: Array) -> ArrayDifference:
+    """Return df/dx at each x, for an f that maps each element by itself."""
+    f0, eps = _array_of(f, x)
+    if f0.shape != x.shape:
+        assert_shape(f0, x.shape)
     size = np.maximum(1.0, np.abs(x))
     unit = 2.0 ** np.round(np.log2(size))
-    levels = []
-    for power in _POWERS:
-        h = base_step(eps) * 2.0**power * unit
-        levels.append([h, *(_elementwise(f, x + t * h)[0] for t in (1.0, -1.0, 0.5, -0.5))])
-    h, a, b, c, d = (np.stack(parts) for parts in zip(*levels, strict=True))
-    found = _choose(_estimate(a, b, c, d, f0, h, eps=eps, repeat=0.0, size=size), 0.0)
+    h = base_step(eps) * 2.0 ** POWERS.reshape(-1, *[1] * x.ndim) * unit
+    values = np.array([[_array_of(f, x + t * step)[0] for step in h] for t in POINTS])
+    eps, grain = _precision(values, eps)
+    levels = estimate(values, f0, h, eps=eps, repeat=grain, size=size)
+    return ArrayDifference(best_level(levels, 0.0), levels.reach.max(axis=0), values, eps)
+
+
+def by_coordinate(f: Function, x: Array) -> ArrayDifference:
+    """Return df_i/dx_j, (k, d), for f from (d,) to (k,)."""
+    f0, eps = _array_of(f, x)
+    flat = f0.reshape(-1)
+    columns, farthest, seen = [], [], []
+    for j in range(x.size):
+        size = max(1.0, abs(float(x[j])))
+        h = base_step(eps) * 2.0 ** (POWERS + np.round(np.log2(size)))
+        axis = np.zeros_like(x)
+        axis[j] = 1.0
+        values = np.array(
+            [[_array_of(f, x + t * step * axis)[0].reshape(-1) for step in h] for t in POINTS]
+        )
+        steps = np.broadcast_to(h[:, None], (len(h), flat.size))
+        eps, grain = _precision(values, eps)
+        levels = estimate(values, flat, steps, eps=eps, repeat=grain, size=size)
+        columns.append(best_level(levels, 0.0))
+        farthest.append(levels.reach.max(axis=0))
+        seen.append(values)
+    parts = [
+        np.stack(part, axis=1) for part in zip(*(vars(c).values() for c in columns), strict=True)
+    ]
+    return ArrayDifference(Difference(*parts), np.stack(farthest, axis=1), np.array(seen), eps)
+
+
+def usable_error(found: Difference) -> Array:
+    """Return the errors of the slopes, inf where there is a kink."""
     usable = np.isfinite(found.slope) & ~(found.kink & (found.error > 1e-3 * np.abs(found.slope)))
-    return found.slope, np.where(usable, found.error, np.inf)
+    return np.where(usable, found.error, np.inf)
 
 
-def _elementwise(f: Function, x: Array) -> tuple[Array, float]:
+def _precision(values: Array, eps: float) -> tuple[float, float]:
+    """Return the eps that the values show, and the unit that they are rounded to, or 0."""
+    finite = values[np.isfinite(values)]
+    # A function that gives integers alone may be right to: floor has the slope 0.
+    decimals = shown_decimals(finite)
+    return max(eps, shown_eps(finite)), 10.0**-decimals if decimals else 0.0
+
+
+def _array_of(f: Function, x: Array) -> tuple[Array, float]:
+    """Return f(x) in float64, and the eps of the dtype that it came in."""
     with np.errstate(all="ignore"):
         raw = as_array(f(x.copy()))
-    if raw.shape != x.shape:
-        assert_shape(raw, x.shape)
     eps = float(np.finfo(raw.dtype).eps) if raw.dtype.kind == "f" else EPS
     return raw.astype(np.float64), max(eps, EPS)
-
-
-def _estimate(
-    a: Array,
-    b: Array,
-    c: Array,
-    d: Array,
-    f0: Array,
-    h: Array,
-    *,
-    eps: float,
-    repeat: float,
-    size: Array | float = 1.0,
-) -> Difference:
-    """Return the slopes from f at x + h, x - h, x + h/2, x - h/2, level by level."""
-    with np.errstate(all="ignore"):
-        wide, narrow = (a - b) / (2 * h), (c - d) / h
-        slope = (4 * narrow - wide) / 3
-        largest = np.maximum(np.maximum(np.abs(a), np.abs(b)), np.abs(f0))
-        # Rounding of the values, and of the points themselves.
-        floor = (4 * eps * largest + 2 * EPS * size * np.abs(slope)) / h
-        # The fourth difference of a smooth function is far below its rounding: what is
-        # left of it is noise (Moré and Wild), or a kink.
-        noise = np.abs(a - 4 * c + 6 * f0 - 4 * d + b) / np.sqrt(70.0) / h
-        error = np.abs(wide - narrow) + 2 * noise + floor + 2 * repeat / h
-        gap = np.abs((a - f0) - (f0 - b)) / h
-        gap_half = np.abs((c - f0) - (f0 - d)) * 2 / h
-        kink = np.abs(gap_half - gap / 2) > 0.1 * gap + 4 * floor
-        # Where f doesn't move at all it is flat, or it computes in float32 and rounds its
-        # points to one value: then the least change that it shows at all is its unit.
-        moves = np.abs(np.stack([a, b, c, d]) - f0)
-        unit = np.min(np.where(moves > 0, moves, np.inf), axis=(0, 1))
-        still = np.all(moves == 0, axis=0) & np.isfinite(unit)
-        error = np.where(still, np.maximum(error, unit / h), error)
-    bad = ~np.isfinite(slope + error)
-    error = np.where(bad, np.inf, error)
-    return Difference(slope, error, floor, kink | bad, np.zeros_like(slope, dtype=int))
-
-
-def _choose(levels: Difference, small: float) -> Difference:
-    """Return the best level at each place: its own estimate and its neighbours confirm it.
-
-    small : slopes below it count as 0 when levels are compared
-    """
-    slope = levels.slope
-    with np.errstate(all="ignore"):
-        apart = np.abs(np.diff(slope, axis=0))
-        apart = np.where(np.isfinite(apart), apart, np.inf)
-        edge = np.full_like(apart[:1], np.inf)
-        nearest = np.minimum(np.concatenate([edge, apart]), np.concatenate([apart, edge]))
-    error = np.maximum(levels.error, nearest)
-    with np.errstate(all="ignore"):
-        score = error / (np.abs(slope) + levels.floor + small + 1e-300)
-    score = np.where(np.isfinite(score), score, np.inf)
-    distance = np.abs(np.arange(len(_POWERS)) - _BASE).reshape(-1, *[1] * (slope.ndim - 1))
-    best = np.argmin(score * (1 + 0.01 * distance), axis=0)
-    chosen = _at(Difference(slope, error, levels.floor, levels.kink, levels.power), best)
-    return Difference(chosen.slope, chosen.error, chosen.floor, chosen.kink, _POWERS[best])
-
-
-def _at(levels: Difference, index: Array) -> Difference:
-    """Return one level at each place."""
-
-    def take(values: Array) -> Array:
-        taken: Array = np.take_along_axis(values, np.expand_dims(index, 0), axis=0)[0]
-        return taken
-
-    return Difference(
-        take(levels.slope),
-        take(levels.error),
-        take(levels.floor),
-        take(levels.kink),
-        take(levels.power),
-    )

@@ -103,23 +103,6 @@ def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[L
     return [Layers(model, tuple(sizes), names) for names in likely]
 
 
-def assert_drawn(
-    weights: Array, *, mean: float, std: float, called: str = "", noun: str = "the weights"
-) -> None:
-    """Accept what a normal distribution with this mean and standard deviation may have drawn.
-
-    Refuses a right one at fewer than 1 in 10 million draws: 5.5 standard errors are the room.
-    """
-    room = 5.5 * std / np.sqrt(weights.size)
-    seen = f"mean {weights.mean():.3g} and standard deviation {weights.std():.3g}"
-    if abs(weights.std() - std) > room:
-        hint = "np.random.normal takes the standard deviation, not the variance."
-        problem = f"{noun} do not have standard deviation {std:g}"
-        raise CheckFailed(problem, hint=hint, called=called, got=seen)
-    if abs(weights.mean() - mean) > room:
-        raise CheckFailed(f"{noun} do not have mean {mean:g}", called=called, got=seen)
-
-
 def _shapes(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return the shapes of W1, b1, W2, b2, ..."""
     pairs = itertools.pairwise(sizes)

@@ -6,7 +6,7 @@ import numpy as np
 
 from grader.checks.arrays import as_array, as_scalar, assert_finite
 from grader.checks.showing import first_index, index_text, show
-from grader.checks.tolerances import rtol_for
+from grader.checks.tolerances import precision_of, rtol_for
 from grader.diagnosis.wording import number
 from grader.errors import CheckFailed, NonFiniteValue
 
@@ -78,7 +78,7 @@ def assert_error_rate(
 ) -> None:
     """Accept an error rate in [0, 1] of at most this much; the message says both numbers."""
     value = _rate(rate, called=called, noun=noun)
-    if value > at_most:
+    if value > at_most + _rounding(rate):
         raise CheckFailed(
             f"{noun} is {_percent(value)}, more than the {_percent(at_most)} that is allowed",
             hint="It is that of guessing: are labels, features or the update's sign mixed up?"
@@ -95,7 +95,7 @@ def assert_accuracy(
 ) -> None:
     """Accept an accuracy in [0, 1] of at least this much; the message says both numbers."""
     accuracy = _rate(value, called=called, noun=noun)
-    if accuracy < at_least:
+    if accuracy < at_least - _rounding(value):
         raise CheckFailed(
             f"{noun} is {_percent(accuracy)}, less than the {_percent(at_least)} that is due",
             hint="Almost everything is wrong: are the classes swapped?"
@@ -148,7 +148,7 @@ def assert_monotone(
 
 
 def _rate(value: object, *, called: str, noun: str) -> float:
-    rate = as_scalar(value, called=called)
+    rate = float(as_scalar(value, called=called))
     if not np.isfinite(rate):
         raise NonFiniteValue(f"{noun} is {number(rate)}", called=called)
     if not -1e-9 <= rate <= 1 + 1e-9:
@@ -161,6 +161,11 @@ def _rate(value: object, *, called: str, noun: str) -> float:
             got=number(rate),
         )
     return rate
+
+
+def _rounding(rate: object) -> float:
+    """Return the rounding of a rate in its own dtype: 0.9 in float32 is a little less."""
+    return 2 * precision_of(as_array(rate)).eps
 
 
 def _percent(share: float) -> str:

@@ -59,7 +59,7 @@ def _one_shape_hint(came: tuple[int, ...], due: tuple[int, ...]) -> str:
     if len(due) == 1 and len(came) == 2 and sorted(came) == sorted((1, due[0])):
         return "Flatten it: x.ravel(), or x[:, 0]."
     if len(came) > 1 and came == due[::-1]:
-        return "It is transposed: return x.T, or swap the factors of the product."
+        return "Its axes are in the reverse order: is it transposed (x.T), or is a product's order?"
     if len(came) == len(due):
         off = [c - d for c, d in zip(came, due, strict=True) if c != d]
         if len(off) == 1 and abs(off[0]) == 1 and -1 not in due:
@@ -71,7 +71,9 @@ def _one_shape_hint(came: tuple[int, ...], due: tuple[int, ...]) -> str:
     if len(came) < len(due) and _is_subsequence(came, due):
         return "An axis was summed away: keepdims=True keeps it, or name another axis."
     if -1 not in due and int(np.prod(came)) == int(np.prod(due)):
-        return "The number of elements is right: reshape it."
+        if sorted(came) == sorted(due):
+            return "Its axes are in another order: is it transposed or turned, or are two swapped?"
+        return "The number of elements is right: is a reshape missing, or one too many?"
     return ""
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grader.diagnosis.case import Case, Diagnosis, Factor, fit_tolerance, ratio_of, scale_of
+from grader.diagnosis.case import Case, Diagnosis, Factor, fit_tolerance, ratio_of
+from grader.diagnosis.evidence import INDEPENDENT, has_rank_one, independent
 from grader.diagnosis.wording import number
 
 # More named factors than this would explain any number.
@@ -17,6 +18,9 @@ _MAX_NAMES = 4
 # A factor that no name explains tells less than any that has one.
 _UNNAMED = 100.0
 _CONSTANT = 10.0
+
+# A factor is named where a result that means nothing would get its name more seldom than this.
+_CHANCE = 1e-3
 
 # Names that textbooks give to the number of samples.
 _SAMPLE_COUNTS = frozenset({"m", "n", "N", "M", "batch", "batch_size", "n_samples"})
@@ -29,18 +33,29 @@ def explain_factor(case: Case) -> Diagnosis | None:
     ratio = ratio_of(case.got, case.expected)
     if ratio is None or not case.same(ratio * case.expected):
         return None
-    near = fit_tolerance(case)
+    near, free = fit_tolerance(case), independent(case.expected)
     words = name_factor(ratio, case.factors, rtol=near, noun=case.noun) or _name_constant(
         ratio, case.factors, rtol=near, noun=case.noun
     )
+    if words is not None and _by_chance(words, case, near) ** max(free, 1) > _CHANCE:
+        return None
     if words is not None and words.kind == "sign" and case.got.size == 1:
         return replace(words, problem=words.problem.removesuffix(" everywhere"))
     if words is not None:
         return words
-    large = case.expected[np.abs(case.expected) > 1e-3 * scale_of(case.expected)]
-    if np.ptp(large) == 0 or abs(ratio - 1) < 1e-3:
+    if free < INDEPENDENT or abs(ratio - 1) < 1e-3:
         return None
     return Diagnosis("factor", *_unnamed_factor(ratio, case.noun), weight=_UNNAMED)
+
+
+def _by_chance(words: Diagnosis, case: Case, near: float) -> float:
+    """Return how likely a ratio that means nothing is named as simply as this one.
+
+    Ratios of wrong results lie about evenly on a logarithmic scale from 1/100 to 100.
+    """
+    names = 1 + sum(np.size(value) == 1 for value in list(case.factors.values())[:_MAX_NAMES])
+    candidates = 1.0 if words.kind == "sign" else (4.0 * names) ** min(max(words.weight, 1.0), 3.0)
+    return min(1.0, 2 * candidates * near / np.log(1e4))
 
 
 def explain_elementwise_factor(case: Case) -> Diagnosis | None:
@@ -91,6 +106,11 @@ def explain_term(case: Case) -> Diagnosis | None:
                 "Everything else in it is right.",
             )
         words = name_factor(times, case.factors, rtol=near, noun=f"the {name} term")
+        free = independent(np.asarray(term))
+        if words is None and free < INDEPENDENT:
+            continue
+        if words is not None and _by_chance(words, case, near) ** max(free, 1) > _CHANCE:
+            continue
         problem, hint = (
             (words.problem, words.hint)
             if words is not None
@@ -103,6 +123,8 @@ def explain_term(case: Case) -> Diagnosis | None:
 def explain_row_factor(case: Case) -> Diagnosis | None:
     if case.got.shape != case.expected.shape or case.got.ndim != 2 or min(case.got.shape) < 3:
         return None
+    if has_rank_one(case.expected):
+        return None  # any other matrix of rank one has such factors
     for axis, line in ((1, "row"), (0, "column")):
         size = (case.expected**2).sum(axis=axis, keepdims=True)
         if np.any(size == 0):
@@ -112,7 +134,7 @@ def explain_row_factor(case: Case) -> Diagnosis | None:
             return Diagnosis(
                 "row factor",
                 f"each {line} of {case.noun} is scaled by a factor of its own",
-                "Is a sum, a maximum or a norm taken along the wrong axis?",
+                f"Compute one {line} by hand and divide: which sum, maximum or norm is the factor?",
             )
     return None
 

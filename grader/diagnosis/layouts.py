@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from grader.diagnosis.case import Case, Diagnosis, fit_tolerance, ratio_of, scale_of
+from grader.diagnosis.evidence import INDEPENDENT, independent
 from grader.diagnosis.factors import name_factor
 from grader.diagnosis.wording import Array
 
@@ -50,6 +51,8 @@ def explain_layout(case: Case) -> Diagnosis | None:
         turned = case.expected.T
         ratio = ratio_of(case.got, turned)
         if ratio is not None and turned.shape[0] > 1 and turned.shape[1] > 1:
+            if independent(turned) < INDEPENDENT:
+                return None
             words = name_factor(ratio, case.factors, rtol=fit_tolerance(case), noun=case.noun)
             if words is not None and case.same(ratio * turned):
                 return Diagnosis("transpose", f"{words.problem}, and transposed", words.hint)
@@ -71,6 +74,10 @@ def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
         problem = "holds the right values, read column by column where row by row is due"
         hint = "A transpose is no reshape: reshape keeps the order of reading."
         yield "order", expected.reshape(-1, order="F").reshape(got.shape), problem, hint
+    if rank >= 2:
+        for turns, degrees in ((1, 90), (3, 270)):
+            problem, hint = f"is turned by {degrees} degrees", "Check the rotation's direction."
+            yield "rotation", np.rot90(expected, turns), problem, hint
     if got.shape != expected.shape:
         return
     for axis in range(min(rank, 4)):
@@ -78,10 +85,7 @@ def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
         yield "flip", np.flip(expected, axis), f"is flipped {_flip_words(axis, rank)}", hint
     if rank >= 2:
         problem = "is turned by 180 degrees (flipped along both axes)"
-        yield "flip", np.flip(expected, (0, 1)), problem, ""
-        for turns, degrees in ((1, 90), (3, 270)) if expected.shape[0] == expected.shape[1] else ():
-            problem, hint = f"is turned by {degrees} degrees", "Check the rotation's direction."
-            yield "rotation", np.rot90(expected, turns), problem, hint
+        yield "flip", np.flip(expected, (0, 1)), problem, "Is one of the two flips too many?"
     if rank == 1 and expected.size >= 3:
         for shift in (1, -1):
             problem, hint = "is shifted by one place", "Is an index off by one?"

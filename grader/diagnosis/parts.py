@@ -67,9 +67,15 @@ def explain_part(case: Case) -> Diagnosis | None:
     return None
 
 
+def _reach_hint(case: Case, mask: Array, line: str) -> str:
+    """Return what a line at the edge that is 0 tells: a loop or a slice ends too early."""
+    if np.any(case.got[mask]) or case.got.size < 4:
+        return f"Compute that {line} by hand: has it a formula of its own, as a bias has?"
+    return f"It is 0 there: does the loop or the slice reach that {line}, and is it assigned?"
+
+
 def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
     parts: list[tuple[str, Array, str]] = []
-    off = "Is a range or a slice off by one?"
     # An element can be right by chance (0 where 0 is due), so a line counts as wrong when
     # any of its elements is; the mask compared is then the wrong elements on that line.
     for axis in range(min(wrong.ndim, 2)):
@@ -78,8 +84,8 @@ def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
             mask = np.zeros_like(wrong)
             view = np.moveaxis(mask, axis, 0)
             view[place] = True
-            if not mask.all():
-                parts.append((f"in the {word} {line}", mask & wrong, off))
+            if not mask.all() and (min(wrong.shape) == 1 or wrong.ndim == 1 or wrong.sum() > 1):
+                parts.append((f"in the {word} {line}", mask & wrong, _reach_hint(case, mask, line)))
     for name, x in case.inputs.items():
         if x.shape != wrong.shape:
             continue
@@ -93,7 +99,8 @@ def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
     if wrong.ndim == 2:
         for axis, line in ((1, "row"), (0, "column")):
             bad = np.flatnonzero(wrong.any(axis=axis))
-            if bad.size == 1 and wrong.shape[1 - axis] > 2:
+            # One wrong element is told by its place; it makes no row of it.
+            if bad.size == 1 and wrong.shape[1 - axis] > 2 and wrong.sum() > 1:
                 mask = np.zeros_like(wrong)
                 np.moveaxis(mask, 1 - axis, 0)[bad[0]] = True
                 parts.append((f"in {line} {bad[0]}", mask & wrong, "Counted from 0."))

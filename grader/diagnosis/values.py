@@ -112,8 +112,11 @@ def explain_dummy(case: Case) -> Diagnosis | None:
     if dummy.shape == case.got.shape and np.array_equal(dummy, case.got):
         return Diagnosis(
             "dummy",
-            f"{case.noun} is still the template's dummy value",
-            "Fill the region between the markers, then run its cell again.",
+            f"{case.noun} is 0, which is also the template's dummy value"
+            if not np.any(case.got)
+            else f"{case.noun} is still the template's dummy value",
+            "Fill the region between the markers, then run its cell again."
+            + ("" if np.any(case.got) else " If it is filled: print its factors, which is 0?"),
         )
     return None
 
@@ -139,13 +142,14 @@ def explain_constant(case: Case) -> Diagnosis | None:
         return Diagnosis(
             "zero",
             f"{case.noun} is 0{everywhere}",
-            "Is the template's dummy still in place, or is the result never assigned?",
+            "Is the result assigned before it is returned? Print what it is computed from: which "
+            "factor is 0?",
         )
     if varied and case.got.size > 1:
         return Diagnosis(
             "constant",
             f"{case.noun} is the same number in every element",
-            "Is the template's dummy still in place, or is a sum or mean taken over all elements?",
+            "Print the shape of each step: where does one number stand for all elements?",
         )
     return None
 
@@ -156,7 +160,7 @@ def explain_input(case: Case) -> Diagnosis | None:
             return Diagnosis(
                 "input",
                 f"{case.noun} is the unchanged input {name}",
-                "Is the template's dummy still in place, or is the wrong variable returned?",
+                "Is the wrong variable returned, or the result never assigned to it?",
             )
     return None
 

@@ -59,7 +59,7 @@ def test_squared_loss_grad_is_the_gradient_by_z(student, rng):
         assert_gradient(
             lambda t, y=y: np.sum((t - y) ** 2) / 2,
             lambda t, y=y: student.squared_loss_grad(t, y),
-            at=z, rng=rng, name="z", called=called, factors={"K": len(z)},
+            at=z, rng=rng, transposed_ok=True, name="z", called=called, factors={"K": len(z)},
         )  # fmt: skip
         assert_close(student.squared_loss_grad(z, y), z - y, called=called)
 
@@ -300,7 +300,8 @@ def assert_network_step(model, layers, rng, rate, convention):
     for number, name in enumerate(["W1", "b1", "w2", "b2"]):
         assert_gradient(
             lambda at, k=number: loss_with(k, at), lambda at, k=number: step_with(k, at),
-            at=weights[number], rng=rng, name=name, called="update_weight(x_i, y_i)",
+            at=weights[number], rng=rng,
+            transposed_ok=True, name=name, called="update_weight(x_i, y_i)",
             mistakes={LATE: late[name]} if name in late else None,
             hint="With the values before the step: w2 is also part of the gradient of W1.",
         )  # fmt: skip

@@ -212,7 +212,7 @@ def test_grad_l2_squared_is_the_gradient_of_the_sum_of_squares(student, rng):
         assert_gradient(
             lambda at: at @ at,
             lambda at: call_unchanging(student.grad_l2_squared, at, called=called),
-            at=x, rng=rng, called=called, mistakes=known,
+            at=x, rng=rng, transposed_ok=True, called=called, mistakes=known,
         )  # fmt: skip
 
 
@@ -227,5 +227,5 @@ def test_grad_l1_is_the_gradient_of_the_sum_of_absolute_values(student, rng):
         assert_gradient(
             lambda at: np.abs(at).sum(),
             lambda at: call_unchanging(student.grad_l1, at, called=called),
-            at=x, rng=rng, called=called, mistakes=known,
+            at=x, rng=rng, transposed_ok=True, called=called, mistakes=known,
         )  # fmt: skip

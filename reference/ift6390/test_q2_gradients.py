@@ -104,7 +104,8 @@ def test_grad_oa_is_the_gradient_of_the_loss_by_oa(student, rng):
         assert_gradient(
             lambda oa, y=y: np.log(np.exp(oa).sum()) - oa[y],
             lambda oa, y=y: student.grad_oa(softmax(oa), y),
-            at=rng.normal(size=5), rng=rng, name="oa", called="grad_oa(os, y)", mistakes=known,
+            at=rng.normal(size=5), rng=rng,
+            transposed_ok=True, name="oa", called="grad_oa(os, y)", mistakes=known,
         )  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def test_grad_b2_is_the_upstream_gradient(student, rng):
     assert_gradient(
         lambda b: n.d_oa @ (n.W2 @ n.hs + b),
         lambda b: call_unchanging(student.grad_b2, n.d_oa, called="grad_b2(d_oa)"),
-        at=n.b2, rng=rng, name="b2", called="grad_b2(d_oa)", mistakes=known,
+        at=n.b2, rng=rng, transposed_ok=True, name="b2", called="grad_b2(d_oa)", mistakes=known,
     )  # fmt: skip
 
 
@@ -153,7 +154,7 @@ def test_grad_hs_sums_over_the_classes(student, rng):
     assert_gradient(
         lambda hs: n.d_oa @ (n.W2 @ hs + n.b2),
         lambda hs: call_unchanging(student.grad_hs, n.d_oa, n.W2, called=called),
-        at=n.hs, rng=rng, name="hs", called=called, mistakes=known,
+        at=n.hs, rng=rng, transposed_ok=True, name="hs", called=called, mistakes=known,
     )  # fmt: skip
 
 
@@ -168,7 +169,7 @@ def test_grad_ha_passes_where_the_rectifier_is_open(student, rng):
     assert_gradient(
         lambda ha: n.d_hs @ rect(ha),
         lambda ha: call_unchanging(student.grad_ha, n.d_hs, ha, called=called),
-        at=n.ha, rng=rng, name="ha", called=called, mistakes=known,
+        at=n.ha, rng=rng, transposed_ok=True, name="ha", called=called, mistakes=known,
     )  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def test_grad_b1_is_the_upstream_gradient(student, rng):
     assert_gradient(
         lambda b: n.d_ha @ (n.W1 @ n.x + b),
         lambda b: call_unchanging(student.grad_b1, n.d_ha, called="grad_b1(d_ha)"),
-        at=n.b1, rng=rng, name="b1", called="grad_b1(d_ha)", mistakes=known,
+        at=n.b1, rng=rng, transposed_ok=True, name="b1", called="grad_b1(d_ha)", mistakes=known,
     )  # fmt: skip
 
 
@@ -207,7 +208,7 @@ def test_grad_x_sums_over_the_hidden_units(student, rng):
     assert_gradient(
         lambda x: n.d_ha @ (n.W1 @ x + n.b1),
         lambda x: call_unchanging(student.grad_x, n.d_ha, n.W1, called=called),
-        at=n.x, rng=rng, name="x", called=called, mistakes=known,
+        at=n.x, rng=rng, transposed_ok=True, name="x", called=called, mistakes=known,
     )  # fmt: skip
 
 

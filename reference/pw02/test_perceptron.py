@@ -214,6 +214,7 @@ def assert_grad_w(model, data, w, b, cost, scale, rng):
 
     assert_gradient(
         lambda at: scale * loss(sigma(x @ at.reshape(N, 1) + b), y), grad, at=w, rng=rng,
+        transposed_ok=True,
         name="w", called=f"grad_cost(), {'cross-entropy' if cost == CE else 'MSE'}",
         factors={"m": len(y)},
     )  # fmt: skip

@@ -50,7 +50,6 @@ def test_none_asks_whether_a_return_is_missing():
         (np.array([None, 1]), "an array of Python objects"),
         (np.array(["a"]), "strings came where numbers were due"),
         (1j, "complex numbers came"),
-        (True, "booleans came where numbers were due"),
         (10**400, "too large for 64 bits"),
         (Handle("Tensor"), "returned an object of type Tensor"),
         ([Handle("Tensor")], "an object of type Tensor"),
@@ -60,8 +59,23 @@ def test_what_is_no_array_is_named(value, words):
     assert words in refusal(as_array, value).problem
 
 
-def test_booleans_are_accepted_where_the_check_asks_for_them():
-    assert as_array([True, False], dtype_kind="fiub").dtype == bool
+def test_booleans_are_numbers_where_the_check_does_not_say_otherwise():
+    assert as_array([True, False]).dtype == bool
+    assert as_scalar(True) == 1.0
+    told = refusal(as_array, True, dtype_kind="fiu")
+    assert "booleans came where numbers were due" in told.problem
+
+
+def test_complex_values_without_imaginary_part_are_real():
+    assert as_array(np.array([2 + 0j, 1 + 1e-17j])).dtype == float
+    assert "complex numbers" in refusal(as_array, np.array([2 + 1e-3j])).problem
+    assert as_array(np.array([2 + 0j]), dtype_kind="c").dtype == complex
+
+
+def test_a_scalar_keeps_a_dtype_that_is_coarser_than_float64():
+    assert as_scalar(np.array([[0.9]], dtype=np.float32)).dtype == np.float32
+    assert type(as_scalar(np.float64(0.9))) is float
+    assert type(as_scalar(3)) is float
 
 
 def test_a_trailing_comma_is_recognised():

@@ -126,3 +126,63 @@ def test_a_result_of_no_convention_is_diagnosed_against_the_simplest():
     )
     assert failure.problem.endswith("120 times too large")
     assert "Accepted conventions: 1/(2m) and 1/m" in failure.hint
+
+
+# --- precision and kinds ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_product_in_float32_is_right_where_its_terms_cancel(seed):
+    rng = np.random.default_rng(seed)
+    X, W = rng.normal(size=(20, 784)), rng.normal(size=(784, 10))
+    got = X.astype(np.float32) @ W.astype(np.float32)
+    assert_close(got, X @ W)
+    wrong = got.copy()
+    wrong[3, 4] += 0.02
+    refusal(assert_close, wrong, X @ W)
+
+
+def test_the_room_of_a_product_follows_its_rows_and_columns():
+    rng = np.random.default_rng(0)
+    X, W = rng.normal(size=(6, 784)), rng.normal(size=(784, 4))
+    X[0] *= 1e6
+    got = X.astype(np.float32) @ W.astype(np.float32)
+    assert_close(got, X @ W)
+    got[1, 1] += 0.02  # beside a row of 1e6 this is nothing; beside its own it is wrong
+    refusal(assert_close, got, X @ W)
+
+
+def test_the_terms_of_a_sum_give_it_room_where_the_check_knows_them():
+    terms = np.random.default_rng(0).normal(size=1000)
+    terms -= terms.mean()
+    due = float(terms.sum()) + 1e-3
+    got = np.float32(due) + np.float32(2e-5)
+    refusal(assert_close, got, due)
+    assert_close(got, due, summed=np.abs(terms).sum())
+    refusal(assert_close, got + np.float32(0.01), due, summed=np.abs(terms).sum())
+
+
+def test_float64_gets_no_room_of_float16():
+    X = np.random.default_rng(1).normal(size=(5, 5))
+    refusal(assert_close, X.astype(np.float16).astype(float), X)
+
+
+def test_the_nearest_convention_is_taken_first():
+    conventions = {"1/(2m)": 0.5, "1/m": 1.0}
+    told = refusal(assert_close_to_one_of, 1.0 + 2e-7, conventions)
+    assert "half" not in told.problem
+    assert "twice" not in told.problem
+    assert assert_close_to_one_of(1.0, {"a": 1.0 + 1e-3, "b": 1.0 + 1e-4}, rtol=1e-2) == "b"
+
+
+def test_booleans_are_numbers_and_complex_values_may_be_real():
+    assert_close(np.array([True, False]), np.array([1.0, 0.0]))
+    spectrum = np.fft.ifft(np.fft.fft([1.0, 2.0, 4.0]))
+    assert_close(spectrum, [1.0, 2.0, 4.0])
+    assert "complex" in refusal(assert_close, np.array([1 + 1j]), np.array([1.0])).problem
+
+
+def test_a_check_may_say_that_booleans_and_complex_values_are_wrong():
+    told = refusal(assert_close, np.array([True]), np.array([1.0]), dtype_kind="fiu")
+    assert "booleans" in told.problem
+    refusal(assert_close, np.array([1 + 0j]), np.array([1.0]), dtype_kind="fiu")

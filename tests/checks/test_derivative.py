@@ -163,3 +163,80 @@ def test_a_softmax_backward_pass_that_ones_would_hide_is_refused():
 
     rng = np.random.default_rng(1)
     refusal(assert_backward, softmax, wrong, at=rng.normal(size=5), rng=rng)
+
+
+def test_a_function_in_float16_accepts_no_derivative():
+    def f(z):
+        return np.tanh(z).astype(np.float16)
+
+    told = refusal(assert_derivative, f, lambda z: 1 - np.tanh(z) ** 2, at=Z)
+    assert told.problem == "the function has only the precision of float16, 3 digits"
+    refusal(assert_derivative, f, lambda z: 0 * z, at=Z)
+
+
+def test_a_rounded_function_is_told_and_its_derivative_not_blamed():
+    def f(z):
+        return np.round(np.tanh(z), 3)
+
+    told = refusal(assert_derivative, f, lambda z: 1 - np.tanh(z) ** 2, at=Z)
+    assert told.problem == "the function is rounded to 3 decimals"
+
+
+def test_a_large_constant_hides_no_wrong_derivative():
+    assert_derivative(lambda z: 1e4 + np.tanh(z), lambda z: 1 - np.tanh(z) ** 2, at=Z)
+    refusal(assert_derivative, lambda z: 1e9 + np.tanh(z), lambda z: 0 * z, at=Z)
+    told = refusal(
+        assert_derivative, lambda z: 1e13 + np.tanh(z), lambda z: 1 - np.tanh(z) ** 2, at=Z
+    )
+    assert "float64 does not hold the digits" in told.problem
+
+
+def test_the_tolerance_of_a_derivative_holds_as_asked():
+    refusal(assert_derivative, np.square, lambda x: 2.003 * x, at=Z, rtol=1e-8)
+    assert_derivative(np.square, lambda x: 2 * x, at=Z, rtol=1e-8)
+
+
+def test_a_step_function_has_the_slope_0_between_its_steps():
+    assert_derivative(np.floor, lambda x: 0 * x, at=Z + 0.013)
+    refusal(assert_derivative, np.floor, lambda x: 0 * x + 1, at=Z + 0.013)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+@pytest.mark.parametrize("at", [np.array([0.0, 1.0, -2.0]), np.zeros(3)])
+def test_a_jacobian_is_left_alone_at_a_kink(at):
+    assert_jacobian(relu, lambda x: np.diag(1.0 * (x > 0)), at=at)
+    refusal(assert_jacobian, relu, lambda x: np.diag(0.5 * (x > 0) + 0.1), at=at)
+
+
+def test_a_jacobian_of_a_function_in_float32_is_held_to_its_precision():
+    at = np.random.default_rng(0).normal(size=4)
+
+    def f(x):
+        return np.tanh(x.astype(np.float32))
+
+    assert_jacobian(f, lambda x: np.diag(1 - np.tanh(x) ** 2), at=at)
+    assert_jacobian(
+        np.tanh, lambda x: np.diag(1 - np.tanh(x) ** 2).astype(np.float32), at=at
+    )  # fmt: skip
+    refusal(assert_jacobian, f, lambda x: np.diag(1.02 - np.tanh(x) ** 2), at=at)
+
+
+def test_a_jacobian_at_large_arguments_gets_other_steps():
+    at = 1e6 * np.array([1.0, -2.0, 3.0])
+    assert_jacobian(np.sin, lambda x: np.diag(np.cos(x)), at=at, rtol=1e-3)
+    fast = np.array([0.1, 0.2])
+    assert_jacobian(lambda x: np.sin(1e6 * x), lambda x: np.diag(1e6 * np.cos(1e6 * x)), at=fast)
+
+
+def test_a_function_in_float16_accepts_no_jacobian():
+    at = np.array([0.3, -1.2, 2.0])
+
+    def f(x):
+        return softmax(x).astype(np.float16)
+
+    told = refusal(assert_jacobian, f, softmax_jacobian, at=at)
+    assert "float16" in told.problem
+    refusal(assert_jacobian, f, lambda x: np.zeros((3, 3)), at=at)

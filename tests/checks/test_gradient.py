@@ -68,8 +68,8 @@ def test_a_right_gradient_is_accepted_with_few_calls(model, w, rng):
 
 
 @pytest.mark.parametrize("layout", [lambda g: g.T, np.ravel, lambda g: g])
-def test_row_column_and_flat_vectors_are_accepted(model, w, rng, layout):
-    assert_gradient(model.cost, lambda x: layout(model.grad(x)), at=w, rng=rng)
+def test_row_column_and_flat_vectors_are_accepted_where_the_check_says_so(model, w, rng, layout):
+    assert_gradient(model.cost, lambda x: layout(model.grad(x)), at=w, rng=rng, transposed_ok=True)
 
 
 def test_a_transposed_matrix_is_accepted_only_where_the_check_says_so(rng):
@@ -80,8 +80,8 @@ def test_a_transposed_matrix_is_accepted_only_where_the_check_says_so(rng):
         return (3 * W**2).T
 
     W = rng.normal(size=(4, 3))
-    assert_gradient(f, grad, at=W, rng=rng)
-    assert "(4, 3)" in refusal(f, grad, W, rng, transposed_ok=False).problem
+    assert_gradient(f, grad, at=W, rng=rng, transposed_ok=True)
+    assert "(4, 3)" in refusal(f, grad, W, rng).problem
 
 
 def test_a_transposed_square_matrix_is_refused_and_named(rng):
@@ -370,3 +370,142 @@ def test_the_same_seed_gives_the_same_verdict(model, w):
         refusal(model.cost, grad, w, np.random.default_rng(3)).message() for _ in range(2)
     )
     assert first == second
+
+
+# --- what can't be decided never passes -------------------------------------------------
+
+
+def test_a_cost_in_float16_accepts_no_gradient(model, w, rng):
+    def cost(x):
+        return np.float16(model.cost(x))
+
+    for factor in (1.0, 0.5, 0.0, -1.0):
+        refusal(cost, lambda x, c=factor: c * model.grad(x), w, rng)
+    told = refusal(cost, model.grad, w, rng)
+    assert told.problem == "the cost has only the precision of float16, 3 digits"
+    assert "float64" in told.hint
+
+
+def test_a_large_constant_hides_no_wrong_gradient(model, w, rng):
+    def cost(x):
+        return 1e9 + model.cost(x)
+
+    assert_gradient(lambda x: 1e8 + model.cost(x), model.grad, at=w, rng=rng)
+    refusal(cost, lambda x: 0 * x, w, rng)
+    refusal(cost, lambda x: -model.grad(x), w, rng)
+
+
+def test_a_constant_that_leaves_no_digits_is_told(model, w, rng):
+    told = refusal(lambda x: 1e13 + model.cost(x), model.grad, w, rng)
+    assert "the cost is near" in told.problem
+    assert told.hint.endswith("Is a large constant added to it?")
+
+
+@pytest.mark.parametrize(("decimals", "words"), [(3, "3 decimals"), (1, "1 decimal"), (0, "steps")])
+def test_a_rounded_cost_is_told_and_its_gradient_not_blamed(model, w, rng, decimals, words):
+    told = refusal(lambda x: np.round(model.cost(x), decimals), model.grad, w, rng)
+    assert words in told.problem or "does not change" in told.problem
+    refusal(lambda x: np.round(model.cost(x), decimals), lambda x: 0 * x, w, rng)
+
+
+def test_a_cost_with_a_state_is_told_and_its_gradient_not_blamed(model, w, rng):
+    calls = []
+
+    def cost(x):
+        calls.append(1)
+        return model.cost(x) + 1e-4 * len(calls)
+
+    assert "another value at each call" in refusal(cost, model.grad, w, rng).problem
+
+
+def test_a_little_noise_is_told_and_the_gradient_not_blamed(model, w, rng):
+    noise = np.random.default_rng(0)
+    told = refusal(lambda x: model.cost(x) + 1e-5 * noise.normal(), model.grad, w, rng)
+    assert "another value at each call" in told.problem
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_rough_cost_is_told_and_its_gradient_not_blamed(model, w, seed):
+    def rough(x):
+        return model.cost(x) + 1e-3 * np.sin(1e13 * float(x.sum()))
+
+    told = refusal(rough, model.grad, w, np.random.default_rng(seed))
+    assert told.problem == "the cost is rough: it jumps between neighbouring values of x"
+
+
+# --- the tolerance that was asked for ---------------------------------------------------
+
+
+def test_a_fine_tolerance_holds_as_asked(rng):
+    x = rng.normal(size=30)
+
+    def f(x):
+        return float((x**2).sum())
+
+    assert_gradient(f, lambda x: 2 * x, at=x, rng=rng, rtol=1e-8)
+    refusal(f, lambda x: 2.003 * x, x, rng, rtol=1e-8)
+    refusal(f, lambda x: 2.003 * x, x, rng)
+    refusal(f, lambda x: (2 + 1e-6) * x, x, rng, rtol=1e-8)
+    assert_gradient(f, lambda x: 2.003 * x, at=x, rng=rng, rtol=2e-3)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e6])
+@pytest.mark.parametrize("d", [5, 60])
+def test_a_bias_gradient_of_0_beside_large_features_is_refused(rng, size, d):
+    X = np.c_[size * rng.normal(size=(40, d)), np.ones(40)]
+    y = rng.normal(size=40)
+
+    def cost(w):
+        return float(np.mean((X @ w - y) ** 2) / 2)
+
+    def grad(w):
+        return X.T @ (X @ w - y) / 40
+
+    def without_bias(w):
+        g = grad(w)
+        g[-1] = 0.0
+        return g
+
+    w = rng.normal(size=d + 1) / size
+    assert_gradient(cost, grad, at=w, rng=rng)
+    assert "element" in refusal(cost, without_bias, w, rng).problem
+
+
+def test_elements_off_by_less_than_the_tolerance_get_a_second_look(rng):
+    # Along a direction the errors of 400 elements add up to more than that of one.
+    x = rng.normal(size=400)
+    off = 5e-5 * np.ones(400)
+    assert_gradient(
+        lambda x: float((x**2).sum()), lambda x: 2 * x * (1 + off), at=x, rng=rng
+    )  # fmt: skip
+
+
+def test_a_flat_stretch_beside_a_kink_is_flat(rng):
+    x = np.array([-0.03, -0.5, 0.7, 0.2, -0.01, 1.0, -2.0, 0.3, -0.2, 0.4])
+    assert_gradient(
+        lambda x: float(np.maximum(x, 0).sum()), lambda x: 1.0 * (x > 0), at=x, rng=rng
+    )  # fmt: skip
+
+
+def test_a_point_at_the_edge_of_the_domain_is_decided_from_inside(rng):
+    at = np.array([0.7, 0.0, 1.3])  # x**2.5 is nan below 0
+    assert_gradient(
+        lambda x: float((x**2.5).sum()), lambda x: 2.5 * x**1.5, at=at, rng=rng
+    )  # fmt: skip
+    refusal(lambda x: float((x**2.5).sum()), lambda x: 2.5 * x**1.5 + 1.0, at, rng)
+
+
+def test_a_minimum_is_decided_though_every_slope_is_0(rng):
+    x = rng.normal(size=12)
+
+    def f(p):
+        return 3.0 + float(((p - x) ** 2).sum())
+
+    assert_gradient(f, lambda p: 2 * (p - x), at=x, rng=rng)
+    refusal(f, lambda p: 2 * (p - x) + 1e-4, x, rng)
+
+
+def test_booleans_may_be_a_gradient(rng):
+    assert_gradient(
+        lambda x: float(np.maximum(x, 0).sum()), lambda x: x > 0, at=rng.normal(size=9), rng=rng
+    )

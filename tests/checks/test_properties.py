@@ -267,3 +267,10 @@ def test_partial_credit_keeps_its_share():
     failure = refusal(partial_credit, 0.5, "two of four curves are drawn")
     assert failure.credit == 0.5
     assert failure.problem == "two of four curves are drawn"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_rate_at_its_limit_holds_in_every_dtype(dtype):
+    assert_accuracy(dtype(0.9), at_least=0.9)
+    assert_error_rate(dtype(0.1), at_most=0.1)
+    refusal(assert_accuracy, dtype(0.89), at_least=0.9)

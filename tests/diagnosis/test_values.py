@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from grader.checks import diagnose
+from grader.diagnosis.observations import what_is_right
 
 RIGHT = np.array([[0.7, -1.3, 2.1], [0.4, 3.2, -0.9], [-2.2, 1.1, 0.3], [1.7, -0.6, 0.8]])
 
@@ -256,3 +257,77 @@ def test_one_wrong_element_is_never_called_a_wrong_whole(seed, error):
     if found is not None and found.kind == "function":
         # 0 where it should be negative, or a lost sign: possible with one negative element.
         assert (right < 0).sum() == 1
+
+
+# --- evidence ---------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 10**6), k=st.integers(2, 8))
+@settings(max_examples=200, deadline=None)
+def test_a_wrong_delta_in_an_outer_product_explains_nothing(seed, k):
+    rng = np.random.default_rng(seed)
+    delta, wrong, x = rng.normal(size=k), rng.normal(size=k), rng.normal(size=5)
+    factors = {"n": 7, "K": k, "eta": 0.37}
+    assert diagnose(np.outer(wrong, x), np.outer(delta, x), factors=factors) is None
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=200, deadline=None)
+def test_a_wrong_pair_of_classes_explains_nothing(seed):
+    p, q = np.random.default_rng(seed).uniform(0.01, 0.99, size=2)
+    assume(abs(p - q) > 1e-3)
+    for scale in (np.ones((1, 1)), np.linspace(-1, 2, 6)[None]):
+        got, right = (np.array([[v], [-v]]) * scale for v in (q, p))
+        assert diagnose(got, right, factors={"m": 60, "alpha": 0.5}) is None
+
+
+def test_a_sign_and_a_mean_are_told_of_an_outer_product_too():
+    right = np.outer([0.3, -0.7, 0.4], np.linspace(0.2, 1.7, 5))
+    assert "wrong sign" in told(-right, right).problem
+    assert "40 = m" in told(40 * right, right, factors={"m": 40}).hint
+
+
+def test_one_number_within_a_loose_tolerance_is_no_factor():
+    # A ratio of 120.3 is not 120 = m; and 2.0005 is twice only where the numbers are that exact.
+    assert diagnose(84.3, 0.7, factors={"m": 120}, rtol=1e-2) is None
+    assert "twice" in told(2 * 0.123456789, 0.123456789).problem
+
+
+def test_a_function_of_a_round_number_is_no_function():
+    assert diagnose(0.25, 0.5) is None or "square" not in told(0.25, 0.5).problem
+    assert diagnose(0.3, 0.7) is None
+    assert "square" in told(0.123456789**2, 0.123456789).problem
+
+
+def test_one_wrong_element_makes_no_row():
+    got = RIGHT.copy()
+    got[2, 1] = 17.0
+    assert diagnose(got, RIGHT) is None
+
+
+def test_a_turned_picture_is_told_in_whatever_shape_it_comes():
+    picture = np.arange(24.0).reshape(2, 4, 3)
+    assert told(np.rot90(picture), picture).problem == "the result is turned by 90 degrees"
+    assert "270" in told(np.rot90(picture, 3), picture).problem
+
+
+def test_a_zero_is_not_called_unfilled_for_sure():
+    found = told(np.zeros((4, 3)), dummy=0.0)
+    assert found.kind == "dummy"
+    assert found.problem == "the result is 0, which is also the template's dummy value"
+    assert "If it is filled" in found.hint
+    assert "still the template's dummy" in told(np.ones((4, 3)), dummy=1.0).problem
+
+
+def test_what_is_right_in_an_unexplained_result_is_told():
+    rng = np.random.default_rng(0)
+    right = rng.uniform(0.1, 0.9, size=(5, 4))
+    right /= right.sum(axis=1, keepdims=True)
+    other = rng.uniform(0.1, 0.9, size=(5, 4))
+    other /= other.sum(axis=1, keepdims=True)
+    assert what_is_right(other, right) == "the sum of each row is right"
+    signed = rng.normal(size=20)
+    assert what_is_right(signed * rng.uniform(0.5, 3, 20), signed) == "each has the right sign"
+    assert what_is_right(np.sort(signed) ** 3 + 5, np.sort(signed)).startswith("their order is")
+    assert what_is_right(signed * 1.07, signed) == "each is off by less than 8 %"
+    assert what_is_right(rng.normal(size=20), signed) == ""

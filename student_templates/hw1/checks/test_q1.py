@@ -193,7 +193,7 @@ def test_multinomial_loss_grad_is_the_gradient_by_z(student, rng):
         assert_gradient(
             lambda t, j=j: class_loss(t, j),
             lambda t, j=j: student.multinomial_loss_grad(t, j),
-            at=z, rng=rng, name="z", called=called, mistakes=known,
+            at=z, rng=rng, transposed_ok=True, name="z", called=called, mistakes=known,
         )  # fmt: skip
         assert_close(student.multinomial_loss_grad(z, j), soft(z) - e, called=called)
 

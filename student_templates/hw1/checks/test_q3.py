@@ -196,7 +196,8 @@ def assert_network_step(model, layers, rng):
         assert_gradient(
             lambda at, k=number: -np.log(soft(scores(x, *replaced(k, at)))[y]),
             lambda at, k=number: step_with(k, at),
-            at=weights[number], rng=rng, name=name, called="train_epoch(X, y) of one example",
+            at=weights[number], rng=rng,
+            transposed_ok=True, name=name, called="train_epoch(X, y) of one example",
             hint="With the values before the step: W2 is also part of the gradient of W1.",
         )  # fmt: skip
 

@@ -330,7 +330,7 @@ def assert_finite_differences(student, rng, K, decay, **epsilon):
 
     at = np.concatenate([part.ravel() for part in theta])
     assert_gradient(
-        J, differences, at=at, rng=rng, rtol=1e-2, name="the parameters",
+        J, differences, at=at, rng=rng, transposed_ok=True, rtol=1e-2, name="the parameters",
         called="finite_difference(X, y)", factors={"epsilon": 1e-5},
         hint="The ratio to the gradient should lie between 0.99 and 1.01.",
     )  # fmt: skip

@@ -1,0 +1,426 @@
+"""A gradient beside central differences of its function, along a few directions.
+
+That costs some fifteen calls, whatever the gradient's size. A slope that the differences can't
+tell decides nothing; costs.py says why they can't.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grader.checks.arrays import as_array, assert_finite, assert_shape
+from grader.checks.differences import CountedFunction, slope_along
+from grader.checks.ladder import Difference
+from grader.checks.tolerances import precision_of, rtol_for, shown_decimals
+from grader.diagnosis.wording import Array, number
+from grader.errors import CheckFailed, NonFiniteValue
+
+Function = Callable[[Any], Any]
+Redraw = Callable[[np.random.Generator], Any]
+
+# Parameters up to this many are compared one by one from the start: it costs little.
+_FEW = 8
+# A slope is known where its error is at most this share of its size. With the factor of
+# _CERTAIN on it, a slope that is 1 % off is never within what its error allows.
+KNOWN = 8e-4
+# Near a minimum a slope has no size of its own: there its error is held against how far f moves,
+# and beside large elements against these; in units of eps where the cost is coarser than float64.
+RESOLVED = 1e-6
+_RESOLVED_EPS = 1e3
+_RESOLVED_MOST = 2e-4
+# Estimated errors are right to a small factor; a slope is refused beyond this many of them.
+CERTAIN = 5
+# Elements whose share of the slope is smaller than this get a direction of their own.
+_MINOR = 1e-3
+_REDRAWS = 3
+_NUDGES = 2
+
+
+@dataclass(frozen=True)
+class Slope:
+    """One directional derivative, by the gradient and by central differences.
+
+    allowed : what |analytic - numeric| may be; uncertainty : the estimated numerical error
+    reliable : the numerical slope is good enough to decide
+    scale : the size of what was summed to the slope
+    kinked : the slopes on the two sides differ, or the cost isn't finite on both
+    term : name of the summand whose direction it is, with the summand's own slope, or ""
+    power : of 2, of the step that was best
+    """
+
+    analytic: float
+    numeric: float
+    allowed: float
+    uncertainty: float
+    reliable: bool
+    scale: float
+    kinked: bool = False
+    power: int = 0
+    term: str = ""
+    of_term: float = 0.0
+
+    @property
+    def close(self) -> bool:
+        return bool(abs(self.analytic - self.numeric) <= self.allowed)
+
+    @property
+    def decides(self) -> bool:
+        """Tell whether the numbers leave no doubt: a precise slope, or an error far beyond it."""
+        excess = abs(self.analytic - self.numeric) - self.allowed
+        return self.reliable or excess > 20 * self.uncertainty
+
+    @property
+    def relative_error(self) -> float:
+        error = abs(self.analytic - self.numeric)
+        return error / self.scale if error else 0.0
+
+
+@dataclass(frozen=True)
+class GradientEvidence:
+    """A gradient beside central differences of its function.
+
+    close : the verdict, where it is decided; error : the worst relative error among the slopes
+    at, gradient : arrays of one shape; dtype : what the student's gradient came in
+    slopes : along the directions that were tried
+    evaluations : calls of f; redraws : how often the inputs were drawn anew
+    repeat : how much f differs between two calls at the same input, relative
+    rtol : what was asked for, or what the gradient's dtype asks for
+    function : f, with what its values told of it; value : f at `at`
+    """
+
+    close: bool
+    error: float
+    at: Array
+    gradient: Array
+    dtype: str
+    slopes: tuple[Slope, ...]
+    evaluations: int
+    redraws: int
+    repeat: float
+    rtol: float
+    function: CountedFunction
+    value: float
+
+    @property
+    def decided(self) -> bool:
+        """One wrong slope that leaves no doubt decides; so do right ones, all together."""
+        return all(s.reliable for s in self.slopes) or any(
+            s.decides and not s.close for s in self.slopes
+        )
+
+    @property
+    def kinked(self) -> bool:
+        """Tell whether it is a kink, or a domain's edge, that leaves a slope in doubt."""
+        return any(s.kinked and not s.reliable for s in self.slopes)
+
+    @property
+    def flat(self) -> bool:
+        """Tell whether the function does not change along any direction."""
+        return all(abs(s.numeric) <= 1e-6 * s.scale for s in self.slopes)
+
+
+def measure_gradient(
+    f: Function,
+    grad: Function,
+    at: Any,
+    *,
+    rng: np.random.Generator,
+    rtol: float = 1e-4,
+    transposed_ok: bool = False,
+    redraw: Redraw | None = None,
+    terms: Mapping[str, Any] | None = None,
+    called: str = "",
+    name: str = "",
+) -> GradientEvidence:
+    """Return how grad compares with central differences of f along random directions.
+
+    f : x -> number; a `map` attribute is used to send many points at once
+    grad : x -> array of x's shape (with transposed_ok also its transpose; for vectors also
+        (d,), (d, 1) and (1, d))
+    at : float64 array or number; redraw : rng -> another such, taken where f has a kink
+    rtol : on the gradient's elements; the estimated numerical error comes on top
+    terms : summands of the gradient that must be seen on their own, {"regulariser": array
+        or callable of x}: each is a direction of its own, with a tolerance of its size
+    Raises CheckFailed for a wrong shape or type, NonFiniteValue for nan and inf.
+    """
+    x = np.asarray(at, dtype=np.float64)
+    best: GradientEvidence | None = None
+    for attempt in range(1 + _REDRAWS + _NUDGES):
+        ours = attempt > _REDRAWS or redraw is None
+        if attempt:
+            x = _nudged(x, rng) if ours or redraw is None else np.asarray(redraw(rng), dtype=float)
+        try:
+            evidence = _measure_at(
+                f,
+                grad,
+                x,
+                rng=rng,
+                rtol=rtol,
+                transposed_ok=transposed_ok,
+                terms=terms or {},
+                called=called,
+                name=name,
+                redraws=attempt,
+            )
+        except NonFiniteValue:
+            if best is None or not ours:
+                raise
+            break  # the nudge left the function's domain: that is no fault of the student's
+        if evidence.decided:
+            return evidence
+        if best is None or _doubt(evidence) < _doubt(best):
+            best = evidence
+        if attempt and not evidence.kinked:
+            break  # noise is the same at every point
+    assert best is not None
+    return best
+
+
+def measure_gradient_error(
+    f: Function, grad: Function, at: Any, *, rng: np.random.Generator, **how: Any
+) -> float:
+    """Return the worst relative error of grad along random directions; 1e-10 is right."""
+    return measure_gradient(f, grad, at, rng=rng, **how).error
+
+
+def resolved(eps: float) -> float:
+    """Return the share of the largest slope below which an error says nothing."""
+    return min(max(RESOLVED, _RESOLVED_EPS * eps), _RESOLVED_MOST)
+
+
+def signs(d: int, rng: np.random.Generator) -> Array:
+    """Return random signs with sizes in [0.5, 1.5]: none vanishes, no two cancel."""
+    drawn: Array = rng.choice([-1.0, 1.0], size=d) * rng.uniform(0.5, 1.5, size=d)
+    return drawn
+
+
+def unit(v: Array) -> Array:
+    """Return v with length 1."""
+    w = v / float(np.max(np.abs(v)))
+    scaled: Array = w / float(np.sqrt(w @ w))
+    return scaled
+
+
+def point(x: Array) -> Any:
+    """Return a fresh copy of x for code that may change it; a float for a number."""
+    return x.copy() if x.ndim else float(x)
+
+
+def values_at(values: Mapping[str, Any] | None, x: Array) -> dict[str, Any]:
+    """Return the named arrays; callables are asked for their array at x."""
+    return {
+        name: value(point(x)) if callable(value) else value
+        for name, value in (values or {}).items()
+    }
+
+
+# --- one point --------------------------------------------------------------------------
+
+
+def _measure_at(
+    f: Function,
+    grad: Function,
+    x: Array,
+    *,
+    rng: np.random.Generator,
+    rtol: float,
+    transposed_ok: bool,
+    terms: Mapping[str, Any],
+    called: str,
+    name: str,
+    redraws: int,
+) -> GradientEvidence:
+    with np.errstate(all="ignore"):
+        raw = as_array(grad(point(x)), called=called, dtype_kind="fiub")
+    gradient = _fit_shape(raw, x, transposed_ok=transposed_ok, called=called, name=name)
+    assert_finite(raw, called=called)
+    rtol = rtol_for(raw, rtol)
+    function = CountedFunction(f, x.shape, called=called)
+    first = function.values([x.copy(), x.copy()])
+    if not np.isfinite(first).all():
+        raise NonFiniteValue(
+            f"the cost is {number(float(first[0]))} at a finite input",
+            hint="Does exp overflow, or is log(0) taken?",
+            called=called,
+        )
+    f0, repeat = float(first[0]), abs(float(first[0] - first[1]))
+    flat, g = x.reshape(-1), gradient.reshape(-1)
+    judge = _Judge(function, flat, g, f0, repeat, rtol, precision_of(raw).rtol_of_sums)
+    slopes = [judge.slope(v) for v in _directions(flat, g, rng)]
+    for term, value in values_at(terms, x).items():
+        own = np.asarray(value, dtype=float).reshape(-1)
+        if own.size == g.size and np.any(own != 0):
+            slopes.append(judge.slope(unit(own), term, own))
+    # A cost that keeps a state differs after the calls, if not from one to the next.
+    repeat = max(repeat, abs(float(function.values([x.copy()])[0]) - f0))
+    return GradientEvidence(
+        close=all(slope.close for slope in slopes),
+        error=max((slope.relative_error for slope in slopes), default=0.0),
+        at=x,
+        gradient=gradient,
+        dtype=str(raw.dtype),
+        slopes=tuple(slopes),
+        evaluations=function.calls,
+        redraws=redraws,
+        repeat=repeat / max(abs(f0), 1e-300),
+        rtol=rtol,
+        function=function,
+        value=f0,
+    )
+
+
+def _directions(x: Array, g: Array, rng: np.random.Generator) -> list[Array]:
+    """Return directions: all axes where they are few, else dense, sparse and balanced ones."""
+    d = g.size
+    if d == 0:
+        return []
+    # Large parameters take large steps: a direction moves each in proportion.
+    size = np.maximum(1.0, np.abs(x))
+    if d <= _FEW:
+        axes = [*(np.eye(d) * size)]
+        return [*axes, unit(signs(d, rng)) * size] if d > 1 else axes
+    sparse = np.zeros(d)
+    chosen = rng.choice(d, size=max(2, d // 10), replace=False)
+    sparse[chosen] = signs(chosen.size, rng)
+    share = np.abs(g) * size
+    directions = [signs(d, rng), sparse, _balanced(share, rng)]
+    # Beside features of 1e4 a bias is too small to show in any of these.
+    minor = share < _MINOR * share.max()
+    if minor.any() and not minor.all():
+        small = np.zeros(d)
+        small[minor] = _balanced(share[minor], rng)
+        directions.append(small)
+    return [unit(v) * size for v in directions]
+
+
+def _balanced(share: Array, rng: np.random.Generator) -> Array:
+    """Return a direction to which each element of the gradient contributes alike.
+
+    A wrong element that is small beside the others (a bias, a border pixel) then shows.
+    """
+    largest = float(share.max())
+    drawn = signs(share.size, rng)
+    balanced: Array = drawn / np.maximum(share / largest, _MINOR) if largest > 0 else drawn
+    return balanced
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """What all directions at one point share."""
+
+    function: CountedFunction
+    x: Array
+    g: Array
+    f0: float
+    repeat: float
+    rtol: float
+    grain: float
+
+    def slope(self, v: Array, term: str = "", own: Array | None = None) -> Slope:
+        """Return the slope along v by both ways, and how far apart they may be."""
+        analytic = float(self.g @ v)
+        parts = self.g * v
+        # A random direction is held to the largest element's tolerance, and not to the sum of
+        # all: one wrong element among many then shows. Whoever is off by a little everywhere
+        # (a guarded logarithm) gets a second look by element. A term's direction is not random.
+        spread = float(np.abs(parts).sum() if term else 2 * np.sqrt(parts @ parts))
+        largest = spread if term else float(np.max(np.abs(parts), initial=0.0))
+        of_term = float(own @ v) if own is not None else 0.0
+        tolerance = self.rtol
+        if term and spread:
+            # A tenth of the term, were it missing; but never finer than float64 can tell.
+            tolerance = max(min(tolerance, 0.1 * abs(of_term) / spread), 1e-9)
+        room = tolerance * largest + self.grain * spread
+
+        def judged(found: Difference) -> Slope:
+            numeric, error = float(found.slope), float(found.error)
+            if not np.isfinite(numeric) or not np.isfinite(error):
+                scale = max(spread, 1e-300)
+                return Slope(analytic, numeric, np.inf, np.inf, False, scale, True, 0, term)
+            scale = max(spread, abs(numeric), 1e-300)
+            known = KNOWN * scale
+            if term:
+                known = min(known, 0.05 * abs(of_term))
+            else:
+                known = max(known, RESOLVED * float(found.reach), self.negligible)
+            kink = bool(found.kink) and error > tolerance * scale
+            still = float(found.reach) == 0.0 and self.is_flat(v, error)
+            reliable = (error <= known or still) and not kink
+            allowed = room + CERTAIN * error + 1e-300
+            power = int(found.power)
+            return Slope(
+                analytic, numeric, allowed, error, reliable, scale, kink, power, term, of_term
+            )
+
+        def good(found: Difference) -> bool:
+            if float(found.reach) == 0.0:
+                return False
+            slope = judged(found)
+            precise = slope.uncertainty <= max(0.1 * room, 1e-3 * self.negligible)
+            return slope.close and slope.reliable and precise
+
+        found = slope_along(self.function, self.x, v, f0=self.f0, repeat=self.repeat, good=good)
+        return judged(found)
+
+    @property
+    def negligible(self) -> float:
+        """The error of a slope that says nothing beside the largest elements of the gradient."""
+        share = resolved(self.function.eps)
+        size = np.maximum(1.0, np.abs(self.x))
+        return share * float(np.max(np.abs(self.g) * size, initial=0.0))
+
+    def is_flat(self, v: Array, error: float) -> bool:
+        """Tell whether a cost that stands still nearby is flat there, and not only coarse.
+
+        error : of its slope nearby, which must be nothing beside the slopes farther off
+        """
+        steps = np.array([-100.0, -10.0, -1.0, 1.0, 10.0, 100.0])
+        far = self.function.values([self.x + t * v for t in steps])
+        moves = np.where(np.isfinite(far), np.abs(far - self.f0), 0.0)
+        if not moves.any():
+            return True
+        slopes = moves / np.abs(steps)
+        return error <= RESOLVED * float(slopes.max()) and shown_decimals(far) is None
+
+
+def _nudged(x: Array, rng: np.random.Generator) -> Array:
+    moved: Array = x + 1e-2 * np.maximum(1.0, np.abs(x)) * rng.normal(size=x.shape)
+    return moved
+
+
+def _doubt(evidence: GradientEvidence) -> tuple[bool, float]:
+    """Return how little an undecided measurement says; less is better."""
+    worst = max((s.uncertainty / s.scale for s in evidence.slopes), default=0.0)
+    return (not evidence.close, worst)
+
+
+# --- shapes -----------------------------------------------------------------------------
+
+
+def _fit_shape(raw: Array, x: Array, *, transposed_ok: bool, called: str, name: str) -> Array:
+    """Return the gradient as float64 in x's shape, or refuse its shape."""
+    gradient = raw.astype(np.float64)
+    if raw.shape == x.shape:
+        return gradient
+    if raw.size == x.size and (x.size == 1 or transposed_ok):
+        if x.size == 1 or (_is_vector(raw.shape) and _is_vector(x.shape)):
+            return gradient.reshape(x.shape)
+        if raw.ndim == 2 and raw.shape == x.shape[::-1]:
+            return gradient.T
+    try:
+        assert_shape(raw, x.shape, called=called)
+    except CheckFailed as failure:
+        raise CheckFailed(
+            f"the gradient must have the shape of {name or 'its parameter'}: {failure.problem}",
+            hint=failure.hint,
+            called=called,
+        ) from None
+    return gradient
+
+
+def _is_vector(shape: tuple[int, ...]) -> bool:
+    return sum(size > 1 for size in shape) <= 1 and len(shape) in (1, 2)

@@ -1,0 +1,59 @@
+"""How much a statement about a wrong result is worth: elements that could have been otherwise.
+
+A factor that is fitted to one number holds always. In `np.outer(delta, x)` all elements of a row
+are tied together, and in a pair of classes (c, -c) both are: there a factor explains nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.diagnosis.case import scale_of
+from grader.diagnosis.wording import Array
+
+# Elements that a fitted factor must hold for, to be told without a name for it.
+INDEPENDENT = 3
+# What is smaller beside the largest says nothing of a factor.
+_SMALL = 1e-6
+_TIED = 1e-7
+
+
+def independent(array: Array) -> int:
+    """Return how many elements of the array are not tied together.
+
+    Equal and opposite numbers count once; a matrix of rank one counts as the shorter of its two
+    vectors; one element less where the elements of a vector sum to 0, as a softmax's delta does.
+    """
+    if not np.isfinite(array).all() or not array.size:
+        return 0
+    if array.ndim == 2 and min(array.shape) > 1:
+        left, sizes, right = np.linalg.svd(array, full_matrices=False)
+        if sizes[0] == 0:
+            return 0
+        if sizes[1] <= _TIED * sizes[0]:
+            return min(_distinct(left[:, 0]), _distinct(right[0]))
+        return _distinct(array.reshape(-1))
+    return _distinct(array.reshape(-1))
+
+
+def has_rank_one(array: Array) -> bool:
+    """Tell whether all rows of a matrix are multiples of one row."""
+    if array.ndim != 2:
+        return False
+    sizes = np.linalg.svd(array, compute_uv=False)
+    return bool(sizes.size < 2 or sizes[1] <= _TIED * max(sizes[0], 1e-300))
+
+
+def is_generic(value: float) -> bool:
+    """Tell whether a number has so many digits that meeting it by chance is out of the question."""
+    return np.isfinite(value) and float(f"{value:.4g}") != value
+
+
+def _distinct(vector: Array) -> int:
+    scale = scale_of(vector)
+    if scale == 0:
+        return 0
+    large = np.sort(np.abs(vector[np.abs(vector) > _SMALL * scale])) / scale
+    count = 1 + int(np.sum(np.diff(large) > _TIED))
+    tied = abs(float(vector.sum())) <= _TIED * float(np.abs(vector).sum())
+    return count - 1 if tied and count > 1 else count

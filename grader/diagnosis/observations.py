@@ -1,0 +1,51 @@
+"""What is right in a wrong result that nothing explains.
+
+Each is a fact about the numbers, with no guess at a cause; it is told where chance would give it
+less often than once in a thousand.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.diagnosis.case import numbers, scale_of
+from grader.diagnosis.wording import Array
+
+# The share of the sum of sizes by which a sum may be off and still be the same.
+_SAME = 1e-6
+# All of these signs right by chance: once in a thousand.
+_SIGNS = 10
+# All in the right order by chance: once in 720.
+_ORDER = 6
+
+
+def what_is_right(got: object, expected: object) -> str:
+    """Return "the sum of each row is right", "each has the right sign", ... or ""."""
+    g, e = numbers(got), numbers(expected)
+    if g is None or e is None or g.shape != e.shape or g.size < 3:
+        return ""
+    if not (np.isfinite(g).all() and np.isfinite(e).all()) or scale_of(e) == 0:
+        return ""
+    if e.ndim == 2 and min(e.shape) > 1:
+        for axis, line in ((1, "row"), (0, "column")):
+            if _sums_agree(g, e, axis) and e.shape[1 - axis] > 1:
+                return f"the sum of each {line} is right"
+    if _sums_agree(g, e, None):
+        return "their sum is right"
+    off = float(np.max(np.abs(g - e) / np.maximum(np.abs(e), 1e-300)))
+    if off < 0.2:
+        return f"each is off by less than {max(1, int(np.ceil(100 * off)))} %"
+    both = int(np.sum(e > 0)), int(np.sum(e < 0))
+    if sum(both) >= _SIGNS and min(both) >= 3 and np.array_equal(np.sign(g), np.sign(e)):
+        return "each has the right sign"
+    flat = e.reshape(-1)
+    if np.unique(flat).size == flat.size >= _ORDER and np.array_equal(
+        np.argsort(g.reshape(-1), kind="stable"), np.argsort(flat, kind="stable")
+    ):
+        return "their order is right, from the smallest to the largest"
+    return ""
+
+
+def _sums_agree(g: Array, e: Array, axis: int | None) -> bool:
+    room = _SAME * np.abs(e).sum(axis=axis)
+    return bool(np.all(np.abs(g.sum(axis=axis) - e.sum(axis=axis)) <= room))
