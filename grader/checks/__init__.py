@@ -22,6 +22,7 @@ from grader.checks.calls import (
     call_quietly,
     call_unchanging,
 )
+from grader.checks.cells import run_cell, run_examples
 from grader.checks.closeness import (
     Closeness,
     assert_close,
@@ -159,5 +160,7 @@ __all__ = [
     "numerical_jacobian",
     "partial_credit",
     "read_parameters",
+    "run_cell",
+    "run_examples",
     "write_parameters",
 ]

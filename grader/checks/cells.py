@@ -1,0 +1,175 @@
+"""Test cells as courses have them: asserts, or examples with what they print, run as they are.
+
+The cell runs here, beside the checks. A name that it doesn't define is the student's: a function
+is called in the student's process, a variable is fetched from there.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import doctest
+import importlib
+import io
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy
+
+from grader.errors import CheckFailed
+
+_FILE = "<test cell>"
+_LONGEST = 160
+
+
+def run_cell(
+    student: Any,
+    source: str,
+    *,
+    names: Mapping[str, object] | None = None,
+    output: str | None = None,
+) -> dict[str, Any]:
+    """Return what the cell defines; raise CheckFailed where one of its asserts doesn't hold.
+
+    student : the fixture, or any object that has the names as attributes
+    names : what the cell uses beside the student's, by name: {"pd": pd}; np and numpy are numpy
+    output : what the cell prints and, last, the value that it ends with, as a notebook shows them;
+        None where that doesn't matter. "..." stands for anything, as in doctest
+    Builtins are Python's own, whatever the student calls so.
+    """
+    tree = ast.parse(source, _FILE)
+    last = None
+    if output is not None and tree.body and isinstance(tree.body[-1], ast.Expr):
+        last = ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]
+    scope = _Names(student, names or {})
+    printed = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        if output is not None:
+            stack.enter_context(contextlib.redirect_stdout(printed))
+        _execute(_rewritten(tree, source), source, scope)
+        if last is not None:
+            value = _execute(last, source, scope)
+            printed.write("" if value is None else f"{value!r}\n")
+    if output is not None:
+        _compare(printed.getvalue(), output, source)
+    return scope.own()
+
+
+def run_examples(student: Any, text: str, *, names: Mapping[str, object] | None = None) -> None:
+    """Raise CheckFailed where one of the `>>>` examples in a docstring gives something else.
+
+    names : as for run_cell
+    """
+    scope = _Names(student, names or {})
+    for example in doctest.DocTestParser().get_examples(text):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            tree = ast.parse(example.source, _FILE)
+            if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr):
+                value = _execute(ast.Expression(tree.body[0].value), example.source, scope)
+                printed.write("" if value is None else f"{value!r}\n")
+            else:
+                _execute(tree, example.source, scope)
+        _compare(printed.getvalue(), example.want, example.source)
+
+
+class _Names(dict[str, Any]):
+    """The cell's globals: its own names, then what it was given, then the student's."""
+
+    def __init__(self, student: Any, given: Mapping[str, object]) -> None:
+        super().__init__({"__builtins__": builtins, "np": numpy, "numpy": numpy} | dict(given))
+        self._student = student
+        self._given = frozenset(self)
+
+    def __missing__(self, name: str) -> Any:
+        if hasattr(builtins, name) or name.startswith("__"):
+            raise KeyError(name)
+        fetch = getattr(type(self._student), "value", None)
+        if fetch is not None:
+            return fetch(self._student, name)
+        try:
+            return getattr(self._student, name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+    def own(self) -> dict[str, Any]:
+        """Return what the cell itself has bound."""
+        return {
+            name: value
+            for name, value in self.items()
+            if name not in self._given and not name.startswith("@")
+        }
+
+
+def _rewritten(tree: ast.Module, source: str) -> ast.Module:
+    """Return the tree with asserts that tell both of their sides, where pytest is at hand."""
+    try:
+        rewriting = importlib.import_module("_pytest.assertion.rewrite")
+    except ImportError:
+        return tree
+    rewriting.rewrite_asserts(tree, source.encode())
+    return tree
+
+
+def _execute(tree: ast.Module | ast.Expression, source: str, scope: _Names) -> Any:
+    mode = "exec" if isinstance(tree, ast.Module) else "eval"
+    code = compile(tree, _FILE, mode, dont_inherit=True)
+    try:
+        # As locals too: a global that isn't there is looked for by __missing__ only so.
+        return eval(code, scope, scope)
+    except CheckFailed:
+        raise
+    except AssertionError as error:
+        raise _failure(error, source) from error
+
+
+def _failure(error: AssertionError, source: str) -> CheckFailed:
+    """Return what an assert says: the statement, both sides, its own message."""
+    lines = []
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == _FILE:
+            lines.append(trace.tb_lineno)
+        trace = trace.tb_next
+    # "own words\nassert 3 == 4\n +  where 3 = f(2)", or one of the two alone.
+    own, assertion, sides = f"\n{error}".partition("\nassert ")
+    sides = re.sub(r"<\w+ of the student's process>", "<student's>", sides if assertion else "")
+    return CheckFailed(
+        "a test of this cell doesn't hold",
+        called=f"`{_statement(source, lines[-1])}`" if lines else "",
+        got=_shortened(" ".join(sides.split("\n")[0].split()), 300),
+        where=_shortened(" ".join(own.split()), 300),
+    )
+
+
+def _statement(source: str, line: int) -> str:
+    """Return the innermost statement that covers a line, on one line."""
+    found = ""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            found = ast.get_source_segment(source, node) or found
+    return _shortened(" ".join(found.split()), _LONGEST)
+
+
+def _compare(printed: str, wanted: str, source: str) -> None:
+    """Raise CheckFailed where the output isn't what was wanted, blanks at line ends apart."""
+    checker = doctest.OutputChecker()
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    if checker.check_output(_ended(wanted), _ended(printed), flags):
+        return
+    raise CheckFailed(
+        "the output is not the one that was due",
+        called=f"`{_shortened(' '.join(source.split()), _LONGEST)}`",
+        expected=_shortened(wanted.strip(), 300),
+        got=_shortened(printed.strip(), 300) or "nothing",
+    )
+
+
+def _ended(text: str) -> str:
+    return text.strip("\n") + "\n" if text.strip() else ""
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
