@@ -115,7 +115,14 @@ class Missing(CheckFailed):
 
 
 class NotDefined(Missing):
-    """A name that the check calls isn't there. The check may have misspelt it."""
+    """A name that the check calls isn't there. The check may have misspelt it.
+
+    name : as the check calls it
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"`{name}` is not defined")
 
 
 class NonFiniteValue(CheckFailed):

@@ -375,14 +375,12 @@ def _cleared(outcome: Outcome, *, broken: bool) -> Outcome:
 def _with_own_name(outcome: Outcome, assignment: Assignment, work: Work) -> Outcome:
     """Return the outcome; where a name is missing, with the name that it may have instead."""
     place = next(e.notebook for e in assignment.exercises if e.id == outcome.exercise)
-    missing = outcome.missing and outcome.message.endswith("` is not defined")
-    if not missing or place not in work.notebooks:
+    if not outcome.not_defined or place not in work.notebooks:
         return outcome
-    name = outcome.message.split("`")[1]
-    own = name_instead(name, work.notebooks[place], assignment.stubs[place])
+    own = name_instead(outcome.not_defined, work.notebooks[place], assignment.stubs[place])
     hint = f"\nIs it `{own}`? The checks call it by the template's name." if own else ""
     # Of a cell that doesn't compile, what compiles was run by itself.
-    why = why_not_defined(work.notebooks[place], name)
+    why = why_not_defined(work.notebooks[place], outcome.not_defined)
     because = f": {why}" if why else ""
     return replace(outcome, message=f"{outcome.message}{because}{hint}")
 

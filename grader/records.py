@@ -363,6 +363,7 @@ class Outcome:
 
     credit : share of max_points that was earned, in [0, 1]
     missing : the check found nothing to check (not defined, still the template's dummy)
+    not_defined : the name that was missing, as the check calls it; "" where none was
     suspect : an exception of the check itself, or a name that is not there, which it may have
         misspelt: fault of the check, unless the same check accepts the reference
     fault : the grader failed while it ran the check; nothing follows for the student
@@ -381,6 +382,7 @@ class Outcome:
     suspect: bool = False
     fault: bool = False
     penalty: float = 0.0
+    not_defined: str = ""
 
     @property
     def points(self) -> float:

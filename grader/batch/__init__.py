@@ -1,7 +1,7 @@
 """Many submissions: on several processes or a cluster, and none of them twice.
 
-packing       results as bytes and back
-fingerprint   what a verdict depends on, as one key
+serialization results as bytes and back
+cache_key     what a verdict depends on, as one key
 store         the results of earlier runs
 workers       grading processes on this machine
 cluster       the same work on a dask.distributed cluster

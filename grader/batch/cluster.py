@@ -16,25 +16,21 @@ import pickle
 import queue
 import re
 import secrets
-import shutil
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.assignment import load_assignment
-from grader.batch import cache_key
-from grader.batch.archive import Archive, TooLarge, extract_archive, make_archive
+from grader.batch import cache_key, cluster_worker
+from grader.batch.archive import Archive, TooLarge, make_archive
+from grader.batch.cluster_worker import Answer, ClusterRun, end_grading_here
 from grader.batch.collector import Collector, Job
 from grader.batch.serialization import Packed, pack, unpack
-from grader.batch.workers import Stopped, Workers
-from grader.errors import AssignmentError, ClusterError, GradeError
+from grader.batch.workers import Workers
+from grader.errors import AssignmentError, ClusterError
 from grader.records import Options
-from grader.session import Kernels, start_fork_server
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -44,32 +40,9 @@ LOOK_S = 5.0
 """After so long without a result, the scheduler is asked whether there is a worker."""
 WORKER_S = 15 * 60.0
 """How long a cluster may have no worker. Machines come and go; some take minutes to start."""
-IDLE_S = 60.0
-"""How long a dask worker keeps grading processes that have nothing to do."""
 AHEAD = 4
 """Submissions that wait at the scheduler for each thread of the cluster: none is ever idle, and
 a class of thousands does not lie in its memory."""
-
-
-_NOTHING = Packed(b"")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a dask worker says of a submission.
-
-    kind : "done", "broken", "lost", or "other" where it has another version of grade
-    environment : the fingerprint of what it runs
-    how, said : of one that is lost, as BatchListener.lost has them; said : what is wrong with
-        the assignment, of "broken"
-    """
-
-    kind: str
-    environment: str
-    packed: Packed = _NOTHING
-    isolation: str = ""
-    how: str = ""
-    said: str = ""
 
 
 class Cluster:
@@ -183,12 +156,13 @@ class Cluster:
                 workers.run(at_home, collector)
 
     def _submit(self, name: str, **given: bytes | Future) -> Future:
-        """Have a dask worker call a function of this module.
+        """Have a dask worker call a function of cluster_worker.py.
 
         As text and bytes: then the scheduler need not have this package, and a dask worker that
         has not says so. One that can't import what it is sent ends without a word.
         """
-        call = f"__import__({__name__!r}, fromlist=[{name!r}]).{name}({', '.join(given)})"
+        module = f"__import__({cluster_worker.__name__!r}, fromlist=[{name!r}])"
+        call = f"{module}.{name}({', '.join(given)})"
         return self.client.submit(eval, call, given, pure=False)
 
     def _next(self, arrived: queue.SimpleQueue[Future], warn: Callable[[str], None]) -> Future:
@@ -243,7 +217,7 @@ class Cluster:
         from distributed import KilledWorker
 
         try:
-            answer = future.result()
+            answer: Answer = future.result()
         except CancelledError as error:
             raise self._gone() from error
         except KilledWorker as error:
@@ -251,7 +225,8 @@ class Cluster:
         except Exception as error:
             how = f"the cluster failed on it ({type(error).__name__})"
             return Answer("lost", "", how=how, said=str(error))
-        assert isinstance(answer, Answer)
+        if problem := _problem_of(answer):
+            return Answer("lost", "", how=f"the cluster gave what is not an answer ({problem})")
         return answer
 
     def _hand_over(self, job: Job, answer: Answer, collector: Collector) -> None:
@@ -278,160 +253,24 @@ class Cluster:
         self.close()
 
 
-# --- on a dask worker ---------------------------------------------------------------------
+def _problem_of(answer: object) -> str:
+    """Return why what came from the cluster is not an Answer with a result in it; "" where it is.
 
-
-@dataclass(frozen=True)
-class ClusterRun:
-    """What a command asks of every dask worker.
-
-    token : of the command
-    code : the fingerprint of its grader
+    It comes over the network, from machines that may run anything.
     """
-
-    token: str
-    code: str
-    options: Options
-
-
-def what_runs_here() -> tuple[str, str]:
-    return cache_key.code(), cache_key.environment()
-
-
-def grade_there(run: bytes, assignment: bytes, submission: bytes) -> Answer:
-    """Return what becomes of a submission; runs on a dask worker, in any of its threads.
-
-    run : a ClusterRun; assignment, submission : Archives; all pickled by the command that asks
-    """
-    return _grade(pickle.loads(run), assignment, pickle.loads(submission))
-
-
-def _grade(run: ClusterRun, assignment: bytes, submission: Archive) -> Answer:
-    global _caretaker
-    if run.code != cache_key.code():
-        return Answer("other", "")
-    with _sites_lock:
-        if run.token in _ended:  # a task that was on its way when its command ended
-            raise Stopped
-        if _caretaker is None:
-            _caretaker = threading.Thread(target=_take_care, daemon=True, name="grade-idle")
-            _caretaker.start()
-        if run.token not in _sites:
-            _sites[run.token] = _Site(run.options, pickle.loads(assignment))
-        site = _sites[run.token]
-        site.users += 1
-    try:
-        return site.grade(submission)
-    finally:
-        with _sites_lock:
-            site.users -= 1
-
-
-def end_grading_here(token: str) -> None:
-    """End every process of this dask worker that grades for that command."""
-    with _sites_lock:
-        _ended.add(token)
-        site = _sites.pop(token, None)
-    if site is not None:
-        site.end()
-
-
-class _Site:
-    """An assignment unpacked on a dask worker, and grading processes that have loaded it.
-
-    users : how many threads are at it, under _sites_lock
-    """
-
-    def __init__(self, options: Options, assignment: Archive) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="grade-"))
-        # A closed kernel has a user number of its own, and reads nothing here.
-        folder = extract_archive(assignment, self.folder)
-        self.options = replace(options, folder=str(folder), kernels=1)
-        self.kernels = self._warm_up(folder)
-        self.users = 0
-        self.idle: list[tuple[float, Workers]] = []
-        self.busy: list[Workers] = []
-        self.lock = threading.Lock()
-
-    def _warm_up(self, folder: Path) -> Kernels | None:
-        """Return what all kernels here are forked from; without it, each process has its own."""
-        with contextlib.suppress(GradeError):
-            assignment = replace(load_assignment(folder), sandbox=self.options.sandbox)
-            return Kernels(assignment, start_fork_server(self.options.sandbox))
-        return None
-
-    def grade(self, submission: Archive) -> Answer:
-        with self.lock:
-            warm = self.kernels.fork_server if self.kernels is not None else None
-            workers = self.idle.pop()[1] if self.idle else Workers(self.options, count=1, warm=warm)
-            self.busy.append(workers)
-        heard = _Heard()
+    if not isinstance(answer, Answer):
+        return type(answer).__name__
+    texts = (answer.kind, answer.environment, answer.isolation, answer.how, answer.said)
+    if not all(isinstance(text, str) for text in texts):
+        return "its words are not text"
+    if answer.kind not in ("done", "broken", "lost", "other"):
+        return f"kind {answer.kind[:20]!r}"
+    if answer.kind == "done":
         try:
-            with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
-                path = extract_archive(submission, Path(scratch))
-                workers.run([Job(0, str(path))], heard)
-        except AssignmentError as error:
-            heard.answer = Answer("broken", "", said=str(error))
-        except BaseException:
-            with self.lock:
-                self.busy.remove(workers)
-            workers.close()
-            raise
-        with self.lock:
-            self.busy.remove(workers)
-            self.idle.append((time.monotonic(), workers))
-        return replace(heard.answer, environment=cache_key.environment())
-
-    def end(self) -> None:
-        """End the processes: what is graded is given up."""
-        with self.lock:
-            for workers in self.busy:
-                workers.stop()
-        self.close_idle(0.0)
-        if self.kernels is not None:
-            self.kernels.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def close_idle(self, seconds: float) -> bool:
-        """End processes that were idle for so long; True where none is left."""
-        with self.lock:
-            old = [w for since, w in self.idle if time.monotonic() - since >= seconds]
-            self.idle = [(since, w) for since, w in self.idle if w not in old]
-            left = bool(self.idle or self.busy)
-        for workers in old:
-            workers.close()
-        return not left
-
-
-class _Heard:
-    """Hears of one submission."""
-
-    answer = Answer("lost", "", how="no answer")
-
-    def doing(self, number: int, text: str, worker: int = 0) -> None:
-        """A dask worker tells nobody what it is at."""
-
-    def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
-        self.answer = Answer("done", "", packed, isolation)
-
-    def lost(self, number: int, how: str, said: str) -> None:
-        self.answer = Answer("lost", "", how=how, said=said)
-
-
-_sites: dict[str, _Site] = {}
-_sites_lock = threading.Lock()
-_ended: set[str] = set()
-_caretaker: threading.Thread | None = None
-
-
-def _take_care() -> None:
-    """End what a command has left that was killed before it could say so."""
-    while True:
-        time.sleep(IDLE_S / 4)
-        with _sites_lock:
-            for token, site in [*_sites.items()]:
-                if site.close_idle(IDLE_S) and not site.users:
-                    _sites.pop(token).end()
+            unpack(answer.packed)
+        except Exception as error:  # whatever its bytes make of the parser
+            return f"no result: {type(error).__name__}"
+    return ""
 
 
 def _one_line(error: Exception) -> str:

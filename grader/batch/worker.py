@@ -1,8 +1,9 @@
 """A grading process: the pipeline at the end of a pipe, for one submission after the other.
 
-    python -m grader.batch.worker DESCRIPTOR [WARM]       started by grader/batch/workers.py
+    python -m grader.batch.worker PIPE LIFE [FORK_SERVER]     started by grader/batch/workers.py
 
-At WARM, where it is given, is a process to fork kernels from (session/fork_server.py).
+Numbers of descriptors: of the pipe for the messages, of one that closes with the program
+(lifeline.py), and of the way to a process to fork kernels from (session/fork_server.py).
 
 Messages are JSON lists. To the worker:
 
@@ -16,7 +17,8 @@ From the worker, each about the submission that it was given last:
     ["done", unchanged, isolation]   then two messages of bytes: packed verdict, packed evidence
     ["broken", text]                 the assignment can't be used, whatever is handed in
 
-When the parent is gone, or asks by SIGTERM, the worker ends its kernels and itself.
+When the program asks by SIGTERM, the worker ends its kernels and itself. When the program is
+gone, the worker is killed, and its kernels with it.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grader.batch.collector import Job, Listener
+from grader.batch.lifeline import end_with
 from grader.batch.serialization import Packed, record_of
 from grader.errors import AssignmentError
 from grader.records import Options
@@ -43,7 +46,8 @@ if TYPE_CHECKING:
     from grader.session import ForkServer
 
 
-def main(descriptor: int, *warm: int) -> None:
+def main(descriptor: int, life: int, *warm: int) -> None:
+    end_with(life)
     signal.signal(signal.SIGTERM, _stop)
     gc.set_threshold(50_000)  # as in cli.main
     pipe = _Pipe(Connection(descriptor))

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterable
 from multiprocessing.connection import Connection, wait
@@ -30,6 +31,7 @@ from grader.batch.collector import BatchListener, Job
 from grader.batch.serialization import Packed, plain_of
 from grader.errors import AssignmentError, GraderFault
 from grader.records import Options
+from grader.session.ending import how_it_ended
 
 if TYPE_CHECKING:
     from grader.session import ForkServer
@@ -39,6 +41,10 @@ ATTEMPTS = 2
 the system ends any process when memory is short."""
 SILENT_ENDS = 6
 """After so many workers that ended before they began, it is the machine: the rest is not tried."""
+FAILED_STARTS = 10
+START_AGAIN_S = 1.0
+"""So often, and after so long, a first process is tried where none can be started: another
+program may have taken all there were for a moment."""
 STOP_S = 20.0
 """What a worker may take to end its kernels before it is killed."""
 
@@ -68,6 +74,7 @@ class Workers:
         self.scratch.chmod(0o711)
         self.workers: list[Worker] = []
         self.stopped = False
+        self._patience: threading.Timer | None = None
 
     def run(self, jobs: Iterable[Job], collector: BatchListener) -> None:
         """Grade each; `collector` receives the results as they come, in whatever order.
@@ -78,11 +85,22 @@ class Workers:
         waiting = deque(jobs)
         ends: Counter[int] = Counter()
         silent = 0  # workers in a row that ended without a word
+        failed_starts = 0
         while waiting or any(worker.item for worker in self.workers):
-            while waiting and len(self.workers) < self.count:
-                self.started += 1
-                scratch = self.scratch / f"w{self.started}"
-                self.workers.append(Worker(self.options, self.started, scratch, self._heir()))
+            try:
+                while waiting and len(self.workers) < self.count:
+                    self._start()
+            except OSError as error:  # no process, memory or descriptor left: go on with fewer
+                if not self.workers:
+                    failed_starts += 1
+                    if failed_starts >= FAILED_STARTS:
+                        why = f"no worker process can be started ({error.strerror or error})"
+                        for hopeless in waiting:
+                            collector.lost(hopeless.number, why, "")
+                        return
+                    time.sleep(START_AGAIN_S)
+                    continue
+                self.count = len(self.workers)
             for worker in self.workers:
                 if worker.item is None and waiting:
                     worker.give(waiting.popleft())
@@ -127,7 +145,12 @@ class Workers:
                     unchanged, isolation = values
                     collector.done(job.number, packed, unchanged=unchanged, isolation=isolation)
 
-    def _heir(self) -> socket.socket | None:
+    def _start(self) -> None:
+        self.started += 1
+        scratch = self.scratch / f"w{self.started}"
+        self.workers.append(Worker(self.options, self.started, scratch, self._clone()))
+
+    def _clone(self) -> socket.socket | None:
         """Return the way to a copy of the fork server; without it, a worker starts its own."""
         with contextlib.suppress(GraderFault):
             return self.warm.clone() if self.warm is not None else None
@@ -138,9 +161,10 @@ class Workers:
         self.stopped = True
         for worker in list(self.workers):
             worker.stop()
-        patience = threading.Timer(STOP_S, self._kill)
-        patience.daemon = True
-        patience.start()
+        if self._patience is None:
+            self._patience = threading.Timer(STOP_S, self._kill)
+            self._patience.daemon = True
+            self._patience.start()
 
     def _kill(self) -> None:
         for worker in list(self.workers):
@@ -153,6 +177,8 @@ class Workers:
         for worker in self.workers:
             worker.end()
         self.workers.clear()
+        if self._patience is not None:
+            self._patience.cancel()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def __enter__(self) -> Workers:
@@ -178,21 +204,31 @@ class Worker:
         self.heard = False
         scratch.mkdir()
         scratch.chmod(0o711)
-        ours, theirs = socket.socketpair()
-        with theirs, warm or contextlib.nullcontext(), (scratch / "stderr").open("wb") as stderr:
-            passed = [end.fileno() for end in (theirs, warm) if end is not None]
-            self.process = subprocess.Popen(
-                # -P: nothing in the current folder, a student's perhaps, is imported.
-                [sys.executable, "-P", "-m", "grader.batch.worker", *map(str, passed)],
-                pass_fds=passed,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env=os.environ | {"TMPDIR": str(scratch)},
-                # Ctrl-C is for the parent, which stops the workers in good order.
-                process_group=0,
-            )
-        self.connection = Connection(ours.detach())
+        with contextlib.ExitStack() as passing:
+            if warm is not None:
+                passing.enter_context(warm)
+            ours, theirs = map(passing.enter_context, socket.socketpair())
+            stderr = passing.enter_context((scratch / "stderr").open("wb"))
+            life, self._lifeline = os.pipe()
+            passing.callback(os.close, life)
+            passed = [theirs.fileno(), life, *([warm.fileno()] if warm is not None else [])]
+            try:
+                self.process = subprocess.Popen(
+                    # -P: nothing in the current folder, a student's perhaps, is imported.
+                    [sys.executable, "-P", "-m", "grader.batch.worker", *map(str, passed)],
+                    pass_fds=passed,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=stderr,
+                    env=os.environ | {"TMPDIR": str(scratch)},
+                    # Ctrl-C is for the parent, which stops the workers in good order.
+                    process_group=0,
+                )
+            except BaseException:
+                os.close(self._lifeline)
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise
+            self.connection = Connection(ours.detach())
         self._send("options", plain_of(options))
 
     def give(self, job: Job) -> None:
@@ -228,14 +264,8 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
+        os.close(self._lifeline)
         with contextlib.suppress(OSError):
             self.said = (self.scratch / "stderr").read_text("utf-8", "replace")[-4000:].strip()
         shutil.rmtree(self.scratch, ignore_errors=True)
-        return f"killed by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        return how_it_ended(code)

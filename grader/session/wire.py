@@ -126,7 +126,7 @@ class Wire:
             raise error if isinstance(error, StudentError) else self._end(error)
         if status == "missing" and len(arguments) > 1:  # of figures, say, nothing can be missing
             base, path = arguments[:2]
-            raise NotDefined(f"`{path if base is None else called()}` is not defined")
+            raise NotDefined(path if base is None else called())
         if status == "too large" and type(content) is str:
             raise BadReply(f"{called()} returned {clean(content, TEXT_CHARS)}")
         raise self.bad_reply(called)

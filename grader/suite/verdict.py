@@ -26,6 +26,7 @@ def verdict_of(check: Check, error: BaseException) -> Outcome:
             message,
             missing=isinstance(error, Missing),
             suspect=isinstance(error, NotDefined),
+            not_defined=error.name if isinstance(error, NotDefined) else "",
         )
     if isinstance(error, StudentTimeout):
         return check.outcome("timeout", 0.0, _withheld(check, error, "the time limit passed"))

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from grader.assignment import find_assignments, load_assignment
 from grader.authoring.published import public_files
+from grader.batch.lifeline import end_with
 from grader.errors import AssignmentError, GraderFault
 from grader.grading import grade_notebooks
 from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
@@ -80,7 +81,11 @@ def verify_assignments(
         if workers:
             # Spawned, not forked: a fork of a process that has threads may hang.
             pool = stack.enter_context(
-                ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+                ProcessPoolExecutor(
+                    workers,
+                    mp_context=multiprocessing.get_context("spawn"),
+                    initializer=_end_with_the_command,
+                )
             )
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         return [
@@ -207,6 +212,13 @@ def _functions_that_draw(assignment: Assignment) -> tuple[str, ...]:
 def _in_order(assignment: Assignment, runs: Sequence[tuple[int, list[Outcome]]]) -> tuple:
     order = [exercise.id for exercise in assignment.exercises]
     return tuple(sorted(rate_checks(runs), key=lambda rate: order.index(rate.exercise)))
+
+
+def _end_with_the_command() -> None:
+    """End this process of the pool as soon as the command does, however that comes about."""
+    command = multiprocessing.parent_process()
+    if command is not None:
+        end_with(command.sentinel)
 
 
 class _Tasks:

@@ -5,13 +5,16 @@ import os
 import pickle
 import signal
 import sys
+import zlib
 
 import pytest
 
 from grader import cli
 from grader.batch.archive import Archive, TooLarge, extract_archive, make_archive
-from grader.batch.cluster import ClusterRun, grade_there
-from grader.records import Options
+from grader.batch.cluster import _problem_of
+from grader.batch.cluster_worker import Answer, ClusterRun, grade_there
+from grader.batch.serialization import Packed, pack
+from grader.records import Options, Result
 
 from .conftest import WITHOUT_THIS_PACKAGE, Dask
 
@@ -214,3 +217,23 @@ def test_workers_that_have_not_this_grader_are_told(klass, lone, first, problem)
     assert process.returncode == 2
     (line,) = (line for line in err.splitlines() if line.startswith("grade: "))
     assert problem in line
+
+
+# --- what comes back --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (None, "NoneType"),
+        (Answer("done", ""), "no result: error"),
+        (Answer("done", "", Packed(zlib.compress(b"[]"))), "no result: AttributeError"),
+        (Answer("done", "", None), "no result: AttributeError"),
+        (Answer("points", ""), "kind 'points'"),
+        (Answer("lost", "", how=7), "its words are not text"),
+        (Answer("done", "", pack(Result("a.zip", (), "graded"))), ""),
+        (Answer("lost", "", how="no answer"), ""),
+    ],
+)
+def test_what_a_cluster_returns_is_looked_at_before_it_is_believed(answer, problem):
+    assert _problem_of(answer) == problem

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -161,3 +163,60 @@ def test_workers_end_when_the_command_is_killed(klass, until):
     process.kill()
     process.communicate()
     assert klass.processes() == []
+
+
+def refusing(monkeypatch, refused):
+    """Let the workers whose numbers are refused not be started; count the attempts."""
+    started = []
+    popen = subprocess.Popen
+
+    def start(command, **options):
+        started.append(command)
+        if refused(len(started)):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return popen(command, **options)
+
+    monkeypatch.setattr("grader.batch.workers.subprocess.Popen", start)
+    return started
+
+
+def test_a_worker_that_can_not_be_started_leaves_its_work_to_the_others(klass, monkeypatch):
+    klass.fill(3)
+    started = refusing(monkeypatch, lambda attempt: attempt > 1)
+    heard = Heard()
+    jobs = [Job(n, str(path)) for n, path in enumerate(sorted(klass.handed_in.iterdir()))]
+    with Workers(Options(str(klass.reference / "toy")), count=3) as workers:
+        workers.run(jobs, heard)
+    assert heard.told == [("done", 0), ("done", 1), ("done", 2)]
+    assert len(started) == 2
+
+
+def test_a_first_worker_is_tried_again_and_one_that_never_starts_loses_nobody(monkeypatch):
+    monkeypatch.setattr("grader.batch.workers.START_AGAIN_S", 0.0)
+    started = refusing(monkeypatch, lambda attempt: True)
+    heard = Heard()
+    with Workers(Options("nowhere"), count=2) as workers:
+        workers.run([Job(0, "a.zip"), Job(1, "b.zip")], heard)
+    why = "no worker process can be started (Resource temporarily unavailable)"
+    assert heard.told == [("lost", 0, why), ("lost", 1, why)]
+    assert len(started) > 1
+
+
+def test_a_worker_that_can_not_be_started_leaves_neither_folder_nor_descriptor(monkeypatch):
+    monkeypatch.setattr("grader.batch.workers.START_AGAIN_S", 0.0)
+    refusing(monkeypatch, lambda attempt: True)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with Workers(Options("nowhere"), count=1) as workers:
+        workers.run([Job(0, "a.zip")], Heard())
+        assert list(workers.scratch.iterdir()) == []
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_the_timer_that_kills_what_does_not_stop_ends_with_the_workers():
+    with Workers(Options("nowhere"), count=1) as workers:
+        workers.stop()
+        assert any(isinstance(thread, threading.Timer) for thread in threading.enumerate())
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(5)
+            assert not thread.is_alive()

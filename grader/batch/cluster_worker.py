@@ -1,0 +1,202 @@
+"""What runs on a dask worker: an assignment unpacked there, and processes that grade with it.
+
+cluster.py has the scheduler call what_runs_here, grade_there and end_grading_here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import shutil
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.assignment import load_assignment
+from grader.batch import cache_key
+from grader.batch.archive import Archive, extract_archive
+from grader.batch.collector import Job
+from grader.batch.serialization import Packed
+from grader.batch.workers import Stopped, Workers
+from grader.errors import AssignmentError, GradeError
+from grader.records import Options
+from grader.session import Kernels, start_fork_server
+
+IDLE_S = 60.0
+"""How long a dask worker keeps grading processes that have nothing to do."""
+
+
+_NOTHING = Packed(b"")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a dask worker says of a submission.
+
+    kind : "done", "broken", "lost", or "other" where it has another version of grade
+    environment : the fingerprint of what it runs
+    how, said : of one that is lost, as BatchListener.lost has them; said : what is wrong with
+        the assignment, of "broken"
+    """
+
+    kind: str
+    environment: str
+    packed: Packed = _NOTHING
+    isolation: str = ""
+    how: str = ""
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class ClusterRun:
+    """What a command asks of every dask worker.
+
+    token : of the command
+    code : the fingerprint of its grader
+    """
+
+    token: str
+    code: str
+    options: Options
+
+
+def what_runs_here() -> tuple[str, str]:
+    return cache_key.code(), cache_key.environment()
+
+
+def grade_there(run: bytes, assignment: bytes, submission: bytes) -> Answer:
+    """Return what becomes of a submission; runs on a dask worker, in any of its threads.
+
+    run : a ClusterRun; assignment, submission : Archives; all pickled by the command that asks
+    """
+    return _grade(pickle.loads(run), assignment, pickle.loads(submission))
+
+
+def _grade(run: ClusterRun, assignment: bytes, submission: Archive) -> Answer:
+    global _caretaker
+    if run.code != cache_key.code():
+        return Answer("other", "")
+    with _sites_lock:
+        if run.token in _ended:  # a task that was on its way when its command ended
+            raise Stopped
+        if _caretaker is None:
+            _caretaker = threading.Thread(target=_take_care, daemon=True, name="grade-idle")
+            _caretaker.start()
+        if run.token not in _sites:
+            _sites[run.token] = _Site(run.options, pickle.loads(assignment))
+        site = _sites[run.token]
+        site.users += 1
+    try:
+        return site.grade(submission)
+    finally:
+        with _sites_lock:
+            site.users -= 1
+
+
+def end_grading_here(token: str) -> None:
+    """End every process of this dask worker that grades for that command."""
+    with _sites_lock:
+        _ended.add(token)
+        site = _sites.pop(token, None)
+    if site is not None:
+        site.end()
+
+
+class _Site:
+    """An assignment unpacked on a dask worker, and grading processes that have loaded it.
+
+    users : how many threads are at it, under _sites_lock
+    """
+
+    def __init__(self, options: Options, assignment: Archive) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="grade-"))
+        # A closed kernel has a user number of its own, and reads nothing here.
+        folder = extract_archive(assignment, self.folder)
+        self.options = replace(options, folder=str(folder), kernels=1)
+        self.kernels = self._warm_up(folder)
+        self.users = 0
+        self.idle: list[tuple[float, Workers]] = []
+        self.busy: list[Workers] = []
+        self.lock = threading.Lock()
+
+    def _warm_up(self, folder: Path) -> Kernels | None:
+        """Return what all kernels here are forked from; without it, each process has its own."""
+        with contextlib.suppress(GradeError):
+            assignment = replace(load_assignment(folder), sandbox=self.options.sandbox)
+            return Kernels(assignment, start_fork_server(self.options.sandbox))
+        return None
+
+    def grade(self, submission: Archive) -> Answer:
+        with self.lock:
+            warm = self.kernels.fork_server if self.kernels is not None else None
+            workers = self.idle.pop()[1] if self.idle else Workers(self.options, count=1, warm=warm)
+            self.busy.append(workers)
+        heard = _Heard()
+        try:
+            with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
+                path = extract_archive(submission, Path(scratch))
+                workers.run([Job(0, str(path))], heard)
+        except AssignmentError as error:
+            heard.answer = Answer("broken", "", said=str(error))
+        except BaseException:
+            with self.lock:
+                self.busy.remove(workers)
+            workers.close()
+            raise
+        with self.lock:
+            self.busy.remove(workers)
+            self.idle.append((time.monotonic(), workers))
+        return replace(heard.answer, environment=cache_key.environment())
+
+    def end(self) -> None:
+        """End the processes: what is graded is given up."""
+        with self.lock:
+            for workers in self.busy:
+                workers.stop()
+        self.close_idle(0.0)
+        if self.kernels is not None:
+            self.kernels.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def close_idle(self, seconds: float) -> bool:
+        """End processes that were idle for so long; True where none is left."""
+        with self.lock:
+            old = [w for since, w in self.idle if time.monotonic() - since >= seconds]
+            self.idle = [(since, w) for since, w in self.idle if w not in old]
+            left = bool(self.idle or self.busy)
+        for workers in old:
+            workers.close()
+        return not left
+
+
+class _Heard:
+    """Hears of one submission."""
+
+    answer = Answer("lost", "", how="no answer")
+
+    def doing(self, number: int, text: str, worker: int = 0) -> None:
+        """A dask worker tells nobody what it is at."""
+
+    def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
+        self.answer = Answer("done", "", packed, isolation)
+
+    def lost(self, number: int, how: str, said: str) -> None:
+        self.answer = Answer("lost", "", how=how, said=said)
+
+
+_sites: dict[str, _Site] = {}
+_sites_lock = threading.Lock()
+_ended: set[str] = set()
+_caretaker: threading.Thread | None = None
+
+
+def _take_care() -> None:
+    """End what a command has left that was killed before it could say so."""
+    while True:
+        time.sleep(IDLE_S / 4)
+        with _sites_lock:
+            for token, site in [*_sites.items()]:
+                if site.close_idle(IDLE_S) and not site.users:
+                    _sites.pop(token).end()
