@@ -31,8 +31,10 @@ _CASES = re.compile(
     r"|sinon|cas|correct class|true class)\b|≠|\\neq?",
     re.IGNORECASE,
 )
-_CONDITION_WORDS = re.compile(r"\b(if|when|for|case|assume|suppose|falls|wenn|für|fall|si|pour|cas"
-                              r"|consider|take|let)\b[^.]{0,40}$", re.IGNORECASE)  # fmt: skip
+_CONDITION_WORDS = re.compile(
+    r"\b(if|when|for|case|assume|suppose|falls|wenn|für|fall|si|pour|cas)\b[^.]{0,40}$",
+    re.IGNORECASE,
+)
 _PLAIN_CONDITION = re.compile(
     r"\b(?:if|when|for|case|falls|wenn|si)\s+([A-Za-z])\s*(=|!=|≠)\s*([+-]?\d+|[A-Za-z])\b",
     re.IGNORECASE,
@@ -270,7 +272,8 @@ def _parts(tokens: Sequence[Token]) -> Iterator[tuple[str, list[Token]]]:
             or token == Token("rel", "to")
         )
         following = next((t for t in tokens[n + 1 :] if t.kind != "col"), None)
-        if token.kind == "text" and following is not None and following.kind == "rel":
+        beside = [following, next((t for t in reversed(tokens[:n]) if t.kind != "col"), None)]
+        if token.kind == "text" and any(t is not None and t.kind == "rel" for t in beside):
             parts_here = False  # "MSE = ...": the text is a side
         if not parts_here:
             part.append(token)

@@ -14,7 +14,7 @@ from grader.derivation.judging import STEP_NODES, Circumstances, Judgement, judg
 from grader.derivation.parsing import Parser, _Choices, readings
 from grader.derivation.points import points
 from grader.derivation.remarks import remark_of
-from grader.derivation.rendering import mathml
+from grader.derivation.rendering import mathml, plain
 from grader.derivation.tokens import Token, Unreadable, tokenize
 from grader.derivation.values import Impossible, Undefined, same
 from grader.records import Derivation, DerivationReached, DerivationStep, DerivationTarget
@@ -44,10 +44,24 @@ def follow(
     """
     if len(text) > document.LONGEST_ANSWER:
         return Derivation(note=f"the text is longer than {document.LONGEST_ANSWER} characters")
-    return _Following(context, rendered).run(text, targets)
+    return Following(context, rendered).run(text, targets)
 
 
-class _Following:
+@dataclass(frozen=True)
+class Place:
+    """A step that follows, with all that it was judged by."""
+
+    line: int
+    left: tuple[Token, ...]
+    sign: str
+    right: tuple[Token, ...]
+    context: Context
+    circumstances: Circumstances
+
+
+class Following:
+    """An answer while it is followed. places : the steps that follow"""
+
     def __init__(self, context: Context, rendered: bool) -> None:
         self.context, self.rendered = context, rendered
         self.steps: list[DerivationStep] = []
@@ -58,6 +72,7 @@ class _Following:
         self.cased = False
         self.solving = False
         self.left = MOST_NODES_AN_ANSWER
+        self.places: list[Place] = []
 
     def run(self, text: str, targets: Sequence[DerivationTarget]) -> Derivation:
         note = ""
@@ -67,6 +82,7 @@ class _Following:
                 break
             self._prose(formula.before, formula.display)
             self.here = []
+            self.chain.open_sign = ""
             if not formula.display and self._states_case(formula):
                 continue
             try:
@@ -222,6 +238,10 @@ class _Following:
         self.left -= min(self.left, STEP_NODES) - max(budget.left, 0)
         if found.verdict == "differs" and first and self.chain.shown:
             found = self._against_line_before(found, sign, right, circumstances)
+        if found.verdict == "follows":
+            self.places.append(
+                Place(piece.line, tuple(left), sign, tuple(right), self.context, circumstances)
+            )
         self.context = after
         step = DerivationStep(
             line=piece.line,
@@ -309,8 +329,13 @@ class _Following:
 
     def _reached(self, target: DerivationTarget) -> DerivationReached:
         name = f"{target.of} = {target.last}" if target.of else target.last
+        words = self.context.words()
         try:
-            wanted = next(readings(tokenize(target.last, words=self.context.words()), self.context))
+            wanted = next(readings(tokenize(target.last, words=words), self.context))
+            name = plain(wanted)
+            if target.of:
+                begun = next(readings(tokenize(target.of, words=words), self.context))
+                name = f"{plain(begun)} = {name}"
         except Unreadable as error:
             return DerivationReached(
                 name, target.points, False, why=f"the target is not read: {error}"

@@ -24,7 +24,7 @@ def points(context: Context, names: Sequence[str], seed: int = 0) -> Iterator[Po
     declared = [context.declared[name] for name in sorted(names) if name in context.declared]
     finite, others = _parted(declared)
     cases = _cases(context, finite, seed)
-    for n in range(max(RANDOM_POINTS, len(cases))):
+    for n in range(max(RANDOM_POINTS, 2 * len(cases) if len(cases) <= 4 else len(cases))):
         yield _point(context, others, finite, cases[n % len(cases)], f"{seed}:{n}", n)
 
 
@@ -92,8 +92,9 @@ def _point(
     for d in others:
         value = _drawn(context, d, random.Random(f"{seed}:{d.name}"), taken)
         if d.domain in ("real", "nonzero") and number < 4 and not isinstance(value, Matrix):
-            # Two points on either side of 0: |x| = x holds on one alone.
-            negative = (number + len(d.name) + ord(d.name[-1])) % 2
+            # Two points on either side of 0: |x| = x holds on one alone. Labels alternate
+            # from point to point; so signs do every other time.
+            negative = (number // 2 + len(d.name) + ord(d.name[-1])) % 2
             value = -abs(value) if negative else abs(value)
         values[d.name] = value
     return Point(values, indices)

@@ -36,7 +36,7 @@ def remark_of(judgement: Judgement) -> tuple[str, str]:
         fact += f"; so {sign} does not hold there"
         slip = _relation_slip(compared)
     else:
-        slip = _holds_for(judgement) or _likely_slip(compared)
+        slip = _edited(compared, _signs) or _holds_for(judgement) or _likely_slip(compared)
     fact = fact[0].upper() + fact[1:]
     return (f"{fact}: {slip}?" if slip else f"{fact}."), slip
 

@@ -185,7 +185,7 @@ def _ml_call(node: t.Call) -> str:
         name = f"<msup>{name}{_mo('′' * node.primes)}</msup>"
     arguments = [_row(t.bare(argument)) for argument in node.arguments]
     arguments += [_name(given) + _mo("=") + _row(value) for given, value in node.named]
-    return name + _mo("\u2061") + _parenthesized(_mo(",").join(arguments))
+    return name + _parenthesized(_mo(",").join(arguments))
 
 
 def _ml_symbol(node: t.Symbol) -> str:
@@ -201,7 +201,7 @@ def _ml_indexed(node: t.Indexed) -> str:
 
 
 def _ml_derivative(node: t.Derivative) -> str:
-    sign = _mo("d") if node.sign == "d" else _mo("∂")
+    sign = _mi("d") if node.sign == "d" else _mo("∂")
     total = sum(order for _, order in node.by)
     above = f"<msup>{sign}<mn>{total}</mn></msup>" if total > 1 else sign
     below = ""

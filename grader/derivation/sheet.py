@@ -121,6 +121,6 @@ def _table(table: Mapping[str, object], key: str) -> Mapping[str, object]:
 
 def _list(table: Mapping[str, object], key: str) -> Sequence[Sequence[str]]:
     found = table.get(key, [])
-    if not isinstance(found, list):
+    if not isinstance(found, list | tuple):
         raise ContextError(f"{key}: write a list")
     return found

@@ -20,7 +20,7 @@ _VERDICT_WORDS = {
     "not read": "not read",
 }
 _VERDICT_TONES = {"follows": "good", "definition": "good", "differs": "part", "not read": "open"}
-_SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", ":=": ":="}
+_SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", "~": "≈"}
 # Elements of MathML that only place and name what they hold. Attributes are dropped.
 _MATHML = {"math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msub",
            "msup", "msubsup", "munder", "mover", "munderover", "mtable", "mtr", "mtd", "mstyle",

@@ -309,7 +309,9 @@ def _exercise(exercise: ExerciseScore, result: Result, gallery: _Gallery) -> dic
         "points": "–" if open_ else points_text(exercise.points),
         "max_points": points_text(exercise.max_points),
         "share": 0.0 if open_ else share(exercise.points, exercise.max_points),
-        "open": open_text(exercise.max_points) if exercise.status == "manual" else "",
+        "open": open_text(exercise.max_points)
+        if exercise.status == "manual" and exercise.max_points
+        else "",
         "deducted": points_text(deducted(exercise)) if deducted(exercise) else "",
         "checks": [
             {

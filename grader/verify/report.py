@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from rich import box
 from rich.console import Console
@@ -40,6 +41,8 @@ def summary_rows(report: VerifyReport) -> list[tuple[str, str]]:
         rows.append(("no mutants of", f"{len(report.left_out)} functions that draw"))
     if report.seeds:
         rows.append(("false fails", _false_fails(report)))
+    if report.written:
+        rows += _written_rows(report)
     if report.skipped:
         rows.append(("not verified here", "; ".join(report.skipped)))
     rows.append(("time", f"{report.seconds:.0f} s"))
@@ -74,6 +77,27 @@ def _mutant_rows(report: VerifyReport) -> list[tuple[str, str]]:
             ),
         ),
     ]
+
+
+def _written_rows(report: VerifyReport) -> list[tuple[str, str]]:
+    """Return how the derivations of the solution are read, and what becomes of mistakes in them."""
+    lines = report.written
+    steps, not_read = sum(w.steps for w in lines), sum(w.not_read for w in lines)
+    rows = [("derivations", f"{len(lines)}: {steps - not_read} of {steps} steps read")]
+    samples = sum(w.samples for w in lines)
+    if samples:
+        right = sum(w.as_declared for w in lines)
+        rows.append(("derivations, samples", f"{right} of {samples} as declared"))
+    differ, unread = sum(w.differ for w in lines), sum(w.unread for w in lines)
+    passing = sum(w.passing for w in lines)
+    if differ + unread + passing:
+        rows.append(
+            (
+                "derivations, mutants",
+                f"{differ + unread + passing}: {differ} told, {unread} not read, {passing} passed",
+            )
+        )
+    return rows
 
 
 def _false_fails(report: VerifyReport) -> str:
@@ -219,6 +243,7 @@ def _report_json(report: VerifyReport) -> dict[str, object]:
         ],
         "mutants": [_mutant_json(verdict) for verdict in report.mutants],
         "caught": report.catch_rate,
+        "derivations": [asdict(line) for line in report.written],
         "left_out": list(report.left_out),
         "skipped": list(report.skipped),
         "stale_explanations": list(report.stale),

@@ -105,6 +105,27 @@ class ExerciseLine:
 
 
 @dataclass(frozen=True)
+class WrittenLine:
+    """A derivation exercise: its solution, its samples, its mutants.
+
+    steps, not_read : of the solution
+    samples : how many there are; as_declared : how many are as they declare
+    differ, unread, passing : of the mutants of the solution's lines
+    problems : a sentence for everything that makes verify fail
+    """
+
+    exercise: str
+    steps: int
+    not_read: int
+    samples: int = 0
+    as_declared: int = 0
+    differ: int = 0
+    unread: int = 0
+    passing: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class VerifyReport:
     """An assignment held against itself.
 
@@ -113,6 +134,7 @@ class VerifyReport:
     samples, mutants, rates : empty where they were not asked for
     stale : ids in survivors.toml of which no survivor is left
     left_out : functions without mutants, as they draw; samples tell of their mistakes
+    written : the exercises that are written derivations
     skipped : notebooks that need a package which is not installed here
     warnings : checks that raised an exception of their own instead of giving a verdict
     """
@@ -134,6 +156,7 @@ class VerifyReport:
     stale: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    written: tuple[WrittenLine, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -177,6 +200,7 @@ class VerifyReport:
             + (f"; {m.detail}" * bool(m.detail))
             for m in self.unexplained
         ]
+        found += [text for line in self.written for text in line.problems]
         if self.catch_rate < REQUIRED_RATE:
             found.append(
                 f"{self.catch_rate:.1%} of the mutants that change a value are caught; "

@@ -30,6 +30,7 @@ from grader.session import Kernels, Session, require_sandbox, start_fork_server
 from grader.suite import CheckJob, open_suite
 from grader.toml_files import read_toml
 from grader.verify.calibration import rate_checks, run_seeds
+from grader.verify.derivations import verify_written
 from grader.verify.mutants import draws, make_mutants
 from grader.verify.mutation_run import hunt
 from grader.verify.samples import (
@@ -42,7 +43,7 @@ from grader.verify.samples import (
     flat,
     load_samples,
 )
-from grader.verify.verdicts import ExerciseLine, MutantVerdict, VerifyReport
+from grader.verify.verdicts import ExerciseLine, MutantVerdict, VerifyReport, WrittenLine
 
 Progress = Callable[[str], None]
 
@@ -143,6 +144,7 @@ def _verify(
         if not assignment.lacking(story.notebook)
     ]
     stub = tasks.add("bare stub", _grade_stub, source)
+    written = tasks.add("derivations", _follow_written, source, mutants)
     tasks.wait()
 
     benched = [bench() for bench in benches]
@@ -170,6 +172,7 @@ def _verify(
         stale=stale,
         left_out=_functions_that_draw(assignment) if mutants else (),
         skipped=_skipped(assignment, stories),
+        written=written(),
         warnings=tuple(
             dict.fromkeys(
                 [
@@ -443,6 +446,10 @@ def _grade_sample(source: _Source, number: int) -> SampleVerdict:
         tuple(find_suspects(result.exercises)),
         time.perf_counter() - started,
     )
+
+
+def _follow_written(source: _Source, mutants: bool) -> tuple[WrittenLine, ...]:
+    return verify_written(_assignment(source), mutants=mutants)
 
 
 def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shards: int) -> _Benched:
