@@ -25,7 +25,8 @@ Python does), strings, and arrays for lists. Everything else is an object with o
 
 A buffer is named exactly once. Nothing is ever unpickled or evaluated: a .npy header is held
 against a regular expression, its dtype against the kinds b i u f c S U, its size against the
-buffer's true length; depth, items and bytes are checked before anything of that size is made.
+buffer's true length, its text against the code points that there are; depth, items and bytes are
+checked before anything of that size is made.
 
 The functions here keep a private copy of the builtins: what student code does to
 `builtins.isinstance` does not reach them.
@@ -45,7 +46,18 @@ from struct import Struct, pack, unpack
 from typing import Any, Final
 
 import numpy as np
-from numpy import array, bool_, dtype, empty, float64, frombuffer, generic, int64, ndarray, uint8
+from numpy import (
+    array,
+    bool_,
+    dtype,
+    empty,
+    float64,
+    frombuffer,
+    generic,
+    int64,
+    ndarray,
+    uint8,
+)
 
 globals()["__builtins__"] = dict(vars(builtins))
 
@@ -77,6 +89,7 @@ _PACK_FROM: Final = 16
 _UNSALTED_KEYS: Final = 10_000
 # Text of an int in hexadecimal: 2**20 bits.
 _INT_DIGITS: Final = 1 << 18
+_LAST_CODE_POINT: Final = 0x10FFFF
 _TYPE_NAME_CHARS: Final = 200
 
 Buffer = bytes | bytearray | memoryview
@@ -482,7 +495,8 @@ def _read_small(run: bytearray, offset: int, length: int) -> ndarray:
     if data + layout.size != length:
         raise MalformedFrame("a .npy buffer holds other than its header says")
     # The copy owns its data (so that `resize` works on it) and aligns it.
-    return ndarray(layout.shape, layout.dtype, run, offset + data, None, layout.order).copy("K")
+    value = ndarray(layout.shape, layout.dtype, run, offset + data, None, layout.order).copy("K")
+    return _sound(value)
 
 
 def _read_large(fill: Callable[[memoryview], None], length: int) -> ndarray:
@@ -495,6 +509,18 @@ def _read_large(fill: Callable[[memoryview], None], length: int) -> ndarray:
         raise MalformedFrame("a .npy buffer holds other than its header says")
     value = empty(layout.shape, layout.dtype, layout.order)
     fill(value.reshape(-1, order="A").view(uint8).data)
+    return _sound(value)
+
+
+def _sound(value: ndarray) -> ndarray:
+    """Return the same array. Raises MalformedFrame where it holds text of what is no code point.
+
+    numpy itself does not look: such a text ends in a SystemError wherever it is read.
+    """
+    if value.dtype.kind == "U" and value.size:
+        points = value.reshape(-1, order="A").view(value.dtype.byteorder + "u4")
+        if points.max() > _LAST_CODE_POINT:
+            raise MalformedFrame("a text that holds no code point")
     return value
 
 

@@ -558,3 +558,20 @@ def test_replaced_builtins_and_numpy_functions_do_not_reach_the_codec():
         for module, originals, _ in replacements:
             module.update(originals)
     assert repr(value) == arrived
+
+
+@pytest.mark.parametrize("tag", ["a", "s", "A", "L", "l"])
+@pytest.mark.parametrize("order", "<>")
+def test_a_text_that_is_no_code_point_is_malformed_wherever_it_stands(tag, order):
+    shape = {"s": "()", "A": "(2, 1)"}.get(tag, "(2,)")
+    header = f"{{'descr': '{order}U1', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    data = b"\xff" * 4 if tag == "s" else b"\xff" * 8
+    with pytest.raises(codec.MalformedFrame):
+        codec.decode_bytes(frame({tag: 0}, npy(header, data)))
+
+
+def test_a_large_text_array_is_looked_at_to_its_end():
+    header = b"{'descr': '<U1', 'fortran_order': True, 'shape': (50000, 1), }\n"
+    data = bytes(4 * 49_999) + b"\x00\x00\x11\x00"  # one past the last code point
+    with pytest.raises(codec.MalformedFrame):
+        codec.decode_bytes(frame({"a": 0}, npy(header, data)))

@@ -93,4 +93,4 @@ def test_large_answers_are_asked_again(reference, monkeypatch):
             assert_array_equal(answers.twice(x), 2 * x)
             assert answers.twice(3.0) == 6.0
     assert reference.forks == 2
-    assert len(memory.told) == 1
+    assert len(memory.steps) == 1
