@@ -7,13 +7,9 @@ Kernel.kill() may be called from anywhere, also after the loop has ended.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import logging
 import signal
-import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +18,11 @@ from grader.errors import GraderFault, StudentFault
 from grader.in_kernel import codec
 from grader.in_kernel.sandbox import confine
 from grader.records import Limits, Sandbox
+from grader.session.cell_runner import cell_runner
 from grader.session.deadline import Deadline
 from grader.session.ending import how_it_ended
 from grader.session.fork_server import ForkServer
+from grader.session.messages import Client
 from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
@@ -37,9 +35,7 @@ POLL_S = 0.02
 # A cell's share of the notebook's output: a cell that prints without end must not leave the
 # others without theirs.
 CELL_SHARE = 4
-MAX_OUTPUTS = 500
 _NOTHING = codec.Limits(size=1 << 10, items=8, nodes=8, depth=2)
-CUT = "\n[the rest of this output was cut]\n"
 
 
 class KernelDied(Exception):
@@ -70,115 +66,6 @@ class Executed:
     outputs: tuple[Mapping[str, object], ...] = ()
 
 
-class _Channel:
-    """What nbclient reads messages from."""
-
-    def __init__(self) -> None:
-        # A flood is read no faster than nbclient makes outputs of it.
-        self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=64)
-
-    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
-        return await self.messages.get()
-
-
-class _Client:
-    """The kernel's client, as nbclient wants it: requests go out, messages come in by channel.
-
-    broken : why what came is no message of a kernel's; "" while all is well
-    """
-
-    def __init__(self, connection: socket.socket, *, message_max: int) -> None:
-        self.cell = 0
-        self.broken = ""
-        self.shell_channel = _Channel()
-        self.iopub_channel = _Channel()
-        self._connection = connection
-        self._message_max = message_max
-        self._requests = 0
-        self._writer: asyncio.StreamWriter | None = None
-        self._reading: asyncio.Task[None] | None = None
-
-    async def open(self, when_broken: Callable[[], None]) -> None:
-        """Read from now on; when_broken() is called once when nothing more will come."""
-        reader, self._writer = await asyncio.open_connection(sock=self._connection, limit=2**20)
-        self._reading = asyncio.ensure_future(self._read(reader, when_broken))
-
-    async def execute(self, code: str, **options: Any) -> str:
-        content = {
-            "code": code,
-            "silent": False,
-            # IPython would format every exception once more for its history: 0.1 s.
-            "store_history": False,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": False,
-        }
-        return await self.send("execute_request", content)
-
-    async def send(self, kind: str, content: Mapping[str, Any]) -> str:
-        """Send a request; return its number, which the answers to it bear."""
-        assert self._writer is not None
-        self._requests += 1
-        number = f"{self._requests}-{new_token()}"
-        request = {
-            "header": {"msg_id": number, "msg_type": kind},
-            "metadata": {"cellId": str(self.cell)},
-            "content": content,
-        }
-        frame = json.dumps(request).encode()
-        with contextlib.suppress(OSError):  # a kernel that has died is noticed elsewhere
-            self._writer.write(len(frame).to_bytes(4, "big") + frame)
-            await self._writer.drain()
-        return number
-
-    def is_alive(self) -> bool:
-        return not self.broken
-
-    def close(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-        if self._writer is not None:
-            self._writer.transport.abort()
-        self._connection.close()
-
-    async def _read(self, reader: asyncio.StreamReader, when_broken: Callable[[], None]) -> None:
-        try:
-            while True:
-                size = int.from_bytes(await reader.readexactly(4), "big")
-                if size > self._message_max:
-                    raise ValueError("too long")
-                channel, message = _message(json.loads(await reader.readexactly(size)))
-                channels = {"shell": self.shell_channel, "iopub": self.iopub_channel}
-                await channels[channel].messages.put(message)
-        except (asyncio.IncompleteReadError, OSError):
-            self.broken = "it closed its connection"
-        except (KeyError, TypeError, ValueError, RecursionError):
-            self.broken = "it sent what is no message"
-        when_broken()
-
-
-def _message(claimed: Any) -> tuple[str, dict[str, Any]]:
-    """Return a message's channel and the message in the form that nbclient reads.
-
-    Raises KeyError, TypeError where it is none.
-    """
-    header, parent = claimed["header"], claimed["parent_header"]
-    metadata, content = claimed["metadata"], claimed["content"]
-    for part in (header, parent, metadata, content):
-        if type(part) is not dict:
-            raise TypeError("no object")
-    kind, number = header["msg_type"], parent["msg_id"]
-    if type(kind) is not str or type(number) is not str:
-        raise TypeError("no text")
-    return claimed["channel"], {
-        "header": {"msg_type": kind},
-        "msg_type": kind,
-        "parent_header": {"msg_id": number},
-        "metadata": metadata,
-        "content": content,
-    }
-
-
 class Kernel:
     """A kernel process and the connection to it.
 
@@ -202,8 +89,7 @@ class Kernel:
         self._cell_share = max(self.output_left // CELL_SHARE, 2**16)
         self._options = {**options, "output_bytes": self._cell_share}
         self._fault = scratch.root / "fault.txt"
-        self._message_max = 2 * self.output_left + 2**20
-        self._client: _Client | None = None
+        self._client: Client | None = None
         self._accepted: Stream | None = None
         self._serving = False
         self._notebook: Any = None
@@ -220,7 +106,7 @@ class Kernel:
             provisioner = self.provisioner = self._provisioner(listener.address, token)
             provisioner.launch()
             # While the kernel boots: these imports take as long as its own.
-            self._notebook = _cell_runner()
+            self._notebook = cell_runner()
 
             def accept() -> Stream:
                 # Kept here: where the start is called off, nobody receives what this returns.
@@ -240,7 +126,7 @@ class Kernel:
         finally:
             listener.close()
         self._accepted = None
-        client = self._client = _Client(stream.detach(), message_max=self._message_max)
+        client = self._client = Client(stream.detach())
         await client.open(self._hang_up)
         provisioner.read_report()
         self._notebook.kc = client
@@ -300,9 +186,9 @@ class Kernel:
         from nbformat.v4 import new_code_cell
 
         node = new_code_cell(source)
-        self._client.cell = cell
         runner = self._notebook
         runner.nb.cells = [node]
+        self._client.begin_cell(cell, self._cell_share)
         runner.begin_cell(min(self._cell_share, self.output_left))
         start = time.monotonic()
         for deadline in deadlines:
@@ -395,69 +281,3 @@ class Kernel:
             self._accepted.close()
         if self.provisioner is not None:
             self.provisioner.kill_now()
-
-
-def _cell_runner() -> Any:
-    """Return nbclient's NotebookClient, with its outputs bounded while they arrive."""
-    from nbclient.client import NotebookClient
-    from nbclient.exceptions import DeadKernelError
-    from nbformat.v4 import new_notebook
-
-    class CellRunner(NotebookClient):
-        dead_kernel_error = DeadKernelError
-
-        def begin_cell(self, limit: int) -> None:
-            self.used = 0
-            self.limit = limit
-            self.reply: dict[str, Any] = {}
-
-        def keep_reply(self, execute_reply: dict[str, Any], **kwargs: Any) -> None:
-            self.reply = execute_reply["content"]
-
-        def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-            if msg["msg_type"] in ("status", "clear_output"):
-                return super().process_message(msg, cell, cell_index)
-            if msg["msg_type"] not in ("stream", "display_data", "execute_result", "error"):
-                return None
-            content = msg["content"]
-            last = cell.outputs[-1] if cell.outputs else {}
-            self.used += _size(content)
-            if self.used > self.limit or len(cell.outputs) >= MAX_OUTPUTS:
-                if last.get("text") == CUT:
-                    return None
-                msg = {**msg, "msg_type": "stream", "content": {"name": "stdout", "text": CUT}}
-                msg["header"] = {**msg["header"], "msg_type": "stream"}
-            elif msg["msg_type"] == "stream" and last.get("name") == content.get("name"):
-                last["text"] += str(content.get("text", ""))
-                return None
-            return super().process_message(msg, cell, cell_index)
-
-        def outputs_of(self, cell: Any) -> tuple[Mapping[str, object], ...]:
-            return tuple(json.loads(json.dumps(output)) for output in cell.outputs)
-
-    logger = logging.getLogger("grade.nbclient")
-    if not logger.handlers:  # one for a class of thousands
-        logger.addHandler(logging.NullHandler())
-    logger.propagate = False
-    runner = CellRunner(
-        new_notebook(),
-        timeout=None,
-        allow_errors=True,
-        record_timing=False,
-        store_widget_state=False,
-        iopub_timeout=2,
-        log=logger,
-    )
-    runner.on_cell_executed = runner.keep_reply
-    return runner
-
-
-def _size(content: Any) -> int:
-    """Return about how many bytes a message's content holds."""
-    if isinstance(content, str | bytes):
-        return len(content)
-    if isinstance(content, dict):
-        return sum(len(str(key)) + _size(value) for key, value in content.items())
-    if isinstance(content, list):
-        return sum(map(_size, content))
-    return 8

@@ -8,9 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.session.kernel import _Client
+from grader.session.messages import MAX_MESSAGES, Allowance, Client, TooMuch
 
-ENDS = ("it closed its connection", "it sent what is no message")
+OUTPUT_BYTES = 4096
+
+ENDS = (
+    "it closed its connection",
+    "it sent what is no message",
+    "it sent more than 1 MiB of messages",
+)
 SOUND = {
     "channel": "iopub",
     "header": {"msg_type": "stream"},
@@ -32,7 +38,8 @@ def heard(raw):
         ours, theirs = socket.socketpair()
         theirs.sendall(raw)
         theirs.close()
-        client = _Client(ours, message_max=4096)
+        client = Client(ours)
+        client.begin_cell(0, OUTPUT_BYTES)
         ended = asyncio.Event()
         await client.open(ended.set)
         await ended.wait()
@@ -86,7 +93,63 @@ def test_what_is_no_message_ends_the_reading(document):
 
 
 def test_a_message_that_is_too_long_is_not_read():
-    assert heard((2**32 - 1).to_bytes(4, "big") + b"x" * 100) == ("it sent what is no message", [])
+    assert heard((2**32 - 1).to_bytes(4, "big") + b"x" * 100) == (ENDS[2], [])
+
+
+def flood(*frames):
+    """Return what is said of these frames when they are counted; "" where it is not too much."""
+    allowance = Allowance.of_a_cell(OUTPUT_BYTES)
+    try:
+        for frame in frames:
+            allowance.take_bytes(len(frame))
+            allowance.take_nodes(frame)
+    except TooMuch as limit:
+        return str(limit)
+    return ""
+
+
+def test_messages_are_counted_whatever_they_say():
+    many = (b"{}" for _ in range(MAX_MESSAGES + 1))
+    assert flood(*many) == f"it sent more than {MAX_MESSAGES} messages"
+
+
+def test_values_are_counted_before_a_message_is_parsed():
+    assert flood(b"[" + b"[]," * 20_000 + b"0]") == "it sent messages of more than 12048 values"
+
+
+def test_the_commas_of_a_long_text_are_no_values():
+    assert flood(json.dumps({"text": 'a "quoted", text\\ [' * 20_000}).encode()) == ""
+
+
+def test_a_text_that_never_ends_hides_no_values():
+    assert flood(b'"' + b"[]," * 20_000) == "it sent messages of more than 12048 values"
+
+
+@pytest.mark.parametrize("kind", ["stream", "status", "comm_msg", "grade_serve_request", ""])
+@pytest.mark.parametrize("parent", ["", "1-x", "another cell's"])
+def test_a_flood_ends_the_reading_whatever_its_kind_and_parent(kind, parent):
+    message = SOUND | {"header": {"msg_type": kind}, "parent_header": {"msg_id": parent}}
+    message["content"] = {"x": [[]] * 1000}
+    ended, _ = heard(framed(message) * 20)
+    assert ended == "it sent messages of more than 12048 values"
+
+
+def test_each_cell_has_its_own_allowance():
+    async def listen():
+        ours, theirs = socket.socketpair()
+        client = Client(ours)
+        client.begin_cell(0, OUTPUT_BYTES)
+        await client.open(lambda: None)
+        for cell in range(3):
+            client.begin_cell(cell, OUTPUT_BYTES)
+            theirs.sendall(framed(SOUND | {"content": {"x": [[]] * 5000}}))
+            await asyncio.wait_for(client.iopub_channel.get_msg(), 20)
+        broken = client.broken
+        client.close()
+        theirs.close()
+        return broken
+
+    assert asyncio.run(listen()) == ""
 
 
 def hold(raw):

@@ -1,0 +1,77 @@
+"""nbclient's NotebookClient, one cell at a time, with its outputs bounded while they arrive."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+MAX_OUTPUTS = 500
+CUT = "\n[the rest of this output was cut]\n"
+
+
+def cell_runner() -> Any:
+    """Return nbclient's NotebookClient, with its outputs bounded while they arrive."""
+    from nbclient.client import NotebookClient
+    from nbclient.exceptions import DeadKernelError
+    from nbformat.v4 import new_notebook
+
+    class CellRunner(NotebookClient):
+        dead_kernel_error = DeadKernelError
+
+        def begin_cell(self, limit: int) -> None:
+            self.used = 0
+            self.limit = limit
+            self.reply: dict[str, Any] = {}
+
+        def keep_reply(self, execute_reply: dict[str, Any], **kwargs: Any) -> None:
+            self.reply = execute_reply["content"]
+
+        def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+            if msg["msg_type"] in ("status", "clear_output"):
+                return super().process_message(msg, cell, cell_index)
+            if msg["msg_type"] not in ("stream", "display_data", "execute_result", "error"):
+                return None
+            content = msg["content"]
+            last = cell.outputs[-1] if cell.outputs else {}
+            self.used += _size(content)
+            if self.used > self.limit or len(cell.outputs) >= MAX_OUTPUTS:
+                if last.get("text") == CUT:
+                    return None
+                msg = {**msg, "msg_type": "stream", "content": {"name": "stdout", "text": CUT}}
+                msg["header"] = {**msg["header"], "msg_type": "stream"}
+            elif msg["msg_type"] == "stream" and last.get("name") == content.get("name"):
+                last["text"] += str(content.get("text", ""))
+                return None
+            return super().process_message(msg, cell, cell_index)
+
+        def outputs_of(self, cell: Any) -> tuple[Mapping[str, object], ...]:
+            return tuple(json.loads(json.dumps(output)) for output in cell.outputs)
+
+    logger = logging.getLogger("grade.nbclient")
+    if not logger.handlers:  # one for a class of thousands
+        logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    runner = CellRunner(
+        new_notebook(),
+        timeout=None,
+        allow_errors=True,
+        record_timing=False,
+        store_widget_state=False,
+        iopub_timeout=2,
+        log=logger,
+    )
+    runner.on_cell_executed = runner.keep_reply
+    return runner
+
+
+def _size(content: Any) -> int:
+    """Return about how many bytes a message's content holds."""
+    if isinstance(content, str | bytes):
+        return len(content)
+    if isinstance(content, dict):
+        return sum(len(str(key)) + _size(value) for key, value in content.items())
+    if isinstance(content, list):
+        return sum(map(_size, content))
+    return 8
