@@ -22,7 +22,7 @@ from grader.session.cell_runner import cell_runner
 from grader.session.deadline import Deadline
 from grader.session.ending import how_it_ended
 from grader.session.fork_server import ForkServer
-from grader.session.messages import Client
+from grader.session.messages import HUNG_UP, Client
 from grader.session.processes import KILL
 from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
@@ -166,8 +166,9 @@ class Kernel:
 
         One that has died hangs up as well, a little before its end is known: that tells more.
         """
-        if not self._serving:
-            asyncio.get_running_loop().call_later(ENDING_S, self._kill_mute)
+        if not self._serving and self._client is not None:
+            wait_s = ENDING_S if self._client.broken == HUNG_UP else 0.0
+            asyncio.get_running_loop().call_later(wait_s, self._kill_mute)
 
     def _kill_mute(self) -> None:
         if self.provisioner is not None and not self._serving:
@@ -258,8 +259,9 @@ class Kernel:
             return KernelDied("it could not be interrupted", hung=True)
         if limit := self.provisioner.why_killed():
             return KernelDied(limit)
-        if self._client is not None and self._ended_as_mute:
-            return KernelDied(self._client.broken)
+        broken = self._client.broken if self._client is not None else ""
+        if self._ended_as_mute or broken not in ("", HUNG_UP):
+            return KernelDied(broken)
         return KernelDied(how_it_ended(code) if code is not None else "lost", killed=code == -KILL)
 
     async def serve(self, address: str, token: str) -> None:

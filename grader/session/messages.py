@@ -26,6 +26,9 @@ _SPARE_NODES = 10_000
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
+HUNG_UP = "it closed its connection"
+
+
 class TooMuch(Exception):
     """A kernel sent more than it may. The text says what."""
 
@@ -164,7 +167,7 @@ class Client:
                 channels = {"shell": self.shell_channel, "iopub": self.iopub_channel}
                 await channels[channel].messages.put(message)
         except (asyncio.IncompleteReadError, OSError):
-            self.broken = "it closed its connection"
+            self.broken = HUNG_UP
         except TooMuch as limit:
             self.broken = str(limit)
         except (KeyError, TypeError, ValueError, RecursionError):

@@ -1,0 +1,110 @@
+"""A cell that keeps the grader busy has its limit, named; Ctrl-C ends the command all the same."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+HALF = 5.0
+# What leads from sys.stdout to the kernel's connection; `send` takes a message's bytes.
+CONNECTION = """
+import json, sys
+stream = sys.stdout._outlet._stream
+number = sys.stdout._outlet.request["header"]["msg_id"]
+def send(content, kind="stream", parent=None, channel="iopub"):
+    head = {"channel": channel, "header": {"msg_type": kind}, "metadata": {},
+            "parent_header": {"msg_id": number if parent is None else parent}}
+    frame = json.dumps(head).encode()[:-1] + b', "content": ' + content + b"}"
+    stream._socket.sendall(len(frame).to_bytes(4, "big") + frame)
+"""
+NODES = "b'{\"x\": [' + b\"[],\" * (1 << 18) + b'0]}'"
+FLOODS = {
+    "tiny values": f"content = {NODES}\nwhile True: send(content)",
+    "tiny values of another cell": f"content = {NODES}\nwhile True: send(content, parent='')",
+    "tiny values of an unknown kind": f"content = {NODES}\nwhile True: send(content, 'comm_msg')",
+    "tiny values as replies": (
+        f"content = {NODES}\nwhile True: send(content, 'execute_reply', channel='shell')"
+    ),
+    "small messages": "while True: send(b'{}')",
+    "small messages of another cell": "while True: send(b'{}', parent='')",
+    "states": "while True: send(b'{\"execution_state\": \"busy\"}', 'status')",
+    "long texts": "text = b'\"' + b'a,[' * (1 << 20) + b'\"'\n"
+    'while True: send(b\'{"name": "stdout", "text": \' + text + b\'}\')',
+    "deep values": "while True: send(b'{\"x\": ' + b'[' * 900 + b']' * 900 + b'}')",
+    "a message that never ends": (
+        "stream._socket.sendall((1 << 20).to_bytes(4, 'big'))\n"
+        "import time\nwhile True:\n    stream._socket.sendall(b'x'); time.sleep(0.2)"
+    ),
+    "by a thread, from then on": f"""
+import threading
+content = {NODES}
+def flood():
+    while True: send(content)
+threading.Thread(target=flood, daemon=True).start()
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def flooded(attacks):
+    return attacks({title: CONNECTION + source for title, source in FLOODS.items()})
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_over_the_kernels_connection_costs_its_cell_alone(flooded, flood):
+    assert flooded[flood]["status"] == "graded"
+    assert flooded[flood]["score"] == HALF
+
+
+@pytest.mark.parametrize("flood", [name for name in FLOODS if "thread" not in name])
+def test_what_was_too_much_is_named_with_its_cell(flooded, flood, notes):
+    said = notes(flooded[flood])
+    text = said.get("cell_crash", "") + said.get("cell_timeout", "")
+    assert "cell 0" in text
+    # What fills the grader's queue is read no faster than it is shown: that cell times out.
+    assert "it sent" in text or "the limit of a cell is 2 s" in text
+    if flood.startswith("tiny values"):
+        assert "it sent messages of more than" in text
+
+
+STUBBORN = {
+    "floods": CONNECTION + FLOODS["tiny values"],
+    "ignores signals": "import signal\n"
+    "for n in (2, 15, 1): signal.signal(n, signal.SIG_IGN)\n"
+    "while True: pass",
+    "stops itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+    "holds much memory": "import numpy as np\nx = [np.ones(1 << 20) for _ in range(60)]\n"
+    "while True: pass",
+    "has many files": "for n in range(20_000): open(f'f{n}', 'w').close()\nwhile True: pass",
+}
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("cell", STUBBORN)
+def test_ctrl_c_ends_the_command_soon_whatever_a_cell_does(host, cell, jobs):
+    host.write_assignment(cell_s=60, notebook_s=60)
+    paths = [host.half(STUBBORN[cell], name=f"{n}") for n in range(int(jobs))]
+    before = host.snapshot()
+    command = subprocess.Popen(
+        host.command(*paths, options=("--jobs", jobs)),
+        cwd=host.handed_in,
+        env=host.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    time.sleep(6.0)
+    assert command.poll() is None
+    os.killpg(command.pid, signal.SIGINT)
+    start = time.monotonic()
+    try:
+        command.communicate(timeout=60)
+    finally:
+        if command.poll() is None:
+            os.killpg(command.pid, signal.SIGKILL)
+    took = time.monotonic() - start
+    assert command.returncode == 130
+    assert took < 20, f"{took:.1f} s"  # on a busy machine; 2 s on an idle one
+    host.hold_clean(before)
