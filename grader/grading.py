@@ -42,6 +42,7 @@ from grader.submission import Part
 from grader.submission.incoming import Incoming, fault_result
 from grader.submission.matching import match_notebooks, name_instead
 from grader.suite import CheckJob, Suite, open_suite
+from grader.temporary import TemporaryFolder
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def grade_each(
     """
     # One folder around all: what Ctrl-C leaves of another one, at a moment that is unlucky,
     # goes with it.
-    with tempfile.TemporaryDirectory(prefix="grade-") as root:
+    with TemporaryFolder() as root:
         for job in jobs:
 
             def on_step(text: str, number: int = job.number) -> None:

@@ -8,7 +8,6 @@ the submission's form refuses it, ours stops its grading and costs nothing.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,8 +20,9 @@ from grader.batch.workers import Workers, cores
 from grader.choosing import choose_assignment, require_exercises, require_students_machine
 from grader.errors import Interrupted
 from grader.records import Options, Report, Sandbox
-from grader.session import Kernels, require_sandbox, start_fork_server
+from grader.session import Kernels, remove_session_leftovers, require_sandbox, start_fork_server
 from grader.submission.incoming import find_incoming
+from grader.temporary import TemporaryFolder
 
 __all__ = ["cores", "grade"]
 
@@ -63,6 +63,7 @@ def grade(
     SandboxError, ClusterError, Interrupted.
     """
     require_sandbox(sandbox)
+    remove_session_leftovers()
     folders = find_assignments(Path.cwd(), assignments, os.environ, graded=paths)
     progress = progress or NoProgress()
     with ExitStack() as stack:
@@ -72,7 +73,7 @@ def grade(
             stack.callback(fork_server.close)
 
         # Who handed in what, and which assignment it answers.
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grade-")))
+        scratch = stack.enter_context(TemporaryFolder())
         submissions, remarks = find_incoming(paths, scratch, split=split)
         found = [incoming.shown for incoming in submissions]
         origins = [incoming.origin for incoming in submissions]

@@ -45,16 +45,37 @@ ALLOWED = {
         "session",
         "submission",
         "suite",
+        "temporary",
     },
     "checks": {"errors", "checks", "diagnosis"},
-    "derivation": {"records", "notebook", "derivation"},
+    "derivation": {"records", "notebook", "derivation", "temporary"},
     "diagnosis": {"errors", "diagnosis"},
     "in_kernel": {"in_kernel"},
-    "session": {"errors", "records", "in_kernel", "session", "notebook", "datasets"},
+    "temporary.py": set(),
+    "session": {
+        "errors",
+        "records",
+        "text",
+        "temporary",
+        "in_kernel",
+        "session",
+        "notebook",
+        "datasets",
+    },
     "report": {"errors", "records", "report"},
     # It moves submissions and results about; what becomes of them only its worker knows.
     # Of the assignment and `session` it needs the process that all kernels are forked from.
-    "batch": {"errors", "records", "submission", "assignment", "datasets", "batch", "session"},
+    "batch": {
+        "errors",
+        "records",
+        "text",
+        "temporary",
+        "submission",
+        "assignment",
+        "datasets",
+        "batch",
+        "session",
+    },
 }
 # They import nothing of ours: whoever shows a student's text, or writes a file, uses them.
 EVERYWHERE = {"text", "files"}

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-import shutil
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -23,6 +21,7 @@ from grader.batch.workers import Stopped, Workers
 from grader.errors import AssignmentError, GradeError
 from grader.records import Options
 from grader.session import Kernels, start_fork_server
+from grader.temporary import TemporaryFolder
 
 IDLE_S = 60.0
 """How long a dask worker keeps grading processes that have nothing to do."""
@@ -111,7 +110,8 @@ class _Site:
     """
 
     def __init__(self, options: Options, assignment: Archive) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="grade-"))
+        self._made = TemporaryFolder()
+        self.folder = self._made.path
         # A closed kernel has a user number of its own, and reads nothing here.
         folder = extract_archive(assignment, self.folder)
         self.options = replace(options, folder=str(folder), kernels=1)
@@ -135,7 +135,7 @@ class _Site:
             self.busy.append(workers)
         heard = _Heard()
         try:
-            with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
+            with TemporaryFolder() as scratch:
                 path = extract_archive(submission, Path(scratch))
                 workers.run([Job(0, str(path))], heard)
         except AssignmentError as error:
@@ -158,7 +158,7 @@ class _Site:
         self.close_idle(0.0)
         if self.kernels is not None:
             self.kernels.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._made.remove()
 
     def close_idle(self, seconds: float) -> bool:
         """End processes that were idle for so long; True where none is left."""

@@ -25,11 +25,13 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import queue
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -44,6 +46,9 @@ from grader.records import Options
 
 if TYPE_CHECKING:
     from grader.session import ForkServer
+
+# Of the second after the parent's end, what a worker has to end in good order.
+_ENDING_S = 0.7
 
 
 def main(descriptor: int, life: int, *warm: int) -> None:
@@ -129,6 +134,10 @@ class _Pipe:
         except (EOFError, OSError):
             # To the main thread itself: a signal that another one gets wakes it up too late.
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+            # Python drops an exception that is raised in a destructor or a callback: then nobody
+            # has heard the signal. What is left on the disk, the next run deletes.
+            time.sleep(_ENDING_S)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def doing(self, number: int, text: str, worker: int = 0) -> None:
         self.send("doing", text)

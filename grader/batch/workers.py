@@ -18,7 +18,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter, deque
@@ -32,6 +31,7 @@ from grader.batch.serialization import Packed, plain_of
 from grader.errors import AssignmentError, GraderFault
 from grader.records import Options
 from grader.session.ending import how_it_ended
+from grader.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from grader.session import ForkServer
@@ -69,7 +69,8 @@ class Workers:
         self.count = count
         self.warm = warm
         self.started = 0
-        self.scratch = Path(tempfile.mkdtemp(prefix="grade-"))
+        self._folder = TemporaryFolder()
+        self.scratch = self._folder.path
         # A closed kernel has a user number of its own, and its folders lie in here.
         self.scratch.chmod(0o711)
         self.workers: list[Worker] = []
@@ -179,7 +180,7 @@ class Workers:
         self.workers.clear()
         if self._patience is not None:
             self._patience.cancel()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self._folder.remove()
 
     def __enter__(self) -> Workers:
         return self

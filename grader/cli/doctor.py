@@ -10,7 +10,6 @@ import os
 import platform
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from grader.cli import options, output
 from grader.cli.options import FAULT, GRADED
 from grader.errors import GradeError
 from grader.records import Cell, Limits, Notebook
+from grader.temporary import TemporaryFolder
 from grader.text import one_line
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def find_sockets() -> Finding:
     if hasattr(socket, "AF_UNIX"):
         try:
             with (
-                tempfile.TemporaryDirectory(prefix="grade-") as folder,
+                TemporaryFolder() as folder,
                 socket.socket(socket.AF_UNIX) as probe,
             ):
                 probe.bind(str(Path(folder) / "probe"))
@@ -203,7 +203,7 @@ def find_kernel() -> Finding:
     try:
         from grader.session import open_session
 
-        with tempfile.TemporaryDirectory(prefix="grade-") as folder:
+        with TemporaryFolder() as folder:
             session = open_session(notebook, folder=Path(folder), limits=Limits(notebook_s=60.0))
             try:
                 failed = [cell.error for cell in session.run.cells if cell.status != "ok"]
@@ -225,7 +225,7 @@ def find_isolation() -> Finding:
     """Let a notebook try what student code must not do; tell what it reached."""
     from grader.session import open_session
 
-    with tempfile.TemporaryDirectory(prefix="grade-probe-") as name, socket.socket() as listener:
+    with TemporaryFolder() as name, socket.socket() as listener:
         folder = Path(name)
         # Open to every user, so that nothing but the sandbox can refuse it.
         folder.chmod(0o777)

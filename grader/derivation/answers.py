@@ -9,7 +9,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from grader.records import (
     Exercise,
     Notebook,
 )
+from grader.temporary import TemporaryFolder
 
 WAIT_S = 90
 """Beyond the process's own limit of processor time, for a machine that is busy."""
@@ -215,7 +215,7 @@ def followed_apart(jobs: Sequence[Job]) -> list[Derivation]:
     if not jobs:
         return []
     ended = "the process that follows it was stopped"
-    with tempfile.TemporaryDirectory(prefix="grade-") as empty:
+    with TemporaryFolder() as empty:
         try:
             done = subprocess.run(
                 [sys.executable, "-P", "-m", "grader.derivation.worker"],

@@ -1,9 +1,10 @@
 """The fork server: has imported what notebooks import, and forks a kernel whenever it is asked to.
 
-    python -P fork_server.py HOME DESCRIPTOR apart|together
+    python -P fork_server.py HOME DESCRIPTOR LIFELINE apart|together
 
 It never runs a student's code: it holds Python modules and data sets, no check, no reference, no
-thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. Over it come datagrams:
+thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. It ends with the pipe at
+LIFELINE (see lifeline.py). Over the socket come datagrams:
 
     {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...]}
     {"clone": true} with a descriptor: the end of another such pair, which a copy of this process
@@ -42,11 +43,14 @@ if TYPE_CHECKING:
 _DATAGRAM_MAX = 1 << 20
 
 
-def main(home: str, descriptor: int, *, apart: bool) -> None:
-    """Warm up, then fork until the grader hangs up.
+def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
+    """Import, then fork until the grader hangs up.
 
     home : an empty folder; apart : fork kernels into namespaces, where there are any
     """
+    from grader.in_kernel.lifeline import end_with
+
+    end_with(lifeline)
     spawner = _start_spawner(descriptor) if apart else None
     gc.disable()  # imports leave little garbage, and looking for it takes a sixth of their time
     from grader.in_kernel import figures, launch
@@ -55,7 +59,7 @@ def main(home: str, descriptor: int, *, apart: bool) -> None:
     import matplotlib.pyplot  # noqa: F401  what nearly every notebook imports
 
     figures.rehearse()
-    ForkServer(kernel, descriptor, spawner).run()
+    ForkServer(kernel, descriptor, lifeline, spawner).run()
 
 
 def _start_spawner(descriptor: int) -> Spawner | None:
@@ -70,8 +74,11 @@ def _start_spawner(descriptor: int) -> Spawner | None:
 class ForkServer:
     """Answers the grader's requests and watches its children."""
 
-    def __init__(self, kernel: Any, descriptor: int, spawner: Spawner | None) -> None:
+    def __init__(
+        self, kernel: Any, descriptor: int, lifeline: int, spawner: Spawner | None
+    ) -> None:
         self._kernel = kernel
+        self._lifeline = lifeline
         self._spawner = spawner
         self._sandboxes: dict[int, Sandbox] = {}  # pid -> where it lives
         self._codes: dict[int, int] = {}  # pid -> how it ended, until its sandbox has ended as well
@@ -189,6 +196,7 @@ class ForkServer:
             for end in self._inherited(None) - kept:
                 os.close(end)
             self._grader = socket.socket(fileno=descriptor)
+            self._lifeline = -1  # closed above: a clone ends when its own grader hangs up
             for known in (
                 self._sandboxes,
                 self._codes,
@@ -208,6 +216,7 @@ class ForkServer:
         from grader.in_kernel.sandbox import namespaces
 
         self._settle()
+        server = os.getpid()
         sandbox = None
         if self._spawner is not None and "plan" in request["options"]:
             sandbox = self._spawner.sandbox(request["options"]["plan"], passed[0])
@@ -216,7 +225,7 @@ class ForkServer:
                 pid = os.fork()
                 if pid == 0:
                     os.close(status_pipe)
-                    self._be_child(request, passed, sandbox)
+                    self._be_child(request, passed, sandbox, server)
         except OSError:
             if sandbox is not None:
                 sandbox.give_up()
@@ -228,7 +237,7 @@ class ForkServer:
         return {"pid": namespaces.number_outside(pid), "first": first}
 
     def _be_child(
-        self, request: dict[str, Any], passed: Sequence[int], sandbox: Sandbox | None
+        self, request: dict[str, Any], passed: Sequence[int], sandbox: Sandbox | None, server: int
     ) -> None:
         """Become a kernel. Returns never."""
         from grader.in_kernel import launch
@@ -259,6 +268,8 @@ class ForkServer:
                     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                         signal.signal(number, signal.SIG_DFL)
                     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
+                    if os.getppid() != server:  # it ended before it could be asked for
+                        os._exit(1)
                 launch.become_kernel(self._kernel, options)
             code = 0
         finally:
@@ -266,7 +277,7 @@ class ForkServer:
 
     def _inherited(self, sandbox: Sandbox | None) -> set[int]:
         """Return what a child has no use for: all descriptors but for the way into its sandbox."""
-        ends = {self._woken, self._waker, *self._status_pipes.values()}
+        ends = {self._woken, self._waker, *self._status_pipes.values()} | {self._lifeline} - {-1}
         for one in self._sandboxes.values():
             ends |= {one.gone, *one.spaces}
         # Of a sandbox that is being left, `lives` is closed already.
@@ -297,4 +308,4 @@ if __name__ == "__main__":
     _launch = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(_launch)
     _launch.hollow_package()
-    main(sys.argv[1], int(sys.argv[2]), apart=sys.argv[3] == "apart")
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), apart=sys.argv[4] == "apart")

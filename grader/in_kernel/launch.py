@@ -9,7 +9,8 @@ Run by path, from the folder that holds a copy of what the student handed in. Op
     datasets          folder of the data sets that are served offline, or null
     profile           an empty folder for IPython
     fault             file that says why the kernel did not start, if it didn't
-    parent            end with this process: nothing else would end what is not sandboxed
+    lifeline          end with the pipe of this descriptor (see lifeline.py); absent where the
+                      sandbox's launcher ends this process
     plan              how this process is sandboxed (see confine.py); absent where it isn't
 
 Two steps: prepare() holds nothing of a student's, so that a fork server (fork_server.py) takes it
@@ -47,9 +48,11 @@ OURS_FIRST = (sys.stdlib_module_names - {"test", "this", "antigravity"}) | {
 def main(options: dict[str, Any]) -> None:
     """Run the kernel until it serves the grader or is killed."""
     hollow_package()
+    if "lifeline" in options:
+        from grader.in_kernel.lifeline import end_with
+
+        end_with(options["lifeline"])
     enter_sandbox(options)
-    if "parent" in options:
-        end_with(options["parent"])
     become_kernel(prepare(options["profile"]), options)
 
 
@@ -145,14 +148,6 @@ def told_fault(options: dict[str, Any]) -> Any:
             fault.write(traceback.format_exc())
             fault.close()
         raise
-
-
-def end_with(parent: int) -> None:
-    """End this process when its parent is gone."""
-    from ipykernel.parentpoller import ParentPollerUnix
-
-    if os.name == "posix":
-        ParentPollerUnix(parent_pid=parent).start()
 
 
 if __name__ == "__main__":

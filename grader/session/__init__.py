@@ -4,6 +4,7 @@ from grader.session.fork_server import ForkServer, start_fork_server
 from grader.session.kernels import Kernels
 from grader.session.runner import Session, Stop, open_session
 from grader.session.sandbox_check import require_sandbox
+from grader.session.scratch import remove_session_leftovers
 
 __all__ = [
     "ForkServer",
@@ -11,6 +12,7 @@ __all__ = [
     "Session",
     "Stop",
     "open_session",
+    "remove_session_leftovers",
     "require_sandbox",
     "start_fork_server",
 ]

@@ -201,6 +201,7 @@ class StartedForkServer(ForkServer):
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         super().__init__(mine)
         self._scratch = Scratch(None)
+        lifeline, self._lifeline = os.pipe()
         try:
             with theirs:
                 self._process = subprocess.Popen(
@@ -208,6 +209,7 @@ class StartedForkServer(ForkServer):
                         PARENT,
                         str(self._scratch.home),
                         str(theirs.fileno()),
+                        str(lifeline),
                         "apart" if apart else "together",
                     ),
                     cwd=self._scratch.work,
@@ -216,12 +218,15 @@ class StartedForkServer(ForkServer):
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[theirs.fileno(), lifeline],
                 )
         except BaseException:
             mine.close()
+            os.close(self._lifeline)
             self._scratch.remove()
             raise
+        finally:
+            os.close(lifeline)
 
     @property
     def pid(self) -> int:
@@ -232,6 +237,9 @@ class StartedForkServer(ForkServer):
         super().close()
         self._process.kill()  # it may still be importing
         self._process.wait()
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
         self._scratch.remove()
 
 

@@ -59,6 +59,7 @@ class Provisioner:
         self._process: Process | None = None
         self._watchdog: Watchdog | None = None
         self._user = 0
+        self._lifeline: int | None = None  # a kernel without a launcher ends when this is closed
         self._control: int | None = None  # the launcher ends all when this is closed
         self._report: int | None = None  # what the launcher says of its layers
         self._passed: tuple[int, ...] = ()  # the launcher's ends of these two
@@ -101,8 +102,10 @@ class Provisioner:
         return None
 
     def _start(self, options: dict[str, Any]) -> Process:
-        if "plan" not in options or sys.platform != "linux":
-            options = options | {"parent": os.getpid()}
+        if os.name == "posix" and ("plan" not in options or sys.platform != "linux"):
+            lifeline, self._lifeline = os.pipe()
+            self._passed = (*self._passed, lifeline)
+            options = options | {"lifeline": lifeline}
         return subprocess.Popen(
             python_command(LAUNCHER, json.dumps(options)),
             cwd=self.scratch.work,
@@ -163,7 +166,7 @@ class Provisioner:
             self._signal_group(signum)
 
     def _let_go(self) -> None:
-        for name in ("_control", "_report"):
+        for name in ("_control", "_report", "_lifeline"):
             descriptor = getattr(self, name)
             if descriptor is not None:
                 os.close(descriptor)

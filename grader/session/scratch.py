@@ -7,8 +7,9 @@ import os
 import shutil
 import site
 import tempfile
-import weakref
 from pathlib import Path
+
+from grader.temporary import TemporaryFolder, remove_leftovers
 
 BACKEND = "module://grader.in_kernel.figures"
 
@@ -36,11 +37,11 @@ class Scratch:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="grade-"))
-        # Ctrl-C within remove() is made up for when the process ends.
-        self._at_exit = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
+        self._made = [TemporaryFolder()]
+        self.root = self._made[0].path
         try:
-            self.calls = Path(tempfile.mkdtemp(prefix="grade-", dir=_place_of_sockets()))
+            self._made.append(TemporaryFolder(parent=place_of_sockets()))
+            self.calls = self._made[1].path
             self.work, self.home, self.tmp, self.box = (
                 self.root / name for name in ("work", "home", "tmp", "box")
             )
@@ -55,14 +56,8 @@ class Scratch:
 
     def remove(self) -> None:
         """Delete the folders, also those that were made read-only."""
-        for folder in (self.root, getattr(self, "calls", self.root)):
-            for attempt in range(3):
-                if attempt:
-                    _make_writable(folder)
-                shutil.rmtree(folder, ignore_errors=True)
-                if not folder.exists():
-                    break
-        self._at_exit.detach()
+        for folder in self._made:
+            folder.remove()
 
     def folders(self) -> dict[str, Path]:
         """Return every folder by its name."""
@@ -70,7 +65,12 @@ class Scratch:
         return {name: getattr(self, name) for name in names}
 
 
-def _place_of_sockets() -> str | None:
+def remove_session_leftovers() -> None:
+    """Delete the folders of runs that were killed, wherever sessions have theirs."""
+    remove_leftovers(place_of_sockets() or tempfile.gettempdir())
+
+
+def place_of_sockets() -> str | None:
     """Return a folder for sockets that is not the temporary one; None where there is no other."""
     for name in (os.environ.get("XDG_RUNTIME_DIR", ""), "/var/tmp"):
         folder = Path(name)
@@ -102,12 +102,6 @@ def _copy_font_list(target: Path) -> None:
     for font_list in cache.glob("fontlist-*.json"):
         with contextlib.suppress(OSError):
             shutil.copyfile(font_list, target / font_list.name)
-
-
-def _make_writable(root: Path) -> None:
-    for folder, _, _ in os.walk(root):
-        with contextlib.suppress(OSError):
-            Path(folder).chmod(0o700)
 
 
 def kernel_environment(scratch: Scratch) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -12,6 +11,7 @@ from threading import Thread
 from grader.records import Notebook, Run
 from grader.session.kernels import Kernels
 from grader.session.runner import Session, Stop
+from grader.temporary import TemporaryFolder
 
 
 class SubmissionSessions(Mapping[str, Session]):
@@ -119,17 +119,15 @@ class ReferenceSessions(Mapping[str, Session]):
         self.kernels = kernels
         self.notebooks = kernels.assignment.notebooks
         self.sessions: dict[str, Session] = {}
-        self.empty: tempfile.TemporaryDirectory[str] | None = None
+        self.empty: TemporaryFolder | None = None
 
     def __getitem__(self, name: str) -> Session:
         if name not in self.notebooks:
             raise KeyError(name)
         if name not in self.sessions:
             if self.empty is None:
-                self.empty = tempfile.TemporaryDirectory(prefix="grade-reference-")
-            self.sessions[name] = self.kernels.open(
-                self.notebooks[name], folder=Path(self.empty.name)
-            )
+                self.empty = TemporaryFolder()
+            self.sessions[name] = self.kernels.open(self.notebooks[name], folder=self.empty.path)
         return self.sessions[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -144,7 +142,7 @@ class ReferenceSessions(Mapping[str, Session]):
             session.close()
         self.sessions.clear()
         if self.empty is not None:
-            self.empty.cleanup()
+            self.empty.remove()
             self.empty = None
 
     def __enter__(self) -> ReferenceSessions:

@@ -10,9 +10,7 @@ import contextlib
 import hmac
 import os
 import secrets
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +20,7 @@ from grader.errors import BadReply, StudentDied, StudentTimeout
 from grader.in_kernel import codec
 from grader.session.deadline import LOOK_S, Deadline
 from grader.session.peer import Peer
+from grader.temporary import TemporaryFolder
 
 # protocol.VERSION, which is not imported: the grader runs nothing of the kernel's side.
 PROTOCOL_VERSION = 1
@@ -165,8 +164,12 @@ class Listener:
         name: str = "calls",
     ) -> None:
         # A new one has 0700: it is this user's alone.
-        self._made = Path(tempfile.mkdtemp(prefix="grade-calls-")) if folder is None else None
-        self._path = path = (folder or self._made or Path()) / name
+        self._made: TemporaryFolder | None = None
+        place = folder
+        if place is None:
+            self._made = TemporaryFolder()
+            place = self._made.path
+        self._path = path = place / name
         if loopback or len(os.fsencode(path)) > _PATH_BYTES:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             self._socket.bind(("127.0.0.1", 0))
@@ -221,7 +224,7 @@ class Listener:
         self._socket.close()
         self._path.unlink(missing_ok=True)
         if self._made is not None:
-            shutil.rmtree(self._made, ignore_errors=True)
+            self._made.remove()
 
     def _says_hello(self, stream: Stream, token: str) -> bool:
         with contextlib.suppress(StudentTimeout, StudentDied, BadReply):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from grader.errors import (
 from grader.records import Assignment
 from grader.suite.check import checks_of
 from grader.suite.running import Plugin, Suite
+from grader.temporary import TemporaryFolder
 
 
 @contextmanager
@@ -32,10 +32,10 @@ def open_suite(assignment: Assignment) -> Iterator[Suite]:
     plugin = Plugin(assignment)
     # An empty directory of ours as rootdir: no configuration file is found from there.
     with (
-        tempfile.TemporaryDirectory(prefix="grade-checks-") as root,
+        TemporaryFolder() as root,
         _quiet_pytest(),
         importable(assignment.folder),
-        _collected(_arguments(assignment.check_files, root), plugin) as items,
+        _collected(_arguments(assignment.check_files, str(root)), plugin) as items,
     ):
         yield Suite(assignment, checks_of(assignment, items, plugin.unloadable), plugin)
 

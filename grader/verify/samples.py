@@ -18,7 +18,6 @@ An exercise that `expect` does not name keeps all its points.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from grader.grading import grade_notebooks
 from grader.notebook import assembled, replace_definition, replace_region
 from grader.records import Assignment, Cell, ExerciseScore, Notebook, Result
 from grader.session import Kernels
+from grader.temporary import TemporaryFolder
 from grader.toml_files import read_toml
 
 
@@ -182,7 +182,7 @@ def check_sample(sample: Sample, kernels: Kernels, *, seed: int = 0) -> Result:
     """Return what the sample scores: its notebook's exercises, in a kernel of its own."""
     assignment = kernels.assignment
     notebook = apply_sample(sample, assignment.notebooks[sample.notebook])
-    with tempfile.TemporaryDirectory(prefix="grade-sample-") as folder:
+    with TemporaryFolder() as folder:
         return grade_notebooks(
             kernels,
             {sample.notebook: notebook},

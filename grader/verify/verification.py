@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import multiprocessing
 import os
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -28,6 +27,7 @@ from grader.grading import grade_notebooks
 from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
 from grader.session import Kernels, Session, require_sandbox, start_fork_server
 from grader.suite import CheckJob, open_suite
+from grader.temporary import TemporaryFolder
 from grader.toml_files import read_toml
 from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.derivations import verify_written
@@ -372,7 +372,7 @@ Finalize(None, _close_kernels, exitpriority=1)
 def _grade_reference(source: _Source) -> _Graded:
     """Grade the solved notebooks the way a submission is graded, rules and all."""
     assignment = _assignment(source)
-    with tempfile.TemporaryDirectory(prefix="grade-verify-") as empty:
+    with TemporaryFolder() as empty:
         result = grade_notebooks(_kernels(source), assignment.notebooks, folder=Path(empty))
     if result.status != "graded":
         return _Graded(0.0, 0.0, (f"{result.status}: {result.message}",), ())
@@ -477,7 +477,7 @@ def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shard
 @contextmanager
 def _opened(source: _Source, notebook: Notebook) -> Iterator[Session]:
     """Run a notebook of ours in an empty folder; the session ends with the block."""
-    with tempfile.TemporaryDirectory(prefix="grade-verify-") as empty:
+    with TemporaryFolder() as empty:
         session = _kernels(source).open(notebook, folder=Path(empty))
         try:
             yield session

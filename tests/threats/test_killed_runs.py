@@ -1,0 +1,112 @@
+"""A command that is killed leaves no process, and what it leaves on the disk goes with the next."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+MAX = 8.0
+# The Python of the notebook's process can't be told anything while this runs.
+HOLDS_THE_LOCK = "import itertools\nsum(itertools.repeat(0))"
+ASLEEP = "import time\ntime.sleep(600)"
+STARTS_OTHERS = (
+    "import subprocess, sys\n"
+    "for _ in range(3):\n"
+    "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],\n"
+    "                     start_new_session=True)\n" + ASLEEP
+)
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def start(host, *paths, options=()):
+    return subprocess.Popen(
+        host.command(*paths, options=options),
+        cwd=host.handed_in,
+        env=host.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def kill(command, after_s):
+    time.sleep(after_s)
+    command.send_signal(signal.SIGKILL)
+    command.wait()
+
+
+def folders(host):
+    """What lies in the temporary folder, and what of ours in the one for sockets."""
+    return sorted(path.name for path in host.tmp.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        (HOLDS_THE_LOCK, ()),
+        (STARTS_OTHERS, ()),
+        (HOLDS_THE_LOCK, ("--jobs", "2")),
+        (HOLDS_THE_LOCK, ("--sandbox", "none")),
+        (ASLEEP, ("--sandbox", "none", "--jobs", "2")),
+    ],
+)
+def test_a_killed_command_leaves_no_process(host, cell, options):
+    host.write_assignment(cell_s=60, notebook_s=60)
+    paths = [host.half(cell, name=name) for name in "ab"]
+    kill(start(host, *paths, options=options), 5.0)
+    # A second on an idle machine; here a busy one gets more.
+    assert host.processes(patience_s=5.0) == []
+
+
+def test_a_kernel_that_started_by_itself_ends_with_its_grader(host, tmp_path):
+    source = (
+        "import sys, threading\n"
+        "from pathlib import Path\n"
+        "from grader import records\n"
+        "from grader.session import open_session\n"
+        f"cells = (records.Cell(0, 'code', {HOLDS_THE_LOCK!r}),)\n"
+        "notebook = records.Notebook('a.ipynb', cells)\n"
+        "open_session(notebook, folder=None, limits=records.Limits(), sandbox=sys.argv[1])\n"
+    )
+    for policy in ("auto", "none"):
+        grader = subprocess.Popen(
+            [sys.executable, "-c", source, policy], env=host.environment(), start_new_session=True
+        )
+        kill(grader, 4.0)
+        assert host.processes(patience_s=5.0) == [], policy
+
+
+def test_killed_at_any_moment_it_leaves_no_process_and_the_next_run_cleans_up(host):
+    """Ten moments of one grading, from the imports to the report."""
+    rng = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", "any moment"))
+    paths = [host.right(name=f"right-{n}") for n in range(4)]
+    for _ in range(10):
+        kill(start(host, *paths, options=("--jobs", "2")), rng.uniform(0.1, 6.0))
+        assert host.processes(patience_s=5.0) == []
+    graded = host.grade(*paths)  # which looks for what is left
+    assert [one["score"] for one in graded.submissions.values()] == [MAX] * 4
+
+
+def test_the_next_run_deletes_what_a_killed_one_left_and_nothing_else(host):
+    host.write_assignment(cell_s=60, notebook_s=60)
+    kill(start(host, host.half(ASLEEP)), 5.0)
+    left = folders(host)
+    assert left
+    (host.tmp / "grade-of-somebody-else").mkdir()
+    alive = start(host, host.half(ASLEEP))
+    time.sleep(5.0)
+    assert not set(left) & set(folders(host))
+    of_the_living = folders(host)
+    host.run(host.right())
+    assert folders(host) == of_the_living
+    kill(alive, 0.0)
+    host.run(host.right())
+    assert folders(host) == ["grade-of-somebody-else"]
+    (host.tmp / "grade-of-somebody-else").rmdir()
+    sockets = [path for place in ("/var/tmp", "/tmp") for path in Path(place).glob("grade-*")]
+    assert all(host.mark not in str(path) for path in sockets)
