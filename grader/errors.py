@@ -3,6 +3,7 @@
 GradeError                what a user of `grade` may see
     SubmissionError       the submission can't be read: it is refused
     AssignmentError       reference/<id>/ is wrong: the instructor mends it
+    SheetError            a roster or a worksheet can't be read or filled
     DataError             a file of images can't be used: nothing is imported
     SandboxError          the machine closes student code in less than was asked for
     ClusterError          the cluster can't be reached, or can't grade
@@ -31,6 +32,10 @@ class SubmissionError(GradeError):
 
 class NoWork(SubmissionError):
     """What was handed in holds no notebook and no script."""
+
+
+class SheetError(GradeError):
+    """A roster, a worksheet or a gradebook can't be read or filled. The user puts it right."""
 
 
 class AssignmentError(GradeError):

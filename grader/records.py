@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -107,6 +108,26 @@ class DerivationTask:
 
 
 @dataclass(frozen=True)
+class Deadline:
+    """What lateness costs, and which attempt counts: applied to results, after grading.
+
+    due : until when work is in time; None for no deadline
+    late_days : how many days late work is accepted; None for any number
+    penalty_per_day : share of the points earned that each begun day costs
+    steps : instead of it, (from which day late, share): the largest that is reached counts
+    cap : the largest share that lateness costs
+    attempts : which of several hand-ins counts
+    """
+
+    due: datetime | None = None
+    late_days: int | None = None
+    penalty_per_day: float = 0.0
+    steps: tuple[tuple[float, float], ...] = ()
+    cap: float = 1.0
+    attempts: Literal["last", "best", "first"] = "last"
+
+
+@dataclass(frozen=True)
 class Exercise:
     """One line of the score.
 
@@ -159,6 +180,7 @@ class Assignment:
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     public_only: bool = False
     sandbox: Sandbox = "auto"
+    deadline: Deadline = Deadline()
 
     def functions_in(self, notebook: str) -> tuple[str, ...]:
         """Return every function that the exercises of that notebook ask for, once each."""

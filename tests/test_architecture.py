@@ -30,6 +30,8 @@ ALLOWED = {
     },
     "authoring": {"errors", "records", "notebook", "assignment", "authoring"},
     "datasets": {"errors", "datasets"},
+    # What becomes of results: it reads records, and grades nothing.
+    "gradebook": {"errors", "records", "text", "files", "toml_files", "gradebook"},
     "score.py": {"errors", "records"},
     "evidence.py": {"records", "notebook"},
     # All the stages but the way in and out: what hands it submissions is the pipeline.

@@ -49,6 +49,7 @@ def load_assignment(folder: Path) -> Assignment:
         stubs=stubs,
         requires={entry.file: entry.requires for entry in file.notebooks if entry.requires},
         public_only=file.public,
+        deadline=file.deadline.record(),
     )
 
 

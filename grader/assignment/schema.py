@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from grader.records import DerivationTarget, DerivationTask, Exercise, Limits, Rules
+from grader.records import Deadline, DerivationTarget, DerivationTask, Exercise, Limits, Rules
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(gt=0)]
@@ -179,6 +180,43 @@ class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return Exercise(**given)
 
 
+class StepTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[[deadline.steps]]: from that day on, that share."""
+
+    days: Size
+    share: Share
+
+
+class DeadlineTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[deadline]: see records.Deadline. It is no part of what is graded, only of what it counts."""
+
+    due: object = None  # msgspec tells no date from a time in one union
+    late_days: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    penalty_per_day: Share = 0.0
+    steps: tuple[StepTable, ...] = ()
+    cap: Share = 1.0
+    attempts: Literal["last", "best", "first"] = "last"
+
+    def __post_init__(self) -> None:
+        if self.due is not None and not isinstance(self.due, date):
+            raise ValueError(f"`due` must be a date, with or without a time, not {self.due!r}")
+        if self.steps and self.penalty_per_day:
+            raise ValueError("`steps` and `penalty_per_day` exclude each other")
+
+    def record(self) -> Deadline:
+        due = self.due
+        if isinstance(due, date) and not isinstance(due, datetime):
+            due = datetime.combine(due, time(23, 59, 59))  # a date: that whole day is in time
+        return Deadline(
+            due if isinstance(due, datetime) else None,
+            self.late_days,
+            self.penalty_per_day,
+            tuple((step.days, step.share) for step in self.steps),
+            self.cap,
+            self.attempts,
+        )
+
+
 class AssignmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """assignment.toml, whole."""
 
@@ -190,3 +228,4 @@ class AssignmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     limits: LimitsTable = LimitsTable()
     data: DataTable = DataTable()
     rules: RulesTable = RulesTable()
+    deadline: DeadlineTable = DeadlineTable()

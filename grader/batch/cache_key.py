@@ -11,9 +11,11 @@ A result is kept under both. Anything that can't be told exactly counts as chang
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import Protocol
 
 import grader
 from grader import datasets
+from grader.assignment import FILE
 from grader.records import Options
 from grader.submission import ENVIRONMENTS, SKIPPED_FOLDERS
 
@@ -28,7 +31,7 @@ MAX_BYTES = 1 << 30
 """Of a submission that is worth comparing; what is larger is refused soon enough."""
 CHUNK = 1 << 20
 # Of the grader: what has no part in a verdict. Of an assignment: what only `verify` reads.
-NO_PART_OF_GRADING = ("report", "verify", "batch", "cli", "notebook_magic.py")
+NO_PART_OF_GRADING = ("report", "verify", "batch", "cli", "gradebook", "notebook_magic.py")
 NO_PART_OF_CHECKS = ("samples", "survivors.toml")
 
 
@@ -81,8 +84,22 @@ def key(options: Options, environment: str) -> str:
     for name, file in files_in(Path(options.folder)):
         if name.partition("/")[0] not in NO_PART_OF_CHECKS:
             _add(digest, name)
-            _add_file(digest, file, MAX_BYTES)
+            if name == FILE:
+                _add(digest, _what_is_graded(file))
+            else:
+                _add_file(digest, file, MAX_BYTES)
     return digest.hexdigest()
+
+
+def _what_is_graded(file: Path) -> str:
+    """Return assignment.toml without [deadline], which is applied to results that stand."""
+    text = file.read_text(encoding="utf-8")
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return text
+    document.pop("deadline", None)
+    return json.dumps(document, sort_keys=True, default=str)
 
 
 def environment() -> str:

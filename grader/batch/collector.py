@@ -185,25 +185,42 @@ class Collector:
             return
         result = unpack(packed if self.evidence else Packed(packed.verdict))
         origin = self.origins[number]
-        if (result.path, result.origin) != (self.paths[number], origin):
+        another_origin = result.origin != origin
+        if result.path != self.paths[number] or another_origin:
             # It was read somewhere else, or lay in another export then.
             result = replace(
                 result,
                 path=self.paths[number],
                 origin=origin,
-                students=origin.students or result.students,
+                students=_students_by(origin, result.students),
             )
             packed = Packed(pack(result).verdict, packed.evidence)
         # What is to be kept is kept first: whoever watches may fail.
         if self.run is not None:
             try:
-                self.run.add(number, result, packed, input_hash=input_hash, kept=kept)
+                self.run.add(
+                    number,
+                    result,
+                    packed,
+                    input_hash=input_hash,
+                    kept=kept,
+                    another_origin=another_origin,
+                )
             except StoreError as error:
                 # A full disk, say. The verdicts are there all the same.
                 self.run = None
                 self.progress.warn(f"from here on no result is kept: {error}")
         self._verdicts[number] = packed.verdict
         self.progress.done(number, result, kept)
+
+
+def _students_by(origin: Origin, named: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the students as the platform writes them; a team of several as the file names it."""
+    if origin.students:
+        return origin.students
+    # Canvas writes a name without blanks and capitals: the file's own says more.
+    whole = origin.platform in ("moodle", "brightspace") and origin.name
+    return (origin.name,) if whole and len(named) <= 1 else named
 
 
 def _students(path: str) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ import platformdirs
 
 from grader.batch.serialization import Packed, Results, pack, unpack
 from grader.errors import StoreError
-from grader.records import Result, RunRecord
+from grader.records import Evidence, Result, RunRecord
 
 VARIABLE = "GRADE_RESULTS"
 NOWHERE = "none"
@@ -218,6 +218,16 @@ class Store:
             ):
                 yield KeptItem(number, os.fsdecode(path), Packed(verdict, seen), bool(kept))
 
+    def evidence_of(self, run: int, path: str) -> Evidence:
+        """Return what a person reads beside that submission's score; empty where none was kept."""
+        with self.guarded():
+            row = self.connection.execute(
+                "SELECT verdict, evidence FROM items JOIN results ON results.id = items.result "
+                "WHERE run = ? AND path = ? ORDER BY number",
+                (run, os.fsencode(path)),
+            ).fetchone()
+        return unpack(Packed(*row)).evidence if row else Evidence()
+
     def results(self, run: int) -> Results:
         """Return the verdicts of a run, in the order of its input."""
         return Results([item.relabelled().verdict for item in self.items(run)])
@@ -333,17 +343,25 @@ class KeptRun:
         return Packed(*row[1:])
 
     def add(
-        self, number: int, result: Result, packed: Packed, *, input_hash: str, kept: bool
+        self,
+        number: int,
+        result: Result,
+        packed: Packed,
+        *,
+        input_hash: str,
+        kept: bool,
+        another_origin: bool = False,
     ) -> None:
         """Keep a submission's result; it stands on the disk when this returns.
 
         input_hash : what was handed in; "" for a result that belongs to this run alone
         kept : it came from `kept`, so that it is in the file already
+        another_origin : it lies there under another student's name, or of another export
         """
         connection, run = self.store.connection, self.id
         with self.store.writing():
             row: int | None
-            if kept:
+            if kept and not another_origin:
                 row = self._taken[input_hash]
             else:
                 row = connection.execute(

@@ -171,6 +171,10 @@ def command(
     finally:  # `| head` ends the showing, and must not cost the files
         output.write_reports(report, json_file, junit_file)
         watch.write_index(report)
+    from grader.gradebook import summary
+
+    for line in summary.lines(report.results):
+        click.echo(line, err=True)
     code = exit_code(report, fail_under)
     if code == UNDER and fail_under is not None:
         under = sum(_is_under(result, fail_under) for result in report.results)

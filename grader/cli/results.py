@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.cli import options, output
+from grader.cli import gradebook, options, output
 from grader.cli.options import GRADED, Invocation
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @options.json_file
 @options.junit_file
 @options.html_folder
+@gradebook.options
 @click.option("--forget", is_flag=True, help="Delete the run, and what no other run shows.")
 @click.pass_obj
 def command(
@@ -35,6 +36,7 @@ def command(
     junit_file: str | None,
     html_folder: str | None,
     forget: bool,
+    wanted: gradebook.Wanted,
 ) -> int:
     """Show the results of earlier runs: their list, one run's report again, or what has changed.
 
@@ -48,12 +50,16 @@ def command(
       grade results 12 13                  whose score has changed, and by which check
       grade results --changes              the same of the latest run and the one before
       grade results 12 --forget
+      grade results latest --fill Grades-pw02.csv --feedback moodle
+      grade results latest --roster class.toml --csv grades.csv
     """
     from grader.batch import store
     from grader.report import changes as report_changes
     from grader.report import terminal
 
     output.check_targets(json_file, junit_file, html_folder)
+    if wanted.anything and (changes or student or forget):
+        raise click.UsageError("Grades leave for a whole run: name one, and no --student.")
     if forget and (changes or student or json_file or junit_file or html_folder):
         raise click.UsageError("--forget deletes a whole run: it goes with no other option.")
     file = store.place(os.environ)
@@ -69,13 +75,13 @@ def command(
             opened.forget(chosen[0].id)
             click.echo(f"run {chosen[0].id} is forgotten")
         elif not chosen:
-            if junit_file or html_folder or student:
+            if junit_file or html_folder or student or wanted.anything:
                 raise click.UsageError("Which run? `grade results` lists them.")
             report_changes.show_runs(listed, console)
             if json_file is not None:
                 output.write(json_file, report_changes.runs_as_json(listed))
         elif len(chosen) == 2:
-            if junit_file or html_folder:
+            if junit_file or html_folder or wanted.anything:
                 raise click.UsageError("A comparison is shown here or written by --json.")
             before, after = chosen
             pair = [_about(student, opened.results(run.id)) for run in chosen]
@@ -93,6 +99,9 @@ def command(
             output.write_reports(report, json_file, junit_file)
             if html_folder is not None:
                 _write_pages_again(opened, run, report, html_folder)
+            if wanted.anything:
+                gradebook.write(opened, run, report, wanted)
+                return GRADED
             terminal.show(report, console, tracebacks=invocation.tracebacks)
     return GRADED
 

@@ -1,0 +1,156 @@
+"""Feedback pages for students: one file each, in the archive that a platform takes.
+
+| for | the archive |
+|---|---|
+| Moodle | `<Full name>_<participant>_assignsubmission_file/<page>.html`, ids from the worksheet |
+| Canvas | `<name>_<user>_<attachment>_<page>.html` |
+| folder | `<name>-<key>/<page>.html` |
+
+A page names nobody but its reader, and shows no number out of a hidden check. A team's members get
+a page each: Moodle would read a team's number as a participant's, and give it to a stranger.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from grader.errors import SheetError
+from grader.files import replaced
+from grader.gradebook.people import Person
+from grader.gradebook.rules import Grade, with_rules
+from grader.records import Evidence, Outcome, Report, Result
+
+Archive = Literal["moodle", "canvas", "folder"]
+
+_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)")
+_NO_FILE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]+')
+MAX_NAME = 80
+# The same second in each archive: equal pages make equal bytes.
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def for_student(result: Result, person: Person, title: str) -> Result:
+    """Return the result as its student may see it.
+
+    It names this person alone; a hidden check's message has its numbers taken out; a traceback of
+    the grader is not the student's to read.
+    """
+    exercises = tuple(
+        replace(exercise, checks=tuple(_hidden(check) for check in exercise.checks))
+        for exercise in result.exercises
+    )
+    notes = tuple(note for note in result.notes if note.kind != "traceback")
+    return replace(result, path=title, students=(person.name,), exercises=exercises, notes=notes)
+
+
+def _hidden(check: Outcome) -> Outcome:
+    if not check.hidden:
+        return check
+    return replace(check, message=_NUMBER.sub("…", check.message))
+
+
+def write_feedback(
+    to: Path,
+    archive: Archive,
+    grades: Sequence[Grade],
+    *,
+    report: Report,
+    render: Callable[[Report, Result], str],
+    evidence: Callable[[Result], Evidence],
+) -> int:
+    """Write the pages, as a zip or into a folder; return how many.
+
+    to : the zip's name, or the folder's for "folder"
+    render : gives a page's HTML
+    evidence : gives what a person reads beside the score, looked up one by one
+    Raises SheetError where a page has nobody to go to.
+    """
+    grades = [grade for grade in grades if grade.result is not None]
+    title = re.sub(r"[^\w-]+", "-", report.assignment).strip("-") or "feedback"
+    names = _names(archive, grades, f"{title}.html")
+    pages = _pages(grades, names, report, render, evidence)
+    if archive == "folder":
+        count = 0
+        for name, page in pages:
+            file = to / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with replaced(file) as stream:
+                stream.write(page)
+            count += 1
+        return count
+    count = 0
+    with replaced(to) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as out:
+        for name, page in pages:
+            out.writestr(zipfile.ZipInfo(name, _TIME), page, zipfile.ZIP_DEFLATED)
+            count += 1
+    return count
+
+
+def _pages(
+    grades: Sequence[Grade],
+    names: Sequence[str],
+    report: Report,
+    render: Callable[[Report, Result], str],
+    evidence: Callable[[Result], Evidence],
+) -> Iterator[tuple[str, bytes]]:
+    for grade, name in zip(grades, names, strict=True):
+        result = with_rules(grade)
+        assert result is not None and grade.result is not None
+        shown = for_student(result, grade.person, report.title or report.assignment)
+        shown = replace(shown, evidence=evidence(grade.result))
+        yield name, render(report, shown).encode()
+
+
+def _names(archive: Archive, grades: Sequence[Grade], page: str) -> list[str]:
+    """Return each page's name in the archive, no two equal whatever the people are called."""
+    make = {"moodle": _moodle_name, "canvas": _canvas_name, "folder": _folder_name}[archive]
+    names: list[str] = []
+    taken: set[str] = set()
+    for number, grade in enumerate(grades):
+        name = make(grade, page)
+        if name.casefold() in taken:
+            folder, _, file = name.rpartition("/")
+            name = f"{folder}-{number}/{file}" if folder else f"{number}-{file}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _moodle_name(grade: Grade, page: str) -> str:
+    participant = grade.person.ids.get("participant", "")
+    if not participant.isdecimal():
+        raise SheetError(
+            f"{grade.person.name} has no participant number: name Moodle's worksheet with --fill "
+            "or --roster"
+        )
+    # "_" separates what Moodle reads from the name.
+    name = _file_name(grade.person.name.replace("_", " "))
+    return f"{name}_{participant}_assignsubmission_file/{page}"
+
+
+def _canvas_name(grade: Grade, page: str) -> str:
+    ids = grade.result.origin.ids if grade.result else {}
+    user, attachment = grade.person.ids.get("user", ids.get("user", "")), ids.get("attachment", "")
+    if not user or not attachment:
+        raise SheetError(
+            f"{grade.person.name} has no attachment at Canvas: pages go back to what was "
+            "downloaded from it as a zip"
+        )
+    name = re.sub(r"[\W_]", "", grade.person.name.lower()) or "student"
+    return f"{name}_{user}_{attachment.split()[0]}_{page}"
+
+
+def _folder_name(grade: Grade, page: str) -> str:
+    key = _file_name(grade.person.key)
+    return f"{_file_name(grade.person.name)}{'-' if key else ''}{key}/{page}"
+
+
+def _file_name(text: str) -> str:
+    """Return text that names a file on every system, and leads nowhere else."""
+    name = _NO_FILE.sub(" ", text).strip(" .~")[:MAX_NAME].strip(" .~")
+    return name or "student"

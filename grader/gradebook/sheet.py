@@ -1,0 +1,184 @@
+"""A CSV file whose cells can be filled, and whose every other byte stays as it was.
+
+The encoding (UTF-8 with or without a mark at its beginning, UTF-16 with one), the delimiter, the
+quotes and the line ends are the file's own: a learning platform reads back what it wrote.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.errors import SheetError
+
+MAX_BYTES = 64 * 1024**2
+DELIMITERS = ",;\t"
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell. value : its text; start, end : where it stands in the file's text"""
+
+    value: str
+    start: int
+    end: int
+    quoted: bool
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table, read.
+
+    rows : the header first; rows may have fewer cells than it
+    mark : the bytes at the file's beginning that name its encoding
+    """
+
+    name: str
+    text: str
+    rows: tuple[tuple[Cell, ...], ...]
+    delimiter: str
+    mark: bytes
+    encoding: str
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        return tuple(cell.value for cell in self.rows[0]) if self.rows else ()
+
+    def value(self, row: int, column: int) -> str:
+        """Return a cell's text, "" where the row is shorter."""
+        cells = self.rows[row]
+        return cells[column].value if column < len(cells) else ""
+
+    def filled(self, values: Mapping[tuple[int, int], str]) -> bytes:
+        """Return the file with these cells changed. values : by (row, column)
+
+        Raises SheetError for a cell that the row doesn't have.
+        """
+        pieces: list[str] = []
+        end = 0
+        for row, column in sorted(values):
+            if column >= len(self.rows[row]):
+                raise SheetError(f"{self.name}: line {row + 1} has no column {column + 1}")
+            cell = self.rows[row][column]
+            pieces += [self.text[end : cell.start], self._written(values[row, column], cell)]
+            end = cell.end
+        pieces.append(self.text[end:])
+        return self.mark + "".join(pieces).encode(self.encoding, "surrogateescape")
+
+    def _written(self, value: str, cell: Cell) -> str:
+        if cell.quoted or any(char in value for char in (self.delimiter, '"', "\n", "\r")):
+            return '"' + value.replace('"', '""') + '"'
+        return value
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Return the table in a CSV or tab-separated file. Raises SheetError."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise SheetError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB")
+        content = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SheetError(f"{path}: can't be read ({reason})") from error
+    return parse_sheet(content, name=path.name)
+
+
+def parse_sheet(content: bytes, *, name: str) -> Sheet:
+    """Return the table in these bytes. Raises SheetError where they are no CSV text."""
+    mark, encoding = next(
+        ((mark, encoding) for mark, encoding in _MARKS if content.startswith(mark)), (b"", "utf-8")
+    )
+    if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
+        raise SheetError(f"{name} is a spreadsheet: download it as CSV, or save it as CSV")
+    try:
+        # A byte that is no UTF-8 (an old export in Latin-1) comes back as it was.
+        text = content[len(mark) :].decode(encoding, "surrogateescape")
+    except UnicodeDecodeError as error:
+        raise SheetError(f"{name} can't be read as text: download it again") from error
+    if "\0" in text:
+        raise SheetError(f"{name} is no CSV text: download it again, as CSV")
+    delimiter = _delimiter(text)
+    rows = _rows(text, delimiter, name)
+    if not rows:
+        raise SheetError(f"{name} is empty")
+    return Sheet(name, text, rows, delimiter, mark, encoding)
+
+
+def _delimiter(text: str) -> str:
+    """Return what separates the cells of the first line, outside of quotes."""
+    counts = dict.fromkeys(DELIMITERS, 0)
+    quoted = False
+    for char in text:
+        if char == '"':
+            quoted = not quoted
+        elif not quoted and char in "\r\n":
+            break
+        elif not quoted and char in counts:
+            counts[char] += 1
+    return max(DELIMITERS, key=lambda d: counts[d])
+
+
+def _rows(text: str, delimiter: str, name: str) -> tuple[tuple[Cell, ...], ...]:
+    rows: list[tuple[Cell, ...]] = []
+    cells: list[Cell] = []
+    at, size = 0, len(text)
+    while at < size:
+        cell, at = _cell(text, at, delimiter, name)
+        cells.append(cell)
+        if at < size and text[at] == delimiter:
+            at += 1
+            if at == size:  # the file ends in an empty cell
+                cells.append(Cell("", at, at, False))
+            continue
+        rows.append(tuple(cells))
+        cells = []
+        at += 2 if text.startswith("\r\n", at) else 1
+    if cells:
+        rows.append(tuple(cells))
+    return tuple(rows)
+
+
+def _cell(text: str, start: int, delimiter: str, name: str) -> tuple[Cell, int]:
+    """Return the cell that begins at `start`, and where it ends."""
+    if text.startswith('"', start):
+        at = start + 1
+        while True:
+            at = text.find('"', at)
+            if at < 0:
+                line = text.count("\n", 0, start) + 1
+                raise SheetError(f"{name}: the quote in line {line} has no end")
+            if text.startswith('""', at):
+                at += 2
+                continue
+            break
+        end = at + 1
+        # What stands between the closing quote and the delimiter belongs to the cell, as it is.
+        stop = _end_of_bare(text, end, delimiter)
+        value = text[start + 1 : at].replace('""', '"') + text[end:stop]
+        return Cell(value, start, stop, True), stop
+    stop = _end_of_bare(text, start, delimiter)
+    return Cell(text[start:stop], start, stop, False), stop
+
+
+def _end_of_bare(text: str, start: int, delimiter: str) -> int:
+    at = start
+    while at < len(text) and text[at] not in (delimiter, "\n", "\r"):
+        at += 1
+    return at
+
+
+def column_of(header: Sequence[str], *names: str) -> int | None:
+    """Return the first column that has one of these names, whatever its case; None for none."""
+    folded = [text.strip().casefold() for text in header]
+    for name in names:
+        if name.casefold() in folded:
+            return folded.index(name.casefold())
+    return None

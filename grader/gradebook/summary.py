@@ -1,0 +1,96 @@
+"""What a person should know of a graded class, in a few lines."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from statistics import mean, median
+
+from grader.gradebook.people import ids_of, squeezed
+from grader.records import Result
+from grader.text import one_line
+
+MAX_SHOWN = 5
+
+
+def lines(results: Sequence[Result]) -> Iterator[str]:
+    """Yield what was graded and what was not, the middle of the class, and what stands out."""
+    if len(results) < 2:
+        return
+    yield _counts(results)
+    graded = [result for result in results if result.status == "graded"]
+    if graded:
+        yield _middle(graded)
+    failed = Counter(
+        (check.exercise, check.name)
+        for result in graded
+        for exercise in result.exercises
+        for check in exercise.checks
+        if check.outcome in ("failed", "error", "timeout")
+    )
+    if failed and len(graded) > 2:
+        (exercise, name), count = failed.most_common(1)[0]
+        yield f"most often failed: {exercise}, {name} ({count} of {len(graded)})"
+    late = [result for result in results if result.origin.late]
+    if late:
+        yield f"{len(late)} late, says the platform: {_names(late)}"
+    yield from _again(results)
+    yield from _same_work(graded)
+
+
+def _counts(results: Sequence[Result]) -> str:
+    refused = [result for result in results if result.status == "refused"]
+    without = [r for r in refused if any(note.kind == "no_work" for note in r.notes)]
+    unread = [r for r in refused if r not in without]
+    faults = [result for result in results if result.status == "grader_fault"]
+    parts = [f"{len(results)} submissions"]
+    for what, them in (
+        ("without a notebook", without),
+        ("unread", unread),
+        ("not graded by a fault of the grader", faults),
+    ):
+        if them:
+            parts.append(f"{len(them)} {what} ({_names(them)})")
+    return ", ".join(parts)
+
+
+def _middle(graded: Sequence[Result]) -> str:
+    scores = [result.score for result in graded]
+    most = max(result.max_score for result in graded)
+    opened = max(result.manual_points for result in graded)
+    more = f", {opened:g} more open" if opened else ""
+    return f"mean {mean(scores):.1f}, median {median(scores):g} of {most:g}{more}"
+
+
+def _again(results: Sequence[Result]) -> Iterator[str]:
+    """Yield a line for each student who handed in more than once."""
+    hands: dict[object, list[Result]] = defaultdict(list)
+    for result in results:
+        ids = ids_of(result)
+        if ids:
+            hands[tuple(sorted(ids.items()))].append(result)
+        else:
+            for name in result.students:
+                hands[squeezed(name)].append(result)
+    for them in hands.values():
+        if len(them) > 1:
+            name = them[0].students[0] if them[0].students else them[0].path
+            files = ", ".join(one_line(result.path, 80) for result in them[:MAX_SHOWN])
+            yield f"{one_line(name)} handed in {len(them)} times: {files}"
+
+
+def _same_work(graded: Sequence[Result]) -> Iterator[str]:
+    """Yield a line for each group whose work is the same byte for byte, and earned something."""
+    groups: dict[str, list[Result]] = defaultdict(list)
+    for result in graded:
+        if result.work and result.score > 0:
+            groups[result.work].append(result)
+    for them in groups.values():
+        if len(them) > 1:
+            yield f"the same work byte for byte: {_names(them)}"
+
+
+def _names(results: Sequence[Result]) -> str:
+    names = [one_line(" · ".join(r.students) or r.path, 60) for r in results]
+    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
+    return f"{', '.join(names[:MAX_SHOWN])}{more}"
