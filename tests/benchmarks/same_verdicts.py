@@ -1,0 +1,140 @@
+"""Grade every sample of an assignment at two commits, and compare the reports but for times.
+
+    python tests/benchmarks/same_verdicts.py BASE [HEAD] [--assignment ID] [--leave-out KEY]
+
+BASE and HEAD are commits; HEAD is the working tree where it is left out. The samples are those of
+the working tree, written as notebooks once: each commit grades the same files with its own code
+and its own checks, in this environment. Prints whether the two reports are equal byte for byte
+once times are left out, and otherwise every difference. --leave-out names a key of the report that
+one of the commits doesn't have, and may be given more than once. The exit code is 1 where they
+differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from grader.assignment import load_assignment
+from grader.records import Notebook
+from grader.verify.samples import apply_sample, load_samples
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMES = {"seconds", "time", "created", "version", "checks_from"}
+"""Keys that differ between any two runs, or between any two folders."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("base")
+    parser.add_argument("head", nargs="?")
+    parser.add_argument("--assignment", default="pw02")
+    parser.add_argument("--leave-out", action="append", default=[], metavar="KEY")
+    parser.add_argument("--jobs", default="2")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="same-verdicts-") as folder:
+        scratch = Path(folder)
+        samples = scratch / "samples"
+        count = write_samples(given.assignment, samples)
+        reports = []
+        for name, commit in (("base", given.base), ("head", given.head)):
+            tree = check_out(commit, scratch / name) if commit else ROOT
+            report = graded(tree, samples, given.assignment, given.jobs)
+            reports.append(without(report, {*TIMES, *given.leave_out}))
+    base, head = reports
+    same = json.dumps(base, sort_keys=True) == json.dumps(head, sort_keys=True)
+    print(f"{count} samples of {given.assignment}: {'equal' if same else 'not equal'}")
+    for line in differences(base, head, ""):
+        print(f"  {line}")
+    return 0 if same else 1
+
+
+def write_samples(assignment_id: str, to: Path) -> int:
+    """Write a folder a sample, and one of the solved notebooks; return how many there are."""
+    assignment = load_assignment(ROOT / "reference" / assignment_id)
+    samples = load_samples(assignment)
+    for sample in samples:
+        changed = apply_sample(sample, assignment.notebooks[sample.notebook])
+        write_notebook(changed, to / sample.name / sample.notebook)
+    for name, notebook in assignment.notebooks.items():
+        write_notebook(notebook, to / "solved" / name)
+    return len(samples) + 1
+
+
+def write_notebook(notebook: Notebook, path: Path) -> None:
+    cells: list[dict[str, Any]] = []
+    for n, cell in enumerate(notebook.cells):
+        written = {"cell_type": cell.kind, "id": f"c{n}", "metadata": {}, "source": cell.source}
+        if cell.kind == "code":
+            written |= {"execution_count": None, "outputs": []}
+        cells.append(written)
+    document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def check_out(commit: str, to: Path) -> Path:
+    """Write the files of a commit into a folder."""
+    done = subprocess.run(
+        ["git", "archive", "--format=tar", commit], cwd=ROOT, capture_output=True, check=True
+    )
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        archive.extractall(to, filter="data")
+    return to
+
+
+def graded(tree: Path, samples: Path, assignment: str, jobs: str) -> Any:
+    """Return the report of that tree's command on the samples, paths made relative."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "grader", str(samples), "--json", "-", "--jobs", jobs),
+            *("--assignment", assignment, "--assignments", str(tree / "reference"), "--regrade"),
+        ],
+        cwd=samples,
+        env=os.environ | {"PYTHONPATH": str(tree), "GRADE_RESULTS": "none"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"the command of {tree} ended with {done.returncode}")
+    return json.loads(done.stdout.replace(f"{samples}/", ""))
+
+
+def without(value: Any, keys: set[str]) -> Any:
+    """Return a report without the keys, wherever they stand."""
+    if isinstance(value, dict):
+        return {key: without(item, keys) for key, item in value.items() if key not in keys}
+    if isinstance(value, list):
+        return [without(item, keys) for item in value]
+    return value
+
+
+def differences(base: Any, head: Any, place: str) -> Iterator[str]:
+    """Yield a line for each place at which the two reports differ."""
+    if isinstance(base, dict) and isinstance(head, dict):
+        for key in sorted({*base, *head}):
+            where = f"{place}.{key}".lstrip(".")
+            if key not in base or key not in head:
+                yield f"{where}: only in {'head' if key not in base else 'base'}"
+            else:
+                yield from differences(base[key], head[key], where)
+    elif isinstance(base, list) and isinstance(head, list) and len(base) == len(head):
+        for n, (one, other) in enumerate(zip(base, head, strict=True)):
+            name = one.get("path", one.get("id", n)) if isinstance(one, dict) else n
+            yield from differences(one, other, f"{place}[{name}]")
+    elif base != head:
+        yield f"{place}: {base!r} -> {head!r}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
