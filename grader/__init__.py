@@ -1,24 +1,100 @@
 """`grade`: an auto-grader for notebooks of numerical computing and deep learning.
 
+    import grader
+
+    report = grader.grade(["submission.zip"], assignment="pw02")
+    for result in report.results:
+        print(result.students, result.score, result.max_score)
+
+    assignment = grader.load_assignment("pw02")
+    grader.check()            # in a notebook: the public checks, as `%grade` does
+
+The stages, in order, each a folder or a file:
+
     submission   who handed in what, unpacked safely
+    assignment   what is asked
     notebook     the filled regions, each named by the definition that encloses it
-    session      a live, closed process that has run the notebook and answers calls
-    checks       one outcome a check, with its evidence
+    session      a live, sandboxed process that has run the notebook and answers calls
+    checks       the assertions that instructors write with
+    suite        the checks, collected by pytest, one outcome each
+    grading      one submission, straight down
     score        an exercise's points, a total
     report       terminal, JSON, JUnit, HTML
 
-`pipeline.grade` runs the flow; in a notebook, `grader.check()` or `%grade` does.
+pipeline.py holds them in order. Other packages add to it by plugins.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+# Nothing of ours or of others is imported here: `import grader` stays light, for a student too.
 if TYPE_CHECKING:
     from grader.notebook_magic import Verdicts
+    from grader.records import Assignment, Report, Sandbox
 
-__all__ = ["__version__", "check", "load_ipython_extension"]
+__all__ = ["Report", "__version__", "check", "grade", "load_assignment", "load_ipython_extension"]
 __version__ = "0.2.0"
+
+
+def grade(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    assignment: str | None = None,
+    assignments: str | os.PathLike[str] | None = None,
+    only: Sequence[str] = (),
+    public: bool = False,
+    seed: int = 0,
+    sandbox: Sandbox = "auto",
+    jobs: int = 1,
+) -> Report:
+    """Return the verdict on every submission found in paths, in order; nothing is kept or printed.
+
+    paths : zips, notebooks, scripts, folders, exports of learning platforms
+    assignment : its id; recognised from the first readable submission where None
+    assignments : folder of assignments; $GRADE_ASSIGNMENTS, or reference/ here or above where None
+    only : ids of exercises; empty for all
+    public : run the public checks alone
+    seed : of every random input
+    sandbox : how student code is closed in: "auto", "strict", "none"
+    jobs : grading processes
+    Raises GradeError (grader.errors), whose text is one line that says what to do.
+    """
+    from grader import pipeline
+
+    return pipeline.grade(
+        _paths(paths),
+        assignment=assignment,
+        assignments=Path(assignments) if assignments is not None else None,
+        only=only,
+        public=public,
+        seed=seed,
+        sandbox=sandbox,
+        jobs=jobs,
+    )
+
+
+def load_assignment(
+    assignment: str | os.PathLike[str],
+    *,
+    assignments: str | os.PathLike[str] | None = None,
+) -> Assignment:
+    """Return an assignment: its exercises, solved notebooks and stubs.
+
+    assignment : its id, or the path of its folder
+    assignments : folder of assignments; found as `grade` finds it where None
+    Raises AssignmentError.
+    """
+    from grader.assignment import FILE, find_assignments, folder_of
+    from grader.assignment import load_assignment as load
+
+    if isinstance(assignment, os.PathLike) or Path(assignment, FILE).is_file():
+        return load(Path(assignment))
+    explicit = Path(assignments) if assignments is not None else None
+    return load(folder_of(assignment, find_assignments(Path.cwd(), explicit, os.environ)))
 
 
 def check(*exercises: str, seed: int = 0) -> Verdicts:
@@ -38,3 +114,23 @@ def load_ipython_extension(shell: object) -> None:
     from grader.notebook_magic import load
 
     load(shell)
+
+
+def _paths(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """Return the paths. Raises SubmissionError for one that leads nowhere."""
+    from grader.errors import SubmissionError
+
+    if isinstance(paths, str | os.PathLike):  # a string is a sequence of its letters
+        paths = [paths]
+    for path in paths:
+        if not Path(path).exists():
+            raise SubmissionError(f"there is no {path}")
+    return [Path(path) for path in paths]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Report":
+        from grader.records import Report
+
+        return Report
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -54,6 +54,10 @@ class ClusterError(GradeError):
     """The cluster does not answer, or has no grader like this one. Nothing is graded there."""
 
 
+class PluginError(GradeError):
+    """A plugin can't be loaded, or failed. Nothing that would need it is done."""
+
+
 class StoreError(GradeError):
     """The file of earlier results can't be read or written."""
 

@@ -19,6 +19,7 @@ from grader.batch.collector import Collector, Job, NoProgress, Progress
 from grader.batch.workers import Workers, cores
 from grader.choosing import choose_assignment, require_exercises, require_students_machine
 from grader.errors import Interrupted
+from grader.plugins import take_export_apart
 from grader.records import Options, Report, Sandbox
 from grader.session import Kernels, remove_session_leftovers, require_sandbox, start_fork_server
 from grader.submission.incoming import find_incoming
@@ -74,7 +75,9 @@ def grade(
 
         # Who handed in what, and which assignment it answers.
         scratch = stack.enter_context(TemporaryFolder())
-        submissions, remarks = find_incoming(paths, scratch, split=split)
+        submissions, remarks = find_incoming(
+            paths, scratch, split=split, unpacker=take_export_apart
+        )
         found = [incoming.shown for incoming in submissions]
         origins = [incoming.origin for incoming in submissions]
         for line in remarks:

@@ -15,6 +15,7 @@ ALLOWED = {
     "files.py": set(),
     "text.py": set(),
     "records.py": set(),
+    "plugins.py": {"errors", "records"},
     # Of the notebook stage it needs what tells one notebook from another.
     "submission": {"errors", "records", "notebook", "submission"},
     "notebook": {"errors", "records", "notebook"},
@@ -84,7 +85,7 @@ EVERYWHERE = {"text", "files"}
 # What the student's process runs is all in one folder.
 STANDALONE = {"in_kernel", "errors.py", "records.py", "text.py", "files.py"}
 # The program of a worker process: it runs the pipeline.
-ABOVE_THE_PIPELINE = {"batch/worker.py", "pipeline.py"}
+ABOVE_THE_PIPELINE = {"__init__.py", "batch/worker.py", "pipeline.py"}
 # What runs in the student's process, and what instructors use anywhere, stays light.
 THIRD_PARTY = {
     "derivation": {"mpmath", "latex2mathml"},

@@ -93,6 +93,7 @@ def _finite(context: click.Context, option: click.Parameter, value: float | None
 @options.json_file
 @options.junit_file
 @options.html_folder
+@options.reports
 @click.option(
     "--fail-under",
     metavar="PERCENT",
@@ -118,6 +119,7 @@ def command(
     json_file: str | None,
     junit_file: str | None,
     html_folder: str | None,
+    reports: Sequence[str],
     fail_under: float | None,
 ) -> int:
     """Grade submissions: .zip files, notebooks, scripts or folders.
@@ -138,6 +140,7 @@ def command(
     from grader import pipeline
 
     output.check_targets(json_file, junit_file, html_folder)
+    plugin_reports = output.plugin_reports(reports)
     if dask is not None and jobs is not None:
         raise click.UsageError("--jobs counts processes of this machine; --dask uses a cluster's.")
     if dask is None:
@@ -165,11 +168,12 @@ def command(
     from grader.report import terminal
 
     # Standard output belongs to the machine-readable report where one goes there.
-    to_stderr = "-" in (json_file, junit_file)
+    to_stderr = "-" in (json_file, junit_file, *(file for _, file in plugin_reports))
     try:
         terminal.show(report, output.console(stderr=to_stderr), tracebacks=invocation.tracebacks)
     finally:  # `| head` ends the showing, and must not cost the files
         output.write_reports(report, json_file, junit_file)
+        output.write_plugin_reports(report, plugin_reports)
         watch.write_index(report)
     from grader.gradebook import summary
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -68,7 +70,10 @@ def command(
         if source is None:
             written = template.write_example(assignment_id, parent, title=title)
         else:
-            written = template.write_from(assignment_id, parent, source, title=title, gaps=gaps)
+            with _notebook_of(source) as notebook:
+                written = template.write_from(
+                    assignment_id, parent, notebook, title=title, gaps=gaps
+                )
     except template.UnmarkedNotebook as error:
         complain(str(error))
         for place in error.places:
@@ -85,6 +90,21 @@ def command(
             err=True,
         )
     return GRADED
+
+
+@contextmanager
+def _notebook_of(source: Path) -> Iterator[Path]:
+    """Yield the solved notebook: the source, or what a plugin makes of it."""
+    from grader.plugins import import_notebook
+
+    text = import_notebook(source)
+    if text is None:
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="grade-new-") as folder:
+        notebook = Path(folder, f"{source.stem}.ipynb")
+        notebook.write_text(text, encoding="utf-8")
+        yield notebook
 
 
 def _assignments_here() -> Path:

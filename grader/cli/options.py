@@ -97,6 +97,13 @@ json_file = click.option(
 junit_file = click.option(
     "--junit", "junit_file", metavar="FILE", help='Write JUnit XML; "-" is standard output.'
 )
+reports = click.option(
+    "--report",
+    "reports",
+    metavar="NAME=FILE",
+    multiple=True,
+    help='Write the report of a plugin; "-" is standard output. Repeatable.',
+)
 html_folder = click.option(
     "--html", "html_folder", metavar="DIR", help="Write one HTML page a submission."
 )

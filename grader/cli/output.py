@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from grader.text import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from grader.plugins import Reporter
     from grader.records import Report
 
 
@@ -78,6 +79,43 @@ def write_reports(report: Report, json_file: str | None, junit_file: str | None)
         from grader.report import junit
 
         write(junit_file, junit.pieces(report))
+
+
+def plugin_reports(wanted: Sequence[str]) -> list[tuple[Reporter, str]]:
+    """Return the reporter and the file of each --report, so that a mistake is said at once."""
+    if not wanted:
+        return []
+    from grader import files
+    from grader.plugins import reporters
+
+    known, found = reporters(), []
+    for text in wanted:
+        name, equals, file = text.partition("=")
+        if not equals or not file:
+            raise click.UsageError(f"--report takes NAME=FILE, not {one_line(text)!r}.")
+        if name not in known:
+            there = ", ".join(known) or "none: no plugin that has one is installed"
+            raise click.UsageError(f"There is no report {one_line(name)!r}; there is {there}.")
+        if file != "-":
+            with clear_errors(file):
+                files.check_writable(Path(file))
+        found.append((known[name], file))
+    return found
+
+
+def write_plugin_reports(report: Report, wanted: Sequence[tuple[Reporter, str]]) -> None:
+    from grader.errors import PluginError
+
+    for reporter, file in wanted:
+        try:
+            # Whole, before anything is written: a plugin may fail half way.
+            text = "".join(reporter.pieces(report))
+        except Exception as error:
+            raise PluginError(
+                f"the report {reporter.name!r} failed ({type(error).__name__}: {error}): the "
+                "plugin that brings it must be mended; nothing of it was written"
+            ) from error
+        write(file, text)
 
 
 def write(file: str, text: str | Iterable[str]) -> None:

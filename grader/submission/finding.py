@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from grader.errors import SubmissionError
 from grader.submission.classes import MAX_READ_BYTES, is_class
@@ -22,13 +23,25 @@ class Found:
     remarks: tuple[str, ...] = ()
 
 
-def find_parts(paths: Sequence[Path], scratch: Path, *, split: bool | None = None) -> Found:
+Unpacker = Callable[[Path, Path], Sequence[Any] | None]
+"""Takes an export and a folder to unpack into; gives one a student, with `path`, `shown`
+and `origin`; None for what is not an export that it knows."""
+
+
+def find_parts(
+    paths: Sequence[Path],
+    scratch: Path,
+    *,
+    split: bool | None = None,
+    unpacker: Unpacker | None = None,
+) -> Found:
     """Return every submission below the paths.
 
     scratch : where exports are unpacked; need not exist
     split : True: what a path holds is a class's; False: each path is one submission; None: as
         the platform's and the students' names say. Of zips that are named one by one, none is
         split unless the user says so: a student may write another's name into the own zip.
+    unpacker : knows other exports than ours; asked first, of each path
     Raises SubmissionError for a folder that can't be read.
     """
     parts: dict[Path, Part] = {}
@@ -38,7 +51,10 @@ def find_parts(paths: Sequence[Path], scratch: Path, *, split: bool | None = Non
         into = scratch / "exports" / str(number)
         found = Split()
         if split is not False:
-            if path.is_dir():
+            handed = unpacker(path, into) if unpacker is not None else None
+            if handed is not None:
+                found = Split(tuple(Part(one.path, one.shown, origin=one.origin) for one in handed))
+            elif path.is_dir():
                 found = split_folder(path, into)
             elif split or zips == 1:
                 found = split_zip(path, into, split=split)

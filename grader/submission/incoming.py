@@ -11,6 +11,7 @@ from grader.errors import NoWork, SubmissionError
 from grader.notebook import read_notebook, what_breaks
 from grader.records import Note, Notebook, Result, Submission
 from grader.submission import Part, find_parts, open_submission
+from grader.submission.finding import Unpacker
 
 
 class Incoming:
@@ -106,14 +107,18 @@ def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]
 
 
 def find_incoming(
-    paths: Sequence[Path], scratch: Path, *, split: bool | None = None
+    paths: Sequence[Path],
+    scratch: Path,
+    *,
+    split: bool | None = None,
+    unpacker: Unpacker | None = None,
 ) -> tuple[list[Incoming], tuple[str, ...]]:
     """Return every submission found in paths, in order, and a line on each that is not as others.
 
     scratch : a folder of ours, for what is unpacked
-    split : see finding.find_parts
+    split, unpacker : see finding.find_parts
     Raises SubmissionError for a folder that can't be read.
     """
-    found = find_parts(paths, scratch, split=split)
+    found = find_parts(paths, scratch, split=split, unpacker=unpacker)
     incoming = [Incoming(part, scratch / str(n)) for n, part in enumerate(found.parts)]
     return incoming, found.remarks

@@ -15,6 +15,7 @@ from grader.assignment.check_files import importable
 from grader.errors import (
     AssignmentError,
 )
+from grader.plugins import check_helpers
 from grader.records import Assignment
 from grader.suite.check import checks_of
 from grader.suite.running import Plugin, Suite
@@ -74,7 +75,7 @@ def _collected(arguments: list[str], plugin: Plugin) -> Iterator[Sequence[pytest
     of their loop. What they catch comes out here as it is.
     """
     here = Path.cwd()
-    config = _prepareconfig(arguments, [plugin])
+    config = _prepareconfig(arguments, [plugin, *check_helpers()])
     try:
         session = pytest.Session.from_config(config)
         config._do_configure()
