@@ -11,26 +11,32 @@ looks at the thread that started the process, and threads end before their progr
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
+import sys
 import threading
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def end_with(read_end: int) -> None:
     """Have this process killed as soon as the other end of the pipe is closed everywhere.
 
     read_end : kept open from now on
+    Does nothing on Windows, where no pipe can be waited for.
     """
-    if hasattr(fcntl, "F_SETSIG"):
+    if sys.platform == "linux" and hasattr(fcntl, "F_SETSIG"):
         fcntl.fcntl(read_end, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(read_end, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(read_end, fcntl.F_SETFL, fcntl.fcntl(read_end, fcntl.F_GETFL) | os.O_ASYNC)
         # It may have been closed before there was a signal to send.
         if select.select([read_end], [], [], 0)[0]:
             _end()
-    else:  # not Linux
+    elif os.name == "posix":
         threading.Thread(target=_wait, args=(read_end,), name="lifeline", daemon=True).start()
 
 
