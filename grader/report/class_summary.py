@@ -45,9 +45,12 @@ class ClassSummary:
     median_percent: float | None
     fails_most: FailingCheck | None
 
-    def lines(self) -> list[str]:
-        """Return the summary in words, a line a fact."""
-        return list(self._lines())
+    def lines(self, *, names: bool = True) -> list[str]:
+        """Return the summary in words, a line a fact.
+
+        names : False where each submission that was not graded is named elsewhere
+        """
+        return [line for line in self._lines() if names or not line.startswith("- ")]
 
     def _lines(self) -> Iterator[str]:
         what = "submission" if self.submissions == 1 else "submissions"

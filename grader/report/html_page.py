@@ -24,10 +24,13 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from grader.files import write_whole
-from grader.records import Cell, CellRun, ExerciseScore, Notebook, Place, Report, Result
+from grader.records import Cell, CellRun, ExerciseScore, Notebook, Outcome, Place, Report, Result
+from grader.report import markdown
+from grader.report.class_summary import summarise
 from grader.report.derivation_words import derivation_table
 from grader.report.templates import environment
 from grader.report.wording import (
+    MARKS,
     OUTCOME_WORDS,
     REFUSAL_SHORT,
     REFUSAL_WORDS,
@@ -62,7 +65,6 @@ _INLINE = re.compile(
     r"!\[(?P<name>[^\]\n]{0,200})\]\(data:image/\w+;base64,(?P<data>[A-Za-z0-9+/=]+)\)"
 )
 _CODE_LIMIT = 20_000
-_TEXT_LIMIT = 20_000
 
 _OUTCOME_TONES = {"passed": "good", "skipped": "open"}
 _FAILED_CELLS = {
@@ -222,6 +224,7 @@ def render_index(report: Report, names: Collection[str]) -> str:
         assignment=one_line(report.assignment),
         title=one_line(report.title),
         seed=report.seed,
+        facts=summarise(report.results).lines(names=False),
         rows=rows,
     )
 
@@ -317,7 +320,8 @@ def _exercise(exercise: ExerciseScore, result: Result, gallery: _Gallery) -> dic
             {
                 "name": one_line(check.name),
                 "outcome": OUTCOME_WORDS.get(check.outcome, check.outcome),
-                "tone": _OUTCOME_TONES.get(check.outcome, "part" if check.points > 0 else "bad"),
+                "tone": _check_tone(check),
+                "mark": MARKS[_check_tone(check)],
                 "hidden": check.hidden,
                 "points": points_text(check.points),
                 "max_points": points_text(check.max_points)
@@ -343,15 +347,20 @@ def _exercise(exercise: ExerciseScore, result: Result, gallery: _Gallery) -> dic
     }
 
 
+def _check_tone(check: Outcome) -> str:
+    return _OUTCOME_TONES.get(check.outcome, "part" if check.points > 0 else "bad")
+
+
 def _answer(cell: Cell, gallery: _Gallery) -> dict[str, Any]:
-    """Return a Markdown cell's text as it was typed, and the pictures pasted into it."""
+    """Return a Markdown cell's text, rendered and as it was typed, and the pictures in it."""
     pasted: list[object] = [match["data"] for match in _INLINE.finditer(cell.source)]
     for bundle in cell.attachments.values():
         pasted += [bundle[kind] for kind in _KINDS if kind in bundle]
     text = _INLINE.sub(lambda match: f"![{match['name']}](below)", cell.source)
     return {
         "cell": cell_text(cell.index),
-        "text": printable(text, _TEXT_LIMIT),
+        "text": printable(text, markdown.LIMIT),
+        "html": markdown.rendered(text),
         "pictures": [p for data in pasted if (p := gallery.take(data, "", cell.index))],
     }
 

@@ -6,6 +6,7 @@ from grader.records import Result
 from grader.report.derivation_words import derivation_lines
 from grader.report.templates import environment
 from grader.report.wording import (
+    MARKS,
     REFUSAL_WORDS,
     complaints,
     deducted,
@@ -20,7 +21,6 @@ from grader.report.wording import (
 from grader.text import one_line, printable
 
 _MESSAGE_LIMIT = 1000
-_MARKS = {"good": "✓", "part": "◐", "bad": "✗", "open": "○"}
 
 
 def render_html(result: Result) -> str:
@@ -41,7 +41,7 @@ def render_html(result: Result) -> str:
                     "id": one_line(exercise.id),
                     "title": one_line(exercise.title),
                     "tone": tone(exercise),
-                    "mark": _MARKS[tone(exercise)],
+                    "mark": MARKS[tone(exercise)],
                     "status": status_text(exercise),
                     "points": points_text(exercise.points),
                     "max_points": points_text(exercise.max_points),
@@ -74,7 +74,7 @@ def render_text(result: Result) -> str:
         open_ = exercise.status in ("manual", "not_gradable")
         earned = "–" if open_ else points_text(exercise.points)
         points = f"{earned} / {points_text(exercise.max_points)}"
-        mark = _MARKS[tone(exercise)]
+        mark = MARKS[tone(exercise)]
         name = one_line(exercise.id).ljust(width)
         lines.append(f"{mark} {name} {points:>9}  {status_text(exercise)}")
         for complaint in complaints(exercise.checks):

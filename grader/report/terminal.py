@@ -17,6 +17,7 @@ from grader.records import ExerciseScore, Note, Report, Result
 from grader.report.class_summary import summarise
 from grader.report.derivation_words import derivation_lines
 from grader.report.wording import (
+    MARKS,
     REFUSAL_SHORT,
     REFUSAL_WORDS,
     Complaint,
@@ -46,7 +47,6 @@ _NOTES_OF_A_KIND = 4
 _SHOWN_WHOLE = 20
 
 _STYLES = {"good": "green", "part": "yellow", "bad": "red", "open": "cyan"}
-_UNICODE_MARKS = {"good": "✓", "part": "◐", "bad": "✗", "open": "○"}
 _ASCII_MARKS = {"good": "+", "part": "~", "bad": "x", "open": "o"}
 
 
@@ -257,7 +257,7 @@ class Glyphs:
 
     def __init__(self, console: Console) -> None:
         rich_enough = console.encoding.lower().startswith("utf")
-        self.marks = _UNICODE_MARKS if rich_enough else _ASCII_MARKS
+        self.marks = MARKS if rich_enough else _ASCII_MARKS
         self.full, self.empty = ("━", "─") if rich_enough else ("#", "-")
         self.guide, self.rule = ("│", "▌") if rich_enough else ("|", "|")
         self.ellipsis, self.arrow = ("…", "→") if rich_enough else ("...", "->")

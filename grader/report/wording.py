@@ -37,6 +37,7 @@ STATUS_TONES: dict[ExerciseStatus, str] = {
     "manual": "open",
     "not_gradable": "open",
 }
+MARKS = {"good": "✓", "part": "◐", "bad": "✗", "open": "○"}
 OUTCOME_WORDS: dict[CheckStatus, str] = {
     "passed": "passed",
     "failed": "failed",
