@@ -225,8 +225,7 @@ def find_isolation() -> Finding:
     """Let a notebook try what student code must not do; tell what it reached."""
     from grader.session import open_session
 
-    with TemporaryFolder() as name, socket.socket() as listener:
-        folder = Path(name)
+    with TemporaryFolder() as folder, socket.socket() as listener:
         # Open to every user, so that nothing but the sandbox can refuse it.
         folder.chmod(0o777)
         (folder / "secret").write_text("read me", encoding="ascii")
@@ -240,7 +239,7 @@ def find_isolation() -> Finding:
                 open_session(probe, folder=None, limits=Limits(notebook_s=60.0)) as session,
                 session.student(limit_s=20.0) as student,
             ):
-                reached = [str(word) for word in student.reached(name, port, os.getpid())]
+                reached = [str(word) for word in student.reached(str(folder), port, os.getpid())]
                 isolation = session.isolation
         except Exception as error:  # whatever it is, it is the finding
             return Finding("isolation", "note", f"not known: {type(error).__name__}: {error}")
@@ -368,9 +367,10 @@ def find_assignments(folder: Path | None = None) -> Iterator[Finding]:
             continue
         points = sum(exercise.points for exercise in loaded.exercises if not exercise.bonus)
         kind = "public checks" if loaded.public_only else "checks and solutions"
+        lacking = [why for file in loaded.notebook_names if (why := loaded.lacking(file))]
         yield Finding(
             name,
-            "ok",
+            "note" if lacking else "ok",
             f"{loaded.title}: {len(loaded.exercises)} exercises, {points:g} points, {kind}; "
-            f"{place}",
+            f"{place}" + "".join(f". {why}" for why in lacking),
         )

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from grader import cli
+from grader.authoring.template import write_example
 from grader.cli.doctor import Finding
 from grader.session import sandbox_check
 from grader.session.sandbox_check import Probe
@@ -162,3 +163,16 @@ def test_the_command_exits_by_the_gravest_finding(monkeypatch, capsys, status, c
     monkeypatch.setattr(doctor, "examine", lambda assignments, progress: findings)
     assert cli.run(["doctor"]) == code
     assert "kernel" in capsys.readouterr().out
+
+
+def test_a_package_that_an_assignment_lacks_here_is_told_with_what_to_install(tmp_path):
+    written = write_example("hw", tmp_path)
+    settings = written.folder / "assignment.toml"
+    (finding,) = doctor.find_assignments(tmp_path)
+    assert finding.status == "ok"
+    line = 'file = "hw.ipynb"\n'
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace(line, f'{line}requires = ["nowhere_at_all"]\n', 1))
+    (finding,) = doctor.find_assignments(tmp_path)
+    assert finding.status == "note"
+    assert "hw.ipynb needs nowhere_at_all, which is not installed here: pip install" in finding.text
