@@ -18,10 +18,11 @@ BUILT_IN = {
     "Softplus": "softplus", "relu": "relu", "ReLU": "relu", "rect": "relu", "logit": "logit",
     "erf": "erf", "max": "max", "min": "min", "softmax": "softmax", "Softmax": "softmax",
     "logsumexp": "logsumexp", "LSE": "logsumexp", "diag": "diag", "tr": "tr",
+    "onehot": "onehot",
 }  # fmt: skip
 """Functions that need no declaration, and the name that each is read as."""
 
-OF_VECTORS = frozenset({"softmax", "logsumexp", "diag", "tr"})
+OF_VECTORS = frozenset({"softmax", "logsumexp", "diag", "tr", "onehot"})
 
 
 class ContextError(ValueError):
@@ -119,7 +120,7 @@ class Context:
         if isinstance(node, Indexed):
             return max(self.rank_of(node.base) - len(node.indices), 0)
         name = getattr(node, "name", "")
-        if name == "softmax":
+        if name in ("softmax", "onehot"):
             return 1
         if name in ("logsumexp", "tr") or type(node).__name__ in ("Norm", "Big", "Derivative"):
             return 0

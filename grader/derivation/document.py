@@ -16,9 +16,10 @@ _MATHS = ("equation", "align", "aligned", "alignat", "alignedat", "flalign", "ga
           "multline", "eqnarray", "split", "displaymath", "math", "array", "subequations",
           "multlined", "dmath")  # fmt: skip
 _OPENING = re.compile(
-    r"```|~~~|<!--|\\\[|\\\(|\$\$|(?<!\\)\$|\\begin\{(?P<env>[a-z]+\*?)\}|`", re.DOTALL
+    r"```math\b|```|~~~|<!--|\\\[|\\\(|\$\$|(?<!\\)\$|\\begin\{(?P<env>[a-z]+\*?)\}|`"
 )
-_CLOSING = {"```": "```", "~~~": "~~~", "<!--": "-->", "\\[": "\\]", "\\(": "\\)", "$$": "$$",
+_CLOSING = {"```math": "```", "```": "```",
+            "~~~": "~~~", "<!--": "-->", "\\[": "\\]", "\\(": "\\)", "$$": "$$",
             "$": "$", "`": "`"}  # fmt: skip
 _SOLVING = re.compile(
     r"\b(sett?(?:ing|s)?\b[^.]{0,60}\b(?:zero|0|equal)|solv(?:e|ing|es)|zeros? of|stationary"
@@ -40,6 +41,12 @@ _PLAIN_CONDITION = re.compile(
     re.IGNORECASE,
 )
 _BEGUN = re.compile(r"\s*(?:\\begin\{[a-z]+\*?\}(?:\{[^{}]*\})?\s*)*")
+_KNOWN_WORDS = {
+    "the", "and", "of", "is", "are", "we", "with", "to", "from", "by", "in", "it", "this",
+    "that", "then", "so", "thus", "hence", "where", "der", "die", "das", "und", "ist", "wir",
+    "mit", "von", "daraus", "also", "folgt", "le", "la", "les", "et", "est", "on", "avec",
+    "donc", "nous", "de",
+}  # fmt: skip
 _IF = {
     "if",
     "for",
@@ -120,6 +127,8 @@ def formulas(text: str) -> list[Formula]:
             line = text.count("\n", 0, opening.end()) + 1
             lead = len(inner) - len(inner.lstrip())
             line += inner.count("\n", 0, lead)
+            if sign == "$" and inner.startswith("`") and inner.endswith("`"):
+                inner = inner[1:-1]  # $`x`$, as some pages want it
             found.append(
                 Formula(line, sign not in ("$", "\\("), inner, text[last_end : opening.start()])
             )
@@ -134,7 +143,13 @@ def solves(prose: str) -> bool:
 
 
 def names_cases(prose: str) -> bool:
-    """Whether the text speaks of cases, so that a formula may hold for one of them alone."""
+    """Whether the text speaks of cases, so that a formula may hold for one of them alone.
+
+    Text in a language whose words for a case are not known here may do so.
+    """
+    words = re.findall(r"[^\W\d_]{2,}", prose)
+    if len(words) > 3 and not any(word.casefold() in _KNOWN_WORDS for word in words):
+        return True
     return bool(_CASES.search(prose)) or ends_as_condition(prose) or bool(plain_conditions(prose))
 
 
@@ -275,6 +290,8 @@ def _parts(tokens: Sequence[Token]) -> Iterator[tuple[str, list[Token]]]:
         beside = [following, next((t for t in reversed(tokens[:n]) if t.kind != "col"), None)]
         if token.kind == "text" and any(t is not None and t.kind == "rel" for t in beside):
             parts_here = False  # "MSE = ...": the text is a side
+        if token.kind == "text" and _is_name(token, beside):
+            parts_here = False  # onehot(y): a name that is not declared
         if not parts_here:
             part.append(token)
             continue
@@ -288,6 +305,17 @@ def _parts(tokens: Sequence[Token]) -> Iterator[tuple[str, list[Token]]]:
             cue = "for"
     if any(t.kind != "col" for t in part):
         yield cue, part
+
+
+def _is_name(token: Token, beside: Sequence[Token | None]) -> bool:
+    """Whether a text within a formula names something: it is applied, or follows an operator."""
+    following, before = beside
+    word = token.text.strip(" .,:;()").casefold()
+    if word in _IF or word in _KNOWN_WORDS or " " in word:
+        return False
+    applied = following is not None and following.kind == "p" and following.text in "(_^["
+    operand = before is not None and before.kind == "p" and before.text in "+-*/(["
+    return applied or operand
 
 
 def _piece(part: Sequence[Token], line: int, formula: Formula, before: str) -> Piece | None:

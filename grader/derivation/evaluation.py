@@ -70,6 +70,7 @@ class Evaluation:
     _shift: dict[_Key, Real] = field(default_factory=dict)
     _node_shift: list[tuple[t.Node, Real]] = field(default_factory=list)
     _touched: set[object] = field(default_factory=set)
+    _memo: dict[object, Value] = field(default_factory=dict)
     _depth: int = 0
 
     def value(self, node: t.Node) -> Value:
@@ -182,6 +183,17 @@ class Evaluation:
             return Matrix(tuple(tuple(row) for row in rows))
         return found
 
+    def _remembered(self, key: object, compute: Callable[[], Value]) -> Value:
+        """Return what a name without arguments stands for, computed once for what is perturbed.
+
+        In a network every unit rests on all units below it: again and again would take long.
+        """
+        if self._node_shift:
+            return compute()
+        if key not in self._memo:
+            self._memo[key] = compute()
+        return self._memo[key]
+
     def _defined(self, definition: Definition) -> Value:
         name = definition.name
         if definition.parameters:
@@ -193,8 +205,8 @@ class Evaluation:
                 raise NotRead(f"{name} stands without its argument")
             return self._inside({}, definition.body)
         if definition.indices:
-            return self._comprehension(definition)
-        return self._inside({}, definition.body)
+            return self._remembered(name, lambda: self._comprehension(definition))
+        return self._remembered(name, lambda: self._inside({}, definition.body))
 
     def _inside(self, scope: dict[str, Value], body: t.Node) -> Value:
         outer, self._scope = self._scope, scope
@@ -232,8 +244,10 @@ class Evaluation:
                     if place not in self._index_range(index):
                         raise Undefined("an index out of range")
                     scope[index] = mp.mpf(place)
-                found = self._inside(scope, definition.body)
                 key: _Key = (base.name, *places)
+                body = definition.body
+                found = self._remembered(key, lambda: self._inside(scope, body))
+                self._touched.add((base.name,))
                 if key in self._shift:
                     self._touched.add(key)
                     found = v.add(found, self._shift[key])
@@ -241,6 +255,10 @@ class Evaluation:
         whole = self.value(node.base)
         if not isinstance(whole, Matrix):
             raise Impossible("an index of a number")
+        if len(places) == 1 and 1 not in whole.shape:
+            if not 1 <= places[0] <= whole.shape[0]:
+                raise Undefined("an index out of range")
+            return v.column(list(whole.rows[places[0] - 1]))  # the i-th example
         row, col = self._place(whole, places)
         return whole.rows[row][col]
 
@@ -340,6 +358,8 @@ class Evaluation:
                 zero, inside = v.number(arguments[0]), arguments[1]
                 return inside.map(lambda x: v.extremum(name, [zero, x]))
             return v.extremum(name, arguments)
+        if name == "onehot":
+            return self._one_hot(arguments)
         if len(arguments) != 1:
             raise NotRead(f"{name} of several arguments is not read")
         if name in OF_VECTORS:
@@ -347,6 +367,14 @@ class Evaluation:
         function = v.SCALAR[name]
         inside = arguments[0]
         return inside.map(function) if isinstance(inside, Matrix) else function(inside)
+
+    def _one_hot(self, arguments: list[Value]) -> Value:
+        if len(arguments) != 2:
+            raise NotRead("onehot does not say its length: onehot_m(y)")
+        hot, length = (v.number(argument) for argument in arguments)
+        if not (mp.isfinite(length) and 1 <= length <= 12):
+            raise NotRead("the length of onehot is not read")
+        return v.column([mp.mpf(i == hot) for i in range(1, int(length) + 1)])
 
     def _bare_argument(self, name: str) -> t.Node:
         alias = self.bare.get(name) or self.context.bare.get(name)
@@ -465,17 +493,20 @@ class Evaluation:
 
         def shifted(shift: Real) -> Value:
             self._shift[key] = shift if before is None else before + shift
+            memo, self._memo = self._memo, {}
             try:
                 return inner()
             finally:
+                self._memo = memo
                 if before is None:
                     del self._shift[key]
                 else:
                     self._shift[key] = before
 
-        self._touched.discard(key)
+        name = key[:1]
+        self._touched -= {key, name}
         found = self._differences(shifted, 1)
-        if must_touch and key not in self._touched:
+        if must_touch and not {key, name} & self._touched:
             raise NotRead(f"what is differentiated by {key[0]} is not written with {key[0]}")
         return found
 

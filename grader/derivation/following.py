@@ -19,7 +19,7 @@ from grader.derivation.tokens import Token, Unreadable, tokenize
 from grader.derivation.values import Impossible, Undefined, same
 from grader.records import Derivation, DerivationReached, DerivationStep, DerivationTarget
 
-MOST_NODES_AN_ANSWER = 400_000
+MOST_NODES_AN_ANSWER = 500_000
 """Nodes visited for a whole answer, some two seconds; a long one of 70 steps takes 60,000."""
 
 
@@ -235,6 +235,10 @@ class Following:
         )
         budget = Budget(min(self.left, STEP_NODES))
         found, after = judge(left, sign, right, self.context, circumstances, budget)
+        if first and found.verdict != "follows" and (unnumbered := _without_number(left)):
+            again, then = judge(unnumbered, sign, right, self.context, circumstances, budget)
+            if again.verdict != "differs":
+                left, found, after = unnumbered, again, then
         self.left -= min(self.left, STEP_NODES) - max(budget.left, 0)
         if found.verdict == "differs" and first and self.chain.shown:
             found = self._against_line_before(found, sign, right, circumstances)
@@ -363,6 +367,14 @@ class Following:
                 if enough:
                     return best
         return best
+
+
+def _without_number(left: Sequence[Token]) -> tuple[Token, ...]:
+    """Return a side without the number of its line, (5); empty where it has none."""
+    texts = [token.text for token in left[:3]]
+    if len(left) < 4 or texts[0] != "(" or texts[2] != ")" or left[1].kind not in ("num", "sym"):
+        return ()
+    return tuple(left[3:])
 
 
 def _names(node: t.Node) -> set[str]:

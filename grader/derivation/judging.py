@@ -8,11 +8,11 @@ own) is not read: silence costs a student nothing, a false remark costs trust.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from grader.derivation import tree as t
 from grader.derivation import values as v
-from grader.derivation.context import Context, Declared, Definition
+from grader.derivation.context import OF_VECTORS, Context, Declared, Definition
 from grader.derivation.evaluation import Budget, Evaluation, NotRead, Point, compare
 from grader.derivation.parsing import Parser, _Choices, _split, readings
 from grader.derivation.points import points, special_points
@@ -44,6 +44,7 @@ class Judgement:
     why : for "not read", the reason; for "follows", a remark of form; else ""
     left, right : the trees that the verdict rests on; None where a side was not read
     holds_for : a case for which the sides do agree, as "i = j"
+    slip : what makes the sides agree, where a side has no value as it stands
     """
 
     verdict: DerivationVerdict
@@ -52,6 +53,7 @@ class Judgement:
     right: t.Node | None = None
     witness: Witness | None = None
     holds_for: str = ""
+    slip: str = ""
     compared: Compared | None = field(default=None, compare=False, repr=False)
 
 
@@ -120,6 +122,8 @@ def _judge(
         rights = list(readings(right, context, budget.spend))
     except Unreadable as error:
         return Judgement("not read", f"right side: {error}", lefts[0]), context
+    if sign == ":=" and any(_base_name(lefts[0]) in _names_in(node) for node in rights):
+        return Judgement("not read", "it may be an update", lefts[0], rights[0]), context
     sign = "=" if sign == ":=" else sign
     found = _compare_all(lefts, sign, rights, context, circumstances, budget)
     if found.verdict == "follows" and circumstances.first and _repeats(lefts[0], rights, context):
@@ -137,6 +141,10 @@ _OTHERWISE = "was defined otherwise before"
 def _base_name(node: t.Node) -> str:
     node = t.bare(node)
     return _base_name(node.base) if isinstance(node, t.Indexed) else getattr(node, "name", "")
+
+
+def _names_in(node: t.Node) -> set[str]:
+    return {getattr(part, "name", "") for part in t.walk(node)} - {""}
 
 
 def _tree(tokens: Sequence[Token], context: Context) -> t.Node | None:
@@ -188,6 +196,8 @@ def _compare_all(
             differing = differing or compared
     except NotRead as error:
         return Judgement("not read", str(error), lefts[0], rights[0])
+    if differing is None and (slip := _swapped(lefts[0], sign, rights[0], context)):
+        return Judgement("differs", "", lefts[0], rights[0], slip=slip)
     if differing is None:
         why = reasons[0] if reasons else "it could not be computed"
         return Judgement("not read", why, lefts[0], rights[0])
@@ -195,6 +205,39 @@ def _compare_all(
     if inverse or weak:
         return Judgement("not read", (inverse or weak)[0], differing.left, differing.right)
     return _differing(differing, circumstances)
+
+
+def _swapped(left: t.Node, sign: str, right: t.Node, context: Context) -> str:
+    """Return which function was taken for another: softmax of a number, where softplus is right."""
+    pairs = [*context.swapped, ("softmax", "softplus")]
+    for name, other in [*pairs, *((b, a) for a, b in pairs)]:
+        if name not in OF_VECTORS or not any(
+            isinstance(n, t.Call) and n.name == name for n in t.walk(right)
+        ):
+            continue
+        changed = _renamed(right, name, other)
+        where = list(points(context, sorted(context.free_names(left, right))))
+        try:
+            compared, _ = _compare(
+                left, sign, changed, context, {}, where, Circumstances(), Budget(STEP_NODES), {}
+            )
+        except (Impossible, NotRead):
+            continue
+        if all(ok for *_, ok in compared.rows):
+            return f"{name} takes a vector, and gets a number here; with {other} both sides agree"
+    return ""
+
+
+def _renamed(node: t.Node, name: str, other: str) -> t.Node:
+    """Return a tree with one function's name replaced."""
+
+    def changed(value: object) -> object:
+        if isinstance(value, t.Node):
+            return _renamed(value, name, other)
+        return tuple(changed(item) for item in value) if isinstance(value, tuple) else value
+
+    made = replace(node, **{f.name: changed(getattr(node, f.name)) for f in fields(node)})
+    return replace(made, name=other) if isinstance(made, t.Call) and made.name == name else made
 
 
 def _condition_names(circumstances: Circumstances) -> set[str]:

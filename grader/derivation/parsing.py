@@ -9,6 +9,7 @@ read in one place.)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from grader.derivation import tree as t
 from grader.derivation.context import BUILT_IN, OF_VECTORS, Context, Declared
@@ -771,7 +772,14 @@ class Parser:
         sub, sup, primes = self._decorations()
         if primes and self.context.is_index(base + "'" * primes):
             return t.Symbol(base + "'" * primes)  # k' beside k, bound by a sum
+        transposed = len(sup) > 1 and sup[-1].text == "\\top"
+        if transposed:  # W^{(1)\top}
+            sup = sup[:-1]
         resolved, sub, sup = self._resolve(base, sub, sup)
+        if transposed:
+            sup = sup if sup else [*sup, Token("cmd", "\\top")]
+            if len(sup) != 1 or sup[0].text != "\\top":
+                raise Unreadable("an exponent before a transpose is not read")
         if sup and all(token.text == "'" for token in sup):
             primes, sup = primes + len(sup), []
         if resolved is None:
@@ -783,6 +791,13 @@ class Parser:
             return self._function(resolved, sub, sup, primes)
         node: t.Node = t.Symbol(resolved, primes)
         rank = self.context.rank(resolved)
+        if rank and len(sup) > 2 and (sup[0].text, sup[-1].text) == ("(", ")"):
+            # x^{(i)}_j: the upper index counts the examples, and comes first.
+            row = self.sub(sup[1:-1])
+            rest = self.indices(sub, rank - 1) if sub else ()
+            return t.Indexed(node, (row, *rest))
+        if rank == 2 and len(sub) == 3 and (sub[1].text, sub[2].text) in ((",", "*"), (",", ":")):
+            return t.Transpose(t.Indexed(node, (self.sub(sub[:1]),)))  # W_{k,.}: the row k
         if sub:
             if rank == 0:
                 raise Unreadable(f"{base}_{{{_text(sub)}}} is not declared")
@@ -895,6 +910,12 @@ class Parser:
     def _function(self, name: str, sub: list[Token], sup: list[Token], primes: int) -> t.Node:
         component: list[Token] = []
         base: t.Node | None = None
+        if name == "onehot" and sub:  # onehot_m(y): the index is its length
+            length, sub = self.sub(sub), []
+            node = self._applied(name, primes, False)
+            if not isinstance(node, t.Call):
+                raise Unreadable("onehot lacks its argument")
+            return replace(node, arguments=(*node.arguments, length))
         if sub and name == "log":
             base = self.sub(sub)
         elif sub:

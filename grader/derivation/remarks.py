@@ -28,7 +28,8 @@ def remark_of(judgement: Judgement) -> tuple[str, str]:
     """Return (the fact, the likely slip) of a step whose sides differ; the slip may be ""."""
     witness, compared = judgement.witness, judgement.compared
     if witness is None or compared is None:
-        return "", ""
+        told = judgement.slip
+        return (told[:1].upper() + told[1:] + ".", told) if told else ("", "")
     where = f"at {said(witness)} " if witness.at else ""
     fact = f"{where}the left side is {witness.left}, the right side {witness.right}"
     if compared.sign != "=":

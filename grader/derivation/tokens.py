@@ -44,7 +44,8 @@ _SPACES = {",", ";", ":", "!", " ", ">", "thinspace", "medspace", "thickspace", 
 _DROPPED_WITH_ARGUMENT = {"tag", "label", "color", "hspace", "vspace", "phantom", "hphantom",
                           "vphantom", "eqref", "ref", "cite", "footnote", "tag*", "hspace*",
                           "intertext*", "raisebox", "vspace*"}  # fmt: skip
-_STYLES = {"mathbf", "boldsymbol", "bm", "pmb", "vec", "mathit", "mathsf", "mathtt", "underline",
+_STYLES = {"overrightarrow", "overleftarrow", "cal", "mathbf",
+           "boldsymbol", "bm", "pmb", "vec", "mathit", "mathsf", "mathtt", "underline",
            "boxed", "cancel", "bcancel", "xcancel", "textcolor", "underbrace", "overbrace",
            "mathnormal", "fbox", "bf", "it", "rm", "mathrm", "operatorname", "operatorname*",
            "text", "mbox",
@@ -58,7 +59,7 @@ _WORDS = {"mathrm", "operatorname", "operatorname*", "mathit", "mathsf", "mathtt
 _ACCENTS = {"hat": "hat", "widehat": "hat", "bar": "bar", "overline": "bar", "tilde": "tilde",
             "widetilde": "tilde", "dot": "dot", "ddot": "ddot", "check": "check",
             "breve": "breve"}  # fmt: skip
-_CURLY = {"mathcal", "mathscr", "mathfrak"}
+_CURLY = {"cal", "mathcal", "mathscr", "mathfrak"}
 _HOLLOW = {"mathds", "mathbbm", "mathbb"}
 
 _RELATIONS = {
@@ -118,6 +119,7 @@ FUNCTIONS = frozenset([
     "abs", "sign", "sgn", "sigmoid", "logistic", "softmax", "softplus", "relu", "ReLU", "rect",
     "det", "tr", "diag", "Softmax", "Sigmoid", "Softplus", "logit", "erf", "sigm", "Tanh",
     "lim", "argmax", "argmin", "lg", "logsumexp", "LSE",
+    "onehot",
 ])  # fmt: skip
 # Those that stand in a run of plain letters, as in -log(x). "tr" is as often t times r.
 _TYPED = frozenset([
@@ -289,7 +291,7 @@ class _Tokenizer:
                 self._put("text", plain)
         else:
             inner = tokenize(content, words=self.words)
-            if len(inner) == 1:
+            if len(inner) == 1 or name in ("boxed", "fbox"):
                 self.out.extend(inner)
             else:
                 self.out.extend([Token("p", "{"), *inner, Token("p", "}")])

@@ -1,6 +1,6 @@
 """Whole answers: chains over lines, what is defined on the way, cases, what is reached."""
 
-from cases import SIGMOID, SOFTMAX
+from cases import REGRESSION, SIGMOID, SOFTMAX
 
 from grader.derivation.following import follow
 from grader.records import DerivationTarget
@@ -162,3 +162,42 @@ def test_a_target_in_another_form_is_not_reached():
     reached = follow(text, SIGMOID, [TARGET]).reached[0]
 
     assert not reached.found
+
+
+def test_an_update_is_no_equation():
+    assert verdicts(r"$$w := w - a\frac{\partial C}{\partial w}$$") == ["not read"]
+
+
+def test_a_line_that_begins_with_its_number_is_read_without_it():
+    assert verdicts(r"$$(5) \text{ sigmoid}(x) = \frac{1}{1+e^{-x}}$$") == ["follows"]
+
+
+def test_a_fenced_block_of_mathematics_is_read():
+    assert verdicts("```math\n\\sigma(-z) = 1 - \\sigma(z)\n```") == ["follows"]
+
+
+def test_a_sentence_in_a_language_that_is_not_known_may_state_a_case():
+    prose = "나머지 경우에는 다음과 같이 쓸 수 있다 그리고 따라서"
+    text = prose + r" $$\frac{\partial s_i}{\partial z_j} = -s_i s_j$$"
+
+    assert verdicts(text, SOFTMAX) == ["not read"]
+
+
+def test_softmax_of_a_number_where_softplus_is_right_is_told():
+    step = follow(r"$$\log\sigma(x) = -\text{softmax}(-x)$$", SIGMOID).steps[0]
+
+    assert step.verdict == "differs"
+    assert "with softplus both sides agree" in step.remark
+
+
+def test_an_upper_index_in_brackets_counts_the_examples():
+    right = r"\frac1m\sum_{i=1}^m (w^\top X^{(i)} - r^{(i)}) X^{(i)}_k"
+    text = rf"$$\frac{{\partial M}}{{\partial w_k}} = {right}$$"
+
+    assert verdicts(text, REGRESSION) == ["follows"]
+
+
+def test_a_name_in_running_type_is_not_cut_off():
+    text = r"$$\frac{\partial C}{\partial w} = (\sigma(wx) - y)x \text{foo}(x)$$"
+
+    assert verdicts(text) == ["not read"]
