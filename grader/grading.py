@@ -43,6 +43,7 @@ from grader.submission.incoming import Incoming, fault_result
 from grader.submission.matching import match_notebooks, name_instead
 from grader.suite import CheckJob, Suite, open_suite
 from grader.temporary import TemporaryFolder
+from grader.tracing import Tracer
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Grader:
         self.options = options
         self.assignment = kernels.assignment
         self.references = ReferenceSessions(kernels)
+        self.tracer = Tracer(suite, self.references)
         self.isolation = ""
         """What student code was not closed in by, in one line; "" where nothing is missing."""
         # Checks that were run on the solved notebooks, by exercise and name.
@@ -146,6 +148,8 @@ class Grader:
                 reference=self.references.__getitem__ if assignment.notebooks else None,
             )
             outcomes = self._without_suspects(job, self.suite.run(job))
+            if job.reference is not None:
+                outcomes = self.tracer.traced(job, outcomes)
             runs = sessions.runs()
             self.isolation = self.isolation or sessions.isolation_line()
         fault = next((outcome for outcome in outcomes if outcome.fault), None)

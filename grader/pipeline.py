@@ -16,9 +16,11 @@ from pathlib import Path
 from grader.assignment import find_assignments
 from grader.batch import cache_key
 from grader.batch.collector import Collector, Job, NoProgress, Progress
+from grader.batch.known_builder import building
 from grader.batch.workers import Workers, cores
 from grader.choosing import choose_assignment, require_exercises, require_students_machine
 from grader.errors import Interrupted
+from grader.explaining import explainer_of
 from grader.plugins import take_export_apart
 from grader.records import Options, Report, Sandbox
 from grader.session import Kernels, remove_session_leftovers, require_sandbox, start_fork_server
@@ -118,6 +120,9 @@ def grade(
             cluster = stack.enter_context(Cluster(dask))
             cluster.find_environment(progress.warn)
         run = None
+        environment = cluster.environment if cluster else ""
+        if not environment and not chosen.public_only:
+            environment = cache_key.environment()
         if keep:
             # Imported here: a student's machine has no use for it.
             from grader.batch.keeping import kept_run
@@ -127,7 +132,7 @@ def grade(
                     chosen,
                     options,
                     submissions=len(found),
-                    environment=cluster.environment if cluster else cache_key.environment(),
+                    environment=environment or cache_key.environment(),
                     warn=progress.warn,
                 )
             )
@@ -146,6 +151,11 @@ def grade(
             evidence=evidence,
             origins=origins,
         )
+        explainer, tables = explainer_of(
+            chosen, seed=seed, environment=environment, environ=os.environ
+        )
+        if explainer is not None:
+            collector.explain = explainer.explain
         progress.begin(chosen.id, chosen.title, seed, found)
 
         # Each submission that has no result yet is graded.
@@ -161,6 +171,11 @@ def grade(
                 ],
                 regrade=regrade,
             )
+            if keep and tables is not None:
+                # More is known by the end, and for the next time.
+                stack.enter_context(
+                    building(chosen, tables, seed=seed, sandbox=sandbox, count=len(waiting))
+                )
             count = min(jobs, len(waiting))
             if cluster is not None and waiting:
                 cluster.run(options, waiting, collector)
@@ -173,6 +188,8 @@ def grade(
                 read = {n: one for n, one in enumerate(submissions) if one.was_opened}
                 with Grader(suite, kernels, options) as grader:
                     grade_each(grader, waiting, collector, read)
+            if explainer is not None:
+                collector.explain_again()
         except KeyboardInterrupt as stop:
             raise Interrupted(collector.interrupted()) from stop
         collector.end()

@@ -390,6 +390,8 @@ class Outcome:
         misspelt: fault of the check, unless the same check accepts the reference
     fault : the grader failed while it ran the check; nothing follows for the student
     penalty : points that a broken rule takes from the exercise
+    trace : the wrong answers to what the check asks, as fingerprints (diagnosis/traces.py)
+    known : the known mistake that answers the same, and its change, for the instructor alone
     """
 
     exercise: str
@@ -405,6 +407,8 @@ class Outcome:
     fault: bool = False
     penalty: float = 0.0
     not_defined: str = ""
+    trace: str = ""
+    known: str = ""
 
     @property
     def points(self) -> float:

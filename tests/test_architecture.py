@@ -49,7 +49,11 @@ ALLOWED = {
         "submission",
         "suite",
         "temporary",
+        "tracing",
     },
+    # What a failing check asks is asked again, and what came back is named: no verdict in it.
+    "tracing.py": {"diagnosis", "errors", "records", "session", "suite"},
+    "explaining.py": {"batch", "diagnosis", "errors", "records"},
     "checks": {"errors", "checks", "diagnosis"},
     "derivation": {"records", "notebook", "derivation", "temporary"},
     "diagnosis": {"errors", "diagnosis"},
@@ -68,6 +72,7 @@ ALLOWED = {
     "report": {"errors", "records", "report"},
     # It moves submissions and results about; what becomes of them only its worker knows.
     # Of the assignment and `session` it needs the process that all kernels are forked from.
+    # `diagnosis` tells what tables of known mistakes are, which it keeps.
     "batch": {
         "errors",
         "records",
@@ -78,6 +83,7 @@ ALLOWED = {
         "datasets",
         "batch",
         "session",
+        "diagnosis",
     },
 }
 # They import nothing of ours: whoever shows a student's text, or writes a file, uses them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -86,6 +86,10 @@ class NoProgress:
         pass
 
 
+def _as_it_is(result: Result) -> Result:
+    return result
+
+
 class Collector:
     """Receives the results of one run.
 
@@ -93,6 +97,7 @@ class Collector:
     run : where results are kept; None for nowhere
     evidence : whoever watches wants to see it
     origins : the learning platform's keys of each submission
+    explain : tells which known mistakes a result's answers name; points stay as they are
     """
 
     def __init__(
@@ -103,8 +108,10 @@ class Collector:
         run: KeptRun | None = None,
         evidence: bool = False,
         origins: Sequence[Origin] = (),
+        explain: Callable[[Result], Result] = _as_it_is,
     ) -> None:
         self.paths = paths
+        self.explain = explain
         self.origins = origins or [Origin()] * len(paths)
         self.progress = progress or NoProgress()
         self.run = run
@@ -163,6 +170,15 @@ class Collector:
             except StoreError as error:
                 self.progress.warn(str(error))
 
+    def explain_again(self) -> None:
+        """Explain what stands here once more: more may be known by now."""
+        for number, verdict in enumerate(self._verdicts):
+            if verdict is not None:
+                result = unpack(Packed(verdict))
+                explained = self.explain(result)
+                if explained is not result:
+                    self._verdicts[number] = pack(explained).verdict
+
     def interrupted(self) -> str:
         """Return the line that says what stands of a run that was stopped."""
         return f"interrupted: {self.standing()}"
@@ -195,6 +211,9 @@ class Collector:
                 students=_students_by(origin, result.students),
             )
             packed = Packed(pack(result).verdict, packed.evidence)
+        explained = self.explain(result)
+        if explained is not result:
+            result, packed = explained, Packed(pack(explained).verdict, packed.evidence)
         # What is to be kept is kept first: whoever watches may fail.
         if self.run is not None:
             try:

@@ -71,7 +71,7 @@ class Wire:
         self.stream = stream
         self.how_it_ended = how_it_ended
         self._represent = represent
-        self._deadline = deadline
+        self.deadline = deadline
         self._end_process = end
         self._fault: StudentFault | None = None
         self._closed = False
@@ -99,13 +99,11 @@ class Wire:
             raise type(self._fault)(*self._fault.args)
         try:
             number = self.stream.request(
-                operation, *arguments, deadline=self._deadline, keep=self._keep
+                operation, *arguments, deadline=self.deadline, keep=self._keep
             )
-            status, content = self.stream.reply(
-                number, deadline=self._deadline, handle=self._remote
-            )
+            status, content = self.stream.reply(number, deadline=self.deadline, handle=self._remote)
         except StudentTimeout:
-            limit = f"{self._deadline.limit_s:g} s"
+            limit = f"{self.deadline.limit_s:g} s"
             raise self._end(
                 StudentTimeout(
                     f"{called()} did not return: all calls of a check together may take {limit}"

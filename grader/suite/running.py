@@ -72,6 +72,12 @@ class Suite:
         ]
         return [self._run(check, job) for check in wanted]
 
+    @property
+    def running(self) -> tuple[str, str] | None:
+        """The exercise and the name of the check that runs now; None between checks."""
+        check = self._plugin.check
+        return None if check is None else (check.exercise.id, check.name)
+
     def _run(self, check: Check, job: CheckJob) -> Outcome:
         reason = job.skip.get(check.exercise.id)
         if reason is not None:

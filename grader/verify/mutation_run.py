@@ -7,7 +7,6 @@ notebook's cells made earlier with the original (figures, trained weights) stays
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from grader.session.proxies import Function, Remote
 from grader.session.student import Student
 from grader.suite import CheckedSession, CheckJob, Suite
 from grader.verify.mutants import Mutant
+from grader.verify.patching import patch_source
 from grader.verify.perturbations import (
     AS_CALLED,
     PERTURBATIONS,
@@ -59,33 +59,6 @@ def hunt(
     if not mutants:
         return []
     return _Hunter(suite, notebook, session).run(mutants)
-
-
-def patch_source(mutant: Mutant) -> str:
-    """Return the statements that put a mutant's definition in the place of the original.
-
-    A method is set on its class, so that objects made earlier follow it.
-    """
-    owner, _, name = mutant.function.rpartition(".")
-    if not owner:
-        return mutant.source
-    # Inside a class statement, names that begin with __ are mangled as they were.
-    class_name = owner.rpartition(".")[2]
-    holder = f"class {class_name}:\n{textwrap.indent(mutant.source, '    ')}\n"
-    return f"{_PUT_IN_PLACE}_put_in_place({owner}, {name!r}, {holder!r})\ndel _put_in_place\n"
-
-
-_PUT_IN_PLACE = """\
-def _put_in_place(owner, name, holder):
-    space = {}
-    exec(holder, globals(), space)
-    made = vars(space.popitem()[1])[name]
-    function = getattr(made, "__func__", None) or getattr(made, "fget", None) or made
-    for free, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        if free == "__class__":  # what super() without arguments looks at
-            cell.cell_contents = owner
-    setattr(owner, name, made)
-"""
 
 
 def put_in_place(student: Student, mutant: Mutant) -> None:

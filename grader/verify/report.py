@@ -37,6 +37,8 @@ def summary_rows(report: VerifyReport) -> list[tuple[str, str]]:
         rows += [(f"samples, {kind}", _as_declared(report, kind)) for kind in ("right", "mistake")]
     if report.mutants:
         rows += _mutant_rows(report)
+    if report.mutants:
+        rows.append(("named", _named_share(report)))
     if report.left_out:
         rows.append(("no mutants of", f"{len(report.left_out)} functions that draw"))
     if report.seeds:
@@ -100,6 +102,23 @@ def _written_rows(report: VerifyReport) -> list[tuple[str, str]]:
     return rows
 
 
+def _named_share(report: VerifyReport) -> str:
+    caught = [m for m in report.mutants if m.caught]
+    mistakes = [v for v in report.samples if v.sample.kind == "mistake"]
+    shares = [
+        (sum(m.named for m in caught), len(caught), "mutants"),
+        (sum(v.named for v in mistakes), len(mistakes), "mistake samples"),
+    ]
+    return (
+        ", ".join(
+            f"{named} of {count} {what} ({_percent(named, count)})"
+            for named, count, what in shares
+            if count
+        )
+        + " by their own message"
+    )
+
+
 def _false_fails(report: VerifyReport) -> str:
     runs = sum(rate.seeds for rate in report.rates)
     failures = sum(len(rate.failures) for rate in report.rates)
@@ -110,8 +129,8 @@ def _false_fails(report: VerifyReport) -> str:
     )
 
 
-def exercise_rows(report: VerifyReport) -> list[tuple[str, str, str, str, str, str]]:
-    """Return exercise, points, checks, mutants caught, false fails, slowest check (s)."""
+def exercise_rows(report: VerifyReport) -> list[tuple[str, str, str, str, str, str, str]]:
+    """Return exercise, points, checks, mutants caught, named, false fails, slowest (s)."""
     owners = _owners(report)
     return [
         (
@@ -119,6 +138,7 @@ def exercise_rows(report: VerifyReport) -> list[tuple[str, str, str, str, str, s
             f"{line.points:g}",
             "by hand" if line.manual else str(len(rates)),
             _caught(mutants),
+            _named(mutants),
             _failed(rates),
             f"{max(rate.slowest for rate in rates):.2f}" if rates else NO_VALUE,
         )
@@ -149,6 +169,12 @@ def _caught(mutants: Sequence[MutantVerdict]) -> str:
     return f"{sum(m.caught for m in changed)}/{len(changed)}" if changed else NO_VALUE
 
 
+def _named(mutants: Sequence[MutantVerdict]) -> str:
+    """Return how many of the mutants that were caught are named by their own message."""
+    caught = [m for m in mutants if m.caught]
+    return f"{sum(m.named for m in caught)}/{len(caught)}" if caught else NO_VALUE
+
+
 def _failed(rates: Sequence[CheckRate]) -> str:
     return (
         f"{sum(len(r.failures) for r in rates)}/{sum(r.seeds for r in rates)}"
@@ -157,7 +183,15 @@ def _failed(rates: Sequence[CheckRate]) -> str:
     )
 
 
-EXERCISE_HEAD = ("exercise", "points", "checks", "mutants caught", "false fails", "slowest s")
+EXERCISE_HEAD = (
+    "exercise",
+    "points",
+    "checks",
+    "mutants caught",
+    "named",
+    "false fails",
+    "slowest s",
+)
 
 
 # --- terminal -----------------------------------------------------------------------------
@@ -237,6 +271,7 @@ def _report_json(report: VerifyReport) -> dict[str, object]:
                 "title": verdict.sample.title,
                 "kind": verdict.sample.kind,
                 "deviations": list(verdict.deviations),
+                "named": verdict.named,
                 "seconds": round(verdict.seconds, 3),
             }
             for verdict in report.samples
@@ -275,6 +310,7 @@ def _mutant_json(verdict: MutantVerdict) -> Mapping[str, object]:
         "line": verdict.mutant.line,
         "status": verdict.status,
         "by": verdict.by,
+        "named": verdict.named,
         "detail": verdict.detail,
         "explanation": verdict.explanation,
         "seconds": round(verdict.seconds, 3),

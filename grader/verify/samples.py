@@ -74,12 +74,16 @@ class SampleVerdict:
     """What became of a sample. deviations : one sentence each; empty where it is as declared.
 
     suspects : checks that raised an exception of their own on it
+    result : what it scored, without evidence
+    named : a message of its own names it
     """
 
     sample: Sample
     deviations: tuple[str, ...]
     suspects: tuple[str, ...]
     seconds: float
+    result: Result | None = None
+    named: bool = False
 
 
 # --- reading ------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ class MutantVerdict:
     detail : for a survivor, the probe that shows the difference; for an equivalent, how many
         probes were made
     explanation : why it may survive, from survivors.toml
+    named : the message of the check that caught it names it
     """
 
     mutant: Mutant
@@ -36,6 +37,7 @@ class MutantVerdict:
     explanation: str = ""
     suspects: tuple[str, ...] = ()
     seconds: float = 0.0
+    named: bool = False
 
     @property
     def survivor(self) -> bool:

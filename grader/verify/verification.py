@@ -10,7 +10,7 @@ import ast
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
@@ -24,15 +24,17 @@ from grader.authoring.published import public_files
 from grader.batch.lifeline import end_with
 from grader.errors import AssignmentError, GraderFault
 from grader.grading import grade_notebooks
-from grader.records import Assignment, Notebook, Outcome, Result, Sandbox
+from grader.records import Assignment, Evidence, Notebook, Outcome, Result, Sandbox
 from grader.session import Kernels, Session, require_sandbox, start_fork_server
 from grader.suite import CheckJob, open_suite
 from grader.temporary import TemporaryFolder
-from grader.toml_files import read_toml
 from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.derivations import verify_written
+from grader.verify.explanations import explain, load_explanations
+from grader.verify.known_table import prepare, table_of
 from grader.verify.mutants import draws, make_mutants
 from grader.verify.mutation_run import hunt
+from grader.verify.naming import KnownPart, Naming, keep_tables
 from grader.verify.samples import (
     Sample,
     SampleVerdict,
@@ -138,6 +140,19 @@ def _verify(
         if exercises_of(assignment, name) and (seeds or mutants)
         for shard in range(shards)
     ]
+    tables = [
+        tasks.add(
+            f"known mistakes of {name}, part {shard + 1} of {shards}",
+            _known,
+            source,
+            name,
+            shard,
+            shards,
+        )
+        for name in runnable(assignment)
+        if exercises_of(assignment, name) and mutants
+        for shard in range(shards)
+    ]
     verdicts = [
         tasks.add(f"sample {story.name}", _grade_sample, source, n)
         for n, story in enumerate(stories)
@@ -150,7 +165,10 @@ def _verify(
     benched = [bench() for bench in benches]
     found = sorted((item for bench in benched for item in bench.mutants), key=lambda item: item[:2])
     hunted, stale = explain([verdict for *_, verdict in found], explained, whole=mutants)
-    told = [verdict() for verdict in verdicts]
+    keep_tables(assignment, [table() for table in tables], parts_of=shards)
+    named = Naming(assignment, [table() for table in tables])
+    hunted = [named.of_mutant(verdict) for verdict in hunted]
+    told = [named.of_sample(verdict()) for verdict in verdicts]
     return VerifyReport(
         assignment=assignment.id,
         title=assignment.title,
@@ -256,58 +274,6 @@ class _Tasks:
                     raise GraderFault(f"a worker process of verify ended: {broken}") from broken
             self.done += 1
             self.tell(f"{self.title}: {self.done}/{len(self.names)} {self.names[future]}")
-
-
-# --- explanations -------------------------------------------------------------------------
-
-
-def load_explanations(assignment: Assignment) -> dict[tuple[str, str], str]:
-    """Return (notebook, mutant id) -> why it may survive, from survivors.toml.
-
-        ["sigmoid.ipynb"]
-        "sigmoid: `1.0` -> `2.0` in `...`" = "why this mistake loses nothing"
-
-    Raises AssignmentError for a table that is no notebook of the assignment.
-    """
-    path = assignment.folder / "survivors.toml"
-    if not path.exists():
-        return {}
-    explained = {}
-    for notebook, table in read_toml(path, dict[str, dict[str, str]], shown=path.name).items():
-        if notebook not in assignment.notebooks:
-            raise AssignmentError(
-                f"survivors.toml: [{notebook}] is no notebook; there is: "
-                f"{', '.join(assignment.notebooks)}"
-            )
-        for mutant, reason in table.items():
-            if not reason.strip():
-                raise AssignmentError(f"survivors.toml: {mutant!r} needs a text that explains it")
-            explained[notebook, mutant] = reason
-    return explained
-
-
-def explain(
-    verdicts: Sequence[MutantVerdict], explained: Mapping[tuple[str, str], str], *, whole: bool
-) -> tuple[list[MutantVerdict], tuple[str, ...]]:
-    """Return the verdicts with their explanations, and the ids explained for nothing.
-
-    whole : False where the mutants were not run, so that nothing is known to be stale
-    """
-    found = [
-        replace(verdict, explanation=explained.get(_key(verdict), ""))
-        if verdict.survivor
-        else verdict
-        for verdict in verdicts
-    ]
-    living = {_key(verdict) for verdict in verdicts if verdict.survivor}
-    stale = tuple(
-        f"{notebook}: {id_}" for notebook, id_ in explained if (notebook, id_) not in living
-    )
-    return found, stale if whole else ()
-
-
-def _key(verdict: MutantVerdict) -> tuple[str, str]:
-    return verdict.mutant.notebook, verdict.mutant.id
 
 
 # --- the tasks, in worker processes -------------------------------------------------------
@@ -445,6 +411,7 @@ def _grade_sample(source: _Source, number: int) -> SampleVerdict:
         tuple(find_deviations(sample, result)),
         tuple(find_suspects(result.exercises)),
         time.perf_counter() - started,
+        result=replace(result, evidence=Evidence()),
     )
 
 
@@ -472,6 +439,16 @@ def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shard
         tuple(runs),
         tuple((number, n, verdict) for (n, _), verdict in zip(share, verdicts, strict=True)),
     )
+
+
+def _known(source: _Source, name: str, shard: int, shards: int) -> KnownPart:
+    """Compute a share of the table of a notebook's known mistakes."""
+    assignment = _assignment(source)
+    notebook = assignment.notebooks[name]
+    with open_suite(assignment) as suite, _opened(source, notebook) as session:
+        prepared = prepare(suite, notebook, session)
+        table, checks = table_of(prepared, suite, session, part=shard, of=shards)
+    return KnownPart(name, shard, table, checks)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A toy assignment: one notebook, two exercises; the check of the second one is weak."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -132,18 +133,20 @@ def notebook_json(cells: list[str]) -> str:
     )
 
 
+def write_toy_into(
+    place: Path, *, checks: str = CHECKS, samples: dict[str, str] | None = None
+) -> Path:
+    folder = place / "reference" / "toy"
+    (folder / "samples").mkdir(parents=True)
+    (folder / "assignment.toml").write_text(TOML)
+    (folder / "toy.ipynb").write_text(notebook_json(CELLS))
+    (folder / "test_toy.py").write_text(checks)
+    for name, text in (SAMPLES if samples is None else samples).items():
+        (folder / "samples" / f"{name}.toml").write_text(text)
+    return folder
+
+
 @pytest.fixture
 def write_toy(tmp_path):
     """Write the toy assignment, with other checks or samples where they are given."""
-
-    def write(*, checks: str = CHECKS, samples: dict[str, str] | None = None) -> Path:
-        folder = tmp_path / "reference" / "toy"
-        (folder / "samples").mkdir(parents=True)
-        (folder / "assignment.toml").write_text(TOML)
-        (folder / "toy.ipynb").write_text(notebook_json(CELLS))
-        (folder / "test_toy.py").write_text(checks)
-        for name, text in (SAMPLES if samples is None else samples).items():
-            (folder / "samples" / f"{name}.toml").write_text(text)
-        return folder
-
-    return write
+    return partial(write_toy_into, tmp_path)

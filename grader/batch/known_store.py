@@ -1,0 +1,120 @@
+"""Tables of known mistakes, kept beside the results: computed once for an assignment and a seed.
+
+    key = key_of(assignment, seed)
+    load(environ, key, notebook)      what is there of a notebook's table, in parts
+    save(environ, key, notebook, part, parts, table)
+
+A table lies under the fingerprint of all that it depends on: the assignment with its samples, the
+code that computes it, Python and the packages. So it is never out of date, only not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import grader
+from grader.batch import cache_key
+from grader.batch.store import place
+from grader.diagnosis.known import Known, Mistake
+from grader.diagnosis.traces import Print
+from grader.files import write_whole
+from grader.records import Assignment, Options
+
+FOLDER = "known"
+
+
+def key_of(assignment: Assignment, seed: int, environment: str) -> str:
+    """Return the fingerprint of all that a table depends on. Raises OSError."""
+    order = Options(str(assignment.folder.resolve()), seed=seed)
+    digest = hashlib.sha256(cache_key.key(order, environment).encode())
+    folders = [assignment.folder / "samples", Path(grader.__file__).parent / "verify"]
+    for folder in folders:
+        if folder.is_dir():
+            for name, file in cache_key.files_in(folder):
+                if name.endswith((".py", ".toml")):
+                    digest.update(name.encode() + file.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def folder_of(environ: Mapping[str, str], key: str) -> Path | None:
+    """Return where the parts of a table lie; None where nothing is kept."""
+    file = place(environ)
+    return None if file is None else file.parent / FOLDER / key
+
+
+def save(folder: Path, notebook: str, part: int, parts: int, known: Known) -> None:
+    """Write a part of a notebook's table, whole. Raises OSError."""
+    text = json.dumps(_plain(known)).encode()
+    write_whole(_file(folder, notebook, part, parts), zlib.compress(text, 6), mode=0o600)
+
+
+def has(folder: Path, notebook: str, part: int, parts: int) -> bool:
+    return _file(folder, notebook, part, parts).is_file()
+
+
+def is_whole(folder: Path, notebook: str) -> bool:
+    """Return whether all parts of a notebook's table are there."""
+    names = [file.name.split(".")[1] for file in folder.glob(f"{_safe(notebook)}.*.json.z")]
+    return any(
+        len([name for name in names if name.endswith(f"of{count}")]) == int(count)
+        for count in {name.rpartition("of")[2] for name in names}
+    )
+
+
+def load(folder: Path, notebook: str) -> Known | None:
+    """Return what is there of a notebook's table, None where nothing is, or it can't be read."""
+    parts = []
+    for file in sorted(folder.glob(f"{_safe(notebook)}.*.json.z")):
+        try:
+            parts.append(_known(json.loads(zlib.decompress(file.read_bytes()))))
+        except (OSError, ValueError, zlib.error, KeyError, TypeError):
+            continue  # what can't be read is as if it were not there
+    return parts[0].merged(parts[1:]) if parts else None
+
+
+def _file(folder: Path, notebook: str, part: int, parts: int) -> Path:
+    return folder / f"{_safe(notebook)}.{part}of{parts}.json.z"
+
+
+def _safe(notebook: str) -> str:
+    return hashlib.sha256(notebook.encode()).hexdigest()[:16]
+
+
+def _plain(known: Known) -> dict[str, Any]:
+    return {
+        "mistakes": [
+            [m.function, m.kind, m.told, m.text, m.place, m.title] for m in known.mistakes
+        ],
+        "traces": [
+            [[*check, [_plain_trace(trace) for trace in pair]] for check, pair in traces.items()]
+            for traces in known.traces
+        ],
+        "reach": [[*check, sorted(functions)] for check, functions in known.reach.items()],
+    }
+
+
+def _plain_trace(trace: Mapping[int, Print]) -> list[Any]:
+    return [[n, p.form, p.shapes, p.sums, p.single, p.weight] for n, p in trace.items()]
+
+
+def _known(plain: dict[str, Any]) -> Known:
+    return Known(
+        tuple(Mistake(*values) for values in plain["mistakes"]),
+        tuple(
+            {
+                (exercise, name): tuple(_trace(trace) for trace in pair)
+                for exercise, name, pair in traces
+            }
+            for traces in plain["traces"]
+        ),
+        {(exercise, name): frozenset(functions) for exercise, name, functions in plain["reach"]},
+    )
+
+
+def _trace(plain: list[Any]) -> dict[int, Print]:
+    return {n: Print(p[0], p[1], tuple(p[2]), p[3], p[4]) for n, *p in plain}

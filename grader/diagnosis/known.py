@@ -1,0 +1,193 @@
+"""Known mistakes by what they answer: the table, and the mistake that a submission's answers name.
+
+A failing check's answers are compared with those of every known wrong solution, at two seeds. Equal
+at random inputs is evidence; what is told must hold in every failing check that the function
+reaches, as far as no other function is at fault there too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from grader.diagnosis.catalogue import is_vague
+from grader.diagnosis.traces import LEAST_EVIDENCE, Print, Trace, evidence_of, same_trace
+
+SEEDS = 2
+"""Of a single check's matches at one seed a fifth do not hold at another."""
+MAX_ANSWERS = 40
+"""Wrong answers of a check that are compared: the first ones."""
+
+CheckName = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One known wrong solution.
+
+    function : qualified name of what it changes; kind : see the catalogue
+    told : what a student reads after "behaves exactly as the solution would"
+    text : the change, for the instructor; place : notebook, cell and line of it
+    title : of the sample that tells it, in the instructor's words; "" for an automatic one
+    """
+
+    function: str
+    kind: str
+    told: str
+    text: str
+    place: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the solved notebook answers one check, at one seed.
+
+    noisy : numbers of answers that differ between two runs of the same code
+    """
+
+    answers: tuple[Print, ...]
+    noisy: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that is known of an assignment at one seed.
+
+    reach : the functions that a check's answers depend on
+    traces : of each mistake, by check, one for each seed
+    """
+
+    mistakes: tuple[Mistake, ...] = ()
+    traces: tuple[Mapping[CheckName, Sequence[Trace]], ...] = ()
+    reach: Mapping[CheckName, Collection[str]] = field(default_factory=dict)
+
+    @cached_property
+    def moved(self) -> Mapping[CheckName, Sequence[set[int]]]:
+        """Numbers of the answers that any mistake changes, by check and seed.
+
+        Others hang on what the notebook's cells made: a student's trained model, say.
+        """
+        moved: dict[CheckName, list[set[int]]] = {}
+        for by_check in self.traces:
+            for check, pair in by_check.items():
+                numbers = moved.setdefault(check, [set() for _ in range(SEEDS)])
+                for mine, trace in zip(numbers, pair, strict=True):
+                    mine.update(trace)
+        return moved
+
+    def merged(self, others: Iterable[Known]) -> Known:
+        """Return the table of several parts of an assignment."""
+        parts = [self, *others]
+        reach: dict[CheckName, set[str]] = {}
+        for part in parts:
+            for check, functions in part.reach.items():
+                reach.setdefault(check, set()).update(functions)
+        return Known(
+            tuple(mistake for part in parts for mistake in part.mistakes),
+            tuple(traces for part in parts for traces in part.traces),
+            reach,
+        )
+
+
+@dataclass(frozen=True)
+class Named:
+    """The mistake that a check's answers are those of.
+
+    others : how many other known mistakes answer the same
+    """
+
+    mistake: Mistake
+    others: int = 0
+
+
+def name_mistakes(
+    known: Known, failing: Mapping[CheckName, Sequence[Trace]]
+) -> dict[CheckName, Named]:
+    """Return the mistake of each failing check whose answers are those of a known one.
+
+    failing : the wrong answers to each failing check, one trace for each seed
+    """
+    matching = {check: _matches(known, check, traces) for check, traces in failing.items()}
+    named = {}
+    for check, found in matching.items():
+        consistent = [
+            number
+            for number in found
+            if _holds_elsewhere(known, known.mistakes[number].function, number, check, matching)
+        ]
+        told = sorted(
+            (known.mistakes[number] for number in consistent if _reads_well(known, number)),
+            key=_rank,
+        )
+        if told:
+            named[check] = Named(told[0], len({m.told for m in told}) - 1)
+    return named
+
+
+def _reads_well(known: Known, number: int) -> bool:
+    mistake = known.mistakes[number]
+    return bool(mistake.title or mistake.told)
+
+
+def _rank(mistake: Mistake) -> tuple[bool, bool, int, int]:
+    """The instructor's own words first, then those that say most, the short ones first."""
+    told = mistake.title or mistake.told
+    odd = "in one place" in told or "everywhere" in told
+    return (not mistake.title and is_vague(told), odd, 0 if mistake.title else 1, len(told))
+
+
+def _matches(known: Known, check: CheckName, traces: Sequence[Trace]) -> list[int]:
+    """Return the numbers of the mistakes that answer the check so, at every seed."""
+    if len(traces) < SEEDS or check not in known.moved:
+        return []
+    wrong = [_kept(trace, known.moved[check][seed]) for seed, trace in enumerate(traces)]
+    if any(evidence_of(trace) < LEAST_EVIDENCE for trace in wrong):
+        return []
+    found: list[int] = []
+    for shapes in (True, False):
+        for number, by_check in enumerate(known.traces):
+            theirs = by_check.get(check, ())
+            if len(theirs) == SEEDS and all(
+                same_trace(mine, other, shapes=shapes)
+                for mine, other in zip(wrong, theirs, strict=True)
+            ):
+                found.append(number)
+        if found:
+            break
+    return found
+
+
+def _kept(trace: Trace, moved: Collection[int]) -> Trace:
+    return {number: answer for number, answer in trace.items() if number in moved}
+
+
+def _holds_elsewhere(
+    known: Known,
+    function: str,
+    number: int,
+    check: CheckName,
+    matching: Mapping[CheckName, Collection[int]],
+) -> bool:
+    """Return whether no other failing check speaks against a mistake.
+
+    One that reaches the function must match, unless another function is at fault there: one that
+    fails in a check which does not reach this function.
+    """
+    others = {
+        name
+        for failed in matching
+        if function not in known.reach.get(failed, ())
+        for name in known.reach.get(failed, ())
+    }
+    for failed, found in matching.items():
+        reached = known.reach.get(failed, ())
+        if failed == check or function not in reached or number in found:
+            continue
+        seen = known.traces[number].get(failed)
+        if seen is None:  # never tried there: a check that takes long
+            continue
+        if not set(reached) & others:
+            return False
+    return True

@@ -1,0 +1,122 @@
+"""Tells which known mistake a result's wrong answers are those of.
+
+A view of a result: it changes messages and the instructor's line alone, never points, and can be
+taken again of a kept result once a table is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from grader.batch import known_store
+from grader.diagnosis.known import CheckName, Known, Named, name_mistakes
+from grader.diagnosis.traces import Trace, traces_of
+from grader.errors import StoreError
+from grader.records import Assignment, Outcome, Result
+
+LIKE_THE_SOLUTION = " behaves exactly as the solution would "
+LIKE_A_MISTAKE = "It answers exactly as this known mistake does: "
+
+
+class Explainer:
+    """Explains results of one assignment.
+
+    table : gives what is known of a notebook, None where nothing is
+    """
+
+    def __init__(self, assignment: Assignment, table: Callable[[str], Known | None]) -> None:
+        self.notebooks = {e.id: e.notebook for e in assignment.exercises}
+        self.table = table
+        self._tables: dict[str, Known] = {}
+
+    def explain(self, result: Result) -> Result:
+        """Return the result with the known mistakes that its wrong answers name."""
+        failing: dict[str, dict[CheckName, list[Trace]]] = {}
+        for exercise in result.exercises:
+            for outcome in exercise.checks:
+                traces = traces_in(outcome)
+                if traces:
+                    notebook = self.notebooks.get(outcome.exercise, "")
+                    failing.setdefault(notebook, {})[outcome.exercise, outcome.name] = traces
+        named: dict[CheckName, Named] = {}
+        for notebook, traces_by_check in failing.items():
+            known = self._table(notebook)
+            if known is not None:
+                named |= name_mistakes(known, traces_by_check)
+        if not named:
+            return result
+        return replace(
+            result,
+            exercises=tuple(
+                replace(
+                    exercise,
+                    checks=tuple(
+                        told(outcome, named.get((outcome.exercise, outcome.name)))
+                        for outcome in exercise.checks
+                    ),
+                )
+                for exercise in result.exercises
+            ),
+        )
+
+    def _table(self, notebook: str) -> Known | None:
+        if notebook not in self._tables:
+            known = self.table(notebook)
+            if known is None:
+                return None
+            self._tables[notebook] = known
+        return self._tables[notebook]
+
+
+def explainer_of(
+    assignment: Assignment, *, seed: int, environment: str, environ: Mapping[str, str]
+) -> tuple[Explainer | None, Path | None]:
+    """Return what explains results of the assignment at a seed, and where its tables lie.
+
+    None and None where nothing is kept, or there is no solution to compare with.
+    environment : of where it is graded, by cache_key.environment()
+    """
+    if assignment.public_only or not assignment.notebooks:
+        return None, None
+    try:
+        folder = known_store.folder_of(environ, known_store.key_of(assignment, seed, environment))
+    except (OSError, StoreError):
+        return None, None
+    if folder is None:
+        return None, None
+    return Explainer(assignment, partial(known_store.load, folder)), folder
+
+
+def traces_in(outcome: Outcome) -> list[Trace]:
+    """Return the wrong answers that go with an outcome, one trace a seed; none for none."""
+    if not outcome.trace:
+        return []
+    try:
+        return [*traces_of(outcome.trace)]
+    except (ValueError, TypeError, KeyError):
+        return []  # an older version wrote it
+
+
+def told(outcome: Outcome, named: Named | None) -> Outcome:
+    """Return the outcome with the mistake in its message; of a hidden check, for nobody but us."""
+    if named is None:
+        return outcome
+    mistake = named.mistake
+    if mistake.title:
+        line = f"{LIKE_A_MISTAKE}{mistake.title}."
+    else:
+        name = mistake.function.rpartition(".")[2]
+        line = f"`{name}`{LIKE_THE_SOLUTION}{mistake.told}."
+    where = f" ({mistake.place})" if mistake.place else ""
+    known = f"{mistake.function}: {mistake.title or mistake.text}{where}"
+    if outcome.hidden:
+        return replace(outcome, known=known)
+    kept = [
+        text
+        for text in outcome.message.splitlines()
+        if LIKE_THE_SOLUTION not in text and not text.startswith(LIKE_A_MISTAKE)
+    ]
+    return replace(outcome, message="\n".join([*kept, line]), known=known)

@@ -1,0 +1,104 @@
+"""A story: what a check asks of the solved notebook, in order, to be asked of others.
+
+    recorder = Recorder(session, lambda: suite.running)
+    story = recorder.stories["3b-grad", "..."]
+    replies = replay(student, story)
+
+A story is kept as the frames of its requests, so that it is asked again byte by byte, and can be
+written to a file. What a process replies is an untrusted claim here as anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from grader.errors import StudentFault
+from grader.in_kernel import codec
+from grader.session.replay_cache import ReplayCache, replayed
+from grader.session.runner import Session
+from grader.session.student import Student, wire_of
+
+MAX_REQUESTS = 240
+"""Enough for every way in which a check calls; finite differences ask the same again and again."""
+MAX_BYTES = 3 << 20
+"""Of a story's requests together."""
+
+CheckName = tuple[str, str]
+"""The exercise and the name of a check."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """What one check asked of the solved notebook at one seed.
+
+    requests : frames, as they are sent; operations : what each asks for
+    """
+
+    requests: tuple[bytes, ...] = ()
+    operations: tuple[str, ...] = ()
+
+
+@dataclass
+class Recorder:
+    """A session whose checks' requests are kept.
+
+    running : tells which check runs
+    """
+
+    session: Session
+    running: Callable[[], CheckName | None]
+    _heard: dict[CheckName, ReplayCache] = field(default_factory=dict)
+
+    def student(self, *, limit_s: float) -> Student:
+        cache = ReplayCache()
+        name = self.running()
+        if name is not None:
+            self._heard[name] = cache
+        return replayed(self.session, cache, limit_s=limit_s)
+
+    @property
+    def stories(self) -> Mapping[CheckName, Story]:
+        """What was heard, by check; a check that asked nothing has none."""
+        return {name: _story(cache) for name, cache in self._heard.items() if cache.steps}
+
+
+def _story(cache: ReplayCache) -> Story:
+    requests: list[bytes] = []
+    operations: list[str] = []
+    size = 0
+    for request, _ in cache.steps[:MAX_REQUESTS]:
+        size += len(request)
+        if size > MAX_BYTES:
+            break
+        requests.append(request)
+        message = codec.decode_bytes(request, handle=_object)
+        operations.append(str(message[1]))
+    return Story(tuple(requests), tuple(operations))
+
+
+def replay(student: Student, story: Story) -> list[Any]:
+    """Return what the process replies to each request, [status, content] each.
+
+    An object that stays there is ("object", its class's name). It ends where the process does: the
+    last reply is then ["ended", the fault's name].
+    """
+    wire = wire_of(student)
+    replies: list[Any] = []
+    for request in story.requests:
+        try:
+            wire.stream.send(request, wire.deadline)
+            reply = wire.stream.receive(wire.deadline, wire.stream.limits, _object)
+        except StudentFault as fault:
+            replies.append(["ended", type(fault).__name__])
+            break
+        if type(reply) is not list or len(reply) != 3:
+            replies.append(["ended", "BadReply"])
+            break
+        replies.append(reply[1:])
+    return replies
+
+
+def _object(handle: codec.Handle) -> Any:
+    return ("object", handle.type_name)

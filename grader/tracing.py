@@ -1,0 +1,177 @@
+"""Asks a submission's process what a failing check asks of the solved notebook.
+
+    outcomes = tracer.traced(job, outcomes)
+
+A check that fails has stopped at its first wrong answer. So its whole story, as the solved
+notebook was asked it, is asked again in a fresh process, at two seeds. What comes back goes with
+the outcome: it names a known mistake, or groups submissions that answer alike. It gives no points
+and takes none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from grader.diagnosis.known import MAX_ANSWERS, CheckName, Expected
+from grader.diagnosis.traces import Print, differing, print_of, text_of
+from grader.errors import GraderFault, Missing, StudentFault
+from grader.records import Outcome
+from grader.session import Session
+from grader.session.stories import Recorder, Story, replay
+from grader.session.student import Student
+from grader.suite import CheckedSession, CheckJob, Suite
+
+SECOND_SEED = 1_000_003
+"""What is added to a run's seed for the second one."""
+LIMIT_S = 3.0
+"""Of one replay; a submission that takes longer goes without."""
+BUDGET_S = 20.0
+"""Of all replays of one submission together."""
+SLOW_S = 2.0
+"""Of a check's story on the solved notebook: what takes longer is not asked again."""
+
+_OTHER_DRAWS = """
+import random
+random.seed(20260)
+try:
+    import numpy
+    numpy.random.seed(20260)
+except Exception:
+    pass
+"""
+
+
+def second_seed(seed: int) -> int:
+    return seed + SECOND_SEED
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A check's story at each seed, and what the solved notebook answers.
+
+    seconds : of one replay on the solved notebook
+    """
+
+    stories: tuple[Story, ...]
+    expected: tuple[Expected, ...]
+    seconds: float
+
+
+def record(
+    suite: Suite, notebook: str, session: Session, *, seed: int, only: Collection[str]
+) -> dict[CheckName, Asked]:
+    """Return what the checks of some exercises ask, and the solved notebook's answers.
+
+    session : on the solved notebook
+    """
+    by_seed: list[Mapping[CheckName, Story]] = []
+    for one in (seed, second_seed(seed)):
+        recorder = Recorder(session, lambda: suite.running)
+        suite.run(
+            CheckJob(
+                sessions={notebook: recorder}, seed=one, only=only, reference=lambda name: session
+            )
+        )
+        by_seed.append(recorder.stories)
+    asked = {}
+    for check in by_seed[0]:
+        if check not in by_seed[1]:
+            continue
+        stories = tuple(stories[check] for stories in by_seed)
+        expected, seconds = [], []
+        for story in stories:
+            started = time.perf_counter()
+            answers = answers_of(session, story, "")
+            seconds.append(time.perf_counter() - started)
+            again = answers_of(session, story, _OTHER_DRAWS)
+            noisy = frozenset(differing(answers, again))
+            expected.append(Expected(tuple(answers), noisy))
+        asked[check] = Asked(stories, tuple(expected), max(seconds))
+    return asked
+
+
+def answers_of(
+    session: CheckedSession, story: Story, patch: str, *, limit_s: float = LIMIT_S
+) -> list[Print]:
+    """Return the fingerprints of a process's answers to a story.
+
+    patch : statements that run first, in a fresh copy of the notebook's state
+    Raises GraderFault where they fail.
+    """
+    with session.student(limit_s=limit_s) as student:
+        if patch:
+            put_in_place(student, patch)
+        replies = replay(student, story)
+    return [
+        print_of(operation, reply)
+        for operation, reply in zip(story.operations, replies, strict=False)
+    ]
+
+
+def put_in_place(student: Student, patch: str) -> None:
+    source = f"import __main__\nexec({patch!r}, vars(__main__))\n"
+    try:
+        student["__builtins__"].exec(source, {})
+    except (StudentFault, Missing) as error:
+        raise GraderFault(f"a known mistake can't be put in place: {error}") from error
+
+
+class Tracer:
+    """What the checks of an assignment ask at one seed, learnt when the first of them fails.
+
+    references : sessions on the solved notebooks, by name
+    """
+
+    def __init__(self, suite: Suite, references: Mapping[str, Session]) -> None:
+        self.suite = suite
+        self.references = references
+        self._asked: dict[tuple[int, str], dict[CheckName, Asked]] = {}
+
+    def traced(self, job: CheckJob, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Return the outcomes, those of failing checks with the answers that are wrong.
+
+        Nothing that goes wrong here touches a verdict.
+        """
+        until = time.perf_counter() + BUDGET_S
+        found = []
+        for outcome in outcomes:
+            trace = ""
+            if _is_wrong(outcome) and time.perf_counter() < until:
+                try:
+                    trace = self._trace(job, outcome)
+                except (GraderFault, StudentFault, Missing, OSError, KeyError):
+                    trace = ""
+            found.append(replace(outcome, trace=trace) if trace else outcome)
+        return found
+
+    def _trace(self, job: CheckJob, outcome: Outcome) -> str:
+        exercises = {e.id: e for e in self.suite.assignment.exercises}
+        notebook = exercises[outcome.exercise].notebook
+        session = job.sessions[notebook]
+        one = self._stories(job.seed, notebook, outcome.exercise).get(
+            (outcome.exercise, outcome.name)
+        )
+        if one is None or one.seconds > SLOW_S:
+            return ""
+        traces = []
+        for story, expected in zip(one.stories, one.expected, strict=True):
+            got = answers_of(session, story, "", limit_s=LIMIT_S + 5 * one.seconds)
+            wrong = differing(expected.answers, got, noisy=expected.noisy)
+            traces.append(dict(sorted(wrong.items())[:MAX_ANSWERS]))
+        return text_of(traces) if any(traces) else ""
+
+    def _stories(self, seed: int, notebook: str, exercise: str) -> dict[CheckName, Asked]:
+        key = seed, exercise
+        if key not in self._asked:
+            self._asked[key] = record(
+                self.suite, notebook, self.references[notebook], seed=seed, only=[exercise]
+            )
+        return self._asked[key]
+
+
+def _is_wrong(outcome: Outcome) -> bool:
+    """True for a check that judged an answer, or that the student's code raised in."""
+    judged = outcome.outcome in ("failed", "error")
+    return judged and not (outcome.missing or outcome.fault or outcome.suspect)

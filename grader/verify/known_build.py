@@ -1,0 +1,75 @@
+"""The program that computes an assignment's table of known mistakes, part by part.
+
+python -m grader.verify.known_build ASSIGNMENT_FOLDER TABLE_FOLDER SEED SANDBOX
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+from grader.assignment import load_assignment
+from grader.batch import known_store
+from grader.batch.known_builder import PARTS
+from grader.records import Assignment, Sandbox
+from grader.session import Kernels, start_fork_server
+from grader.suite import Suite, open_suite
+from grader.temporary import TemporaryFolder
+from grader.verify.known_table import prepare, table_of
+from grader.verify.samples import exercises_of
+
+NICE = 19
+"""Grading goes first."""
+
+
+def main(arguments: list[str]) -> int:
+    place, table, seed, sandbox = arguments
+    signal.signal(signal.SIGTERM, _end)
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    assignment = load_assignment(Path(place))
+    closed = replace(assignment, sandbox=cast("Sandbox", sandbox))
+    warm = start_fork_server(closed.sandbox)
+    with Kernels(closed, warm, draw=False) as kernels, open_suite(closed) as suite:
+        for notebook in closed.notebooks:
+            if exercises_of(closed, notebook) and not closed.lacking(notebook):
+                build_missing(closed, suite, kernels, notebook, Path(table), seed=int(seed))
+    return 0
+
+
+def build_missing(
+    assignment: Assignment,
+    suite: Suite,
+    kernels: Kernels,
+    notebook: str,
+    folder: Path,
+    *,
+    seed: int,
+    parts: int = PARTS,
+) -> None:
+    """Compute and write the parts of a notebook's table that are not there."""
+    missing = [n for n in range(parts) if not known_store.has(folder, notebook, n, parts)]
+    if not missing:
+        return
+    with TemporaryFolder() as empty:
+        session = kernels.open(assignment.notebooks[notebook], folder=empty)
+        try:
+            prepared = prepare(suite, assignment.notebooks[notebook], session, seed=seed)
+            for part in missing:
+                table, _ = table_of(prepared, suite, session, part=part, of=parts)
+                known_store.save(folder, notebook, part, parts, table)
+        finally:
+            session.close()
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""How many mutants and samples are named by the message that they get themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from grader.batch import cache_key, known_store
+from grader.diagnosis.known import CheckName, Known
+from grader.errors import StoreError
+from grader.explaining import Explainer
+from grader.records import Assignment
+from grader.verify.known_candidates import patch_for
+from grader.verify.samples import SampleVerdict
+from grader.verify.verdicts import MutantVerdict
+
+
+@dataclass(frozen=True)
+class KnownPart:
+    """A part of a notebook's table. checks : see known_table.table_of"""
+
+    notebook: str
+    part: int
+    table: Known
+    checks: Mapping[str, frozenset[CheckName]]
+
+
+def keep_tables(assignment: Assignment, parts: Sequence[KnownPart], *, parts_of: int) -> None:
+    """Keep the tables of seed 0 beside the results, for every grading that follows."""
+    if not parts:
+        return
+    with suppress(StoreError, OSError):  # nothing is kept here, or can be
+        key = known_store.key_of(assignment, 0, cache_key.environment())
+        folder = known_store.folder_of(os.environ, key)
+        if folder is not None:
+            for one in parts:
+                known_store.save(folder, one.notebook, one.part, parts_of, one.table)
+
+
+class Naming:
+    """Tells whether the messages of mutants and samples name them.
+
+    parts : of the tables of all notebooks
+    """
+
+    def __init__(self, assignment: Assignment, parts: Sequence[KnownPart]) -> None:
+        self.checks: dict[str, frozenset[CheckName]] = {}
+        tables: dict[str, Known] = {}
+        for one in parts:
+            self.checks |= one.checks
+            before = tables.get(one.notebook)
+            tables[one.notebook] = one.table if before is None else before.merged([one.table])
+        self.explainer = Explainer(assignment, tables.get)
+        self.has_tables = bool(parts)
+
+    def of_mutant(self, verdict: MutantVerdict) -> MutantVerdict:
+        """Return the verdict with whether the check that caught the mutant names it."""
+        mutant = verdict.mutant
+        checks = self.checks.get(patch_for(mutant.notebook, mutant.function, mutant.source), ())
+        return replace(verdict, named=any(f"{e}, {name}" == verdict.by for e, name in checks))
+
+    def of_sample(self, verdict: SampleVerdict) -> SampleVerdict:
+        """Return the verdict with whether a message names the sample."""
+        if not self.has_tables or verdict.result is None:
+            return verdict
+        told = list(self._known_in(verdict))
+        return replace(verdict, named=any(verdict.sample.title in text for text in told))
+
+    def _known_in(self, verdict: SampleVerdict) -> Iterator[str]:
+        assert verdict.result is not None
+        for exercise in self.explainer.explain(verdict.result).exercises:
+            for outcome in exercise.checks:
+                yield outcome.known
+                yield outcome.message

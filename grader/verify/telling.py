@@ -1,0 +1,121 @@
+"""Asks what checks ask of many wrong solutions, in few forks of the solved notebook's process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grader.diagnosis import traces
+from grader.diagnosis.known import MAX_ANSWERS
+from grader.diagnosis.traces import Print, differing
+from grader.errors import Missing, StudentFault
+from grader.in_kernel import retelling
+from grader.session import Session
+from grader.tracing import Asked
+
+LEAST_S = 0.5
+PATIENCE = 5.0
+"""A mistake may take this many times the seconds of the solution's slowest story."""
+AT_ONCE = 60
+"""Mistakes that are asked in one fork."""
+BUDGET_S = 4.0
+"""Of one fork: what is left over goes to the next."""
+
+
+class Telling:
+    """Asks the stories of one seed of many mistakes, in forks of the solved notebook's process."""
+
+    def __init__(self, session: Session, asked: Sequence[Asked], seed: int) -> None:
+        self.session = session
+        self.asked = asked
+        self.seed = seed
+        self.frames = [
+            [np.frombuffer(request, np.uint8) for request in one.stories[seed].requests]
+            for one in asked
+        ]
+        slowest = max((one.seconds for one in asked), default=0.0)
+        self.limit_s = max(LEAST_S, PATIENCE * slowest)
+
+    def wrong(
+        self, patches: Sequence[str], wanted: Sequence[Sequence[int]]
+    ) -> list[dict[int, dict[int, Print]]]:
+        """Return, for each patch, its answers that are not the solution's, by story."""
+        found: list[dict[int, dict[int, Print]]] = []
+        at_once = AT_ONCE
+        while len(found) < len(patches):
+            here = slice(len(found), len(found) + at_once)
+            told = self._tell(patches[here], wanted[here])
+            if told is None and at_once > 1:
+                at_once = 1  # one of them ends the process: which?
+                continue
+            # It stands for a mistake that nobody can be asked.
+            told = told or [None]
+            for numbers, answers in zip(wanted[here], told, strict=False):
+                found.append(self._differing(numbers, answers or []))
+            at_once = AT_ONCE if at_once > 1 or len(found) % AT_ONCE == 0 else 1
+        return found
+
+    def _tell(self, patches: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[Any] | None:
+        """Return what the fork has told, of the first patches; None where it has ended."""
+        try:
+            with self.session.student(limit_s=BUDGET_S + 2 * self.limit_s + 10) as student:
+                student["__builtins__"].exec(_BEGIN, {"_sources": list(_sources())})
+                student._grade_begin(self.frames, self.limit_s, BUDGET_S)
+                told = student._grade_tell(list(patches), [list(numbers) for numbers in wanted])
+        except (StudentFault, Missing):
+            return None
+        return told if isinstance(told, list) and told else None
+
+    def _differing(
+        self, numbers: Sequence[int], answers: Sequence[Any]
+    ) -> dict[int, dict[int, Print]]:
+        found = {}
+        for number, told in zip(numbers, answers, strict=False):
+            expected = self.asked[number].expected[self.seed]
+            got = [Print(p[0], p[1], tuple(p[2]), p[3], p[4]) for p in told]
+            wrong = differing(expected.answers, got, noisy=expected.noisy)
+            if wrong:
+                found[number] = dict(sorted(wrong.items())[:MAX_ANSWERS])
+        return found
+
+
+_BEGIN = """
+def _begin(sources, main):
+    import sys, types
+    for name, source in sources:
+        module = types.ModuleType(name)
+        sys.modules[name] = module
+        exec(compile(source, name, "exec"), vars(module))
+    traces, retelling = (sys.modules[name] for name, _ in sources)
+    def fingerprints(operation, reply):
+        p = traces.print_of(operation, reply)
+        return [p.form, p.shapes, list(p.sums), p.single, p.weight]
+    def begin(stories, limit_s, budget_s):
+        del main["_grade_begin"], main["_grade_tell"]
+        teller = retelling.Teller(main, stories, fingerprints, limit_s, budget_s)
+        main["_grade_tell"] = tell
+        held.append(teller)
+    def tell(patches, wanted):
+        del main["_grade_tell"]
+        return held[0].tell(patches, wanted)
+    held = []
+    main["_grade_begin"], main["_grade_tell"] = begin, tell
+import __main__
+_begin(_sources, vars(__main__))
+"""
+
+
+@cache
+def _sources() -> tuple[tuple[str, str], ...]:
+    """Return the texts that the fork runs: in its closed process nothing of ours is imported."""
+    return tuple(
+        (
+            f"_grade_{module.__name__.rpartition('.')[2]}",
+            Path(module.__file__ or "").read_text("utf-8"),
+        )
+        for module in (traces, retelling)
+    )

@@ -1,0 +1,107 @@
+"""Which known mistake wrong answers are those of, told from fingerprints alone."""
+
+import numpy as np
+
+from grader.diagnosis.known import Known, Mistake, name_mistakes
+from grader.diagnosis.traces import print_of
+
+RNG = np.random.default_rng(7)
+X, Y = RNG.normal(size=(2, 6)), RNG.normal(size=(2, 6))
+COST, GRAD = ("a", "cost"), ("a", "grad")
+
+
+def wrong(*values):
+    """A trace: the answers to requests 0, 1, ... that are wrong."""
+    return {n: print_of("call", ["value", value]) for n, value in enumerate(values)}
+
+
+def mistake(function, told, title=""):
+    return Mistake(function, "sign", told, "`a` -> `-a`", "n.ipynb, cell 1, line 2", title)
+
+
+def table(*entries, reach=None):
+    """Entries: (mistake, {check: (trace at seed 1, trace at seed 2)})."""
+    reach = reach or {COST: {"cost"}, GRAD: {"grad", "cost"}}
+    return Known(tuple(m for m, _ in entries), tuple(t for _, t in entries), reach)
+
+
+def test_equal_answers_at_both_seeds_name_the_mistake():
+    known = table((mistake("cost", "with its sign turned round"), {COST: (wrong(-X), wrong(-Y))}))
+    named = name_mistakes(known, {COST: (wrong(-X), wrong(-Y))})
+    assert named[COST].mistake.told == "with its sign turned round"
+
+
+def test_answers_that_agree_at_one_seed_alone_name_nothing():
+    known = table((mistake("cost", "with its sign turned round"), {COST: (wrong(-X), wrong(-Y))}))
+    assert not name_mistakes(known, {COST: (wrong(-X), wrong(2 * Y))})
+
+
+def test_three_numbers_name_nothing():
+    few = np.array([0.1, 0.2, 0.3])
+    known = table((mistake("cost", "negated"), {COST: (wrong(few), wrong(few))}))
+    assert not name_mistakes(known, {COST: (wrong(few), wrong(few))})
+
+
+def test_a_mistake_that_does_not_fit_another_failing_check_of_its_function_is_not_told():
+    known = table(
+        (mistake("cost", "negated"), {COST: (wrong(-X), wrong(-Y)), GRAD: (wrong(-X), wrong(-Y))}),
+        reach={COST: {"cost"}, GRAD: {"cost"}},
+    )
+    failing = {COST: (wrong(-X), wrong(-Y)), GRAD: (wrong(3 * X), wrong(3 * Y))}
+    assert not name_mistakes(known, failing)
+
+
+def test_two_mistakes_in_two_functions_are_each_told():
+    known = table(
+        (mistake("cost", "negated"), {COST: (wrong(-X), wrong(-Y)), GRAD: (wrong(-X), wrong(-Y))}),
+        (mistake("other", "doubled"), {("b", "other"): (wrong(2 * X), wrong(2 * Y))}),
+        reach={COST: {"cost"}, GRAD: {"cost", "other"}, ("b", "other"): {"other"}},
+    )
+    failing = {
+        COST: (wrong(-X), wrong(-Y)),
+        GRAD: (wrong(5 * X), wrong(5 * Y)),  # both at once
+        ("b", "other"): (wrong(2 * X), wrong(2 * Y)),
+    }
+    named = name_mistakes(known, failing)
+    assert named[COST].mistake.told == "negated"
+    assert named["b", "other"].mistake.told == "doubled"
+    assert GRAD not in named
+
+
+def test_another_layout_of_the_same_wrong_values_is_named():
+    known = table((mistake("cost", "negated"), {COST: (wrong(-X[None]), wrong(-Y[None]))}))
+    assert COST in name_mistakes(known, {COST: (wrong(-X[:, None]), wrong(-Y[:, None]))})
+
+
+def test_answers_that_no_mistake_moves_hang_on_the_cells_and_are_left_out():
+    known = table((mistake("cost", "negated"), {COST: ({0: wrong(-X)[0]}, {0: wrong(-Y)[0]})}))
+    trained = print_of("get", ["value", RNG.normal(size=9)])
+    failing = {COST: ({**wrong(-X), 5: trained}, {**wrong(-Y), 5: trained})}
+    assert COST in name_mistakes(known, failing)
+
+
+def test_the_instructors_own_words_come_first_and_vague_ones_last():
+    traces = {COST: (wrong(-X), wrong(-Y))}
+    known = table(
+        (mistake("cost", "with one value in the place of another"), traces),
+        (mistake("cost", "with its sign turned round"), traces),
+        (mistake("cost", "", title="the minus of the cross-entropy is missing"), traces),
+    )
+    told = name_mistakes(known, {COST: traces[COST]})[COST]
+    assert told.mistake.title == "the minus of the cross-entropy is missing"
+    assert told.others == 2
+
+
+def test_a_mistake_without_words_is_not_told():
+    traces = {COST: (wrong(-X), wrong(-Y))}
+    assert not name_mistakes(table((mistake("cost", ""), traces)), {COST: traces[COST]})
+
+
+def test_the_parts_of_a_table_are_put_together():
+    first = table((mistake("cost", "negated"), {COST: (wrong(-X), wrong(-Y))}))
+    second = table((mistake("cost", "doubled"), {COST: (wrong(2 * X), wrong(2 * Y))}))
+    whole = first.merged([second])
+    assert (
+        name_mistakes(whole, {COST: (wrong(2 * X), wrong(2 * Y))})[COST].mistake.told == "doubled"
+    )
+    assert name_mistakes(whole, {COST: (wrong(-X), wrong(-Y))})[COST].mistake.told == "negated"
