@@ -158,7 +158,7 @@ def command(
             dask=dask,
             keep=True,
             regrade=regrade,
-            evidence=html_folder is not None,
+            evidence=html_folder is not None or output.in_github_actions(),
             progress=watch,
             split=split,
         )
@@ -174,6 +174,8 @@ def command(
     finally:  # `| head` ends the showing, and must not cost the files
         output.write_reports(report, json_file, junit_file)
         output.write_plugin_reports(report, plugin_reports)
+        if watch.annotations is not None:
+            output.write_for_github(report, watch.annotations, stderr=to_stderr)
         watch.write_index(report)
     from grader.gradebook import summary
 

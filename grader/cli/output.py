@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from grader.plugins import Reporter
     from grader.records import Report
+    from grader.report.github import Annotations
 
 
 def complain(text: str) -> None:
@@ -116,6 +117,27 @@ def write_plugin_reports(report: Report, wanted: Sequence[tuple[Reporter, str]])
                 "plugin that brings it must be mended; nothing of it was written"
             ) from error
         write(file, text)
+
+
+def in_github_actions() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def write_for_github(report: Report, annotations: Annotations, *, stderr: bool) -> None:
+    """Write annotations and the job summary of a step of GitHub Actions.
+
+    A summary that can't be written costs no report: it is only told.
+    """
+    from grader.report import github
+
+    for command in annotations.commands():
+        click.echo(command, err=stderr)
+    if file := os.environ.get("GITHUB_STEP_SUMMARY", ""):
+        try:
+            with Path(file).open("a", encoding="utf-8") as stream:
+                stream.write(github.summary(report))
+        except OSError as error:
+            complain(f"the job summary can't be written: {error.strerror or error}")
 
 
 def write(file: str, text: str | Iterable[str]) -> None:

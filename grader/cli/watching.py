@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.cli.output import clear_errors, complain, console
+from grader.cli.output import clear_errors, complain, console, in_github_actions
 
 if TYPE_CHECKING:
     from grader.records import Report, Result
+    from grader.report.github import Annotations
     from grader.report.html_page import Pages
     from grader.report.progress_lines import ProgressLines
 
@@ -27,6 +28,7 @@ class Watching:
         self.pages: Pages | None = None
         self.problem: OSError | None = None
         self.shown: ProgressLines | None = None
+        self.annotations: Annotations | None = None
 
     def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
         self.head = assignment, title, seed
@@ -51,10 +53,19 @@ class Watching:
                 self._pages(Path(self.html_folder)).write(number, result)
             except OSError as error:  # told at the end: the verdicts are worth more
                 self.problem = error
+        if in_github_actions():
+            self._annotate(result)
         if self.shown is not None:
             self.shown.done(number, result, kept)
         # It is needed at the end; other processes are at work now.
         from grader.report import terminal  # noqa: F401
+
+    def _annotate(self, result: Result) -> None:
+        if self.annotations is None:
+            from grader.report.github import Annotations
+
+            self.annotations = Annotations()
+        self.annotations.add(result)
 
     def _pages(self, folder: Path) -> Pages:
         if self.pages is None:

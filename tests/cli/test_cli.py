@@ -66,6 +66,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.delenv("GRADE_TRACEBACK", raising=False)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     return tmp_path
 
 
@@ -133,6 +134,22 @@ def test_json_on_standard_output_has_it_for_itself(pipeline, folder, capsys):
 def test_junit_on_standard_output_has_it_for_itself(pipeline, folder, capsys):
     assert cli.run(["a.zip", "--junit", "-"]) == 0
     assert ElementTree.fromstring(capsys.readouterr().out.encode()).tag == "testsuites"
+
+
+@pytest.mark.parametrize(("environment", "told"), [("true", 1), ("", 0), ("false", 0)])
+def test_in_github_actions_alone_what_failed_is_annotated(
+    pipeline, folder, capsys, monkeypatch, environment, told
+):
+    monkeypatch.setenv("GITHUB_ACTIONS", environment)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
+    assert cli.run(["a.zip"]) == 0
+    command = "::error file=a.zip,line=1,title=1 3 / 4::values: the sign is wrong"
+    assert capsys.readouterr().out.splitlines().count(command) == told
+    assert (folder / "summary.md").exists() == bool(told)
+    assert pipeline.calls[0][1]["evidence"] is bool(told)
+    # Standard output is for the report, where one goes there.
+    cli.run(["a.zip", "--json", "-"])
+    json.loads(capsys.readouterr().out)
 
 
 # --- exit codes -------------------------------------------------------------------------------
