@@ -178,6 +178,9 @@ def _compare_all(
     pairs = [
         (a, b, bare) for bare in _meanings(context, lefts, rights) for a in lefts for b in rights
     ]
+    if context.einstein:
+        pairs = [(*_contracted_pair(a, b, context), bare) for a, b, bare in pairs]
+        lefts, rights = [a for a, _, _ in pairs], [b for _, b, _ in pairs]
     pairs.sort(key=lambda p: lefts.index(p[0]) + rights.index(p[1]))
     cache: dict[object, Value | Exception] = {}
     try:
@@ -238,6 +241,28 @@ def _renamed(node: t.Node, name: str, other: str) -> t.Node:
 
     made = replace(node, **{f.name: changed(getattr(node, f.name)) for f in fields(node)})
     return replace(made, name=other) if isinstance(made, t.Call) and made.name == name else made
+
+
+def _contracted_pair(left: t.Node, right: t.Node, context: Context) -> tuple[t.Node, t.Node]:
+    """Return both sides with each index that is repeated in a term, on one side alone, summed."""
+    ours, theirs = free_indices(left, context), free_indices(right, context)
+    return _contracted(left, ours - theirs, context), _contracted(right, theirs - ours, context)
+
+
+def _contracted(node: t.Node, indices: set[str], context: Context) -> t.Node:
+    def rebuilt(value: object) -> object:
+        if isinstance(value, t.Node):
+            return _contracted(value, indices, context)
+        return tuple(rebuilt(item) for item in value) if isinstance(value, tuple) else value
+
+    if isinstance(node, t.Product | t.Fraction):
+        names = [n.name for n in t.walk(node) if isinstance(n, t.Symbol)]
+        free = free_indices(node, context)
+        for index in sorted(indices & free):
+            if names.count(index) >= 2:
+                node = t.Big("sum", index, None, None, (), node)
+        return node
+    return replace(node, **{f.name: rebuilt(getattr(node, f.name)) for f in fields(node)})
 
 
 def _condition_names(circumstances: Circumstances) -> set[str]:

@@ -1,5 +1,7 @@
 """Whole answers: chains over lines, what is defined on the way, cases, what is reached."""
 
+from dataclasses import replace
+
 from cases import REGRESSION, SIGMOID, SOFTMAX
 
 from grader.derivation.following import follow
@@ -201,3 +203,14 @@ def test_a_name_in_running_type_is_not_cut_off():
     text = r"$$\frac{\partial C}{\partial w} = (\sigma(wx) - y)x \text{foo}(x)$$"
 
     assert verdicts(text) == ["not read"]
+
+
+def test_a_repeated_index_is_summed_where_the_sheet_says_so():
+    chain = r"\frac{\partial E}{\partial s_k}\frac{\partial s_k}{\partial z_j}"
+    text = rf"$$\frac{{\partial E}}{{\partial z_j}} = {chain}$$"
+    slip = rf"$$\frac{{\partial E}}{{\partial z_j}} = -{chain}$$"
+    einstein = replace(SOFTMAX, einstein=True)
+
+    assert verdicts(text, SOFTMAX) == ["not read"]
+    assert verdicts(text, einstein) == ["follows"]
+    assert verdicts(slip, einstein) == ["differs"]
