@@ -46,6 +46,7 @@ def grade(
     evidence: bool = False,
     progress: Progress | None = None,
     split: bool | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> Report:
     """Return the verdict on every submission found in paths, in order.
 
@@ -61,6 +62,7 @@ def grade(
     evidence : give it to `progress` with each result; the report holds verdicts alone
     progress : hears how it goes on
     split : what a path holds is a class's, or one submission; None: as its names say
+    shard : (3, 16) for the third of 16 parts of the class; None for all of it
     Raises AssignmentError and SubmissionError for what the user must put right first, before any
     kernel starts: no such path, no such assignment or exercise, checks that don't load. Raises
     SandboxError, ClusterError, Interrupted.
@@ -78,7 +80,7 @@ def grade(
         # Who handed in what, and which assignment it answers.
         scratch = stack.enter_context(TemporaryFolder())
         submissions, remarks = find_incoming(
-            paths, scratch, split=split, unpacker=take_export_apart
+            paths, scratch, split=split, shard=shard, unpacker=take_export_apart
         )
         found = [incoming.shown for incoming in submissions]
         origins = [incoming.origin for incoming in submissions]

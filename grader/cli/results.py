@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 @options.junit_file
 @options.html_folder
 @gradebook.options
+@click.option(
+    "--merge",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Join the files of results in DIR, one a part of `grade --shard`, into one run.",
+)
 @click.option("--forget", is_flag=True, help="Delete the run, and what no other run shows.")
 @click.pass_obj
 def command(
@@ -36,6 +42,7 @@ def command(
     junit_file: str | None,
     html_folder: str | None,
     forget: bool,
+    merge: Path | None,
     wanted: gradebook.Wanted,
 ) -> int:
     """Show the results of earlier runs: their list, one run's report again, or what has changed.
@@ -65,6 +72,12 @@ def command(
     file = store.place(os.environ)
     if file is None:
         raise click.UsageError(f"No results are kept: ${store.VARIABLE} is {store.NOWHERE}.")
+    if merge is not None:
+        from grader.batch import merging
+
+        parts, joined = merging.merge(merge, file)
+        click.echo(f"{joined} submissions of {parts} parts are one run, the latest", err=True)
+        runs = runs or ("latest",)
     console = output.console(stderr="-" in (json_file, junit_file))
     with store.open_store(file, create=False) as opened:
         listed = opened.runs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
@@ -111,14 +112,24 @@ def find_incoming(
     scratch: Path,
     *,
     split: bool | None = None,
+    shard: tuple[int, int] | None = None,
     unpacker: Unpacker | None = None,
 ) -> tuple[list[Incoming], tuple[str, ...]]:
     """Return every submission found in paths, in order, and a line on each that is not as others.
 
     scratch : a folder of ours, for what is unpacked
     split, unpacker : see finding.find_parts
+    shard : (part from 1, parts): those of this part alone, the same on every machine
     Raises SubmissionError for a folder that can't be read.
     """
     found = find_parts(paths, scratch, split=split, unpacker=unpacker)
-    incoming = [Incoming(part, scratch / str(n)) for n, part in enumerate(found.parts)]
+    parts = [part for part in found.parts if shard is None or _is_in(part, *shard)]
+    incoming = [Incoming(part, scratch / str(n)) for n, part in enumerate(parts)]
     return incoming, found.remarks
+
+
+def _is_in(part: Part, number: int, of: int) -> bool:
+    """Return whether a submission belongs to that shard: by its names, wherever it lies."""
+    names = (part.path.name, *(f"{k}={v}" for k, v in sorted(part.origin.ids.items())))
+    digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") % of == number - 1

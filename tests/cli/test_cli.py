@@ -89,6 +89,7 @@ def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
         "dask": None,
         "keep": True,
         "regrade": False,
+        "shard": None,
         "split": None,
         "evidence": False,
     }
