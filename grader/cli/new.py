@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -18,13 +18,20 @@ from grader.text import one_line
 
 @options.command("new", short_help="Write a new assignment.")
 @click.argument("assignment_id", metavar="ASSIGNMENT")
+@click.argument(
+    "more",
+    nargs=-1,
+    metavar="[FILE...]",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
 @click.option(
     "--from",
-    "source",
-    metavar="NOTEBOOK",
+    "sources",
+    metavar="FILE",
+    multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A solved notebook of yours, or a script with # %% cells; it is copied, and its gaps "
-    "become the exercises.",
+    help="A solved notebook of yours, or a script with # %% cells; more may follow. It is copied, "
+    "its gaps become the exercises, and its tests become checks.",
 )
 @click.option(
     "--gap",
@@ -43,7 +50,8 @@ from grader.text import one_line
 )
 def command(
     assignment_id: str,
-    source: Path | None,
+    more: Sequence[Path],
+    sources: Sequence[Path],
     gaps: Sequence[str],
     title: str,
     assignments: Path | None,
@@ -51,29 +59,33 @@ def command(
     """Write a new assignment: solved notebook, checks, samples, assignment.toml.
 
     Alone it writes a small example to change, which `grade stubs` and `grade verify` accept as
-    it is. With --from it takes a solved notebook whose gaps stand between ### START YOUR CODE ###
-    and ### END YOUR CODE ###; each gap becomes an exercise with a check that fails until
-    you write it. Nothing that exists is written over.
+    it is. With --from it takes solved notebooks: nbgrader's and otter's sources, or any with
+    markers, such as ### START YOUR CODE ###, ### BEGIN SOLUTION or # YOUR CODE HERE. Their tests
+    become checks that run as they are; a gap without a test becomes an exercise with a check that
+    fails until you write it. A report says what became of each cell; lines that begin with ! leave
+    something to do. Nothing that exists is written over.
 
     \b
     Examples:
       grade new hw2
       grade new hw2 --from solved.ipynb
+      grade new hw2 --from source/*.ipynb
       grade new hw2 --from solved.ipynb --gap softmax --gap Model.predict
     """
     from grader.authoring import template
 
-    if gaps and source is None:
+    if gaps and not sources:
         raise click.UsageError("--gap needs --from: the notebook that holds the function.")
+    if more and not sources:
+        raise click.UsageError(f"{more[0]}: put --from before the notebooks to start from.")
     parent = assignments or _assignments_here()
     try:
-        if source is None:
+        if not sources:
             written = template.write_example(assignment_id, parent, title=title)
         else:
-            with _notebook_of(source) as notebook:
-                written = template.write_from(
-                    assignment_id, parent, notebook, title=title, gaps=gaps
-                )
+            with ExitStack() as stack:
+                read = [stack.enter_context(_notebook_of(path)) for path in (*sources, *more)]
+                written = template.write_from(assignment_id, parent, read, title=title, gaps=gaps)
     except template.UnmarkedNotebook as error:
         complain(str(error))
         for place in error.places:
@@ -81,6 +93,8 @@ def command(
         return WRONG_INPUT
     for file in written.files:
         click.echo(file)
+    for line in written.report:
+        click.echo(one_line(line, 300), err=True)
     for note in written.notes:
         click.echo(note, err=True)
     if written.exercises:
@@ -89,6 +103,8 @@ def command(
             f"grade verify {assignment_id}",
             err=True,
         )
+    elif sources:
+        click.echo(f"next: grade verify {assignment_id}", err=True)
     return GRADED
 
 

@@ -286,7 +286,7 @@ def test_a_stub_that_does_not_parse_leaves_nothing_behind(tmp_path):
 def test_a_notebook_whose_functions_can_not_be_read_is_told_the_line(tmp_path, gaps):
     source = tmp_path / "half.py"
     source.write_text("x = 1\ndef f(:\n    return 1\n")
-    with pytest.raises(AssignmentError, match=r"cell 0, line 2 doesn't parse \(invalid syntax\)"):
+    with pytest.raises(AssignmentError, match="cell 0 doesn't compile: invalid syntax, line 2"):
         write_from("half", tmp_path / "reference", source, gaps=gaps)
 
 

@@ -87,6 +87,8 @@ def test_a_plain_object_is_a_student_too():
         ("x = double(2)", ""),
         ("double(0.1)", "0.2..."),
         ("print('a  b')", "a b"),
+        ("np.float64(0.5), np.True_", "(0.5, True)"),
+        ("0.5", "np.float64(0.5)"),
     ],
 )
 def test_what_a_cell_prints_and_ends_with_may_be_what_counts(source, output):

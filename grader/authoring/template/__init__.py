@@ -5,10 +5,12 @@ write_from(...)        an instructor's own solved notebook, its gaps listed as e
 
 example     the texts of the small assignment
 layout      writes a folder whole or not at all
+from_notebooks    around notebooks that somebody has solved, of whatever course
 gaps        where markers belong in a notebook that has none
 """
 
+from grader.authoring.template.from_notebooks import write_from
 from grader.authoring.template.gaps import UnmarkedNotebook
-from grader.authoring.template.layout import Written, write_example, write_from
+from grader.authoring.template.layout import Written, write_example
 
 __all__ = ["UnmarkedNotebook", "Written", "write_example", "write_from"]

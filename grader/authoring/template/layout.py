@@ -6,8 +6,8 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -15,14 +15,11 @@ import nbformat
 from grader.assignment import load_assignment
 from grader.authoring.stubs import SOLUTION_TAG
 from grader.authoring.template import example
-from grader.authoring.template.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
 from grader.errors import AssignmentError
-from grader.notebook import assembled, read_notebook
-from grader.records import Cell, Definition, Notebook
+from grader.records import Cell
 
 # A folder's name, a word on the command line, a key of TOML: what needs no quotes anywhere.
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_ANSWER = re.compile(r"(answer|question|explain|réponse|antwort)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,14 @@ class Written:
 
     exercises : ids of those whose checks are still to be written
     notes : a sentence each
+    report : what was understood, a line a cell; "! " begins one that leaves something to do
     """
 
     folder: Path
     files: tuple[Path, ...]
     exercises: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    report: tuple[str, ...] = ()
 
 
 def write_example(assignment_id: str, parent: Path, *, title: str = "") -> Written:
@@ -44,10 +43,10 @@ def write_example(assignment_id: str, parent: Path, *, title: str = "") -> Writt
 
     Raises AssignmentError for an id that can't be one, and where the folder is there already.
     """
-    _require_free(assignment_id, parent)
+    require_free(assignment_id, parent)
     title = title or f"{assignment_id}: linear regression"
     notebook = f"{assignment_id}.ipynb"
-    words = {"id": _quoted(assignment_id), "title": _quoted(title), "file": _quoted(notebook)}
+    words = {"id": quoted(assignment_id), "title": quoted(title), "file": quoted(notebook)}
     cells = [
         Cell(
             number,
@@ -59,206 +58,19 @@ def write_example(assignment_id: str, parent: Path, *, title: str = "") -> Writt
     ]
     files = {
         "assignment.toml": _filled(example.ASSIGNMENT, words),
-        notebook: _notebook_text(cells, notebook),
+        notebook: notebook_text(cells, notebook),
         "test_regression.py": example.CHECKS,
         "hidden/test_regression.py": example.HIDDEN_CHECKS,
     }
     for name, text in example.SAMPLES.items():
         files[f"samples/{name}"] = _filled(text, words)
-    return _write(assignment_id, parent, files)
-
-
-def write_from(
-    assignment_id: str,
-    parent: Path,
-    source: Path,
-    *,
-    title: str = "",
-    gaps: Sequence[str] = (),
-) -> Written:
-    """Write parent/<id>/ around a solved notebook: its gaps are the exercises.
-
-    source : an .ipynb, or a script whose cells begin with `# %%`; the copy is an .ipynb without
-        outputs, and the source stays as it is
-    gaps : functions that get markers in the copy
-    Each exercise gets one point and one check that fails until somebody writes it.
-    Raises UnmarkedNotebook where there is no gap and none is asked for; AssignmentError for
-    markers without a partner, for cells that don't parse, and as write_example does.
-    """
-    _require_free(assignment_id, parent)
-    if source.suffix.lower() not in (".ipynb", ".py"):
-        raise AssignmentError(f"{source}: a solved notebook is an .ipynb, or a .py with # %% cells")
-    notebook = replace(read_notebook(source), name=f"{source.stem}.ipynb")
-    notebook = _marked(notebook, gaps) if gaps else notebook
-    damaged = [note.message for note in notebook.notes if note.kind == "markers_missing"]
-    if damaged:
-        raise AssignmentError(f"{source}: {damaged[0]}; complete the pair")
-    if not notebook.regions:
-        refuse_broken(notebook)
-        raise UnmarkedNotebook(
-            f"{source} has no gaps: put markers into it, or name its functions with --gap",
-            find_places(notebook),
-        )
-    exercises = _exercises(notebook)
-    answers = _answers(notebook)
-    title = title or _title(notebook) or assignment_id
-    topic = re.sub(r"\W+", "_", Path(source.name).stem.lower(), flags=re.ASCII).strip("_")
-    files = {
-        "assignment.toml": _assignment_text(assignment_id, title, notebook, exercises, answers),
-        notebook.name: _notebook_text(notebook.cells, notebook.name),
-        f"test_{topic or 'checks'}.py": _checks_text(notebook, exercises),
-    }
-    written = _write(assignment_id, parent, files)
-    return Written(
-        written.folder,
-        written.files,
-        tuple(exercises),
-        tuple(_untagged(notebook, answers.values())),
-    )
+    return write_files(assignment_id, parent, files)
 
 
 # --- what is written ------------------------------------------------------------------------
 
 
-def _exercises(notebook: Notebook) -> dict[str, str]:
-    """Return a region's name by exercise id; several gaps of a function are one exercise."""
-    names = dict.fromkeys(name.partition("#")[0] for name in notebook.regions)
-    found: dict[str, str] = {}
-    for name in names:
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "gap"
-        exercise, number = slug, 1
-        while exercise in found:
-            number += 1
-            exercise = f"{slug}-{number}"
-        found[exercise] = name
-    return found
-
-
-def _answers(notebook: Notebook) -> dict[str, str]:
-    """Return the headings that ask for words, by exercise id."""
-    headings = [
-        line.lstrip("#").strip()
-        for cell in notebook.cells
-        if cell.kind == "markdown" and not _is_solution(cell)
-        for line in cell.source.split("\n")
-        if line.startswith("#")
-    ]
-    asking = [heading for heading in dict.fromkeys(headings) if _ANSWER.match(heading)]
-    return {f"answer-{number}": heading for number, heading in enumerate(asking, start=1)}
-
-
-def _assignment_text(
-    assignment_id: str,
-    title: str,
-    notebook: Notebook,
-    exercises: Mapping[str, str],
-    answers: Mapping[str, str],
-) -> str:
-    file = _quoted(notebook.name)
-    parts = [
-        f"id = {_quoted(assignment_id)}\ntitle = {_quoted(title)}\n\n"
-        "# What the gaps may not use:\n"
-        '# [rules]\n# forbidden_imports = ["sklearn", "torch"]\n\n'
-        f"[[notebooks]]\nfile = {file}\n\n"
-        "# Fill in the points; those of the checks in test_*.py must sum to the same."
-    ]
-    for exercise, name in exercises.items():
-        definition = notebook.definitions.get(name)
-        functions = f"functions = [{_quoted(name)}]\n" if definition else ""
-        parts.append(
-            f"[[exercises]]\nid = {_quoted(exercise)}\n"
-            f"title = {_quoted(_summary(definition) or name)}\n"
-            f"points = 1\nnotebook = {file}\n{functions}"
-        )
-    for exercise, heading in answers.items():
-        parts.append(
-            f"[[exercises]]\nid = {_quoted(exercise)}\ntitle = {_quoted(heading)}\npoints = 1\n"
-            f"manual = true\nnotebook = {file}\nanswer_cells = [{_quoted(heading)}]\n"
-        )
-    return "\n".join(part + "\n" if not part.endswith("\n") else part for part in parts)
-
-
-def _checks_text(notebook: Notebook, exercises: Mapping[str, str]) -> str:
-    title = _title(notebook) or notebook.name
-    parts = [
-        f'"""Checks of: {_in_docstring(title)}\n\n'
-        "A check that isn't written yet stops the grading; it gives and takes no points.\n"
-        '"""\n\nimport pytest\n'
-    ]
-    for exercise, name in exercises.items():
-        definition = notebook.definitions.get(name)
-        word = re.sub(r"\W+", "_", exercise, flags=re.ASCII)
-        call = f"student.{_called(definition)}" if definition else "what this gap makes"
-        parts.append(
-            f"@pytest.mark.exercise({_quoted(exercise)}, points=1)\n"
-            f"def test_{word}_is_right(student, rng):\n"
-            f'    """Say here what a right answer does."""\n'
-            f"    # {call}\n"
-            f'    raise NotImplementedError("write the check of exercise {exercise}")\n'
-        )
-    return "\n\n".join(parts)
-
-
-def _called(definition: Definition) -> str:
-    """Return a call of the definition as its head spells it: "f(x, y)", "Model(...).f(x)"."""
-    head = re.search(
-        r"def\s+\w+\s*\((?P<arguments>.*?)\)\s*(->.*?)?:", definition.source, re.DOTALL
-    )
-    names = [
-        re.split(r"[:=]", argument)[0].strip()
-        for argument in (head["arguments"].split(",") if head else [])
-    ]
-    owner, _, name = definition.name.rpartition(".")
-    shown = ", ".join(n for n in names if n and n not in ("self", "cls", "/", "*"))
-    return f"{owner}(...).{name}({shown})" if owner else f"{name}({shown})"
-
-
-def _summary(definition: Definition | None) -> str:
-    """Return the first sentence of the docstring, short enough for a title."""
-    quoted = (
-        re.search(r'"""\s*(.+?)(?:\.\s|\.?\s*"""|\n)', definition.source) if definition else None
-    )
-    text = " ".join(quoted[1].split()) if quoted else ""
-    return text if len(text) <= 60 else ""
-
-
-def _title(notebook: Notebook) -> str:
-    for cell in notebook.cells:
-        if cell.kind == "markdown" and cell.source.startswith("# "):
-            return cell.source.split("\n")[0].lstrip("# ").strip()
-    return ""
-
-
-def _untagged(notebook: Notebook, headings: Iterable[str]) -> Iterable[str]:
-    """Yield a sentence for each cell of text that students would find below a question."""
-    wanted = set(headings)
-    below = False
-    for cell in notebook.cells:
-        titles = [line.lstrip("# ").strip() for line in cell.source.split("\n") if line[:1] == "#"]
-        if cell.kind != "markdown" or titles:
-            below = cell.kind == "markdown" and any(title in wanted for title in titles)
-        elif below and not _is_solution(cell):
-            yield (
-                f"{notebook.name}, cell {cell.index} goes to students as it stands: if it is "
-                f"your answer, give it the tag `{SOLUTION_TAG}`"
-            )
-
-
-def _is_solution(cell: Cell) -> bool:
-    tags = cell.metadata.get("tags")
-    return isinstance(tags, list) and SOLUTION_TAG in tags
-
-
-def _marked(notebook: Notebook, gaps: Sequence[str]) -> Notebook:
-    sources = mark({cell.index: cell.source for cell in notebook.cells}, notebook, gaps)
-    cells = [
-        Cell(cell.index, cell.kind, sources[cell.index], metadata=cell.metadata)
-        for cell in notebook.cells
-    ]
-    return assembled(cells, name=notebook.name, metadata=notebook.metadata)
-
-
-def _notebook_text(cells: Sequence[Cell], file: str) -> str:
+def notebook_text(cells: Sequence[Cell], file: str) -> str:
     """Return an nbformat 4.5 document without outputs."""
     make = {
         "code": nbformat.v4.new_code_cell,
@@ -293,7 +105,7 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
     return text
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Return a string of TOML, which is one of Python, too."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -305,7 +117,7 @@ def _in_docstring(text: str) -> str:
 # --- writing ----------------------------------------------------------------------------------
 
 
-def _require_free(assignment_id: str, parent: Path) -> None:
+def require_free(assignment_id: str, parent: Path) -> None:
     if not _ID.fullmatch(assignment_id):
         raise AssignmentError(
             f"{assignment_id!r} can't be an assignment's id: small letters, digits, - and _ make "
@@ -316,7 +128,7 @@ def _require_free(assignment_id: str, parent: Path) -> None:
         raise AssignmentError(f"{folder} is there already; nothing is written over it")
 
 
-def _write(assignment_id: str, parent: Path, files: Mapping[str, str]) -> Written:
+def write_files(assignment_id: str, parent: Path, files: Mapping[str, str]) -> Written:
     """Write the files beside the place, read them as an assignment, and only then move them."""
     folder = parent / assignment_id
     beside = parent / f".new-{secrets.token_hex(6)}" / assignment_id

@@ -1,0 +1,27 @@
+"""Takes in the sources of other courses: nbgrader's, otter's, and notebooks with markers.
+
+import_notebook(notebook)    a Draft: cells of ours, checks that run as they are, a report
+
+nbgrader        by the metadata of its cells
+otter           by its raw cells
+plain_course    by markers in code, asserts, examples in docstrings, "Your Answer:"
+marked_code     the markers in code, of all courses
+imported        what comes of it
+"""
+
+from grader.authoring.importers.imported import Check, Draft, Item, Line
+from grader.authoring.importers.nbgrader import import_nbgrader, is_nbgrader
+from grader.authoring.importers.otter import import_otter, is_otter
+from grader.authoring.importers.plain_course import import_plain
+from grader.records import Notebook
+
+__all__ = ["Check", "Draft", "Item", "Line", "import_notebook"]
+
+
+def import_notebook(notebook: Notebook) -> Draft:
+    """Return what is understood of a notebook, by whatever convention it follows."""
+    if is_nbgrader(notebook):
+        return import_nbgrader(notebook)
+    if is_otter(notebook):
+        return import_otter(notebook)
+    return import_plain(notebook)

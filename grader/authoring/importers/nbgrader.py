@@ -1,0 +1,144 @@
+"""nbgrader's source notebooks: what each cell is stands in its metadata.
+
+A cell of tests becomes a check that runs as it is, with its points. Where it holds hidden tests,
+the whole cell is a hidden check, and what students see of it is a public one without points.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from grader.authoring.importers.imported import Check, Draft, Item, gap
+from grader.authoring.importers.marked_code import NOT_WRITTEN, converted
+from grader.records import Cell, Notebook
+
+_HIDDEN = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
+_SCHEME = ("BEGIN MARK SCHEME", "END MARK SCHEME")
+
+
+def is_nbgrader(notebook: Notebook) -> bool:
+    """Return whether any cell has nbgrader's metadata."""
+    return any(_metadata(cell) for cell in notebook.cells)
+
+
+def import_nbgrader(notebook: Notebook) -> Draft:
+    """Return the draft of an nbgrader source."""
+    draft = Draft("nbgrader source")
+    for cell in notebook.cells:
+        said = _metadata(cell)
+        grade, solution = bool(said.get("grade")), bool(said.get("solution"))
+        if said.get("task"):
+            _task(draft, cell, said)
+        elif solution and cell.kind == "markdown":
+            _written_answer(draft, cell, said, graded=grade)
+        elif solution:
+            _solution(draft, cell, said, graded=grade)
+        elif grade and cell.kind == "code":
+            _tests(draft, cell, said)
+        elif grade:
+            draft.keep(cell)
+            draft.say(cell, "graded text without a solution: make it an exercise", todo=True)
+        elif cell.kind == "code":
+            source, found = converted(cell.source)
+            draft.keep(cell, source)
+            if found:
+                draft.say(cell, f"a gap (`{found[0].words}`)")
+        else:
+            draft.keep(cell)
+    return draft
+
+
+def _metadata(cell: Cell) -> dict[str, Any]:
+    said = cell.metadata.get("nbgrader")
+    return said if isinstance(said, dict) else {}
+
+
+def _points(said: dict[str, Any]) -> float:
+    points = said.get("points")
+    return float(points) if isinstance(points, int | float) else 0.0
+
+
+def _name(said: dict[str, Any], cell: Cell) -> str:
+    return re.sub(r"[^\w.-]+", "-", str(said.get("grade_id") or f"cell-{cell.index}")).strip("-")
+
+
+def _by_hand(draft: Draft, name: str, said: dict[str, Any]) -> Item:
+    points = _points(said) or 1
+    return Item(name, draft.heading or name, points, manual=True, heading=f"Answer {name}")
+
+
+def _solution(draft: Draft, cell: Cell, said: dict[str, Any], *, graded: bool) -> None:
+    source, found = converted(cell.source)
+    if not found:
+        # nbgrader clears a solution cell as a whole where no part of it is marked.
+        source = "\n".join(gap(cell.source.split("\n"), NOT_WRITTEN))
+    draft.keep(cell, source)
+    draft.say(cell, "a gap" + (f" (`{found[0].words}`)" if found else ", the whole cell"))
+    if graded:
+        item = Item(
+            draft.item_named(_name(said, cell), cell),
+            draft.heading or "Code",
+            _points(said) or 1,
+            manual=True,
+        )
+        draft.items.append(item)
+        draft.say(cell, f"exercise {item.id}, {item.points:g} points, graded by a person")
+
+
+def _written_answer(draft: Draft, cell: Cell, said: dict[str, Any], *, graded: bool) -> None:
+    name = draft.item_named(_name(said, cell), cell)
+    text = _without(cell.source, _SCHEME)[0]
+    item = Item(
+        name, draft.heading or name, _points(said) or 1, manual=True, heading=f"Answer {name}"
+    )
+    draft.answer(item, [Cell(0, "markdown", text)])
+    draft.say(cell, f"exercise {name}: an answer in words, {item.points:g} points")
+    if not graded:
+        draft.say(cell, "it had no points: it counts 1 now", todo=True)
+
+
+def _task(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
+    name = draft.item_named(_name(said, cell), cell)
+    text, scheme = _without(cell.source, _SCHEME)
+    item = Item(
+        name, draft.heading or name, _points(said) or 1, manual=True, heading=f"Answer {name}"
+    )
+    draft.answer(item, [Cell(0, "markdown", scheme)] if scheme else [], question=text)
+    draft.say(cell, f"exercise {name}: a task, {item.points:g} points, graded by a person")
+
+
+def _tests(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
+    points = _points(said)
+    shown, hidden = _without(cell.source, _HIDDEN)
+    if shown.strip():
+        draft.keep(cell, shown)
+    if not points:
+        draft.say(cell, "tests without points: students see them, they grade nothing")
+        return
+    name = draft.item_named(_name(said, cell), cell)
+    draft.items.append(Item(name, draft.heading or name, points))
+    whole = "\n".join(
+        line for line in cell.source.split("\n") if not any(word in line for word in _HIDDEN)
+    )
+    at = len(draft.cells)
+    draft.checks.append(Check(name, name, whole, points, at, hidden=bool(hidden)))
+    if hidden and shown.strip():
+        draft.checks.append(Check(name, f"{name}-shown", shown, 0, at))
+    more = f", {len(hidden.split(chr(10)))} lines of it hidden" if hidden else ""
+    draft.say(cell, f"exercise {name}: tests that run as they are, {points:g} points{more}")
+
+
+def _without(source: str, words: tuple[str, str]) -> tuple[str, str]:
+    """Return the lines outside and inside the parts between two markers."""
+    outside: list[str] = []
+    inside: list[str] = []
+    within = False
+    for line in source.split("\n"):
+        if words[0] in line:
+            within = True
+        elif words[1] in line:
+            within = False
+        else:
+            (inside if within else outside).append(line)
+    return "\n".join(outside).strip("\n"), "\n".join(inside).strip("\n")

@@ -1,0 +1,209 @@
+"""otter assign's source notebooks: raw cells open and close questions, prompts, solutions, tests.
+
+A test cell has to print what its stored output shows. Points are shared out as otter does: what a
+question has, in equal parts over the tests that name none; 1 where it names none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from grader.authoring.importers.imported import Check, Draft, Item
+from grader.authoring.importers.marked_code import converted
+from grader.records import Cell, Notebook
+
+_COMMAND = re.compile(
+    r"#\s*(?P<what>ASSIGNMENT CONFIG|(?:BEGIN|END) (?:QUESTION|PROMPT|SOLUTION|TESTS)"
+    r"|EXPORT|IGNORE)\b[^\n]*",
+    re.IGNORECASE,
+)
+_TEST_CONFIG = re.compile(
+    r"\s*(?P<quote>\"\"\"|''')\s*#\s*BEGIN TEST CONFIG\s*\n(?P<text>.*?)(?P=quote)\s*#\s*END TEST "
+    r"CONFIG[^\n]*\n?",
+    re.DOTALL | re.IGNORECASE,
+)
+_HIDDEN = re.compile(r"\s*#\s*HIDDEN\s*\n?", re.IGNORECASE)
+_TEST_FUNCTION = re.compile(r"^def (?P<name>test_?\w*)\((?P<arguments>[^()]*)\)", re.MULTILINE)
+
+
+@dataclass
+class _Question:
+    """points : what the question names, or None; tests : (points or None, hidden, cell, source)"""
+
+    name: str
+    points: float | None
+    manual: bool
+    heading: str
+    tests: list[tuple[float | None, bool, Cell, str, int]] = field(default_factory=list)
+    solution: list[Cell] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+
+
+def is_otter(notebook: Notebook) -> bool:
+    """Return whether raw cells hold otter's commands."""
+    return any(
+        cell.kind == "raw" and _COMMAND.match(cell.source.strip()) for cell in notebook.cells
+    )
+
+
+def import_otter(notebook: Notebook) -> Draft:
+    """Return the draft of an otter source."""
+    draft = Draft("otter assign source")
+    question: _Question | None = None
+    inside = ""  # PROMPT, SOLUTION, TESTS
+    for cell in notebook.cells:
+        command = _COMMAND.match(cell.source.strip()) if cell.kind == "raw" else None
+        if command is None:
+            question = question or _Question("", None, False, "")
+            _cell(draft, question, inside, cell)
+            continue
+        what = command["what"].upper()
+        config = _config(cell.source.strip()[command.end() :])
+        if what == "ASSIGNMENT CONFIG":
+            _assignment(draft, cell, config)
+        elif what == "BEGIN QUESTION":
+            question = _opened(draft, cell, config)
+            inside = ""
+        elif what == "END QUESTION":
+            if question is not None:
+                _close(draft, question, cell)
+            question, inside = None, ""
+        elif what.startswith("BEGIN"):
+            inside = what.removeprefix("BEGIN ")
+        elif what.startswith("END"):
+            inside = ""
+        else:
+            draft.say(cell, f"# {what}: left out")
+    if question is not None and question.name:
+        _close(draft, question, notebook.cells[-1])
+    return draft
+
+
+def _assignment(draft: Draft, cell: Cell, config: Mapping[str, str]) -> None:
+    draft.say(cell, "the assignment's configuration")
+    if files := config.get("files"):
+        draft.say(cell, f"it needs {files}: name them as `files` of the assignment", todo=True)
+
+
+def _opened(draft: Draft, cell: Cell, config: Mapping[str, str]) -> _Question:
+    name = draft.item_named(config.get("name") or f"q{cell.index}", cell)
+    points = _number(config.get("points"))
+    return _Question(
+        name, points, config.get("manual", "").lower() in ("true", "yes"), draft.heading
+    )
+
+
+def _cell(draft: Draft, question: _Question, inside: str, cell: Cell) -> None:
+    if inside == "TESTS" and cell.kind == "code":
+        _test(draft, question, cell)
+    elif inside == "PROMPT":
+        draft.say(cell, "a prompt: students find your solution's gap in its place")
+    elif inside == "SOLUTION" and cell.kind == "markdown":
+        question.solution.append(cell)
+    elif cell.kind == "code":
+        source, found = converted(cell.source, ellipsis=True)
+        if inside == "SOLUTION" and not found:
+            source, _ = converted(f"# BEGIN SOLUTION\n{cell.source}\n# END SOLUTION", ellipsis=True)
+            draft.say(cell, "a gap, the whole cell: no line of it is marked # SOLUTION")
+        elif found:
+            draft.say(cell, f"a gap (`{found[0].words}`)")
+        draft.keep(cell, source)
+    elif cell.kind == "markdown":
+        draft.keep(cell)
+        question.heading = draft.heading or question.heading
+    elif cell.source.strip():
+        draft.say(cell, "a raw cell that is not understood: left out", todo=True)
+
+
+def _test(draft: Draft, question: _Question, cell: Cell) -> None:
+    source, hidden = cell.source, False
+    points: float | None = None
+    if config := _TEST_CONFIG.match(source):
+        said = _config(config["text"])
+        points, hidden = _number(said.get("points")), said.get("hidden", "").lower() == "true"
+        source = source[config.end() :]
+    if mark := _HIDDEN.match(source):
+        source, hidden = source[mark.end() :], True
+    question.tests.append((points, hidden, cell, source.strip("\n"), len(draft.cells)))
+
+
+def _close(draft: Draft, question: _Question, cell: Cell) -> None:
+    if not question.name:
+        return
+    if question.manual or not question.tests:
+        points = question.points if question.points is not None else 1.0
+        title = question.heading or question.name
+        heading = f"Answer {question.name}"
+        item = Item(question.name, title, points, manual=True, heading=heading)
+        if question.solution:
+            draft.answer(item, question.solution)
+        else:
+            draft.items.append(Item(question.name, title, points, manual=True))
+        draft.say(cell, f"exercise {question.name}: graded by a person, {points:g} points")
+        return
+    named = sum(points or 0 for points, *_ in question.tests)
+    unnamed = sum(points is None for points, *_ in question.tests)
+    whole = question.points if question.points is not None else (named or 1.0)
+    share = max(0.0, whole - named) / unnamed if unnamed else 0.0
+    total = 0.0
+    for number, (named_points, hidden, test, source, at) in enumerate(question.tests, start=1):
+        worth = share if named_points is None else named_points
+        total += worth
+        name = question.name if len(question.tests) == 1 else f"{question.name}-{number}"
+        source, output, problem = _runnable(source, test)
+        draft.checks.append(Check(question.name, name, source, worth, at, hidden, output))
+        kind = "a hidden test" if hidden else "a test"
+        draft.say(test, f"{kind} of {question.name} that runs as it is, {worth:g} points")
+        if problem:
+            draft.say(test, problem, todo=True)
+    draft.items.append(Item(question.name, question.heading or question.name, total))
+
+
+def _runnable(source: str, cell: Cell) -> tuple[str, str | None, str]:
+    """Return (source, output, problem): a test function is called with what it names."""
+    if function := _TEST_FUNCTION.search(source):
+        arguments = [
+            a.split("=")[0].split(":")[0].strip() for a in function["arguments"].split(",")
+        ]
+        problem = ""
+        if "env" in arguments:
+            problem = "`env` isn't here: call the student's names themselves"
+        return (
+            f"{source}\n\n{function['name']}({', '.join(filter(None, arguments))})",
+            None,
+            problem,
+        )
+    printed = []
+    for output in cell.outputs:
+        data = output.get("data")
+        text = data.get("text/plain", "") if isinstance(data, dict) else output.get("text", "")
+        printed.append("".join(text) if isinstance(text, list) else str(text))
+    shown = "\n".join(text.strip("\n") for text in printed)
+    if not shown and "assert" in source:
+        return source, None, ""
+    problem = "" if shown else "no stored output to hold a student's against: run the notebook"
+    return source, shown, problem
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _config(text: str) -> dict[str, str]:
+    """Return the flat keys of a configuration; a list below a key as "a, b"."""
+    found: dict[str, str] = {}
+    key = ""
+    for line in text.split("\n"):
+        entry = re.match(r"(?P<key>[\w-]+)\s*:\s*(?P<value>.*?)\s*(#.*)?$", line)
+        item = re.match(r"\s+-\s*(?P<value>.+?)\s*$", line)
+        if entry:
+            key = entry["key"]
+            found[key] = entry["value"].strip("\"'")
+        elif item and key:
+            found[key] = ", ".join(filter(None, (found[key], item["value"])))
+    return found

@@ -1,0 +1,104 @@
+"""Notebooks without a grader's metadata: markers in code, asserts, examples, answers in words."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+from grader.authoring.importers.imported import Check, Draft, Item
+from grader.authoring.importers.marked_code import converted
+from grader.notebook import assembled, parseable
+from grader.notebook.definitions import parsed
+from grader.records import Cell, Notebook
+
+ANSWER = re.compile(
+    r"^[\s>*_$\\{}a-zA-Z]{0,30}?\b(your ?answer|solution|answer|réponse|antwort)"
+    r"\s*\d*\s*[*_]*\s*:[*_}$\s]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A line that an answer in words follows: "**Solution:** ...", "$\\color{blue}{Your Answer:}$"."""
+
+
+def import_plain(notebook: Notebook) -> Draft:
+    """Return the draft of any other notebook."""
+    draft = Draft("solved notebook")
+    for cell in notebook.cells:
+        if cell.kind == "code":
+            source, found = converted(cell.source)
+            draft.keep(cell, source)
+            for one in found:
+                draft.say(cell, f"a gap (`{one.words}`)")
+                if not one.solved:
+                    draft.say(cell, "nothing is solved there yet: write the solution in", todo=True)
+        elif cell.kind == "markdown" and (match := _answer(cell)):
+            _split_answer(draft, cell, match)
+        else:
+            draft.keep(cell)
+    _tests(draft, notebook)
+    return draft
+
+
+def _answer(cell: Cell) -> re.Match[str] | None:
+    match = ANSWER.search(cell.source)
+    return match if match and cell.source[match.end() :].strip() else None
+
+
+def _split_answer(draft: Draft, cell: Cell, match: re.Match[str]) -> None:
+    """Part a cell of text into the question, for all, and the answer, for nobody."""
+    question, answer = cell.source[: match.start()].rstrip(), cell.source[match.end() :].strip()
+    number = sum(item.manual for item in draft.items) + 1
+    name = draft.item_named(f"answer-{number}", cell)
+    first = next((line.strip("#*_ ") for line in question.split("\n") if line.strip()), "")
+    title = first if 0 < len(first) <= 60 else draft.heading
+    item = Item(name, title or name, 1, manual=True, heading=f"Answer {number}")
+    draft.answer(item, [Cell(0, "markdown", answer)], question=question)
+    draft.say(cell, f"exercise {name}: an answer in words, after `{match.group().strip()}`")
+
+
+# --- tests ----------------------------------------------------------------------------------------
+
+
+def _tests(draft: Draft, source: Notebook) -> None:
+    """Make checks of cells of asserts and of examples in docstrings, where they test a gap."""
+    notebook = assembled(draft.with_indices(), name=source.name)
+    gaps = {name.partition("#")[0] for name in notebook.regions}
+    found: dict[str, list[Check]] = {}
+    for cell in notebook.cells:
+        tree = parsed(parseable(cell.source)) if cell.kind == "code" else None
+        if tree is None:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name in gaps:
+                text = ast.get_docstring(node) or ""
+                if ">>>" in text:
+                    check = Check(node.name, f"{node.name}-examples", text, 1, examples=True)
+                    found.setdefault(node.name, []).append(check)
+                    draft.say(cell, f"the examples of `{node.name}` become a check")
+        tested = tested_gaps(tree.body, gaps)
+        if tested and not any(region.cell == cell.index for region in notebook.regions.values()):
+            name = f"{tested[-1]}-{len(found.get(tested[-1], [])) + 1}"
+            check = Check(tested[-1], name, cell.source, 1, cell.index)
+            found.setdefault(tested[-1], []).append(check)
+            draft.say(cell, f"its asserts become a check of `{tested[-1]}`")
+    for function, checks in found.items():
+        draft.items.append(Item(_slug(function), function, len(checks), functions=(function,)))
+        draft.checks += [
+            Check(_slug(function), check.name, check.source, 1, check.at, examples=check.examples)
+            for check in checks
+        ]
+
+
+def tested_gaps(body: Sequence[ast.stmt], gaps: set[str]) -> list[str]:
+    """Return the gaps that a cell's asserts use, in order; [] for a cell without asserts."""
+    nodes = [node for statement in body for node in ast.walk(statement)]
+    if not any(isinstance(node, ast.Assert) for node in nodes):
+        return []
+    named = [node.id for node in nodes if isinstance(node, ast.Name)]
+    named += [node.attr for node in nodes if isinstance(node, ast.Attribute)]
+    last = {gap.rpartition(".")[2]: gap for gap in sorted(gaps)}
+    return [last[name] for name in dict.fromkeys(named) if name in last]
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "gap"

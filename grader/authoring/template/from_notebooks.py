@@ -1,0 +1,463 @@
+"""Writes a new assignment around notebooks that somebody has solved, of whatever course.
+
+Their tests become checks that run as they are; a gap that no test is for becomes an exercise whose
+check is to be written. The report says cell by cell what was understood, and what is left to do.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.authoring.importers import Check, Draft, Item, import_notebook
+from grader.authoring.stubs import SOLUTION_TAG
+from grader.authoring.template.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
+from grader.authoring.template.layout import (
+    Written,
+    notebook_text,
+    quoted,
+    require_free,
+    write_files,
+)
+from grader.errors import AssignmentError
+from grader.notebook import assembled, parseable, read_notebook
+from grader.notebook.definitions import parsed
+from grader.records import Cell, Definition, Notebook
+
+_ANSWER = re.compile(r"(answer|question|explain|réponse|antwort)\b", re.IGNORECASE)
+_NOSE = {
+    "assert_equal": "assertEqual",
+    "assert_not_equal": "assertNotEqual",
+    "assert_almost_equal": "assertAlmostEqual",
+    "assert_true": "assertTrue",
+    "assert_false": "assertFalse",
+    "assert_is_instance": "assertIsInstance",
+    "assert_in": "assertIn",
+    "assert_raises": "assertRaises",
+    "assert_greater": "assertGreater",
+    "assert_less": "assertLess",
+    "ok_": "assertTrue",
+    "eq_": "assertEqual",
+}
+"""nose is no more; its asserts are unittest's."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One notebook on its way: what it becomes, its exercises by id, those still without checks."""
+
+    path: Path
+    notebook: Notebook
+    draft: Draft
+    items: tuple[Item, ...]
+    unwritten: Mapping[str, str]
+    report: tuple[str, ...]
+
+
+def write_from(
+    assignment_id: str,
+    parent: Path,
+    sources: Path | Sequence[Path],
+    *,
+    title: str = "",
+    gaps: Sequence[str] = (),
+) -> Written:
+    """Write parent/<id>/ around solved notebooks: their gaps and tests are the exercises.
+
+    sources : .ipynb files, or scripts whose cells begin with `# %%`; the copies are .ipynb without
+        outputs, and the sources stay as they are
+    gaps : functions that get markers in the copies
+    A gap that no test is for gets one point and one check that fails until somebody writes it.
+    Raises UnmarkedNotebook where there is no gap and none is asked for; AssignmentError for
+    markers without a partner, for cells that don't parse, and as write_example does.
+    """
+    require_free(assignment_id, parent)
+    paths = [sources] if isinstance(sources, Path) else list(sources)
+    names = [f"{path.stem}.ipynb" for path in paths]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise AssignmentError(f"two of the files would both be {twice}: rename one of them")
+    taken: set[str] = set()
+    read = [_read(path, gaps, taken) for path in paths]
+    files = {
+        "assignment.toml": _assignment_text(
+            assignment_id, title or _title(read[0].notebook) or assignment_id, read
+        )
+    }
+    for source in read:
+        files[source.notebook.name] = notebook_text(source.notebook.cells, source.notebook.name)
+        files |= _check_files(source)
+    written = write_files(assignment_id, parent, files)
+    notes = [
+        note
+        for source in read
+        for note in _untagged(source.notebook, [i.heading for i in source.items if i.heading])
+    ]
+    return Written(
+        written.folder,
+        written.files,
+        tuple(exercise for source in read for exercise in source.unwritten),
+        tuple(notes),
+        tuple(line for source in read for line in source.report),
+    )
+
+
+def _read(path: Path, gaps: Sequence[str], taken: set[str]) -> _Source:
+    if path.suffix.lower() not in (".ipynb", ".py"):
+        raise AssignmentError(f"{path}: a solved notebook is an .ipynb, or a .py with # %% cells")
+    given = replace(read_notebook(path), name=f"{path.stem}.ipynb")
+    here = [name for name in gaps if name in given.definitions]
+    given = _marked(given, here or gaps) if gaps else given
+    draft = import_notebook(given)
+    notebook = assembled(draft.with_indices(), name=given.name, metadata=given.metadata)
+    damaged = [note.message for note in notebook.notes if note.kind == "markers_missing"]
+    if damaged:
+        raise AssignmentError(f"{path}: {damaged[0]}; complete the pair")
+    if not notebook.regions and not draft.items:
+        refuse_broken(notebook)
+        raise UnmarkedNotebook(
+            f"{path} has no gaps: put markers into it, or name its functions with --gap",
+            find_places(notebook),
+        )
+    return _with_exercises(path, notebook, draft, taken)
+
+
+def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str]) -> _Source:
+    """Return the source with an exercise for each item, and for each gap that is in none."""
+    report = [
+        f"{'! ' if line.todo else ''}{path.name}, cell {line.cell}: {line.text}"
+        for line in sorted(draft.lines, key=lambda line: line.cell)
+    ]
+    functions = {item.id: _functions_of(item, draft.checks, notebook) for item in draft.items}
+    covered = {name for names in functions.values() for name in names}
+    renamed: dict[str, str] = {}
+    items = []
+    for item in draft.items:
+        renamed[item.id] = _free(item.id, taken)
+        items.append(replace(item, id=renamed[item.id], functions=functions[item.id]))
+    checks = [replace(check, exercise=renamed[check.exercise]) for check in draft.checks]
+    left = {e: name for e, name in _exercises(notebook).items() if name not in covered}
+    unwritten: dict[str, str] = {}
+    if draft.kind == "solved notebook":
+        for exercise, name in left.items():
+            wanted = _free(exercise, taken)
+            unwritten[wanted] = name
+            items.append(_of_gap(wanted, name, notebook))
+        for exercise, heading in _answers(notebook, {item.heading for item in items}).items():
+            wanted = _free(exercise, taken)
+            items.append(Item(wanted, heading, 1, manual=True, heading=heading))
+    else:
+        untested = [name for name in left.values() if name in notebook.definitions]
+        report += [f"  {path.name}: no test is for the gap `{name}`" for name in untested]
+    report += [f"! {path.name}: {problem}" for problem in _names(checks, notebook)[2]]
+    cells = [replace(cell, source=_without_nose(cell)) for cell in notebook.cells]
+    if any(new.source != old.source for new, old in zip(cells, notebook.cells, strict=True)):
+        report.append(f"  {path.name}: nose is no more: its asserts are unittest's now")
+        notebook = assembled(cells, name=notebook.name, metadata=notebook.metadata)
+    return _Source(
+        path, notebook, replace(draft, checks=checks), tuple(items), unwritten, tuple(report)
+    )
+
+
+def _free(wanted: str, taken: set[str]) -> str:
+    found, number = wanted, 1
+    while found in taken:
+        number += 1
+        found = f"{wanted}-{number}"
+    taken.add(found)
+    return found
+
+
+def _functions_of(item: Item, checks: Sequence[Check], notebook: Notebook) -> tuple[str, ...]:
+    """Return the gaps that an item's checks name; else the last gap that stands before them."""
+    if item.functions or item.manual:
+        return item.functions
+    gaps = list(dict.fromkeys(name.partition("#")[0] for name in notebook.regions))
+    own = [check for check in checks if check.exercise == item.id]
+    words = {word for check in own for word in re.findall(r"\w+", check.source)}
+    named = [
+        gap for gap in gaps if words.issuperset(gap.split(".")) and gap in notebook.definitions
+    ]
+    if named:
+        return tuple(named)
+    at = min((check.at for check in own), default=0)
+    before = [
+        region.name.partition("#")[0]
+        for region in notebook.regions.values()
+        if region.cell < at and region.name.partition("#")[0] in notebook.definitions
+    ]
+    # Where the last gap stands outside of any function, there is nothing to name.
+    last = max(
+        (region.cell for region in notebook.regions.values() if region.cell < at), default=-1
+    )
+    return tuple(n for n in before[-1:] if notebook.definitions[n].cell == last)
+
+
+def _of_gap(exercise: str, name: str, notebook: Notebook) -> Item:
+    definition = notebook.definitions.get(name)
+    heading = (
+        _heading_above(notebook, notebook.regions[name].cell) if name in notebook.regions else ""
+    )
+    title = _summary(definition) or (f"{heading}: {name}" if heading and definition else heading)
+    return Item(exercise, title or name, 1, functions=(name,) if definition else ())
+
+
+def _heading_above(notebook: Notebook, cell: int) -> str:
+    """Return the heading that a cell stands under, short enough for a title."""
+    heading = ""
+    for other in notebook.cells[:cell]:
+        if other.kind == "markdown":
+            for line in other.source.split("\n"):
+                heading = line.strip("# ").strip() if line.startswith("#") else heading
+    return heading if len(heading) <= 60 else ""
+
+
+# --- what is written ------------------------------------------------------------------------
+
+
+def _assignment_text(assignment_id: str, title: str, sources: Sequence[_Source]) -> str:
+    parts = [
+        f"id = {quoted(assignment_id)}\ntitle = {quoted(title)}\n\n"
+        "# What the gaps may not use:\n"
+        '# [rules]\n# forbidden_imports = ["sklearn", "torch"]\n'
+    ]
+    parts += [f"[[notebooks]]\nfile = {quoted(source.notebook.name)}\n" for source in sources]
+    if any(source.unwritten for source in sources):
+        parts[-1] += (
+            "\n# Fill in the points; those of the checks in test_*.py must sum to the same.\n"
+        )
+    for source in sources:
+        for item in source.items:
+            lines = [
+                "[[exercises]]",
+                f"id = {quoted(item.id)}",
+                f"title = {quoted(item.title)}",
+                f"points = {item.points:g}",
+                *(["manual = true"] if item.manual else []),
+                f"notebook = {quoted(source.notebook.name)}",
+            ]
+            if item.functions:
+                lines.append(f"functions = [{', '.join(map(quoted, item.functions))}]")
+            if item.heading:
+                lines.append(f"answer_cells = [{quoted(item.heading)}]")
+            parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _check_files(source: _Source) -> dict[str, str]:
+    """Return the public and the hidden check file, by name; none that would hold no check."""
+    topic = re.sub(r"\W+", "_", source.path.stem.lower(), flags=re.ASCII).strip("_") or "checks"
+    about = _in_docstring(_title(source.notebook) or source.notebook.name)
+    public = [check for check in source.draft.checks if not check.hidden]
+    hidden = [check for check in source.draft.checks if check.hidden]
+    files = {}
+    if public or source.unwritten or not hidden:
+        left = [_unwritten_text(source, *entry) for entry in source.unwritten.items()]
+        files[f"test_{topic}.py"] = _checks_text(f"Checks of: {about}", public, source, left)
+    if hidden:
+        files[f"hidden/test_{topic}.py"] = _checks_text(
+            f"Hidden checks of: {about}", hidden, source
+        )
+    return files
+
+
+def _checks_text(
+    title: str, checks: Sequence[Check], source: _Source, unwritten: Sequence[str] = ()
+) -> str:
+    more = "\n\nA check that isn't written yet stops the grading; it gives and takes no points.\n"
+    helpers = {"run_examples" if check.examples else "run_cell" for check in checks}
+    imports, names, _ = _names(checks, source.notebook)
+    parts = [
+        f'"""{title}{more if unwritten else ""}"""\n\n'
+        + "".join(f"{line}\n" for line in imports)
+        + "import pytest\n"
+        + (f"\nfrom grader.checks import {', '.join(sorted(helpers))}\n" if helpers else "")
+        + (f"\nNAMES = {{{', '.join(names)}}}\n" if names else "")
+    ]
+    taken: set[str] = set()
+    for check in checks:
+        word = _free(re.sub(r"\W+", "_", check.name.lower(), flags=re.ASCII).strip("_"), taken)
+        word = word.replace("-", "_")
+        call = "run_examples" if check.examples else "run_cell"
+        options = (", names=NAMES" if names else "") + (
+            f", output={_block(check.output)}" if check.output is not None else ""
+        )
+        parts.append(
+            f"@pytest.mark.exercise({quoted(check.exercise)}, points={check.points:.12g})\n"
+            f"def test_{word}(student):\n"
+            f"    {call}(student, {_block(check.source)}{options})\n"
+        )
+    return "\n\n".join((*parts, *unwritten))
+
+
+def _block(text: str) -> str:
+    """Return a text as a Python string over several lines."""
+    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return f'"""\n{escaped}\n"""'
+
+
+def _unwritten_text(source: _Source, exercise: str, name: str) -> str:
+    definition = source.notebook.definitions.get(name)
+    word = re.sub(r"\W+", "_", exercise, flags=re.ASCII)
+    call = f"student.{_called(definition)}" if definition else "what this gap makes"
+    return (
+        f"@pytest.mark.exercise({quoted(exercise)}, points=1)\n"
+        f"def test_{word}_is_right(student, rng):\n"
+        f'    """Say here what a right answer does."""\n'
+        f"    # {call}\n"
+        f'    raise NotImplementedError("write the check of exercise {exercise}")\n'
+    )
+
+
+def _names(checks: Sequence[Check], notebook: Notebook) -> tuple[list[str], list[str], list[str]]:
+    """Return (import lines, entries of NAMES, problems) of what a notebook's tests use."""
+    used = {word for check in checks for word in re.findall(r"\w+", check.source)}
+    lines: dict[str, None] = {}
+    entries: dict[str, None] = {}
+    problems: list[str] = []
+    for node in _imports(notebook):
+        module = node.names[0].name if isinstance(node, ast.Import) else node.module or ""
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            if name in ("np", "numpy", "*") or name not in used:
+                if name == "*" and not _is_here(module):
+                    problems.append(f"`from {module} import *`: put {module}.py beside the checks")
+                continue
+            if isinstance(node, ast.ImportFrom) and module.startswith("nose"):
+                if name in _NOSE:
+                    lines["from unittest import TestCase"] = None
+                    entries[f'"{name}": TestCase().{_NOSE[name]}'] = None
+                continue
+            module = alias.name if isinstance(node, ast.Import) else module
+            if not _is_here(module):
+                problems.append(f"tests use {name} of {module}, which isn't installed here")
+                continue
+            given = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+            whole = isinstance(node, ast.Import)
+            lines[f"import {given}" if whole else f"from {module} import {given}"] = None
+            entries[f'"{name}": {name}'] = None
+    return sorted(lines), list(entries), problems
+
+
+def _without_nose(cell: Cell) -> str:
+    """Return a code cell's source with unittest's asserts in the place of nose's."""
+    if cell.kind != "code" or "nose" not in cell.source:
+        return cell.source
+    lines = []
+    for line in cell.source.split("\n"):
+        match = re.match(r"(?P<indent>\s*)from nose(\.tools)? import (?P<names>[\w, ]+)$", line)
+        names = [name.strip() for name in match["names"].split(",")] if match else []
+        if match is None or not _NOSE.keys() >= set(names):
+            lines.append(line)
+            continue
+        lines.append(f"{match['indent']}from unittest import TestCase")
+        lines += [f"{match['indent']}{name} = TestCase().{_NOSE[name]}" for name in names]
+    return "\n".join(lines)
+
+
+def _imports(notebook: Notebook) -> Iterable[ast.Import | ast.ImportFrom]:
+    for cell in notebook.cells:
+        tree = parsed(parseable(cell.source)) if cell.kind == "code" else None
+        for node in tree.body if tree is not None else ():
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                yield node
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module.partition(".")[0]) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _in_docstring(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', "'")
+
+
+def _exercises(notebook: Notebook) -> dict[str, str]:
+    """Return a region's name by exercise id; several gaps of a function are one exercise."""
+    names = dict.fromkeys(name.partition("#")[0] for name in notebook.regions)
+    found: dict[str, str] = {}
+    for name in names:
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "gap"
+        exercise, number = slug, 1
+        while exercise in found:
+            number += 1
+            exercise = f"{slug}-{number}"
+        found[exercise] = name
+    return found
+
+
+def _answers(notebook: Notebook, known: Collection[str]) -> dict[str, str]:
+    """Return the headings that ask for words, by exercise id; those that are known are none."""
+    headings = [
+        line.lstrip("#").strip()
+        for cell in notebook.cells
+        if cell.kind == "markdown" and not _is_solution(cell)
+        for line in cell.source.split("\n")
+        if line.startswith("#")
+    ]
+    asking = [h for h in dict.fromkeys(headings) if _ANSWER.match(h) and h not in known]
+    return {f"answer-{number}": heading for number, heading in enumerate(asking, start=1)}
+
+
+def _called(definition: Definition) -> str:
+    """Return a call of the definition as its head spells it: "f(x, y)", "Model(...).f(x)"."""
+    head = re.search(
+        r"def\s+\w+\s*\((?P<arguments>.*?)\)\s*(->.*?)?:", definition.source, re.DOTALL
+    )
+    names = [
+        re.split(r"[:=]", argument)[0].strip()
+        for argument in (head["arguments"].split(",") if head else [])
+    ]
+    owner, _, name = definition.name.rpartition(".")
+    shown = ", ".join(n for n in names if n and n not in ("self", "cls", "/", "*"))
+    return f"{owner}(...).{name}({shown})" if owner else f"{name}({shown})"
+
+
+def _summary(definition: Definition | None) -> str:
+    """Return the first sentence of the docstring, short enough for a title."""
+    quoted = (
+        re.search(r'"""\s*(.+?)(?:\.\s|\.?\s*"""|\n)', definition.source) if definition else None
+    )
+    text = " ".join(quoted[1].split()) if quoted else ""
+    return text if len(text) <= 60 else ""
+
+
+def _title(notebook: Notebook) -> str:
+    for cell in notebook.cells:
+        if cell.kind == "markdown" and cell.source.startswith("# "):
+            return cell.source.split("\n")[0].lstrip("# ").strip()
+    return ""
+
+
+def _untagged(notebook: Notebook, headings: Iterable[str]) -> Iterable[str]:
+    """Yield a sentence for each cell of text that students would find below a question."""
+    wanted = set(headings)
+    below = False
+    for cell in notebook.cells:
+        titles = [line.lstrip("# ").strip() for line in cell.source.split("\n") if line[:1] == "#"]
+        if cell.kind != "markdown" or titles:
+            below = cell.kind == "markdown" and any(title in wanted for title in titles)
+        elif below and not _is_solution(cell):
+            yield (
+                f"{notebook.name}, cell {cell.index} goes to students as it stands: if it is "
+                f"your answer, give it the tag `{SOLUTION_TAG}`"
+            )
+
+
+def _is_solution(cell: Cell) -> bool:
+    tags = cell.metadata.get("tags")
+    return isinstance(tags, list) and SOLUTION_TAG in tags
+
+
+def _marked(notebook: Notebook, gaps: Sequence[str]) -> Notebook:
+    sources = mark({cell.index: cell.source for cell in notebook.cells}, notebook, gaps)
+    cells = [
+        Cell(cell.index, cell.kind, sources[cell.index], metadata=cell.metadata)
+        for cell in notebook.cells
+    ]
+    return assembled(cells, name=notebook.name, metadata=notebook.metadata)

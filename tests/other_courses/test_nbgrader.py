@@ -1,0 +1,102 @@
+"""A course in nbgrader's source format: no edit from its notebook to the verified assignment."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def source(course):
+    graded, text = course.graded, course.text
+    return course.write(
+        "source/ps1/vectors.ipynb",
+        text("# Problem set 1: vectors\n\nFill in what is missing."),
+        graded(
+            "given", "imports", source="import numpy as np\nfrom nose.tools import assert_equal"
+        ),
+        text("## Lengths"),
+        graded(
+            "solution",
+            "length",
+            source='''def length(v):
+    """Return the Euclidean length of a vector."""
+    ### BEGIN SOLUTION
+    return np.sqrt(np.sum(v**2))
+    ### END SOLUTION''',
+        ),
+        graded(
+            "tests",
+            "test_length",
+            3,
+            source='''"""The length of some vectors."""
+assert_equal(length(np.array([3.0, 4.0])), 5.0)
+### BEGIN HIDDEN TESTS
+assert abs(length(np.array([1.0, 2.0, 2.0])) - 3) < 1e-12
+assert length(np.zeros(4)) == 0
+### END HIDDEN TESTS''',
+        ),
+        text("## Angles"),
+        graded(
+            "solution",
+            "cosine",
+            source='''def cosine(v, w):
+    """Return the cosine of the angle between two vectors."""
+    ### BEGIN SOLUTION
+    return v @ w / (length(v) * length(w))
+    ### END SOLUTION''',
+        ),
+        graded(
+            "tests",
+            "test_cosine",
+            2,
+            source='''v, w = np.array([1.0, 2.0, -0.5]), np.array([0.3, -1.0, 4.0])
+assert np.isclose(cosine(v, v), 1)
+assert np.isclose(cosine(v, w), v @ w / np.linalg.norm(v) / np.linalg.norm(w)), "look at v @ w"''',
+        ),
+        graded(
+            "answer",
+            "why",
+            4,
+            words=True,
+            source="Because the secret inequality of Cauchy and Schwarz holds.",
+        ),
+    )
+
+
+@pytest.fixture
+def imported(course):
+    told = course.grade("new", "ps1", "--from", source(course))
+    return course, told
+
+
+def test_the_report_says_what_became_of_each_cell(imported):
+    _, told = imported
+    assert "vectors.ipynb, cell 3: a gap (`### BEGIN SOLUTION`)" in told
+    assert (
+        "cell 4: exercise test_length: tests that run as they are, 3 points, 2 lines of it hidden"
+        in told
+    )
+    assert "cell 8: exercise why: an answer in words, 4 points" in told
+    assert "\n!" not in told
+    assert "next: grade verify ps1" in told
+
+
+def test_it_is_verified_and_handed_out_without_an_edit(imported):
+    course, _ = imported
+    assert "ps1  Problem set 1: vectors: holds" in course.grade("verify", "ps1", "--seeds", 2)
+    course.grade("stubs", "ps1")
+    shown, files = course.stub("ps1", "vectors.ipynb")
+    assert "# YOUR CODE HERE" in shown
+    assert "raise NotImplementedError" in shown
+    assert "assert_equal(length(np.array([3.0, 4.0])), 5.0)" in shown
+    everything = "\n".join(files.values())
+    for secret in ("np.sqrt(np.sum", "np.zeros(4)", "HIDDEN", "Cauchy"):
+        assert secret not in everything
+
+
+def test_points_are_those_of_the_same_cells_before(imported):
+    course, _ = imported
+    right = course.solved("ps1", "vectors.ipynb")
+    assert course.points(right) == {"test_length": 3, "test_cosine": 2}
+    # As there, a cell of tests gives all of its points or none.
+    wrong = course.solved("ps1", "vectors.ipynb", length=("np.sqrt(np.sum(v**2))", "5.0"))
+    assert course.points(wrong) == {"test_length": 0, "test_cosine": 0}
