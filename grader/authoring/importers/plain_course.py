@@ -27,9 +27,11 @@ def import_plain(notebook: Notebook) -> Draft:
         if cell.kind == "code":
             source, found = converted(cell.source)
             draft.keep(cell, source)
-            for one in found:
-                draft.say(cell, f"a gap (`{one.words}`)")
-                if not one.solved:
+            for words in dict.fromkeys(one.words for one in found):
+                same = [one for one in found if one.words == words]
+                many = "a gap" if len(same) == 1 else f"{len(same)} gaps"
+                draft.say(cell, f"{many} (`{words}`)")
+                if not all(one.solved for one in same):
                     draft.say(cell, "nothing is solved there yet: write the solution in", todo=True)
         elif cell.kind == "markdown" and (match := _answer(cell)):
             _split_answer(draft, cell, match)
