@@ -96,8 +96,13 @@ def traces_in(outcome: Outcome) -> list[Trace]:
         return []
     try:
         return [*traces_of(outcome.trace)]
-    except (ValueError, TypeError, KeyError):
+    except ValueError:
         return []  # an older version wrote it
+
+
+def is_explained(outcome: Outcome) -> bool:
+    """Return whether the outcome names a known mistake."""
+    return bool(outcome.known)
 
 
 def told(outcome: Outcome, named: Named | None) -> Outcome:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import grader
-from grader.cli import options, output
+from grader.cli import options, output, unexplained_groups
 from grader.cli.options import FAULT, GRADED, UNDER, WRONG_INPUT, Invocation
 from grader.cli.watching import Watching
 
@@ -190,6 +190,7 @@ def command(
     to_stderr = "-" in (json_file, junit_file, *(file for _, file in plugin_reports))
     try:
         terminal.show(report, output.console(stderr=to_stderr), tracebacks=invocation.tracebacks)
+        unexplained_groups.hint(report.results, stderr=to_stderr)
     finally:  # `| head` ends the showing, and must not cost the files
         output.write_reports(report, json_file, junit_file)
         output.write_plugin_reports(report, plugin_reports)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.cli import gradebook, options, output
+from grader.cli import gradebook, options, output, unexplained_groups
 from grader.cli.options import GRADED, Invocation
 
 if TYPE_CHECKING:
@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Join the files of results in DIR, one a part of `grade --shard`, into one run.",
 )
+@options.assignments
+@click.option(
+    "--unexplained", is_flag=True, help="Show wrong answers that several have, and nothing names."
+)
+@click.option(
+    "--as-sample",
+    metavar="N NAME TITLE",
+    type=(int, str, str),
+    help="Make group N of --unexplained a sample of the assignment: file NAME, in your words.",
+)
 @click.option("--forget", is_flag=True, help="Delete the run, and what no other run shows.")
 @click.pass_obj
 def command(
@@ -41,6 +51,9 @@ def command(
     json_file: str | None,
     junit_file: str | None,
     html_folder: str | None,
+    assignments: Path | None,
+    unexplained: bool,
+    as_sample: tuple[int, str, str] | None,
     forget: bool,
     merge: Path | None,
     wanted: gradebook.Wanted,
@@ -57,6 +70,8 @@ def command(
       grade results 12 13                  whose score has changed, and by which check
       grade results --changes              the same of the latest run and the one before
       grade results 12 --forget
+      grade results latest --unexplained
+      grade results latest --as-sample 1 no-mean "the mean over the examples is missing"
       grade results latest --fill Grades-pw02.csv --feedback moodle
       grade results latest --roster class.toml --csv grades.csv
     """
@@ -88,7 +103,8 @@ def command(
             opened.forget(chosen[0].id)
             click.echo(f"run {chosen[0].id} is forgotten")
         elif not chosen:
-            if junit_file or html_folder or student or wanted.anything:
+            unnamed = unexplained or as_sample is not None
+            if junit_file or html_folder or student or wanted.anything or unnamed:
                 raise click.UsageError("Which run? `grade results` lists them.")
             report_changes.show_runs(listed, console)
             if json_file is not None:
@@ -106,6 +122,9 @@ def command(
                 output.write(json_file, report_changes.changes_as_json(found, before, after))
         else:
             (run,) = chosen
+            if unexplained or as_sample is not None:
+                unexplained_groups.show(opened, run, as_sample, assignments)
+                return GRADED
             report = _report_of(run, _about(student, opened.results(run.id)))
             if not report.results:
                 raise _nobody(student)
@@ -116,6 +135,7 @@ def command(
                 gradebook.write(opened, run, report, wanted)
                 return GRADED
             terminal.show(report, console, tracebacks=invocation.tracebacks)
+            unexplained_groups.hint(report.results)
     return GRADED
 
 

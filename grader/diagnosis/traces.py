@@ -217,12 +217,12 @@ def text_of(traces: Sequence[Trace]) -> str:
 
 
 def traces_of(text: str) -> list[dict[int, Print]]:
-    """Return what `text_of` made a text of."""
-    plain = json.loads(zlib.decompress(base64.b85decode(text)))
-    return [
-        {
-            n: Print(form, shapes, tuple(sums), single, weight)
-            for n, form, shapes, sums, single, weight in trace
-        }
-        for trace in plain
-    ]
+    """Return what `text_of` made a text of. Raises ValueError for anything else."""
+    try:
+        plain = json.loads(zlib.decompress(base64.b85decode(text)))
+        return [
+            {int(n): Print(one[0], one[1], tuple(one[2]), *one[3:]) for n, *one in trace}
+            for trace in plain
+        ]
+    except (ValueError, TypeError, KeyError, IndexError, zlib.error) as error:
+        raise ValueError(f"no text of traces: {error}") from error

@@ -1,0 +1,125 @@
+"""`grade results RUN --unexplained`: wrong answers that several have and that nothing names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from grader.batch.store import Store
+    from grader.records import Region, Result, RunRecord
+
+
+def hint(results: Sequence[Result], *, stderr: bool = False) -> None:
+    """Say how many submissions answer alike, where nothing explains it."""
+    if len(results) < 2:
+        return
+    from grader.unexplained import lines_of, unexplained
+
+    for line in lines_of(unexplained(results)):
+        click.echo(line, err=stderr)
+
+
+def show(
+    store: Store, run: RunRecord, as_sample: tuple[int, str, str] | None, assignments: Path | None
+) -> None:
+    """Show one submission of each group, or make one of a group a sample of the assignment."""
+    from grader.text import one_line, printable
+    from grader.unexplained import unexplained
+
+    groups = unexplained(_explained(store.results(run.id), run, assignments))
+    if as_sample is not None:
+        number, name, title = as_sample
+        if not 1 <= number <= len(groups):
+            raise click.UsageError(f"There is no group {number}; there are {len(groups)}.")
+        group = groups[number - 1]
+        regions = _regions(store, run, group.paths[0], group.outcome.exercise)
+        file = _write(run, group, regions, name, title, assignments)
+        click.echo(f"{file} tells of it: see it through, then `grade verify {run.assignment}`")
+        return
+    if not groups:
+        click.echo("no wrong answers of several submissions are without a name")
+    for number, group in enumerate(groups, start=1):
+        click.echo(
+            f"{number}. {len(group.paths)} submissions answer alike at {group.outcome.exercise}, "
+            f"{group.outcome.name}"
+        )
+        click.echo(f"   one of them: {one_line(group.paths[0], 200)}")
+        for line in printable(group.outcome.message).splitlines():
+            click.echo(f"   | {line}")
+        for region in _regions(store, run, group.paths[0], group.outcome.exercise):
+            click.echo(f"   {one_line(region.name)}:")
+            for line in printable(region.source).splitlines():
+                click.echo(f"       {line}")
+
+
+def _explained(
+    results: Sequence[Result], run: RunRecord, assignments: Path | None
+) -> Sequence[Result]:
+    """Return the results with what is known by now, where their assignment lies here."""
+    from grader.assignment import find_assignments, load_assignment
+    from grader.batch import cache_key
+    from grader.errors import AssignmentError
+    from grader.explaining import explainer_of
+
+    try:
+        folder = find_assignments(Path.cwd(), assignments, os.environ)[run.assignment]
+        assignment = load_assignment(folder)
+    except (AssignmentError, KeyError):
+        return results
+    seed = run.settings.get("seed")
+    explainer, _ = explainer_of(
+        assignment,
+        seed=seed if isinstance(seed, int) else 0,
+        environment=cache_key.environment(),
+        environ=os.environ,
+    )
+    return results if explainer is None else [explainer.explain(result) for result in results]
+
+
+def _regions(store: Store, run: RunRecord, path: str, exercise: str) -> tuple[Region, ...]:
+    from grader.batch.serialization import unpack
+
+    for item in store.items(run.id, evidence=True):
+        if item.path == path:
+            return unpack(item.packed).evidence.regions.get(exercise, ())
+    return ()
+
+
+def _write(
+    run: RunRecord,
+    group: object,
+    regions: Sequence[Region],
+    name: str,
+    title: str,
+    assignments: Path | None,
+) -> Path:
+    from grader.assignment import find_assignments, load_assignment
+    from grader.files import write_whole
+    from grader.unexplained import Group, sample_text
+
+    assert isinstance(group, Group)
+    if not re.fullmatch(r"[\w-]+", name):
+        raise click.UsageError("A sample's NAME has letters, digits, - and _ alone.")
+    if not title.strip():
+        raise click.UsageError("A sample needs a TITLE: what the mistake is, in your words.")
+    folders = find_assignments(Path.cwd(), assignments, os.environ)
+    if run.assignment not in folders:
+        raise click.UsageError(f"There is no assignment {run.assignment} here: --assignments.")
+    assignment = load_assignment(folders[run.assignment])
+    notebook = next(e.notebook for e in assignment.exercises if e.id == group.outcome.exercise)
+    if notebook not in assignment.notebooks:
+        raise click.UsageError(f"{assignment.folder} is a student's copy: samples need reference/.")
+    file = assignment.folder / "samples" / f"{name}.toml"
+    if file.exists():
+        raise click.UsageError(f"{file} is there already: give another NAME.")
+    text = sample_text(
+        group, regions, title=title, notebook=notebook, known=assignment.notebooks[notebook].regions
+    )
+    write_whole(file, text)
+    return file

@@ -1,0 +1,124 @@
+"""The class as teacher: wrong answers that no known mistake explains, grouped by what they are.
+
+    groups = unexplained(results)
+    lines_of(groups)            "3 submissions answer alike at 3b-grad, unexplained: ..."
+    sample_text(...)            one of them as a sample file, which an instructor has named
+
+What is grouped are claims of students' processes: a group gives no points, and shows what was said
+of the answers, so that a person judges.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from grader.diagnosis.known import CheckName
+from grader.diagnosis.traces import Trace, evidence_of, same_trace
+from grader.errors import AssignmentError
+from grader.explaining import is_explained, traces_in
+from grader.records import Outcome, Region, Result
+
+LEAST = 2
+"""Submissions that answer alike: one alone is no pattern."""
+SHOWN = 10
+
+
+@dataclass
+class Group:
+    """Submissions whose wrong answers to a check are the same, at every seed.
+
+    outcome : the first one's; paths : of all of them
+    """
+
+    outcome: Outcome
+    traces: Sequence[Trace]
+    paths: list[str] = field(default_factory=list)
+
+    @property
+    def check(self) -> CheckName:
+        return self.outcome.exercise, self.outcome.name
+
+
+def unexplained(results: Iterable[Result], *, least: int = LEAST) -> list[Group]:
+    """Return the groups of submissions that answer alike, the largest first."""
+    groups: dict[CheckName, list[Group]] = {}
+    for result in results:
+        for exercise in result.exercises:
+            for outcome in exercise.checks:
+                traces = traces_in(outcome)
+                if traces and not is_explained(outcome) and all(map(evidence_of, traces)):
+                    _put(
+                        groups.setdefault((outcome.exercise, outcome.name), []),
+                        outcome,
+                        traces,
+                        result.path,
+                    )
+    found = [group for listed in groups.values() for group in listed if len(group.paths) >= least]
+    return sorted(found, key=lambda group: (-len(group.paths), group.check))
+
+
+def _put(listed: list[Group], outcome: Outcome, traces: Sequence[Trace], path: str) -> None:
+    for group in listed:
+        if len(group.traces) == len(traces) and all(
+            same_trace(mine, other, shapes=False)
+            for mine, other in zip(group.traces, traces, strict=True)
+        ):
+            group.paths.append(path)
+            return
+    listed.append(Group(outcome, traces, [path]))
+
+
+def lines_of(groups: Sequence[Group]) -> list[str]:
+    """Return a line for each group, a few of them."""
+    lines = [
+        f"{len(group.paths)} submissions answer alike at {group.outcome.exercise}, unexplained: "
+        f"{group.outcome.name}"
+        for group in groups[:SHOWN]
+    ]
+    if len(groups) > SHOWN:
+        lines.append(f"and {len(groups) - SHOWN} more groups")
+    return lines
+
+
+def sample_text(
+    group: Group, regions: Sequence[Region], *, title: str, notebook: str, known: Iterable[str]
+) -> str:
+    """Return a sample file that tells of one of the group's submissions, under the title.
+
+    regions : what it has in the gaps of the exercise
+    known : names of the solved notebook's regions
+    Raises AssignmentError where its gaps can't stand in a sample.
+    """
+    names = set(known)
+    kept = [r for r in regions if r.status == "filled" and r.name in names]
+    if not kept:
+        raise AssignmentError(
+            f"nothing of {group.outcome.exercise} can be made a sample: its gaps have lost their "
+            "markers; write one by hand"
+        )
+    lines = [
+        f"title = {_text(title)}",
+        'kind = "mistake"',
+        f"notebook = {_text(notebook)}",
+        "",
+        "[regions]",
+        *(f"{_text(region.name)} = {_text(region.source)}" for region in kept),
+        "",
+        "[expect]",
+        # Which exercise loses points; of its message nothing is asked until somebody does.
+        f"{_text(group.outcome.exercise)} = {_text(_pattern(group.outcome))}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _pattern(outcome: Outcome) -> str:
+    words = re.findall(r"[A-Za-z]{4,}", outcome.message)
+    return words[0] if words else "."
+
+
+def _text(text: str) -> str:
+    # A JSON text is a TOML text, but for DEL.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,82 @@
+"""Wrong answers that nothing explains, grouped over a class, and one of them as a sample."""
+
+import tomllib
+
+import numpy as np
+import pytest
+
+from grader.diagnosis.traces import print_of, text_of
+from grader.errors import AssignmentError
+from grader.records import ExerciseScore, Outcome, Region, Result
+from grader.unexplained import lines_of, sample_text, unexplained
+
+X = np.random.default_rng(3).normal(size=(2, 6))
+
+
+def handed_in(path, factor=1.0, *, known="", trace=True):
+    """A submission that answers factor * X at both seeds, wrongly."""
+    traces = [{0: print_of("call", ["value", factor * x])} for x in X]
+    outcome = Outcome(
+        "3b", "the gradient", "failed", 0.0, 2.0, message="got 3.5, expected less",
+        trace=text_of(traces) if trace else "", known=known,
+    )  # fmt: skip
+    return Result(
+        path, (), "graded", exercises=(ExerciseScore("3b", "", 0, 2, "failed", (outcome,)),)
+    )
+
+
+def test_those_who_answer_alike_are_one_group():
+    (group,) = unexplained([handed_in("a"), handed_in("b", 2.0), handed_in("c")])
+    assert group.paths == ["a", "c"]
+    assert lines_of([group]) == ["2 submissions answer alike at 3b, unexplained: the gradient"]
+
+
+def test_one_alone_is_no_group():
+    assert not unexplained([handed_in("a"), handed_in("b", 2.0)])
+
+
+def test_what_has_a_name_is_left_out():
+    assert not unexplained([handed_in("a", known="f: ..."), handed_in("b", known="f: ...")])
+
+
+def test_answers_without_a_trace_are_left_out():
+    assert not unexplained([handed_in("a", trace=False), handed_in("b", trace=False)])
+
+
+@pytest.mark.parametrize("trace", ["nonsense", "c-" * 50, "\x00"])
+def test_a_trace_that_can_not_be_read_groups_nothing(trace):
+    from dataclasses import replace
+
+    one = handed_in("a")
+    (exercise,) = one.exercises
+    broken = replace(exercise, checks=(replace(exercise.checks[0], trace=trace),))
+    assert not unexplained([replace(one, exercises=(broken,))] * 2)
+
+
+def test_the_largest_group_comes_first():
+    class_ = [handed_in(f"a{n}") for n in range(2)] + [handed_in(f"b{n}", 3.0) for n in range(4)]
+    assert [len(group.paths) for group in unexplained(class_)] == [4, 2]
+
+
+def test_a_group_becomes_a_sample_in_the_instructors_words():
+    (group,) = unexplained([handed_in("a"), handed_in("b")])
+    code = 'grad = x.T @ "ü\\n"\n'
+    text = sample_text(
+        group,
+        [Region("f", 3, code, "filled")],
+        title='the "mean" is missing',
+        notebook="n.ipynb",
+        known=["f"],
+    )
+    read = tomllib.loads(text)
+    assert read["title"] == 'the "mean" is missing' and read["kind"] == "mistake"
+    assert read["regions"] == {"f": code}
+    assert list(read["expect"]) == ["3b"]
+
+
+def test_a_gap_without_markers_makes_no_sample():
+    (group,) = unexplained([handed_in("a"), handed_in("b")])
+    with pytest.raises(AssignmentError, match="markers"):
+        sample_text(
+            group, [Region("f", 3, "", "missing")], title="t", notebook="n.ipynb", known=["f"]
+        )
