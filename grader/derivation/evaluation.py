@@ -435,6 +435,7 @@ class Evaluation:
             if name not in self._scope and self.context.rank(name) == len(places):
                 if name in self.point.values:
                     self._place(self._as_matrix(self.point.values[name]), places)
+                    self._doubt_unrelated(name, of)
                 return self._perturbed((name, *places), inner, name in self.context.definitions)
         if isinstance(target, t.Call) and self.context.is_function(target.name):
             return self._perturbed((target.name,), inner, True)
@@ -465,9 +466,14 @@ class Evaluation:
         rests = name in self.context.definitions or self.context.is_function(name)
         if not rests and name not in self.point.values:
             raise NotRead(f"{name} is not declared")
-        if not rests and name not in self.context.free_names(of, *self.bare.values()):
-            self.weak.append(f"what is differentiated by {name} has no {name} in it")
+        if not rests:
+            self._doubt_unrelated(name, of)
         return self._perturbed((name,), inner, rests)
+
+    def _doubt_unrelated(self, name: str, of: t.Node) -> None:
+        """Note a derivative by what does not occur: it may be meant to depend on it."""
+        if name not in self.context.free_names(of, *self.bare.values()):
+            self.weak.append(f"what is differentiated by {name} has no {name} in it")
 
     def _by_vector(self, name: str, inner: Callable[[], Value]) -> Value:
         """Return the derivatives by all components; of a vector, its Jacobian."""

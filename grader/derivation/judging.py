@@ -445,6 +445,10 @@ def _differing(compared: Compared, circumstances: Circumstances) -> Judgement:
     named = _condition_names(circumstances)
     if odd - named and not _lost_operator(compared, odd):
         return unread(f"the index {', '.join(sorted(odd))} is free on one side alone")
+    if compared.sign == "=" and t.bare(right) == t.Number("0") and not _is_limit(left):
+        return unread("it may be an equation to be solved")
+    if foreign := _foreign_names(compared):
+        return unread(f"{', '.join(foreign)} may stand for something that is not said")
     half = _half_of(compared)
     if half and circumstances.first:
         return unread(f"it holds for {half} alone: a case?")
@@ -458,6 +462,27 @@ def _differing(compared: Compared, circumstances: Circumstances) -> Judgement:
         if why:
             return unread(why)
     return found
+
+
+def _foreign_names(compared: Compared) -> list[str]:
+    """Return letters of the right side that the left side does not rest on at all.
+
+    (p - y) x, where p was meant to be sigma(w x), is no mistake.
+    """
+    context = compared.context
+    ours = context.free_names(compared.left, *compared.bare.values())
+    theirs = _without_sizes(compared.right, context)
+    return sorted(n for n in theirs - ours if not context.declared[n].finite)
+
+
+def _is_limit(node: t.Node) -> bool:
+    """Whether a side begins with a limit: what it comes to is a claim."""
+    node = t.bare(node)
+    while isinstance(node, t.Negative):
+        node = t.bare(node.of)
+    return isinstance(node, t.Limit) or (
+        isinstance(node, t.Product) and isinstance(node.factors[0], t.Limit)
+    )
 
 
 def _lost_operator(compared: Compared, odd: set[str]) -> bool:

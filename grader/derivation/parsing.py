@@ -489,7 +489,7 @@ class Parser:
         operand, by, sign = derivative
         if operand:
             return self._taken_at(t.Derivative(self.sub(operand), by, sign))
-        return t.Derivative(self._operand(), by, sign)
+        return _differentiated(self._operand(), by, sign)
 
     def _taken_at(self, node: t.Derivative) -> t.Node:
         """Return df/dx, or df/dx (a) where brackets with one name follow a bare function."""
@@ -587,7 +587,7 @@ class Parser:
         operand, by, written = parts
         if operand:
             return t.Derivative(self.sub(operand), by, written)
-        return t.Derivative(self._operand(), by, written)
+        return _differentiated(self._operand(), by, written)
 
     def _operand(self) -> t.Node:
         """Return what an operator as d/dx acts on: a factor, a product, or all that follows."""
@@ -1045,6 +1045,17 @@ class Parser:
         if rank and len(pieces) > rank:
             raise Unreadable("it has more indices than the shape that is declared")
         return tuple(self.sub(piece) for piece in pieces)
+
+
+def _differentiated(of: t.Node, by: tuple[tuple[t.Node, int], ...], sign: str) -> t.Node:
+    """Return d/dx of f; a place that stands behind f, f |_{x=0}, is the derivative's."""
+    if isinstance(of, t.At):
+        return t.At(t.Derivative(of.of, by, sign), of.name, of.value)
+    last = of.factors[-1] if isinstance(of, t.Product) else None
+    if isinstance(of, t.Product) and isinstance(last, t.At):
+        whole = replace(of, factors=(*of.factors[:-1], last.of))
+        return t.At(t.Derivative(whole, by, sign), last.name, last.value)
+    return t.Derivative(of, by, sign)
 
 
 def _trimmed(row: Sequence[Token]) -> list[Token]:

@@ -34,7 +34,7 @@ class Unreadable(Exception):
 
 _SPACES = {",", ";", ":", "!", " ", ">", "thinspace", "medspace", "thickspace", "negthinspace",
            "displaystyle", "textstyle", "scriptstyle", "limits", "nolimits", "nonumber", "notag",
-           "left", "right", "middle", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr",
+           "middle", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr",
            "biggl", "biggr", "Biggl", "Biggr", "bigm", "Bigm", "mathstrut", "strut", "noindent",
            "boldmath", "centering", "hfill", "allowbreak", "nobreak", "relax", "mathord", "par",
            "mathopen", "mathclose", "mathbin", "mathrel", "mathop", "ensuremath", "hline",
@@ -148,6 +148,7 @@ class _Tokenizer:
     def __init__(self, text: str, words: list[str]) -> None:
         self.text, self.words, self.at = text, words, 0
         self.out: list[Token] = []
+        self.sized: list[str] = []
 
     def run(self) -> list[Token]:
         while self.at < len(self.text):
@@ -211,8 +212,8 @@ class _Tokenizer:
         if name == "\\":
             self._skip_option()
             self._put("row", "\\\\")
-        elif name in ("left", "right", "middle") and self.text.startswith(".", self.at):
-            self.at += 1
+        elif name in ("left", "right"):
+            self._sized(name)
         elif name in _SPACES:
             return
         elif name in _DROPPED_WITH_ARGUMENT:
@@ -233,6 +234,8 @@ class _Tokenizer:
             inner = tokenize(over, words=self.words)
             if "def" in above or "Δ" in above or "triangle" in above:
                 inner = (Token("rel", ":="),)
+            elif "!" in above:  # shall be equal: an equation to be solved
+                inner = tuple(Token("rel", "~") if t.kind == "rel" else t for t in inner)
             self.out.extend(inner)
         elif name == "intertext":
             self._put("text", self._argument())
@@ -244,6 +247,23 @@ class _Tokenizer:
             self.at = len(self.text) - len(rest) + 1 if rest.startswith("=") else self.at
         else:
             self._plain_command("\\" + name)
+
+    def _sized(self, name: str) -> None:
+        """Pass \\left or \\right; an invisible bracket, \\left., becomes one that groups."""
+        while self.text[self.at : self.at + 1].isspace():
+            self.at += 1
+        invisible = self.text.startswith(".", self.at)
+        self.at += invisible
+        if name == "left":
+            self.sized.append("." if invisible else self.text[self.at : self.at + 2])
+            if invisible:
+                self._put("p", "{")
+        elif self.sized:
+            opened = self.sized.pop()
+            if opened == ".":
+                self._put("p", "}")
+            elif invisible and opened == "\\{":
+                self._put("p", "\\}")
 
     def _plain_command(self, name: str) -> None:
         name = _SAME.get(name, name)

@@ -5,7 +5,7 @@
 STEPS.json : a list of {"document", "line", "step", "kind", "latex", "verdict", "why"}; latex is one
     step "A = B"; a verdict begins with "right", "wrong" or "definition", or is something else
 CONTEXTS.toml : [[context]] tables with document, lines = [first, last] and what the sheet declares;
-    without one, textbook names are declared (TEXTBOOK below)
+    without one for a document, its names are guessed as a textbook would declare them
 
 Times are of the processor, so that another program on the machine does not count.
 """
@@ -20,34 +20,68 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from grader.derivation.context import Context
+from grader.derivation.context import BUILT_IN, Context
 from grader.derivation.document import Formula, pieces
 from grader.derivation.judging import Circumstances, Judgement, judge
 from grader.derivation.sheet import read_context
 from grader.derivation.tokens import Unreadable, tokenize
 
-TEXTBOOK = {
-    "symbols": {
-        **dict.fromkeys(("x", "t", "u", "v", "a", "b", "w", r"\theta", r"\mu", r"\alpha"), "real"),
-        **dict.fromkeys((r"\lambda", r"\tau", r"\beta"), "positive"),
-        **dict.fromkeys(("i", "j", "k", "l", "c"), "index 1..K"),
-        "z": "real", "y": "{0, 1}", "p": "(0, 1)", "q": "(0, 1)",
-    },
-    "sizes": {"K": 3, "m": 3, "n": 4, "d": 2},
-    "given": [r"\sigma(z) = \frac{1}{1 + e^{-z}}"],
-    "aliases": {r"\omega": "w"},
-}  # fmt: skip
+INDICES = "ijklc"
+SIZES = {"K": 3, "N": 3, "M": 4, "C": 3, "D": 2, "m": 3, "n": 4, "d": 2}
+SHARES = ("p", "q", r"\hat{y}", r"\pi", r"\hat{p}")
+POSITIVE = (r"\lambda", r"\tau", r"\beta", r"\alpha", r"\epsilon")
 CONTEXTS = Path(__file__).with_suffix(".toml")
 
 
-def context_of(step: dict, tables: list[dict], read: dict[int, Context]) -> int:
+def context_of(step: dict, steps: list[dict], tables: list[dict], read: dict[int, Context]) -> int:
     for n, table in enumerate(tables):
         first, last = table["lines"]
         if table["document"] == step["document"] and first <= step["line"] <= last:
             read.setdefault(n, read_context(table))
             return n
-    read.setdefault(-1, read_context(TEXTBOOK))
-    return -1
+    place = -1 - sorted({s["document"] for s in steps}).index(step["document"])
+    if place not in read:
+        read[place] = read_context(guess([s for s in steps if s["document"] == step["document"]]))
+    return place
+
+
+def guess(steps: list[dict]) -> dict:
+    """Return what a textbook would declare for a document, by how its names are written."""
+    symbols, sizes, sigmoid, called = {}, {}, False, set()
+    for step in steps:
+        try:
+            tokens = tokenize(step["latex"])
+        except Unreadable:
+            continue
+        for n, token in enumerate(tokens):
+            following = [t.text for t in tokens[n + 1 : n + 4]]
+            name = token.text
+            if token.kind != "sym" or name in BUILT_IN or name in ("d", "e", "\\delta"):
+                continue
+            if name == "\\sigma" and following[:1] in (["("], ["'"]):
+                sigmoid = True
+            elif following[:1] == ["("] and n == 0:
+                called.add(name)
+            elif following[:1] == ["_"] and following[1:2] and following[1] in INDICES:
+                symbols[name] = "real, K"
+                symbols[following[1]] = "index 1..K"
+                sizes["K"] = 3
+            elif following[:1] == ["_"] and following[1:2] and following[1].isdigit():
+                symbols.setdefault(f"{name}_{following[1]}", "real")
+            elif tokens[n - 1].text == "^" and name in SIZES:
+                sizes[name] = SIZES[name]
+            else:
+                symbols.setdefault(name, domain_of(name))
+    given = [r"\sigma(t) = \frac{1}{1 + e^{-t}}"] if sigmoid else []
+    hidden = called | set(sizes) | ({"\\sigma"} if sigmoid else set())
+    symbols = {name: d for name, d in symbols.items() if name not in hidden}
+    return {"symbols": symbols, "sizes": sizes, "given": given}
+
+
+def domain_of(name: str) -> str:
+    if name == "y":
+        return "{0, 1}"
+    return "(0, 1)" if name in SHARES else "positive" if name in POSITIVE else "real"
 
 
 def main() -> None:
@@ -60,8 +94,9 @@ def main() -> None:
     read: dict[int, Context] = {}
     judged, seconds = [], []
     before: tuple = ()
-    for step in json.loads(asked.steps.read_text(encoding="utf-8")):
-        place = context_of(step, tables, read)
+    steps = json.loads(asked.steps.read_text(encoding="utf-8"))
+    for step in steps:
+        place = context_of(step, steps, tables, read)
         began = time.process_time()
         try:
             found, read[place], before = judge_one(step, read[place], before)

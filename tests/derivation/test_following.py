@@ -214,3 +214,19 @@ def test_a_repeated_index_is_summed_where_the_sheet_says_so():
     assert verdicts(text, SOFTMAX) == ["not read"]
     assert verdicts(text, einstein) == ["follows"]
     assert verdicts(slip, einstein) == ["differs"]
+
+
+def test_an_equation_that_shall_hold_is_not_flagged():
+    chain = r"$$\frac{\partial C}{\partial w} = (\sigma(wx)-y)x \overset{!}{=} 0$$"
+
+    assert verdicts(chain) == ["follows", "not read"]
+    assert verdicts(chain.replace(r"\overset{!}{=}", "=")) == ["follows", "not read"]
+
+
+def test_a_derivative_at_a_place_is_taken_before_the_place_is_put_in():
+    assert verdicts(r"$$\left.\frac{d}{dx}\sin(2x)\right|_{x=0} = 2$$") == ["follows"]
+    assert verdicts(r"$$\frac{d}{dx}\sin(2x)\Big|_{x=0} = 0 + 2\cos 0$$") == ["follows"]
+
+
+def test_a_letter_that_may_stand_for_something_is_not_flagged():
+    assert verdicts(r"$$\frac{\partial C}{\partial w} = (p - y)x$$") == ["not read"]
