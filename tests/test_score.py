@@ -106,3 +106,61 @@ def test_only_the_wanted_exercises_are_scored():
 def test_thirds_sum_to_the_whole():
     line = scored(*(outcome(points=4 / 3) for _ in range(3)))
     assert line.status == "passed"
+
+
+def test_an_exercise_s_own_deduction_goes_before_the_assignment_s():
+    own = Exercise("a", "Four points", 4.0, rules=Rules(deduction=0.25))
+    breach = ("a", Note("forbidden", "torch"))
+    line = scored(outcome(), outcome(), exercise=own, breaches=[breach], rules=Rules(deduction=1.0))
+    assert (line.points, line.status) == (3.0, "partial")
+
+
+def test_a_time_limit_is_named_before_an_error():
+    assert scored(outcome("error", 0.0), outcome("timeout", 0.0)).status == "timeout"
+    assert scored(outcome("timeout", 0.0), outcome("error", 0.0)).status == "timeout"
+
+
+def test_what_can_not_be_graded_here_is_shown_with_its_points():
+    line = scored(outcome("skipped", 0.0), outcome("skipped", 0.0))
+    assert (line.points, line.max_points, line.status) == (0.0, 4.0, "not_gradable")
+
+
+def test_a_rule_that_is_broken_where_nothing_was_earned_costs_nothing_more():
+    line = scored(outcome("failed", 0.0), breaches=[("a", Note("forbidden", "torch"))])
+    assert (line.points, line.status) == (0.0, "failed")
+    assert [check.name for check in line.checks] == ["check"]
+
+
+def test_a_breach_in_another_exercise_costs_this_one_nothing():
+    line = scored(outcome(), outcome(), breaches=[("b", Note("forbidden", "torch"))])
+    assert (line.points, line.status) == (4.0, "passed")
+
+
+def test_a_fine_says_every_rule_that_was_broken():
+    breaches = [("a", Note("forbidden", "torch")), ("a", Note("forbidden", "scipy"))]
+    fine = scored(outcome(), outcome(), breaches=breaches, rules=Rules(deduction=0.5)).checks[-1]
+    assert (fine.outcome, fine.penalty, fine.max_points) == ("failed", 2.0, 0.0)
+    assert fine.message == "torch\nscipy"
+
+
+def test_a_deduction_is_a_share_of_the_exercise_not_of_what_was_earned():
+    half = outcome("failed", 0.5)
+    line = scored(half, half, breaches=[("a", Note("f", "x"))], rules=Rules(deduction=0.25))
+    assert line.points == 1.0  # 2 earned, a quarter of 4 taken
+
+
+def test_bonus_is_no_part_of_the_maximum_and_manual_points_of_neither():
+    exercises = (
+        FOUR,
+        Exercise("b", "Bonus", 2.0, bonus=True),
+        Exercise("c", "By hand", 3.0, manual=True),
+    )
+    outcomes = [outcome(), outcome("failed", 0.0), outcome(exercise="b")]
+    points = total(score_exercises(assignment(*exercises), outcomes))
+    assert (points.score, points.max_score, points.manual_points) == (4.0, 4.0, 3.0)
+
+
+def test_an_exercise_is_partial_only_beyond_the_rounding_of_its_points():
+    assert scored(outcome("failed", 1e-12)).status == "failed"
+    assert scored(outcome("failed", 1 - 1e-12)).status == "passed"
+    assert scored(outcome("failed", 1e-6)).status == "partial"

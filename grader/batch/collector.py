@@ -134,9 +134,6 @@ class Collector:
             if packed is None:
                 left.append(job)
                 continue
-            # The same file may stand in another folder by now.
-            moved = replace(unpack(Packed(packed.verdict)), path=job.path)
-            packed = Packed(pack(moved).verdict, packed.evidence)
             self._put(job.number, packed, input_hash=job.input_hash, kept=True)
         return left
 
@@ -203,7 +200,7 @@ class Collector:
         origin = self.origins[number]
         another_origin = result.origin != origin
         if result.path != self.paths[number] or another_origin:
-            # It was read somewhere else, or lay in another export then.
+            # It was read somewhere else, or stood in another folder or export then.
             result = replace(
                 result,
                 path=self.paths[number],

@@ -169,6 +169,8 @@ class Store:
         self.connection = connection
         with self.guarded():
             self.connection.execute("PRAGMA foreign_keys = ON")
+            # What is deleted is overwritten: some builds of SQLite do so by default, most don't.
+            self.connection.execute("PRAGMA secure_delete = ON")
             if self._version() == 0:
                 self._make_tables()
             version = self._version()

@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -146,6 +147,7 @@ def test_reading_makes_no_file(file):
 
 WRITER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from grader.batch.serialization import pack
 from grader.batch.store import open_store
@@ -214,3 +216,106 @@ def test_results_are_kept_in_the_users_own_folder_by_default(monkeypatch, tmp_pa
     found = place({})
     assert found.name == "results.sqlite"
     assert found.is_relative_to(tmp_path)
+
+
+# --- what no longer stands in the file --------------------------------------------------------
+
+
+@pytest.fixture
+def careless_sqlite(monkeypatch):
+    """SQLite as most builds have it: what is deleted stays in the file until it is written over."""
+    connect = sqlite3.connect
+
+    def careless(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.execute("PRAGMA secure_delete = OFF")
+        return connection
+
+    monkeypatch.setattr("grader.batch.store.sqlite3.connect", careless)
+
+
+def test_what_is_deleted_is_overwritten_also_where_sqlite_does_not_by_itself(careless_sqlite, file):
+    with open_store(file) as store:
+        assert store.connection.execute("PRAGMA secure_delete").fetchone() == (1,)
+
+
+def test_a_forgotten_run_leaves_no_free_page_in_the_file(careless_sqlite, file):
+    with open_store(file) as store:
+        run = begin(store, submissions=200)
+        for number in range(200):
+            keep(run, number, path=f"{number}.zip", input_hash=str(number))
+        full = file.stat().st_size
+        store.forget(run.id)
+        assert store.connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+    assert file.stat().st_size < full
+
+
+def test_a_forgotten_student_s_path_is_nowhere_in_the_file(careless_sqlite, file):
+    with open_store(file) as store:
+        run = begin(store)
+        keep(run, path="Zwingli_Huldrych.zip")
+        store.forget(run.id)
+    assert b"Zwingli" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("version", [2, 7])
+def test_a_file_of_another_version_is_refused_with_its_number(file, version):
+    open_store(file).close()
+    connection = sqlite3.connect(file)
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    with pytest.raises(StoreError, match=f"another version of grade wrote it, in format {version}"):
+        open_store(file)
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+def test_a_run_without_a_result_leaves_no_trace(store):
+    begin(store)
+    assert store.runs() == []
+
+
+def test_a_result_of_this_run_alone_is_taken_up_by_none(store):
+    run = begin(store)
+    keep(run, input_hash="")
+    assert begin(store).kept("") is None
+    assert [record.results for record in store.runs()] == [1]
+
+
+def test_a_run_tells_whether_anything_was_graded_under_a_key_that_it_accepts(store):
+    assert not begin(store, "now").has_results()
+    keep(begin(store, "now"))
+    assert begin(store, "now").has_results()
+    assert not begin(store, "later").has_results()
+    later = store.begin(
+        assignment="toy", title="", submissions=1, settings={}, key="later", acceptable=["now"]
+    )
+    assert later.has_results()
+    assert later.kept("abc") is not None
+
+
+@pytest.mark.parametrize("status", ["refused", "grader_fault"])
+def test_what_was_not_graded_tells_nothing_of_a_key(store, status):
+    keep(begin(store, "now"), status=status)
+    assert not begin(store, "now").has_results()
+
+
+def test_a_kept_result_is_shown_under_the_path_of_the_run_that_took_it_up(store):
+    keep(begin(store), path="old/a.zip")
+    second = begin(store)
+    packed = second.kept("abc")
+    moved = replace(unpack(packed), path="new/a.zip")
+    second.add(0, moved, packed, input_hash="abc", kept=True)
+    (item,) = store.items(second.id)
+    assert (item.path, unpack(item.relabelled()).path) == ("new/a.zip", "new/a.zip")
+    assert [result.path for result in store.results(second.id)] == ["new/a.zip"]
+
+
+def test_a_mean_is_of_what_was_graded_alone(store):
+    run = begin(store, submissions=3)
+    keep(run, 0, score=4.0)
+    keep(run, 1, score=2.0, input_hash="b")
+    keep(run, 2, status="refused", score=0.0, input_hash="c")
+    (record,) = store.runs()
+    assert (record.mean_percent, record.not_graded, record.kept) == (75.0, 1, 0)

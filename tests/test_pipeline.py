@@ -1,0 +1,420 @@
+"""The flow from paths to a report, without a kernel: a made-up session runs the cells in here."""
+
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from grader import pipeline
+from grader.errors import AssignmentError, Interrupted, NotDefined
+from grader.records import Isolation, Run
+
+TOML = """\
+id = "toy"
+title = "Toy"
+{rules}
+[[notebooks]]
+file = "toy.ipynb"
+[[exercises]]
+id = "a"
+title = "Double"
+points = 2
+notebook = "toy.ipynb"
+functions = ["double"]
+[[exercises]]
+id = "b"
+title = "Name"
+points = 4
+notebook = "toy.ipynb"
+functions = ["name"]
+"""
+PUBLIC = """\
+import pytest
+
+@pytest.mark.exercise("a", points=2)
+def test_double(student):
+    assert student.double(3) == 6
+
+@pytest.mark.exercise("b", points=1)
+def test_name(student):
+    assert int(student.name(7)) == 7
+"""
+HIDDEN = """\
+import pytest
+
+@pytest.mark.exercise("b", points=3)
+def test_hidden_name(student):
+    assert int(student.name(41)) == 41
+"""
+CELLS = """\
+def double(x):
+    ### START YOUR CODE ###
+    # STUB: return None
+    {double}
+    ### END YOUR CODE ###
+#---
+def name(x):
+    ### START YOUR CODE ###
+    # STUB: return None
+    {name}
+    ### END YOUR CODE ###
+#---
+{more}
+"""
+RIGHT = {"double": "return 2 * x", "name": "return str(x)", "more": ""}
+
+
+def notebook(**bodies):
+    sources = CELLS.format(**(RIGHT | bodies)).split("#---\n")
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "execution_count": None,
+         "outputs": [], "source": source}
+        for n, source in enumerate(sources)
+    ]  # fmt: skip
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+class FakeSession:
+    """Runs the cells here; whatever isn't there is missed as in a real one."""
+
+    run = Run(())
+    isolation = Isolation()
+
+    def __init__(self, notebook):
+        self.space = {}
+        self.closed = False
+        for cell in notebook.cells:
+            exec(cell.source, self.space)
+
+    @contextmanager
+    def student(self, *, limit_s):
+        assert not self.closed
+        yield FakeStudent(self.space)
+
+    def close(self):
+        self.closed = True
+
+
+class FakeStudent:
+    def __init__(self, space):
+        self._space = space
+
+    def __getattr__(self, name):
+        if name not in self._space:
+            raise NotDefined(name)
+        return self._space[name]
+
+
+class Course:
+    """The assignment, who handed it in, and the sessions that were opened."""
+
+    def __init__(self, root):
+        self.root = root
+        self.toy = root / "reference" / "toy"
+        self.handed_in = root / "handed in"
+        self.tmp = root / "tmp"
+        for folder in (self.toy / "hidden", self.handed_in, self.tmp):
+            folder.mkdir(parents=True)
+        self.write()
+        self.sessions = []
+        self.fails = lambda folder: None  # raises where a session can't be opened
+
+    def write(self, *, rules="", public=PUBLIC, hidden=HIDDEN, **solved):
+        (self.toy / "assignment.toml").write_text(TOML.format(rules=rules))
+        (self.toy / "toy.ipynb").write_text(notebook(**solved))
+        (self.toy / "test_toy.py").write_text(public)
+        (self.toy / "hidden" / "test_hidden.py").write_text(hidden)
+
+    def hand_in(self, student, **bodies):
+        folder = self.handed_in / student
+        folder.mkdir()
+        (folder / "toy.ipynb").write_text(notebook(**bodies))
+        return folder
+
+    def open_session(self, notebook, *, folder, **options):
+        self.fails(str(folder))
+        session = FakeSession(notebook)
+        self.sessions.append((str(folder), session))
+        return session
+
+    def grade(self, *paths, **options):
+        options.setdefault("assignment", "toy")
+        found = paths or sorted(self.handed_in.iterdir())
+        return pipeline.grade(found, assignments=self.toy.parent, **options)
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    made = Course(tmp_path)
+    monkeypatch.setattr(pipeline, "start_fork_server", lambda *_: None)
+    monkeypatch.setattr("grader.session.kernels.open_session", made.open_session)
+    monkeypatch.setenv("TMPDIR", str(made.tmp))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("GRADE_RESULTS", str(tmp_path / "results.sqlite"))
+    return made
+
+
+def checks(result):
+    return {check.name: check for exercise in result.exercises for check in exercise.checks}
+
+
+# --- the flow ---------------------------------------------------------------------------------
+
+
+def test_each_submission_has_its_points_in_the_order_of_the_input(course):
+    course.hand_in("Ann", double="return x")
+    course.hand_in("Bea")
+    report = course.grade()
+    assert [(r.path.rpartition("/")[2], r.score, r.max_score) for r in report.results] == [
+        ("Ann", 4.0, 6.0),
+        ("Bea", 6.0, 6.0),
+    ]
+    assert all(session.closed for _, session in course.sessions)
+    assert list(course.tmp.iterdir()) == []
+
+
+def test_the_assignment_is_recognised_from_the_first_that_can_be_read(course):
+    (course.handed_in / "Aa.zip").write_bytes(b"PK\3\4 cut off")
+    course.hand_in("Bea")
+    report = course.grade(assignment=None)
+    assert report.assignment == "toy"
+    assert [r.status for r in report.results] == ["refused", "graded"]
+
+
+def test_where_nothing_is_recognised_everybody_stands_in_the_report(course):
+    (course.handed_in / "Aa.zip").write_bytes(b"PK\3\4 cut off")
+    (course.handed_in / "Bb.py").write_text("x = 1\n")
+    report = course.grade(assignment=None)
+    assert report.assignment == ""
+    assert [r.status for r in report.results] == ["refused", "refused"]
+
+
+def test_an_error_while_one_is_read_stays_with_it_while_the_assignment_is_recognised(
+    course, monkeypatch
+):
+    from grader.submission import incoming
+
+    read = incoming.read_notebook
+
+    def deep(path, **options):
+        if "Aa" in path.read_text():
+            raise RecursionError("maximum recursion depth exceeded")
+        return read(path, **options)
+
+    monkeypatch.setattr(incoming, "read_notebook", deep)
+    course.hand_in("Ann", more="'Aa'")
+    course.hand_in("Bea")
+    report = course.grade(assignment=None)
+    assert [r.status for r in report.results] == ["grader_fault", "graded"]
+    assert "maximum recursion depth" in report.results[0].message
+
+
+def test_an_error_that_all_have_still_gives_a_result_each(course, monkeypatch):
+    def deep(*arguments):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("grader.choosing.recognise_assignment", deep)
+    course.hand_in("Ann")
+    course.hand_in("Bea")
+    report = course.grade(assignment=None)
+    assert [r.status for r in report.results] == ["grader_fault", "grader_fault"]
+
+
+def test_a_session_that_can_not_be_opened_costs_that_submission_its_grading_alone(course):
+    def fails(folder):
+        if "/1" in folder:
+            raise OSError(28, "No space left on device")
+
+    course.fails = fails
+    for student in ("Ann", "Bea", "Cem"):
+        course.hand_in(student)
+    report = course.grade()
+    assert [(r.status, r.score) for r in report.results] == [
+        ("graded", 6.0),
+        ("grader_fault", 0.0),
+        ("graded", 6.0),
+    ]
+
+
+def test_ctrl_c_says_what_stands(course):
+    def fails(folder):
+        if "/1" in folder:
+            raise KeyboardInterrupt
+
+    course.fails = fails
+    course.hand_in("Ann")
+    course.hand_in("Bea")
+    with pytest.raises(
+        Interrupted, match="interrupted: 1 of 2 were graded, and none of it is kept"
+    ):
+        course.grade()
+    assert list(course.tmp.iterdir()) == []
+
+
+# --- what the instructor must put right -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("public", "said"),
+    [
+        ("import no_such_module", "a check file can't be loaded: test_toy.py, line 1"),
+        ("def test_double(:", "a check file can't be loaded: test_toy.py, line 1: SyntaxError"),
+        (PUBLIC.replace("points=2", "points=1"), "exercise a: its checks sum to 1 points"),
+        (PUBLIC.replace('"a"', '"c"'), "assignment.toml has no exercise c; it has: a, b"),
+        (
+            PUBLIC.replace("assert student.double(3) == 6", "raise NotImplementedError('later')"),
+            "test_double is not written yet: later",
+        ),
+    ],
+)
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_slip_in_the_checks_is_one_line_before_anything_is_opened(course, public, said, keep):
+    course.hand_in("Ann")
+    course.write(public=public)
+    with pytest.raises(AssignmentError) as error:
+        course.grade(keep=keep)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert course.sessions == []
+    assert list(course.tmp.iterdir()) == []
+
+
+def test_an_exercise_that_does_not_exist_is_said_before_anything_is_opened(course):
+    course.hand_in("Ann")
+    with pytest.raises(AssignmentError, match="toy has no exercise 'c'; it has: a, b"):
+        course.grade(only=["c"])
+    assert course.sessions == []
+
+
+# --- suspects, held against the solved notebook -----------------------------------------------
+
+
+def test_a_check_that_accepts_the_solution_met_a_value_that_it_could_not_use(course):
+    course.hand_in("Ann", name="return 'Zwingli'")
+    (result,) = course.grade().results
+    public = checks(result)["name"]
+    assert (public.outcome, public.fault) == ("failed", False)
+    assert public.message.startswith("the check could not use what came back\nValueError: ")
+    assert "Zwingli" in public.message
+    assert result.score == 2.0
+
+
+def test_of_a_hidden_check_that_broke_nothing_is_said_of_its_value(course):
+    course.hand_in("Ann", name="return 'Zwingli'")
+    (result,) = course.grade().results
+    hidden = checks(result)["hidden name"]
+    assert (hidden.outcome, hidden.hidden) == ("failed", True)
+    assert hidden.message == "the check could not use what came back"
+
+
+def test_a_check_that_breaks_on_the_solution_too_costs_nobody_a_point(course):
+    course.write(public=PUBLIC.replace("student.double(3) == 6", "student.double(3).nothing"))
+    course.hand_in("Ann", double="return x")
+    course.hand_in("Bea")
+    report = course.grade()
+    assert [r.status for r in report.results] == ["grader_fault", "grader_fault"]
+    assert "check 'double': AttributeError" in report.results[0].message
+    assert all(session.closed for _, session in course.sessions)
+
+
+def test_a_name_that_the_solution_lacks_too_is_the_check_s_fault(course):
+    course.write(public=PUBLIC.replace("student.double(3)", "student.duoble(3)"))
+    course.hand_in("Ann")
+    (result,) = course.grade().results
+    assert result.status == "grader_fault"
+    assert "`duoble` is not defined, in the solved notebook neither" in result.message
+
+
+def test_a_name_that_only_the_student_lacks_is_missing(course):
+    course.hand_in("Ann", more="del double")
+    (result,) = course.grade().results
+    outcome = checks(result)["double"]
+    assert (outcome.outcome, outcome.missing, outcome.suspect) == ("failed", True, False)
+    assert outcome.not_defined == "double"
+    assert outcome.message.startswith("`double` is not defined")
+
+
+def test_the_solved_notebook_is_opened_once_for_all_that_break_the_same_check(course):
+    for student in ("Ann", "Bea", "Cem"):
+        course.hand_in(student, name="return 'x'")
+    course.grade()
+    solved = [session for _, session in course.sessions if session.space["name"](7) == "7"]
+    assert len(solved) == 1
+
+
+# --- what is in a result ----------------------------------------------------------------------
+
+
+def test_an_exercise_that_was_not_filled_in_is_missing_and_none_of_its_checks_run(course):
+    course.hand_in("Ann", double="return None")
+    (result,) = course.grade().results
+    assert [(e.id, e.status, e.points) for e in result.exercises] == [
+        ("a", "missing", 0.0),
+        ("b", "passed", 4.0),
+    ]
+    assert checks(result)["double"].message == "not filled in yet: `double`"
+
+
+def test_a_public_run_says_how_many_points_the_hidden_checks_give(course):
+    course.hand_in("Ann")
+    (result,) = course.grade(public=True).results
+    assert (result.score, result.max_score) == (3.0, 3.0)
+    assert [note.message for note in result.notes if note.kind == "public"] == [
+        "hidden checks give 3 more points: your instructor runs them"
+    ]
+    (whole,) = course.grade().results
+    assert not [note for note in whole.notes if note.kind == "public"]
+
+
+def test_a_broken_rule_is_noted_and_takes_its_share_of_that_exercise(course):
+    course.write(rules='[rules]\nforbidden_calls = ["sorted"]\ndeduction = 0.5')
+    course.hand_in("Ann", double="sorted([x]); return 2 * x")
+    (result,) = course.grade().results
+    assert [exercise.points for exercise in result.exercises] == [1.0, 4.0]
+    (note,) = [note for note in result.notes if note.kind == "forbidden"]
+    assert "`sorted` is not allowed here: `double`" in note.message
+
+
+def test_only_the_wanted_exercises_are_checked_and_scored(course):
+    course.hand_in("Ann", double="return x")
+    (result,) = course.grade(only=["b"]).results
+    assert [exercise.id for exercise in result.exercises] == ["b"]
+    assert (result.score, result.max_score) == (4.0, 4.0)
+
+
+def test_the_evidence_holds_the_gaps_as_they_were_filled_in(course):
+    course.hand_in("Ann", double="return x + x")
+    seen = []
+
+    class Progress(pipeline.NoProgress):
+        def done(self, number, result, kept):
+            seen.append(result)
+
+    course.grade(evidence=True, progress=Progress())
+    (region,) = seen[0].evidence.regions["a"]
+    assert (region.name, region.status) == ("double", "filled")
+    assert "return x + x" in region.source
+    assert set(seen[0].evidence.runs) == {"toy.ipynb"}
+
+
+# --- what is kept -----------------------------------------------------------------------------
+
+
+def test_nothing_is_opened_for_what_is_kept_and_a_moved_result_shows_its_new_path(course):
+    old = course.hand_in("Ann")
+    course.grade(keep=True)
+    opened = len(course.sessions)
+    new = course.root / "late"
+    new.mkdir()
+    moved = old.rename(new / "Ann")
+    (result,) = course.grade(moved, keep=True).results
+    assert len(course.sessions) == opened
+    assert (result.path, result.score) == (str(moved), 6.0)
+
+
+def test_a_changed_check_is_graded_again(course):
+    course.hand_in("Ann", double="return x + 3")
+    course.grade(keep=True)
+    course.write(public=PUBLIC.replace("double(3) == 6", "double(5) == 10"))
+    (result,) = course.grade(keep=True).results
+    assert result.score == 4.0
