@@ -10,6 +10,7 @@ from pathlib import Path
 import tomli_w
 
 from grader.assignment import find_assignments, folder_of, load_assignment
+from grader.authoring.leaks import find_leaks
 from grader.authoring.published import public_files
 from grader.authoring.stubs import stub_text
 from grader.errors import AssignmentError, SubmissionError
@@ -18,7 +19,9 @@ from grader.notebook import parse_notebook
 from grader.records import Assignment, Exercise, Limits, Rules
 
 
-def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) -> list[str]:
+def write_stubs(
+    ids: Sequence[str], *, assignments: Path | None, check: bool, yes_publish: bool = False
+) -> list[str]:
     """Write student_templates/ beside reference/ for these assignments; return the files written.
 
     ids : of assignments; empty for all
@@ -39,17 +42,29 @@ def write_stubs(ids: Sequence[str], *, assignments: Path | None, check: bool) ->
         if check:
             touched += check_templates(assignment, to)
         else:
-            touched += [str(path) for path in write_templates(assignment, to)]
+            touched += [
+                str(path) for path in write_templates(assignment, to, yes_publish=yes_publish)
+            ]
     return touched
 
 
-def write_templates(assignment: Assignment, to: Path) -> list[Path]:
+def write_templates(assignment: Assignment, to: Path, *, yes_publish: bool = False) -> list[Path]:
     """Write the stubs and the public checks; return the files that changed.
 
     to : student_templates/<id>; each file is replaced whole, and what an earlier run wrote and
         this one doesn't is removed
+    yes_publish : True where somebody has looked at what may be a leak
+    Raises AssignmentError for what looks like a solution, an answer or a hidden check.
     """
     wanted = _template_files(assignment)
+    leaks = [] if yes_publish else find_leaks(assignment, wanted)
+    if leaks:
+        raise AssignmentError(
+            f"{assignment.id}: nothing was written, since students might find: "
+            + "; ".join(leaks[:8])
+            + (f"; and {len(leaks) - 8} more" if len(leaks) > 8 else "")
+            + ". If all of it is theirs: grade stubs --yes-publish"
+        )
     changed = []
     for name, data in wanted.items():
         path = to / name

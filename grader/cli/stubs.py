@@ -17,11 +17,17 @@ from grader.cli.options import GRADED, UNDER
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit with 1 when a file is out of date."
 )
-def command(ids: Sequence[str], assignments: Path | None, check: bool) -> int:
+@click.option(
+    "--yes-publish",
+    is_flag=True,
+    help="Write them although something looks like a solution: you have looked at it.",
+)
+def command(ids: Sequence[str], assignments: Path | None, check: bool, yes_publish: bool) -> int:
     """Make student_templates/ from the solved notebooks in reference/.
 
     Each gap between START and END markers becomes what its stub holds, outputs go, and the
-    public checks are copied beside the notebooks. Default: every assignment.
+    public checks are copied beside the notebooks. Default: every assignment. Nothing is written
+    where a line looks like another tool's marker, an answer in words or a hidden check.
 
     \b
     Examples:
@@ -30,7 +36,7 @@ def command(ids: Sequence[str], assignments: Path | None, check: bool) -> int:
     """
     from grader.authoring.templates import write_stubs
 
-    files = write_stubs(ids, assignments=assignments, check=check)
+    files = write_stubs(ids, assignments=assignments, check=check, yes_publish=yes_publish)
     for file in files:
         click.echo(f"out of date: {file}" if check else file)
     if not files:

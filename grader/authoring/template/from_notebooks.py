@@ -197,10 +197,11 @@ def _functions_of(item: Item, checks: Sequence[Check], notebook: Notebook) -> tu
 
 
 def _of_gap(exercise: str, name: str, notebook: Notebook) -> Item:
+    """Return the exercise of a gap; its title is its docstring's, or its heading's."""
     definition = notebook.definitions.get(name)
-    heading = (
-        _heading_above(notebook, notebook.regions[name].cell) if name in notebook.regions else ""
-    )
+    cell = notebook.regions[name].cell if name in notebook.regions else 0
+    heading = _heading_above(notebook, cell)
+    heading = "" if heading == _title(notebook) else heading
     title = _summary(definition) or (f"{heading}: {name}" if heading and definition else heading)
     return Item(exercise, title or name, 1, functions=(name,) if definition else ())
 
@@ -424,7 +425,8 @@ def _summary(definition: Definition | None) -> str:
         re.search(r'"""\s*(.+?)(?:\.\s|\.?\s*"""|\n)', definition.source) if definition else None
     )
     text = " ".join(quoted[1].split()) if quoted else ""
-    return text if len(text) <= 60 else ""
+    # "Arguments:" is no title.
+    return text if len(text) <= 60 and not text.endswith(":") else ""
 
 
 def _title(notebook: Notebook) -> str:

@@ -1,0 +1,95 @@
+"""Looks for what must not reach the students: in the stubs, and in the public files beside them.
+
+What is found is no proof: `grade stubs` stops there, and --yes-publish goes on after a look.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+
+from grader.assignment.check_files import is_hidden
+from grader.authoring.importers.plain_course import ANSWER
+from grader.records import Assignment, Notebook
+
+# What opens a solution or a hidden test in some course; a gap of ours is not in a stub.
+_MARKERS = re.compile(
+    r"(?i)^\s*(#|\"\"\"|'''|<!--).*\b(BEGIN|END)\s+(SOLUTIONS?|HIDDEN|PROMPT|MARK SCHEME|TESTS?)\b"
+    r"|#\s*SOLUTION(\s+NO PROMPT)?\s*$|^\s*#{2,}\s*(SOLUTION|TEMPLATE)\s*#*\s*$|^\s*#\s*HIDDEN\s*$"
+)
+_PLACEHOLDER = re.compile(
+    r"(?i)^[\s*_>.…]*$|write|fill in|your (answer|text|solution)|hier|réponse|todo|\?\?\?"
+)
+_SHORTEST = 3
+"""Lines of code in a row that a hidden check and a public file may have in common, less one."""
+
+
+def find_leaks(assignment: Assignment, files: Mapping[str, bytes]) -> list[str]:
+    """Return a line for each place that looks like a solution, an answer or a hidden check.
+
+    files : what `grade stubs` would write, by name
+    """
+    found: list[str] = []
+    for name, stub in assignment.stubs.items():
+        found += _in_stub(name, stub)
+    found += _hidden_text(assignment, files)
+    return found
+
+
+def _in_stub(name: str, stub: Notebook) -> Iterator[str]:
+    for cell in stub.cells:
+        for number, line in enumerate(cell.source.split("\n"), start=1):
+            # A heading of a text may be called so.
+            if (cell.kind == "code" or "--" in line) and _MARKERS.search(line):
+                yield (
+                    f"{name}, cell {cell.index}, line {number}: `{line.strip()[:60]}` looks like a "
+                    "marker of another tool: `grade new --from` understands it, or take it out"
+                )
+        if cell.kind != "markdown":
+            continue
+        for match in ANSWER.finditer(cell.source):
+            told = cell.source[match.end() :].strip().split("\n")[0]
+            if told and not _PLACEHOLDER.search(told):
+                yield (
+                    f"{name}, cell {cell.index}: `{match.group().strip()} {told[:40]}` looks like "
+                    "an answer: give its cell the tag `solution`"
+                )
+
+
+def _hidden_text(assignment: Assignment, files: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield a line for each hidden check of which lines stand in a file that students get."""
+    public = {name: _code_lines(data.decode("utf-8", "replace")) for name, data in files.items()}
+    for path in assignment.check_files:
+        if not is_hidden(path, assignment.folder):
+            continue
+        text = path.read_text(encoding="utf-8")
+        lines = text.split("\n")
+        for node in ast.parse(text).body:
+            if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test"):
+                continue
+            body = _code_lines("\n".join(lines[node.body[0].lineno - 1 : node.end_lineno]))
+            for name, known in public.items():
+                if _in_common(body, known):
+                    yield f"{name} holds lines of the hidden check `{node.name}` ({path.name})"
+
+
+def _code_lines(text: str) -> list[str]:
+    """Return the lines without blanks around, those of a notebook's JSON as they are in a cell."""
+    lines = []
+    for line in text.split("\n"):
+        plain = line.strip().removesuffix(",")
+        if plain.startswith('"') and plain.endswith('\\n"'):
+            plain = plain[1:-3].replace('\\"', '"').strip()
+        if len(plain) > 8 and not plain.startswith("#"):
+            lines.append(plain)
+    return lines
+
+
+def _in_common(body: list[str], known: list[str]) -> bool:
+    """Return whether three lines in a row stand in both; all of them where there are fewer."""
+    size = min(_SHORTEST, len(body))
+    if size < 2:
+        return False
+    runs = {tuple(known[n : n + size]) for n in range(len(known) - size + 1)}
+    return any(tuple(body[n : n + size]) in runs for n in range(len(body) - size + 1))

@@ -1,0 +1,125 @@
+"""`grade stubs` writes nothing where students might find a solution, an answer, a hidden check."""
+
+import json
+
+import pytest
+
+from grader import cli
+
+TOML = """\
+id = "toy"
+title = "Toy"
+[[notebooks]]
+file = "toy.ipynb"
+[[exercises]]
+id = "f"
+title = "F"
+points = 2
+notebook = "toy.ipynb"
+functions = ["f"]
+"""
+GAP = "def f(x):\n    ### START YOUR CODE ###\n    return 2 * x\n    ### END YOUR CODE ###"
+PUBLIC = """\
+import pytest
+
+
+@pytest.mark.exercise("f", points=1)
+def test_f(student):
+    assert student.f(1) == 2
+"""
+HIDDEN = """\
+import pytest
+
+
+@pytest.mark.exercise("f", points=1)
+def test_f_at_secret_points(student):
+    secret = [17.0, -4.5, 1e6]
+    for x in secret:
+        assert student.f(x) == 2 * x
+"""
+
+
+@pytest.fixture
+def stubs(tmp_path, monkeypatch, capsys):
+    """Run `grade stubs` over a notebook of these further cells; return (code, what it said)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GRADE_ASSIGNMENTS", raising=False)
+
+    def run(*cells, public=PUBLIC, options=()):
+        toy = tmp_path / "reference" / "toy"
+        (toy / "hidden").mkdir(parents=True)
+        (toy / "assignment.toml").write_text(TOML)
+        (toy / "test_toy.py").write_text(public)
+        (toy / "hidden" / "test_toy.py").write_text(HIDDEN)
+        entries = [{"cell_type": "code", "source": GAP, "metadata": {}, "outputs": []}]
+        entries += [
+            {"cell_type": kind, "source": source, "metadata": {}, "outputs": []}
+            for kind, source in cells
+        ]
+        (toy / "toy.ipynb").write_text(json.dumps({"cells": entries, "metadata": {}}))
+        code = cli.run(["stubs", *options])
+        told = capsys.readouterr()
+        assert (tmp_path / "student_templates").exists() == (code == 0), told.err
+        return code, told.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "### BEGIN SOLUTION",
+        "# END SOLUTION",
+        "### BEGIN HIDDEN TESTS",
+        "x = 3  # SOLUTION",
+        "y = 4 # SOLUTION NO PROMPT",
+        "### SOLUTION",
+        "### TEMPLATE",
+        "# HIDDEN",
+    ],
+)
+def test_a_marker_of_another_tool_stops_it_with_its_line(stubs, line):
+    code, told = stubs(("code", f"import math\n{line}"))
+    assert code == 2
+    assert "toy.ipynb, cell 1, line 2: `" in told
+    assert "looks like a marker of another tool" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "**Solution:** the gradient is zero there",
+        "Why?\n\n*Your Answer:* because of Jensen",
+        "Answer: 42",
+    ],
+)
+def test_an_answer_in_words_stops_it(stubs, text):
+    code, told = stubs(("markdown", text))
+    assert code == 2
+    assert "looks like an answer: give its cell the tag `solution`" in told
+
+
+def test_lines_of_a_hidden_check_stop_it_in_a_cell_and_in_a_public_check(stubs):
+    body = HIDDEN.split("(student):\n")[1]
+    code, told = stubs(("code", "if True:\n" + body))
+    assert code == 2
+    assert "toy.ipynb holds lines of the hidden check `test_f_at_secret_points`" in told
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        ("markdown", "## Solution of linear systems\n\nYour Answer: *write it here*"),
+        ("markdown", "Answer:"),
+        ("code", "solution = 3  # the solution of x = 3\n# begin with the tests"),
+        ("code", "hidden = 4  # units"),
+    ],
+)
+def test_what_only_sounds_like_it_is_published(stubs, cell):
+    code, told = stubs(cell)
+    assert code == 0, told
+
+
+def test_somebody_who_has_looked_publishes_it(stubs):
+    code, _ = stubs(("markdown", "Answer: 42 is the answer"), options=["--yes-publish"])
+    assert code == 0
