@@ -80,3 +80,11 @@ def test_a_gap_without_markers_makes_no_sample():
         sample_text(
             group, [Region("f", 3, "", "missing")], title="t", notebook="n.ipynb", known=["f"]
         )
+
+
+def test_the_command_names_each_option_once():
+    from grader.cli.results import command
+
+    names = [name for parameter in command.params for name in parameter.opts]
+    assert len(names) == len(set(names))
+    assert {"--unexplained", "--as-sample"} <= set(names)

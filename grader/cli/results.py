@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Join the files of results in DIR, one a part of `grade --shard`, into one run.",
 )
-@options.assignments
 @click.option(
     "--unexplained", is_flag=True, help="Show wrong answers that several have, and nothing names."
 )
@@ -51,7 +50,6 @@ def command(
     json_file: str | None,
     junit_file: str | None,
     html_folder: str | None,
-    assignments: Path | None,
     unexplained: bool,
     as_sample: tuple[int, str, str] | None,
     forget: bool,
@@ -123,7 +121,7 @@ def command(
         else:
             (run,) = chosen
             if unexplained or as_sample is not None:
-                unexplained_groups.show(opened, run, as_sample, assignments)
+                unexplained_groups.show(opened, run, as_sample, wanted.assignments)
                 return GRADED
             report = _report_of(run, _about(student, opened.results(run.id)))
             if not report.results:
