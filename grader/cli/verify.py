@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import click
 
 from grader.cli import options, output
 from grader.cli.options import GRADED, UNDER
+from grader.cli.output import complain
 
 if TYPE_CHECKING:
     from grader.records import Sandbox
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 )
 @options.jobs("Processes at once. Default: one a core.")
 @click.option("--samples-only", is_flag=True, help="Run the samples alone: no mutants, no seeds.")
+@click.option(
+    "--write-survivors",
+    is_flag=True,
+    help="Add the mutants that survive to survivors.toml; you write why each may.",
+)
 @click.option("--mutants/--no-mutants", default=True, help="Run automatic mutants, or not.")
 @options.sandbox
 @options.json_file
@@ -43,6 +50,7 @@ def command(
     seeds: int,
     jobs: int | None,
     samples_only: bool,
+    write_survivors: bool,
     mutants: bool,
     sandbox: Sandbox,
     json_file: str | None,
@@ -61,6 +69,8 @@ def command(
       grade verify --seeds 200 --no-mutants
     """
     from grader import verify as verification
+    from grader.assignment import find_assignments
+    from grader.verify.explanations import draft_explanations
 
     output.check_targets(json_file, markdown_file, None)
     output.check_data()
@@ -77,6 +87,12 @@ def command(
     console = output.console(stderr="-" in (json_file, markdown_file))
     for report in reports:
         verification.render(console, report)
+    if write_survivors:
+        folders = find_assignments(Path.cwd(), assignments, os.environ)
+        for report in reports:
+            folder = folders[report.assignment]
+            if added := draft_explanations(folder, report.unexplained):
+                complain(f"{folder / 'survivors.toml'}: {added} to explain, or to catch by a check")
     if json_file is not None:
         output.write(json_file, verification.as_json(reports))
     if markdown_file is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from grader.errors import AssignmentError
+from grader.files import write_whole
 from grader.records import Assignment
 from grader.toml_files import read_toml
 from grader.verify.verdicts import MutantVerdict
@@ -58,3 +61,34 @@ def explain(
 
 def _key(verdict: MutantVerdict) -> tuple[str, str]:
     return verdict.mutant.notebook, verdict.mutant.id
+
+
+def draft_explanations(folder: Path, survivors: Sequence[MutantVerdict]) -> int:
+    """Add each survivor that is not explained to survivors.toml; return how many were added.
+
+    Each gets an empty text, which `grade verify` refuses: somebody has to say why it is right, or
+    to write a check that catches it. What the file holds already stays as it is.
+    """
+    path = folder / "survivors.toml"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    known = read_toml(path, dict[str, dict[str, str]], shown=path.name) if text else {}
+    added = 0
+    for verdict in survivors:
+        notebook, mutant = _key(verdict)
+        if verdict.explanation or mutant in known.get(notebook, {}):
+            continue
+        head = f"[{_key_text(notebook)}]\n"
+        entry = f'{_key_text(mutant)} = ""\n'
+        if head not in text:
+            text = f"{text.rstrip()}\n\n{head}".lstrip()
+        before, _, after = text.partition(head)
+        text = f"{before}{head}{entry}{after}"
+        added += 1
+    if added:
+        write_whole(path, text)
+    return added
+
+
+def _key_text(name: str) -> str:
+    """Return a string of TOML, which may be a key."""
+    return json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
