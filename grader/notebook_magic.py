@@ -29,6 +29,8 @@ from grader.session.server import AgentServer
 from grader.session.student import Student
 from grader.submission.matching import match_notebooks, recognise_assignment
 
+_RUN_FIRST = "run the cells that define its functions first"
+
 
 @dataclass(frozen=True)
 class Verdicts:
@@ -64,7 +66,7 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
         ),
         known.values(),
     )
-    assignment = known[recognise_assignment([notebook], known)]
+    assignment = known[recognise_assignment([notebook], known, advice=_RUN_FIRST)]
     matched = {
         name: replace(found, notes=())  # earlier versions of a cell are no news
         for name, found in match_notebooks(assignment, [notebook]).items()

@@ -23,10 +23,10 @@ def sigmoid_prime(z):
 def run():
     """Run cells in a kernel that stands in the student's folder; return each cell's outputs."""
 
-    def run(*cells):
+    def run(*cells, folder=TEMPLATES):
         made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
         client = NotebookClient(
-            made, timeout=120, kernel_name="python3", resources={"metadata": {"path": TEMPLATES}}
+            made, timeout=120, kernel_name="python3", resources={"metadata": {"path": folder}}
         )
         client.execute()
         return [cell.outputs for cell in made.cells]
@@ -80,3 +80,13 @@ def test_checks_leave_the_notebook_as_it_was(run):
 def test_an_unknown_exercise_is_one_line(run):
     outputs = run(SIGMOID.format(factor=1), "%load_ext grader", "%grade nonsense")[-1]
     assert text_of(outputs).startswith("grade: this notebook has no exercise 'nonsense'")
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "here"])
+def test_it_advises_nothing_that_it_does_not_have(run, tmp_path, place):
+    folder = tmp_path if place == "elsewhere" else TEMPLATES
+    text = text_of(run("x = 1", "%load_ext grader", "%grade", folder=folder)[-1])
+    assert text.startswith("grade: ")
+    assert "--" not in text
+    advice = {"elsewhere": "keep the notebook in the folder", "here": "run the cells that define"}
+    assert advice[place] in text

@@ -46,7 +46,7 @@ def find_assignments(
         return _named_by_user(named, source, handed_in)
     start = start.resolve()
     found = _students_copy(handed_in) if copy_first else {}
-    found = found or _upwards(start, handed_in) or _students_copy(handed_in)
+    found = found or _upwards(start, handed_in, advice) or _students_copy(handed_in)
     if found:
         return found
     left_out = handed_in.left_out(start)
@@ -111,7 +111,7 @@ def _named_by_user(folder: Path, source: str, handed_in: _HandedIn) -> dict[str,
     return found
 
 
-def _upwards(start: Path, handed_in: _HandedIn) -> dict[str, Path]:
+def _upwards(start: Path, handed_in: _HandedIn, advice: str) -> dict[str, Path]:
     """Return what the one reference/ in start or above holds; {} where there is none.
 
     Raises AssignmentError for two: the nearer one may have come with a submission.
@@ -126,7 +126,7 @@ def _upwards(start: Path, handed_in: _HandedIn) -> dict[str, Path]:
     if len(places) > 1:
         raise AssignmentError(
             f"there are assignments in {places[0]} and in {places[1]}, and one of them may have "
-            "come with a submission: name yours with --assignments"
+            f"come with a submission; {advice}"
         )
     return _assignments_in(places[0], only_below=True) if places else {}
 

@@ -57,10 +57,14 @@ class _Fit:
 
 
 def recognise_assignment(
-    notebooks: Sequence[Notebook], assignments: Mapping[str, Assignment]
+    notebooks: Sequence[Notebook],
+    assignments: Mapping[str, Assignment],
+    *,
+    advice: str = "name it with --assignment",
 ) -> str:
     """Return the id of the assignment that the notebooks answer.
 
+    advice : what the user can do where they answer none
     Raises SubmissionError where they fit none of them.
     """
     scores: dict[str, float] = {}
@@ -81,7 +85,7 @@ def recognise_assignment(
         handed = ", ".join(PurePosixPath(notebook.name).name for notebook in notebooks[:5])
         raise SubmissionError(
             f"nothing here ({handed or 'no notebook'}) answers a known assignment ({known}): "
-            "name it with --assignment"
+            f"{advice}"
         )
     return ranked[0][0]
 
