@@ -147,7 +147,7 @@ class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     def __post_init__(self) -> None:
         _require_finite("points", self.points)
         if self.points == 0 and self.derivation is None:
-            raise ValueError(f"exercise {self.id!r}: `points` must be more than 0")
+            raise ValueError("`points` must be a number of more than 0")
         if (self.kind == "derivation") != (self.derivation is not None):
             raise ValueError(
                 f'exercise {self.id!r}: kind = "derivation" and the table '
