@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from grader.derivation import document
 from grader.derivation import tree as t
 from grader.derivation.context import BUILT_IN, Context
+from grader.derivation.cursor import Choices
 from grader.derivation.document import Piece
 from grader.derivation.evaluation import Budget, Evaluation, NotRead
 from grader.derivation.judging import STEP_NODES, Circumstances, Judgement, judge
-from grader.derivation.parsing import Parser, _Choices, readings
+from grader.derivation.parsing import Parser, readings
 from grader.derivation.points import points
 from grader.derivation.remarks import remark_of
 from grader.derivation.rendering import mathml, plain
@@ -131,7 +132,7 @@ class Following:
     def _condition(self, tokens: Sequence[Token]) -> t.Node | None:
         """Return a condition on indices and labels; None where it is something else."""
         try:
-            node = Parser(tokens, self.context, _Choices(())).condition()
+            node = Parser(tokens, self.context, Choices(())).condition()
         except Unreadable:
             return None
         symbols = [s for s in t.walk(node) if isinstance(s, t.Symbol)]

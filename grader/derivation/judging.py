@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, fields, replace
 from grader.derivation import tree as t
 from grader.derivation import values as v
 from grader.derivation.context import OF_VECTORS, Context, Declared, Definition
+from grader.derivation.cursor import Choices, split_at
 from grader.derivation.evaluation import Budget, Evaluation, NotRead, Point, compare
-from grader.derivation.parsing import Parser, _Choices, _split, readings
+from grader.derivation.parsing import Parser, readings
 from grader.derivation.points import points, special_points
 from grader.derivation.tokens import Token, Unreadable
 from grader.derivation.values import SCALAR, Impossible, Matrix, Undefined, Value, mp
@@ -155,7 +156,7 @@ def _tree(tokens: Sequence[Token], context: Context) -> t.Node | None:
 
 
 def _unclosed(tokens: Sequence[Token], context: Context) -> bool:
-    parser = Parser(tokens, context, _Choices(()))
+    parser = Parser(tokens, context, Choices(()))
     parser.whole()
     return parser.unclosed
 
@@ -698,7 +699,7 @@ def _new_name(
     tokens = [token for token in left if token.kind != "col"]
     if not tokens or tokens[0].kind != "sym":
         return None
-    parser = Parser(tokens, context, _Choices(()))
+    parser = Parser(tokens, context, Choices(()))
     base = parser.take().text
     try:
         sub, sup, primes = parser._decorations()
@@ -717,7 +718,7 @@ def _new_name(
     name = base + (f"^{sup_text}" if sup else "")
     indices: tuple[str, ...] = ()
     if sub:
-        pieces = list(_split(sub, ",")) if any(x.text == "," for x in sub) else [[x] for x in sub]
+        pieces = list(split_at(sub, ",")) if any(x.text == "," for x in sub) else [[x] for x in sub]
         symbols = [p[0].text for p in pieces if len(p) == 1 and p[0].kind == "sym"]
         known = [s for s in symbols if context.is_index(context.name_of(s) or "")]
         if len(symbols) == len(pieces) and (
@@ -734,14 +735,14 @@ def _new_name(
             inner = parser.bracketed()
         except Unreadable:
             return None
-        pieces = _split(inner, ",", ";", "\\mid", "|")
+        pieces = split_at(inner, ",", ";", "\\mid", "|")
         names = []
         for piece in pieces:
             plain = [x for x in piece if x.kind != "col"]
             if len(plain) == 3 and plain[1].text == "=" and plain[0].kind == "sym":
                 plain = plain[:1]  # L(z; y = a): the label's name for this case
             try:
-                node: t.Node | None = Parser(plain, context, _Choices(())).whole()
+                node: t.Node | None = Parser(plain, context, Choices(())).whole()
             except Unreadable:
                 node = (
                     t.Symbol(plain[0].text) if len(plain) == 1 and plain[0].kind == "sym" else None
