@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 from grader.derivation import tree as t
 from grader.derivation import values as v
 from grader.derivation.evaluation import Budget, Evaluation, NotRead
-from grader.derivation.judging import Compared, Judgement, said
 from grader.derivation.rendering import plain
 from grader.derivation.values import Impossible, Matrix, Real, Undefined, mp
+from grader.derivation.witness import Compared, Judgement, said
 
 Edits: TypeAlias = Iterator[tuple[t.Node, str]]
 """Edited trees, each with what the edit is called."""

@@ -1,0 +1,144 @@
+"""Both sides of a step at its points, and how a reader is shown them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from grader.derivation import tree as t
+from grader.derivation.context import Context
+from grader.derivation.evaluation import Point
+from grader.derivation.values import Matrix, Value, mp
+from grader.records import DerivationVerdict
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A point at which two sides can be compared by hand.
+
+    at : what is put in, as ("z", "0.31"); left, right : the sides' values
+    """
+
+    at: tuple[tuple[str, str], ...]
+    left: str
+    right: str
+
+
+@dataclass
+class Compared:
+    """Both sides of a step, for some reading, at its points: what a remark is made from."""
+
+    context: Context
+    left: t.Node
+    right: t.Node
+    sign: str
+    bare: Mapping[str, t.Node]
+    rows: list[tuple[Point, Value, Value, bool]]
+
+
+def witness_of(compared: Compared, row: tuple[Point, Value, Value, bool]) -> Witness:
+    """Return a row's values as a reader is told them."""
+    point, left, right, _ = row
+    context = compared.context
+    used = context.free_names(compared.left, compared.right, *compared.bare.values())
+    at = [
+        (name, shown(value)) for name, value in sorted(point.values.items())
+        if name in used and context.declared[name].domain != "size"
+    ]  # fmt: skip
+    indices = free_indices(compared.left, context) | free_indices(compared.right, context)
+    at += [
+        (name, str(i))
+        for name, i in sorted(point.indices.items())
+        if name in indices or name in used
+    ]
+    return Witness(tuple(dict.fromkeys(at)), shown(left), shown(right))
+
+
+def simplest(
+    rows: list[tuple[Point, Value, Value, bool]],
+) -> tuple[Point, Value, Value, bool]:
+    """Return the row whose values are the easiest to follow: neither tiny nor huge."""
+
+    def awkward(row: tuple[Point, Value, Value, bool]) -> float:
+        numbers = [
+            x for side in row[1:3] for x in (side.entries() if isinstance(side, Matrix) else [side])
+        ]
+        if not all(mp.isfinite(x) for x in numbers):
+            return 1e9
+        return float(sum(abs(mp.log(abs(x) + mp.mpf("1e-9"))) for x in numbers))
+
+    return min(rows, key=awkward)
+
+
+def said(witness: Witness) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in witness.at)
+
+
+def shown(value: Value) -> str:
+    """Return a value in four digits."""
+    if isinstance(value, Matrix):
+        rows = value.rows if value.shape[1] > 1 else value.transposed().rows
+        return "; ".join("(" + ", ".join(shown(x) for x in row) + ")" for row in rows)
+    if mp.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
+    if value == mp.nint(value) and abs(value) < 10**6:
+        return str(int(value))
+    text = mp.nstr(value, 4)
+    return "0" if abs(value) < mp.mpf("1e-15") else text.removesuffix(".0")
+
+
+def free_indices(node: t.Node, context: Context, bound: frozenset[str] = frozenset()) -> set[str]:
+    """Return the indices of a formula that no sum binds."""
+    if isinstance(node, t.Symbol):
+        return {node.name} if context.is_index(node.name) and node.name not in bound else set()
+    if isinstance(node, t.Big):
+        bound = bound | {node.index}
+    found: set[str] = set()
+    for child in t.children(node):
+        found |= free_indices(child, context, bound)
+    return found
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of one step.
+
+    why : for "not read", the reason; for "follows", a remark of form; else ""
+    left, right : the trees that the verdict rests on; None where a side was not read
+    holds_for : a case for which the sides do agree, as "i = j"
+    slip : what makes the sides agree, where a side has no value as it stands
+    """
+
+    verdict: DerivationVerdict
+    why: str = ""
+    left: t.Node | None = None
+    right: t.Node | None = None
+    witness: Witness | None = None
+    holds_for: str = ""
+    slip: str = ""
+    compared: Compared | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where a step stands.
+
+    first : it begins a chain, so it may be a definition or an equation
+    conditions : cases that the text states ("for i = j"), as conditions to hold at a point
+    cases_stated : None where nothing is known of the text around
+    solving : the text around speaks of solving, or of setting something to a value
+    """
+
+    first: bool = True
+    conditions: tuple[t.Node, ...] = ()
+    cases_stated: bool | None = None
+    solving: bool = False
+
+
+def condition_names(circumstances: Circumstances) -> set[str]:
+    return {
+        node.name
+        for condition in circumstances.conditions
+        for node in t.walk(condition)
+        if isinstance(node, t.Symbol)
+    }
