@@ -31,6 +31,8 @@ from grader.verify.samples import apply_sample, load_samples
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = {"seconds", "time", "created", "version", "checks_from"}
 """Keys that differ between any two runs, or between any two folders."""
+SHOWN = 160
+"""Characters of a value that a difference shows."""
 
 
 def main() -> int:
@@ -128,12 +130,29 @@ def differences(base: Any, head: Any, place: str) -> Iterator[str]:
                 yield f"{where}: only in {'head' if key not in base else 'base'}"
             else:
                 yield from differences(base[key], head[key], where)
-    elif isinstance(base, list) and isinstance(head, list) and len(base) == len(head):
-        for n, (one, other) in enumerate(zip(base, head, strict=True)):
-            name = one.get("path", one.get("id", n)) if isinstance(one, dict) else n
-            yield from differences(one, other, f"{place}[{name}]")
+    elif (named := named_items(base)) and (others := named_items(head)):
+        yield from (f"{place}[{name}]: only in base" for name in named if name not in others)
+        yield from (f"{place}[{name}]: only in head" for name in others if name not in named)
+        common = [name for name in named if name in others]
+        if common != [name for name in others if name in named]:
+            yield f"{place}: in another order"
+        for name in common:
+            yield from differences(named[name], others[name], f"{place}[{name}]")
     elif base != head:
-        yield f"{place}: {base!r} -> {head!r}"
+        yield f"{place}: {shortened(base)} -> {shortened(head)}"
+
+
+def named_items(value: Any) -> dict[str, Any]:
+    """Return the items of a list of submissions, exercises or checks by what names them."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        return {}
+    named = {str(item.get("path") or item.get("id") or item.get("name")): item for item in value}
+    return named if len(named) == len(value) and "None" not in named else {}
+
+
+def shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 if __name__ == "__main__":
