@@ -10,6 +10,7 @@ The pipeline, each worker process, `grade verify` and `%grade` all come through 
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -145,6 +146,7 @@ class Grader:
                 skip=_nothing_to_check(assignment, work),
                 only=work.only,
                 public=options.public,
+                budget_s=assignment.limits.checks_s,
                 reference=self.references.__getitem__ if assignment.notebooks else None,
             )
             outcomes = self._without_suspects(job, self.suite.run(job))
@@ -205,7 +207,7 @@ class Grader:
         doubted = {o.exercise for o in outcomes if o.suspect and (o.exercise, o.name) not in known}
         if doubted and job.reference is not None:
             for outcome in self.suite.run(
-                replace(job, sessions=self.references, skip={}, only=doubted)
+                replace(job, sessions=self.references, skip={}, only=doubted, budget_s=math.inf)
             ):
                 refused = outcome.outcome in ("failed", "error", "timeout")
                 kind = self._broken if refused else self._sound

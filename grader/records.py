@@ -44,6 +44,7 @@ class Note:
 class Limits:
     """What a submission may use. Times are seconds, sizes MiB.
 
+    checks_s : processor time of all checks of a submission together
     memory_mib, processes, scratch_mib : of all that a notebook starts, together; processes
         counts threads too
     open_files : of one process
@@ -52,6 +53,9 @@ class Limits:
     cell_s: float = 60.0
     notebook_s: float = 240.0
     check_s: float = 20.0
+    # A right solution takes some tens; a mistake in a shape can make each check a hundred times
+    # slower, below its own limit.
+    checks_s: float = 300.0
     reply_mib: int = 256
     output_mib: int = 4
     # A course laptop has 8 GiB, and two notebooks may run at once.

@@ -33,6 +33,7 @@ class LimitsTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     cell_s: Size = Limits.cell_s
     notebook_s: Size = Limits.notebook_s
     check_s: Size = Limits.check_s
+    checks_s: Size = Limits.checks_s
     reply_mib: Count = Limits.reply_mib
     output_mib: Count = Limits.output_mib
     memory_mib: Count = Limits.memory_mib

@@ -132,6 +132,11 @@ def wire_of(student: Student) -> Wire:
     return student._wire
 
 
+def cpu_s_of(student: Student) -> float:
+    """Return the processor time that its process has used so far; 0.0 where nobody knows."""
+    return student._wire.stream.peer.cpu_s() or 0.0
+
+
 def as_reference(student: Student) -> Student:
     """Return the same Student, every fault of which is a ReferenceFault from now on."""
     student._wire.is_reference = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections import defaultdict
@@ -20,11 +21,12 @@ from grader.errors import (
     ReferenceFault,
     StudentDied,
     StudentFault,
+    StudentTimeout,
 )
 from grader.records import Assignment, Outcome
 from grader.session import Session
 from grader.session.replay_cache import ReplayCache, replayed
-from grader.session.student import Student, as_reference
+from grader.session.student import Student, as_reference, cpu_s_of
 from grader.suite.check import Check, breakage
 from grader.suite.verdict import verdict_of
 
@@ -44,6 +46,8 @@ class CheckJob:
     reference : opens a session on the solved notebook of that name
     patch : changes a fresh copy before its check (mutants)
     only : exercise ids; empty for all
+    budget_s : processor time that the student's code may use in all checks together; once it is
+        used, the checks that are left are not run
     """
 
     sessions: Mapping[str, CheckedSession]
@@ -53,6 +57,7 @@ class CheckJob:
     public: bool = False
     reference: Callable[[str], CheckedSession] | None = None
     patch: Callable[[Student], None] | None = None
+    budget_s: float = math.inf
 
 
 class Suite:
@@ -70,6 +75,7 @@ class Suite:
             for check in self._checks
             if not (job.public and check.hidden) and (not job.only or check.exercise.id in job.only)
         ]
+        self._plugin.used_s = 0.0
         return [self._run(check, job) for check in wanted]
 
     @property
@@ -84,6 +90,13 @@ class Suite:
             return check.outcome("skipped", 0.0, reason, missing=True)
         if lacking := self.assignment.lacking(check.exercise.notebook):
             return check.outcome("skipped", 0.0, lacking)
+        if self._plugin.used_s >= job.budget_s:
+            text = (
+                "not run: the checks before it used the processor time that all have together "
+                f"({job.budget_s:g} s). Look for what makes your functions slow: a shape such as "
+                "(m, 1) that meets (m,), or a loop in a loop."
+            )
+            return check.outcome("timeout", 0.0, text)
         started = time.perf_counter()
         verdict, killed = self._plugin.try_out(check, job)
         if killed:  # by itself or by the machine, which deserves another try
@@ -105,11 +118,14 @@ class Plugin:
         self.job = CheckJob(sessions={})
         self.check: Check | None = None
         self.verdict: Outcome | None = None
+        self.failure: BaseException | None = None  # what the check raised first
         self.killed = False
+        self.used_s = 0.0  # by the student's code, in the checks of this job so far
 
     def try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
         """Run a check; return its outcome, and whether the process that it asked was killed."""
         self.check, self.job, self.verdict, self.killed = check, job, None, False
+        self.failure = None
         item = check.item
         try:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
@@ -146,6 +162,7 @@ class Plugin:
             return report
         if call.excinfo is not None:
             error = call.excinfo.value
+            self.failure = self.failure or error
             self.killed = self.killed or (isinstance(error, StudentDied) and error.killed)
             # The first failure is the verdict; what breaks while tidying up is an echo of it.
             if self.verdict is None or self.verdict.outcome == "passed":
@@ -166,7 +183,24 @@ class Plugin:
         with opened as student:
             if self.job.patch is not None:
                 self.job.patch(student)
-            yield student
+            with self._counted(student):
+                yield student
+
+    @contextmanager
+    def _counted(self, student: Student) -> Iterator[None]:
+        """Count the processor time that the student's code uses in the block."""
+        if not isinstance(student, Student) or self.job.budget_s == math.inf:
+            yield
+            return
+        before = cpu_s_of(student)
+        try:
+            yield
+        finally:
+            if isinstance(self.failure, StudentTimeout):
+                # Its process is gone, and what it used with it: the limit, at least.
+                self.used_s += self.assignment.limits.check_s
+            else:
+                self.used_s += max(0.0, cpu_s_of(student) - before)
 
     @pytest.fixture
     def reference(self) -> Iterator[Student]:

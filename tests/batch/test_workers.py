@@ -17,6 +17,8 @@ from grader.batch.workers import Workers
 from grader.errors import AssignmentError
 from grader.records import Options
 
+from .conftest import RIGHT
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
 
@@ -220,3 +222,23 @@ def test_the_timer_that_kills_what_does_not_stop_ends_with_the_workers():
         if isinstance(thread, threading.Timer):
             thread.join(5)
             assert not thread.is_alive()
+
+
+BURNS = (
+    "import time; end = time.process_time() + 2\n    while time.process_time() < end: pass\n    "
+)
+
+
+def test_a_submission_that_uses_the_time_of_all_checks_is_told_and_costs_no_other(klass):
+    file = klass.reference / "toy" / "assignment.toml"
+    file.write_text(file.read_text().replace("[limits]", "[limits]\nchecks_s = 1"))
+    klass.hand_in("Meier_Ann", mean_square=BURNS + RIGHT["mean_square"])
+    klass.hand_in("Meier_Bea")
+    report, _ = klass.grade("--jobs", "1")
+    slow, other = json.loads(report)["submissions"]
+    outcomes = {c["name"]: c for e in slow["exercises"] for c in e["checks"]}
+    assert outcomes["double"]["outcome"] == "timeout"
+    assert outcomes["double"]["message"].startswith(
+        "not run: the checks before it used the processor time that all have together (1 s)."
+    )
+    assert (slow["score"], other["score"]) == (4.0, 6.0)
