@@ -109,25 +109,27 @@ def name_mistakes(
 
     failing : the wrong answers to each failing check, one trace for each seed
     """
-    matching = {check: _matches(known, check, traces) for check, traces in failing.items()}
+    wrong = {check: _moved(known, check, traces) for check, traces in failing.items()}
+    fitting = {check: _fitting(known, check, traces) for check, traces in wrong.items()}
+    weights = {check: min(map(evidence_of, t), default=0.0) for check, t in wrong.items()}
     named = {}
-    for check, found in matching.items():
+    for check, found in fitting.items():
         consistent = [
             number
             for number in found
-            if _holds_elsewhere(known, known.mistakes[number].function, number, check, matching)
+            if _reads_well(known.mistakes[number])
+            and _holds_elsewhere(known, known.mistakes[number].function, number, check, fitting)
+            # A check that asks for few numbers is named with the others of its function.
+            and sum(weights[other] for other in fitting if number in fitting[other])
+            >= LEAST_EVIDENCE
         ]
-        told = sorted(
-            (known.mistakes[number] for number in consistent if _reads_well(known, number)),
-            key=_rank,
-        )
+        told = sorted((known.mistakes[number] for number in consistent), key=_rank)
         if told:
             named[check] = Named(told[0], len({m.told for m in told}) - 1)
     return named
 
 
-def _reads_well(known: Known, number: int) -> bool:
-    mistake = known.mistakes[number]
+def _reads_well(mistake: Mistake) -> bool:
     return bool(mistake.title or mistake.told)
 
 
@@ -138,29 +140,32 @@ def _rank(mistake: Mistake) -> tuple[bool, bool, int, int]:
     return (not mistake.title and is_vague(told), odd, 0 if mistake.title else 1, len(told))
 
 
-def _matches(known: Known, check: CheckName, traces: Sequence[Trace]) -> list[int]:
+def _moved(known: Known, check: CheckName, traces: Sequence[Trace]) -> list[Trace]:
+    """Return the wrong answers that some mistake changes, at each seed; none for no table."""
+    moved = known.moved.get(check, ())
+    return [
+        {number: answer for number, answer in trace.items() if number in numbers}
+        for trace, numbers in zip(traces, moved, strict=False)
+    ]
+
+
+def _fitting(known: Known, check: CheckName, wrong: Sequence[Trace]) -> set[int]:
     """Return the numbers of the mistakes that answer the check so, at every seed."""
-    if len(traces) < SEEDS or check not in known.moved:
-        return []
-    wrong = [_kept(trace, known.moved[check][seed]) for seed, trace in enumerate(traces)]
-    if any(evidence_of(trace) < LEAST_EVIDENCE for trace in wrong):
-        return []
-    found: list[int] = []
+    if len(wrong) < SEEDS or not any(wrong):
+        return set()
     for shapes in (True, False):
-        for number, by_check in enumerate(known.traces):
-            theirs = by_check.get(check, ())
-            if len(theirs) == SEEDS and all(
+        found = {
+            number
+            for number, by_check in enumerate(known.traces)
+            if len(theirs := by_check.get(check, ())) == SEEDS
+            and all(
                 same_trace(mine, other, shapes=shapes)
                 for mine, other in zip(wrong, theirs, strict=True)
-            ):
-                found.append(number)
+            )
+        }
         if found:
-            break
-    return found
-
-
-def _kept(trace: Trace, moved: Collection[int]) -> Trace:
-    return {number: answer for number, answer in trace.items() if number in moved}
+            return found
+    return set()
 
 
 def _holds_elsewhere(

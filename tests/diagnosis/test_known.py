@@ -105,3 +105,11 @@ def test_the_parts_of_a_table_are_put_together():
         name_mistakes(whole, {COST: (wrong(2 * X), wrong(2 * Y))})[COST].mistake.told == "doubled"
     )
     assert name_mistakes(whole, {COST: (wrong(-X), wrong(-Y))})[COST].mistake.told == "negated"
+
+
+def test_a_check_that_asks_for_few_numbers_does_not_speak_against_a_mistake():
+    few = np.array([0.5])
+    entry = {COST: (wrong(-X), wrong(-Y)), GRAD: (wrong(-few), wrong(-few))}
+    known = table((mistake("cost", "negated"), entry), reach={COST: {"cost"}, GRAD: {"cost"}})
+    named = name_mistakes(known, entry)
+    assert named[COST].mistake.told == named[GRAD].mistake.told == "negated"

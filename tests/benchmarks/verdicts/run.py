@@ -152,7 +152,14 @@ class Patched:
         return student
 
 
-def judge(assignment: Assignment, cases: list[Case], tables: Path, report: list[Judged]) -> None:
+def judge(
+    assignment: Assignment,
+    cases: list[Case],
+    tables: Path,
+    report: list[Judged],
+    *,
+    show: bool,
+) -> None:
     with (
         Kernels(assignment, start_fork_server(assignment.sandbox), draw=False) as kernels,
         open_suite(assignment) as suite,
@@ -185,6 +192,8 @@ def judge(assignment: Assignment, cases: list[Case], tables: Path, report: list[
                 )
                 outcomes = tracer.traced(job, suite.run(job))
                 report.append(_judged(case, outcomes, explainer))
+                if show:
+                    _show(report[-1:])
             session.close()
 
 
@@ -205,7 +214,7 @@ def main() -> None:
     parser.add_argument("assignments", nargs="*")
     parser.add_argument("--bank", default="first", choices=["first", "second"])
     parser.add_argument("--show", action="store_true")
-    parser.add_argument("--only", default="", help="cases whose file:line holds this")
+    parser.add_argument("--notebook", default="", help="cases of notebooks whose name holds this")
     parser.add_argument("--tables", type=Path, help="keep the tables of known mistakes here")
     options = parser.parse_args()
     cases: dict[str, list[Case]] = {}
@@ -213,17 +222,16 @@ def main() -> None:
         assignment = file.stem.split("-")[0]
         if not options.assignments or assignment in options.assignments:
             cases.setdefault(assignment, []).extend(
-                c for c in read_cases(file, assignment) if options.only in c.where
+                c for c in read_cases(file, assignment) if options.notebook in c.notebook
             )
     with tempfile.TemporaryDirectory() as scratch:
         rows = []
         for name, listed in cases.items():
             folder = next(f for f in (REFERENCE / name, HERE / "courses" / name) if f.is_dir())
             judged: list[Judged] = []
-            judge(load_assignment(folder), listed, options.tables or Path(scratch), judged)
+            tables = options.tables or Path(scratch)
+            judge(load_assignment(folder), listed, tables, judged, show=options.show)
             rows.append((name, judged))
-            if options.show:
-                _show(judged)
             _print_table(rows)
 
 
@@ -242,7 +250,10 @@ def _show(judged: list[Judged]) -> None:
             else ""
         )
         if problem:
-            print(f"{problem}: {one.case.where} {one.case.regions[0][0]}: {one.case.cause}")
+            print(
+                f"{problem}: {one.case.where} {one.case.regions[0][0]}: {one.case.cause}",
+                flush=True,
+            )
             for text in (*one.messages, *one.known):
                 print(textwrap.indent(text, "      | "))
 
