@@ -110,6 +110,15 @@ def _more(node: ast.Call) -> str:
 
 def order_of_steps(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     """Two steps in the other order: a sum's square, a mean's log, scaled after softmax."""
+    match node:
+        case ast.BinOp(
+            left=left,
+            op=(ast.Add() | ast.Sub()) as op,
+            right=ast.BinOp(left=base, op=ast.Pow(), right=power),
+        ):
+            sign = "+" if isinstance(op, ast.Add) else "-"
+            new = f"(({code_of(left)}) {sign} ({code_of(base)})) ** ({code_of(power)})"
+            yield FieldEdit("order of steps", new, "with a power taken of the whole, not of a term")
     if not isinstance(node, ast.Call) or not node.args:
         return
     head, first, more = code_of(node.func), node.args[0], _more(node)

@@ -94,7 +94,13 @@ def _of_sample(
             yield Candidate(mistake, f"{others}\n{patch_for(notebook.name, name, change.source)}")
 
 
-_OWN_TO_A_FORM = ("value for another", "values swapped", "lost function", "removed statement")
+_OWN_TO_A_FORM = (
+    "value for another",
+    "values swapped",
+    "lost function",
+    "removed statement",
+    "flipped sign",
+)
 """Changes that read badly out of a form which the student has never seen."""
 
 
