@@ -19,6 +19,9 @@ SEEDS = 2
 MAX_ANSWERS = 40
 """Wrong answers of a check that are compared: the first ones."""
 
+OTHER_FORM = ", in the form of "
+"""Stands in the text of a change that was made in a right sample, not in the solution."""
+
 CheckName = tuple[str, str]
 
 
@@ -133,11 +136,17 @@ def _reads_well(mistake: Mistake) -> bool:
     return bool(mistake.title or mistake.told)
 
 
-def _rank(mistake: Mistake) -> tuple[bool, bool, int, int]:
-    """The instructor's own words first, then those that say most, the short ones first."""
+def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, int]:
+    """The instructor's own words first, then those that say most of the solution's own form."""
     told = mistake.title or mistake.told
     odd = "in one place" in told or "everywhere" in told
-    return (not mistake.title and is_vague(told), odd, 0 if mistake.title else 1, len(told))
+    return (
+        not mistake.title,
+        is_vague(mistake.told),
+        OTHER_FORM in mistake.text,
+        odd,
+        len(told),
+    )
 
 
 def _moved(known: Known, check: CheckName, traces: Sequence[Trace]) -> list[Trace]:

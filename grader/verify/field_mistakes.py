@@ -113,10 +113,10 @@ def order_of_steps(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     match node:
         case ast.BinOp(
             left=left,
-            op=(ast.Add() | ast.Sub()) as op,
+            op=(ast.Add() | ast.Sub()) as joined,
             right=ast.BinOp(left=base, op=ast.Pow(), right=power),
         ):
-            sign = "+" if isinstance(op, ast.Add) else "-"
+            sign = "+" if isinstance(joined, ast.Add) else "-"
             new = f"(({code_of(left)}) {sign} ({code_of(base)})) ** ({code_of(power)})"
             yield FieldEdit("order of steps", new, "with a power taken of the whole, not of a term")
     if not isinstance(node, ast.Call) or not node.args:

@@ -8,7 +8,7 @@ import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from grader.diagnosis.known import Mistake
+from grader.diagnosis.known import OTHER_FORM, Mistake
 from grader.records import Notebook
 from grader.suite import Suite
 from grader.verify.known_changes import known_changes
@@ -89,7 +89,7 @@ def _of_sample(
                 name,
                 change.kind,
                 change.told,
-                f"{change.text}, in the form of samples/{sample.name}.toml",
+                f"{change.text}{OTHER_FORM}samples/{sample.name}.toml",
             )
             yield Candidate(mistake, f"{others}\n{patch_for(notebook.name, name, change.source)}")
 

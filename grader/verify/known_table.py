@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.diagnosis.catalogue import is_vague
-from grader.diagnosis.known import CheckName, Known, Mistake
+from grader.diagnosis.known import OTHER_FORM, CheckName, Known, Mistake
 from grader.diagnosis.traces import LEAST_EVIDENCE, Print, evidence_of
 from grader.records import Assignment, Notebook
 from grader.session import Session
@@ -182,8 +182,9 @@ def _one_of_each(
     return kept
 
 
-def _length(mistake: Mistake) -> tuple[bool, bool, int]:
-    return not mistake.title, is_vague(mistake.told) or not mistake.told, len(mistake.told)
+def _length(mistake: Mistake) -> tuple[bool, bool, bool, int]:
+    vague = is_vague(mistake.told) or not mistake.told
+    return not mistake.title, vague, OTHER_FORM in mistake.text, len(mistake.told)
 
 
 def _rounded(answer: Print) -> tuple[object, ...]:

@@ -188,10 +188,12 @@ def _locals(
             name = last_name(target) if target is not None else ""
             if target is None:
                 words = "its result"
-            elif isinstance(target, ast.Attribute | ast.Subscript) or name in visible:
+            elif name in visible or shown.startswith("self."):
                 words = f"`{shown}`"
             else:
                 words = "one of its values"
+            if isinstance(node, ast.AugAssign):
+                words = f"the change of {words}"
             values = [(node.value, words)]
         for value, words in values:
             for kind, form, told in _CHANGES:
