@@ -183,7 +183,7 @@ def grade(
                 cluster.run(options, waiting, collector)
             elif count > 1:
                 options = replace(options, kernels=max(1, cores() // count))
-                with Workers(options, count=count, warm=kernels.fork_server) as workers:
+                with Workers(options, count=count, fork_server=kernels.fork_server) as workers:
                     workers.run(waiting, collector)
             elif waiting:
                 suite = suite or stack.enter_context(open_suite(chosen))

@@ -115,13 +115,13 @@ class _Site:
         # A closed kernel has a user number of its own, and reads nothing here.
         folder = extract_archive(assignment, self.folder)
         self.options = replace(options, folder=str(folder), kernels=1)
-        self.kernels = self._warm_up(folder)
+        self.kernels = self._preload(folder)
         self.users = 0
         self.idle: list[tuple[float, Workers]] = []
         self.busy: list[Workers] = []
         self.lock = threading.Lock()
 
-    def _warm_up(self, folder: Path) -> Kernels | None:
+    def _preload(self, folder: Path) -> Kernels | None:
         """Return what all kernels here are forked from; without it, each process has its own."""
         with contextlib.suppress(GradeError):
             assignment = replace(load_assignment(folder), sandbox=self.options.sandbox)
@@ -130,8 +130,12 @@ class _Site:
 
     def grade(self, submission: Archive) -> Answer:
         with self.lock:
-            warm = self.kernels.fork_server if self.kernels is not None else None
-            workers = self.idle.pop()[1] if self.idle else Workers(self.options, count=1, warm=warm)
+            fork_server = self.kernels.fork_server if self.kernels is not None else None
+            workers = (
+                self.idle.pop()[1]
+                if self.idle
+                else Workers(self.options, count=1, fork_server=fork_server)
+            )
             self.busy.append(workers)
         heard = _Heard()
         try:
@@ -177,7 +181,7 @@ class _Heard:
     answer = Answer("lost", "", how="no answer")
 
     def doing(self, number: int, text: str, worker: int = 0) -> None:
-        """A dask worker tells nobody what it is at."""
+        """A dask worker does not report its progress."""
 
     def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
         self.answer = Answer("done", "", packed, isolation)

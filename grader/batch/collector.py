@@ -1,4 +1,4 @@
-"""Where results arrive: kept, told to whoever watches, and put into the order of the input."""
+"""Where results arrive: they are kept, reported, and put into the order of the input."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class BatchListener(Listener, Protocol):
     """What hears of several grading processes."""
 
     def lost(self, number: int, how: str, said: str) -> None:
-        """Nobody could grade this submission.
+        """No process could grade this submission.
 
         how : "its worker process ended twice (killed by SIGKILL)"
         said : the last of what it wrote
@@ -145,7 +145,7 @@ class Collector:
         self._put(number, packed, input_hash=self._hashes.get(number, "") if unchanged else "")
 
     def put(self, number: int, result: Result) -> None:
-        """Take a result that nobody had to grade for, a refusal perhaps."""
+        """Take a result that needs no grading: a refusal."""
         self._put(number, pack(result))
 
     def lost(self, number: int, how: str, said: str) -> None:

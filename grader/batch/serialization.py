@@ -25,7 +25,7 @@ _LEVEL = 1
 
 @dataclass(frozen=True)
 class Packed:
-    """A Result: its verdict, and the evidence (b"" where nobody asked for it)."""
+    """A Result: its verdict, and the evidence (b"" where it was not asked for)."""
 
     verdict: bytes
     evidence: bytes = b""

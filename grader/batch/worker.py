@@ -51,13 +51,13 @@ if TYPE_CHECKING:
 _ENDING_S = 0.7
 
 
-def main(descriptor: int, life: int, *warm: int) -> None:
+def main(descriptor: int, life: int, *fork_server: int) -> None:
     end_with(life)
     signal.signal(signal.SIGTERM, _stop)
     gc.set_threshold(50_000)  # as in cli.main
     pipe = _Pipe(Connection(descriptor))
     try:
-        pipe.serve(*(socket.socket(fileno=end) for end in warm))
+        pipe.serve(*(socket.socket(fileno=end) for end in fork_server))
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(1)
 
@@ -107,16 +107,16 @@ class _Pipe:
         self.inbox: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
         self.lock = threading.Lock()  # cells report from threads of their own
 
-    def serve(self, *warm: socket.socket) -> None:
+    def serve(self, *fork_server: socket.socket) -> None:
         threading.Thread(target=self._listen, daemon=True, name="pipe").start()
         kind, options = self.inbox.get()
         assert kind == "options"
         # Only now: that the parent is gone is noticed while this loads.
         from grader.session import ForkServer
 
-        fork_server = ForkServer(warm[0]) if warm else None
+        clone = ForkServer(fork_server[0]) if fork_server else None
         try:
-            grade_jobs(record_of(Options, options), self._jobs(), self, fork_server=fork_server)
+            grade_jobs(record_of(Options, options), self._jobs(), self, fork_server=clone)
         except AssignmentError as error:
             self.send("broken", str(error))
 

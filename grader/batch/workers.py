@@ -1,10 +1,10 @@
 """Grading processes on this machine, each fed one submission at a time.
 
-    with Workers(options, count=4, warm=warm) as workers:
+    with Workers(options, count=4, fork_server=fork_server) as workers:
         workers.run(jobs, collector)
 
 A process runs worker.py; its docstring is the protocol. One that ends before its time
-(out of memory, killed) costs nobody points: its submission is graded again by a fresh process,
+(out of memory, killed) costs no points: its submission is graded again by a fresh process,
 and after the second such end it is reported as a fault of the grader.
 """
 
@@ -63,11 +63,13 @@ class Stopped(Exception):
 class Workers:
     """Keeps up to `count` processes busy; close() ends them, whatever they do."""
 
-    def __init__(self, options: Options, *, count: int, warm: ForkServer | None = None) -> None:
-        """warm : has learnt what the assignment needs; each worker has a copy of it"""
+    def __init__(
+        self, options: Options, *, count: int, fork_server: ForkServer | None = None
+    ) -> None:
+        """fork_server : has imported what the assignment needs; each worker gets a clone of it"""
         self.options = options
         self.count = count
-        self.warm = warm
+        self.fork_server = fork_server
         self.started = 0
         self._folder = TemporaryFolder()
         self.scratch = self._folder.path
@@ -154,7 +156,7 @@ class Workers:
     def _clone(self) -> socket.socket | None:
         """Return the way to a copy of the fork server; without it, a worker starts its own."""
         with contextlib.suppress(GraderFault):
-            return self.warm.clone() if self.warm is not None else None
+            return self.fork_server.clone() if self.fork_server is not None else None
         return None
 
     def stop(self) -> None:
@@ -192,11 +194,11 @@ class Workers:
 class Worker:
     """One process, and the submission that it is at.
 
-    warm : a way to a process that it forks kernels from
+    fork_server : a way to a process that it forks kernels from
     """
 
     def __init__(
-        self, options: Options, number: int, scratch: Path, warm: socket.socket | None = None
+        self, options: Options, number: int, scratch: Path, fork_server: socket.socket | None = None
     ) -> None:
         self.number = number
         self.item: Job | None = None
@@ -206,13 +208,17 @@ class Worker:
         scratch.mkdir()
         scratch.chmod(0o711)
         with contextlib.ExitStack() as passing:
-            if warm is not None:
-                passing.enter_context(warm)
+            if fork_server is not None:
+                passing.enter_context(fork_server)
             ours, theirs = map(passing.enter_context, socket.socketpair())
             stderr = passing.enter_context((scratch / "stderr").open("wb"))
             life, self._lifeline = os.pipe()
             passing.callback(os.close, life)
-            passed = [theirs.fileno(), life, *([warm.fileno()] if warm is not None else [])]
+            passed = [
+                theirs.fileno(),
+                life,
+                *([fork_server.fileno()] if fork_server is not None else []),
+            ]
             try:
                 self.process = subprocess.Popen(
                     # -P: nothing in the current folder, a student's perhaps, is imported.

@@ -1,4 +1,4 @@
-"""Samples: small stories of a right variant or a typical mistake, and what each must score.
+"""Samples: variants of the solution, right or with a typical mistake, and what each must score.
 
 A sample is a change of one solved notebook, kept as reference/<id>/samples/<name>.toml:
 
@@ -57,7 +57,7 @@ KEYS = _SampleFile.__struct_fields__
 
 @dataclass(frozen=True)
 class Sample:
-    """One story. `name` is the file's, without .toml; expect maps exercise id to pattern."""
+    """One sample. `name` is the file's, without .toml; expect maps exercise id to pattern."""
 
     name: str
     title: str
@@ -214,7 +214,7 @@ def find_deviations(sample: Sample, result: Result) -> list[str]:
                 )
         elif lost <= 1e-9:
             deviations.append(f"{exercise.id} kept all its points and must lose some")
-        elif not any(re.search(pattern, text, re.IGNORECASE) for text in _told(exercise)):
+        elif not any(re.search(pattern, text, re.IGNORECASE) for text in _refusals(exercise)):
             deviations.append(
                 f"{exercise.id} lost {lost:g} points as it must, but no message matches "
                 f"{pattern!r}: {_messages(exercise)}"
@@ -234,7 +234,7 @@ def find_suspects(exercises: Iterable[ExerciseScore]) -> list[str]:
     ]
 
 
-def _told(exercise: ExerciseScore) -> list[str]:
+def _refusals(exercise: ExerciseScore) -> list[str]:
     return [check.message for check in exercise.checks if check.outcome != "passed"]
 
 

@@ -129,7 +129,7 @@ class WrittenLine:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """An assignment held against itself.
+    """What the validation of an assignment found.
 
     reference_lost, stub_earned : a sentence for each check that refuses the reference, or
         gives points to the template's dummies

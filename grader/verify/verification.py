@@ -1,4 +1,4 @@
-"""Holds assignments against themselves: what to run, where, and in which order it is told.
+"""Validates assignments: what to run, in which process, and in which order it is reported.
 
 Everything that starts a kernel is a task for a worker process; the tasks of an assignment
 share nothing, and their results are put together in the assignment's own order.
@@ -123,7 +123,7 @@ def _verify(
         for (notebook, mutant), reason in load_explanations(assignment).items()
         if not assignment.lacking(notebook)
     }
-    stories = load_samples(assignment)
+    samples = load_samples(assignment)
     tasks = _Tasks(pool, assignment.id, tell)
     reference = tasks.add("reference", _grade_reference, source)
     benches = [
@@ -154,9 +154,9 @@ def _verify(
         for shard in range(shards)
     ]
     verdicts = [
-        tasks.add(f"sample {story.name}", _grade_sample, source, n)
-        for n, story in enumerate(stories)
-        if not assignment.lacking(story.notebook)
+        tasks.add(f"sample {sample.name}", _grade_sample, source, n)
+        for n, sample in enumerate(samples)
+        if not assignment.lacking(sample.notebook)
     ]
     stub = tasks.add("bare stub", _grade_stub, source)
     written = tasks.add("derivations", _follow_written, source, mutants)
@@ -168,7 +168,7 @@ def _verify(
     keep_tables(assignment, [table() for table in tables], parts_of=shards)
     named = Naming(assignment, [table() for table in tables])
     hunted = [named.of_mutant(verdict) for verdict in hunted]
-    told = [named.of_sample(verdict()) for verdict in verdicts]
+    of_samples = [named.of_sample(verdict()) for verdict in verdicts]
     return VerifyReport(
         assignment=assignment.id,
         title=assignment.title,
@@ -185,18 +185,22 @@ def _verify(
         stub_earned=stub().sentences,
         rates=_in_order(assignment, [run for bench in benched for run in bench.runs]),
         seeds=seeds,
-        samples=tuple(told),
+        samples=tuple(of_samples),
         mutants=tuple(hunted),
         stale=stale,
         left_out=_functions_that_draw(assignment) if mutants else (),
-        skipped=_skipped(assignment, stories),
+        skipped=_skipped(assignment, samples),
         written=written(),
         warnings=tuple(
             dict.fromkeys(
                 [
                     *(f"on the reference: {text}" for text in reference().suspects),
                     *(f"on the bare stub: {text}" for text in stub().suspects),
-                    *(f"on sample {v.sample.name}: {text}" for v in told for text in v.suspects),
+                    *(
+                        f"on sample {v.sample.name}: {text}"
+                        for v in of_samples
+                        for text in v.suspects
+                    ),
                     *(f"on mutant {v.mutant.id}: {text}" for v in hunted for text in v.suspects),
                 ]
             )
@@ -210,10 +214,10 @@ def runnable(assignment: Assignment) -> list[str]:
     return [name for name in assignment.notebooks if not assignment.lacking(name)]
 
 
-def _skipped(assignment: Assignment, stories: Sequence[Sample]) -> tuple[str, ...]:
+def _skipped(assignment: Assignment, samples: Sequence[Sample]) -> tuple[str, ...]:
     """Return a sentence for each notebook that can't run here."""
     return tuple(
-        f"{lacking} ({sum(story.notebook == name for story in stories)} samples not graded)"
+        f"{lacking} ({sum(sample.notebook == name for sample in samples)} samples not graded)"
         for name in assignment.notebooks
         if (lacking := assignment.lacking(name))
     )
@@ -315,20 +319,22 @@ def _assignment(source: _Source) -> Assignment:
     return replace(load_assignment(source.folder), sandbox=source.sandbox)
 
 
-_warm: dict[_Source, Kernels] = {}
+_open_kernels: dict[_Source, Kernels] = {}
 
 
 def _kernels(source: _Source) -> Kernels:
     """Return where this process opens the assignment's sessions, for all its tasks."""
-    if source not in _warm:
+    if source not in _open_kernels:
         _close_kernels()
-        _warm[source] = Kernels(_assignment(source), start_fork_server(source.sandbox), draw=False)
-    return _warm[source]
+        _open_kernels[source] = Kernels(
+            _assignment(source), start_fork_server(source.sandbox), draw=False
+        )
+    return _open_kernels[source]
 
 
 def _close_kernels() -> None:
-    while _warm:
-        _warm.popitem()[1].close()
+    while _open_kernels:
+        _open_kernels.popitem()[1].close()
 
 
 # Not atexit's: the processes of a pool end without it.
@@ -420,7 +426,7 @@ def _follow_written(source: _Source, mutants: bool) -> tuple[WrittenLine, ...]:
 
 
 def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shards: int) -> _Benched:
-    """Calibrate a share of the seeds and hunt a share of the mutants, in one session.
+    """Calibrate a share of the seeds and run a share of the mutants, in one session.
 
     shards : into how many parts the mutants go; 0 for no mutants
     """
@@ -453,7 +459,7 @@ def _known(source: _Source, name: str, shard: int, shards: int) -> KnownPart:
 
 @contextmanager
 def _opened(source: _Source, notebook: Notebook) -> Iterator[Session]:
-    """Run a notebook of ours in an empty folder; the session ends with the block."""
+    """Run a notebook of the assignment in an empty folder; the session ends with the block."""
     with TemporaryFolder() as empty:
         session = _kernels(source).open(notebook, folder=Path(empty))
         try:

@@ -207,10 +207,10 @@ def test_a_first_worker_is_tried_again_and_one_that_never_starts_loses_nobody(mo
 def test_a_worker_that_can_not_be_started_leaves_neither_folder_nor_descriptor(monkeypatch):
     monkeypatch.setattr("grader.batch.workers.START_AGAIN_S", 0.0)
     refusing(monkeypatch, lambda attempt: True)
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with Workers(Options("nowhere"), count=1) as workers:
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
         workers.run([Job(0, "a.zip")], Heard())
-        assert list(workers.scratch.iterdir()) == []
+        assert list(workers.scratch.glob("w*")) == []
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
