@@ -159,6 +159,10 @@ class _SubmissionLines:
             self._wrapped(
                 Text(f"and {more} more: see --html or --json", style="dim"), Text(" " * 6)
             )
+        # There is none where the solution is not: a student's own machine.
+        for known in dict.fromkeys(check.known for check in exercise.checks if check.known):
+            text = f"for the instructor: {one_line(known, 300)}"
+            self._wrapped(Text(text, style="dim"), Text(" " * 6))
         for line in derivation_lines(exercise):
             guide = Text(f"{' ' * 6}{self.glyphs.guide} ", style="dim")
             self._wrapped(Text(line), guide, most=_MESSAGE_LINES)

@@ -216,3 +216,19 @@ def test_of_a_whole_class_the_summary_alone_is_shown(result):
     assert text.count("7.5 / 24") == 21
     assert "21 of 21 submissions graded" in text
     assert "grade results latest --student NAME" in text
+
+
+def test_the_instructor_reads_which_known_mistake_answers_the_same():
+    from io import StringIO
+
+    from rich.console import Console
+
+    from grader.records import ExerciseScore, Outcome, Report, Result
+    from grader.report import terminal
+
+    outcome = Outcome("a", "value", "failed", 0.0, 2.0, message="wrong", known="f: `a` -> `-a`")
+    exercise = ExerciseScore("a", "A", 0.0, 2.0, "failed", (outcome,))
+    result = Result("p", (), "graded", max_score=2.0, exercises=(exercise,))
+    out = StringIO()
+    terminal.show(Report("t", "T", 0, (result,)), Console(file=out, width=100))
+    assert "for the instructor: f: `a` -> `-a`" in out.getvalue()
