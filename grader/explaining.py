@@ -29,6 +29,10 @@ class Explainer:
 
     def __init__(self, assignment: Assignment, table: Callable[[str], Known | None]) -> None:
         self.notebooks = {e.id: e.notebook for e in assignment.exercises}
+        self.owners: dict[str, set[str]] = {}
+        for exercise in assignment.exercises:
+            for function in exercise.functions:
+                self.owners.setdefault(function, set()).add(exercise.id)
         self.table = table
         self._tables: dict[str, Known] = {}
 
@@ -45,7 +49,7 @@ class Explainer:
         for notebook, traces_by_check in failing.items():
             known = self._table(notebook)
             if known is not None:
-                named |= name_mistakes(known, traces_by_check)
+                named |= name_mistakes(known, traces_by_check, owners=self.owners)
         if not named:
             return result
         return replace(

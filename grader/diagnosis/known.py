@@ -106,12 +106,19 @@ class Named:
 
 
 def name_mistakes(
-    known: Known, failing: Mapping[CheckName, Sequence[Trace]]
+    known: Known,
+    failing: Mapping[CheckName, Sequence[Trace]],
+    *,
+    owners: Mapping[str, Collection[str]] | None = None,
 ) -> dict[CheckName, Named]:
     """Return the mistake of each failing check whose answers are those of a known one.
 
     failing : the wrong answers to each failing check, one trace for each seed
+    owners : the exercises that score a function; one of theirs must fail, or the fault lies
+        in what calls the function
     """
+    owners = owners or {}
+    exercises = {exercise for exercise, _ in failing}
     wrong = {check: _moved(known, check, traces) for check, traces in failing.items()}
     fitting = {check: _fitting(known, check, traces) for check, traces in wrong.items()}
     weights = {check: min(map(evidence_of, t), default=0.0) for check, t in wrong.items()}
@@ -121,6 +128,7 @@ def name_mistakes(
             number
             for number in found
             if _reads_well(known.mistakes[number])
+            and exercises & set(owners.get(known.mistakes[number].function, exercises))
             and _holds_elsewhere(known, known.mistakes[number].function, number, check, fitting)
             # A check that asks for few numbers is named with the others of its function.
             and sum(weights[other] for other in fitting if number in fitting[other])
@@ -142,9 +150,9 @@ def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, int]:
     odd = "in one place" in told or "everywhere" in told
     return (
         not mistake.title,
+        not mistake.title and odd,
         is_vague(mistake.told),
         OTHER_FORM in mistake.text,
-        odd,
         len(told),
     )
 

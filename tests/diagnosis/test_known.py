@@ -113,3 +113,10 @@ def test_a_check_that_asks_for_few_numbers_does_not_speak_against_a_mistake():
     known = table((mistake("cost", "negated"), entry), reach={COST: {"cost"}, GRAD: {"cost"}})
     named = name_mistakes(known, entry)
     assert named[COST].mistake.told == named[GRAD].mistake.told == "negated"
+
+
+def test_a_function_whose_own_exercise_holds_is_not_blamed_for_one_that_calls_it():
+    traces = {GRAD: (wrong(-X), wrong(-Y))}
+    known = table((mistake("sigmoid", "negated"), traces), reach={GRAD: {"sigmoid", "grad"}})
+    assert not name_mistakes(known, traces, owners={"sigmoid": {"s"}, "grad": {"a"}})
+    assert name_mistakes(known, traces, owners={"sigmoid": {"a"}, "grad": {"a"}})
