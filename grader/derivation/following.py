@@ -20,7 +20,7 @@ from grader.derivation.tokens import Token, Unreadable, tokenize
 from grader.derivation.values import Impossible, Undefined, same
 from grader.records import Derivation, DerivationReached, DerivationStep, DerivationTarget
 
-MOST_NODES_AN_ANSWER = 500_000
+MOST_NODES_AN_ANSWER = 400_000
 """Nodes visited for a whole answer, some two seconds; a long one of 70 steps takes 60,000."""
 
 

@@ -15,6 +15,8 @@ from grader.derivation.evaluation import Point, index_range, size
 from grader.derivation.values import Matrix, Real, Value, mp
 
 RANDOM_POINTS = 6
+# Neither near 0 nor near 1, where mistakes hide.
+_HUNDREDTHS = [x for x in range(13, 240) if abs(x - 100) > 6]
 MOST_CASES = 27
 """Combinations of labels and indices: all pairs and triples of three classes."""
 
@@ -134,7 +136,7 @@ def _draw_text(d: Declared, rng: random.Random) -> str:
     if d.domain == "interval":
         low, high = (_end(end) for end in d.values)
         return f"{rng.uniform(low + 0.04 * (high - low), high - 0.04 * (high - low)):.3f}"
-    size_ = rng.choice([x for x in range(13, 240) if abs(x - 100) > 6]) / 100
+    size_ = rng.choice(_HUNDREDTHS) / 100
     if d.domain in ("positive", "nonnegative", "probabilities"):
         return f"{size_:.2f}"
     if d.domain == "negative":
