@@ -100,6 +100,7 @@ _OWN_TO_A_FORM = (
     "lost function",
     "removed statement",
     "flipped sign",
+    "sigmoid's slope",
 )
 """Changes that read badly out of a form which the student has never seen."""
 

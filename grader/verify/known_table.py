@@ -183,7 +183,7 @@ def _one_of_each(
 
 
 def _length(mistake: Mistake) -> tuple[bool, bool, bool, int]:
-    vague = is_vague(mistake.told) or not mistake.told
+    vague = is_vague(mistake.told) or not mistake.told or "in one place" in mistake.told
     return not mistake.title, vague, OTHER_FORM in mistake.text, len(mistake.told)
 
 
