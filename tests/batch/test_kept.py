@@ -118,7 +118,7 @@ def test_faults_of_the_grader_are_not_kept(klass):
     klass.add_to_checks("""
 @pytest.mark.exercise("a", points=0)
 def test_broken(student):
-    student.mean_square(1.0, 1.0).no_such_method()
+    student.double(1.0).no_such_method()
 """)
     klass.grade("--jobs", "1", code=3)
     assert stored(klass) == {}
