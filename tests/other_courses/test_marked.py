@@ -112,7 +112,7 @@ COURSES = {
             "assert np.allclose(two, [-0.715033, 1.573909], atol=1e-5)",
         ),
         points={"newton-step": 1},
-        shown=("pass\n    # *** END CODE HERE ***",),
+        shown=("theta = None\n    ### END YOUR CODE ###",),
         secret=("np.linalg.solve", "1 - p"),
         mistake=("X.T @ (p - y)", "X.T @ (y - p)", "newton-step"),
     ),
