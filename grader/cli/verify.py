@@ -69,8 +69,6 @@ def command(
       grade verify --seeds 200 --no-mutants
     """
     from grader import verify as verification
-    from grader.assignment import find_assignments
-    from grader.verify.explanations import draft_explanations
 
     output.check_targets(json_file, markdown_file, None)
     output.check_data()
@@ -88,6 +86,9 @@ def command(
     for report in reports:
         verification.render(console, report)
     if write_survivors:
+        from grader.assignment import find_assignments
+        from grader.verify.explanations import draft_explanations
+
         folders = find_assignments(Path.cwd(), assignments, os.environ)
         for report in reports:
             folder = folders[report.assignment]

@@ -297,7 +297,9 @@ def test_main_exits_with_the_code(pipeline, folder):
 def test_stubs_names_what_it_wrote(pipeline, folder, capsys):
     pipeline.files = ["student_templates/pw02/sigmoid.ipynb"]
     assert cli.run(["stubs", "pw02"]) == 0
-    assert pipeline.calls == [(["pw02"], {"assignments": None, "check": False})]
+    assert pipeline.calls == [
+        (["pw02"], {"assignments": None, "check": False, "yes_publish": False})
+    ]
     assert capsys.readouterr().out == "student_templates/pw02/sigmoid.ipynb\n"
 
 
