@@ -215,7 +215,8 @@ def test_workers_that_have_not_this_grader_are_told(klass, lone, first, problem)
     process = klass.start("--dask", str(lone.file))
     _, err = process.communicate(timeout=200)
     assert process.returncode == 2
-    (line,) = (line for line in err.splitlines() if line.startswith("grade: "))
+    # On a busy machine the worker comes late, and a line before says that it is awaited.
+    *_, line = (line for line in err.splitlines() if line.startswith("grade: "))
     assert problem in line
 
 
