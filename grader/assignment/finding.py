@@ -89,9 +89,9 @@ class _HandedIn:
 
     def left_out(self, start: Path) -> str:
         """Return a folder upwards that would be an assignment's, were it not handed in."""
-        places = [*(start, *start.parents), *self.beside, *self.paths]
-        for folder in places:
-            for inner in (folder / "checks", folder / "reference", folder):
+        for folder in (start, *start.parents, *self.beside, *self.paths):
+            inside = [folder] if folder in self.paths else []
+            for inner in (folder / "checks", folder / "reference", *inside):
                 if _assignments_in(inner, only_below=inner.name == "reference"):
                     return str(inner)
         return ""
@@ -142,14 +142,14 @@ def _students_copy(handed_in: _HandedIn) -> dict[str, Path]:
     if len(places) != 1:
         return {}
     copy = places.pop() / "checks"
-    if not (copy / FILE).is_file() or copy.is_symlink():
+    if not _has_file(copy) or copy.is_symlink():
         return {}
     return _named([copy]) if _value(copy, "public") is True else {}
 
 
 def _assignments_in(folder: Path, *, only_below: bool = False) -> dict[str, Path]:
     candidates = [] if only_below else [folder, folder / "checks", folder / "reference"]
-    if not only_below and (folder / FILE).is_file():
+    if not only_below and _has_file(folder):
         return _named([folder])
     try:
         below = sorted(entry for entry in folder.iterdir() if entry.is_dir())
@@ -162,11 +162,19 @@ def _assignments_in(folder: Path, *, only_below: bool = False) -> dict[str, Path
     return found
 
 
+def _has_file(folder: Path) -> bool:
+    """Return whether an assignment's file lies in a folder; False where it can't be looked into."""
+    try:
+        return (folder / FILE).is_file()
+    except OSError:  # a folder of another user's
+        return False
+
+
 def _named(folders: list[Path]) -> dict[str, Path]:
     """Return the folders that hold an assignment, by its id; the first of an id wins."""
     found: dict[str, Path] = {}
     for folder in folders:
-        if (folder / FILE).is_file():
+        if _has_file(folder):
             found.setdefault(_id_of(folder), folder)
     return found
 
@@ -175,7 +183,7 @@ def _refuse_twins(folders: list[Path]) -> None:
     """Raise AssignmentError where two of the folders give one id: a copy for the next year."""
     first: dict[str, Path] = {}
     for folder in folders:
-        if (folder / FILE).is_file():
+        if _has_file(folder):
             other = first.setdefault(_id_of(folder), folder)
             if other != folder:
                 raise AssignmentError(

@@ -133,7 +133,7 @@ def command(
                 gradebook.write(opened, run, report, wanted)
                 return GRADED
             terminal.show(report, console, tracebacks=invocation.tracebacks)
-            unexplained_groups.hint(report.results)
+            unexplained_groups.hint(report.results, stderr="-" in (json_file, junit_file))
     return GRADED
 
 
