@@ -9,7 +9,6 @@ version = release = grader.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 html_theme = "furo"
 html_title = f"grade {release}"
-html_static_path = ["_static"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
