@@ -7,6 +7,8 @@ from test_q3 import (
     K,
     N,
     assert_logistic_step,
+    assert_network_step,
+    known_steps,
     layers_of,
     make_mlp,
     scores,
@@ -15,7 +17,7 @@ from test_q3 import (
 )
 
 from grader.checks import as_array, assert_accuracy, assert_close, assert_unchanged
-from grader.errors import CheckFailed
+from grader.errors import CheckFailed, StudentError
 
 
 def clothes(rng, datasets, m=1200):
@@ -61,23 +63,46 @@ def test_logistic_regression_learns_to_tell_clothes(student, rng, datasets):
 @pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
 def test_a_step_stands_large_scores(student, rng):
     """Scores near 1000, as the first ones of a wide network are: a step and no nan."""
-    model = make_mlp(student)
-    layers, weights = layers_of(model), some_weights(rng)
+    model = make_mlp(student, 10)
+    layers, weights = layers_of(model, 10), some_weights(rng, 10)
     x, y, called = rng.normal(size=N), 1, "train_epoch(X, y), scores near 1000"
-    weights[3] = np.array([980.0, 1000.0, 995.0, -1000.0])
+    weights[3] = np.linspace(-1000.0, 970.0, 10)
+    weights[3][:3] = 980.0, 1000.0, 995.0
     weights[2] *= 0.1
     layers.write(*weights)
     model.train_epoch(x[None, :], np.array([y]), learning_rate=RATE)
     step = (weights[3] - layers.read()[3]) / RATE
-    due, hint = soft(scores(x, *weights)) - np.eye(K)[y], "Subtract the largest score before exp."
-    assert_close(step, due, rtol=1e-6, atol=1e-8, called=called, noun="b2's step", hint=hint)
+    if not np.isfinite(step).all():
+        hint = "Subtract the largest score before exp."
+        raise CheckFailed("b2's step is not finite", hint=hint, called=called)
+    due = soft(scores(x, *weights)) - np.eye(K)[y]
+    known = {words: steps[3] for words, steps in known_steps(x, y, weights).items()}
+    assert_close(step, due, rtol=1e-6, atol=1e-8, called=called, noun="b2's step", mistakes=known)
+
+
+@pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
+def test_a_step_holds_for_another_number_of_classes(student, rng):
+    """Four classes, where the sheet's own data has ten."""
+    model = make_mlp(student)
+    try:
+        model.train_epoch(rng.normal(size=(3, N)), np.arange(3), learning_rate=RATE)
+        layers = layers_of(model)
+        assert_network_step(model, layers, rng, K)
+    except StudentError as error:
+        if error.kind not in ("ValueError", "IndexError"):
+            raise
+        raise CheckFailed(
+            f"a step for {K} classes stops with {error.kind}, where one for ten classes may not",
+            hint="Is 10 written as a number? The constructor is given n_classes.",
+            called="train_epoch(X, y)",
+        ) from error
 
 
 @pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
 def test_an_epoch_makes_one_step_for_each_example(student, rng):
     """Two examples in one call do what two calls with one of them do, in either order."""
-    model = make_mlp(student)
-    layers, weights = layers_of(model), some_weights(rng)
+    model = make_mlp(student, 10)
+    layers, weights = layers_of(model, 10), some_weights(rng, 10)
     X, y = rng.normal(size=(2, N)), np.array([0, 2])
 
     def after(*epochs):
