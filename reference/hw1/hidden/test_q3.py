@@ -40,9 +40,10 @@ def trained_accuracy(model, data, epochs=4, **rate):
 
 @pytest.mark.exercise("q3-perceptron", points=1, hidden=True)
 def test_the_perceptron_learns_to_tell_clothes(student, rng, datasets):
-    """After 4 epochs over 1200 images it is far beyond guessing."""
-    accuracy = trained_accuracy(student.Perceptron(10, 197), clothes(rng, datasets))
-    assert_accuracy(accuracy, at_least=0.35, called="the test accuracy after 4 epochs")
+    """After 6 epochs over 1200 images: right ones reach 64 to 80 %, argmin for argmax 8 to 46 %."""
+    accuracy = trained_accuracy(student.Perceptron(10, 197), clothes(rng, datasets), epochs=6)
+    called = "the test accuracy after 6 epochs"
+    assert_accuracy(accuracy, at_least=0.55, classes=10, called=called)
 
 
 @pytest.mark.exercise("q3-logistic", points=1, hidden=True)
@@ -54,10 +55,11 @@ def test_a_logistic_step_holds_for_other_sizes_and_rates(student, rng):
 
 @pytest.mark.exercise("q3-logistic", points=2, hidden=True)
 def test_logistic_regression_learns_to_tell_clothes(student, rng, datasets):
-    """After 4 epochs over 1200 images two thirds of the others are right."""
+    """After 6 epochs over 1200 images: right ones reach 70 to 80 %, doubled softmax 45 to 63 %."""
     model, data = student.LogisticRegression(10, 197), clothes(rng, datasets)
-    accuracy = trained_accuracy(model, data, learning_rate=0.01)
-    assert_accuracy(accuracy, at_least=0.65, called="the test accuracy after 4 epochs")
+    accuracy = trained_accuracy(model, data, epochs=6, learning_rate=0.01)
+    called = "the test accuracy after 6 epochs"
+    assert_accuracy(accuracy, at_least=0.66, classes=10, called=called)
 
 
 @pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
@@ -127,4 +129,5 @@ def test_the_network_learns_to_tell_clothes(student, rng, datasets):
     for _ in range(4):
         model.train_epoch(X[:, :-1], y, learning_rate=0.01)
     labels = as_array(model.predict(X_test[:, :-1]), called="predict(X)", shape=(500,))
-    assert_accuracy(np.mean(labels == y_test), at_least=0.5, called="the accuracy after 4 epochs")
+    called = "the accuracy after 4 epochs"
+    assert_accuracy(np.mean(labels == y_test), at_least=0.5, classes=10, called=called)
