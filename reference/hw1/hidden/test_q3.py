@@ -30,20 +30,25 @@ def clothes(rng, datasets, m=1200):
 
 
 def trained_accuracy(model, data, epochs=4, **rate):
-    """Return the accuracy on the test images after these epochs, from W alone."""
+    """Return the best accuracy on the test images after the last three epochs, from W alone.
+
+    A perceptron's accuracy goes up and down from epoch to epoch.
+    """
     X, y, X_test, y_test = data
-    for _ in range(epochs):
+    found = []
+    for epoch in range(1, epochs + 1):
         model.train_epoch(X, y, **rate)
-    W = as_array(model.W, called=f"W after {epochs} epochs", shape=(10, X.shape[1]))
-    return np.mean(np.argmax(X_test @ W.T, axis=1) == y_test)
+        W = as_array(model.W, called=f"W after {epoch} epochs", shape=(10, X.shape[1]))
+        found.append(np.mean(np.argmax(X_test @ W.T, axis=1) == y_test))
+    return max(found[-3:])
 
 
 @pytest.mark.exercise("q3-perceptron", points=1, hidden=True)
 def test_the_perceptron_learns_to_tell_clothes(student, rng, datasets):
-    """After 6 epochs over 1200 images: right ones reach 64 to 80 %, argmin for argmax 8 to 46 %."""
+    """After 6 epochs over 1200 images: 52 to 82 % in 300 seeds; with argmin 8 to 51 %."""
     accuracy = trained_accuracy(student.Perceptron(10, 197), clothes(rng, datasets), epochs=6)
     called = "the test accuracy after 6 epochs"
-    assert_accuracy(accuracy, at_least=0.55, classes=10, called=called)
+    assert_accuracy(accuracy, at_least=0.51, classes=10, called=called)
 
 
 @pytest.mark.exercise("q3-logistic", points=1, hidden=True)
@@ -55,7 +60,7 @@ def test_a_logistic_step_holds_for_other_sizes_and_rates(student, rng):
 
 @pytest.mark.exercise("q3-logistic", points=2, hidden=True)
 def test_logistic_regression_learns_to_tell_clothes(student, rng, datasets):
-    """After 6 epochs over 1200 images: right ones reach 70 to 80 %, doubled softmax 45 to 63 %."""
+    """After 6 epochs over 1200 images: 68 to 83 % in 300 seeds; with two softmaxes at most 65 %."""
     model, data = student.LogisticRegression(10, 197), clothes(rng, datasets)
     accuracy = trained_accuracy(model, data, epochs=6, learning_rate=0.01)
     called = "the test accuracy after 6 epochs"
