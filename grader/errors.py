@@ -21,6 +21,8 @@ StudentFault              a call into the student's process gave no value
 ReferenceFault            the same of a call into the solved notebook: no student's doing
 """
 
+import re
+
 
 class GradeError(Exception):
     """A failure outside the checks; its text is one line that says what to do."""
@@ -155,6 +157,18 @@ _NEXT_STEPS = {
 }
 
 
+def _hard_coded_size(called: str, text: str, where: str) -> str:
+    """Return the number of the student's line that is a size of the error, but of no argument.
+
+    called : "f(array (60, 5) float64)"; text : "... shapes (5,5) (31,31)"
+    where : "cell 9, line 6: w = np.linalg.inv(X.T @ X + np.eye(31))"
+    """
+    _, _, line = where.partition(", line ")
+    written = re.findall(r"(?<![\w.])\d+(?![\w.])", line.partition(":")[2])
+    clashing, given = set(re.findall(r"\d+", text)), set(re.findall(r"\d+", called))
+    return next((size for size in written if size in clashing - given), "")
+
+
 class StudentError(StudentFault):
     """The student's code raised.
 
@@ -171,6 +185,11 @@ class StudentError(StudentFault):
         self.where = where
         place = f"\nwhere: {where}" if where else ""
         steps = [step for said, step in _NEXT_STEPS.items() if said in text][:1]
+        if steps == [_SHAPES] and (size := _hard_coded_size(called, text, where)):
+            steps = [
+                f"{size} is written as a number in that line, and no array of this call has that "
+                "size: take it from an array's shape, as X.shape[1]."
+            ]
         super().__init__("\n".join([f"{called} raised {kind}: {text}{place}", *steps]))
 
 

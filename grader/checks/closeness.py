@@ -152,7 +152,8 @@ def assert_close(
     found = diagnose(array, due, **known, rtol=min(max(rtol, 1e-6), 1e-2), atol=atol)
     next_step = hint or _NEXT_STEP
     if found is not None:
-        problem, next_step = found.problem, found.hint or next_step
+        # A mistake that has a name needs no further advice.
+        problem, next_step = found.problem, found.hint or hint
     elif evidence.n == 1:
         problem = f"{noun} is wrong"
     elif evidence.n_wrong == evidence.n:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from grader.diagnosis.wording import Array
-from grader.errors import CheckFailed, Missing
+from grader.errors import CheckFailed, Missing, StudentFault
 
 # Of one list: a longer one is a history of losses, no parameters.
 _MAX_ITEMS = 32
@@ -32,7 +32,11 @@ def read_parameters(model: Any) -> dict[str, Array]:
 
 
 def write_parameters(model: Any, values: Mapping[str, Any]) -> None:
-    """Put these values in the place of the model's own; names as in read_parameters."""
+    """Put these values in the place of the model's own; names as in read_parameters.
+
+    An array that is an attribute is filled in place: whatever else the model calls it by, as
+    `self.weights = [self.W1, self.W2]`, then holds the value, too.
+    """
     _write(model, "", values, 0)
 
 
@@ -41,11 +45,15 @@ class Layers:
     """One way to see a model as dense layers: which parameter is which weight and bias.
 
     sizes : (n, h, ..., k) units; names : of W1, b1, W2, b2, ...
+    others : further names under which the model keeps the same parameter; written to with it
+    written : what was put in last, by name
     """
 
     model: Any
     sizes: tuple[int, ...]
     names: tuple[str, ...]
+    others: dict[str, set[str]] = field(default_factory=dict, compare=False)
+    written: dict[str, Array] = field(default_factory=dict, compare=False)
 
     def read(self) -> list[Array]:
         """Return [W1, b1, W2, b2, ...]: W1 (h, n), b1 (h,), whatever the model's own layout."""
@@ -54,7 +62,7 @@ class Layers:
             raise CheckFailed(f"the parameter {missing[0]} is no longer an array of floats")
         found = []
         for name, shape in zip(self.names, _shapes(self.sizes), strict=True):
-            array = kept[name]
+            array = self._live(name, kept)
             if array.size != np.prod(shape):
                 raise CheckFailed(f"the parameter {name} has changed its shape to {array.shape}")
             found.append(array.T if _is_transposed(array, shape) else array.reshape(shape))
@@ -63,11 +71,32 @@ class Layers:
     def write(self, *arrays: Array) -> None:
         """Put W1, b1, W2, b2, ... into the model, each in the model's own layout."""
         kept = read_parameters(self.model)
-        new = {}
         for name, shape, array in zip(self.names, _shapes(self.sizes), arrays, strict=True):
             turned = array.T if _is_transposed(kept[name], shape) else array
-            new[name] = turned.reshape(kept[name].shape)
-        write_parameters(self.model, new)
+            self.written[name] = np.array(turned.reshape(kept[name].shape))
+            copies = self.others.setdefault(name, set())
+            if np.any(kept[name]):  # zeros are equal to the zeros of a momentum, too
+                copies |= _equal_names(kept, name, kept[name])
+        write_parameters(self.model, self.written)
+        now = read_parameters(self.model)
+        stale = {}
+        for name, value in self.written.items():
+            # What has changed with it is the same array by another name, for as long as the
+            # student's code does not assign a new one to either.
+            self.others[name] |= _equal_names(now, name, value)
+            for other in self.others[name] - set(self.names):
+                if other in now and not np.array_equal(now[other], value):
+                    stale[other] = value
+        if stale:
+            write_parameters(self.model, stale)
+
+    def _live(self, name: str, kept: Mapping[str, Array]) -> Array:
+        """Return the parameter from the name that the model's own code has written to."""
+        if name in self.written:
+            for one in (name, *sorted(self.others.get(name, ()))):
+                if one in kept and not np.array_equal(kept[one], self.written[name]):
+                    return kept[one]
+        return kept[name]
 
 
 def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[Layers]:
@@ -101,6 +130,12 @@ def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[L
         raise Missing("the model keeps fewer arrays than its layers need", called=called)
     likely = sorted(distinct, key=unlikely)[:_MAX_WAYS]
     return [Layers(model, tuple(sizes), names) for names in likely]
+
+
+def _equal_names(kept: Mapping[str, Array], name: str, value: Array) -> set[str]:
+    return {
+        other for other, array in kept.items() if other != name and np.array_equal(array, value)
+    }
 
 
 def _shapes(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -156,9 +191,24 @@ def _write(owner: Any, prefix: str, values: Mapping[str, Any], depth: int) -> No
     for name, value in _attributes(owner).items():
         path = prefix + name
         if any(key == path or key.startswith((f"{path}[", f"{path}.")) for key in values):
+            if path in values and _fill(owner, name, value, np.asarray(values[path], dtype=float)):
+                continue
             changed = _rebuilt(value, path, values, depth)
             if changed is not value:
                 setattr(owner, name, changed)
+
+
+def _fill(owner: Any, name: str, value: Any, new: Array) -> bool:
+    """Put new values into an array that is an attribute; False where that can't be."""
+    if not isinstance(value, np.ndarray) or value.shape != new.shape or not value.ndim:
+        return False
+    reader = getattr(owner, "attribute", None)
+    try:
+        put = reader(f"{name}.put") if callable(reader) else value.put
+        put(np.arange(value.size), new.reshape(-1))
+    except (StudentFault, Missing, ValueError, TypeError):  # it may be read-only
+        return False
+    return True
 
 
 def _rebuilt(value: Any, name: str, values: Mapping[str, Any], depth: int) -> Any:

@@ -91,15 +91,24 @@ def assert_error_rate(
 
 
 def assert_accuracy(
-    value: object, *, at_least: float, called: str = "", noun: str = "the accuracy"
+    value: object,
+    *,
+    at_least: float,
+    classes: int | None = None,
+    called: str = "",
+    noun: str = "the accuracy",
 ) -> None:
-    """Accept an accuracy in [0, 1] of at least this much; the message says both numbers."""
+    """Accept an accuracy in [0, 1] of at least this much; the message says both numbers.
+
+    classes : how many there are, alike in number: what is near 1/classes is told to be guessing
+    """
     accuracy = _rate(value, called=called, noun=noun)
     if accuracy < at_least - _rounding(value):
         raise CheckFailed(
             f"{noun} is {_percent(accuracy)}, less than the {_percent(at_least)} that is due",
-            hint="Almost everything is wrong: are the classes swapped?"
-            if accuracy < 0.1 and at_least > 0.5
+            hint=f"That is what guessing among {classes} classes gives: do the updates reach what "
+            "the prediction uses, and go down the gradient?"
+            if classes and abs(accuracy - 1 / classes) < 0.5 / classes
             else "Check the data's scale, the learning rate and the number of epochs.",
             called=called,
         )

@@ -35,6 +35,8 @@ globals()["__builtins__"] = dict(vars(builtins))
 
 _TEXT_CHARS = 2000
 _SHARED = frozenset((type(None), bool, int, float, complex, str, bytes, tuple))
+_NAMES = 2000
+_OF_IPYTHON = frozenset(("In", "Out", "exit", "quit", "open", "get_ipython"))
 _WARNINGS = 100
 # numpy's own default, whatever the notebook set: a check wants to see an overflow.
 _default_errstate = partial(errstate, divide="warn", over="warn", under="ignore", invalid="warn")
@@ -94,6 +96,7 @@ class Check:
             "set": self._set,
             "item": self._item,
             "has": self._has,
+            "names": self._names,
             "store": self._store,
             "tensor": self._tensor,
             "figures": self._figures,
@@ -258,6 +261,11 @@ class Check:
         except Missing:
             return False
         return True
+
+    def _names(self) -> list[str]:
+        names = [name for name in dict.keys(self._state.namespace) if type(name) is str]
+        names = [name for name in names if name.isidentifier() and name not in _OF_IPYTHON]
+        return [name for name in names if name[0] != "_"][-_NAMES:]
 
     def _store(self, value: Any) -> codec.Handle:
         return self._handle(value)

@@ -39,6 +39,7 @@ A check's stream knows
     ["set", base, path, value]
     ["item", base, key]                    -> value
     ["has", base, path]                    -> bool
+    ["names"]                              -> the notebook's public names, the latest last
     ["store", value]                       -> a handle on the value
     ["tensor", array]                      -> a handle on a torch.Tensor with these values
     ["figures"]                            -> the figures, as plain dicts

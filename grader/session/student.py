@@ -89,6 +89,17 @@ class Student:
             raise self._wire.bad_reply(called)
         return there
 
+    def names(self) -> list[str]:
+        """Return the public names that the notebook has defined or imported, the latest last."""
+
+        def called() -> str:
+            return "names()"
+
+        names = self._wire.ask(called, "names")
+        if type(names) is not list or not all(type(n) is str and n.isidentifier() for n in names):
+            raise self._wire.bad_reply(called)
+        return names
+
     @property
     def figures(self) -> list[dict[str, Any]]:
         """The open figures: [{"cell", "axes": [{"title", "xlabel", "ylabel", "xscale", "yscale",

@@ -1,6 +1,6 @@
 """Compares gradient checks over many functions, right and wrong gradients: run it by hand.
 
-    python tests/benchmarks/derivatives.py [--seeds 3] [--markdown]
+    python tests/benchmarks/derivatives.py [--seeds 3] [--ours]
 
 The tools: `assert_gradient` of this package, scipy.optimize.check_grad, scipy.differentiate,
 and, where they are installed, torch.autograd.gradcheck, jax.test_util.check_vjp and
@@ -36,7 +36,7 @@ MOST_ELEMENTS = 2000
 
 @dataclass(frozen=True)
 class Case:
-    """A function with its right gradient at a point; fair : None, or why no tool can tell it."""
+    """A function with its right gradient at a point."""
 
     family: str
     name: str
@@ -328,7 +328,10 @@ def torch_gradcheck(case: Case, grad: Callable[[Any], Any]) -> Verdict:
 
 
 def jax_check_vjp(case: Case, grad: Callable[[Any], Any]) -> Verdict:
+    import jax
     from jax.test_util import check_vjp
+
+    jax.config.update("jax_enable_x64", True)
 
     def f(x: Any) -> Any:
         return np.float64(case.f(np.asarray(x, dtype=float)))

@@ -93,3 +93,54 @@ def test_a_parameter_that_changed_its_shape_is_told_by_its_name():
     model.b1 = np.zeros((H, H))
     with pytest.raises(CheckFailed, match="b1 has changed its shape"):
         layers.read()
+
+
+class KeptTwice:
+    """Each parameter is an attribute, and in a list; the code uses the list."""
+
+    def __init__(self):
+        self.W1, self.b1 = np.full((H, N), 0.1), np.zeros(H)
+        self.W2, self.b2 = np.full((K, H), 0.2), np.zeros(K)
+        self.weights, self.biases = [self.W1, self.W2], [self.b1, self.b2]
+        self.momentum = [np.zeros(H), np.zeros(K)]
+
+    def step_in_place(self):
+        self.weights[0] -= 1.0
+        self.biases[1] -= 2.0
+
+    def step_by_assignment(self):
+        self.weights[0] = self.weights[0] - 1.0
+        self.biases[1] = self.biases[1] - 2.0
+
+
+class Copied(KeptTwice):
+    def __init__(self):
+        super().__init__()
+        self.weights = [self.W1.copy(), self.W2.copy()]
+
+
+@pytest.mark.parametrize("kind", [KeptTwice, Copied])
+@pytest.mark.parametrize("step", ["step_in_place", "step_by_assignment"])
+def test_parameters_that_are_kept_twice_are_written_and_read_where_the_code_uses_them(kind, step):
+    rng, model = np.random.default_rng(0), kind()
+    layers = find_layers(model, (N, H, K))[0]
+    for _ in range(3):
+        weights = [rng.normal(size=s) for s in ((H, N), (H,), (K, H), (K,))]
+        layers.write(*weights)
+        due = weights[::2] + weights[1::2]
+        for kept, right in zip(model.weights + model.biases, due, strict=True):
+            np.testing.assert_array_equal(kept, right)
+        getattr(model, step)()
+        W1, b1, W2, b2 = layers.read()
+        np.testing.assert_array_equal(W1, weights[0] - 1)
+        np.testing.assert_array_equal(b2, weights[3] - 2)
+        np.testing.assert_array_equal(W2, weights[2])
+        np.testing.assert_array_equal(b1, weights[1])
+        assert not any(velocity.any() for velocity in model.momentum)
+
+
+def test_an_array_that_is_read_only_is_replaced():
+    model = Named()
+    model.W1.flags.writeable = False
+    write_parameters(model, {"W1": np.ones((H, N))})
+    assert np.all(model.W1 == 1)

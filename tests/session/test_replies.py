@@ -22,6 +22,7 @@ QUESTIONS = {
     "map": (lambda student: student.f.map([1.0, (2.0, 3.0)]), list),
     "observe": (lambda student: student.f.observe(np.zeros(2)), Observation),
     "has": (lambda student: student.has("f"), bool),
+    "names": (lambda student: student.names(), list),
     "figures": (lambda student: student.figures, list),
     "set": (lambda student: setattr(student, "f", 1), type(None)),
 }
@@ -164,6 +165,7 @@ def test_an_honest_reply_is_taken():
         "map": [1.0, 2.0],
         "observe": SEEN,
         "has": True,
+        "names": ["model", "gradD"],
         "figures": [FIGURE],
         "set": None,
     }.items():

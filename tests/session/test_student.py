@@ -129,6 +129,14 @@ def test_names_that_collide_with_our_own_are_reached_by_index(student_of):
     assert student.value("has") == 4
 
 
+def test_the_names_of_the_notebook_are_listed_and_no_others(student_of):
+    student = student_of(
+        "import math\n_x = 1\nfor i in range(2): pass\ndef f(): return i\nlast = 4"
+    )
+    assert student.names()[-3:] == ["i", "f", "last"]
+    assert "_x" not in student.names()
+
+
 def test_has_follows_dotted_names(student_of):
     student = student_of(MODEL)
     assert student.has("Model.predict")

@@ -7,6 +7,8 @@ from test_q3 import (
     K,
     N,
     assert_logistic_step,
+    assert_network_step,
+    known_steps,
     layers_of,
     make_mlp,
     scores,
@@ -15,7 +17,7 @@ from test_q3 import (
 )
 
 from grader.checks import as_array, assert_accuracy, assert_close, assert_unchanged
-from grader.errors import CheckFailed
+from grader.errors import CheckFailed, StudentError
 
 
 def clothes(rng, datasets, m=1200):
@@ -28,19 +30,25 @@ def clothes(rng, datasets, m=1200):
 
 
 def trained_accuracy(model, data, epochs=4, **rate):
-    """Return the accuracy on the test images after these epochs, from W alone."""
+    """Return the best accuracy on the test images after the last three epochs, from W alone.
+
+    A perceptron's accuracy goes up and down from epoch to epoch.
+    """
     X, y, X_test, y_test = data
-    for _ in range(epochs):
+    found = []
+    for epoch in range(1, epochs + 1):
         model.train_epoch(X, y, **rate)
-    W = as_array(model.W, called=f"W after {epochs} epochs", shape=(10, X.shape[1]))
-    return np.mean(np.argmax(X_test @ W.T, axis=1) == y_test)
+        W = as_array(model.W, called=f"W after {epoch} epochs", shape=(10, X.shape[1]))
+        found.append(np.mean(np.argmax(X_test @ W.T, axis=1) == y_test))
+    return max(found[-3:])
 
 
 @pytest.mark.exercise("q3-perceptron", points=1, hidden=True)
 def test_the_perceptron_learns_to_tell_clothes(student, rng, datasets):
-    """After 4 epochs over 1200 images it is far beyond guessing."""
-    accuracy = trained_accuracy(student.Perceptron(10, 197), clothes(rng, datasets))
-    assert_accuracy(accuracy, at_least=0.35, called="the test accuracy after 4 epochs")
+    """After 6 epochs over 1200 images: 52 to 82 % in 300 seeds; with argmin 8 to 51 %."""
+    accuracy = trained_accuracy(student.Perceptron(10, 197), clothes(rng, datasets), epochs=6)
+    called = "the test accuracy after 6 epochs"
+    assert_accuracy(accuracy, at_least=0.51, classes=10, called=called)
 
 
 @pytest.mark.exercise("q3-logistic", points=1, hidden=True)
@@ -52,32 +60,56 @@ def test_a_logistic_step_holds_for_other_sizes_and_rates(student, rng):
 
 @pytest.mark.exercise("q3-logistic", points=2, hidden=True)
 def test_logistic_regression_learns_to_tell_clothes(student, rng, datasets):
-    """After 4 epochs over 1200 images two thirds of the others are right."""
+    """After 6 epochs over 1200 images: 68 to 83 % in 300 seeds; with two softmaxes at most 65 %."""
     model, data = student.LogisticRegression(10, 197), clothes(rng, datasets)
-    accuracy = trained_accuracy(model, data, learning_rate=0.01)
-    assert_accuracy(accuracy, at_least=0.65, called="the test accuracy after 4 epochs")
+    accuracy = trained_accuracy(model, data, epochs=6, learning_rate=0.01)
+    called = "the test accuracy after 6 epochs"
+    assert_accuracy(accuracy, at_least=0.66, classes=10, called=called)
 
 
 @pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
 def test_a_step_stands_large_scores(student, rng):
     """Scores near 1000, as the first ones of a wide network are: a step and no nan."""
-    model = make_mlp(student)
-    layers, weights = layers_of(model), some_weights(rng)
+    model = make_mlp(student, 10)
+    layers, weights = layers_of(model, 10), some_weights(rng, 10)
     x, y, called = rng.normal(size=N), 1, "train_epoch(X, y), scores near 1000"
-    weights[3] = np.array([980.0, 1000.0, 995.0, -1000.0])
+    weights[3] = np.linspace(-1000.0, 970.0, 10)
+    weights[3][:3] = 980.0, 1000.0, 995.0
     weights[2] *= 0.1
     layers.write(*weights)
     model.train_epoch(x[None, :], np.array([y]), learning_rate=RATE)
     step = (weights[3] - layers.read()[3]) / RATE
-    due, hint = soft(scores(x, *weights)) - np.eye(K)[y], "Subtract the largest score before exp."
-    assert_close(step, due, rtol=1e-6, atol=1e-8, called=called, noun="b2's step", hint=hint)
+    if not np.isfinite(step).all():
+        hint = "Subtract the largest score before exp."
+        raise CheckFailed("b2's step is not finite", hint=hint, called=called)
+    due = soft(scores(x, *weights)) - np.eye(10)[y]
+    known = {words: steps[3] for words, steps in known_steps(x, y, weights).items()}
+    assert_close(step, due, rtol=1e-6, atol=1e-8, called=called, noun="b2's step", mistakes=known)
+
+
+@pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
+def test_a_step_holds_for_another_number_of_classes(student, rng):
+    """Four classes, where the sheet's own data has ten."""
+    model = make_mlp(student)
+    try:
+        model.train_epoch(rng.normal(size=(3, N)), np.arange(3), learning_rate=RATE)
+        layers = layers_of(model)
+        assert_network_step(model, layers, rng, K)
+    except StudentError as error:
+        if error.kind not in ("ValueError", "IndexError"):
+            raise
+        raise CheckFailed(
+            f"a step for {K} classes stops with {error.kind}, where one for ten classes may not",
+            hint="Is 10 written as a number? The constructor is given n_classes.",
+            called="train_epoch(X, y)",
+        ) from error
 
 
 @pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
 def test_an_epoch_makes_one_step_for_each_example(student, rng):
     """Two examples in one call do what two calls with one of them do, in either order."""
-    model = make_mlp(student)
-    layers, weights = layers_of(model), some_weights(rng)
+    model = make_mlp(student, 10)
+    layers, weights = layers_of(model, 10), some_weights(rng, 10)
     X, y = rng.normal(size=(2, N)), np.array([0, 2])
 
     def after(*epochs):
@@ -96,10 +128,11 @@ def test_an_epoch_makes_one_step_for_each_example(student, rng):
 
 @pytest.mark.exercise("q3-mlp", points=1, hidden=True)
 def test_the_network_learns_to_tell_clothes(student, rng, datasets):
-    """After 4 epochs over 1200 images more than half of the others are right."""
+    """After 4 epochs over 1200 images: right ones reach 66 to 79 %, the last layer alone 48 %."""
     X, y, X_test, y_test = clothes(rng, datasets)
     model = make_mlp(student, 10, 196, 50)
     for _ in range(4):
         model.train_epoch(X[:, :-1], y, learning_rate=0.01)
     labels = as_array(model.predict(X_test[:, :-1]), called="predict(X)", shape=(500,))
-    assert_accuracy(np.mean(labels == y_test), at_least=0.5, called="the accuracy after 4 epochs")
+    called = "the accuracy after 4 epochs"
+    assert_accuracy(np.mean(labels == y_test), at_least=0.58, classes=10, called=called)

@@ -16,7 +16,9 @@ from test_q3_network import (
     losses,
     network,
     objective,
+    own_gradient,
     parameters,
+    place,
     some_examples,
     some_parameters,
     split,
@@ -79,7 +81,29 @@ def test_bprop_holds_for_other_sizes(student, rng):
         assert_gradients(student, "bprop", rng, K=K, size=size, decay=DECAY)
 
 
-@pytest.mark.exercise("q3-train", points=1, hidden=True)
+@pytest.mark.exercise("q3-train", points=0.5, hidden=True)
+def test_the_examples_are_shuffled(student, rng):
+    """One epoch of single examples does not end where the given order of them ends."""
+    theta, n, eta = some_parameters(rng), 9, 0.5
+    sets = split(*some_examples(rng, n + 6), n, 3, 3)
+    trained = network(student, theta)
+    student.train(trained, *sets, K=1, eta=eta, epochs=1)
+    in_order = network(student, theta)
+    for i in range(n):
+        step = own_gradient(in_order, sets[0][0][i : i + 1], sets[0][1][i : i + 1])
+        ends = np.cumsum([part.size for part in theta])[:-1]
+        moved = zip(parameters(in_order), np.split(step, ends), strict=True)
+        place(in_order, [here - eta * part.reshape(here.shape) for here, part in moved])
+    pairs = zip(parameters(trained), parameters(in_order), strict=True)
+    if all(np.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in pairs):
+        raise CheckFailed(
+            "the training examples are taken in the order in which they are given",
+            hint="Draw a new order in each epoch: rng.permutation(len(X)).",
+            called="train(..., K=1, epochs=1)",
+        )
+
+
+@pytest.mark.exercise("q3-train", points=0.5, hidden=True)
 def test_an_epoch_holds_for_other_minibatches(student, rng):
     """One example a step; all of them in one step; a last minibatch that is smaller runs, too."""
     assert_one_epoch(student, rng, 8, 1, NO_DECAY)

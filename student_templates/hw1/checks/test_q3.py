@@ -12,6 +12,7 @@ from grader.checks import (
     as_array,
     as_scalar,
     assert_close,
+    assert_close_to_one_of,
     assert_drawn,
     assert_gradient,
     assert_labelled,
@@ -82,7 +83,9 @@ def test_a_wrong_prediction_moves_two_rows(student, rng):
 
 
 def assert_logistic_step(student, rng, *, k=K, n=N, rate=RATE):
-    W, x, y = rng.normal(size=(k, n)), rng.normal(size=n), int(rng.integers(k))
+    W, x = rng.normal(size=(k, n)), rng.normal(size=n)
+    y_hat = int(np.argmax(W @ x))
+    y = int((y_hat + 1 + rng.integers(k - 1)) % k)  # a wrong prediction: every row moves
     given = {} if rate is None else {"learning_rate": rate}
     got = (W - updated(student.LogisticRegression(k, n), W, x, y, **given)) / (rate or 0.001)
     s, e = soft(W @ x), np.eye(k)[y]
@@ -93,6 +96,12 @@ def assert_logistic_step(student, rng, *, k=K, n=N, rate=RATE):
     }
     known |= {"each score gets its own sigmoid": np.outer(1 / (1 + np.exp(-W @ x)) - e, x)}
     known |= {"the scores stand in place of softmax": np.outer(W @ x - e, x)}
+    error = np.outer(np.full(k, y_hat - y), x)
+    known |= {
+        f"every row moves by the predicted minus the true label{times}": c * error
+        for times, c in (("", 1), (", doubled", 2))
+    }
+    known |= {"the predicted class stands in place of softmax": np.outer(np.eye(k)[y_hat] - e, x)}
     known |= {"the learning rate is lost": np.outer(s - e, x) / (rate or 0.001)}
     assert_close(
         got, np.outer(s - e, x), rtol=1e-6, atol=1e-8, mistakes=known, dummy=np.zeros((k, n)),
@@ -120,10 +129,10 @@ def make_mlp(student, k=K, n=N, h=H):
         raise fault
 
 
-def some_weights(rng):
-    """Return W1 (H, N), b1 (H,), W2 (K, H), b2 (K,); some of the hidden units are off."""
+def some_weights(rng, k=K):
+    """Return W1 (H, N), b1 (H,), W2 (k, H), b2 (k,); some of the hidden units are off."""
     W1, b1 = 0.4 * rng.normal(size=(H, N)), 0.5 * rng.normal(size=H)
-    return [W1, b1, rng.normal(size=(K, H)), rng.normal(size=K)]
+    return [W1, b1, rng.normal(size=(k, H)), rng.normal(size=k)]
 
 
 def scores(X, W1, b1, W2, b2):
@@ -131,11 +140,11 @@ def scores(X, W1, b1, W2, b2):
     return np.maximum(X @ W1.T + b1, 0) @ W2.T + b2
 
 
-def layers_of(model):
+def layers_of(model, k=K):
     """Return the network's layers after a step of no length: a bias of 0 is an array by then."""
     with contextlib.suppress(StudentFault):  # a step that fails has its own check
         model.train_epoch(np.ones((1, N)), np.array([1]), learning_rate=0.0)
-    return find_layers(model, (N, H, K), called="MLP(n_classes, n_features, hidden_size)")[0]
+    return find_layers(model, (N, H, k), called="MLP(n_classes, n_features, hidden_size)")[0]
 
 
 @pytest.mark.exercise("q3-mlp", points=1)
@@ -173,16 +182,56 @@ def test_evaluate_is_the_share_of_right_predictions(student, rng):
     """Between 0 and 1, for the labels that it is given."""
     model = make_mlp(student)
     X, y = rng.normal(size=(60, N)), rng.integers(K, size=60)
-    layers_of(model).write(*some_weights(rng))
-    right = np.mean(as_array(model.predict(X), called="predict(X)", shape=(60,)) == y)
-    known = {"it is the share of wrong ones": 1 - right, "it is a count": 60 * right}
+    weights = some_weights(rng)
+    layers_of(model).write(*weights)
+    right = {"of the right classes": np.mean(scores(X, *weights).argmax(axis=1) == y)}
+    with contextlib.suppress(CheckFailed, StudentFault):  # what predict gives has its own check
+        own = as_array(model.predict(X), called="predict(X)", shape=(60,))
+        right = {"of its own predict": np.mean(own == y)} | right
+    share = next(iter(right.values()))
+    known = {"it is the share of wrong ones": 1 - share, "it is a count": 60 * share}
     got = as_scalar(model.evaluate(X, y), called="evaluate(X, y)")
-    assert_close(got, right, called="evaluate(X, y)", mistakes=known, noun="the accuracy")
+    assert_close_to_one_of(got, right, called="evaluate(X, y)", mistakes=known, noun="the accuracy")
 
 
-def assert_network_step(model, layers, rng):
-    """Hold each parameter's step for one example to finite differences of the cross-entropy."""
-    x, y, weights = rng.normal(size=N), int(rng.integers(K)), some_weights(rng)
+def gradients_of(delta, x, weights):
+    """Return what W1, b1, W2, b2 get where the scores' gradient is delta (k,)."""
+    W1, b1, W2, _ = weights
+    a = W1 @ x + b1
+    d_a = (W2.T @ delta) * (a > 0)
+    return [np.outer(d_a, x), d_a, np.outer(delta, np.maximum(a, 0)), delta]
+
+
+def known_steps(x, y, weights):
+    """Return the steps of W1, b1, W2, b2 that known mistakes make, by their names."""
+    z = scores(x, *weights)
+    s, e, y_hat = soft(z), np.eye(len(z))[y], np.eye(len(z))[int(np.argmax(z))]
+    deltas = {
+        "the label is subtracted as a number: make it one-hot": s - y,
+        "the predicted class stands where the probabilities belong": y_hat - e,
+        "the one-hot label is not subtracted": s,
+        "softmax is taken twice": soft(s) - e,
+        "each score gets its own sigmoid": 1 / (1 + np.exp(-z)) - e,
+        "the scores stand in place of softmax": z - e,
+    }
+    steps = {name: gradients_of(delta, x, weights) for name, delta in deltas.items()}
+    W1, b1, W2, _ = weights
+    a, right = W1 @ x + b1, gradients_of(s - e, x, weights)
+    late = gradients_of(s - e, x, [W1, b1, W2 - RATE * right[2], None])
+    open_, value = W2.T @ (s - e), (W2.T @ (s - e)) * np.maximum(a, 0)
+    steps["W2 makes its step before it is used"] = [late[0], late[1], right[2], right[3]]
+    steps["the slope of relu is lost"] = [np.outer(open_, x), open_, right[2], right[3]]
+    steps["relu's value stands for its slope"] = [np.outer(value, x), value, right[2], right[3]]
+    return steps
+
+
+def assert_network_step(model, layers, rng, k):
+    """Hold each parameter's step for one example to finite differences of the cross-entropy.
+
+    The example is predicted wrongly; the layer that is nearest to the cost comes first.
+    """
+    x, weights = rng.normal(size=N), some_weights(rng, k)
+    y = int((np.argmax(scores(x, *weights)) + 1 + rng.integers(k - 1)) % k)
 
     def replaced(number, at):
         return [*weights[:number], at.reshape(weights[number].shape), *weights[number + 1 :]]
@@ -192,27 +241,28 @@ def assert_network_step(model, layers, rng):
         model.train_epoch(x[None, :], np.array([y]), learning_rate=RATE)
         return (at.reshape(weights[number].shape) - layers.read()[number]) / RATE
 
-    for number, name in enumerate(["W1", "b1", "W2", "b2"]):
+    known = known_steps(x, y, weights)
+    for number, name in [(3, "b2"), (2, "W2"), (1, "b1"), (0, "W1")]:
         assert_gradient(
-            lambda at, k=number: -np.log(soft(scores(x, *replaced(k, at)))[y]),
-            lambda at, k=number: step_with(k, at),
-            at=weights[number], rng=rng,
-            transposed_ok=True, name=name, called="train_epoch(X, y) of one example",
-            hint="With the values before the step: W2 is also part of the gradient of W1.",
+            lambda at, i=number: -np.log(soft(scores(x, *replaced(i, at)))[y]),
+            lambda at, i=number: step_with(i, at),
+            at=weights[number], rng=rng, transposed_ok=True, name=name,
+            called="train_epoch(X, y) of one example",
+            mistakes={words: steps[number] for words, steps in known.items()},
         )  # fmt: skip
 
 
-@pytest.mark.exercise("q3-mlp", points=2.5)
+@pytest.mark.exercise("q3-mlp", points=2)
 def test_a_step_of_the_network_goes_down_the_gradient(student, rng):
     """Weights and biases of both layers, held to finite differences of the cross-entropy."""
-    model = make_mlp(student)
-    layers = layers_of(model)
+    model = make_mlp(student, 10)
+    layers = layers_of(model, 10)
     before = read_parameters(model)
-    model.train_epoch(rng.normal(size=(20, N)), rng.integers(K, size=20), learning_rate=RATE)
+    model.train_epoch(rng.normal(size=(20, N)), rng.integers(10, size=20), learning_rate=RATE)
     if all(np.array_equal(before[name], now) for name, now in read_parameters(model).items()):
         raise CheckFailed("train_epoch leaves the parameters as they were")
     for _ in range(3):
-        assert_network_step(model, layers, rng)
+        assert_network_step(model, layers, rng, 10)
 
 
 @pytest.mark.exercise("q3-curves", points=1)
