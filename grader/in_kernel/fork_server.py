@@ -220,6 +220,7 @@ class ForkServer:
         sandbox = None
         if self._spawner is not None and "plan" in request["options"]:
             sandbox = self._spawner.sandbox(request["options"]["plan"], passed[0])
+        pid = -1
         try:
             with sandbox.pids() if sandbox is not None else contextlib.nullcontext():
                 pid = os.fork()
@@ -227,6 +228,9 @@ class ForkServer:
                     os.close(status_pipe)
                     self._be_child(request, passed, sandbox, server)
         except OSError:
+            if pid > 0:  # the grader starts another kernel, and there must not be two
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
             if sandbox is not None:
                 sandbox.give_up()
             raise

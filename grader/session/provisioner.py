@@ -131,8 +131,8 @@ class Provisioner:
         """Learn which layers hold. Call it before any student code runs: what comes is trusted."""
         if self._report is None:
             return
-        self.isolation = sandbox.read_report(self._report)
-        self._report = None
+        report, self._report = self._report, None  # it is closed there, whatever comes
+        self.isolation = sandbox.read_report(report)
         if self._watchdog is not None and "files" in self.isolation.applied:
             self._watchdog.no_disk()
 

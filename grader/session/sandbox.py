@@ -8,19 +8,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grader.errors import GraderFault
 from grader.in_kernel.sandbox import confine
 from grader.records import Isolation, Limits, Sandbox
 
 # Where numbers are looked for that nobody has. The first range is what most systems never hand
 # out; a container may map no number above 65535, and then the second serves.
 _USERS = (range(0x60000000, 0x6FFF0000), range(50_000, 60_000))
-_taken: set[int] = set()
+# Numbers of this process: each with what tells other graders that it is taken.
+_taken: dict[int, socket.socket] = {}
 _lock = threading.Lock()
 
 
@@ -59,34 +60,60 @@ def read_report(descriptor: int) -> Isolation:
 
 
 def _take_user() -> int:
-    """Return a user number that has no account and no process, and that no other grader takes."""
-    spread = range(64)
+    """Return a user number that has no account, and that no other grader takes; 0 for none.
+
+    There may be none: in a container of an ordinary user, root is often the only number mapped.
+    """
+    spread = 64
     with _lock:
-        for numbers in _USERS if _maps(_USERS[0].start) else _USERS[1:]:
-            # Each grader begins at a place of its own: its process number is nobody else's.
-            first = os.getpid() * len(spread) % len(numbers)
+        for numbers in filter(_are_mapped, _USERS):
+            # Each grader begins at another place, so that few numbers are tried in vain.
+            first = os.getpid() * spread % len(numbers)
             for step in range(len(numbers)):
                 user = numbers[(first + step) % len(numbers)]
-                if user not in _taken and not _has_account(user):
-                    _taken.add(user)
+                if user in _taken or _has_account(user):
+                    continue
+                if (mark := _mark_as_taken(user)) is not None:
+                    _taken[user] = mark
                     return user
-    raise GraderFault("no user number is free")
+    return 0
+
+
+def _mark_as_taken(user: int) -> socket.socket | None:
+    """Return what holds the number until it is closed; None where another grader holds it.
+
+    All processes of a number are killed at a notebook's end: two graders must not share one. An
+    abstract socket is known to all graders of a machine or container, and goes with its process.
+    """
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mark.bind(f"\0grade-user-{user}")
+    except OSError:
+        mark.close()
+        return None
+    return mark
 
 
 def release_user(user: int) -> None:
     """Give a number back, once no process has it any more."""
     with _lock:
-        _taken.discard(user)
+        mark = _taken.pop(user, None)
+    if mark is not None:
+        mark.close()
 
 
-def _maps(user: int) -> bool:
-    """Whether this system, which may be a container, knows a number so high."""
+def _are_mapped(numbers: range) -> bool:
+    """Whether this system, which may be a container, knows these numbers."""
+    return all(_spans(f"/proc/self/{kind}_map", numbers) for kind in ("uid", "gid"))
+
+
+def _spans(file: str, numbers: range) -> bool:
     try:
-        lines = Path("/proc/self/uid_map").read_text().splitlines()
+        lines = Path(file).read_text().splitlines()
     except OSError:
         return True
     spans = [[int(word) for word in line.split()] for line in lines]
-    return any(first <= user < first + count for first, _, count in spans)
+    return any(first <= numbers[0] and numbers[-1] < first + count for first, _, count in spans)
 
 
 def _has_account(user: int) -> bool:

@@ -105,8 +105,8 @@ def enter_sandbox(plan: dict[str, Any]) -> None:
         layers.missing = dict.fromkeys(plan["layers"], f"not on {platform.system()}")
         _report(plan, layers)
         return
-    user = int(plan["user"]) if "account" in plan["layers"] else 0
     apart = make_namespaces(plan, layers)
+    user = int(plan["user"]) if "account" in plan["layers"] else 0
     if not apart:
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
     told, tell = os.pipe()
@@ -173,7 +173,13 @@ def make_namespaces(plan: dict[str, Any], layers: Layers) -> bool:
         signal.signal(number, signal.SIG_IGN)  # meant for the student's process alone
     user = int(plan["user"]) if "account" in plan["layers"] else 0
     if user:
-        _hand_over(plan, user)
+        try:
+            _hand_over(plan, user)
+        except (
+            OSError
+        ) as error:  # a number that is not mapped here: its own pids may map root alone
+            layers.missing["account"] = error.strerror or str(error)
+            plan["user"] = 0
     return layers.apply("namespaces", namespaces.separate)
 
 
@@ -288,6 +294,8 @@ def _restrict(
         libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))  # lost with the change
     elif user:
         _give(plan, os.geteuid())  # without its privileges, root is a user like others
+    elif "account" in layers.wanted and os.geteuid() == 0:
+        layers.missing.setdefault("account", "no user number is free here")
     layers.apply("privileges", _drop_privileges)
     layers.apply("landlock", landlock.restrict, _rules(plan, seen, has_root))
     layers.apply("seccomp", seccomp.install)

@@ -57,6 +57,18 @@ def separate() -> None:
         _map(user, group)
 
 
+def may_come_back() -> bool:
+    """Return whether this process could return to its pids after it joined others."""
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY)
+    try:
+        libc.setns(own, _NEW_PIDS)
+    except OSError:
+        return False
+    finally:
+        os.close(own)
+    return True
+
+
 def own_pids(*, not_for_it: int) -> int:
     """Let this process's children be born among pids of its own. Raises OSError where it may not.
 

@@ -75,8 +75,10 @@ class Spawner:
     """
 
     def __init__(self, *, not_for_it: int) -> None:
-        # To come back, one needs a right over the pids that one comes from. Root has it.
-        pids = [] if os.geteuid() == 0 else [namespaces.own_pids(not_for_it=not_for_it)]
+        # To come back, one needs a right over the pids that one comes from. Root has it, unless it
+        # is root in a container of an ordinary user.
+        back = namespaces.may_come_back()
+        pids = [] if back else [namespaces.own_pids(not_for_it=not_for_it)]
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             try:
