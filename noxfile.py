@@ -131,13 +131,6 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
-def fuzz(session: nox.Session) -> None:
-    """Draw hostile bytes for half an hour; `nox -s fuzz -- --seconds 120` is the short form."""
-    install(session)
-    session.run("python", "tests/fuzz/run.py", *session.posargs)
-
-
-@nox.session
 def wheel(session: nox.Session) -> None:
     """Try the wheel alone: outside of the repository, with nothing but what it brings."""
     out = Path(session.virtualenv.location) / "dist"
