@@ -61,7 +61,7 @@ def held_harmless(graded):
     """Nobody has lost a point: what is not graded has neither a score nor a maximum."""
     for submission in graded.submissions.values():
         assert submission["status"] == "grader_fault"
-        assert (submission["score"], submission["max_score"]) == (0.0, 0.0)
+        assert (submission["score"], submission["max_score"]) == (None, None)
         assert submission["exercises"] == []
         assert "a fault of the grader, not of the submission" in submission["message"]
 
@@ -350,7 +350,7 @@ def test_a_killed_parent_of_all_kernels_costs_one_submission_its_grading_and_nob
         *("graded", "grader_fault", "graded", "graded")
     ]
     assert [s["score"] for s in submissions.values()] == [MAX, 0.0, MAX, 5.0]
-    assert submissions["b"]["max_score"] == 0.0
+    assert submissions["b"]["max_score"] is None
 
 
 def test_killed_parents_of_every_worker_s_kernels_cost_no_more_than_what_was_at_work(host, sandbox):
