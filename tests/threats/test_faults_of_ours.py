@@ -76,6 +76,10 @@ BROKEN = {
     "a fixture that isn't there": check_file("pass", fixtures="student, no_such_fixture"),
     "a check that says so": check_file("raise GraderFault('the machine is on fire')"),
     "a check that leaves": check_file("raise SystemExit(0)"),
+}
+
+# What shows before a kernel starts is the instructor's to mend: nothing is graded.
+SLIPS = {
     "a file that doesn't parse": check_file() + "\ndef test_(:",
     "an import that isn't there": "import no_such_module\n" + check_file(),
     "points that don't sum": check_file().replace("points=2", "points=1"),
@@ -87,6 +91,18 @@ BROKEN = {
 def test_a_broken_check_file_costs_nobody_a_point(host, broken):
     host.write_assignment(checks=BROKEN[broken])
     held_harmless(host.grade(host.right(), host.wrong(), code=3))
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_of_the_instructors_is_one_line_and_nothing_is_graded(host, slip):
+    host.write_assignment(checks=SLIPS[slip])
+    command = host.command(host.right(), host.wrong())
+    done = subprocess.run(
+        command, env=host.environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 2
+    assert "assignment toy" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_reference_that_raises_costs_nobody_a_point(host):
