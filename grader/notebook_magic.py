@@ -194,8 +194,10 @@ class _LiveSession:
     run: Run
     isolation: Isolation
 
-    def student(self, *, limit_s: float = 20.0) -> AbstractContextManager[Student]:
-        return self.server.student(limit_s)
+    def student(
+        self, *, limit_s: float = 20.0, reply_mib: int | None = None
+    ) -> AbstractContextManager[Student]:
+        return self.server.student(limit_s, reply_mib=reply_mib)
 
 
 @contextmanager

@@ -103,11 +103,12 @@ def answers_of(
     with session.student(limit_s=limit_s) as student:
         if patch:
             put_in_place(student, patch)
+        # One after the other: a hundred large answers must not be held at once.
         replies = replay(student, story)
-    return [
-        print_of(operation, reply)
-        for operation, reply in zip(story.operations, replies, strict=False)
-    ]
+        return [
+            print_of(operation, reply)
+            for operation, reply in zip(story.operations, replies, strict=False)
+        ]
 
 
 def put_in_place(student: Student, patch: str) -> None:

@@ -87,7 +87,7 @@ class FakeSession:
             exec(cell.source, self.space)
 
     @contextmanager
-    def student(self, *, limit_s):
+    def student(self, *, limit_s, reply_mib=None):
         assert not self.closed
         yield FakeStudent(self.space)
 

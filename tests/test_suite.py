@@ -29,7 +29,7 @@ class FakeSession:
         self.opened = 0
 
     @contextmanager
-    def student(self, *, limit_s):
+    def student(self, *, limit_s, reply_mib=None):
         self.opened += 1
         yield SimpleNamespace(**self.functions)
 
@@ -371,8 +371,12 @@ def test_a_check_without_its_marker_is_refused(assignment):
     [
         ('"b", points=1', "assignment.toml has no exercise b; it has: a"),
         ("points=1", "assignment.toml has no exercise None"),
-        ('"a", 1', "its marker takes points=... and hidden=..., not 1"),
-        ('"a", points=1, hiden=True', "its marker takes points=... and hidden=..., not hiden"),
+        ('"a", 1', "its marker takes points=..., hidden=... and reply_mib=..., not 1"),
+        ('"a", points=1, reply_mib=0', "`reply_mib` is how many MiB an answer to it may have"),
+        (
+            '"a", points=1, hiden=True',
+            "its marker takes points=..., hidden=... and reply_mib=..., not hiden",
+        ),
         ('"a", points=1, hidden="yes"', "`hidden` must be True or False, not 'yes'"),
         ('"a"', "its marker must say points=..., a number from 0 on, not None"),
         ('"a", points="1"', "a number from 0 on, not '1'"),
@@ -405,7 +409,7 @@ def test_a_check_that_exits_is_no_verdict_and_ends_nothing(assignment):
 
 def test_a_session_that_can_not_be_opened_is_a_fault_of_ours(assignment):
     class Broken:
-        def student(self, *, limit_s):
+        def student(self, *, limit_s, reply_mib=None):
             raise OSError(28, "No space left on device")
 
     outcome = verdict(assignment, "pass", sessions={"toy.ipynb": Broken()})
@@ -447,7 +451,7 @@ def test_the_student_of_a_check_that_is_interrupted_is_closed(assignment):
 
     class Session:
         @contextmanager
-        def student(self, *, limit_s):
+        def student(self, *, limit_s, reply_mib=None):
             yield SimpleNamespace(f=raising(KeyboardInterrupt()))
             closed.append(True)
 

@@ -87,6 +87,8 @@ _PACK_FROM: Final = 16
 # Keys of one kind can be chosen to collide in a dict (ints, floats, tuples; str is salted):
 # this many cost a second at worst.
 _UNSALTED_KEYS: Final = 10_000
+# An ndarray of a list takes as much memory as so many floats of one.
+_ITEMS_OF_ARRAY: Final = 4
 # Text of an int in hexadecimal: 2**20 bits.
 _INT_DIGITS: Final = 1 << 18
 _LAST_CODE_POINT: Final = 0x10FFFF
@@ -119,7 +121,8 @@ class Handle:
 class Limits:
     """What a frame may hold.
 
-    size : bytes, all parts together
+    size : bytes, all parts together; a number of an array counts as float64 at least, since that
+        is what a check makes of it
     items : elements of lists, tuples and dicts, and buffers, all together
     nodes : elements of the JSON text, as far as brackets and commas tell
     depth : of lists in lists
@@ -258,6 +261,8 @@ class _Encoder:
         if len(items) >= _PACK_FROM:
             packed = _packed(items)
             if packed is not None:
+                if packed[1] == "A":
+                    self._add_items(_ITEMS_OF_ARRAY * len(items))
                 return self._array(*packed)
             columns = _columns(items)
             if columns and depth + 1 < self._limits.depth:
@@ -279,7 +284,7 @@ class _Encoder:
             value = value.astype(layout.kind + "1")
             layout = value.dtype
         # Before any copy: a broadcast array can claim more bytes than there is memory.
-        self._add_size(value.nbytes)
+        self._add_size(_bytes_as_float64(layout, value.size))
         self._add_items(1)
         fortran = value.flags.fnc
         header = npy_header(layout.str, fortran, value.shape)
@@ -418,7 +423,7 @@ def decode(
     text = bytearray(text_size)
     fill(memoryview(text))
     tree = _parse(text, limits)
-    arrays = _read_buffers(fill, lengths)
+    arrays = _read_buffers(fill, lengths, _Room(limits.size))
     return _Decoder(arrays, handle, limits).whole(tree)
 
 
@@ -464,12 +469,32 @@ def _parse(text: bytearray, limits: Limits) -> Any:
     return tree
 
 
-def _read_buffers(fill: Callable[[memoryview], None], lengths: Sequence[int]) -> list[ndarray]:
+class _Room:
+    """What the arrays of one frame may hold, told by their headers, before they are read."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def take(self, layout: _Layout) -> None:
+        """Raises MalformedFrame where there is no room for such an array."""
+        self._left -= _bytes_as_float64(layout.dtype, prod(layout.shape))
+        if self._left < 0:
+            raise MalformedFrame("larger arrays than a frame may hold")
+
+
+def _bytes_as_float64(layout: dtype, count: int) -> int:
+    """How many bytes so many elements of a dtype have at least once a check computes with them."""
+    return count * (layout.itemsize if layout.kind in "SU" else max(layout.itemsize, 8))
+
+
+def _read_buffers(
+    fill: Callable[[memoryview], None], lengths: Sequence[int], room: _Room
+) -> list[ndarray]:
     arrays: list[ndarray] = []
     index = 0
     while index < len(lengths):
         if lengths[index] >= _LARGE:
-            arrays.append(_read_large(fill, lengths[index]))
+            arrays.append(_read_large(fill, lengths[index], room))
             index += 1
             continue
         start, size = index, 0
@@ -480,12 +505,12 @@ def _read_buffers(fill: Callable[[memoryview], None], lengths: Sequence[int]) ->
         fill(memoryview(run))
         offset = 0
         for length in lengths[start:index]:
-            arrays.append(_read_small(run, offset, length))
+            arrays.append(_read_small(run, offset, length, room))
             offset += length
     return arrays
 
 
-def _read_small(run: bytearray, offset: int, length: int) -> ndarray:
+def _read_small(run: bytearray, offset: int, length: int, room: _Room) -> ndarray:
     if length < _NPY_START.size:
         raise MalformedFrame("a buffer is no .npy file")
     data = _NPY_START.size + (run[offset + 8] | run[offset + 9] << 8)
@@ -494,12 +519,13 @@ def _read_small(run: bytearray, offset: int, length: int) -> ndarray:
     layout = _layout(bytes(run[offset : offset + data]))
     if data + layout.size != length:
         raise MalformedFrame("a .npy buffer holds other than its header says")
+    room.take(layout)
     # The copy owns its data (so that `resize` works on it) and aligns it.
     value = ndarray(layout.shape, layout.dtype, run, offset + data, None, layout.order).copy("K")
     return _sound(value)
 
 
-def _read_large(fill: Callable[[memoryview], None], length: int) -> ndarray:
+def _read_large(fill: Callable[[memoryview], None], length: int, room: _Room) -> ndarray:
     start = bytearray(_NPY_START.size)
     fill(memoryview(start))
     header = bytearray(start[8] | start[9] << 8)
@@ -507,6 +533,7 @@ def _read_large(fill: Callable[[memoryview], None], length: int) -> ndarray:
     layout = _layout(bytes(start + header))
     if len(start) + len(header) + layout.size != length:
         raise MalformedFrame("a .npy buffer holds other than its header says")
+    room.take(layout)
     value = empty(layout.shape, layout.dtype, layout.order)
     fill(value.reshape(-1, order="A").view(uint8).data)
     return _sound(value)
@@ -631,6 +658,8 @@ class _Decoder:
             raise MalformedFrame("a packed list that is none")
         self._add_items(len(value))
         if tag == "A":
+            # An array is larger than a number, however little it holds.
+            self._add_items(_ITEMS_OF_ARRAY * len(value))
             return [one.copy() for one in value]
         if value.dtype.kind in "SU":
             raise MalformedFrame("a packed list of text")

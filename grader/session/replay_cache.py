@@ -40,9 +40,11 @@ class ReplayCache:
             self.steps.append((request, reply))
 
 
-def replayed(session: Session, cache: ReplayCache, *, limit_s: float) -> Student:
+def replayed(
+    session: Session, cache: ReplayCache, *, limit_s: float, reply_mib: int | None = None
+) -> Student:
     """Return a Student of the session that answers from memory where it can. Close it."""
-    stream = _ReplayingStream(lambda: session.student(limit_s=limit_s), cache)
+    stream = _ReplayingStream(lambda: session.student(limit_s=limit_s, reply_mib=reply_mib), cache)
     wire = Wire(
         stream,
         Deadline(limit_s),

@@ -136,7 +136,7 @@ class Session:
         self.isolation = runner.isolation
         self._runner = runner
 
-    def student(self, limit_s: float = 20.0) -> Student:
+    def student(self, limit_s: float = 20.0, *, reply_mib: int | None = None) -> Student:
         """Return a context manager: a fresh fork of the state that the notebook left.
 
         A kernel that has died since (a thread that the notebook left behind may end it) is
@@ -144,11 +144,11 @@ class Session:
         Raises StudentFault, GraderFault.
         """
         try:
-            return self._runner.open_student(limit_s)
+            return self._runner.open_student(limit_s, reply_mib)
         except StudentDied as death:
             _run_in_thread(self._runner.revive(death), Stop())
             self.run = self._runner.record()
-            return self._runner.open_student(limit_s)
+            return self._runner.open_student(limit_s, reply_mib)
 
     def close(self) -> None:
         """End the process and all that it started, and delete its files. May be called twice."""
@@ -279,10 +279,10 @@ class _Runner:
             time.sleep(0.01)
         return provisioner.why_killed() or (how_it_ended(code) if code is not None else "")
 
-    def open_student(self, limit_s: float) -> Student:
+    def open_student(self, limit_s: float, reply_mib: int | None = None) -> Student:
         if self.server is None:
             raise GraderFault("this session is closed")
-        return self.server.student(limit_s)
+        return self.server.student(limit_s, reply_mib=reply_mib)
 
     def _new_kernel(self) -> Kernel:
         """Return a kernel with folders of its own: what a dead one did to its files is gone."""

@@ -60,7 +60,7 @@ class AgentServer:
         self._told: dict[Stream, int] = {}  # a check's pid as its kernel counts
         self.address = self._listener.address
         self.token = new_token()
-        self._reply_limits = codec.Limits(size=(limits or Limits()).reply_mib << 20)
+        self._reply_mib = (limits or Limits()).reply_mib
         self._notebook = notebook
         self._in_place = in_place
         self._kill_kernel = kill
@@ -96,14 +96,17 @@ class AgentServer:
             self.token, timeout_s=timeout_s, reply_limits=_SMALL, alive=alive
         )
 
-    def student(self, limit_s: float = 20.0) -> Student:
+    def student(self, limit_s: float = 20.0, *, reply_mib: int | None = None) -> Student:
         """Return a Student for one check, in a process of its own: close it after the check.
 
         limit_s : seconds for all its calls together
+        reply_mib : of one reply; None for what the assignment says
         Raises StudentTimeout, StudentDied, BadReply.
         """
         token = new_token()
-        stream = self._answers_in_place(token) if self._in_place else self._fork(token)
+        limits = codec.Limits(size=(self._reply_mib if reply_mib is None else reply_mib) << 20)
+        open_stream = self._answers_in_place if self._in_place else self._fork
+        stream = open_stream(token, limits)
         wire = Wire(
             stream,
             Deadline(limit_s, stream.peer),
@@ -125,8 +128,8 @@ class AgentServer:
 
     # Forks.
 
-    def _fork(self, token: str) -> Stream:
-        status, pid = self._ask("fork", token, self._reply_limits.size)
+    def _fork(self, token: str, limits: codec.Limits) -> Stream:
+        status, pid = self._ask("fork", token, limits.size)
         if status == "raised":
             why = student_error("a fork of the notebook's process", pid)
             raise StudentDied(str(why))
@@ -137,20 +140,18 @@ class AgentServer:
         stream = self._listener.accept(
             token,
             timeout_s=_HELLO_AT_LAST_S,
-            reply_limits=self._reply_limits,
+            reply_limits=limits,
             alive=lambda: self._ended(pid) is None and not patience.expired(),
         )
         self._told[stream] = pid
         return stream
 
-    def _answers_in_place(self, token: str) -> Stream:
+    def _answers_in_place(self, token: str, limits: codec.Limits) -> Stream:
         if self._open:
             raise RuntimeError("a check's Student is still open, and there is but one process")
         deadline = Deadline(_ANSWER_S)
-        number = self._serving().request(
-            "in place", token, self._reply_limits.size, deadline=deadline
-        )
-        stream = self._listener.accept(token, timeout_s=_FORK_S, reply_limits=self._reply_limits)
+        number = self._serving().request("in place", token, limits.size, deadline=deadline)
+        stream = self._listener.accept(token, timeout_s=_FORK_S, reply_limits=limits)
         self._due = number
         return stream
 

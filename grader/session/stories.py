@@ -10,7 +10,7 @@ written to a file. What a process replies is an untrusted claim here as anywhere
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,12 +51,12 @@ class Recorder:
     running: Callable[[], CheckName | None]
     _heard: dict[CheckName, ReplayCache] = field(default_factory=dict)
 
-    def student(self, *, limit_s: float) -> Student:
+    def student(self, *, limit_s: float, reply_mib: int | None = None) -> Student:
         cache = ReplayCache()
         name = self.running()
         if name is not None:
             self._heard[name] = cache
-        return replayed(self.session, cache, limit_s=limit_s)
+        return replayed(self.session, cache, limit_s=limit_s, reply_mib=reply_mib)
 
     @property
     def stories(self) -> Mapping[CheckName, Story]:
@@ -78,26 +78,24 @@ def _story(cache: ReplayCache) -> Story:
     return Story(tuple(requests), tuple(operations))
 
 
-def replay(student: Student, story: Story) -> list[Any]:
-    """Return what the process replies to each request, [status, content] each.
+def replay(student: Student, story: Story) -> Iterator[list[Any]]:
+    """Yield what the process replies to each request, [status, content] each; keep none of it.
 
     An object that stays there is ("object", its class's name). It ends where the process does: the
     last reply is then ["ended", the fault's name].
     """
     wire = wire_of(student)
-    replies: list[Any] = []
     for request in story.requests:
         try:
             wire.stream.send(request, wire.deadline)
             reply = wire.stream.receive(wire.deadline, wire.stream.limits, _object)
         except StudentFault as fault:
-            replies.append(["ended", type(fault).__name__])
-            break
+            yield ["ended", type(fault).__name__]
+            return
         if type(reply) is not list or len(reply) != 3:
-            replies.append(["ended", "BadReply"])
-            break
-        replies.append(reply[1:])
-    return replies
+            yield ["ended", "BadReply"]
+            return
+        yield reply[1:]
 
 
 def _object(handle: codec.Handle) -> Any:

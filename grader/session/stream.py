@@ -45,6 +45,9 @@ class Stream:
         self.limits = reply_limits
         self._number = 0
 
+    last_bytes = 0
+    """How long the last frame that came was."""
+
     def close(self) -> None:
         """Hang up. The process may live on."""
         self._socket.close()
@@ -107,8 +110,10 @@ class Stream:
         """Return the next frame's value."""
 
         def fill(target: memoryview) -> None:
+            self.last_bytes += len(target)
             self._fill(target, deadline)
 
+        self.last_bytes = 0
         deadline.start()
         try:
             if handle is None:

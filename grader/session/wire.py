@@ -23,8 +23,14 @@ from grader.errors import (
 from grader.in_kernel import codec
 from grader.session.deadline import Deadline
 from grader.session.ending import KILLED
-from grader.session.replies import NAME_CHARS, TEXT_CHARS, clean, student_error
+from grader.session.replies import NAME_CHARS, clean, student_error
 from grader.session.stream import Stream
+
+# Of all replies to a check, those from _LARGE bytes on together: so many times what one may have. A
+# check may keep all that it asked for.
+_LARGE = 1 << 20
+_LARGE_TOGETHER = 8
+_LOOK_AT_SHAPES = ". Look at the shapes: (m, 1) with (m,) makes (m, m)."
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Wire:
         self._end_process = end
         self._fault: StudentFault | None = None
         self._closed = False
+        self._large_bytes = 0
         self.is_reference = False
         self.methods: set[tuple[int | None, str]] = set()  # which attributes have been methods
 
@@ -117,6 +124,17 @@ class Wire:
             raise self._end(death) from None
         except BadReply as fault:
             raise self._end(BadReply(f"{called()}: {fault}")) from fault
+        if self.stream.last_bytes >= _LARGE:
+            self._large_bytes += self.stream.last_bytes
+            together = _LARGE_TOGETHER * self.stream.limits.size
+            if self._large_bytes > together:
+                content = None
+                raise self._end(
+                    BadReply(
+                        f"{called()}: with it, the answers to this check hold more than "
+                        f"{together >> 20} MiB, their limit together{_LOOK_AT_SHAPES}"
+                    )
+                )
         if status == "value":
             return content
         if status == "raised":
@@ -126,7 +144,12 @@ class Wire:
             base, path = arguments[:2]
             raise NotDefined(path if base is None else called())
         if status == "too large" and type(content) is str:
-            raise BadReply(f"{called()} returned {clean(content, TEXT_CHARS)}")
+            # In our own words: what the process writes here is not needed.
+            limit = f"{self.stream.limits.size >> 20} MiB"
+            raise BadReply(
+                f"{called()} returned more than {limit}, with its numbers as float64: the limit of "
+                f"an answer to this check{_LOOK_AT_SHAPES}"
+            )
         raise self.bad_reply(called)
 
     def bad_reply(self, called: Callable[[], str]) -> StudentFault:

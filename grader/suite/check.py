@@ -21,16 +21,24 @@ from grader.errors import (
 )
 from grader.records import Assignment, Exercise, Outcome
 
+_MARKER = ("points", "hidden", "reply_mib")
+# More than a student's process may hold by default.
+MAX_REPLY_MIB = 4096
+
 
 @dataclass
 class Check:
-    """A collected check: its item, and what its marker and name say."""
+    """A collected check: its item, and what its marker and name say.
+
+    reply_mib : what an answer to it may hold; None for the assignment's limit
+    """
 
     item: pytest.Item
     exercise: Exercise
     name: str
     points: float
     hidden: bool
+    reply_mib: int | None = None
 
     def outcome(self, kind: Any, credit: float, message: str, **more: Any) -> Outcome:
         return Outcome(
@@ -72,6 +80,7 @@ def checks_of(
                     item.name.removeprefix("test_").replace("_", " "),
                     float(marker.kwargs["points"]),
                     hidden,
+                    marker.kwargs.get("reply_mib"),
                 )
             )
     problems += _namesakes(checks)
@@ -91,15 +100,21 @@ def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool
         named = marker.args[0] if marker.args else None
         return f"assignment.toml has no exercise {named}; it has: {', '.join(exercises)}"
     unknown = [repr(value) for value in marker.args[1:]]
-    unknown += [name for name in marker.kwargs if name not in ("points", "hidden")]
+    unknown += [name for name in marker.kwargs if name not in _MARKER]
     if unknown:
-        return f"its marker takes points=... and hidden=..., not {unknown[0]}"
+        return f"its marker takes points=..., hidden=... and reply_mib=..., not {unknown[0]}"
     points: Any = marker.kwargs.get("points")
     said = marker.kwargs.get("hidden", hidden)
+    reply_mib: Any = marker.kwargs.get("reply_mib", 1)
     if type(points) not in (int, float) or not 0 <= points < math.inf:
         return f"its marker must say points=..., a number from 0 on, not {points!r}"
     if type(said) is not bool:
         return f"`hidden` must be True or False, not {said!r}"
+    if type(reply_mib) is not int or not 1 <= reply_mib <= MAX_REPLY_MIB:
+        return (
+            f"`reply_mib` is how many MiB an answer to it may have, 1 to {MAX_REPLY_MIB}, "
+            f"not {reply_mib!r}"
+        )
     if said is hidden:
         return ""
     if said:

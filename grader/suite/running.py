@@ -34,7 +34,11 @@ from grader.suite.verdict import verdict_of
 class CheckedSession(Protocol):
     """What a check needs of a session: a fresh copy of the state the notebook left."""
 
-    def student(self, *, limit_s: float) -> AbstractContextManager[Student]: ...
+    def student(
+        self, *, limit_s: float, reply_mib: int | None = None
+    ) -> AbstractContextManager[Student]:
+        """reply_mib : what a reply may hold; None for the assignment's limit"""
+        ...
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,8 @@ class Plugin:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line(
-            "markers", "exercise(id, *, points, hidden=False): the exercise that a check scores"
+            "markers",
+            "exercise(id, *, points, hidden=False, reply_mib=...): what a check scores",
         )
         # A bare `assert` of a helper tells both sides, as one of a check does.
         pytest.register_assert_rewrite(*module_names(self.assignment.folder))
@@ -179,7 +184,9 @@ class Plugin:
         assert self.check is not None
         with _ours_to_open():
             session = self.job.sessions[self.check.exercise.notebook]
-            opened = session.student(limit_s=self.assignment.limits.check_s)
+            opened = session.student(
+                limit_s=self.assignment.limits.check_s, reply_mib=self.check.reply_mib
+            )
         with opened as student:
             if self.job.patch is not None:
                 self.job.patch(student)
@@ -215,10 +222,10 @@ class Plugin:
                 if isinstance(session, Session):
                     memory = self.memories[self.check.item.nodeid, self.job.seed]
                     opened: AbstractContextManager[Student] = replayed(
-                        session, memory, limit_s=limit_s
+                        session, memory, limit_s=limit_s, reply_mib=self.check.reply_mib
                     )
                 else:
-                    opened = session.student(limit_s=limit_s)
+                    opened = session.student(limit_s=limit_s, reply_mib=self.check.reply_mib)
         except StudentFault as fault:
             raise ReferenceFault(f"the solved notebook: {fault}") from fault
         with opened as student:

@@ -102,10 +102,10 @@ class _Recorder:
         self.exercise = ""
 
     @contextmanager
-    def student(self, *, limit_s: float) -> Iterator[Student]:
+    def student(self, *, limit_s: float, reply_mib: int | None = None) -> Iterator[Student]:
         story = _Story(self.exercise)
         self.stories.append(story)
-        with self.session.student(limit_s=limit_s) as student:
+        with self.session.student(limit_s=limit_s, reply_mib=reply_mib) as student:
             wire = student._wire
             ask = wire.ask
 
@@ -153,8 +153,8 @@ class _Bounded:
     session: Session
     limit_s: float
 
-    def student(self, *, limit_s: float) -> Any:
-        return self.session.student(limit_s=min(limit_s, self.limit_s))
+    def student(self, *, limit_s: float, reply_mib: int | None = None) -> Any:
+        return self.session.student(limit_s=min(limit_s, self.limit_s), reply_mib=reply_mib)
 
 
 class _Hunter:

@@ -575,3 +575,23 @@ def test_a_large_text_array_is_looked_at_to_its_end():
     data = bytes(4 * 49_999) + b"\x00\x00\x11\x00"  # one past the last code point
     with pytest.raises(codec.MalformedFrame):
         codec.decode_bytes(frame({"a": 0}, npy(header, data)))
+
+
+@pytest.mark.parametrize("kind", ["u1", "?", "f2", "f4", "i8", "c16"])
+def test_an_array_that_is_too_large_as_float64_is_refused_by_its_header(kind):
+    limits = codec.Limits(size=1 << 20)
+    (head, *rest) = codec.encode(np.zeros(1 << 18, kind), limits=codec.Limits())
+    read = []
+
+    def fill(target):
+        if len(target) >= 1 << 16:
+            read.append(len(target))
+        target[:] = data[: len(target)]
+        del data[: len(target)]
+
+    data = bytearray(b"".join([head, *rest]))
+    with pytest.raises(codec.MalformedFrame, match="than a frame may hold"):
+        codec.decode(fill, limits=limits)
+    assert read == []
+    with pytest.raises(codec.TooLarge):
+        codec.encode(np.zeros(1 << 18, kind), limits=limits)

@@ -33,7 +33,7 @@ def reference(run, monkeypatch):
     session.forks = 0
     open_student = session.student
 
-    def student(limit_s):
+    def student(limit_s, reply_mib=None):
         session.forks += 1
         return open_student(limit_s)
 

@@ -146,8 +146,8 @@ class Patched:
     session: Session
     patch: str
 
-    def student(self, *, limit_s: float):
-        student = self.session.student(limit_s=limit_s)
+    def student(self, *, limit_s: float, reply_mib: int | None = None):
+        student = self.session.student(limit_s=limit_s, reply_mib=reply_mib)
         put_in_place(student, self.patch)
         return student
 
