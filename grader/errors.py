@@ -8,6 +8,7 @@ GradeError                what a user of `grade` may see
     SandboxError          the machine closes student code in less than was asked for
     ClusterError          the cluster can't be reached, or can't grade
     StoreError            the file of earlier results can't be used
+    ReviewError           marks can't be read or given so
     GraderFault           this package is wrong, or its machine: nobody loses points
 Interrupted               the user stopped it (a KeyboardInterrupt)
 CheckFailed               the verdict of a check (an AssertionError)
@@ -62,6 +63,10 @@ class PluginError(GradeError):
 
 class StoreError(GradeError):
     """The file of earlier results can't be read or written."""
+
+
+class ReviewError(GradeError):
+    """Marks can't be read, given or changed so. The person who marks puts it right."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -397,6 +397,8 @@ class Outcome:
     penalty : points that a broken rule takes from the exercise
     trace : the wrong answers to what the check asks, as fingerprints (diagnosis/traces.py)
     known : the known mistake that answers the same, and its change, for the instructor alone
+    overruled : why a person has changed the verdict; "" mostly
+    machine : what the check itself said, where it was overruled; its credit then
     """
 
     exercise: str
@@ -414,6 +416,9 @@ class Outcome:
     not_defined: str = ""
     trace: str = ""
     known: str = ""
+    overruled: str = ""
+    machine: CheckStatus | None = None
+    machine_credit: float = 0.0
 
     @property
     def points(self) -> float:
@@ -495,8 +500,36 @@ class Derivation:
 
 
 @dataclass(frozen=True)
+class RubricMark:
+    """A line of a rubric, and whether it applies to an answer. points : plus or minus"""
+
+    words: str
+    points: float
+    applies: bool = False
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a person said of an answer.
+
+    marks : the rubric, whole
+    comment : for the student
+    adjustment, reason : points beside the rubric, and why
+    answered : False where the prompt was left as the template has it
+    done : a person is through with it
+    """
+
+    marks: tuple[RubricMark, ...] = ()
+    comment: str = ""
+    adjustment: float = 0.0
+    reason: str = ""
+    answered: bool = True
+    done: bool = False
+
+
+@dataclass(frozen=True)
 class ExerciseScore:
-    """An exercise's line in the report."""
+    """An exercise's line in the report. judgement : where a person has looked at it"""
 
     id: str
     title: str
@@ -506,6 +539,7 @@ class ExerciseScore:
     checks: tuple[Outcome, ...] = ()
     bonus: bool = False
     derivation: Derivation | None = None
+    judgement: Judgement | None = None
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,22 @@ ALLOWED = {
         "datasets",
     },
     "report": {"errors", "records", "report"},
+    # What people judge: kept beside the results, shown with the notebooks, tried in sessions.
+    "review": {
+        "assignment",
+        "batch",
+        "datasets",
+        "errors",
+        "gradebook",
+        "notebook",
+        "records",
+        "report",
+        "review",
+        "score",
+        "session",
+        "submission",
+        "temporary",
+    },
     # It moves submissions and results about; what becomes of them only its worker knows.
     # Of the assignment and `session` it needs the process that all kernels are forked from.
     # `diagnosis` tells what tables of known mistakes are, which it keeps.

@@ -30,50 +30,15 @@ from typing import Any
 import platformdirs
 
 from grader.batch.serialization import Packed, Results, pack, unpack
+from grader.batch.tables import OF_SUBJECTS, SCHEMA, STEPS
 from grader.errors import StoreError
 from grader.records import Evidence, Result, RunRecord
 
 VARIABLE = "GRADE_RESULTS"
 NOWHERE = "none"
 """The value of $GRADE_RESULTS that keeps nothing."""
-SCHEMA = 1
 BUSY_S = 60.0
 """How long one run waits for another that is writing; a result takes milliseconds."""
-
-_TABLES = (
-    """
-    CREATE TABLE runs (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        begun REAL NOT NULL,
-        ended REAL,
-        assignment TEXT NOT NULL,
-        title TEXT NOT NULL,
-        submissions INTEGER NOT NULL,
-        isolation TEXT NOT NULL DEFAULT '',
-        settings TEXT NOT NULL
-    )""",
-    """
-    CREATE TABLE results (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        content TEXT NOT NULL,
-        circumstances TEXT NOT NULL,
-        status TEXT NOT NULL,
-        percent REAL NOT NULL,
-        verdict BLOB NOT NULL,
-        evidence BLOB NOT NULL
-    )""",
-    "CREATE INDEX results_by_key ON results (content, circumstances)",
-    """
-    CREATE TABLE items (
-        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-        number INTEGER NOT NULL,
-        path BLOB NOT NULL,
-        result INTEGER NOT NULL REFERENCES results (id),
-        kept INTEGER NOT NULL,
-        PRIMARY KEY (run, number)
-    )""",
-    "CREATE INDEX items_by_result ON items (result)",
-)
 
 
 @dataclass(frozen=True)
@@ -171,7 +136,7 @@ class Store:
             self.connection.execute("PRAGMA foreign_keys = ON")
             # What is deleted is overwritten: some builds of SQLite do so by default, most don't.
             self.connection.execute("PRAGMA secure_delete = ON")
-            if self._version() == 0:
+            if self._version() < SCHEMA:
                 self._make_tables()
             version = self._version()
         if version != SCHEMA:
@@ -220,6 +185,27 @@ class Store:
             ):
                 yield KeptItem(number, os.fsdecode(path), Packed(verdict, seen), bool(kept))
 
+    def numbers(self, run: int) -> list[int]:
+        """Return the places in the input of the submissions that have a result, in order."""
+        with self.guarded():
+            rows = self.connection.execute(
+                "SELECT number FROM items WHERE run = ? ORDER BY number", (run,)
+            ).fetchall()
+        return [number for (number,) in rows]
+
+    def item(self, run: int, number: int, *, evidence: bool = False) -> KeptItem:
+        """Return one submission of a run. Raises StoreError where there is none."""
+        column = "evidence" if evidence else "x''"
+        with self.guarded():
+            row = self.connection.execute(
+                f"SELECT path, verdict, {column}, kept FROM items "
+                "JOIN results ON results.id = items.result WHERE run = ? AND number = ?",
+                (run, number),
+            ).fetchone()
+        if row is None:
+            raise StoreError(f"run {run} has no submission {number} any more")
+        return KeptItem(number, os.fsdecode(row[0]), Packed(row[1], row[2]), bool(row[3]))
+
     def evidence_of(self, run: int, path: str) -> Evidence:
         """Return what a person reads beside that submission's score; empty where none was kept."""
         with self.guarded():
@@ -235,12 +221,18 @@ class Store:
         return Results([item.relabelled().verdict for item in self.items(run)])
 
     def forget(self, run: int) -> None:
-        """Delete a run, and the results that no other run shows."""
+        """Delete a run, with the results and the marks that no other run shows."""
         with self.writing():
             self.connection.execute("DELETE FROM runs WHERE id = ?", (run,))
             self.connection.execute(
                 "DELETE FROM results WHERE id NOT IN (SELECT result FROM items)"
             )
+            # What people said of a student who is in no run any more goes with the student.
+            for table in OF_SUBJECTS:
+                self.connection.execute(
+                    f"DELETE FROM {table} WHERE subject != '' "
+                    "AND subject NOT IN (SELECT subject FROM answers)"
+                )
         with self.guarded():
             # What was deleted is a person's: it must not stay in the file's free pages.
             self.connection.execute("VACUUM")
@@ -274,10 +266,10 @@ class Store:
     def _make_tables(self) -> None:
         with self.writing():
             # Another run may have made them while this one waited.
-            if self._version() == 0:
-                for statement in _TABLES:
+            for version in range(self._version() + 1, SCHEMA + 1):
+                for statement in STEPS[version]:
                     self.connection.execute(statement)
-                self.connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                self.connection.execute(f"PRAGMA user_version = {version}")
 
     def __enter__(self) -> Store:
         return self

@@ -106,7 +106,7 @@ def graded_class(
     from grader.gradebook.sheet import read_sheet
     from grader.gradebook.worksheets import people_in
 
-    assignment = _assignment(run.assignment, wanted.assignments)
+    assignment = find_assignment(run.assignment, wanted.assignments)
     roster: tuple[Person, ...] = ()
     if wanted.roster is not None:
         roster = read_roster(wanted.roster)
@@ -123,7 +123,7 @@ def graded_class(
     return graded, assignment, sheet
 
 
-def _assignment(name: str, folder: Path | None) -> Assignment | None:
+def find_assignment(name: str, folder: Path | None) -> Assignment | None:
     """Return the assignment whose rules hold; None where it is not to be found."""
     from grader.assignment import find_assignments, load_assignment
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.cli import gradebook, options, output, unexplained_groups
+from grader.cli import gradebook, marks, options, output, unexplained_groups
 from grader.cli.options import GRADED, Invocation
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     type=(int, str, str),
     help="Make group N of --unexplained a sample of the assignment: file NAME, in your words.",
 )
+@marks.options
 @click.option("--forget", is_flag=True, help="Delete the run, and what no other run shows.")
 @click.pass_obj
 def command(
@@ -55,6 +56,7 @@ def command(
     forget: bool,
     merge: Path | None,
     wanted: gradebook.Wanted,
+    marks_file: Path | None,
 ) -> int:
     """Show the results of earlier runs: their list, one run's report again, or what has changed.
 
@@ -72,12 +74,15 @@ def command(
       grade results latest --as-sample 1 no-mean "the mean over the examples is missing"
       grade results latest --fill Grades-pw02.csv --feedback moodle
       grade results latest --roster class.toml --csv grades.csv
+      grade results latest --marks marks.csv
     """
     from grader.batch import store
     from grader.report import changes as report_changes
     from grader.report import terminal
 
     output.check_targets(json_file, junit_file, html_folder)
+    if marks_file is not None and (changes or student or forget):
+        raise click.UsageError("Marks are a whole run's: name one, and no --student.")
     if wanted.anything and (changes or student or forget):
         raise click.UsageError("Grades leave for a whole run: name one, and no --student.")
     if forget and (changes or student or json_file or junit_file or html_folder):
@@ -98,17 +103,18 @@ def command(
         if forget:
             if len(chosen) != 1:
                 raise click.UsageError("--forget takes one run.")
+            marks.before_forgetting(opened, chosen[0])
             opened.forget(chosen[0].id)
             click.echo(f"run {chosen[0].id} is forgotten")
         elif not chosen:
-            unnamed = unexplained or as_sample is not None
+            unnamed = unexplained or as_sample is not None or marks_file is not None
             if junit_file or html_folder or student or wanted.anything or unnamed:
                 raise click.UsageError("Which run? `grade results` lists them.")
             report_changes.show_runs(listed, console)
             if json_file is not None:
                 output.write(json_file, report_changes.runs_as_json(listed))
         elif len(chosen) == 2:
-            if junit_file or html_folder or wanted.anything:
+            if junit_file or html_folder or wanted.anything or marks_file:
                 raise click.UsageError("A comparison is shown here or written by --json.")
             before, after = chosen
             pair = [_about(student, opened.results(run.id)) for run in chosen]
@@ -123,12 +129,13 @@ def command(
             if unexplained or as_sample is not None:
                 unexplained_groups.show(opened, run, as_sample, wanted.assignments)
                 return GRADED
-            report = _report_of(run, _about(student, opened.results(run.id)))
+            judged = marks.judged(opened, run, marks_file, wanted.assignments)
+            report = _report_of(run, _about(student, judged))
             if not report.results:
                 raise _nobody(student)
             output.write_reports(report, json_file, junit_file)
             if html_folder is not None:
-                _write_pages_again(opened, run, report, html_folder)
+                _write_pages_again(opened, run, report, judged, html_folder)
             if wanted.anything:
                 gradebook.write(opened, run, report, wanted)
                 return GRADED
@@ -184,14 +191,19 @@ def _report_of(run: RunRecord, results: Sequence[Result]) -> Report:
     )
 
 
-def _write_pages_again(opened: Store, run: RunRecord, report: Report, html_folder: str) -> None:
+def _write_pages_again(
+    opened: Store, run: RunRecord, report: Report, judged: Sequence[Result], html_folder: str
+) -> None:
+    from dataclasses import replace
+
     from grader.batch.serialization import unpack
     from grader.report import html_page
 
     paths = [result.path for result in report.results]
     pages = html_page.Pages(Path(html_folder), report, paths)
     with output.clear_errors(html_folder):
-        shown = (item for item in opened.items(run.id, evidence=True) if item.path in paths)
-        for number, item in enumerate(shown):
-            pages.write(number, unpack(item.relabelled()))
+        both = zip(opened.items(run.id, evidence=True), judged, strict=True)
+        shown = ((item, result) for item, result in both if result.path in paths)
+        for number, (item, result) in enumerate(shown):
+            pages.write(number, replace(result, evidence=unpack(item.packed).evidence))
         pages.write_index(report)

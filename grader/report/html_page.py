@@ -28,6 +28,7 @@ from grader.records import Cell, CellRun, ExerciseScore, Notebook, Outcome, Plac
 from grader.report import markdown
 from grader.report.class_summary import summarise
 from grader.report.derivation_words import derivation_table
+from grader.report.judgement_words import judgement_lines, missed
 from grader.report.templates import environment
 from grader.report.wording import (
     MARKS,
@@ -341,6 +342,8 @@ def _exercise(exercise: ExerciseScore, result: Result, gallery: _Gallery) -> dic
             for region in result.evidence.regions.get(exercise.id, ())
         ],
         "derivation": derivation_table(exercise),
+        "judged": [printable(line) for line in judgement_lines(exercise)],
+        "missed": missed(exercise.judgement) if exercise.judgement is not None else [],
         "answers": answers,
         "figures": figures,
         "seen": seen,

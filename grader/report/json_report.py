@@ -11,13 +11,15 @@ SUBMISSION, keys in this order:
     students        names, possibly none
     status          "graded", "refused" (it can't be read) or "grader_fault" (no one loses points)
     message         why it was not graded; "" when it was
-    score           automatic points earned, bonus included; null when it was not graded
-    max_score       automatic points that can be earned, bonus excluded; null likewise
+    score           points earned, bonus included: those of the checks, and those that people have
+                    given by now (`grade review`); null when it was not graded
+    max_score       points that can be earned so far, bonus excluded; null likewise
     manual_points   points that a person still gives; in neither number above; null likewise
     exercises       [{"id", "title", "points", "max_points", "status", "checks"}, ...]
     notes           [{"kind", "cell", "message"}, ...]; cost no points by themselves
     origin          {"platform", "name", "ids", "late", "handed_in"}: the learning platform's own
                     keys of the student; "platform" is "" where it came from none
+    final           true where it was graded, and no point is open any more
 
 An exercise's status is "passed", "partial", "failed", "missing", "error", "timeout", "manual" or
 "not_gradable"; each of its checks is
@@ -30,6 +32,14 @@ and that of a written derivation has one key more,
 
 whose steps are {"cell", "line", "left", "sign", "right", "verdict", "why", "remark", ...} with
 verdict "follows", "definition", "differs" or "not read"; its points are a person's to give.
+
+Where a person has judged an exercise it has the key
+
+    "judgement": {"done", "answered", "items", "adjustment", "reason", "comment"}
+
+whose items are the rubric's, {"words", "points", "applies"}; "answered" is false where the prompt
+was left as the template has it. A check whose verdict a person has changed says why in "overruled",
+and what the check itself said in "machine": {"outcome", "points"}.
 
 A check has the outcome "passed", "failed", "error", "timeout" or "skipped". An exercise can have
 less than the sum of its checks: a broken rule (a forbidden import) takes its deduction from the
@@ -49,6 +59,7 @@ from dataclasses import replace
 
 from grader.records import ExerciseScore, Note, Origin, Outcome, Report, Result
 from grader.report.derivation_words import derivation_json
+from grader.report.judgement_words import judgement_json
 from grader.text import one_line, printable
 
 SCHEMA = 1
@@ -120,6 +131,7 @@ def _submission(result: Result) -> dict[str, object]:
         "exercises": [_exercise(exercise) for exercise in result.exercises],
         "notes": [_note(note) for note in result.notes],
         "origin": _origin(result.origin),
+        "final": graded and not result.manual_points,
     }
 
 
@@ -135,7 +147,11 @@ def _origin(origin: Origin) -> dict[str, object]:
 
 def _exercise(exercise: ExerciseScore) -> dict[str, object]:
     derivation = exercise.derivation
-    more = {} if derivation is None else {"derivation": derivation_json(derivation)}
+    more: dict[str, object] = {}
+    if derivation is not None:
+        more["derivation"] = derivation_json(derivation)
+    if exercise.judgement is not None:
+        more["judgement"] = judgement_json(exercise.judgement)
     return {
         "id": exercise.id,
         "title": exercise.title,
@@ -148,6 +164,13 @@ def _exercise(exercise: ExerciseScore) -> dict[str, object]:
 
 
 def _check(check: Outcome) -> dict[str, object]:
+    more: dict[str, object] = {}
+    if check.overruled:
+        more["overruled"] = printable(check.overruled, 1000)
+        more["machine"] = {
+            "outcome": check.machine,
+            "points": _points(check.machine_credit * check.max_points - check.penalty),
+        }
     return {
         "name": check.name,
         "outcome": check.outcome,
@@ -156,6 +179,7 @@ def _check(check: Outcome) -> dict[str, object]:
         "hidden": check.hidden,
         "message": printable(check.message),
         "seconds": round(check.seconds, 4) if math.isfinite(check.seconds) else 0.0,
+        **more,
     }
 
 

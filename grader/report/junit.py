@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree
 
 from grader.records import ExerciseScore, Outcome, Report, Result
+from grader.report.judgement_words import judgement_lines
 from grader.report.wording import (
     REFUSAL_WORDS,
     complaints,
@@ -108,6 +109,10 @@ def _beyond_checks(exercise: ExerciseScore) -> Iterator[tuple[str, str, str]]:
             "skipped",
             open_text(exercise.max_points),
         )
+    elif exercise.judgement is not None:
+        lost = exercise.points < exercise.max_points
+        text = "\n".join(judgement_lines(exercise))
+        yield "graded by a person", "failure" if lost else "", text
     elif not exercise.checks and exercise.status != "passed":
         kind = "skipped" if exercise.status == "not_gradable" else "failure"
         yield "verdict", kind, status_text(exercise)
@@ -125,6 +130,8 @@ def _case(
 
 
 def _add_verdict(case: ElementTree.Element, kind: str, type_: str, text: str) -> None:
+    if not kind:
+        return
     text = printable(text)
     head = one_line(text.partition("\n")[0], 300)
     element = ElementTree.SubElement(case, kind, message=head)

@@ -16,6 +16,7 @@ from rich.text import Text
 from grader.records import ExerciseScore, Note, Report, Result
 from grader.report.class_summary import summarise
 from grader.report.derivation_words import derivation_lines
+from grader.report.judgement_words import judgement_lines
 from grader.report.wording import (
     MARKS,
     REFUSAL_SHORT,
@@ -164,6 +165,9 @@ class _SubmissionLines:
             text = f"for the instructor: {one_line(known, 300)}"
             self._wrapped(Text(text, style="dim"), Text(" " * 6))
         for line in derivation_lines(exercise):
+            guide = Text(f"{' ' * 6}{self.glyphs.guide} ", style="dim")
+            self._wrapped(Text(line), guide, most=_MESSAGE_LINES)
+        for line in judgement_lines(exercise):
             guide = Text(f"{' ' * 6}{self.glyphs.guide} ", style="dim")
             self._wrapped(Text(line), guide, most=_MESSAGE_LINES)
         if taken := deducted(exercise):

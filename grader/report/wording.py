@@ -143,6 +143,8 @@ def result_tone(result: Result) -> str:
 
 def deducted(exercise: ExerciseScore) -> float:
     """Return the points that a rule took from what the checks gave; 0.0 mostly."""
+    if exercise.judgement is not None:  # a person has the last word, and said it
+        return 0.0
     taken = sum(check.points for check in exercise.checks) - exercise.points
     return taken if taken > _NO_POINTS else 0.0
 

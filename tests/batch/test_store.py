@@ -258,7 +258,7 @@ def test_a_forgotten_student_s_path_is_nowhere_in_the_file(careless_sqlite, file
     assert b"Zwingli" not in file.read_bytes()
 
 
-@pytest.mark.parametrize("version", [2, 7])
+@pytest.mark.parametrize("version", [3, 7])
 def test_a_file_of_another_version_is_refused_with_its_number(file, version):
     open_store(file).close()
     connection = sqlite3.connect(file)

@@ -22,7 +22,7 @@ def test_the_keys_stand_in_the_documented_order(report):
     submission = document["submissions"][0]
     assert list(submission) == [
         "path", "students", "status", "message", "score", "max_score", "manual_points",
-        "exercises", "notes", "origin",
+        "exercises", "notes", "origin", "final",
     ]  # fmt: skip
     exercise = submission["exercises"][1]
     assert list(exercise) == ["id", "title", "points", "max_points", "status", "checks"]

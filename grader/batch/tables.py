@@ -1,0 +1,182 @@
+"""The tables of the file of results, and how a file of an earlier version gets those it lacks.
+
+STEPS[n] makes a file of version n out of one of version n - 1. A step that was released stays as
+it is: files that went through it are out there.
+
+Version 1 holds runs, results and the submissions of each run. Version 2 adds what people judge:
+
+| table | a row |
+|---|---|
+| answers | what a submission of a run answers to an exercise: whose it is, its fingerprint |
+| rubric_items | a line of a rubric, with its points; shared by all answers |
+| rubrics | whether an exercise starts at 0 or at all of its points |
+| gradings | what a person said of an answer: comment, points beside the rubric, done or not |
+| marks | a rubric item that applies to an answer |
+| overrides | a check's verdict that a person has changed, for one student or for all with a trace |
+| phrases | comments to use again |
+| group_names | the name that a person gave to a group of like answers |
+| tasks | which exercises and students a grader has |
+| graders | how a grader likes the pages |
+| history | who changed what, when: one row a change |
+
+An answer is (assignment, subject, exercise, answer): subject is whose it is, answer the
+fingerprint of what it says. So marks stay where the same answer is graded again in a later run,
+and an answer that has changed since is open again. round is 1, or 2 for the second grader of an
+answer that is graded twice.
+"""
+
+from __future__ import annotations
+
+_FIRST = (
+    """
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        begun REAL NOT NULL,
+        ended REAL,
+        assignment TEXT NOT NULL,
+        title TEXT NOT NULL,
+        submissions INTEGER NOT NULL,
+        isolation TEXT NOT NULL DEFAULT '',
+        settings TEXT NOT NULL
+    )""",
+    """
+    CREATE TABLE results (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        content TEXT NOT NULL,
+        circumstances TEXT NOT NULL,
+        status TEXT NOT NULL,
+        percent REAL NOT NULL,
+        verdict BLOB NOT NULL,
+        evidence BLOB NOT NULL
+    )""",
+    "CREATE INDEX results_by_key ON results (content, circumstances)",
+    """
+    CREATE TABLE items (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        path BLOB NOT NULL,
+        result INTEGER NOT NULL REFERENCES results (id),
+        kept INTEGER NOT NULL,
+        PRIMARY KEY (run, number)
+    )""",
+    "CREATE INDEX items_by_result ON items (result)",
+)
+
+_ANSWER = """
+        assignment TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        exercise TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        round INTEGER NOT NULL DEFAULT 1"""
+
+_REVIEW = (
+    """
+    CREATE TABLE answers (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        exercise TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        answered INTEGER NOT NULL DEFAULT 1,
+        text TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (run, number, exercise)
+    )""",
+    "CREATE INDEX answers_by_subject ON answers (subject)",
+    """
+    CREATE TABLE rubrics (
+        assignment TEXT NOT NULL,
+        exercise TEXT NOT NULL,
+        start TEXT NOT NULL DEFAULT 'none' CHECK (start IN ('none', 'full')),
+        PRIMARY KEY (assignment, exercise)
+    )""",
+    """
+    CREATE TABLE rubric_items (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        assignment TEXT NOT NULL,
+        exercise TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        words TEXT NOT NULL,
+        points REAL NOT NULL,
+        source TEXT NOT NULL DEFAULT '',
+        retired INTEGER NOT NULL DEFAULT 0,
+        version INTEGER NOT NULL DEFAULT 1
+    )""",
+    "CREATE INDEX rubric_items_by_exercise ON rubric_items (assignment, exercise)",
+    f"""
+    CREATE TABLE gradings ({_ANSWER},
+        done INTEGER NOT NULL DEFAULT 0,
+        adjustment REAL NOT NULL DEFAULT 0,
+        reason TEXT NOT NULL DEFAULT '',
+        comment TEXT NOT NULL DEFAULT '',
+        grader TEXT NOT NULL DEFAULT '',
+        changed REAL NOT NULL,
+        version INTEGER NOT NULL DEFAULT 1,
+        PRIMARY KEY (assignment, subject, exercise, answer, round)
+    )""",
+    f"""
+    CREATE TABLE marks ({_ANSWER},
+        item INTEGER NOT NULL REFERENCES rubric_items (id),
+        PRIMARY KEY (assignment, subject, exercise, answer, round, item)
+    )""",
+    """
+    CREATE TABLE overrides (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        assignment TEXT NOT NULL,
+        exercise TEXT NOT NULL,
+        check_name TEXT NOT NULL,
+        subject TEXT NOT NULL DEFAULT '',
+        trace TEXT NOT NULL DEFAULT '',
+        credit REAL NOT NULL,
+        reason TEXT NOT NULL,
+        grader TEXT NOT NULL,
+        changed REAL NOT NULL,
+        withdrawn INTEGER NOT NULL DEFAULT 0
+    )""",
+    """
+    CREATE TABLE phrases (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        assignment TEXT NOT NULL,
+        exercise TEXT NOT NULL DEFAULT '',
+        words TEXT NOT NULL,
+        UNIQUE (assignment, exercise, words)
+    )""",
+    """
+    CREATE TABLE group_names (
+        assignment TEXT NOT NULL,
+        exercise TEXT NOT NULL,
+        likeness TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (assignment, exercise, likeness)
+    )""",
+    """
+    CREATE TABLE tasks (
+        assignment TEXT NOT NULL,
+        grader TEXT NOT NULL,
+        exercise TEXT NOT NULL DEFAULT '',
+        subject TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (assignment, grader, exercise, subject)
+    )""",
+    """
+    CREATE TABLE graders (
+        name TEXT PRIMARY KEY,
+        settings TEXT NOT NULL DEFAULT '{}'
+    )""",
+    """
+    CREATE TABLE history (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        changed REAL NOT NULL,
+        grader TEXT NOT NULL,
+        assignment TEXT NOT NULL,
+        subject TEXT NOT NULL DEFAULT '',
+        exercise TEXT NOT NULL DEFAULT '',
+        what TEXT NOT NULL,
+        before TEXT NOT NULL DEFAULT '',
+        after TEXT NOT NULL DEFAULT ''
+    )""",
+    "CREATE INDEX history_by_assignment ON history (assignment, subject)",
+)
+
+STEPS: dict[int, tuple[str, ...]] = {1: _FIRST, 2: _REVIEW}
+SCHEMA = max(STEPS)
+# What holds a person's data beside the results, by its column `subject`.
+OF_SUBJECTS = ("gradings", "marks", "overrides", "tasks", "history")

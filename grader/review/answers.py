@@ -1,0 +1,237 @@
+"""Whose an answer is, and what it says: the two together are what a mark belongs to.
+
+A later run that finds the same answer of the same student finds its marks. An answer that has
+changed since is another one, and open again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from grader.batch.serialization import Packed, unpack
+from grader.batch.store import Store
+from grader.gradebook.people import ids_of
+from grader.notebook import answer_cells
+from grader.records import Assignment, Cell, Evidence, Exercise, ExerciseScore, Result
+
+MAX_TEXT = 20_000
+_AT_ONCE = 50
+_UNKNOWN = -1
+"""Of `answered`: the template was not at hand."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person judges.
+
+    subject : whose it is; answer : the fingerprint of what it says
+    round : 2 for the second grader of an answer that is graded twice
+    """
+
+    assignment: str
+    subject: str
+    exercise: str
+    answer: str
+    round: int = 1
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        return self.assignment, self.subject, self.exercise, self.answer, self.round
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """An answer in a run. number : the submission's; answered : False where it is the template's"""
+
+    number: int
+    exercise: str
+    subject: str
+    answer: str
+    answered: bool
+    text: str = ""
+
+
+def subject_of(result: Result, *, whole_path: bool = False) -> str:
+    """Return whose a result is: the platform's keys, else the names with the file's.
+
+    whole_path : two have one name in one class
+    """
+    ids = ids_of(result)
+    if ids:
+        return json.dumps({"platform": result.origin.platform, **ids}, sort_keys=True)
+    path = result.path if whole_path else "/".join(PurePath(result.path).parts[-2:])
+    # A path need not be UTF-8, and the file of results holds texts.
+    shown = path.encode("utf-8", "backslashreplace").decode()
+    names = [name.encode("utf-8", "backslashreplace").decode() for name in result.students]
+    return json.dumps({"students": names, "path": shown}, sort_keys=True)
+
+
+def fingerprint_of(exercise: ExerciseScore, evidence: Evidence) -> str:
+    """Return what an answer says, as a fingerprint: its words, gaps, pictures and derivation."""
+    said = {
+        "words": [
+            [cell.source, {name: dict(kinds) for name, kinds in cell.attachments.items()}]
+            for cell in evidence.answers.get(exercise.id, ())
+        ],
+        "gaps": [[r.name, r.source] for r in evidence.regions.get(exercise.id, ())],
+        "drawn": _drawn(exercise.id, evidence),
+        "steps": [[s.left, s.sign, s.right] for s in exercise.derivation.steps]
+        if exercise.derivation
+        else [],
+    }
+    # A notebook may hold half a character.
+    text = json.dumps(said, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _drawn(exercise: str, evidence: Evidence) -> list[str]:
+    sources = {
+        (notebook.name, cell.index): cell.source
+        for notebook in evidence.notebooks.values()
+        for cell in notebook.cells
+    }
+    places = evidence.drawn.get(exercise, ())
+    return [sources.get((place.notebook, place.cell), "") for place in places]
+
+
+def text_of(exercise: str, evidence: Evidence) -> str:
+    """Return what the student wrote, words and code, for a search and for groups."""
+    parts = [cell.source for cell in evidence.answers.get(exercise, ())]
+    parts += [region.source for region in evidence.regions.get(exercise, ())]
+    text = "\n\n".join(parts)[:MAX_TEXT]
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def is_answered(exercise: Exercise, evidence: Evidence, assignment: Assignment) -> bool:
+    """Return whether anything was added to what the template has there.
+
+    Where nothing of the prompt is left, the answer may stand elsewhere: that is for a person.
+    """
+    cells = evidence.answers.get(exercise.id, ())
+    regions = evidence.regions.get(exercise.id, ())
+    stub = assignment.stubs.get(exercise.notebook)
+    if not exercise.manual or stub is None or not (cells or regions):
+        return True
+    given = {_plain(cell) for cell in answer_cells(stub, exercise.answer_cells)}
+    if any(cell.attachments or _plain(cell) not in given for cell in cells):
+        return True
+    if any(region.status == "filled" for region in regions):
+        return True
+    # What a cell of the student's own draws under the heading is an answer as well.
+    known = {cell.source.strip() for cell in stub.cells}
+    return any(
+        source.strip() and source.strip() not in known for source in _drawn(exercise.id, evidence)
+    )
+
+
+def _plain(cell: Cell) -> str:
+    return " ".join(cell.source.split())
+
+
+# --- the answers of a run -----------------------------------------------------------------------
+
+
+def index_run(store: Store, run: int, assignment: Assignment | None) -> int:
+    """Write down the answers of a run that aren't yet; return how many submissions that were.
+
+    assignment : tells what the template has; None where it is not at hand
+    """
+    # With the template at hand, what was not known before is looked at again.
+    known = "AND answered != -1" if assignment is not None else ""
+    with store.guarded():
+        waiting = store.connection.execute(
+            "SELECT number FROM items JOIN results ON results.id = items.result "
+            "WHERE run = ?1 AND status = 'graded' AND number NOT IN "
+            f"(SELECT number FROM answers WHERE run = ?1 {known}) ORDER BY number",
+            (run,),
+        ).fetchall()
+        taken = {
+            subject
+            for (subject,) in store.connection.execute(
+                "SELECT subject FROM answers WHERE run = ?", (run,)
+            )
+        }
+        mine: dict[int, str] = dict(
+            store.connection.execute(
+                "SELECT DISTINCT number, subject FROM answers WHERE run = ?", (run,)
+            ).fetchall()
+        )
+    numbers = [number for (number,) in waiting]
+    for start in range(0, len(numbers), _AT_ONCE):
+        rows: list[tuple[object, ...]] = []
+        for number in numbers[start : start + _AT_ONCE]:
+            result = result_of(store, run, number)
+            subject = mine.get(number) or subject_of(result)
+            if number not in mine and subject in taken and not ids_of(result):
+                subject = subject_of(result, whole_path=True)
+            taken.add(subject)
+            rows += _rows(run, number, subject, result, assignment)
+        with store.writing():
+            store.connection.executemany(
+                "INSERT OR REPLACE INTO answers "
+                "(run, number, exercise, subject, answer, answered, text) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+    return len(numbers)
+
+
+def _rows(
+    run: int, number: int, subject: str, result: Result, assignment: Assignment | None
+) -> Iterator[tuple[object, ...]]:
+    by_id = {e.id: e for e in assignment.exercises} if assignment is not None else {}
+    for exercise in result.exercises:
+        answered = _UNKNOWN
+        if assignment is not None:
+            known = by_id.get(exercise.id)
+            answered = int(known is None or is_answered(known, result.evidence, assignment))
+        yield (
+            *(run, number, exercise.id, subject),
+            *(fingerprint_of(exercise, result.evidence), answered),
+            text_of(exercise.id, result.evidence),
+        )
+
+
+def result_of(store: Store, run: int, number: int, *, evidence: bool = True) -> Result:
+    """Return a submission's result as the machine gave it, under this run's path."""
+    item = store.item(run, number, evidence=evidence)
+    return unpack(Packed(item.relabelled().verdict, item.packed.evidence if evidence else b""))
+
+
+def answers_of(
+    store: Store,
+    run: int,
+    *,
+    exercise: str | None = None,
+    numbers: Collection[int] | None = None,
+    text: bool = False,
+) -> dict[tuple[int, str], AnswerRow]:
+    """Return the answers of a run, by the submission's number and the exercise."""
+    where, values = ["run = ?"], [run]
+    if exercise is not None:
+        where.append("exercise = ?")
+        values.append(exercise)  # type: ignore[arg-type]
+    if numbers is not None:
+        where.append("number IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(list(numbers)))  # type: ignore[arg-type]
+    with store.guarded():
+        rows = store.connection.execute(
+            f"SELECT number, exercise, subject, answer, answered, {'text' if text else chr(39) * 2}"
+            f" FROM answers WHERE {' AND '.join(where)} ORDER BY number",
+            values,
+        ).fetchall()
+    return {
+        (row[0], row[1]): AnswerRow(row[0], row[1], row[2], row[3], row[4] != 0, row[5])
+        for row in rows
+    }
+
+
+def index_all(store: Store, assignment: str) -> None:
+    """Write down the answers of every run of an assignment, before one of them is forgotten."""
+    runs: Sequence[int] = [run.id for run in store.runs() if run.assignment == assignment]
+    for run in runs:
+        index_run(store, run, None)

@@ -1,0 +1,76 @@
+"""What people said of an assignment's answers, read at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from grader.batch.store import Store
+from grader.review.marking import Grading, read_grading
+from grader.review.overrides import Override, overrides_of
+from grader.review.rubric import Item, items_of
+
+Key = tuple[str, str, str, int]
+"""subject, exercise, answer, round"""
+
+
+@dataclass(frozen=True)
+class Book:
+    """items : by exercise, in order; starts : "none" or "full"; gradings : by Key"""
+
+    items: Mapping[str, list[Item]] = field(default_factory=dict)
+    starts: Mapping[str, str] = field(default_factory=dict)
+    gradings: Mapping[Key, Grading] = field(default_factory=dict)
+    overrides: Mapping[tuple[str, str], list[Override]] = field(default_factory=dict)
+
+    def grading(self, subject: str, exercise: str, answer: str, round_: int = 1) -> Grading:
+        return self.gradings.get((subject, exercise, answer, round_), Grading())
+
+
+def has_marks(store: Store, assignment: str) -> bool:
+    """Return whether people have begun to judge this assignment."""
+    with store.guarded():
+        row = store.connection.execute(
+            "SELECT 1 FROM history WHERE assignment = ? LIMIT 1", (assignment,)
+        ).fetchone()
+    return row is not None
+
+
+def read_book(
+    store: Store, assignment: str, *, exercise: str | None = None, subject: str | None = None
+) -> Book:
+    """Return what stands.
+
+    exercise, subject : of this one alone
+    """
+    items: dict[str, list[Item]] = defaultdict(list)
+    for item in items_of(store, assignment, exercise):
+        items[item.exercise].append(item)
+    wanted = (assignment, exercise, subject)
+    with store.guarded():
+        starts = store.connection.execute(
+            "SELECT exercise, start FROM rubrics WHERE assignment = ?", (assignment,)
+        ).fetchall()
+        marks = store.connection.execute(
+            "SELECT subject, marks.exercise, answer, round, item FROM marks "
+            "JOIN rubric_items ON rubric_items.id = item "
+            "WHERE marks.assignment = ?1 AND NOT retired "
+            "AND (?2 IS NULL OR marks.exercise = ?2) AND (?3 IS NULL OR subject = ?3)",
+            wanted,
+        ).fetchall()
+        gradings = store.connection.execute(
+            "SELECT subject, exercise, answer, round, comment, adjustment, reason, done, grader, "
+            "changed, version FROM gradings WHERE assignment = ?1 "
+            "AND (?2 IS NULL OR exercise = ?2) AND (?3 IS NULL OR subject = ?3)",
+            wanted,
+        ).fetchall()
+    applying: dict[Key, set[int]] = defaultdict(set)
+    for *key, item in marks:
+        applying[tuple(key)].add(item)
+    return Book(
+        dict(items),
+        dict(starts),
+        {row[:4]: read_grading(row[4:], applying.get(row[:4], ())) for row in gradings},
+        overrides_of(store, assignment),
+    )
