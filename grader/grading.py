@@ -20,6 +20,7 @@ from grader.batch import cache_key
 from grader.batch.collector import Job, Listener
 from grader.batch.serialization import pack
 from grader.batch.workers import cores
+from grader.building_on import FOLLOWED, Echoes
 from grader.derivation.answers import derivations_of
 from grader.errors import GraderFault, SubmissionError
 from grader.evidence import evidence_of
@@ -78,6 +79,7 @@ class Grader:
         self.assignment = kernels.assignment
         self.references = ReferenceSessions(kernels)
         self.tracer = Tracer(suite, self.references)
+        self.echoes = Echoes(suite, self.references)
         self.isolation = ""
         """What student code was not closed in by, in one line; "" where nothing is missing."""
         # Checks that were run on the solved notebooks, by exercise and name.
@@ -150,6 +152,7 @@ class Grader:
                 reference=self.references.__getitem__ if assignment.notebooks else None,
             )
             outcomes = self._without_suspects(job, self.suite.run(job))
+            outcomes = self.echoes.told(job, outcomes, work.notebooks)
             if job.reference is not None:
                 outcomes = self.tracer.traced(job, outcomes)
             runs = sessions.runs()
@@ -170,6 +173,7 @@ class Grader:
                 notes += runs[notebook.name].notes
         notes += [note for _, note in breaches]
         notes += not_searched
+        notes += _followed(exercises)
         notes += _hidden_note(assignment, options, exercises)
         return Result(
             work.path,
@@ -405,6 +409,17 @@ def _breaches(assignment: Assignment, work: Work) -> tuple[list[tuple[str, Note]
         for breach in searches[exercise.notebook].breaches(exercise)
     ]
     return found, [note for search in searches.values() for note in search.notes]
+
+
+def _followed(exercises: Sequence[ExerciseScore]) -> list[Note]:
+    """Return a note for each exercise that has points as if another one were right."""
+    lines = {
+        (exercise.id, outcome.message.splitlines()[0])
+        for exercise in exercises
+        for outcome in exercise.checks
+        if FOLLOWED in outcome.message
+    }
+    return [Note("follow_through", f"{name} {line}") for name, line in sorted(lines)]
 
 
 def _hidden_note(

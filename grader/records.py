@@ -143,6 +143,8 @@ class Exercise:
     manual : a person grades it; its points stay open
     bonus : its points add to the score, not to the maximum
     rules : overrides the assignment's, where it is not None
+    follows : ids of exercises whose mistakes cost no points here a second time: a check that
+        fails for their sake is judged as if they were right
     """
 
     id: str
@@ -158,6 +160,7 @@ class Exercise:
     """Headings of the Markdown cells that hold a manual item's answer."""
     derivation: DerivationTask | None = None
     """Where it is a written derivation: what the sheet declares. A person gives its points."""
+    follows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

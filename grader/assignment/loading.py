@@ -30,6 +30,7 @@ def load_assignment(folder: Path) -> Assignment:
     exercises = tuple(entry.record(rules) for entry in file.exercises)
     _refuse_duplicates([exercise.id for exercise in exercises], f"{path}: [[exercises]] id")
     notebooks, stubs = _notebooks(folder, names, file.id, public=file.public)
+    _require_followed(exercises, path)
     for exercise in exercises:
         _hold_against(exercise, stubs if file.public else notebooks, path, public=file.public)
     check_files = find_check_files(folder, public=file.public)
@@ -111,6 +112,18 @@ def _hold_against(
             raise AssignmentError(
                 f"{where}: {exercise.notebook} has no Markdown heading {heading!r}"
             )
+
+
+def _require_followed(exercises: Sequence[Exercise], path: Path) -> None:
+    """Raise AssignmentError where `follows` names no exercise of the same notebook."""
+    notebooks = {exercise.id: exercise.notebook for exercise in exercises}
+    for exercise in exercises:
+        for other in exercise.follows:
+            where = f"{path}: exercise {exercise.id!r}: `follows`"
+            if other not in notebooks:
+                raise AssignmentError(f"{where}: there is no exercise {other!r}")
+            if notebooks[other] != exercise.notebook:
+                raise AssignmentError(f"{where}: {other!r} is in another notebook")
 
 
 def _listed(names: Mapping[str, object]) -> str:

@@ -144,9 +144,12 @@ class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     answer_cells: tuple[Text, ...] = ()
     kind: Literal["checks", "derivation"] = "checks"
     derivation: DerivationTable | None = None
+    follows: tuple[Text, ...] = ()
 
     def __post_init__(self) -> None:
         _require_finite("points", self.points)
+        if self.id in self.follows:
+            raise ValueError(f"exercise {self.id!r}: `follows` names the exercise itself")
         if self.points == 0 and self.derivation is None:
             raise ValueError("`points` must be a number of more than 0")
         if (self.kind == "derivation") != (self.derivation is not None):
@@ -156,8 +159,10 @@ class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             )
         if self.derivation is None:
             return
-        if self.functions or self.needs:
-            raise ValueError(f"exercise {self.id!r}: a derivation has no `functions` or `needs`")
+        if self.functions or self.needs or self.follows:
+            raise ValueError(
+                f"exercise {self.id!r}: a derivation has no `functions`, `needs` or `follows`"
+            )
         task = self.derivation
         if not (task.file or task.tag or self.answer_cells):
             raise ValueError(

@@ -68,6 +68,7 @@ _NOTE_TITLES = {
     "wrong_name": "Names and files",
     "other_notebooks": "Other notebooks",
     "public": "Public checks alone",
+    "follow_through": "Points that follow through",
 }
 # Rounding noise of sums such as 0.1 + 0.2, far below any point that is given.
 _NO_POINTS = 1e-6

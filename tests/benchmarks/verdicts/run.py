@@ -94,7 +94,7 @@ def read_cases(file: Path, assignment: str) -> Iterator[Case]:
     for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
         if line.startswith("# ") and not regions:
             continue
-        if re.fullmatch(r"\[\S+\.ipynb\]", line):
+        if re.fullmatch(r"\[\S+\.(ipynb|py)\]", line):
             yield from finished()
             heading, regions, notebook = None, [], line[1:-1]
         elif line.startswith("-- "):

@@ -1,0 +1,261 @@
+"""One wrong function and what builds on it: whose mistake it is, where points follow through."""
+
+import json
+import re
+import textwrap
+
+import numpy as np
+import pytest
+
+from grader import building_on, grade
+from grader.assignment import load_assignment
+from grader.errors import AssignmentError
+from grader.notebook import parse_notebook
+
+TOML = """\
+id = "chain"
+[[notebooks]]
+file = "chain.ipynb"
+[[exercises]]
+id = "a-softmax"
+title = "Softmax"
+points = 2
+notebook = "chain.ipynb"
+functions = ["softmax"]
+[[exercises]]
+id = "b-loss"
+title = "Loss"
+points = 2
+notebook = "chain.ipynb"
+functions = ["loss"]
+[[exercises]]
+id = "c-gradient"
+title = "Gradient"
+points = 2
+notebook = "chain.ipynb"
+functions = ["Model.gradient"]
+[[exercises]]
+id = "d-step"
+title = "Step"
+points = 3
+notebook = "chain.ipynb"
+functions = ["Model.step"]
+follows = ["c-gradient"]
+"""
+CHAIN = """\
+# %%
+import numpy as np
+
+# %%
+def softmax(z):
+    ### START YOUR CODE ###
+    # STUB: p = z
+    e = np.exp(z - z.max())
+    p = e / e.sum()
+    ### END YOUR CODE ###
+    return p
+
+# %%
+def loss(z, j):
+    ### START YOUR CODE ###
+    # STUB: value = 0.0
+    value = -np.log(softmax(z)[j])
+    ### END YOUR CODE ###
+    return value
+
+# %%
+class Model:
+    def __init__(self, w, lr):
+        self.w = np.array(w, dtype=float)
+        self.lr = lr
+
+    def gradient(self):
+        ### START YOUR CODE ###
+        # STUB: g = 0.0 * self.w
+        g = 2 * self.w
+        ### END YOUR CODE ###
+        return g
+
+    def step(self):
+        ### START YOUR CODE ###
+        # STUB: pass
+        self.w = self.w - self.lr * self.gradient()
+        ### END YOUR CODE ###
+"""
+CHECKS = """\
+import numpy as np
+import pytest
+
+from grader.checks import as_array, assert_close
+
+@pytest.mark.exercise("a-softmax", points=2)
+def test_softmax(student, rng):
+    z = rng.normal(size=4)
+    assert_close(student.softmax(z), np.exp(z) / np.exp(z).sum(), called="softmax(z)")
+
+@pytest.mark.exercise("b-loss", points=2)
+def test_loss(student, rng):
+    for _ in range(3):
+        z = rng.normal(size=4)
+        p = np.exp(z) / np.exp(z).sum()
+        assert_close(student.loss(z, 2), -np.log(p[2]), called="loss(z, 2)")
+
+@pytest.mark.exercise("c-gradient", points=2)
+def test_gradient(student, rng):
+    w = rng.normal(size=4)
+    assert_close(student.Model(w, 0.1).gradient(), 2 * w, called="gradient()")
+
+@pytest.mark.exercise("d-step", points=3)
+def test_step(student, rng):
+    w = rng.normal(size=4)
+    model = student.Model(w, 0.1)
+    model.step()
+    model.step()
+    assert_close(as_array(model.w), w * 0.64, called="step()")
+"""
+NO_MEAN = ("e / e.sum()", "e / e.mean()")
+NO_FACTOR = ("g = 2 * self.w", "g = self.w")
+
+
+def as_notebook(text):
+    cells = [
+        {"cell_type": "code", "metadata": {}, "source": source, "outputs": []}
+        | {"execution_count": None}
+        for source in text.split("# %%\n")[1:]
+    ]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells})
+
+
+def course(folder, toml=TOML):
+    folder = folder / "chain"
+    folder.mkdir()
+    (folder / "assignment.toml").write_text(toml)
+    (folder / "chain.ipynb").write_text(as_notebook(CHAIN))
+    (folder / "test_chain.py").write_text(CHECKS)
+    return folder
+
+
+def graded(folder, *changes):
+    """The exercises' lines by id, and the notes, of the solution with some changes."""
+    text = CHAIN
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    handed_in = folder / "handed in"
+    handed_in.mkdir()
+    (handed_in / "chain.ipynb").write_text(as_notebook(re.sub(r" *# STUB: .*\n", "", text)))
+    report = grade([handed_in], assignment="chain", assignments=folder)
+    result = report.results[0]
+    assert result.status == "graded", result.message
+    return {e.id: e for e in result.exercises}, [n.message for n in result.notes]
+
+
+def said(exercise):
+    return "\n".join(check.message for check in exercise.checks)
+
+
+def test_a_check_that_fails_for_another_functions_sake_says_where_to_look_first(tmp_path):
+    course(tmp_path)
+    lines, _ = graded(tmp_path, NO_MEAN)
+    assert said(lines["b-loss"]).startswith(
+        "builds on `softmax` (a-softmax), which failed: look there first"
+    )
+    assert lines["b-loss"].points == 0  # the sheet lets nothing follow through here
+
+
+def test_points_follow_through_where_the_sheet_says_so(tmp_path):
+    course(tmp_path)
+    lines, notes = graded(tmp_path, NO_FACTOR)
+    assert lines["c-gradient"].points == 0
+    assert lines["d-step"].points == 3
+    assert any(
+        "d-step builds on `gradient` (c-gradient), which failed: look there first; points are "
+        "given as if c-gradient were right" in note
+        for note in notes
+    )
+
+
+def test_a_mistake_of_its_own_costs_points_beside_one_that_it_builds_on(tmp_path):
+    course(tmp_path)
+    lines, _ = graded(tmp_path, NO_FACTOR, ("self.w - self.lr *", "self.w + self.lr *"))
+    assert lines["d-step"].points == 0
+    assert "With a right one: step(): " in said(lines["d-step"])
+
+
+def test_a_mistake_that_blames_nobody_else_is_told_alone(tmp_path):
+    course(tmp_path)
+    lines, _ = graded(tmp_path, ("value = -np.log", "value = np.log"))
+    assert "builds on" not in said(lines["b-loss"])
+
+
+def test_what_builds_on_an_empty_gap_says_that_it_is_empty(tmp_path):
+    course(tmp_path)
+    lines, _ = graded(
+        tmp_path, ("    e = np.exp(z - z.max())\n    p = e / e.sum()\n", "    p = z\n")
+    )
+    assert "builds on `softmax` (a-softmax), which is not filled in yet" in said(lines["b-loss"])
+
+
+def test_a_stand_in_that_is_asked_without_end_gives_no_points(tmp_path):
+    """A forged question may ask for the right answers to all that it likes: up to a limit."""
+    course(tmp_path)
+    lines, _ = graded(
+        tmp_path,
+        (
+            "self.w = self.w - self.lr * self.gradient()",
+            "for n in range(300):\n            self.w = self.w + n\n            self.gradient()",
+        ),
+        NO_FACTOR,
+    )
+    assert lines["d-step"].points == 0
+
+
+def test_a_stand_in_gives_nothing_where_its_questions_are_forged(tmp_path):
+    course(tmp_path)
+    forged = textwrap.indent(
+        "global _asked_for\n_asked_for = [['eval', None, ['1'], {}], 7, ['softmax']]\n"
+        "self.w = None",
+        "        ",
+    )
+    lines, _ = graded(
+        tmp_path,
+        (
+            "        self.w = self.w - self.lr * self.gradient()",
+            forged + "\n        self.gradient()",
+        ),
+        NO_FACTOR,
+    )
+    assert lines["d-step"].points == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [('["z"]', "there is no exercise 'z'"), ('["d-step"]', "names the exercise itself")],
+)
+def test_a_file_that_follows_what_is_not_there_is_refused(tmp_path, names, problem):
+    folder = course(tmp_path, TOML.replace('follows = ["c-gradient"]', f"follows = {names}"))
+    with pytest.raises(AssignmentError, match=problem):
+        load_assignment(folder)
+
+
+def test_what_a_function_calls_is_found_through_helpers_and_methods():
+    source = (
+        "def a(x):\n    return x\n"
+        "def helper(x):\n    return a(x)\n"
+        "class Model:\n"
+        "    def cost(self):\n        return helper(self.w)\n"
+        "    def step(self):\n        return self.cost()\n"
+    )
+    notebook = parse_notebook(source.encode(), name="n.py")
+    called = building_on.names_called(notebook, ["Model.step"])
+    assert called == {"Model.cost", "helper", "a"}
+
+
+def test_answers_are_told_apart_by_the_last_digit():
+    space = {}
+    exec(building_on._PLAIN, space)
+    same = space["_is_same"]
+    assert same([1, np.array([1.0, np.nan])], [1, np.array([1.0, np.nan])])
+    assert not same(np.array([1.0]), np.array([1.0 + 1e-15]))
+    assert not same([1], [1.0])
+    assert not same({"a": 1}, {"b": 1})
