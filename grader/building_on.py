@@ -247,9 +247,7 @@ class _StandIns:
     lost: bool = False
 
     @contextmanager
-    def student(
-        self, *, limit_s: float, reply_mib: int | None = None
-    ) -> Iterator[Student]:
+    def student(self, *, limit_s: float, reply_mib: int | None = None) -> Iterator[Student]:
         with self.session.student(limit_s=limit_s, reply_mib=reply_mib) as student:
             student["_right_answers"] = self.answers
             student["_stood_in"] = [*self.names]
