@@ -41,6 +41,7 @@ from grader.score import score_exercises, total
 from grader.session import Kernels, Session
 from grader.session.several import ReferenceSessions, SubmissionSessions
 from grader.submission import Part
+from grader.submission.course_files import changed_files, without_course_files
 from grader.submission.incoming import Incoming, fault_result
 from grader.submission.matching import match_notebooks, name_instead
 from grader.suite import CheckJob, Suite, open_suite
@@ -97,7 +98,8 @@ class Grader:
             return incoming.refused
         assert incoming.submission is not None
         try:
-            matched = match_notebooks(self.assignment, incoming.notebooks)
+            written = without_course_files(incoming.notebooks, self.assignment.files)
+            matched = match_notebooks(self.assignment, written)
         except SubmissionError as error:
             return incoming.refuse(error)
         if not matched:
@@ -112,7 +114,10 @@ class Grader:
             incoming.submission.students,
             incoming.submission.folder,
             matched,
-            incoming.submission.notes,
+            (
+                *incoming.submission.notes,
+                *changed_files(self.assignment.files, incoming.submission.folder, matched.values()),
+            ),
             frozenset(self.options.only),
         )
         if _is_at_work(incoming.path, self.assignment, self.options):

@@ -182,7 +182,9 @@ def grade(
             if cluster is not None and waiting:
                 cluster.run(options, waiting, collector)
             elif count > 1:
-                options = replace(options, kernels=max(1, cores() // count))
+                options = replace(
+                    options, kernels=max(1, cores() // count), shared=str(kernels.shared or "")
+                )
                 with Workers(options, count=count, fork_server=kernels.fork_server) as workers:
                     workers.run(waiting, collector)
             elif waiting:

@@ -189,6 +189,8 @@ class Assignment:
     public_only: bool = False
     sandbox: Sandbox = "auto"
     deadline: Deadline = Deadline()
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """What lies beside the notebooks, by its name relative to them: the instructor's own copies."""
 
     def functions_in(self, notebook: str) -> tuple[str, ...]:
         """Return every function that the exercises of that notebook ask for, once each."""
@@ -216,6 +218,8 @@ class Options:
     figures : False where nobody looks at them: they are then not drawn
     kernels : how many of a submission's notebooks run at once
     alone : whether one submission was named, no class: a student at work names one notebook
+    shared : folder of read-only copies of the assignment's files, for all kernels of this machine;
+        "" where each process makes its own
     """
 
     folder: str
@@ -227,6 +231,7 @@ class Options:
     figures: bool = True
     kernels: int = 1
     alone: bool = False
+    shared: str = ""
 
 
 # --- the submission ---------------------------------------------------------------------

@@ -5,6 +5,7 @@ student_templates/pw02/checks/assignment.toml, stubs/*.ipynb, test_*.py      `pu
 
 finding.py        where assignments lie
 schema.py         what assignment.toml may hold
+course_files.py   the data, modules and packages that lie beside the notebooks
 check_files.py    which check files there are, which are hidden, what they can import
 loading.py        the file, its notebooks and their stubs, read
 """

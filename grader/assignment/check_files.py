@@ -17,6 +17,8 @@ from grader.errors import AssignmentError
 
 HIDDEN = "hidden"
 """The folder of hidden checks. A file is hidden by its place: there is no word to misspell."""
+COPIES = "files"
+"""The folder of a student's copy that holds what lies beside the notebooks."""
 
 
 def find_check_files(folder: Path, *, public: bool) -> tuple[Path, ...]:
@@ -46,7 +48,7 @@ def is_hidden(file: Path, folder: Path) -> bool:
 
 def module_names(folder: Path) -> list[str]:
     """Return the names by which check files can import what stands beside them."""
-    places = [folder, folder / HIDDEN]
+    places = [folder, folder / HIDDEN, folder / COPIES]
     files = [file.stem for place in places for file in sorted(place.glob("*.py"))]
     packages = [file.parent.name for file in sorted(folder.glob("*/__init__.py"))]
     return [name for name in dict.fromkeys((*files, *packages)) if name.isidentifier()]
@@ -61,7 +63,8 @@ def importable(folder: Path) -> Iterator[None]:
     """
     path = list(sys.path)
     root = folder.resolve()
-    sys.path += [str(root), str(root / HIDDEN)]
+    # In a student's copy, what lies beside the notebooks is in a folder of its own.
+    sys.path += [str(root), str(root / HIDDEN), str(root / COPIES)]
     try:
         yield
     finally:

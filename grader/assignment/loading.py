@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from grader.assignment.check_files import find_check_files
+from grader.assignment.course_files import find_course_files
 from grader.assignment.finding import FILE
 from grader.assignment.schema import AssignmentFile
 from grader.authoring.stubs import stub_notebook
@@ -36,6 +37,7 @@ def load_assignment(folder: Path) -> Assignment:
     check_files = find_check_files(folder, public=file.public)
     if not check_files and not file.public and any(not exercise.manual for exercise in exercises):
         raise AssignmentError(f"{folder}: it has no check file; add test_<topic>.py")
+    files = find_course_files(folder, file.files, names, public=file.public, where=str(path))
     return Assignment(
         id=file.id,
         title=file.title or file.id,
@@ -51,6 +53,7 @@ def load_assignment(folder: Path) -> Assignment:
         requires={entry.file: entry.requires for entry in file.notebooks if entry.requires},
         public_only=file.public,
         deadline=file.deadline.record(),
+        files=files,
     )
 
 

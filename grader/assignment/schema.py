@@ -231,6 +231,7 @@ class AssignmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     exercises: Annotated[tuple[ExerciseTable, ...], msgspec.Meta(min_length=1)]
     title: str = ""
     public: bool = False
+    files: tuple[Text, ...] = ()
     limits: LimitsTable = LimitsTable()
     data: DataTable = DataTable()
     rules: RulesTable = RulesTable()

@@ -8,9 +8,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from grader.assignment.check_files import is_hidden
+from grader.assignment.check_files import COPIES, is_hidden
 from grader.authoring.importers.plain_course import ANSWER
+from grader.notebook.regions import markers
 from grader.records import Assignment, Notebook
 
 # What opens a solution or a hidden test in some course; a gap of ours is not in a stub.
@@ -21,6 +23,8 @@ _MARKERS = re.compile(
 _PLACEHOLDER = re.compile(
     r"(?i)^[\s*_>.…]*$|write|fill in|your (answer|text|solution)|hier|réponse|todo|\?\?\?"
 )
+_TEXTS = {".py", ".ipynb", ".md", ".txt", ".toml", ".rst", ".tex", ".html"}
+_TEXT_BYTES = 4 << 20
 _SHORTEST = 3
 """Lines of code in a row that a hidden check and a public file may have in common, less one."""
 
@@ -33,6 +37,8 @@ def find_leaks(assignment: Assignment, files: Mapping[str, bytes]) -> list[str]:
     found: list[str] = []
     for name, stub in assignment.stubs.items():
         found += _in_stub(name, stub)
+    for name, path in assignment.files.items():
+        found += _in_file(name, path)
     found += _hidden_text(assignment, files)
     return found
 
@@ -57,9 +63,30 @@ def _in_stub(name: str, stub: Notebook) -> Iterator[str]:
                 )
 
 
+def _in_file(name: str, path: Path) -> Iterator[str]:
+    """Yield a line for each solution in a text that goes out beside the notebooks as it is."""
+    if path.suffix not in _TEXTS or path.stat().st_size > _TEXT_BYTES:
+        return
+    text = path.read_text("utf-8", "replace")
+    gaps = [marker.line for marker in markers(text)] if path.suffix == ".py" else []
+    lines = text.split("\n")
+    found = gaps[:1] or [n for n, line in enumerate(lines, start=1) if _MARKERS.search(line)]
+    for number in found:
+        yield (
+            f"{name}, line {number}: `{lines[number - 1].strip()[:60]}` looks like a marker of a "
+            "gap, and this file goes out as it is"
+        )
+
+
 def _hidden_text(assignment: Assignment, files: Mapping[str, bytes]) -> Iterator[str]:
     """Yield a line for each hidden check of which lines stand in a file that students get."""
-    public = {name: _code_lines(data.decode("utf-8", "replace")) for name, data in files.items()}
+    public = {
+        name: _code_lines(data.decode("utf-8", "replace"))
+        for name, data in files.items()
+        if Path(name).suffix in _TEXTS
+        and len(data) <= _TEXT_BYTES
+        and not name.startswith(f"checks/{COPIES}/")  # the same again
+    }
     for path in assignment.check_files:
         if not is_hidden(path, assignment.folder):
             continue

@@ -10,6 +10,7 @@ from pathlib import Path
 import tomli_w
 
 from grader.assignment import find_assignments, folder_of, load_assignment
+from grader.assignment.check_files import COPIES
 from grader.authoring.leaks import find_leaks
 from grader.authoring.published import public_files
 from grader.authoring.stubs import stub_text
@@ -99,7 +100,10 @@ def _template_files(assignment: Assignment) -> dict[str, bytes]:
         files[name] = files[f"checks/stubs/{name}"] = text.encode()
     files["checks/assignment.toml"] = public_assignment(assignment).encode()
     for name, data in public_files(assignment).items():
-        files[f"checks/{name}"] = data
+        if name not in assignment.files:  # it stands in checks/files/
+            files[f"checks/{name}"] = data
+    for name, path in assignment.files.items():
+        files[name] = files[f"checks/{COPIES}/{name}"] = path.read_bytes()
     return files
 
 
@@ -107,10 +111,17 @@ def _leftovers(assignment: Assignment, to: Path, wanted: Mapping[str, bytes]) ->
     """Return the files of an earlier run; a notebook of the user's own is none."""
     known = {to / name for name in wanted}
     old = [*(to / "checks").rglob("*.py"), *(to / "checks" / "stubs").glob("*.ipynb")]
+    for path in (to / "checks" / COPIES).rglob("*"):
+        if path.is_file() and path not in known and "__pycache__" not in path.parts:
+            old.append(path)
+            # The one beside the notebook went out with it, unless somebody has changed it since.
+            beside = to / path.relative_to(to / "checks" / COPIES)
+            if beside not in known and _read(beside) == _read(path):
+                old.append(beside)
     for path in to.glob("*.ipynb"):
         if path not in known and _claimed_assignment(path) == assignment.id:
             old.append(path)
-    return sorted(path for path in old if path not in known)
+    return sorted({path for path in old if path not in known})
 
 
 def _claimed_assignment(path: Path) -> object:
@@ -137,6 +148,7 @@ def public_assignment(assignment: Assignment) -> str:
         "id": assignment.id,
         "title": assignment.title,
         "public": True,
+        "files": [*assignment.files],
         "limits": _changed(assignment.limits, Limits()),
         "data": {"datasets": assignment.datasets} if assignment.datasets else {},
         "rules": asdict(assignment.rules) if assignment.rules != Rules() else {},

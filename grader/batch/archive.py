@@ -36,23 +36,27 @@ class Archive:
     files: tuple[tuple[str, str, bytes], ...]
 
 
-def make_archive(path: Path, *, left_out: tuple[str, ...] = ()) -> Archive:
+def make_archive(
+    path: Path, *, left_out: tuple[str, ...] = (), max_bytes: int | None = None
+) -> Archive:
     """Return what stands at the path: a file, or a folder with all that is in it.
 
     left_out : first parts of relative names that stay
+    max_bytes : MAX_BYTES where None
     Raises OSError where it can't be read, TooLarge.
     """
+    max_bytes = MAX_BYTES if max_bytes is None else max_bytes
     if not path.is_dir():
-        return Archive(path.name, (("", *_contents(path)),))
+        return Archive(path.name, (("", *_contents(path, max_bytes)),))
     files = []
     size = 0
     for name, file in files_in(path):
         if name.partition("/")[0] in left_out:
             continue
-        kind, content = _contents(file)
+        kind, content = _contents(file, max_bytes)
         size += len(content)
         files.append((name, kind, content))
-        if size > MAX_BYTES or len(files) > MAX_FILES:
+        if size > max_bytes or len(files) > MAX_FILES:
             raise TooLarge
     return Archive(path.resolve().name, tuple(files))
 
@@ -80,12 +84,12 @@ def extract_archive(archive: Archive, folder: Path) -> Path:
     return root
 
 
-def _contents(file: Path) -> tuple[str, bytes]:
+def _contents(file: Path, max_bytes: int) -> tuple[str, bytes]:
     status = file.lstat() if file.is_symlink() else file.stat()
     if stat.S_ISLNK(status.st_mode):
         return "link", b""
     if not stat.S_ISREG(status.st_mode):
         return "other", b""
-    if status.st_size > MAX_BYTES:
+    if status.st_size > max_bytes:
         raise TooLarge
     return "file", file.read_bytes()

@@ -40,6 +40,9 @@ LOOK_S = 5.0
 """After so long without a result, the scheduler is asked whether there is a worker."""
 WORKER_S = 15 * 60.0
 """How long a cluster may have no worker. Machines come and go; some take minutes to start."""
+ASSIGNMENT_BYTES = 1 << 30
+"""An assignment travels to each machine once, so it may hold more than a submission."""
+PIECE_BYTES = 4 << 20
 AHEAD = 4
 """Submissions that wait at the scheduler for each thread of the cluster: none is ever idle, and
 a class of thousands does not lie in its memory."""
@@ -100,13 +103,16 @@ class Cluster:
     def run(self, options: Options, jobs: Sequence[Job], collector: Collector) -> None:
         """Grade each; `collector` receives the results as they come. Raises ClusterError."""
         try:
-            assignment = make_archive(Path(options.folder), left_out=cache_key.NO_PART_OF_CHECKS)
+            assignment = make_archive(
+                Path(options.folder),
+                left_out=cache_key.NO_PART_OF_CHECKS,
+                max_bytes=ASSIGNMENT_BYTES,
+            )
         except TooLarge as error:
             raise ClusterError(
                 f"{options.folder} is too large to travel: keep data sets elsewhere"
             ) from error
-        # Not scattered: what is scattered is lost with the worker that holds it.
-        there = self.client.submit(bytes, pickle.dumps(assignment), pure=False)
+        there = self._once(pickle.dumps(assignment))
         run = pickle.dumps(ClusterRun(self.token, cache_key.code(), replace(options, folder="")))
         at_home: list[Job] = []
         waiting = self._archives(jobs, at_home)
@@ -154,6 +160,16 @@ class Cluster:
                 at_home = [replace(job, input_hash="changed") for job in at_home]
             with Workers(options, count=1) as workers:
                 workers.run(at_home, collector)
+
+    def _once(self, data: bytes) -> Future:
+        """Return bytes that travel to the cluster once, and from there to each worker once.
+
+        Not scattered: what is scattered is lost with the worker that holds it. In pieces: dask
+        holds that a call whose arguments take more is a mistake.
+        """
+        pieces = [data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES)]
+        sent = [self.client.submit(bytes, piece, pure=False) for piece in pieces]
+        return self.client.submit(b"".join, sent, pure=False)
 
     def _submit(self, name: str, **given: bytes | Future) -> Future:
         """Have a dask worker call a function of cluster_worker.py.

@@ -116,6 +116,8 @@ class _Site:
         folder = extract_archive(assignment, self.folder)
         self.options = replace(options, folder=str(folder), kernels=1)
         self.kernels = self._preload(folder)
+        if self.kernels is not None:
+            self.options = replace(self.options, shared=str(self.kernels.shared or ""))
         self.users = 0
         self.idle: list[tuple[float, Workers]] = []
         self.busy: list[Workers] = []

@@ -92,6 +92,7 @@ def grade_jobs(
             fork_server or start_fork_server(options.sandbox),
             preloaded=fork_server is not None,
             draw=options.figures,
+            shared=Path(options.shared) if options.shared else None,
         ) as kernels,
         open_suite(assignment) as suite,
         Grader(suite, kernels, options) as grader,

@@ -70,6 +70,7 @@ class Kernel:
     """A kernel process and the connection to it.
 
     options : what in_kernel/launch.py is told besides where its files are
+    shared : the instructor's files, which it may read
     """
 
     def __init__(
@@ -80,8 +81,10 @@ class Kernel:
         sandbox: Sandbox,
         options: Mapping[str, Any],
         fork_server: ForkServer | None = None,
+        shared: Path | None = None,
     ) -> None:
         self.scratch = scratch
+        self._shared = shared
         self._limits = limits
         self._sandbox = sandbox
         self._fork_server = fork_server
@@ -137,7 +140,7 @@ class Kernel:
             self.scratch,
             limits=self._limits,
             sandbox=self._sandbox,
-            seen=(Path(datasets),) if datasets else (),
+            seen=tuple(Path(path) for path in (datasets, self._shared) if path),
             fork_server=self._fork_server,
             options=self._options
             | {

@@ -13,6 +13,7 @@ from grader.notebook import imports_of
 from grader.records import Assignment, Notebook
 from grader.session.fork_server import ForkServer, start_fork_server
 from grader.session.runner import Session, Stop, open_session
+from grader.session.shared_files import SharedFiles
 
 
 class Kernels:
@@ -21,6 +22,8 @@ class Kernels:
     fork_server : what to fork them from; None to start each by itself. close() closes it
     preloaded : it has imported what the assignment needs
     draw : whether figures become pictures, for people to look at
+    shared : read-only copies of the assignment's files that another has made; it makes its own
+        where None
     """
 
     def __init__(
@@ -30,7 +33,10 @@ class Kernels:
         *,
         preloaded: bool = False,
         draw: bool = True,
+        shared: Path | None = None,
     ) -> None:
+        self._given = shared
+        self._made: SharedFiles | None = None
         self.assignment = assignment
         self.draw = draw
         self.fork_server = fork_server
@@ -63,12 +69,26 @@ class Kernels:
             sandbox=self.assignment.sandbox,
             fork_server=self.fork_server,
             draw=self.draw,
+            shared=self.shared,
             on_cell=on_cell,
             stop=stop,
         )
 
+    @property
+    def shared(self) -> Path | None:
+        """The folder of the assignment's files, made when it is first asked for; None for none."""
+        if self._given is not None or not self.assignment.files:
+            return self._given
+        with self._lock:
+            if self._made is None:
+                self._made = SharedFiles(self.assignment.files)
+        return self._made.path
+
     def close(self) -> None:
         """End what outlives a session; every session is closed by then."""
+        if self._made is not None:
+            self._made.remove()
+            self._made = None
         if self.fork_server is not None:
             self.fork_server.close()
 
@@ -76,9 +96,11 @@ class Kernels:
         if self.fork_server is None:
             return
         notebooks = {**self.assignment.stubs, **self.assignment.notebooks}.values()
+        # A package that happens to have the name of a file beside the notebook is not meant.
+        own = {name.partition("/")[0].removesuffix(".py") for name in self.assignment.files}
         with suppress(GraderFault):  # it has ended: open() starts another
             self.fork_server.preload(
-                imports_of(notebooks),
+                [name for name in imports_of(notebooks) if name.partition(".")[0] not in own],
                 datasets_dir=datasets.datasets_dir(),
                 sets=self.assignment.datasets,
             )

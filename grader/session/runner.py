@@ -35,6 +35,7 @@ from grader.session.fork_server import ForkServer
 from grader.session.kernel import ENDING_S, Executed, Kernel, KernelDied
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
+from grader.session.shared_files import lay
 from grader.session.student import Student
 from grader.text import one_line
 
@@ -61,6 +62,7 @@ def open_session(
     sandbox: records.Sandbox = "auto",
     fork_server: ForkServer | None = None,
     draw: bool = True,
+    shared: Path | None = None,
     on_cell: Callable[[int, int], None] | None = None,
     stop: Stop | None = None,
 ) -> Session:
@@ -72,6 +74,7 @@ def open_session(
     sandbox : how the process is sandboxed: by what the machine offers, by all, not at all
     fork_server : forks the kernels; where None, each starts by itself
     draw : whether figures become pictures in the run's outputs; their data are there anyway
+    shared : the instructor's files, which are laid beside the notebook (shared_files.py)
     on_cell : on_cell(done, total) after each cell, from another thread
     stop : calls it off, from another thread; CancelledError is raised then
     Raises GraderFault alone: no student code makes this fail.
@@ -82,7 +85,7 @@ def open_session(
         "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
         "beside": _folder_within(notebook.name),
     }
-    runner = _Runner(notebook, folder, limits, options, sandbox, fork_server, on_cell)
+    runner = _Runner(notebook, folder, limits, options, sandbox, fork_server, shared, on_cell)
     try:
         _run_in_thread(runner.run(), stop or Stop())
         return Session(notebook, runner)
@@ -194,6 +197,7 @@ class _Runner:
         options: dict[str, Any],
         sandbox: records.Sandbox,
         fork_server: ForkServer | None,
+        shared: Path | None,
         on_cell: Callable[[int, int], None] | None,
     ) -> None:
         self.notebook = notebook
@@ -202,6 +206,7 @@ class _Runner:
         self.options = options
         self.sandbox = sandbox
         self.fork_server = fork_server
+        self.shared = shared
         self.isolation = records.Isolation()
         self.on_cell = on_cell
         self.code = _code_cells(notebook)
@@ -288,15 +293,23 @@ class _Runner:
         """Return a kernel with folders of its own: what a dead one did to its files is gone."""
         self._notebook_deadline.follow_new_process()
         self.close()
-        self.scratch = Scratch(self.folder)
+        self.scratch = Scratch(self.folder, self._lay_files if self.shared else None)
         self.kernel = Kernel(
             self.scratch,
             limits=self.limits,
             sandbox=self.sandbox,
             options=self.options,
             fork_server=self.fork_server,
+            shared=self.shared,
         )
         return self.kernel
+
+    def _lay_files(self, work: Path) -> None:
+        """Put the instructor's files beside the notebook, whatever was handed in by their names."""
+        assert self.shared is not None
+        beside = work / self.options["beside"]
+        beside.mkdir(parents=True, exist_ok=True)
+        lay(self.shared, beside, sandbox=self.sandbox)
 
     def _learn_from(self, death: KernelDied) -> None:
         """Leave out next time what ran when the kernel died."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import site
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from grader.temporary import TemporaryFolder, remove_leftovers
@@ -36,7 +37,8 @@ class Scratch:
     calls : where the grader listens; apart, since a closed kernel has a /tmp of its own
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, lay: Callable[[Path], None] | None = None) -> None:
+        """lay : puts the instructor's files over the copy in `work`"""
         self._made = [TemporaryFolder()]
         self.root = self._made[0].path
         try:
@@ -49,6 +51,8 @@ class Scratch:
                 path.mkdir(mode=0o700)
             if folder is not None:
                 _copy_tree(folder, self.work)
+            if lay is not None:
+                lay(self.work)
             _copy_font_list(self.home / "matplotlib")
         except BaseException:
             self.remove()

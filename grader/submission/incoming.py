@@ -101,6 +101,8 @@ def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]
             notebooks.append(read_notebook(submission.folder / file, name=file.as_posix()))
         except SubmissionError as error:
             problem = error
+            if file.name == "__init__.py":  # of a package, it is empty on purpose
+                continue
             notes.append(Note("unreadable", str(error), notebook=file.as_posix()))
     if problem is not None and not notebooks:
         raise problem

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 from grader import datasets
 from grader.assignment.check_files import module_names
+from grader.assignment.course_files import root_of
 from grader.errors import (
     GraderFault,
     ReferenceFault,
@@ -235,6 +237,11 @@ class Plugin:
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
         """A generator that depends on the seed and the check's name alone."""
         return np.random.default_rng([self.job.seed, zlib.crc32(request.node.name.encode())])
+
+    @pytest.fixture
+    def files(self) -> Path:
+        """The folder that the assignment's `files` lie in: `files / "data/table.csv"`."""
+        return root_of(self.assignment.folder, public=self.assignment.public_only)
 
     @pytest.fixture
     def datasets(self) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:

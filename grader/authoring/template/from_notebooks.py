@@ -15,6 +15,7 @@ from pathlib import Path
 
 from grader.authoring.importers import Check, Draft, Item, import_notebook
 from grader.authoring.stubs import SOLUTION_TAG
+from grader.authoring.template.beside import find_beside
 from grader.authoring.template.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
 from grader.authoring.template.layout import (
     Written,
@@ -82,11 +83,18 @@ def write_from(
         raise AssignmentError(f"two of the files would both be {twice}: rename one of them")
     taken: set[str] = set()
     read = [_read(path, gaps, taken) for path in paths]
-    files = {
+    given = frozenset({*names, *(path.name for path in paths)})
+    found = [find_beside(s.path.parent, s.notebook, apart=given) for s in read]
+    files: dict[str, str | bytes] = {
         "assignment.toml": _assignment_text(
-            assignment_id, title or _title(read[0].notebook) or assignment_id, read
+            assignment_id,
+            title or _title(read[0].notebook) or assignment_id,
+            read,
+            list(dict.fromkeys(pattern for one in found for pattern in one.patterns())),
         )
     }
+    for one in found:
+        files |= {name: path.read_bytes() for name, path in one.files.items()}
     for source in read:
         files[source.notebook.name] = notebook_text(source.notebook.cells, source.notebook.name)
         files |= _check_files(source)
@@ -101,7 +109,11 @@ def write_from(
         written.files,
         tuple(exercise for source in read for exercise in source.unwritten),
         tuple(notes),
-        tuple(line for source in read for line in source.report),
+        tuple(
+            line
+            for source, one in zip(read, found, strict=True)
+            for line in (*source.report, *one.report)
+        ),
     )
 
 
@@ -219,9 +231,12 @@ def _heading_above(notebook: Notebook, cell: int) -> str:
 # --- what is written ------------------------------------------------------------------------
 
 
-def _assignment_text(assignment_id: str, title: str, sources: Sequence[_Source]) -> str:
+def _assignment_text(
+    assignment_id: str, title: str, sources: Sequence[_Source], files: Sequence[str]
+) -> str:
+    beside = f"files = [{', '.join(map(quoted, files))}]\n" if files else ""
     parts = [
-        f"id = {quoted(assignment_id)}\ntitle = {quoted(title)}\n\n"
+        f"id = {quoted(assignment_id)}\ntitle = {quoted(title)}\n{beside}\n"
         "# What the gaps may not use:\n"
         '# [rules]\n# forbidden_imports = ["sklearn", "torch"]\n'
     ]

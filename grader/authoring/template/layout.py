@@ -128,7 +128,7 @@ def require_free(assignment_id: str, parent: Path) -> None:
         raise AssignmentError(f"{folder} is there already; nothing is written over it")
 
 
-def write_files(assignment_id: str, parent: Path, files: Mapping[str, str]) -> Written:
+def write_files(assignment_id: str, parent: Path, files: Mapping[str, str | bytes]) -> Written:
     """Write the files beside the place, read them as an assignment, and only then move them."""
     folder = parent / assignment_id
     beside = parent / f".new-{secrets.token_hex(6)}" / assignment_id
@@ -137,7 +137,7 @@ def write_files(assignment_id: str, parent: Path, files: Mapping[str, str]) -> W
         for name, text in files.items():
             path = beside / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(text.encode() if isinstance(text, str) else text)
         try:
             load_assignment(beside)
         except AssignmentError as error:

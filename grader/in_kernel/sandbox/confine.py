@@ -329,7 +329,8 @@ def _give(plan: dict[str, Any], user: int) -> None:
         for place, _, files in os.walk(plan[name]):
             os.chown(place, user, user)
             for file in files:
-                os.chown(os.path.join(place, file), user, user)
+                # A link leads to what all kernels share, which is not theirs.
+                os.lchown(os.path.join(place, file), user, user)
 
 
 def _change_user(user: int, seen: list[str], has_root: bool) -> None:

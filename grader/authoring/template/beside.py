@@ -1,0 +1,202 @@
+"""Which files beside a solved notebook it opens or imports: they go out with it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from grader.notebook.definitions import parsed
+from grader.notebook.plain import normalise
+from grader.records import Notebook
+
+# Functions whose first argument is the name of a file.
+_OPEN = frozenset(
+    {
+        *("open", "load", "loadtxt", "genfromtxt", "fromfile", "memmap", "imread", "loadmat"),
+        *("read_csv", "read_table", "read_excel", "read_json", "read_parquet", "read_pickle"),
+        *("read_text", "read_bytes", "File", "imshow", "Image"),
+    }
+)
+_LONGEST = 200
+_MANY = 12
+"""More files of one folder than this are named by their folder."""
+_MAX_BYTES = 512 << 20
+_SECRET = ("solution", "answer", "hidden", "corrige", "loesung")
+
+
+@dataclass
+class Beside:
+    """What was found.
+
+    files : by the name relative to the notebook
+    report : a line each on what can't go out as it is; "! " begins what is left to do
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    report: list[str] = field(default_factory=list)
+
+    def patterns(self) -> list[str]:
+        """Return what `files` in assignment.toml says."""
+        tops: dict[str, list[str]] = {}
+        for name in sorted(self.files):
+            top = name.partition("/")[0] + "/" if "/" in name else name
+            tops.setdefault(top, []).append(name)
+        found: list[str] = []
+        for top, names in tops.items():
+            found += [top] if len(names) > _MANY or f"{top}__init__.py" in names else names
+        return found
+
+
+def find_beside(folder: Path, notebook: Notebook, *, apart: frozenset[str]) -> Beside:
+    """Return the files in `folder` that the notebook's cells open or import, in turn.
+
+    folder : where the notebook lies
+    apart : names that are no such file: the notebooks themselves
+    """
+    search = _Search(folder.resolve(), apart)
+    for cell in notebook.cells:
+        if cell.kind == "code" and (tree := parsed(normalise(cell.source).source)) is not None:
+            search.read(tree, f"{notebook.name}, cell {cell.index}")
+    return search.found
+
+
+class _Search:
+    def __init__(self, folder: Path, apart: frozenset[str]) -> None:
+        self.folder = folder
+        self.apart = apart
+        self.found = Beside()
+        self.told: set[str] = set()
+        self.bytes = 0
+
+    def read(self, tree: ast.Module, where: str, package: PurePosixPath | None = None) -> None:
+        """Look through code. package : the folder of a module, for its relative imports"""
+        for node in ast.walk(tree):
+            for path in _imported(node, package):
+                self._module(path, where)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                self._named(node.value, where, package)
+            if isinstance(node, ast.Call) and (name := _opened(node)):
+                self._missing(name, where, package)
+
+    def _module(self, path: PurePosixPath, where: str) -> None:
+        module = path.with_suffix(".py") if path.name else path
+        for name in (module, path / "__init__.py"):
+            if (self.folder / name).is_file():
+                # Of a package, all modules: what imports them later is hard to tell.
+                whole = (
+                    sorted((self.folder / path).rglob("*.py"))
+                    if name.name == "__init__.py"
+                    else [self.folder / name]
+                )
+                for file in whole:
+                    self._take(file, where, imported=True)
+                return
+
+    def _named(self, text: str, where: str, package: PurePosixPath | None) -> None:
+        if not 0 < len(text) < _LONGEST or "\n" in text or "\0" in text:
+            return
+        for base in dict.fromkeys((PurePosixPath(), package or PurePosixPath())):
+            path = self.folder / base / text
+            try:
+                if path.is_file():
+                    self._take(path, where)
+                elif path.is_dir() and path.resolve() not in (self.folder, *self.folder.parents):
+                    for file in sorted(path.rglob("*")):
+                        if file.is_file():
+                            self._take(file, where)
+            except OSError:
+                continue
+
+    def _take(self, file: Path, where: str, *, imported: bool = False) -> None:
+        real = file.resolve()
+        if not real.is_relative_to(self.folder):
+            self._tell(
+                f"! {where}: {file} lies outside of the notebook's folder: put it beside the "
+                "notebook, and name it in `files`"
+            )
+            return
+        name = real.relative_to(self.folder).as_posix()
+        parts = PurePosixPath(name).parts
+        unseen = any(part.startswith(".") or part == "__pycache__" for part in parts)
+        if name in self.found.files or name in self.apart or unseen or name.endswith(".ipynb"):
+            return
+        if any(word in name.lower() for word in _SECRET):
+            self._tell(f"! {where}: {name} may hold answers: name it in `files` if it doesn't")
+            return
+        if len(parts) == 1 and name.startswith("test_") and name.endswith(".py"):
+            self._tell(
+                f"! {where}: {name} has a check file's name: rename it, and name it in `files`"
+            )
+            return
+        self.bytes += real.stat().st_size
+        if self.bytes > _MAX_BYTES:
+            self._tell(f"! {where}: {name} is large: copy it yourself, and name it in `files`")
+            return
+        self.found.files[name] = real
+        self._tell(f"  {where}: {name} goes out with the notebook")
+        if real.suffix == ".py":
+            tree = parsed(real.read_text("utf-8", "replace"))
+            if tree is not None:
+                self.read(tree, name, PurePosixPath(name).parent)
+
+    def _missing(self, name: str, where: str, package: PurePosixPath | None) -> None:
+        if (
+            len(name) < _LONGEST
+            and PurePosixPath(name).suffix
+            and "://" not in name
+            and not any(
+                (self.folder / base / name).exists()
+                for base in (PurePosixPath(), package or PurePosixPath())
+            )
+        ):
+            self._tell(f"! {where}: it opens {name}, which is not beside the notebook")
+
+    def _tell(self, line: str) -> None:
+        if line not in self.told:
+            self.told.add(line)
+            self.found.report.append(line)
+
+
+def _imported(node: ast.AST, package: PurePosixPath | None) -> Iterator[PurePosixPath]:
+    """Yield the places of modules that an import may mean, without their suffix."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield from _places(alias.name)
+    elif isinstance(node, ast.ImportFrom):
+        if node.level and package is not None:
+            base = package
+            for _ in range(node.level - 1):
+                base = base.parent
+            base = base / PurePosixPath(*(node.module or "").split("."))
+            yield base
+            yield from (base / alias.name for alias in node.names)
+        elif node.module and not node.level:
+            yield from _places(node.module)
+            path = PurePosixPath(*node.module.split("."))
+            if path.parts[0] not in sys.stdlib_module_names:
+                yield from (path / alias.name for alias in node.names if alias.name != "*")
+
+
+def _places(dotted: str) -> Iterator[PurePosixPath]:
+    parts = dotted.split(".")
+    if parts[0] not in sys.stdlib_module_names:
+        yield from (PurePosixPath(*parts[:length]) for length in range(1, len(parts) + 1))
+
+
+def _opened(call: ast.Call) -> str:
+    """Return the name of the file that a call reads, where it stands there; else ""."""
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else ""
+    name = function.id if isinstance(function, ast.Name) else name
+    if name not in _OPEN or not call.args:
+        return ""
+    writes = any(
+        isinstance(a, ast.Constant) and isinstance(a.value, str) and a.value[:1] in "wax"
+        for a in call.args[1:2]
+    )
+    first = call.args[0]
+    known = isinstance(first, ast.Constant) and isinstance(first.value, str)
+    return str(first.value) if known and not writes else ""  # type: ignore[attr-defined]
