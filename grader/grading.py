@@ -383,9 +383,9 @@ def _cleared(outcome: Outcome, *, broken: bool) -> Outcome:
         return replace(outcome, fault=True, message=f"{outcome.message}{too}")
     if outcome.missing:
         return replace(outcome, suspect=False)
+    words = "the check could not use what came back"
     detail = "" if outcome.hidden else f"\n{outcome.message}"
-    message = f"the check could not use what came back{detail}"
-    return replace(outcome, outcome="failed", message=message)
+    return replace(outcome, outcome="failed", message=f"{words}{detail}", for_students=words)
 
 
 def _with_own_name(outcome: Outcome, assignment: Assignment, work: Work) -> Outcome:
@@ -398,7 +398,8 @@ def _with_own_name(outcome: Outcome, assignment: Assignment, work: Work) -> Outc
     # Of a cell that doesn't compile, what compiles was run by itself.
     why = why_not_defined(work.notebooks[place], outcome.not_defined)
     because = f": {why}" if why else ""
-    return replace(outcome, message=f"{outcome.message}{because}{hint}")
+    told = f"{outcome.for_students}{because}{hint}" if outcome.for_students else ""
+    return replace(outcome, message=f"{outcome.message}{because}{hint}", for_students=told)
 
 
 def _breaches(assignment: Assignment, work: Work) -> tuple[list[tuple[str, Note]], list[Note]]:

@@ -407,6 +407,8 @@ class Outcome:
     known : the known mistake that answers the same, and its change, for the instructor alone
     overruled : why a person has changed the verdict; "" mostly
     machine : what the check itself said, where it was overruled; its credit then
+    for_students : of a hidden check, what students may read in the place of its message; "" for
+        the outcome alone
     """
 
     exercise: str
@@ -427,6 +429,7 @@ class Outcome:
     overruled: str = ""
     machine: CheckStatus | None = None
     machine_credit: float = 0.0
+    for_students: str = ""
 
     @property
     def points(self) -> float:

@@ -111,6 +111,7 @@ def _shard(
 @options.junit_file
 @options.html_folder
 @options.reports
+@options.for_students
 @click.option(
     "--fail-under",
     metavar="PERCENT",
@@ -138,6 +139,7 @@ def command(
     junit_file: str | None,
     html_folder: str | None,
     reports: Sequence[str],
+    for_students: bool,
     fail_under: float | None,
 ) -> int:
     """Grade submissions: .zip files, notebooks, scripts or folders.
@@ -163,7 +165,7 @@ def command(
         raise click.UsageError("--jobs counts processes of this machine; --dask uses a cluster's.")
     if dask is None:
         output.check_data()
-    with Watching(html_folder) as watch:
+    with Watching(html_folder, for_students=for_students) as watch:
         report = pipeline.grade(
             paths,
             assignment=assignment,
@@ -183,6 +185,10 @@ def command(
         )
     if report.isolation:
         output.complain(report.isolation)
+    if for_students:
+        from grader.gradebook.for_students import report_for_students
+
+        report = report_for_students(report)
     # Not at the top: it would hold up the kernels by the time that rich takes to load.
     from grader.report import terminal
 
@@ -190,7 +196,8 @@ def command(
     to_stderr = "-" in (json_file, junit_file, *(file for _, file in plugin_reports))
     try:
         terminal.show(report, output.console(stderr=to_stderr), tracebacks=invocation.tracebacks)
-        unexplained_groups.hint(report.results, stderr=to_stderr)
+        if not for_students:
+            unexplained_groups.hint(report.results, stderr=to_stderr)
     finally:  # `| head` ends the showing, and must not cost the files
         output.write_reports(report, json_file, junit_file)
         output.write_plugin_reports(report, plugin_reports)
@@ -199,8 +206,9 @@ def command(
         watch.write_index(report)
     from grader.gradebook import summary
 
-    for line in summary.lines(report.results):
-        click.echo(line, err=True)
+    if not for_students:
+        for line in summary.lines(report.results):
+            click.echo(line, err=True)
     if shard is not None and not report.results:
         return GRADED  # a part of the class in which nobody is
     code = exit_code(report, fail_under)

@@ -107,6 +107,13 @@ reports = click.option(
 html_folder = click.option(
     "--html", "html_folder", metavar="DIR", help="Write one HTML page a submission."
 )
+for_students = click.option(
+    "--for-students",
+    "for_students",
+    is_flag=True,
+    help="Show and write what students may read: of a hidden check, nothing that the student's "
+    "code said in it.",
+)
 
 
 def jobs(help: str) -> Any:

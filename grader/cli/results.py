@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @options.json_file
 @options.junit_file
 @options.html_folder
+@options.for_students
 @gradebook.options
 @click.option(
     "--merge",
@@ -51,6 +52,7 @@ def command(
     json_file: str | None,
     junit_file: str | None,
     html_folder: str | None,
+    for_students: bool,
     unexplained: bool,
     as_sample: tuple[int, str, str] | None,
     forget: bool,
@@ -114,6 +116,8 @@ def command(
             if json_file is not None:
                 output.write(json_file, report_changes.runs_as_json(listed))
         elif len(chosen) == 2:
+            if for_students:
+                raise click.UsageError("--for-students shows one run: a comparison is yours.")
             if junit_file or html_folder or wanted.anything or marks_file:
                 raise click.UsageError("A comparison is shown here or written by --json.")
             before, after = chosen
@@ -130,6 +134,10 @@ def command(
                 unexplained_groups.show(opened, run, as_sample, wanted.assignments)
                 return GRADED
             judged = marks.judged(opened, run, marks_file, wanted.assignments)
+            if for_students:
+                from grader.gradebook.for_students import ForStudents
+
+                judged = ForStudents(judged)
             report = _report_of(run, _about(student, judged))
             if not report.results:
                 raise _nobody(student)
@@ -140,7 +148,8 @@ def command(
                 gradebook.write(opened, run, report, wanted)
                 return GRADED
             terminal.show(report, console, tracebacks=invocation.tracebacks)
-            unexplained_groups.hint(report.results, stderr="-" in (json_file, junit_file))
+            if not for_students:
+                unexplained_groups.hint(report.results, stderr="-" in (json_file, junit_file))
     return GRADED
 
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Watching:
     """Shows how a batch goes on, and writes each page as soon as its result is there."""
 
-    def __init__(self, html_folder: str | None) -> None:
+    def __init__(self, html_folder: str | None, *, for_students: bool = False) -> None:
         self.html_folder = html_folder
+        self.for_students = for_students
         self.head = "", "", 0
         self.paths: Sequence[str] = ()
         self.pages: Pages | None = None
@@ -48,6 +49,10 @@ class Watching:
             self.shown.doing(number, text, worker)
 
     def done(self, number: int, result: Result, kept: bool) -> None:
+        if self.for_students:
+            from grader.gradebook.for_students import for_students
+
+            result = for_students(result)
         if self.html_folder is not None and self.problem is None:
             try:
                 self._pages(Path(self.html_folder)).write(number, result)

@@ -6,8 +6,8 @@
 | Canvas | `<name>_<user>_<attachment>_<page>.html` |
 | folder | `<name>-<key>/<page>.html` |
 
-A page names nobody but its reader, and shows no number out of a hidden check. A team's members get
-a page each: Moodle would read a team's number as a participant's, and give it to a stranger.
+A page names nobody but its reader, and shows no word of a hidden check's. A team's members get a
+page each: Moodle would read a team's number as a participant's, and give it to a stranger.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Literal
 
 from grader.errors import SheetError
 from grader.files import replaced
+from grader.gradebook.for_students import for_students
 from grader.gradebook.people import Person
 from grader.gradebook.rules import Grade, with_rules
-from grader.records import Evidence, Outcome, Report, Result
+from grader.records import Evidence, Report, Result
 
 Archive = Literal["moodle", "canvas", "folder"]
 
-_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)")
 _NO_FILE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]+')
 MAX_NAME = 80
 # The same second in each archive: equal pages make equal bytes.
@@ -37,21 +37,9 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 def for_student(result: Result, person: Person, title: str) -> Result:
     """Return the result as its student may see it.
 
-    It names this person alone; a hidden check's message has its numbers taken out; a traceback of
-    the grader is not the student's to read.
+    It names this person alone, and holds no word of what the process said in a hidden check.
     """
-    exercises = tuple(
-        replace(exercise, checks=tuple(_hidden(check) for check in exercise.checks))
-        for exercise in result.exercises
-    )
-    notes = tuple(note for note in result.notes if note.kind != "traceback")
-    return replace(result, path=title, students=(person.name,), exercises=exercises, notes=notes)
-
-
-def _hidden(check: Outcome) -> Outcome:
-    if not check.hidden:
-        return check
-    return replace(check, message=_NUMBER.sub("…", check.message))
+    return replace(for_students(result), path=title, students=(person.name,))
 
 
 def write_feedback(

@@ -82,6 +82,8 @@ class Wire:
         self._fault: StudentFault | None = None
         self._closed = False
         self._large_bytes = 0
+        # Gets the operation and the content of each reply.
+        self.heard: Callable[[str, Any], None] | None = None
         self.is_reference = False
         self.methods: set[tuple[int | None, str]] = set()  # which attributes have been methods
 
@@ -124,6 +126,8 @@ class Wire:
             raise self._end(death) from None
         except BadReply as fault:
             raise self._end(BadReply(f"{called()}: {fault}")) from fault
+        if self.heard is not None:
+            self.heard(operation, content)
         if self.stream.last_bytes >= _LARGE:
             self._large_bytes += self.stream.last_bytes
             together = _LARGE_TOGETHER * self.stream.limits.size

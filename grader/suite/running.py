@@ -27,6 +27,7 @@ from grader.errors import (
 )
 from grader.records import Assignment, Outcome
 from grader.session import Session
+from grader.session.claims import Claims, listen
 from grader.session.replay_cache import ReplayCache, replayed
 from grader.session.student import Student, as_reference, cpu_s_of
 from grader.suite.check import Check, breakage
@@ -82,7 +83,10 @@ class Suite:
             if not (job.public and check.hidden) and (not job.only or check.exercise.id in job.only)
         ]
         self._plugin.used_s = 0.0
-        return [self._run(check, job) for check in wanted]
+        # What a process of a hidden check writes to a file must not meet a public check, whose
+        # message students read.
+        outcomes = {id(check): self._run(check, job) for check in _public_first(wanted)}
+        return [outcomes[id(check)] for check in wanted]
 
     @property
     def running(self) -> tuple[str, str] | None:
@@ -93,21 +97,25 @@ class Suite:
     def _run(self, check: Check, job: CheckJob) -> Outcome:
         reason = job.skip.get(check.exercise.id)
         if reason is not None:
-            return check.outcome("skipped", 0.0, reason, missing=True)
+            return check.outcome("skipped", 0.0, reason, missing=True, for_students=reason)
         if lacking := self.assignment.lacking(check.exercise.notebook):
-            return check.outcome("skipped", 0.0, lacking)
+            return check.outcome("skipped", 0.0, lacking, for_students=lacking)
         if self._plugin.used_s >= job.budget_s:
             text = (
                 "not run: the checks before it used the processor time that all have together "
                 f"({job.budget_s:g} s). Look for what makes your functions slow: a shape such as "
                 "(m, 1) that meets (m,), or a loop in a loop."
             )
-            return check.outcome("timeout", 0.0, text)
+            return check.outcome("timeout", 0.0, text, for_students=text)
         started = time.perf_counter()
         verdict, killed = self._plugin.try_out(check, job)
         if killed:  # by itself or by the machine, which deserves another try
             verdict, _ = self._plugin.try_out(check, job)
         return replace(verdict, seconds=time.perf_counter() - started)
+
+
+def _public_first(checks: Sequence[Check]) -> list[Check]:
+    return sorted(checks, key=lambda check: check.hidden)
 
 
 class Plugin:
@@ -126,19 +134,20 @@ class Plugin:
         self.verdict: Outcome | None = None
         self.failure: BaseException | None = None  # what the check raised first
         self.killed = False
+        self.claims: Claims | None = None  # what the student's process said in a hidden check
         self.used_s = 0.0  # by the student's code, in the checks of this job so far
 
     def try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
         """Run a check; return its outcome, and whether the process that it asked was killed."""
         self.check, self.job, self.verdict, self.killed = check, job, None, False
-        self.failure = None
+        self.failure = self.claims = None
         item = check.item
         try:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
         except pytest.exit.Exception as error:
             # pytest lets this one pass: it is meant to end a run, and must end no batch.
             item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
-            self.verdict = verdict_of(check, error)
+            self.verdict = verdict_of(check, error, self.claims)
         finally:
             self.check = None
         verdict = self.verdict or check.outcome("error", 0.0, "the check did not run", fault=True)
@@ -173,7 +182,7 @@ class Plugin:
             self.killed = self.killed or (isinstance(error, StudentDied) and error.killed)
             # The first failure is the verdict; what breaks while tidying up is an echo of it.
             if self.verdict is None or self.verdict.outcome == "passed":
-                self.verdict = verdict_of(self.check, error)
+                self.verdict = verdict_of(self.check, error, self.claims)
         elif call.when == "call":
             self.verdict = self.check.outcome("passed", 1.0, "")
         return report
@@ -192,6 +201,8 @@ class Plugin:
         with opened as student:
             if self.job.patch is not None:
                 self.job.patch(student)
+            if self.check.hidden and isinstance(student, Student):
+                self.claims = listen(student)
             with self._counted(student):
                 yield student
 

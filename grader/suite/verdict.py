@@ -13,17 +13,22 @@ from grader.errors import (
     StudentTimeout,
 )
 from grader.records import Outcome
+from grader.session.claims import Claims
 from grader.suite.check import Check
 
 
-def verdict_of(check: Check, error: BaseException) -> Outcome:
-    """Return the outcome that an exception stands for. Only a CheckFailed judges values."""
+def verdict_of(check: Check, error: BaseException, claims: Claims | None = None) -> Outcome:
+    """Return the outcome that an exception stands for. Only a CheckFailed judges values.
+
+    claims : what the student's process said in a hidden check; None where nobody listened
+    """
     if isinstance(error, CheckFailed):
         message = error.hidden_message() if check.hidden else error.message()
         return check.outcome(
             "failed",
             error.credit,
             message,
+            for_students=claims.without(message) if claims is not None else "",
             missing=isinstance(error, Missing),
             suspect=isinstance(error, NotDefined),
             not_defined=error.name if isinstance(error, NotDefined) else "",
