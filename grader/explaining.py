@@ -118,7 +118,8 @@ def told(outcome: Outcome, named: Named | None) -> Outcome:
         line = f"{LIKE_A_MISTAKE}{mistake.title}."
     else:
         name = mistake.function.rpartition(".")[2]
-        line = f"`{name}`{LIKE_THE_SOLUTION}{mistake.told}."
+        also = f", or (the same here) {named.also.told}" if named.also else ""
+        line = f"`{name}`{LIKE_THE_SOLUTION}{mistake.told}{also}."
     where = f" ({mistake.place})" if mistake.place else ""
     known = f"{mistake.function}: {mistake.title or mistake.text}{where}"
     if outcome.hidden:

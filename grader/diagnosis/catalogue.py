@@ -124,6 +124,7 @@ _VAGUE = frozenset(
 )
 
 _OURS = "work handed in for the shipped assignments"
+_BANK = "no public place: written for the bank of verdicts"
 _FORUM = "https://community.deeplearning.ai/t/"
 
 SEEN = {
@@ -197,6 +198,25 @@ SEEN = {
     "value for another": "masks on the axis of the queries: "
     "github.com/lsdefine/attention-is-all-you-need-keras/issues/16; one layer's bias for "
     f"another's: {_OURS}",
+    "length": "the largest element, or the old vector's norm, for the new one's: "
+    "github.com/pysmo/pysmo/pull/81 and github.com/CEA-COSMIC/ModOpt/issues/211",
+    "system": f"a product where a system is to be solved: {_BANK}",
+    "whole division": "the step of a learning rate by / and by //: "
+    "github.com/nmhkahn/CARN-pytorch/issues/28 and "
+    "github.com/d-li14/mobilenetv2.pytorch/issues/22",
+    "power as a product": f"lr * drop * k for lr * drop ** k: {_BANK}",
+    "reversal": "a kernel that is not turned: github.com/SciML/DiffEqOperators.jl/pull/134; "
+    "turned along the wrong axes: "
+    "github.com/arthurmeyer/Convolutional_Deep_Belief_Network/issues/1",
+    "standardised": "correlations where covariances are due: github.com/incanter/incanter/pull/301",
+    "other axis": "a mask along the other axis: github.com/patrick-kidger/equinox/pull/190 and "
+    "github.com/axelspringer/ForwardTacotron/pull/22",
+    "results swapped": "eigenvectors and eigenvalues in the other order: "
+    "github.com/qutip/qutip/pull/2585 and github.com/v923z/micropython-ulab/issues/202",
+    "rows for columns": "samples taken for features: "
+    "github.com/STAT540-UBC/Discussion/issues/368 and github.com/patrikhuber/eos/issues/26",
+    "rest": f"b - p in the place of the projection p: {_BANK}",
+    "penalty on biases": "github.com/rasmusbergpalm/DeepLearnToolbox/issues/32",
     "values swapped": f"y and y_pred, l1 and l2 swapped: {_OURS}",
 }
 """Where each kind beyond the mutants was seen."""

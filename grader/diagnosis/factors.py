@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.diagnosis.case import Case, Diagnosis, Factor, fit_tolerance, ratio_of
 from grader.diagnosis.evidence import INDEPENDENT, has_rank_one, independent
+from grader.diagnosis.inputs import name_input_factor
 from grader.diagnosis.wording import number
 
 # More named factors than this would explain any number.
@@ -45,6 +46,9 @@ def explain_factor(case: Case) -> Diagnosis | None:
         return words
     if free < INDEPENDENT or abs(ratio - 1) < 1e-3:
         return None
+    of_input = name_input_factor(ratio, case)
+    if of_input is not None:
+        return of_input
     return Diagnosis("factor", *_unnamed_factor(ratio, case.noun), weight=_UNNAMED)
 
 
@@ -304,5 +308,6 @@ def _unnamed_factor(ratio: float, noun: str) -> tuple[str, str]:
     times, word = (size, "large") if size > 1 else (1 / size, "small")
     return (
         f"{noun} {sign}is {number(times)} times too {word}, by the same factor in every element",
-        "Which constant of the formula is missing or there once too often?",
+        "Print what it is divided by and multiplied with: a length, a sum and a largest element "
+        "differ from each other by one number, too.",
     )

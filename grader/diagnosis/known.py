@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from grader.diagnosis.catalogue import is_vague
-from grader.diagnosis.traces import LEAST_EVIDENCE, Print, Trace, evidence_of, same_trace
+from grader.diagnosis.traces import LEAST_EVIDENCE, Print, Trace, evidence_in_all, same_trace
 
 SEEDS = 2
 """Of a single check's matches at one seed a fifth do not hold at another."""
@@ -99,10 +99,12 @@ class Named:
     """The mistake that a check's answers are those of.
 
     others : how many other known mistakes answer the same
+    also : of another kind, that answers the same here; None where there is none to tell
     """
 
     mistake: Mistake
     others: int = 0
+    also: Mistake | None = None
 
 
 def name_mistakes(
@@ -121,7 +123,7 @@ def name_mistakes(
     exercises = {exercise for exercise, _ in failing}
     wrong = {check: _moved(known, check, traces) for check, traces in failing.items()}
     fitting = {check: _fitting(known, check, traces) for check, traces in wrong.items()}
-    weights = {check: min(map(evidence_of, t), default=0.0) for check, t in wrong.items()}
+    weights = {check: evidence_in_all(traces) for check, traces in wrong.items()}
     named = {}
     for check, found in fitting.items():
         consistent = [
@@ -136,8 +138,26 @@ def name_mistakes(
         ]
         told = sorted((known.mistakes[number] for number in consistent), key=_rank)
         if told:
-            named[check] = Named(told[0], len({m.told for m in told}) - 1)
+            named[check] = Named(told[0], len({m.told for m in told}) - 1, _another(told))
     return named
+
+
+def _another(told: Sequence[Mistake]) -> Mistake | None:
+    """Return the second mistake to tell, where what is asked tells it from the first in nothing.
+
+    The instructor's own words stand alone, and what says little, or comes from another form of
+    the solution, is no second reading.
+    """
+    first = told[0]
+    if first.title:
+        return None
+    for other in told[1:]:
+        says_little = not other.told or is_vague(other.told) or " in one place" in other.told
+        if other.function != first.function or other.kind == first.kind or says_little:
+            continue
+        if OTHER_FORM not in other.text or OTHER_FORM in first.text:
+            return other
+    return None
 
 
 def _reads_well(mistake: Mistake) -> bool:

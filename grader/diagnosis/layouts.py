@@ -100,7 +100,9 @@ def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
 
 
 def explain_shift(case: Case) -> Diagnosis | None:
-    """A series that starts one place late or early, with something else at its end."""
+    """A series, or a picture, that begins one place late or early."""
+    if case.got.ndim == 2:
+        return _shifted_picture(case)
     if case.got.ndim != 1 or case.got.shape != case.expected.shape or case.got.size < 4:
         return None
     got, expected = case.got, case.expected
@@ -110,6 +112,30 @@ def explain_shift(case: Case) -> Diagnosis | None:
             return Diagnosis(
                 "shift",
                 f"{case.noun} comes one place too {way}",
+                "Is an index, a range or a slice off by one?",
+            )
+    return None
+
+
+def _shifted_picture(case: Case) -> Diagnosis | None:
+    """The right picture one place up, down, left or right, or both at once."""
+    got, expected = case.got, case.expected
+    rows, columns = got.shape
+    if got.shape != expected.shape or min(got.shape) < 3 or case.wrong().mean() < 0.25:
+        return None
+    for down, right in itertools.product((-1, 0, 1), repeat=2):
+        if not (down or right):
+            continue
+        ours = got[max(down, 0) : rows + min(down, 0), max(right, 0) : columns + min(right, 0)]
+        theirs = expected[
+            max(-down, 0) : rows + min(-down, 0), max(-right, 0) : columns + min(-right, 0)
+        ]
+        near = np.abs(ours - theirs) <= case.rtol * np.abs(theirs) + case.atol
+        if near.all() and independent(theirs) >= INDEPENDENT:
+            words = [("up", "", "down")[down + 1], ("to the left", "", "to the right")[right + 1]]
+            return Diagnosis(
+                "shift",
+                f"{case.noun} is moved by one place {' and '.join(w for w in words if w)}",
                 "Is an index, a range or a slice off by one?",
             )
     return None

@@ -20,6 +20,7 @@ from grader.diagnosis.factors import (
     explain_term,
 )
 from grader.diagnosis.functions import explain_function, explain_offset, explain_rounding
+from grader.diagnosis.inputs import explain_with_input
 from grader.diagnosis.layouts import explain_layout, explain_pairs, explain_shift
 from grader.diagnosis.parts import explain_clipping, explain_diagonal, explain_part
 
@@ -179,6 +180,7 @@ _EXPLANATIONS: tuple[Callable[[Case], Diagnosis | None], ...] = (
     explain_shift,
     explain_rounding,
     explain_offset,
+    explain_with_input,
     explain_row_factor,
     explain_diagonal,
     explain_function,

@@ -12,11 +12,13 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 
 from grader.diagnosis.catalogue import told_of
+from grader.verify.array_mistakes import ARRAY_OPERATORS
 from grader.verify.code_words import in_short, shorten
 from grader.verify.field_mistakes import FIELD_OPERATORS, Surroundings
 from grader.verify.function_text import FunctionText
 from grader.verify.mutants import Change, expressions_of, mutate, normal, statements_of
 from grader.verify.naive_forms import naive_forms
+from grader.verify.paired_mistakes import paired_edits
 from grader.verify.value_mistakes import visible_names, whole_edits
 
 
@@ -91,7 +93,7 @@ def _of_base(
     # The field's own words first: of equal code the first is kept.
     around = _surroundings(function, functions)
     for node in _expressions(function, lines):
-        for operator in FIELD_OPERATORS:
+        for operator in (*FIELD_OPERATORS, *ARRAY_OPERATORS):
             for edit in operator(node, around):
                 wording = f"`{in_short(node)}` -> `{shorten(normal(edit.new))}`"
                 changed = text.replaced([(node, edit.new)])
@@ -99,7 +101,10 @@ def _of_base(
     for change in mutate(source, lines=lines):
         told = told_of(change.kind, change.text, visible)
         yield Change(change.kind, change.text, change.line, change.source, told)
-    for whole in whole_edits(function, source, lines, visible):
+    for whole in chain(
+        paired_edits(function, source, lines, visible),
+        whole_edits(function, source, lines, visible),
+    ):
         first = min(node.lineno for node, _ in whole.places)
         yield Change(whole.kind, whole.text, first, text.replaced(whole.places), whole.told)
 

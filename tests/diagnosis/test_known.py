@@ -15,8 +15,8 @@ def wrong(*values):
     return {n: print_of("call", ["value", value]) for n, value in enumerate(values)}
 
 
-def mistake(function, told, title=""):
-    return Mistake(function, "sign", told, "`a` -> `-a`", "n.ipynb, cell 1, line 2", title)
+def mistake(function, told, title="", kind="sign"):
+    return Mistake(function, kind, told, "`a` -> `-a`", "n.ipynb, cell 1, line 2", title)
 
 
 def table(*entries, reach=None):
@@ -40,6 +40,25 @@ def test_three_numbers_name_nothing():
     few = np.array([0.1, 0.2, 0.3])
     known = table((mistake("cost", "negated"), {COST: (wrong(few), wrong(few))}))
     assert not name_mistakes(known, {COST: (wrong(few), wrong(few))})
+
+
+def test_two_numbers_at_each_of_two_seeds_are_four():
+    a, b = np.array([0.11, 0.23]), np.array([0.37, 0.59])
+    known = table((mistake("cost", "negated"), {COST: (wrong(a), wrong(b))}))
+    assert COST in name_mistakes(known, {COST: (wrong(a), wrong(b))})
+
+
+def test_a_second_reading_of_another_kind_is_told_with_the_first():
+    traces = {COST: (wrong(-X), wrong(-Y))}
+    known = table(
+        (mistake("cost", "with `U` transposed", kind="transposed"), traces),
+        (mistake("cost", "without `U @ x`, one of its terms", kind="dropped term"), traces),
+        (mistake("cost", "with one value in the place of another", kind="value"), traces),
+    )
+    named = name_mistakes(known, {COST: traces[COST]})[COST]
+    assert named.mistake.told == "with `U` transposed"
+    assert named.also is not None
+    assert named.also.told == "without `U @ x`, one of its terms"
 
 
 def test_a_mistake_that_does_not_fit_another_failing_check_of_its_function_is_not_told():

@@ -331,3 +331,28 @@ def test_what_is_right_in_an_unexplained_result_is_told():
     assert what_is_right(np.sort(signed) ** 3 + 5, np.sort(signed)).startswith("their order is")
     assert what_is_right(signed * 1.07, signed) == "each is off by less than 8 %"
     assert what_is_right(rng.normal(size=20), signed) == ""
+
+
+def test_a_length_of_an_input_is_named_as_a_factor():
+    a, due = np.array([0.31, -1.27, 0.83, 2.1137]), np.array([0.7, -0.11, 1.3, 0.47])
+    found = diagnose(due * np.sqrt(a @ a), due, inputs={"a": a})
+    assert found is not None
+    assert "by the length of a" in found.problem
+    found = diagnose(due / np.abs(a).max(), due, inputs={"a": a})
+    assert found is not None
+    assert "divided by it once too often" in found.hint
+
+
+def test_the_rest_in_the_place_of_the_part_is_named():
+    b, due = np.array([0.31, -1.27, 0.83, 2.1137]), np.array([0.7, -0.11, 1.3, 0.47])
+    found = diagnose(b - due, due, inputs={"b": b})
+    assert found is not None
+    assert "what is left of b" in found.problem
+
+
+def test_a_picture_that_is_moved_is_named():
+    picture = np.random.default_rng(3).normal(size=(5, 6))
+    due, got = np.pad(picture, 2), np.pad(picture, ((1, 3), (1, 3)))
+    found = diagnose(got, due)
+    assert found is not None
+    assert found.problem == "the result is moved by one place up and to the left"

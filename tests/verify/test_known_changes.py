@@ -130,6 +130,53 @@ def test_the_class_off_by_one_and_a_label_taken_as_a_number_are_known():
     assert any("number of the class" in t for t in words_of(source, s - 1, s, np.int64(1)))
 
 
+def test_a_length_by_another_measure_is_known():
+    source = "def unit(v):\n    return v / np.linalg.norm(v)\n"
+    v = np.array([0.4, -1.3, 0.2])
+    assert any("largest size" in told for told in words_of(source, v / 1.3, v))
+    assert any("sum of sizes" in told for told in words_of(source, v / np.abs(v).sum(), v))
+
+
+def test_a_product_where_a_system_is_to_be_solved_is_known():
+    source = "def newton(w, g, H):\n    return w - np.linalg.solve(H, g)\n"
+    w, g, H = np.array([1.0, 2.0]), np.array([0.3, 0.7]), np.array([[2.0, 0.5], [0.5, 3.0]])
+    assert any("product" in told for told in words_of(source, w - H @ g, w, g, H))
+    assert any("diagonal" in told for told in words_of(source, w - g / np.diag(H), w, g, H))
+
+
+def test_a_division_that_is_not_rounded_down_is_known():
+    source = "def rate(lr, epoch):\n    return lr * 0.5 ** (epoch // 3)\n"
+    told = words_of(source, 0.8 * 0.5 ** (4 / 3), np.float64(0.8), np.int64(4))
+    assert "with a division that is not rounded down" in told
+
+
+def test_two_results_in_the_place_of_each_other_are_known():
+    source = "def split(x):\n    low = x - 1\n    high = x * 3\n    return low, high\n"
+    x = np.array([0.5, 2.0])
+    swapped = [c for c in known_changes(source) if c.kind == "results swapped"]
+    space = {"np": np}
+    exec(swapped[0].source, space)
+    low, high = space["split"](x)
+    assert (low == x * 3).all() and (high == x - 1).all()
+
+
+def test_rows_taken_for_columns_are_known():
+    source = "def centre(X):\n    Z = X - X.mean(axis=0)\n    return Z\n"
+    X = np.array([[1.0, 4.0], [2.0, 8.0], [0.5, 3.0]])
+    told = words_of(source, X - X.mean(axis=1, keepdims=True), X)
+    assert "with the rows of `X` for its columns" in told
+
+
+def test_a_penalty_on_the_biases_is_known():
+    source = (
+        "def step(w, b, g, h, lr, decay):\n    w = w - lr * (g + decay * w)\n"
+        "    b = b - lr * h\n    return w + b\n"
+    )
+    w, b, g, h, lr, decay = map(np.float64, (1.1, 0.7, 0.3, 0.4, 0.1, 0.2))
+    wanted = w - lr * (g + decay * w) + b - lr * (h + decay * b)
+    assert "with the penalty on `b`, too" in words_of(source, wanted, w, b, g, h, lr, decay)
+
+
 def test_swapped_parameters_are_named_since_students_see_them():
     source = "def error(y, y_pred):\n    return y * np.log(y_pred)\n"
     y, p = np.array([0.3, 0.9]), np.array([0.5, 0.2])

@@ -12,6 +12,7 @@ table of known mistakes adds, is held against the case. Printed by assignment:
     right refused    a right variant that lost some
     named            of the mistakes that lost points: a message holds the cause
     misleading       a message names another cause, and none names the case's own
+    loose            of the named: its words fit most messages of the function's other mistakes, too
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,9 +70,33 @@ class Judged:
 
     @property
     def named(self) -> bool:
-        pattern = self.case.named_by or "$^"
-        texts = (*self.messages, *self.known)
+        return self.is_named_in((*self.messages, *self.known))
+
+    def is_named_in(self, texts: Iterable[str]) -> bool:
+        """Tell whether one of the texts holds the cause. A name of a letter or two stands alone."""
+        words = [
+            rf"\b{word}\b" if re.fullmatch(r"\w{1,2}", word) else word
+            for word in self.case.named_by.split("|")
+        ]
+        pattern = "|".join(words) if self.case.named_by else "$^"
         return any(re.search(pattern, text, re.IGNORECASE) for text in texts)
+
+    def is_loose(self, others: list[Judged]) -> bool:
+        """Tell whether the cause's words fit most messages of the function's other mistakes, too.
+
+        Then the figure would be as good with messages that say nothing.
+        """
+        siblings = [
+            other
+            for other in others
+            if other.case.regions[0][0] == self.case.regions[0][0]
+            and other.case.notebook == self.case.notebook
+            and other.lost
+            and other.case.verdict == "wrong"
+            and other.case.cause != self.case.cause
+        ]
+        fitting = sum(self.is_named_in((*o.messages, *o.known)) for o in siblings)
+        return len(siblings) >= 2 and fitting > len(siblings) / 2
 
     @property
     def misleading(self) -> bool:
@@ -259,8 +284,8 @@ def _show(judged: list[Judged]) -> None:
 
 
 def _print_table(rows: list[tuple[str, list[Judged]]]) -> None:
-    print("| assignment | cases | wrong accepted | right refused | named | misleading |")
-    print("|---|---|---|---|---|---|")
+    print("| assignment | cases | wrong accepted | right refused | named | misleading | loose |")
+    print("|---|---|---|---|---|---|---|")
     everything = [one for _, judged in rows for one in judged]
     for name, judged in [*rows, ("all", everything)]:
         wrong = [one for one in judged if one.case.verdict == "wrong"]
@@ -271,7 +296,8 @@ def _print_table(rows: list[tuple[str, list[Judged]]]) -> None:
             f"| {name} | {len(judged)} | {len(wrong) - len(caught)} of {len(wrong)} "
             f"| {sum(one.lost for one in right)} of {len(right)} "
             f"| {named} of {len(caught)} ({100 * named / max(1, len(caught)):.0f} %) "
-            f"| {sum(one.misleading for one in judged)} |",
+            f"| {sum(one.misleading for one in judged)} "
+            f"| {sum(one.named and one.is_loose(judged) for one in caught)} |",
             flush=True,
         )
 

@@ -1,0 +1,153 @@
+"""Mistakes of linear algebra and of arrays at one node: lengths, systems, divisions, axes.
+
+They serve diagnosis alone, as those of field_mistakes.py do.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+from grader.verify.code_words import code_of, is_number, last_name
+from grader.verify.field_mistakes import FieldEdit, Surroundings
+
+
+def lengths(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """A Euclidean length by another measure: sizes summed, the largest, squared, the plain sum."""
+    match node:
+        case ast.Call(func=func, args=[x]) if last_name(func) == "norm":
+            inner, more = code_of(x), _keywords(node)
+        case ast.Call(func=func, args=[ast.Call(func=inside, args=[squares, *_]) as total]) if (
+            last_name(func) == "sqrt" and last_name(inside) == "sum" and _squared(squares)
+        ):
+            inner, more = _squared(squares), _keywords(total)
+        case ast.BinOp(op=ast.MatMult()) | ast.Call() if _own_product(node):
+            yield FieldEdit(
+                "length", f"np.sqrt({code_of(node)})", "with a length where its square belongs"
+            )
+            return
+        case _:
+            return
+    for new, told in (
+        (f"np.sum(np.abs({inner}){more})", "with the sum of sizes for the Euclidean length"),
+        (f"np.max(np.abs({inner}){more})", "with the largest size for the Euclidean length"),
+        (f"np.sum(({inner}) ** 2{more})", "with the square of a length for the length"),
+        (f"np.sum({inner}{more})", "with a plain sum for the Euclidean length"),
+        (f"np.sqrt(np.mean(({inner}) ** 2{more}))", "with the root of a mean for a length"),
+    ):
+        yield FieldEdit("length", new, told)
+    if not more:
+        yield FieldEdit(
+            "length", f"np.linalg.norm({inner}, 2)", "with the largest singular value for the norm"
+        )
+
+
+def _keywords(node: ast.Call) -> str:
+    return "".join(f", {code_of(keyword)}" for keyword in node.keywords)
+
+
+def _squared(node: ast.expr) -> str:
+    """Return x of x ** 2 and of x * x, "" for anything else."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=2)):
+            return code_of(left)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right) if code_of(left) == code_of(right):
+            return code_of(left)
+    return ""
+
+
+def _own_product(node: ast.AST) -> bool:
+    """Tell whether it is v @ v or np.dot(v, v)."""
+    match node:
+        case ast.BinOp(left=a, op=ast.MatMult(), right=b):
+            return code_of(a) == code_of(b)
+        case ast.Call(func=func, args=[a, b]) if last_name(func) in ("dot", "vdot", "inner"):
+            return code_of(a) == code_of(b)
+    return False
+
+
+def systems(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """A system of equations: multiplied for solved, by its diagonal alone, element by element."""
+    match node:
+        case ast.Call(func=func, args=[a, b]) if last_name(func) == "solve":
+            matrix, right = f"({code_of(a)})", f"({code_of(b)})"
+            for new, told in (
+                (f"{matrix} @ {right}", "with a product where a system is to be solved"),
+                (f"{right} / np.diag({matrix})", "with the diagonal of the matrix alone"),
+                (f"{right} / np.sum({matrix}, axis=1)", "with row sums for the matrix"),
+                (f"np.linalg.solve({matrix}.T, {right})", "with the matrix transposed"),
+                (right, "with the matrix left out"),
+            ):
+                yield FieldEdit("system", new, told)
+        case ast.Call(func=func, args=[a]) if last_name(func) in ("inv", "pinv"):
+            yield FieldEdit("system", f"({code_of(a)})", "with a matrix that is not inverted")
+            yield FieldEdit("system", f"1 / ({code_of(a)})", "with each element inverted")
+
+
+def divisions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """A division that is whole or not, rounded up, a remainder; a product for a power."""
+    match node:
+        case ast.BinOp(left=a, op=ast.FloorDiv(), right=b):
+            left, right = f"({code_of(a)})", f"({code_of(b)})"
+            for new, told in (
+                (f"{left} / {right}", "with a division that is not rounded down"),
+                (f"{left} % {right}", "with the remainder where the quotient belongs"),
+                (f"-(-{left} // {right})", "with a division that is rounded up"),
+            ):
+                yield FieldEdit("whole division", new, told)
+        case ast.BinOp(left=a, op=ast.Pow(), right=b) if not is_number(b):
+            base, power = f"({code_of(a)})", f"({code_of(b)})"
+            yield FieldEdit("power as a product", f"{base} * {power}", "with a product for a power")
+            for more in ("+ 1", "- 1"):
+                yield FieldEdit(
+                    "another power", f"{base} ** ({power} {more})", "with an exponent off by one"
+                )
+
+
+def reversals(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """x[::-1, ::-1]: not reversed, along one axis alone, transposed in its place."""
+    match node:
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=parts)) if parts and all(
+            code_of(part) == "::-1" for part in parts
+        ):
+            base = code_of(value)
+            yield FieldEdit("reversal", f"{base}.T", "with a transpose where a reversal belongs")
+            yield FieldEdit("reversal", base, "without turning the kernel round")
+            for axis in range(len(parts)):
+                new = f"np.flip({base}, {axis})"
+                yield FieldEdit("reversal", new, f"reversed along axis {axis} alone")
+
+
+def centres(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """X - mean: divided by the deviation as well, or never centred."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Sub(), right=ast.Call(func=func) as mean) if last_name(
+            func
+        ) == "mean" and code_of(left) in code_of(mean):
+            whole, x = code_of(node), code_of(left)
+            axis = next(
+                (f", axis={code_of(k.value)}" for k in mean.keywords if k.arg == "axis"), ""
+            )
+            told = "with data that are divided by their deviation, too"
+            for ddof in ("", ", ddof=1"):
+                yield FieldEdit("standardised", f"({whole}) / np.std({x}{axis}{ddof})", told)
+
+
+def new_axes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """x[:, None] and x[None, :]: a mask, a label or a bias along the other axis."""
+    match node:
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=[a, b])):
+            texts = [code_of(a), code_of(b)]
+            if sorted(texts) in ([":", "None"], [":", "np.newaxis"]):
+                new = f"{code_of(value)}[{texts[1]}, {texts[0]}]"
+                yield FieldEdit("other axis", new, "with one array laid along the other axis")
+
+
+ARRAY_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], ...] = (
+    lengths,
+    systems,
+    divisions,
+    reversals,
+    centres,
+    new_axes,
+)

@@ -1,0 +1,143 @@
+"""Mistakes that stand at two places of a function at once: results swapped, rows for columns.
+
+They serve diagnosis alone. Each is made in a function's own statements: before the first, after
+the last, or in two of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Collection, Iterator
+
+from grader.verify.code_words import code_of, last_name
+from grader.verify.field_mistakes import PENALTIES
+from grader.verify.statement_mistakes import returned_names
+from grader.verify.value_mistakes import WholeEdit
+
+_MOST = 4
+"""Parameters and results that are tried: the first ones."""
+
+
+def paired_edits(
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    source: str,
+    lines: Collection[int] | None,
+    visible: Collection[str],
+) -> Iterator[WholeEdit]:
+    """Yield the mistakes of the function that `source` holds; lines, visible : as elsewhere."""
+    inside = [
+        statement
+        for statement in function.body
+        if not isinstance(statement, ast.Return)
+        and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        and (lines is None or statement.lineno in lines)
+    ]
+    if not inside:
+        return
+    results = [name for name in _assigned(inside) if name in returned_names(function)][:_MOST]
+    parameters = [a.arg for a in function.args.args if a.arg not in ("self", "cls")][:_MOST]
+    yield from _swapped(results, inside, source, visible)
+    yield from _rows_for_columns(parameters, results, inside, source)
+    yield from _taken_from(parameters, results, inside, source, visible)
+    yield from _decayed_too(inside, visible)
+
+
+def _assigned(statements: Collection[ast.stmt]) -> list[str]:
+    """Return the names that get values, in order."""
+    stored = [
+        node
+        for statement in statements
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+    return list(dict.fromkeys(node.id for node in stored))
+
+
+def _swapped(
+    results: list[str], inside: list[ast.stmt], source: str, visible: Collection[str]
+) -> Iterator[WholeEdit]:
+    for a, b in itertools.combinations(results, 2):
+        known = a in visible and b in visible
+        told = f"with `{a}` and `{b}` swapped" if known else "with two of its results swapped"
+        places = [(inside[-1], _with_more(inside[-1], source, after=f"{a}, {b} = {b}, {a}"))]
+        yield WholeEdit("results swapped", places, f"`{a}` and `{b}` swapped at the end", told)
+
+
+def _rows_for_columns(
+    parameters: list[str], results: list[str], inside: list[ast.stmt], source: str
+) -> Iterator[WholeEdit]:
+    first, last = inside[0], inside[-1]
+    for name, result in itertools.product(parameters, results):
+        before, after = f"{name} = np.transpose({name})", f"{result} = np.transpose({result})"
+        if first is last:
+            places = [(first, _with_more(first, source, before=before, after=after))]
+        else:
+            places = [
+                (first, _with_more(first, source, before=before)),
+                (last, _with_more(last, source, after=after)),
+            ]
+        text = f"`{name}` and `{result}` transposed"
+        yield WholeEdit(
+            "rows for columns", places, text, f"with the rows of `{name}` for its columns"
+        )
+
+
+def _taken_from(
+    parameters: list[str],
+    results: list[str],
+    inside: list[ast.stmt],
+    source: str,
+    visible: Collection[str],
+) -> Iterator[WholeEdit]:
+    """The rest in the place of the part: b - p for p."""
+    for name, result in itertools.product(parameters, results):
+        after = f"{result} = {name} - {result}"
+        shown = f"`{result}`" if result in visible else "its result"
+        places = [(inside[-1], _with_more(inside[-1], source, after=after))]
+        yield WholeEdit(
+            "rest", places, f"`{after}` at the end", f"with {shown} taken from `{name}`"
+        )
+
+
+def _decayed_too(inside: list[ast.stmt], visible: Collection[str]) -> Iterator[WholeEdit]:
+    """b - lr (g_b + decay b): the penalty of the weights on what has none."""
+    steps = [node for statement in inside for node in ast.walk(statement)]
+    penalties = {
+        code_of(node)
+        for node in steps
+        if isinstance(node, ast.Name | ast.Attribute) and last_name(node) in PENALTIES
+    }
+    for node in steps:
+        match node:
+            case ast.BinOp(
+                left=ast.Name() | ast.Attribute() as value,
+                op=ast.Sub(),
+                right=ast.BinOp(op=ast.Mult(), right=gradient),
+            ):
+                target = value
+            case ast.AugAssign(
+                target=ast.Name() | ast.Attribute() as value,
+                op=ast.Sub(),
+                value=ast.BinOp(op=ast.Mult(), right=gradient),
+            ):
+                target = value
+            case _:
+                continue
+        for penalty in sorted(penalties):
+            if penalty in code_of(gradient):
+                continue
+            new = f"({code_of(gradient)} + {penalty} * {code_of(target)})"
+            text = f"`{code_of(gradient)}` -> `{new}`"
+            known = last_name(target) in visible or code_of(target).startswith("self.")
+            shown = f"`{code_of(target)}`" if known else "what has no penalty (the biases)"
+            told = f"with the penalty on {shown}, too"
+            yield WholeEdit("penalty on biases", [(gradient, new)], text, told)
+
+
+def _with_more(statement: ast.stmt, source: str, *, before: str = "", after: str = "") -> str:
+    """Return a statement's text with a line before or after it, as deep as it stands."""
+    segment = ast.get_source_segment(source, statement) or ""
+    indent = " " * statement.col_offset
+    parts = [part for part in (before, segment, after) if part]
+    return f"\n{indent}".join(parts)
