@@ -81,6 +81,12 @@ def told_of(kind: str, text: str, visible: Collection[str]) -> str:
     drops = ("dropped term", "dropped factor", "lost divisor", "dropped power")
     if dropped and kind in drops and _holds_only(dropped[1], visible):
         return f"without `{dropped[1]}`"
+    if dropped and kind in ("dropped term", "dropped factor"):
+        # Not the solution's own code, but what of it the student knows.
+        known = sorted({*re.findall(r"[A-Za-z_]\w*", dropped[1])} & {*visible} - {"self", "np"})
+        if known:
+            names = " and ".join(f"`{name}`" for name in known[:2])
+            return f"without the {kind.removeprefix('dropped ')} that holds {names}"
     if kind == "wrong function":
         names = re.match(r"`(?:\w+\.)*(\w+)\(.*-> `(?:\w+\.)*(\w+)\(", text)
         if names and (names[1], names[2]) in _INSTEAD:
@@ -115,6 +121,7 @@ _VAGUE = frozenset(
         "without one of its steps",
         "with two values swapped",
         "with two values swapped everywhere",
+        "with two steps in the other order",
         "without one change of shape",
         "with one case for all",
         "without one term of a sum",

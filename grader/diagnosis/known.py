@@ -142,6 +142,16 @@ def name_mistakes(
     return named
 
 
+_OTHER_WAY_ROUND = {
+    "transposed",
+    "rows for columns",
+    "transposed operand",
+    "transposed product",
+    "dropped transpose",
+    "swapped operands",
+}
+
+
 def _another(told: Sequence[Mistake]) -> Mistake | None:
     """Return the second mistake to tell, where what is asked tells it from the first in nothing.
 
@@ -153,7 +163,8 @@ def _another(told: Sequence[Mistake]) -> Mistake | None:
         return None
     for other in told[1:]:
         says_little = not other.told or is_vague(other.told) or " in one place" in other.told
-        if other.function != first.function or other.kind == first.kind or says_little:
+        alike = other.kind == first.kind or {other.kind, first.kind} <= _OTHER_WAY_ROUND
+        if other.function != first.function or alike or says_little:
             continue
         if OTHER_FORM not in other.text or OTHER_FORM in first.text:
             return other

@@ -144,7 +144,10 @@ def explain_constant(case: Case) -> Diagnosis | None:
             "zero",
             f"{case.noun} is 0{everywhere}",
             "Is the result assigned before it is returned? Print what it is computed from: which "
-            "factor is 0?",
+            "factor is 0?"
+            if case.got.size > 1
+            # One number may well be 0 for a reason of its own.
+            else "Print what it is computed from: one of its factors is 0, or its terms cancel.",
         )
     if varied and case.got.size > 1:
         return Diagnosis(
