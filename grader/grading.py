@@ -43,7 +43,7 @@ from grader.session.several import ReferenceSessions, SubmissionSessions
 from grader.submission import Part
 from grader.submission.course_files import changed_files, without_course_files
 from grader.submission.incoming import Incoming, fault_result
-from grader.submission.matching import match_notebooks, name_instead
+from grader.submission.matching import match_notebooks, name_instead, other_work
 from grader.suite import CheckJob, Suite, open_suite
 from grader.temporary import TemporaryFolder
 from grader.tracing import Tracer
@@ -102,12 +102,14 @@ class Grader:
             matched = match_notebooks(self.assignment, written)
         except SubmissionError as error:
             return incoming.refuse(error)
+        others = other_work(self.assignment, written)
         if not matched:
+            reason = "; ".join(others) or (
+                f"neither its notebooks ({', '.join(self.assignment.notebook_names)}) nor enough "
+                "of their functions"
+            )
             return incoming.refuse(
-                SubmissionError(
-                    f"nothing of assignment {self.assignment.id} is in it: neither its notebooks "
-                    f"({', '.join(self.assignment.notebook_names)}) nor enough of their functions"
-                )
+                SubmissionError(f"nothing of assignment {self.assignment.id} is in it: {reason}")
             )
         work = Work(
             incoming.path,
@@ -117,6 +119,7 @@ class Grader:
             (
                 *incoming.submission.notes,
                 *changed_files(self.assignment.files, incoming.submission.folder, matched.values()),
+                *(Note("wrong_name", line) for line in others),
             ),
             frozenset(self.options.only),
         )

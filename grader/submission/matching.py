@@ -83,9 +83,11 @@ def recognise_assignment(
     if not ranked or ranked[0][1] <= 0:
         known = ", ".join(assignments) or "none"
         handed = ", ".join(PurePosixPath(notebook.name).name for notebook in notebooks[:5])
+        named = [line for a in assignments.values() for line in other_work(a, notebooks)]
+        why = f" ({'; '.join(named[:3])})" if named else ""
         raise SubmissionError(
-            f"nothing here ({handed or 'no notebook'}) answers a known assignment ({known}): "
-            f"{advice}"
+            f"nothing here ({handed or 'no notebook'}) answers a known assignment ({known})"
+            f"{why}: {advice}"
         )
     return ranked[0][0]
 
@@ -148,6 +150,41 @@ def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> di
     return matched
 
 
+LEAST_OWN = 2
+"""Functions or classes of its own that make a notebook other work: bare cells are none."""
+
+
+def is_other_work(assignment: Assignment, name: str, notebook: Notebook) -> bool:
+    """Tell whether a notebook bears the name alone: another edition's work, or another sheet's.
+
+    It defines functions of its own, and none of those that are asked for: under no other name
+    either, nor in a cell that doesn't compile.
+    """
+    wanted = _names_to_define(assignment, name)
+    fit = _fit(assignment, name, notebook)
+    if not wanted or not fit.named or fit.defined or fit.claimed or name not in assignment.stubs:
+        return False
+    stub = assignment.stubs[name]
+    own = [n for n in notebook.definitions if "." not in n and n not in stub.definitions]
+    if len(own) < LEAST_OWN or any(name_instead(n, notebook, stub) for n in wanted):
+        return False
+    heads = "|".join(sorted({re.escape(n.partition(".")[0]) for n in wanted}))
+    head = re.compile(rf"^\s*(?:async\s+def|def|class)\s+(?:{heads})\b", re.MULTILINE)
+    return not any(cell.kind == "code" and head.search(cell.source) for cell in notebook.cells)
+
+
+def other_work(assignment: Assignment, notebooks: Sequence[Notebook]) -> list[str]:
+    """Return a line for each notebook that bears a name of the assignment's and is other work."""
+    return [
+        f"{notebook.name} has a name of the sheet's, and defines none of what the sheet asks for "
+        f"({', '.join(_names_to_define(assignment, name)[:3])}, ...): is it of another year, or "
+        "of another sheet?"
+        for name in assignment.notebook_names
+        for notebook in notebooks
+        if is_other_work(assignment, name, notebook)
+    ]
+
+
 def name_instead(missing: str, notebook: Notebook, stub: Notebook) -> str:
     """Return the name of the student's own that may stand for a missing one, "" for none.
 
@@ -192,6 +229,8 @@ def _is_candidate(assignment: Assignment, name: str, notebook: Notebook) -> bool
     fit = _fit(assignment, name, notebook)
     if fit.defined >= ENOUGH_DEFINED:
         return True
+    if is_other_work(assignment, name, notebook):
+        return False
     others = max(
         (
             _fit(assignment, other, notebook).defined

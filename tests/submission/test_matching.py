@@ -108,6 +108,32 @@ def test_what_answers_nothing_is_refused(pw02):
         recognise_assignment([], {"pw02": pw02})
 
 
+OTHER_EDITION = (
+    "def load_pictures(path):\n    return path\n\n"
+    "class Network:\n    def learn(self, x):\n        return x\n"
+)
+
+
+def test_another_editions_work_under_a_known_name_is_refused_and_says_why(pw02):
+    found = read(OTHER_EDITION, name="MNIST_classifier_stud.ipynb")
+    assert match_notebooks(pw02, [found]) == {}
+    with pytest.raises(SubmissionError, match="defines none of what the sheet asks for"):
+        recognise_assignment([found], {"pw02": pw02})
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "print(3)\nx = 1",  # bare cells
+        OTHER_EDITION + f"\ndef my_{MNIST[0].partition('.')[0]}(x):\n    return x\n",  # renamed
+        OTHER_EDITION + f"\nclass {MNIST[0].partition('.')[0]}:\n    x = (\n",  # doesn't compile
+    ],
+)
+def test_what_may_be_an_attempt_at_the_sheet_is_graded(pw02, cell):
+    found = read(cell, name="MNIST_classifier_stud.ipynb")
+    assert list(match_notebooks(pw02, [found])) == ["MNIST_classifier_stud.ipynb"]
+
+
 # --- the notebooks --------------------------------------------------------------------------------
 
 
