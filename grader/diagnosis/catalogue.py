@@ -85,8 +85,8 @@ def told_of(kind: str, text: str, visible: Collection[str]) -> str:
         # Not the solution's own code, but what of it the student knows.
         known = sorted({*re.findall(r"[A-Za-z_]\w*", dropped[1])} & {*visible} - {"self", "np"})
         if known:
-            names = " and ".join(f"`{name}`" for name in known[:2])
-            return f"without the {kind.removeprefix('dropped ')} that holds {names}"
+            held = " and ".join(f"`{name}`" for name in known[:2])
+            return f"without the {kind.removeprefix('dropped ')} that holds {held}"
     if kind == "wrong function":
         names = re.match(r"`(?:\w+\.)*(\w+)\(.*-> `(?:\w+\.)*(\w+)\(", text)
         if names and (names[1], names[2]) in _INSTEAD:
