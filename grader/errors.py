@@ -16,6 +16,7 @@ CheckFailed               the verdict of a check (an AssertionError)
     NonFiniteValue        nan or inf where a finite number was due
 StudentFault              a call into the student's process gave no value
     StudentError          the student's code raised
+        PassedOn          what a function of the check's raised that it had called
     StudentTimeout        it outlived the check's limit
     StudentDied           its process ended
     BadReply              what came back is no legal reply
@@ -196,6 +197,13 @@ class StudentError(StudentFault):
                 "size: take it from an array's shape, as X.shape[1]."
             ]
         super().__init__("\n".join([f"{called} raised {kind}: {text}{place}", *steps]))
+
+
+class PassedOn(StudentError):
+    """The student's code let an exception of the check's own function pass: that one's cause."""
+
+    def __init__(self, called: str, kind: str, text: str, where: str = "") -> None:
+        super().__init__(called, kind, f"{text} (in a function that the check gave it)", where)
 
 
 class StudentTimeout(StudentFault):

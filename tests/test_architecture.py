@@ -120,7 +120,7 @@ THIRD_PARTY = {
     "in_kernel/protocol.py": {"numpy"},
     "in_kernel/operations.py": {"numpy", "torch"},
     "in_kernel/printing.py": set(),
-    "in_kernel/codec.py": {"numpy"},
+    "in_kernel/codec": {"numpy"},
 }
 
 

@@ -37,6 +37,7 @@ from grader.checks.conduct import (
     assert_unchanged,
     assert_vectorised,
 )
+from grader.checks.counted import CalledMore, Counted, counted
 from grader.checks.credit import partial_credit
 from grader.checks.curvature import (
     assert_convex,
@@ -95,7 +96,9 @@ from grader.diagnosis.values import diagnose
 
 __all__ = [
     "Breach",
+    "CalledMore",
     "Closeness",
+    "Counted",
     "Curve",
     "Diagnosis",
     "GradientEvidence",
@@ -142,6 +145,7 @@ __all__ = [
     "assert_vectorised",
     "call_quietly",
     "call_unchanging",
+    "counted",
     "diagnose",
     "find_curve",
     "find_forbidden",

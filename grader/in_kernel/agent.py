@@ -109,7 +109,7 @@ def _serve_grader(stream: Stream, address: str, state: State) -> None:
         stream.send(codec.encode([number, *answer]))
 
 
-def _no_object(handle: codec.Handle) -> Any:
+def _no_object(handle: codec.Handle | codec.Function) -> Any:
     raise ValueError("the serving stream has no handles")
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from numpy import errstate, ndarray
 
 from grader.in_kernel import codec
+from grader.in_kernel.functions import Functions
 from grader.in_kernel.printing import Printed
 from grader.in_kernel.protocol import Closed, Stream
 from grader.in_kernel.sandbox import limits
@@ -72,10 +73,11 @@ class Missing(Exception):
 
 
 class Raised(Exception):
-    """The student's code raised; carries the reply's failure."""
+    """The student's code raised; carries the reply's status and failure."""
 
-    def __init__(self, failure: list[Any]) -> None:
+    def __init__(self, failure: list[Any], status: str = "raised") -> None:
         self.failure = failure
+        self.status = status
 
 
 class Check:
@@ -85,6 +87,8 @@ class Check:
         self._stream = stream
         self._state = state
         self._limits = codec.Limits(size=reply_bytes)
+        self._number = 0
+        self._functions = Functions(self._exchange)
         self._objects: list[Any] = []
         self._handles: dict[int, codec.Handle] = {}
         self._operations: dict[str, Callable[..., Any]] = {
@@ -104,37 +108,72 @@ class Check:
 
     def serve(self) -> None:
         """Answer until the grader closes the stream."""
+        self._stream.read_ahead()
         while True:
             try:
                 number, operation, *arguments = self._stream.receive(self._object)
+                self._number = number
+                self._functions.begin()
                 pieces = self._answer(number, operation, arguments)
+                self._functions.end()
                 del arguments
                 self._stream.send(pieces)
             except (Closed, OSError):
                 return
+
+    def _exchange(self, call: list[Any]) -> list[Any]:
+        """Let the grader call a function of the check's; return what it answers.
+
+        It may ask for something first: the function may call the notebook's code.
+        """
+        number = self._number
+        try:
+            pieces = self._encode([number, "calls", *call])
+        except codec.TooLarge as large:
+            raise ValueError(f"a function of the check got {large.args[0]}") from None
+        while True:
+            self._stream.send(pieces)
+            asked, operation, *arguments = self._stream.receive(self._object)
+            if asked == number:
+                return [operation, *arguments]
+            self._number = asked
+            try:
+                pieces = self._answer(asked, operation, arguments)
+            finally:
+                self._number = number
+            del arguments
 
     def _answer(self, number: int, operation: str, arguments: list[Any]) -> list[codec.Buffer]:
         try:
             value = self._operations[operation](*arguments)
             return self._encode([number, "value", value])
         except Raised as raised:
-            answer = [number, "raised", raised.failure]
+            answer = [number, raised.status, raised.failure]
         except Missing as missing:
             answer = [number, "missing", missing.args[0]]
         except codec.TooLarge as large:
             answer = [number, "too large", large.args[0]]
         except BaseException as error:  # MemoryError in the encoder, a property's error
-            answer = [number, "raised", failure(error, self._state)]
+            told = self._raised(error)
+            answer = [number, told.status, told.failure]
         return self._encode(answer)
+
+    def _raised(self, error: BaseException, index: int | None = None) -> Raised:
+        """What the grader is told of an error: one of the check's own comes back as itself."""
+        told = failure(error, self._state, index)
+        own = self._functions.number_of(error)
+        return Raised(told) if own is None else Raised([own, told], "passed on")
 
     def _encode(self, answer: list[Any]) -> list[codec.Buffer]:
         return codec.encode(answer, keep=self._array_or_handle, limits=self._limits)
 
     # Handles.
 
-    def _array_or_handle(self, value: Any) -> ndarray | codec.Handle:
+    def _array_or_handle(self, value: Any) -> ndarray | codec.Handle | codec.Function:
         values = _values_of_tensor(value)
-        return self._handle(value) if values is None else values
+        if values is not None:
+            return values
+        return self._functions.of(value) or self._handle(value)
 
     def _handle(self, value: Any) -> codec.Handle:
         """The handle of an object; the same one whenever the object comes again."""
@@ -145,7 +184,9 @@ class Check:
             self._handles[id(value)] = known
         return known
 
-    def _object(self, handle: codec.Handle) -> Any:
+    def _object(self, handle: codec.Handle | codec.Function) -> Any:
+        if type(handle) is codec.Function:
+            return self._functions.standing_for(handle)
         return self._objects[handle.id]
 
     def _target(self, base: int | None, path: str) -> Any:
@@ -181,7 +222,7 @@ class Check:
         try:
             value = function(*args, **kwargs)
         except BaseException as error:
-            raise Raised(failure(error, self._state)) from None
+            raise self._raised(error) from None
         return self._returned(function, value)
 
     def _returned(self, function: Any, value: Any) -> Any:
@@ -198,7 +239,7 @@ class Check:
             for item in items:
                 append(function(*item) if type(item) is tuple else function(item))
         except BaseException as error:
-            raise Raised(failure(error, self._state, len(values))) from None
+            raise self._raised(error, len(values)) from None
         if _is_class(function):
             return [self._returned(function, value) for value in values]
         return values
@@ -212,6 +253,7 @@ class Check:
         printed.take()
         with _catch_warnings(record=True) as caught, _default_errstate():
             _simplefilter("always")
+            away_s = self._functions.away_s
             start = perf_counter()
             try:
                 if count_steps:
@@ -234,7 +276,8 @@ class Check:
             "error": raised,
             "arguments": after,
             "warnings": [_warning_text(one) for one in caught[:_WARNINGS]],
-            "seconds": seconds,
+            # Without what the check's own functions took.
+            "seconds": max(0.0, seconds - (self._functions.away_s - away_s)),
             "steps": steps,
             "printed": printed.take(),
         }

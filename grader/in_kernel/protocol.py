@@ -14,6 +14,17 @@ and goes on with requests from the grader and one reply to each, in turn:
     [number, "raised", failure]            the student's code raised
     [number, "missing", text]              a name or an attribute isn't there
     [number, "too large", text]            the value holds more than a reply may
+    [number, "passed on", [own, failure]]  the student's code let an exception of the check's pass
+
+A check's function may travel as an argument. While a request is being answered, the student's code
+may call one, so a message comes in place of the reply, and the reply after the answer to it:
+
+    [number, "calls", function, kwargs, *args]      from this side
+    [number, "returned", value]            from the grader: what the function returned
+    [number, "raised", own, kind, args]    it raised exception number `own`; the builtin class that
+                                           it extends, and its arguments where they are plain
+
+Before that answer the grader may send further requests, with numbers of their own.
 
     failure = [kind, text, cell, line, source, index]
         the exception's class name and message; the student's innermost line: the cell's number
@@ -84,6 +95,8 @@ class Stream:
     """One connection to the grader. Uses the C socket: `socket.socket` can be patched."""
 
     def __init__(self, address: str, token: str) -> None:
+        self._ahead: memoryview | None = None
+        self._start = self._end = 0  # of what was read ahead
         family, _, place = address.partition(":")
         if family == "unix":
             self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -102,10 +115,14 @@ class Stream:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    def read_ahead(self) -> None:
+        """Read as much at once as has come: small messages take one system call each."""
+        self._ahead = memoryview(bytearray(codec.READ_AHEAD))
+
     def close(self) -> None:
         self._socket.close()
 
-    def receive(self, handle: Callable[[codec.Handle], Any]) -> list[Any]:
+    def receive(self, handle: Callable[[codec.Handle | codec.Function], Any]) -> list[Any]:
         request = codec.decode(self.fill, handle=handle, limits=REQUEST_LIMITS)
         return list(request)
 
@@ -115,8 +132,20 @@ class Stream:
 
     def fill(self, target: memoryview) -> None:
         """Fill target with what comes next. Raises Closed."""
+        ahead = self._ahead
         while target:
-            count = self._socket.recv_into(target)
+            if self._start < self._end:
+                assert ahead is not None
+                start = self._start
+                end = self._start = min(start + len(target), self._end)
+                target[: end - start] = ahead[start:end]
+                target = target[end - start :]
+                continue
+            if ahead is None or len(target) >= len(ahead):
+                count = self._socket.recv_into(target)
+                target = target[count:]
+            else:
+                count = self._socket.recv_into(ahead)
+                self._start, self._end = 0, count
             if not count:
                 raise Closed
-            target = target[count:]

@@ -170,7 +170,9 @@ def _raise(*_: object) -> None:
     raise _TooLong
 
 
-def _object(handle: codec.Handle) -> Any:
+def _object(handle: codec.Handle | codec.Function) -> Any:
+    if isinstance(handle, codec.Function):
+        return ("function", handle.name)
     return ("object", handle.type_name)
 
 

@@ -6,12 +6,14 @@ operation on a name or an object is added here as a method; one on the whole pro
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import numpy as np
 
 from grader.errors import StudentError
+from grader.session.callbacks import is_function, name_of
 from grader.session.replies import IndexedError, Observation, observation
 from grader.session.wire import Place, Proxy, place_of
 
@@ -237,6 +239,11 @@ def show(value: Any) -> str:
         value = value.item()
     if isinstance(value, list | tuple | dict):
         return _show_container(value)
+    if isinstance(value, np.random.Generator | np.random.RandomState | random.Random):
+        return f"a {type(value).__name__}"
+    if is_function(value):
+        name = name_of(value)
+        return "a lambda" if name == "<lambda>" else name
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grader.in_kernel import codec
+from grader.session.callbacks import CheckFunctions
 from grader.session.deadline import Deadline
 from grader.session.proxies import Remote
 from grader.session.runner import Session
@@ -28,16 +29,23 @@ MAX_BYTES = 16 << 20
 
 @dataclass
 class ReplayCache:
-    """What one check asked and was answered, in order, as frames."""
+    """What one check asked and was answered, in order, as frames.
+
+    functions : those that it gave to the process
+    """
 
     steps: list[tuple[bytes, bytes]] = field(default_factory=list)
+    functions: CheckFunctions | None = None
+    _bytes: int = 0
 
     def add(self, step: int, request: bytes, reply: bytes) -> None:
         """Remember a step; what came after it another time is forgotten."""
+        self._bytes -= sum(len(part) for pair in self.steps[step:] for part in pair)
         del self.steps[step:]
-        size = sum(len(part) for pair in self.steps for part in pair)
-        if len(self.steps) == step and size + len(request) + len(reply) <= MAX_BYTES:
+        size = len(request) + len(reply)
+        if len(self.steps) == step and self._bytes + size <= MAX_BYTES:
             self.steps.append((request, reply))
+            self._bytes += size
 
 
 def replayed(
@@ -52,6 +60,7 @@ def replayed(
         end=lambda stuck: stream.close(),
         how_it_ended=stream.how_it_ended,
     )
+    cache.functions = wire.functions
     return Student(wire, session.notebook)
 
 
@@ -72,6 +81,9 @@ class _ReplayingStream(Stream):
         self._replayed: memoryview | None = None
         self._student: Student | None = None
 
+    def read_ahead(self) -> None:
+        """It has no connection of its own."""
+
     def close(self) -> None:
         if self._student is not None:
             self._student.close()
@@ -83,7 +95,7 @@ class _ReplayingStream(Stream):
         self,
         deadline: Deadline,
         limits: codec.Limits,
-        handle: Callable[[codec.Handle], Any] | None = None,
+        handle: Callable[[codec.Handle | codec.Function], Any] | None = None,
     ) -> Any:
         request = bytes(self._request)
         self._request.clear()

@@ -14,14 +14,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from grader.errors import StudentFault
+from grader.errors import BadReply, StudentFault
 from grader.in_kernel import codec
+from grader.session.callbacks import CheckFunctions
 from grader.session.replay_cache import ReplayCache, replayed
 from grader.session.runner import Session
 from grader.session.student import Student, wire_of
+from grader.session.wire import Wire
 
 MAX_REQUESTS = 240
 """Enough for every way in which a check calls; finite differences ask the same again and again."""
+MAX_CALLS = 100_000
+"""Of the check's functions, in answer to one request."""
 MAX_BYTES = 3 << 20
 """Of a story's requests together."""
 
@@ -34,10 +38,12 @@ class Story:
     """What one check asked of the solved notebook at one seed.
 
     requests : frames, as they are sent; operations : what each asks for
+    functions : the check's own that the process was given: they are called again as they are asked
     """
 
     requests: tuple[bytes, ...] = ()
     operations: tuple[str, ...] = ()
+    functions: CheckFunctions | None = None
 
 
 @dataclass
@@ -68,14 +74,21 @@ def _story(cache: ReplayCache) -> Story:
     requests: list[bytes] = []
     operations: list[str] = []
     size = 0
-    for request, _ in cache.steps[:MAX_REQUESTS]:
+    called = 0  # functions of the check that run: what is sent then is theirs
+    for request, reply in cache.steps:
         size += len(request)
-        if size > MAX_BYTES:
+        if size > MAX_BYTES or len(requests) == MAX_REQUESTS:
             break
-        requests.append(request)
-        message = codec.decode_bytes(request, handle=_object)
-        operations.append(str(message[1]))
-    return Story(tuple(requests), tuple(operations))
+        operation = str(codec.decode_bytes(request, handle=_object)[1])
+        if operation in ("returned", "raised"):
+            called -= 1
+        elif not called:
+            requests.append(request)
+            operations.append(operation)
+        if cache.functions and codec.decode_bytes(reply, handle=_object)[1] == "calls":
+            called += 1
+    functions = cache.functions if cache.functions else None
+    return Story(tuple(requests), tuple(operations), functions)
 
 
 def replay(student: Student, story: Story) -> Iterator[list[Any]]:
@@ -87,8 +100,14 @@ def replay(student: Student, story: Story) -> Iterator[list[Any]]:
     wire = wire_of(student)
     for request in story.requests:
         try:
+            if story.functions is not None:
+                story.functions.begin()
             wire.stream.send(request, wire.deadline)
             reply = wire.stream.receive(wire.deadline, wire.stream.limits, _object)
+            for _ in range(MAX_CALLS):
+                if story.functions is None or type(reply) is not list or reply[1:2] != ["calls"]:
+                    break
+                reply = _called(wire, story.functions, reply)
         except StudentFault as fault:
             yield ["ended", type(fault).__name__]
             return
@@ -98,5 +117,19 @@ def replay(student: Student, story: Story) -> Iterator[list[Any]]:
         yield reply[1:]
 
 
-def _object(handle: codec.Handle) -> Any:
+def _called(wire: Wire, functions: CheckFunctions, message: list[Any]) -> Any:
+    """Answer the call of a function; return what the process says next."""
+    try:
+        answer = functions.answer(message[2:])
+    except codec.MalformedFrame as error:
+        raise BadReply("no legal reply") from error
+    except Exception:  # it asked a process that is gone
+        answer = ["raised", 0, "RuntimeError", []]
+    wire.stream.answer(message[0], *answer, deadline=wire.deadline, keep=functions.stand_in)
+    return wire.stream.receive(wire.deadline, wire.stream.limits, _object)
+
+
+def _object(handle: codec.Handle | codec.Function) -> Any:
+    if isinstance(handle, codec.Function):
+        return ("function", handle.name)
     return ("object", handle.type_name)

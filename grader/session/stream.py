@@ -44,6 +44,14 @@ class Stream:
         self._socket = connection
         self.limits = reply_limits
         self._number = 0
+        self._timeout_s = -1.0  # of the socket
+        # What has been read ahead; none where the connection will be handed on.
+        self._ahead: memoryview | None = None
+        self._ahead_start = self._ahead_end = 0
+
+    def read_ahead(self) -> None:
+        """Read as much at once as has come: small messages take one system call each."""
+        self._ahead = memoryview(bytearray(codec.READ_AHEAD))
 
     last_bytes = 0
     """How long the last frame that came was."""
@@ -63,11 +71,23 @@ class Stream:
         operation: str,
         *arguments: Any,
         deadline: Deadline,
-        keep: Callable[[Any], codec.Handle] | None = None,
+        keep: Callable[[Any], codec.Handle | codec.Function] | None = None,
     ) -> int:
         """Send a request; return the number that its reply will bear."""
         self._number += 1
-        number = self._number
+        number = self._number  # `keep` may ask for something in between
+        self.answer(number, operation, *arguments, deadline=deadline, keep=keep)
+        return number
+
+    def answer(
+        self,
+        number: int,
+        operation: str,
+        *arguments: Any,
+        deadline: Deadline,
+        keep: Callable[[Any], codec.Handle | codec.Function] | None = None,
+    ) -> None:
+        """Send a message that answers the call of a function, within the request of a number."""
         message = [number, operation, *arguments]
         if keep is None:
             pieces = codec.encode(message, limits=_REQUEST)
@@ -75,7 +95,6 @@ class Stream:
             pieces = codec.encode(message, keep=keep, limits=_REQUEST)
         for piece in pieces:
             self.send(piece, deadline)
-        return number
 
     def send(self, frame: codec.Buffer, deadline: Deadline) -> None:
         """Send bytes as they are: a frame, or a piece of one."""
@@ -90,13 +109,21 @@ class Stream:
         number: int,
         *,
         deadline: Deadline,
-        handle: Callable[[codec.Handle], Any] | None = None,
+        handle: Callable[[codec.Handle | codec.Function], Any] | None = None,
     ) -> tuple[str, Any]:
-        """Return the status and the content of the reply with that number."""
+        """Return the status and the content of the reply with that number.
+
+        Of "calls" the content is all that follows, in a list.
+        """
         message = self.receive(deadline, self.limits, handle)
-        if type(message) is not list or len(message) != 3 or message[0] != number:
+        if type(message) is not list or len(message) < 3 or message[0] != number:
             raise BadReply("no reply to what was asked")
-        status, content = message[1:]
+        status = message[1]
+        if status == "calls":
+            return status, message[2:]
+        if len(message) != 3:
+            raise BadReply("no reply to what was asked")
+        content = message[2]
         if type(status) is not str:
             raise BadReply("a reply without a status")
         return status, content
@@ -105,7 +132,7 @@ class Stream:
         self,
         deadline: Deadline,
         limits: codec.Limits,
-        handle: Callable[[codec.Handle], Any] | None = None,
+        handle: Callable[[codec.Handle | codec.Function], Any] | None = None,
     ) -> Any:
         """Return the next frame's value."""
 
@@ -124,9 +151,15 @@ class Stream:
         finally:
             deadline.stop()
 
+    def _set_timeout(self, wait_s: float) -> None:
+        """Set the socket's, unless it is about that already: each setting is a system call."""
+        if not wait_s / 2 <= self._timeout_s <= wait_s:
+            self._timeout_s = 0.8 * wait_s
+            self._socket.settimeout(self._timeout_s)
+
     def _send(self, rest: memoryview, deadline: Deadline) -> None:
         while rest:
-            self._socket.settimeout(deadline.wait_s())
+            self._set_timeout(deadline.wait_s())
             try:
                 rest = rest[self._socket.send(rest) :]
             except TimeoutError:
@@ -137,13 +170,25 @@ class Stream:
                 raise StudentTimeout(f"no answer within {deadline.limit_s:g} s")
 
     def _fill(self, target: memoryview, deadline: Deadline) -> None:
+        ahead = self._ahead
         while target:
-            self._socket.settimeout(deadline.wait_s())
+            if self._ahead_start < self._ahead_end:
+                assert ahead is not None
+                start = self._ahead_start
+                end = self._ahead_start = min(start + len(target), self._ahead_end)
+                target[: end - start] = ahead[start:end]
+                target = target[end - start :]
+                continue
+            self._set_timeout(deadline.wait_s())
             try:
-                count = self._socket.recv_into(target)
+                if ahead is None or len(target) >= len(ahead):
+                    count = self._socket.recv_into(target)
+                    target = target[count:]
+                else:
+                    count = self._socket.recv_into(ahead)
+                    self._ahead_start, self._ahead_end = 0, count
                 if not count:
                     raise StudentDied("the process ended")
-                target = target[count:]
             except TimeoutError:
                 pass
             except OSError as error:

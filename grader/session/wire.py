@@ -14,6 +14,7 @@ from grader.errors import (
     BadReply,
     Missing,
     NotDefined,
+    PassedOn,
     ReferenceFault,
     StudentDied,
     StudentError,
@@ -21,6 +22,7 @@ from grader.errors import (
     StudentTimeout,
 )
 from grader.in_kernel import codec
+from grader.session.callbacks import CalledTooOften, CheckFunctions, is_function
 from grader.session.deadline import Deadline
 from grader.session.ending import KILLED
 from grader.session.replies import NAME_CHARS, clean, student_error
@@ -75,6 +77,7 @@ class Wire:
         how_it_ended: Callable[[], str] = lambda: "",
     ) -> None:
         self.stream = stream
+        stream.read_ahead()
         self.how_it_ended = how_it_ended
         self._represent = represent
         self.deadline = deadline
@@ -85,6 +88,7 @@ class Wire:
         # Gets the operation and the content of each reply.
         self.heard: Callable[[str, Any], None] | None = None
         self.is_reference = False
+        self.functions = CheckFunctions()
         self.methods: set[tuple[int | None, str]] = set()  # which attributes have been methods
 
     def ask(self, called: Callable[[], str], operation: str, *arguments: Any) -> Any:
@@ -106,12 +110,13 @@ class Wire:
             raise RuntimeError(f"{called()}: the check's process was closed")
         if self._fault is not None:
             raise type(self._fault)(*self._fault.args)
+        if not self.functions.depth:
+            self.functions.begin()
         try:
-            number = self.stream.request(
-                operation, *arguments, deadline=self.deadline, keep=self._keep
-            )
-            status, content = self.stream.reply(number, deadline=self.deadline, handle=self._remote)
+            status, content = self._asked(operation, arguments)
         except StudentTimeout:
+            if self._fault is not None:  # the call that a function of the check made
+                raise
             limit = f"{self.deadline.limit_s:g} s"
             raise self._end(
                 StudentTimeout(
@@ -119,12 +124,18 @@ class Wire:
                 )
             ) from None
         except StudentDied:
+            if self._fault is not None:
+                raise
             how = self.how_it_ended()
             text = "ended the student's process" + (f" ({how})" if how else "")
             death = StudentDied(f"{called()} {text}")
             death.killed = how in ("", KILLED)
             raise self._end(death) from None
+        except CalledTooOften as often:
+            raise self._end(StudentTimeout(f"{called()} {often}")) from None
         except BadReply as fault:
+            if self._fault is not None:
+                raise
             raise self._end(BadReply(f"{called()}: {fault}")) from fault
         if self.heard is not None:
             self.heard(operation, content)
@@ -144,6 +155,8 @@ class Wire:
         if status == "raised":
             error = student_error(called(), content)
             raise error if isinstance(error, StudentError) else self._end(error)
+        if status == "passed on":
+            raise self._passed_on(called, content)
         if status == "missing" and len(arguments) > 1:  # of figures, say, nothing can be missing
             base, path = arguments[:2]
             raise NotDefined(path if base is None else called())
@@ -155,6 +168,42 @@ class Wire:
                 f"an answer to this check{_LOOK_AT_SHAPES}"
             )
         raise self.bad_reply(called)
+
+    def _asked(self, operation: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
+        """Return a reply's status and content, once the check's functions that it calls were.
+
+        What one of them raises that is no exception of its own ends the process.
+        """
+        stream, deadline = self.stream, self.deadline
+        number = stream.request(operation, *arguments, deadline=deadline, keep=self._keep)
+        status, content = stream.reply(number, deadline=deadline, handle=self._remote)
+        while status == "calls":
+            try:
+                with deadline.shared():
+                    answer = self.functions.answer(content)
+                stream.answer(number, *answer, deadline=deadline, keep=self._keep)
+            except codec.MalformedFrame as error:
+                raise BadReply(f"no legal reply: {error}") from error
+            except (CalledTooOften, StudentTimeout, StudentDied, BadReply):
+                raise
+            except BaseException:
+                if self._fault is None:
+                    self._end(StudentDied("the check ended it while it called the check back"))
+                raise
+            status, content = stream.reply(number, deadline=deadline, handle=self._remote)
+        return status, content
+
+    def _passed_on(self, called: Callable[[], str], content: Any) -> BaseException:
+        """The very exception of a function of the check's; its cause tells where it passed."""
+        if type(content) is not list or len(content) != 2:
+            return self.bad_reply(called)
+        own = self.functions.raised(content[0])
+        passed = student_error(called(), content[1])
+        if own is None or not isinstance(passed, StudentError):
+            return self.bad_reply(called)
+        if own.__cause__ is None:
+            own.__cause__ = PassedOn(passed.called, passed.kind, passed.text, passed.where)
+        return own
 
     def bad_reply(self, called: Callable[[], str]) -> StudentFault:
         """The fault of a process that answered what nothing honest answers; it is ended."""
@@ -174,9 +223,11 @@ class Wire:
         self.stream.close()
         return fault
 
-    def _keep(self, value: Any) -> codec.Handle:
+    def _keep(self, value: Any) -> codec.Handle | codec.Function:
         """The handle of what a check passes as an argument."""
         if not isinstance(value, Proxy):
+            if is_function(value):
+                return self.functions.stand_in(value)
             raise TypeError(f"a {type(value).__name__} can't be sent to the student's process")
         place = place_of(value)
         if place.wire is not self:
@@ -189,6 +240,8 @@ class Wire:
             raise self.bad_reply(lambda: place.label)
         return codec.Handle(base, "")
 
-    def _remote(self, handle: codec.Handle) -> Proxy:
+    def _remote(self, handle: codec.Handle | codec.Function) -> Any:
+        if isinstance(handle, codec.Function):
+            return self.functions.of(handle)
         type_name = clean(handle.type_name, NAME_CHARS)
         return self._represent(Place(self, handle.id, "", type_name), type_name)

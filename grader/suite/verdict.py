@@ -9,6 +9,7 @@ from grader.errors import (
     GraderFault,
     Missing,
     NotDefined,
+    PassedOn,
     StudentFault,
     StudentTimeout,
 )
@@ -37,6 +38,10 @@ def verdict_of(check: Check, error: BaseException, claims: Claims | None = None)
         return check.outcome("timeout", 0.0, _withheld(check, error, "the time limit passed"))
     if isinstance(error, StudentFault):
         return check.outcome("error", 0.0, _withheld(check, error, "the code raised an error"))
+    if isinstance(error.__cause__, PassedOn):
+        # Of the check's own function, which the student's code called: whose fault is it?
+        text = _withheld(check, error.__cause__, "the code raised an error")
+        return check.outcome("error", 0.0, text, suspect=True)
     # pytest.raises and pytest.fail, which end in no Exception
     if isinstance(error, AssertionError | pytest.fail.Exception):
         return check.outcome("failed", 0.0, _withheld(check, error, "the value is not right"))

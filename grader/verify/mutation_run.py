@@ -7,6 +7,8 @@ notebook's cells made earlier with the original (figures, trained weights) stays
 
 from __future__ import annotations
 
+import copy
+import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -128,6 +130,8 @@ def _kept(value: Any) -> Any:
         return type(value)(map(_kept, value))
     if isinstance(value, dict):
         return {key: _kept(item) for key, item in value.items()}
+    if isinstance(value, np.random.Generator | np.random.RandomState | random.Random):
+        return copy.deepcopy(value)
     if isinstance(value, Remote | Function):
         place = value._place
         return _Named(place.path) if place.base is None else Handle(place.base, "")
@@ -324,6 +328,8 @@ class _Hunter:
                 except StudentFault as error:
                     replies.append(("fault", type(error).__name__))
                     break
+                except Exception as error:  # of a function of the check's, which it called
+                    replies.append(("raised by the check", type(error).__name__))
         return replies
 
 

@@ -4,6 +4,8 @@ Each figure is the best of a few runs, beside the slowest. A fork's first array 
 the next ones: its pages are new.
 """
 
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +13,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from grader.checks import counted
 from grader.session.server import AgentServer
+from grader.session.student import Student
 
 _HOST = """
 import sys
@@ -27,7 +31,11 @@ def cost(p, y):
 def echo(x):
     return x
 
-agent.serve(sys.argv[1], sys.argv[2], dict(sigmoid=sigmoid, cost=cost, echo=echo))
+def often(f, x, times):
+    for _ in range(times):
+        f(x)
+
+agent.serve(sys.argv[1], sys.argv[2], dict(sigmoid=sigmoid, cost=cost, echo=echo, often=often))
 """
 
 
@@ -40,6 +48,50 @@ def measure(name: str, target_s: float | None, run: Callable[[], object], repeat
         times.append(time.perf_counter() - start)
     target = "" if target_s is None else f"{target_s:g} s"
     print(f"| {name} | {min(times):.5f} s | {max(times):.5f} s | {target} |")
+
+
+def _calls_back(student: Student) -> None:
+    """Calls of the check's functions by the notebook's code, and what two processes need at least.
+
+    The last lines are per call. A message that goes there and back between two processes, by
+    itself, is what nothing of ours can be faster than.
+    """
+    sine = counted(np.sin)
+    row = np.zeros(5)
+    measure("10,000 calls back, floats", None, lambda: student.often(abs, 0.5, 10_000))
+    measure("10,000 calls back, np.sin, counted", None, lambda: student.often(sine, 0.5, 10_000))
+    measure("10,000 calls back, arrays (5,)", None, lambda: student.often(np.sin, row, 10_000))
+    bare = _bare_message_s()
+    started = time.perf_counter()
+    best = float("inf")
+    while time.perf_counter() - started < 5:
+        begin = time.perf_counter()
+        student.often(abs, 0.5, 1000)
+        best = min(best, (time.perf_counter() - begin) / 1000)
+    print(f"\na call back: {best * 1e6:.0f} us, of 60 us; a bare message there and back: ", end="")
+    print(f"{bare * 1e6:.1f} us; the ratio: {best / bare:.1f}")
+
+
+def _bare_message_s() -> float:
+    """Seconds that 60 bytes take to another process and back, the best of a few runs."""
+    here, there = socket.socketpair()
+    pid = os.fork()
+    if not pid:
+        here.close()
+        while text := there.recv(100):
+            there.sendall(text)
+        os._exit(0)
+    there.close()
+    times = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        for _ in range(500):
+            here.sendall(b"x" * 60)
+            here.recv(100)
+        times.append((time.perf_counter() - begin) / 500)
+    here.close()
+    os.waitpid(pid, 0)
+    return min(times)
 
 
 def main() -> None:
@@ -63,6 +115,7 @@ def main() -> None:
         measure("10,000 mapped calls, two arrays (5,)", 0.3, lambda: student.cost.map(pairs))
         measure("one call", None, lambda: student.sigmoid(0.5), repeat=1000)
         measure("100 MB there and back", 1.0, lambda: student.echo(large))
+        _calls_back(student)
     measure("100 MB there and back, in a new fork", 1.0, first_large)
     measure("a fork for a check", None, lambda: server.student().close(), repeat=20)
     server.close()

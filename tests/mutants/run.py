@@ -29,7 +29,10 @@ COPIED = ("grader", "tests", "reference", "student_templates", "README.md", "pyp
 # A module, or a few of one noun, and the tests that are its own.
 MODULES = {
     "score": (("grader/score.py",), ("tests/test_score.py",)),
-    "codec": (("grader/in_kernel/codec.py",), ("tests/in_kernel/test_codec.py",)),
+    "codec": (
+        tuple(f"grader/in_kernel/codec/{part}.py" for part in ("encoding", "decoding", "npy")),
+        ("tests/in_kernel/test_codec.py",),
+    ),
     "regions": (("grader/notebook/regions.py",), ("tests/notebook/test_regions.py",)),
     "matching": (("grader/submission/matching.py",), ("tests/submission/test_matching.py",)),
     "store": (("grader/batch/store.py",), ("tests/batch/test_store.py",)),

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from grader.checks import counted
 from grader.errors import StudentDied, StudentError, StudentTimeout
 from grader.session import replay_cache
 from grader.session.replay_cache import ReplayCache, replayed
+from grader.session.stories import Recorder, replay
 
 SOURCE = """
 import numpy as np, os
@@ -21,6 +23,9 @@ def counted():
 def twice(x): return 2 * x
 def fails(): raise ValueError("no such answer")
 def dies(): os._exit(3)
+def newton(f, df, x, steps=4):
+    for _ in range(steps): x = x - f(x) / df(x)
+    return x
 def hangs():
     while True: pass
 """
@@ -82,6 +87,50 @@ def test_errors_are_recalled_and_deaths_are_not(reference):
     assert reference.forks == 2
     with replayed(reference, memory, limit_s=0.2) as answers, pytest.raises(StudentTimeout):
         answers.hangs()
+
+
+def test_functions_of_the_check_are_called_without_a_process(reference):
+    memory = ReplayCache()
+    for a in (2.0, 2.0, 3.0, 2.0):
+        with replayed(reference, memory, limit_s=20) as answers:
+            f = counted(lambda x, a=a: x**2 - a)
+            assert answers.newton(f, lambda x: 2 * x, 1.0) == pytest.approx(a**0.5, abs=1e-3)
+            assert f.calls == 4
+    assert reference.forks == 3  # the second asked nobody
+    with replayed(reference, memory, limit_s=20) as answers:
+
+        def fails(x):
+            raise KeyError("own")
+
+        with pytest.raises(KeyError, match="own"):
+            answers.newton(fails, fails, 1.0)
+
+
+def test_a_story_holds_what_the_check_asked_and_its_functions_answer_others(run):
+    recorder = Recorder(run(SOURCE), lambda: ("a", "b"))
+    with recorder.student(limit_s=20) as student:
+        assert student.twice(1.0) == 2.0
+        student.newton(lambda x: x**2 - 4.0, lambda x: 2 * student.twice(0.5) * x, 1.0)
+        assert student.twice(3.0) == 6.0
+    story = recorder.stories["a", "b"]
+    assert story.operations == ("call", "call", "call")
+    other = run(SOURCE.replace("2 * x", "3 * x").replace("steps=4", "steps=9"))
+    with other.student(limit_s=20) as student:
+        first, second, third = list(replay(student, story))
+    assert (first, third) == (["value", 3.0], ["value", 9.0])
+    # A function that asks the process of then gets no answer: the replay says so, and goes on.
+    assert second[:1] == ["raised"]
+
+
+def test_a_story_goes_on_with_as_many_calls_as_another_solution_makes(run):
+    recorder = Recorder(run(SOURCE), lambda: ("a", "b"))
+    with recorder.student(limit_s=20) as student:
+        student.newton(lambda x: x**2 - 4.0, lambda x: 2 * x, 1.0)
+        assert student.twice(3.0) == 6.0
+    with run(SOURCE.replace("steps=4", "steps=9")).student(limit_s=20) as student:
+        replies = list(replay(student, recorder.stories["a", "b"]))
+    assert replies[0] == ["value", 2.0]
+    assert replies[1] == ["value", 6.0]
 
 
 def test_large_answers_are_asked_again(reference, monkeypatch):

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,12 +19,15 @@ from grader.errors import (
     StudentError,
     StudentTimeout,
 )
+from grader.in_kernel import codec
 from grader.records import Definition, Limits, Notebook
 from grader.session.proxies import Remote, show_call
 from grader.session.student import as_reference
 
 # /proc, and a fork that dies with its parent.
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+
+CODEC = Path(codec.__file__).parent
 
 SIGMOID = """
 def sigmoid(z):
@@ -696,19 +700,12 @@ def test_names_looked_for_by_the_student_lead_to_no_check(student_of):
     """
     links, objects, modules = student_of(source).f()
     assert sum(link.startswith("socket:") for link in links) == 1
-    assert {name.rpartition(".")[0] for name in objects} <= {
-        "grader.in_kernel.operations",
-        "grader.in_kernel.printing",
-        "grader.in_kernel.protocol",
-        "grader.in_kernel.codec",
-    }
-    inside = {"agent", "codec", "operations", "printing", "protocol", "sandbox"}
+    inside = {"agent", "codec", "functions", "operations", "printing", "protocol", "sandbox"}
     inside |= {"sandbox.libc", "sandbox.limits"}
-    assert set(modules) == {
-        "grader",
-        "grader.in_kernel",
-        *(f"grader.in_kernel.{m}" for m in inside),
-    }
+    inside |= {f"codec.{path.stem}" for path in CODEC.glob("[a-z]*.py")}
+    inside = {f"grader.in_kernel.{module}" for module in inside}
+    assert {name.rpartition(".")[0] for name in objects} <= inside
+    assert set(modules) == {"grader", "grader.in_kernel", *inside}
 
 
 # A process that rewrites the agent and answers in its place. `answer` gets the socket.

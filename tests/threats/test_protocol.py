@@ -149,7 +149,9 @@ SERVED = {
         "operations.Check._answer = (\n"
         "    lambda self, number, *a: codec.encode([number, 'value', 'passed']))"
     ),
-    "has another codec": "codec.decode = codec.encode = codec._Encoder = lambda *a, **k: [b'']",
+    "has another codec": (
+        "codec.decode = codec.encode = codec.encoding.Encoder = lambda *a, **k: [b'']"
+    ),
 }
 
 

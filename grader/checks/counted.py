@@ -1,0 +1,101 @@
+"""A function of a check's that remembers how it was called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from grader.errors import CheckFailed
+
+KEPT_CALLS = 100_000
+"""Calls whose arguments are kept; all are counted."""
+KEPT_BYTES = 64 << 20
+"""Of arguments that are kept, together."""
+
+
+def counted(function: Callable[..., Any], *, at_most: int | None = None) -> Counted:
+    """Return the function, as an argument of calls, with a count of how often it is called.
+
+    at_most : the calls that are allowed; at the next, the check fails
+    """
+    return Counted(function, at_most=at_most)
+
+
+class Counted:
+    """A function that says how often it was called, and where.
+
+    calls : how often
+    arguments : a tuple of the positional arguments of each call, the first ones: up to KEPT_CALLS
+        calls and KEPT_BYTES bytes; arrays are copies
+    keywords : the keyword arguments of each of those
+    returned : what each of those returned; None where it raised
+    at_most : the calls that are allowed; at the next, the check fails. None for no limit
+    """
+
+    def __init__(self, function: Callable[..., Any], *, at_most: int | None = None) -> None:
+        self.function = function
+        self.at_most = at_most
+        self.__name__ = str(getattr(function, "__name__", type(function).__name__))
+        self.__wrapped__ = function  # for inspect.signature
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        self.calls = 0
+        self.arguments: list[tuple[Any, ...]] = []
+        self.keywords: list[dict[str, Any]] = []
+        self.returned: list[Any] = []
+        self._bytes = 0
+
+    def points(self) -> np.ndarray:
+        """Return the first argument of each call that is kept, one array: (calls, ...).
+
+        Raises CheckFailed where the calls' arguments have several shapes, or one has none.
+        """
+        try:
+            return np.array([np.asarray(args[0], float) for args in self.arguments])
+        except (IndexError, TypeError, ValueError):
+            raise CheckFailed(
+                f"{self.__name__} was called with other than one number or array each time",
+                hint="Look at how it is called: its first argument.",
+            ) from None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls += 1
+        if self.at_most is not None and self.calls > self.at_most:
+            raise CalledMore(
+                f"{self.__name__} was called more than {self.at_most} times",
+                hint="Keep a value that is needed again, and look at when the loop stops.",
+            )
+        size = sum(_size(value) for value in (*args, *kwargs.values()))
+        kept = len(self.arguments) < KEPT_CALLS and self._bytes + size <= KEPT_BYTES
+        if kept:
+            self._bytes += size
+            self.arguments.append(tuple(map(_copy, args)))
+            self.keywords.append({name: _copy(value) for name, value in kwargs.items()})
+            self.returned.append(None)
+        value = self.function(*args, **kwargs)
+        if kept:
+            self.returned[-1] = value
+        return value
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__}, called {self.calls} times>"
+
+
+class CalledMore(CheckFailed):
+    """A function was called more often than the exercise allows."""
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, np.ndarray | np.generic):
+        return int(value.nbytes)
+    if isinstance(value, str | bytes | list | tuple | dict):
+        return 64 + 64 * len(value)
+    return 64

@@ -1,0 +1,69 @@
+"""One frame of bytes a message, the same on both sides of the student's process.
+
+A frame is
+
+    header    magic b"GRDF", version u16, reserved u16 (0), buffers u32, text bytes u32
+    lengths   u64 for each buffer
+    text      ASCII JSON
+    buffers   .npy files, version 1.0, one after the other
+
+all little-endian. The JSON holds null, true, false, numbers (NaN and Infinity spelled as
+Python does), strings, and arrays for lists. Everything else is an object with one key:
+
+    {"t": list}              tuple
+    {"d": [list, list]}      dict: its keys, its values
+    {"c": [re, im]}          complex
+    {"i": "-0x1f"}           an int beyond 64 bits
+    {"a": k}                 ndarray, the k-th buffer
+    {"n": 0.5}               numpy scalar: float64, int64 or bool_, by what JSON it holds
+    {"s": k}                 any other numpy scalar, a buffer of shape ()
+    {"b": k}                 bytes, a uint8 buffer
+    {"l": k}                 a list of Python floats, ints or bools, packed into one buffer
+    {"L": k}                 a list of numpy scalars, packed
+    {"A": k}                 a list of ndarrays of one shape and dtype, stacked
+    {"z": [list, ...]}       a list of tuples of one length, column by column
+    {"h": [id, "Perceptron"]}  a handle on what stays in the student's process
+    {"v": ["Generator", contents]}  a value of a form (forms.py), and what it is made of
+    {"f": [id, "f", binds, parameters]}  a function of the check's, to be called back
+
+A buffer is named exactly once. Nothing is ever unpickled or evaluated: a .npy header is held
+against a regular expression, its dtype against the kinds b i u f c S U, its size against the
+buffer's true length, its text against the code points that there are; depth, items and bytes are
+checked before anything of that size is made.
+
+The functions here keep a private copy of the builtins: what student code does to
+`builtins.isinstance` does not reach them.
+"""
+
+from grader.in_kernel.codec.bases import base_value
+from grader.in_kernel.codec.decoding import decode, decode_bytes
+from grader.in_kernel.codec.encoding import encode
+from grader.in_kernel.codec.limits import (
+    READ_AHEAD,
+    SEND_BYTES,
+    VERSION,
+    Buffer,
+    Function,
+    Handle,
+    Limits,
+    MalformedFrame,
+    TooLarge,
+)
+from grader.in_kernel.codec.npy import npy_header
+
+__all__ = [
+    "READ_AHEAD",
+    "SEND_BYTES",
+    "VERSION",
+    "Buffer",
+    "Function",
+    "Handle",
+    "Limits",
+    "MalformedFrame",
+    "TooLarge",
+    "base_value",
+    "decode",
+    "decode_bytes",
+    "encode",
+    "npy_header",
+]
