@@ -72,7 +72,8 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
         for name, found in match_notebooks(assignment, [notebook]).items()
     }
     only = _exercises_of(assignment, matched, exercises)
-    kernels = Kernels(assignment, None)
+    # The student's own kernel is what it runs in.
+    kernels = Kernels(replace(assignment, environment=None), None)
     if not hasattr(os, "fork"):
         result = grade_notebooks(
             kernels, matched, folder=Path.cwd(), seed=seed, only=only, public=True

@@ -19,6 +19,7 @@ from grader.batch.collector import Collector, Job, NoProgress, Progress
 from grader.batch.known_builder import building
 from grader.batch.workers import Workers, cores
 from grader.choosing import choose_assignment, require_exercises, require_students_machine
+from grader.environments import python_of
 from grader.errors import Interrupted
 from grader.explaining import explainer_of
 from grader.plugins import take_export_apart
@@ -111,6 +112,12 @@ def grade(
             alone=len(submissions) == 1,
         )
         chosen = replace(chosen, sandbox=sandbox)
+        if fork_server is not None and (python := python_of(chosen)) is not None:
+            # It was started before anybody knew which interpreter is asked for.
+            fork_server.close()
+            fork_server = start_fork_server(sandbox, python)
+            if fork_server is not None:
+                stack.callback(fork_server.close)
         kernels = stack.enter_context(Kernels(chosen, fork_server, draw=options.figures))
 
         # Where it is graded, and where the results go.

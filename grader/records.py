@@ -133,6 +133,24 @@ class Deadline:
 
 
 @dataclass(frozen=True)
+class Environment:
+    """The Python that an assignment's notebooks run in, where it is not the grader's own.
+
+    python : "3.12"; "" for the grader's own version
+    requirements : as pip takes them
+    lock : file name of a pylock.toml, "" for none
+    wheels : folder of wheels beside assignment.toml; where it is given, no index is asked
+    inherit : the grader's own packages are there too; the requirements come before them
+    """
+
+    python: str = ""
+    requirements: tuple[str, ...] = ()
+    lock: str = ""
+    wheels: str = ""
+    inherit: bool = False
+
+
+@dataclass(frozen=True)
 class Exercise:
     """One line of the score.
 
@@ -189,6 +207,7 @@ class Assignment:
     public_only: bool = False
     sandbox: Sandbox = "auto"
     deadline: Deadline = Deadline()
+    environment: Environment | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     """What lies beside the notebooks, by its name relative to them: the instructor's own copies."""
 
@@ -199,6 +218,8 @@ class Assignment:
 
     def lacking(self, notebook: str) -> str:
         """Return why that notebook can't run here, and what to install; "" where it can."""
+        if self.environment is not None:  # which brings them
+            return ""
         lacking = [p for p in self.requires.get(notebook, ()) if find_spec(p) is None]
         return (
             f"{notebook} needs {', '.join(lacking)}, which is not installed here: "

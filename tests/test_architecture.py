@@ -62,6 +62,8 @@ ALLOWED = {
     "diagnosis": {"errors", "diagnosis"},
     "in_kernel": {"in_kernel"},
     "temporary.py": set(),
+    # What an assignment asks for is built, found and told; what runs in it is the session's.
+    "environments": {"errors", "records", "environments"},
     "session": {
         "errors",
         "records",
@@ -71,6 +73,7 @@ ALLOWED = {
         "session",
         "notebook",
         "datasets",
+        "environments",
     },
     "report": {"errors", "records", "report"},
     # What people judge: kept beside the results, shown with the notebooks, tried in sessions.
@@ -103,6 +106,7 @@ ALLOWED = {
         "batch",
         "session",
         "diagnosis",
+        "environments",
     },
 }
 # They import nothing of ours: whoever shows a student's text, or writes a file, uses them.

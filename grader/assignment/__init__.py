@@ -16,6 +16,13 @@ from grader.assignment.finding import (
     find_assignments,
     folder_of,
 )
-from grader.assignment.loading import load_assignment
+from grader.assignment.loading import environment_in, load_assignment
 
-__all__ = ["ENVIRONMENT_VARIABLE", "FILE", "find_assignments", "folder_of", "load_assignment"]
+__all__ = [
+    "ENVIRONMENT_VARIABLE",
+    "FILE",
+    "environment_in",
+    "find_assignments",
+    "folder_of",
+    "load_assignment",
+]

@@ -13,7 +13,7 @@ from grader.assignment.schema import AssignmentFile
 from grader.authoring.stubs import stub_notebook
 from grader.errors import AssignmentError, SubmissionError
 from grader.notebook import read_notebook
-from grader.records import Assignment, Exercise, Notebook, Rules
+from grader.records import Assignment, Environment, Exercise, Notebook, Rules
 from grader.toml_files import read_toml
 
 
@@ -53,8 +53,16 @@ def load_assignment(folder: Path) -> Assignment:
         requires={entry.file: entry.requires for entry in file.notebooks if entry.requires},
         public_only=file.public,
         deadline=file.deadline.record(),
+        environment=file.environment.record() if file.environment else None,
         files=files,
     )
+
+
+def environment_in(folder: Path) -> Environment | None:
+    """Return what an assignment's file says of its environment. Raises AssignmentError."""
+    path = folder / FILE
+    file = read_toml(path, AssignmentFile, shown=str(path))
+    return file.environment.record() if file.environment else None
 
 
 def _notebooks(

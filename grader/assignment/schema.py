@@ -6,6 +6,7 @@ The file is part of what stays stable: keys may be added, and none changes its m
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
@@ -14,9 +15,19 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from grader.records import Deadline, DerivationTarget, DerivationTask, Exercise, Limits, Rules
+from grader.records import (
+    Deadline,
+    DerivationTarget,
+    DerivationTask,
+    Environment,
+    Exercise,
+    Limits,
+    Rules,
+)
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+OLDEST = (3, 10)
+"""The oldest Python that a notebook may run in: ours has to run there, too."""
 Count = Annotated[int, msgspec.Meta(gt=0)]
 Size = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -223,6 +234,36 @@ class DeadlineTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         )
 
 
+class EnvironmentTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[environment]: see records.Environment."""
+
+    python: str = ""
+    requirements: tuple[Text, ...] = ()
+    lock: str = ""
+    wheels: str = ""
+    inherit: bool = False
+
+    def __post_init__(self) -> None:
+        if self.python and not re.fullmatch(r"3\.\d{1,2}", self.python):
+            raise ValueError(f'`python` must be a version such as "3.12", not {self.python!r}')
+        if self.python and tuple(map(int, self.python.split("."))) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise ValueError(f"`python` must be {oldest} or newer, not {self.python}")
+        for requirement in self.requirements:
+            if requirement.startswith("-") or "\n" in requirement:
+                raise ValueError(
+                    f"requirement {requirement!r}: name a package with its version, as "
+                    '"numpy<2.4"; options of pip have no place here'
+                )
+        if self.lock and self.requirements:
+            raise ValueError("`requirements` and `lock` exclude each other")
+        if not (self.python or self.requirements or self.lock or self.inherit):
+            raise ValueError("it asks for nothing: give `python`, `requirements` or `lock`")
+
+    def record(self) -> Environment:
+        return Environment(**msgspec.structs.asdict(self))
+
+
 class AssignmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """assignment.toml, whole."""
 
@@ -232,6 +273,7 @@ class AssignmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     title: str = ""
     public: bool = False
     files: tuple[Text, ...] = ()
+    environment: EnvironmentTable | None = None
     limits: LimitsTable = LimitsTable()
     data: DataTable = DataTable()
     rules: RulesTable = RulesTable()

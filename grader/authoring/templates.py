@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import tomli_w
@@ -17,7 +17,7 @@ from grader.authoring.stubs import stub_text
 from grader.errors import AssignmentError, SubmissionError
 from grader.files import write_whole
 from grader.notebook import parse_notebook
-from grader.records import Assignment, Exercise, Limits, Rules
+from grader.records import Assignment, Environment, Exercise, Limits, Rules
 
 
 def write_stubs(
@@ -102,6 +102,8 @@ def _template_files(assignment: Assignment) -> dict[str, bytes]:
     for name, data in public_files(assignment).items():
         if name not in assignment.files:  # it stands in checks/files/
             files[f"checks/{name}"] = data
+    if assignment.environment is not None and (lock := assignment.environment.lock):
+        files[lock] = files[f"checks/{lock}"] = (assignment.folder / lock).read_bytes()
     for name, path in assignment.files.items():
         files[name] = files[f"checks/{COPIES}/{name}"] = path.read_bytes()
     return files
@@ -149,6 +151,7 @@ def public_assignment(assignment: Assignment) -> str:
         "title": assignment.title,
         "public": True,
         "files": [*assignment.files],
+        "environment": _environment(assignment.environment),
         "limits": _changed(assignment.limits, Limits()),
         "data": {"datasets": assignment.datasets} if assignment.datasets else {},
         "rules": asdict(assignment.rules) if assignment.rules != Rules() else {},
@@ -159,6 +162,13 @@ def public_assignment(assignment: Assignment) -> str:
         "exercises": [_exercise(exercise) for exercise in assignment.exercises],
     }
     return "# Made by `grade stubs`; changes here are lost.\n" + tomli_w.dumps(_filled_in(document))
+
+
+def _environment(environment: Environment | None) -> dict[str, object]:
+    """Return what students build it from: the instructor's own wheels stay."""
+    if environment is None:
+        return {}
+    return _filled_in(asdict(replace(environment, wheels="")))
 
 
 def _exercise(exercise: Exercise) -> dict[str, object]:

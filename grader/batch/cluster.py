@@ -112,6 +112,8 @@ class Cluster:
             raise ClusterError(
                 f"{options.folder} is too large to travel: keep data sets elsewhere"
             ) from error
+        # What an assignment's own Python holds there is compared with what it holds here.
+        expected = cache_key.environment_with(self.environment, Path(options.folder))
         there = self._once(pickle.dumps(assignment))
         run = pickle.dumps(ClusterRun(self.token, cache_key.code(), replace(options, folder="")))
         at_home: list[Job] = []
@@ -142,13 +144,13 @@ class Cluster:
                 if answer.kind == "lost":
                     collector.lost(job.number, answer.how, answer.said)
                 else:
-                    if answer.environment != self.environment and not self.mixed:
+                    if answer.environment != expected and not self.mixed:
                         self.mixed = True
                         collector.progress.warn(
                             "the dask workers differ in Python, packages or data sets: what some "
                             "of them grade is reported and not kept"
                         )
-                    self._hand_over(job, answer, collector)
+                    self._hand_over(job, answer, collector, expected)
                 send_more()
         except ClusterError as error:
             raise ClusterError(f"{error}; {collector.standing()}") from error
@@ -245,9 +247,9 @@ class Cluster:
             return Answer("lost", "", how=f"the cluster gave what is not an answer ({problem})")
         return answer
 
-    def _hand_over(self, job: Job, answer: Answer, collector: Collector) -> None:
+    def _hand_over(self, job: Job, answer: Answer, collector: Collector, expected: str) -> None:
         result = replace(unpack(Packed(answer.packed.verdict)), path=job.path)
-        unchanged = job.input_hash != "changed" and answer.environment == self.environment
+        unchanged = job.input_hash != "changed" and answer.environment == expected
         collector.done(
             job.number,
             Packed(pack(result).verdict, answer.packed.evidence),

@@ -18,6 +18,7 @@ from grader.batch.archive import Archive, extract_archive
 from grader.batch.collector import Job
 from grader.batch.serialization import Packed
 from grader.batch.workers import Stopped, Workers
+from grader.environments import python_of
 from grader.errors import AssignmentError, GradeError
 from grader.records import Options
 from grader.session import Kernels, start_fork_server
@@ -127,7 +128,9 @@ class _Site:
         """Return what all kernels here are forked from; without it, each process has its own."""
         with contextlib.suppress(GradeError):
             assignment = replace(load_assignment(folder), sandbox=self.options.sandbox)
-            return Kernels(assignment, start_fork_server(self.options.sandbox))
+            return Kernels(
+                assignment, start_fork_server(self.options.sandbox, python_of(assignment))
+            )
         return None
 
     def grade(self, submission: Archive) -> Answer:
@@ -154,7 +157,8 @@ class _Site:
         with self.lock:
             self.busy.remove(workers)
             self.idle.append((time.monotonic(), workers))
-        return replace(heard.answer, environment=cache_key.environment())
+        here = cache_key.environment_with(cache_key.environment(), Path(self.options.folder))
+        return replace(heard.answer, environment=here)
 
     def end(self) -> None:
         """End the processes: what is graded is given up."""

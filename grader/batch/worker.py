@@ -81,6 +81,7 @@ def grade_jobs(
     Raises AssignmentError before a kernel starts.
     """
     from grader.assignment import load_assignment
+    from grader.environments import python_of
     from grader.grading import Grader, grade_each
     from grader.session import Kernels, start_fork_server
     from grader.suite import open_suite
@@ -89,7 +90,7 @@ def grade_jobs(
     with (
         Kernels(
             assignment,
-            fork_server or start_fork_server(options.sandbox),
+            fork_server or start_fork_server(options.sandbox, python_of(assignment)),
             preloaded=fork_server is not None,
             draw=options.figures,
             shared=Path(options.shared) if options.shared else None,

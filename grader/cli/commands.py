@@ -31,6 +31,7 @@ COMMANDS = {
     "stubs": "grader.cli.stubs",
     "verify": "grader.cli.verify",
     "results": "grader.cli.results",
+    "env": "grader.cli.env",
     "data": "grader.cli.data",
     "doctor": "grader.cli.doctor",
 }

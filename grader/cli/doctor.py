@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from grader.cli import options, output
 from grader.cli.options import FAULT, GRADED
+from grader.environments import python_of
 from grader.errors import GradeError
 from grader.records import Cell, Limits, Notebook
 from grader.temporary import TemporaryFolder
@@ -368,6 +369,10 @@ def find_assignments(folder: Path | None = None) -> Iterator[Finding]:
         points = sum(exercise.points for exercise in loaded.exercises if not exercise.bonus)
         kind = "public checks" if loaded.public_only else "checks and solutions"
         lacking = [why for file in loaded.notebook_names if (why := loaded.lacking(file))]
+        try:
+            python_of(loaded)
+        except GradeError as error:
+            lacking.append(str(error))
         yield Finding(
             name,
             "note" if lacking else "ok",

@@ -56,9 +56,10 @@ def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
     from grader.in_kernel import figures, launch
 
     kernel = launch.prepare(str(Path(home) / "profile"))
-    import matplotlib.pyplot  # noqa: F401  what nearly every notebook imports
+    with contextlib.suppress(ImportError):  # an assignment's own environment may lack it
+        import matplotlib.pyplot  # noqa: F401  what nearly every notebook imports
 
-    figures.rehearse()
+        figures.rehearse()
     ForkServer(kernel, descriptor, lifeline, spawner).run()
 
 
@@ -306,6 +307,8 @@ def _preload(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    if not getattr(sys.flags, "safe_path", False):  # started without -P: this file's own folder
+        del sys.path[0]
     # As launch.py: the package without its __init__.
     _spec = importlib.util.spec_from_file_location("launch", Path(__file__).with_name("launch.py"))
     assert _spec is not None and _spec.loader is not None

@@ -151,6 +151,8 @@ def told_fault(options: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
+    if not getattr(sys.flags, "safe_path", False):  # started without -P: this file's own folder
+        del sys.path[0]
     _options = json.loads(sys.argv[1])
     with told_fault(_options):
         main(_options)

@@ -194,10 +194,11 @@ class StartedForkServer(ForkServer):
     """One that was started here. It warms up while the caller goes on.
 
     apart : fork kernels into namespaces, where there are any
+    python : the interpreter that kernels run in; this very one where None
     Raises OSError.
     """
 
-    def __init__(self, *, apart: bool) -> None:
+    def __init__(self, *, apart: bool, python: Path | None = None) -> None:
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         super().__init__(mine)
         self._scratch = Scratch(None)
@@ -211,6 +212,7 @@ class StartedForkServer(ForkServer):
                         str(theirs.fileno()),
                         str(lifeline),
                         "apart" if apart else "together",
+                        python=python,
                     ),
                     cwd=self._scratch.work,
                     env=kernel_environment(self._scratch),
@@ -243,22 +245,28 @@ class StartedForkServer(ForkServer):
         self._scratch.remove()
 
 
-def start_fork_server(sandbox: Sandbox = "auto") -> StartedForkServer | None:
+def start_fork_server(
+    sandbox: Sandbox = "auto", python: Path | None = None
+) -> StartedForkServer | None:
     """Return a fork server; None where processes with libraries in them are not to be forked.
 
     sandbox : how its kernels will be sandboxed
+    python : the interpreter that they run in; this very one where None
     macOS's own libraries break in a fork, Windows has none. Raises GraderFault.
     """
     if sys.platform != "linux":
         return None
     try:
-        return StartedForkServer(apart=sandbox != "none")
+        return StartedForkServer(apart=sandbox != "none", python=python)
     except OSError as error:
         raise GraderFault(f"no process to fork kernels from could be started: {error}") from error
 
 
-def python_command(script: Path, *arguments: str) -> list[str]:
-    """Return the command that runs a file of ours with this very interpreter."""
+def python_command(script: Path, *arguments: str, python: Path | None = None) -> list[str]:
+    """Return the command that runs a file of ours, with this very interpreter or another."""
+    if python is not None:
+        # Before 3.11 there is no -P; the scripts then take their folder off sys.path themselves.
+        return [str(python), "-s", str(script), *arguments]
     # -P: the file's folder is not on sys.path; -s: neither is the user's own.
     user = [] if site.ENABLE_USER_SITE else ["-s"]
     return [sys.executable, *user, "-P", str(script), *arguments]

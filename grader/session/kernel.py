@@ -71,6 +71,7 @@ class Kernel:
 
     options : what in_kernel/launch.py is told besides where its files are
     shared : the instructor's files, which it may read
+    python : its interpreter; the grader's own where None
     """
 
     def __init__(
@@ -82,9 +83,11 @@ class Kernel:
         options: Mapping[str, Any],
         fork_server: ForkServer | None = None,
         shared: Path | None = None,
+        python: Path | None = None,
     ) -> None:
         self.scratch = scratch
         self._shared = shared
+        self._python = python
         self._limits = limits
         self._sandbox = sandbox
         self._fork_server = fork_server
@@ -142,6 +145,7 @@ class Kernel:
             sandbox=self._sandbox,
             seen=tuple(Path(path) for path in (datasets, self._shared) if path),
             fork_server=self._fork_server,
+            python=self._python,
             options=self._options
             | {
                 "address": address,

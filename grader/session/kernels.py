@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from grader import datasets
+from grader.environments import python_of
 from grader.errors import GraderFault
 from grader.notebook import imports_of
 from grader.records import Assignment, Notebook
@@ -19,7 +20,9 @@ from grader.session.shared_files import SharedFiles
 class Kernels:
     """Opens sessions on notebooks of one assignment: students' and the solved ones.
 
-    fork_server : what to fork them from; None to start each by itself. close() closes it
+    python : the interpreter of the assignment's environment; None for the grader's own
+    fork_server : of that interpreter: what to fork them from; None to start each by itself.
+        close() closes it
     preloaded : it has imported what the assignment needs
     draw : whether figures become pictures, for people to look at
     shared : read-only copies of the assignment's files that another has made; it makes its own
@@ -41,6 +44,7 @@ class Kernels:
         self.draw = draw
         self.fork_server = fork_server
         self._lock = Lock()
+        self.python = python_of(assignment)
         if not preloaded:
             self._preload()
 
@@ -58,7 +62,7 @@ class Kernels:
             if self.fork_server is not None and not self.fork_server.alive:
                 # One submission was not graded for it; the next ones are.
                 self.fork_server.close()
-                self.fork_server = start_fork_server(self.assignment.sandbox)
+                self.fork_server = start_fork_server(self.assignment.sandbox, self.python)
                 self._preload()
         return open_session(
             notebook,
@@ -70,6 +74,7 @@ class Kernels:
             fork_server=self.fork_server,
             draw=self.draw,
             shared=self.shared,
+            python=self.python,
             on_cell=on_cell,
             stop=stop,
         )

@@ -28,12 +28,12 @@ _END_S = 10.0
 
 
 class Provisioner:
-    """A kernel of this very interpreter, in a session and process group of its own.
+    """A kernel of this interpreter or an assignment's, in a session and process group of its own.
 
     The notebook's kernelspec has no say: it names a program to run.
 
     options : what in_kernel/launch.py is told; seen : what a closed kernel may read besides Python
-    fork_server : forks it, where it can
+    fork_server : forks it, where it can; python : starts it, else
     isolation : what closes it in, once it has started
     """
 
@@ -46,6 +46,7 @@ class Provisioner:
         options: dict[str, Any],
         seen: tuple[Path, ...] = (),
         fork_server: ForkServer | None = None,
+        python: Path | None = None,
     ) -> None:
         self.scratch = scratch
         self.limits = limits
@@ -56,6 +57,7 @@ class Provisioner:
         self.pid = 0
         self._options = options
         self._fork_server = fork_server
+        self._python = python
         self._process: Process | None = None
         self._watchdog: Watchdog | None = None
         self._user = 0
@@ -107,7 +109,7 @@ class Provisioner:
             self._passed = (*self._passed, lifeline)
             options = options | {"lifeline": lifeline}
         return subprocess.Popen(
-            python_command(LAUNCHER, json.dumps(options)),
+            python_command(LAUNCHER, json.dumps(options), python=self._python),
             cwd=self.scratch.work,
             env=kernel_environment(self.scratch),
             stdin=subprocess.DEVNULL,

@@ -63,6 +63,7 @@ def open_session(
     fork_server: ForkServer | None = None,
     draw: bool = True,
     shared: Path | None = None,
+    python: Path | None = None,
     on_cell: Callable[[int, int], None] | None = None,
     stop: Stop | None = None,
 ) -> Session:
@@ -75,6 +76,7 @@ def open_session(
     fork_server : forks the kernels; where None, each starts by itself
     draw : whether figures become pictures in the run's outputs; their data are there anyway
     shared : the instructor's files, which are laid beside the notebook (shared_files.py)
+    python : the interpreter, of the fork server too; the grader's own where None
     on_cell : on_cell(done, total) after each cell, from another thread
     stop : calls it off, from another thread; CancelledError is raised then
     Raises GraderFault alone: no student code makes this fail.
@@ -85,7 +87,9 @@ def open_session(
         "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
         "beside": _folder_within(notebook.name),
     }
-    runner = _Runner(notebook, folder, limits, options, sandbox, fork_server, shared, on_cell)
+    runner = _Runner(
+        notebook, folder, limits, options, sandbox, fork_server, shared, python, on_cell
+    )
     try:
         _run_in_thread(runner.run(), stop or Stop())
         return Session(notebook, runner)
@@ -198,6 +202,7 @@ class _Runner:
         sandbox: records.Sandbox,
         fork_server: ForkServer | None,
         shared: Path | None,
+        python: Path | None,
         on_cell: Callable[[int, int], None] | None,
     ) -> None:
         self.notebook = notebook
@@ -207,6 +212,7 @@ class _Runner:
         self.sandbox = sandbox
         self.fork_server = fork_server
         self.shared = shared
+        self.python = python
         self.isolation = records.Isolation()
         self.on_cell = on_cell
         self.code = _code_cells(notebook)
@@ -301,6 +307,7 @@ class _Runner:
             options=self.options,
             fork_server=self.fork_server,
             shared=self.shared,
+            python=self.python,
         )
         return self.kernel
 

@@ -16,6 +16,7 @@ from typing import cast
 from grader.assignment import load_assignment
 from grader.batch import known_store
 from grader.batch.known_builder import PARTS
+from grader.environments import python_of
 from grader.records import Assignment, Sandbox
 from grader.session import Kernels, start_fork_server
 from grader.suite import Suite, open_suite
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
         os.nice(NICE)
     assignment = load_assignment(Path(place))
     closed = replace(assignment, sandbox=cast("Sandbox", sandbox))
-    warm = start_fork_server(closed.sandbox)
+    warm = start_fork_server(closed.sandbox, python_of(closed))
     with Kernels(closed, warm, draw=False) as kernels, open_suite(closed) as suite:
         for notebook in closed.notebooks:
             if exercises_of(closed, notebook) and not closed.lacking(notebook):

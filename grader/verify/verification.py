@@ -22,6 +22,7 @@ from pathlib import Path
 from grader.assignment import find_assignments, load_assignment
 from grader.authoring.published import public_files
 from grader.batch.lifeline import end_with
+from grader.environments import python_of
 from grader.errors import AssignmentError, GraderFault
 from grader.grading import grade_notebooks
 from grader.records import Assignment, Evidence, Notebook, Outcome, Result, Sandbox
@@ -327,7 +328,9 @@ def _kernels(source: _Source) -> Kernels:
     if source not in _open_kernels:
         _close_kernels()
         _open_kernels[source] = Kernels(
-            _assignment(source), start_fork_server(source.sandbox), draw=False
+            _assignment(source),
+            start_fork_server(source.sandbox, python_of(_assignment(source))),
+            draw=False,
         )
     return _open_kernels[source]
 

@@ -1,0 +1,126 @@
+"""Where environments are kept: one folder each in the user's cache, by its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.environments.recipe import digest_of
+from grader.errors import AssignmentError
+from grader.records import Assignment, Environment
+
+VARIABLE = "GRADE_ENVIRONMENTS"
+TOLD = "grade.json"
+"""In each environment: what it is. One without it was not built to its end."""
+BUILDING = ".building-"
+
+
+@dataclass(frozen=True)
+class Built:
+    """An environment that is there.
+
+    assignments : ids of those that it was built for
+    packages : "numpy 1.26.4", in order
+    """
+
+    folder: Path
+    python: str
+    packages: tuple[str, ...]
+    assignments: tuple[str, ...]
+    bytes: int
+
+    @property
+    def digest(self) -> str:
+        return self.folder.name
+
+    @property
+    def interpreter(self) -> Path:
+        return interpreter_in(self.folder)
+
+    @property
+    def fingerprint(self) -> str:
+        """What a result that was graded in it depends on: what was in fact installed."""
+        text = json.dumps([self.digest, self.python, *self.packages])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def place(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder of all environments: $GRADE_ENVIRONMENTS, else in the user's cache."""
+    environ = os.environ if environ is None else environ
+    if named := environ.get(VARIABLE):
+        return Path(named).expanduser()
+    cache = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache, "grade", "environments")
+
+
+def interpreter_in(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def read(folder: Path) -> Built | None:
+    """Return what a folder of the store holds; None for one that is not whole."""
+    try:
+        told = json.loads((folder / TOLD).read_text("utf-8"))
+        found = Built(
+            folder,
+            str(told["python"]),
+            tuple(map(str, told["packages"])),
+            tuple(map(str, told["assignments"])),
+            int(told["bytes"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if interpreter_in(folder).exists() else None
+
+
+def find(environment: Environment, folder: Path) -> Built | None:
+    """Return the environment of an assignment in `folder`; None where it isn't built."""
+    return read(place() / digest_of(environment, folder))
+
+
+def all_built() -> list[Built]:
+    """Return every environment that is there, in the order of their fingerprints."""
+    if not place().is_dir():
+        return []
+    found = (read(entry) for entry in sorted(place().iterdir()) if entry.is_dir())
+    return [built for built in found if built is not None]
+
+
+def remove(digest: str) -> None:
+    """Delete one environment, whole or not. Raises OSError."""
+    folder = place() / digest
+    (folder / TOLD).unlink(missing_ok=True)  # from now on nobody takes it for whole
+    shutil.rmtree(folder)
+
+
+def python_of(assignment: Assignment) -> Path | None:
+    """Return the interpreter that the assignment's notebooks run in; None for the grader's own.
+
+    Raises AssignmentError where it is not built: the line says what to do.
+    """
+    if assignment.environment is None:
+        return None
+    built = find(assignment.environment, assignment.folder)
+    if built is None:
+        where = f" --assignments {assignment.folder}" if assignment.public_only else ""
+        raise AssignmentError(
+            f"the environment of {assignment.id} isn't built here: "
+            f"grade env build {assignment.id}{where}"
+        )
+    return built.interpreter
+
+
+def fingerprint(environment: Environment | None, folder: Path) -> str:
+    """Return what is installed in an assignment's environment, as one text; "" where it has none.
+
+    folder : the assignment's. Raises AssignmentError.
+    """
+    if environment is None:
+        return ""
+    built = find(environment, folder)
+    return built.fingerprint if built is not None else "not built"
