@@ -196,7 +196,7 @@ def _told(
     """Return the outcome with what it builds on; with the points that follow through."""
     line = "; ".join(one.text for one in built_on)
     if again is None:
-        return replace(outcome, message=_joined(line, outcome.message))
+        return _with(outcome, line, outcome)
     better = again.get(outcome.name)
     if better is None:
         return outcome
@@ -204,19 +204,23 @@ def _told(
         # It is wrong by itself, too: what is said of that where the other is right is clearer.
         if better.outcome != outcome.outcome or better.message == outcome.message:
             return outcome
-        return replace(outcome, message=f"{line}\nWith a right one: {better.message}")
+        return _with(outcome, f"{line}\nWith a right one:", better)
     if any(one.exercise.id not in exercise.follows for one in built_on):
-        return replace(outcome, message=_joined(line, outcome.message))
+        return _with(outcome, line, outcome)
     names = ", ".join(one.exercise.id for one in built_on)
-    line = f"{line}; {FOLLOWED}{names} were right"
-    held = better.outcome == "passed"
-    message = line if held else _joined(line, better.message)
     # The answers that are wrong are the other exercise's.
-    return replace(outcome, outcome=better.outcome, credit=better.credit, message=message, trace="")
+    given = replace(outcome, outcome=better.outcome, credit=better.credit, trace="")
+    return _with(given, f"{line}; {FOLLOWED}{names} were right", better)
 
 
-def _joined(line: str, message: str) -> str:
-    return f"{line}\n{message}" if message else line
+def _with(outcome: Outcome, line: str, said: Outcome) -> Outcome:
+    """Return the outcome with a line and what another one says; that one may have passed."""
+    return replace(
+        outcome,
+        message=f"{line}\n{said.message}".rstrip(),
+        # What the solved notebook answers is nothing that a student's code has said.
+        for_students=f"{line}\n{said.for_students}".rstrip(),
+    )
 
 
 def _is_wrong(outcome: Outcome) -> bool:

@@ -179,7 +179,7 @@ def test_a_mistake_of_its_own_costs_points_beside_one_that_it_builds_on(tmp_path
     course(tmp_path)
     lines, _ = graded(tmp_path, NO_FACTOR, ("self.w - self.lr *", "self.w + self.lr *"))
     assert lines["d-step"].points == 0
-    assert "With a right one: step(): " in said(lines["d-step"])
+    assert "With a right one:\nstep(): " in said(lines["d-step"])
 
 
 def test_a_mistake_that_blames_nobody_else_is_told_alone(tmp_path):

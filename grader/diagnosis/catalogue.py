@@ -127,6 +127,8 @@ _VAGUE = frozenset(
         "without one term of a sum",
         "without one factor",
         "with a number, a bound or an index that is off by one",
+        "with one result always 0",
+        "with one of its values as zeros",
     )
 )
 
@@ -157,6 +159,7 @@ SEEN = {
     "label off by one": "labels from 1 taken as indices from 0: "
     "github.com/deep-learning-with-pytorch/dlwpt-code/issues/121 and "
     "github.com/guillaume-chevalier/LSTM-Human-Activity-Recognition/issues/19",
+    "label left out": f"a gradient of softmax's loss that is softmax alone: {_OURS}",
     "label as a number": f"the label subtracted as a number: {_OURS}",
     "learning rate": "the default of the learning rate written into the step: "
     f"{_FORUM}w2-programming-assignment-dl-db-is-not-converging-to-0/19735",

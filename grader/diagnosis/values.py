@@ -123,12 +123,16 @@ def explain_dummy(case: Case) -> Diagnosis | None:
 
 
 def explain_mistake(case: Case) -> Diagnosis | None:
+    """A known mistake by its result; where two have it, both, since nothing tells them apart."""
+    named = []
     for name, value in case.mistakes.items():
         if value.size == 1 and case.got.size == 1:
             value = value.reshape(case.got.shape)
         if case.same(value):
-            return Diagnosis("mistake", f"{case.noun} is what comes when {name}")
-    return None
+            named.append(name)
+    if not named:
+        return None
+    return Diagnosis("mistake", f"{case.noun} is what comes when {', or when '.join(named[:3])}")
 
 
 def explain_constant(case: Case) -> Diagnosis | None:

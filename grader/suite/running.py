@@ -96,10 +96,12 @@ class Suite:
 
     def _run(self, check: Check, job: CheckJob) -> Outcome:
         reason = job.skip.get(check.exercise.id)
+        # Before anything else: in one place there is one maximum, for whoever hands in whatever.
+        if lacking := self.assignment.lacking(check.exercise.notebook):
+            text = f"{lacking}\n{reason}" if reason else lacking
+            return check.outcome("skipped", 0.0, text, for_students=text)
         if reason is not None:
             return check.outcome("skipped", 0.0, reason, missing=True, for_students=reason)
-        if lacking := self.assignment.lacking(check.exercise.notebook):
-            return check.outcome("skipped", 0.0, lacking, for_students=lacking)
         if self._plugin.used_s >= job.budget_s:
             text = (
                 "not run: the checks before it used the processor time that all have together "

@@ -41,6 +41,7 @@ def paired_edits(
     yield from _rows_for_columns(parameters, results, inside, source)
     yield from _taken_from(parameters, results, inside, source, visible)
     yield from _decayed_too(inside, visible)
+    yield from _labels_marked(inside)
 
 
 def _assigned(statements: Collection[ast.stmt]) -> list[str]:
@@ -133,6 +134,31 @@ def _decayed_too(inside: list[ast.stmt], visible: Collection[str]) -> Iterator[W
             shown = f"`{code_of(target)}`" if known else "what has no penalty (the biases)"
             told = f"with the penalty on {shown}, too"
             yield WholeEdit("penalty on biases", [(gradient, new)], text, told)
+
+
+def _labels_marked(inside: list[ast.stmt]) -> Iterator[WholeEdit]:
+    """onehot[y] = 1 and grad[y] -= 1: never done, or done one place off."""
+    for node in (node for statement in inside for node in ast.walk(statement)):
+        match node:
+            case ast.Assign(targets=[ast.Subscript(slice=index) as place], value=value):
+                pass
+            case ast.AugAssign(target=ast.Subscript(slice=index) as place, value=value):
+                pass
+            case _:
+                continue
+        if isinstance(index, ast.Slice | ast.Constant | ast.Tuple) or not _is_one(value):
+            continue
+        text = f"`{code_of(place)}` is not marked"
+        told = "without the label: its one-hot vector is left out"
+        yield WholeEdit("label left out", [(value, "0.0")], text, told)
+        for shift in ("- 1", "+ 1"):
+            key = f"({code_of(index)}) {shift}"
+            text = f"`{code_of(place)}` marked at `{key}`"
+            yield WholeEdit("label off by one", [(index, key)], text, "with the class off by one")
+
+
+def _is_one(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value == 1
 
 
 def _with_more(statement: ast.stmt, source: str, *, before: str = "", after: str = "") -> str:

@@ -197,6 +197,8 @@ def _locals(
             values = [(node.value, words)]
         for value, words in values:
             for kind, form, told in _CHANGES:
+                if isinstance(value, ast.Constant) and form.startswith("({0})["):
+                    continue  # a number has no parts
                 new = form.format(code_of(value))
                 text = f"`{code_of(value)}` taken as `{new}`"
                 yield WholeEdit(kind, [(value, new)], text, f"with {words} {told}")

@@ -133,7 +133,10 @@ def test_a_zip_of_the_bare_stubs_runs_and_scores_nothing(course):
     stubs = {name: course.bare(name) for name in course.names}
     submission = course.grade(course.zipped("Curie_Marie.zip", stubs))
     assert submission["score"] == 0.0
-    assert {e["status"] for e in submission["exercises"]} == {"missing", "manual"}
+    # One maximum in one place, whatever is handed in.
+    assert submission["max_score"] == 71.0 + 25.0 * has_torch()
+    open_here = set() if has_torch() else {"not_gradable"}
+    assert {e["status"] for e in submission["exercises"]} == {"missing", "manual"} | open_here
     # A torch model without parameters has nothing to optimise: those cells wait to be filled.
     assert [text for text in notes(submission, "cell_error") if "hw1-q4" not in text] == []
 
@@ -150,6 +153,17 @@ def test_without_torch_its_exercises_are_open_and_the_install_command_is_told(co
     assert {e["status"] for e in q4} == {"not_gradable"}
     assert "pip install torch" in q4[0]["checks"][0]["message"]
     assert course.lost(submission, "q3", "q4") == {}
+    assert submission["max_score"] == 71.0
+
+
+@pytest.mark.skipif(has_torch(), reason="torch is installed here")
+def test_without_torch_what_was_not_handed_in_is_open_as_it_is_for_everybody(course):
+    submission = course.grade(
+        course.zipped("c_d.zip", {"hw1-q1.ipynb": course.solved("hw1-q1.ipynb")})
+    )
+    q4 = [e for e in submission["exercises"] if e["id"].startswith("q4")]
+    assert {e["status"] for e in q4} == {"not_gradable"}
+    assert "was not handed in" in q4[0]["checks"][0]["message"]
     assert submission["max_score"] == 71.0
 
 

@@ -356,3 +356,11 @@ def test_a_picture_that_is_moved_is_named():
     found = diagnose(got, due)
     assert found is not None
     assert found.problem == "the result is moved by one place up and to the left"
+
+
+def test_two_known_mistakes_with_one_result_are_both_told():
+    due, got = np.array([0.7, -0.11, 1.3]), np.array([0.31, 1.27, 0.83])
+    known = {"j is subtracted as a number": got, "e_j is not subtracted": got.copy()}
+    found = diagnose(got, due, mistakes=known)
+    assert found is not None
+    assert found.problem.endswith("when j is subtracted as a number, or when e_j is not subtracted")

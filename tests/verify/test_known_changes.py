@@ -230,3 +230,10 @@ def test_words_that_say_little_are_told_from_those_that_name_something():
 def test_a_lost_division_by_the_number_of_examples_is_called_the_mean():
     told = told_of("lost divisor", "dropped `/ x.shape[0]` in `(p - y) / x.shape[0]`", ())
     assert "without the mean" in told
+
+
+def test_a_label_that_is_never_marked_is_known():
+    source = "def delta(s, y):\n    d = s.copy()\n    d[y] -= 1.0\n    return d\n"
+    s = np.array([0.2, 0.5, 0.3])
+    assert any("one-hot" in told for told in words_of(source, s, s, np.int64(1)))
+    assert any("off by one" in t for t in words_of(source, s - np.eye(3)[0], s, np.int64(1)))

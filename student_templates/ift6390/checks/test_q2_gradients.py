@@ -95,7 +95,7 @@ def test_n_parameters_counts_weights_and_biases(student, rng):
 @pytest.mark.exercise("q2-grad-oa", points=2)
 def test_grad_oa_is_the_gradient_of_the_loss_by_oa(student, rng):
     """Held to finite differences of -log softmax(oa)_y, for each class."""
-    for y in range(5):
+    for y in (1, 2, 3, 4, 0):  # subtracting 0 is subtracting nothing
         onehot = 1.0 * (np.arange(5) == y)
         known = {"y is subtracted as a number": lambda oa, y=y: softmax(oa) - y}
         known |= {"1 is subtracted from every element": lambda oa: softmax(oa) - 1}
