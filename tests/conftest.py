@@ -5,9 +5,11 @@ HYPOTHESIS_PROFILE=long pytest ...      the same, 20000 for each of what reads u
 
 until(condition)    waits for what has to come, and fails where it does not
 alive(pid)          whether a process runs
+browser             a Chromium, driven by playwright
 """
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -24,6 +26,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests leave nothing in their user's home, and take up no result of an earlier run.
 os.environ["GRADE_RESULTS"] = "none"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
@@ -51,3 +54,19 @@ def alive():
         return stat.rpartition(")")[2].split()[0] not in "ZX"
 
     return is_alive
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None and os.environ.get("GRADE_BROWSER") == "required":
+        pytest.fail(f"GRADE_BROWSER=required, and none of {', '.join(BROWSERS)} is on the PATH")
+    playwright = pytest.importorskip("playwright.sync_api")
+    if found is None:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield opened
+        opened.close()

@@ -9,7 +9,7 @@ Version 1 holds runs, results and the submissions of each run. Version 2 adds wh
 |---|---|
 | answers | what a submission of a run answers to an exercise: whose it is, its fingerprint |
 | rubric_items | a line of a rubric, with its points; shared by all answers |
-| rubrics | whether an exercise starts at 0 or at all of its points |
+| rubrics | whether an exercise starts at 0 or at all of its points; how many % are graded twice |
 | gradings | what a person said of an answer: comment, points beside the rubric, done or not |
 | marks | a rubric item that applies to an answer |
 | overrides | a check's verdict that a person has changed, for one student or for all with a trace |
@@ -87,6 +87,7 @@ _REVIEW = (
         assignment TEXT NOT NULL,
         exercise TEXT NOT NULL,
         start TEXT NOT NULL DEFAULT 'none' CHECK (start IN ('none', 'full')),
+        twice REAL NOT NULL DEFAULT 0,
         PRIMARY KEY (assignment, exercise)
     )""",
     """

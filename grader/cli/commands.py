@@ -32,6 +32,7 @@ COMMANDS = {
     "verify": "grader.cli.verify",
     "results": "grader.cli.results",
     "env": "grader.cli.env",
+    "review": "grader.cli.review",
     "data": "grader.cli.data",
     "doctor": "grader.cli.doctor",
 }

@@ -12,7 +12,7 @@ import binascii
 import re
 import struct
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,14 @@ class Figure:
     height: int
 
 
-class _Gallery:
-    """The page's figures, each shown once: beside the first answer that it goes with."""
+class Gallery:
+    """The page's figures, each shown once: beside the first answer that it goes with.
 
-    def __init__(self, result: Result) -> None:
+    formula : makes harmless HTML of a formula in an answer; None to show its LaTeX
+    """
+
+    def __init__(self, result: Result, *, formula: Callable[[str], str] | None = None) -> None:
+        self.formula = formula
         self.shown = 0
         self.left_out = 0
         self.room = MAX_PAGE_FIGURE_BYTES
@@ -176,8 +180,8 @@ def page_names(paths: Collection[str]) -> list[str]:
 
 def render_page(report: Report, result: Result) -> str:
     """Return one submission's page."""
-    gallery = _Gallery(result)
-    exercises = [_exercise(exercise, result, gallery) for exercise in result.exercises]
+    gallery = Gallery(result)
+    exercises = [exercise_parts(exercise, result, gallery) for exercise in result.exercises]
     failures = list(_failures(result))
     told = {(failure["notebook"], failure["index"]) for failure in failures}
     notes = [
@@ -300,7 +304,8 @@ def _head(report: Report, result: Result) -> dict[str, Any]:
     }
 
 
-def _exercise(exercise: ExerciseScore, result: Result, gallery: _Gallery) -> dict[str, Any]:
+def exercise_parts(exercise: ExerciseScore, result: Result, gallery: Gallery) -> dict[str, Any]:
+    """Return what a page shows of an exercise, every text harmless."""
     answers = [_answer(cell, gallery) for cell in result.evidence.answers.get(exercise.id, ())]
     figures, seen = gallery.beside(result.evidence.drawn.get(exercise.id, ()))
     open_ = exercise.status in ("manual", "not_gradable")
@@ -354,7 +359,7 @@ def _check_tone(check: Outcome) -> str:
     return _OUTCOME_TONES.get(check.outcome, "part" if check.points > 0 else "bad")
 
 
-def _answer(cell: Cell, gallery: _Gallery) -> dict[str, Any]:
+def _answer(cell: Cell, gallery: Gallery) -> dict[str, Any]:
     """Return a Markdown cell's text, rendered and as it was typed, and the pictures in it."""
     pasted: list[object] = [match["data"] for match in _INLINE.finditer(cell.source)]
     for bundle in cell.attachments.values():
@@ -363,7 +368,7 @@ def _answer(cell: Cell, gallery: _Gallery) -> dict[str, Any]:
     return {
         "cell": cell_text(cell.index),
         "text": printable(text, markdown.LIMIT),
-        "html": markdown.rendered(text),
+        "html": markdown.rendered(text, formula=gallery.formula),
         "pictures": [p for data in pasted if (p := gallery.take(data, "", cell.index))],
     }
 

@@ -7,7 +7,7 @@ attribute of the student's remains.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from markdown_it import MarkdownIt
@@ -27,14 +27,19 @@ LIMIT = 20_000
 _MAX_LINES = 1000
 
 
-def rendered(text: str) -> Markup:
-    """Return the text as HTML; longer than LIMIT, or nested too deep, as the text that it is."""
+def rendered(text: str, *, formula: Callable[[str], str] | None = None) -> Markup:
+    """Return the text as HTML; longer than LIMIT, or nested too deep, as the text that it is.
+
+    formula : makes harmless HTML of a formula's LaTeX; None to show the LaTeX itself
+    """
     shown = printable(text, LIMIT)
     if len(text) > LIMIT or shown.count("\n") > _MAX_LINES:
         return _as_typed(shown)
     try:
         tokens = _reader().parse(shown)
-        return Markup(_reader().renderer.render(_inert(tokens), _reader().options, {}))
+        return Markup(
+            _reader().renderer.render(_inert(tokens), _reader().options, {"formula": formula})
+        )
     except RecursionError:
         return _as_typed(shown)
 
@@ -60,9 +65,16 @@ def _formula(
     options: OptionsDict,
     env: EnvType,
 ) -> str:
-    """Return a formula as its source: rendered wrongly it would mislead who grades it."""
-    tag = "pre" if tokens[number].type == "math_block" else "span"
-    source = Markup("<code>{}</code>").format(tokens[number].content.strip())
+    """Return a formula as its source: rendered wrongly it would mislead who grades it.
+
+    Who asks for it rendered shows the source as well.
+    """
+    block, latex = tokens[number].type == "math_block", tokens[number].content.strip()
+    if (made := env.get("formula")) is not None:
+        tag = "div" if block else "span"
+        return f'<{tag} class="math">{made(latex)}</{tag}>'
+    tag = "pre" if block else "span"
+    source = Markup("<code>{}</code>").format(latex)
     return f'<{tag} class="math">{source}</{tag}>'
 
 

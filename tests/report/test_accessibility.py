@@ -5,9 +5,7 @@ with a Python package, so nothing is fetched.
 """
 
 import itertools
-import os
 import re
-import shutil
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -17,7 +15,6 @@ import pytest
 from grader.records import Cell, Derivation, DerivationStep, ExerciseScore
 from grader.report import html_page
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTHS = {"wide": 1200, "phone": 360}
 STYLE = Path(html_page.__file__).with_name("style.css.j2").read_text(encoding="utf-8")
 
@@ -69,22 +66,6 @@ def test_every_text_stands_out_from_its_ground(theme, text, ground):
 
 
 # --- the pages in a browser ---------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None and os.environ.get("GRADE_BROWSER") == "required":
-        pytest.fail(f"GRADE_BROWSER=required, and none of {', '.join(BROWSERS)} is on the PATH")
-    playwright = pytest.importorskip("playwright.sync_api")
-    if found is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -4,12 +4,18 @@ klass(n)                 a run of n students, in a file of its own
 klass.store, klass.run   the open file; its run, as it is listed
 klass.answer(n, id)      what a mark of student n at that exercise belongs to
 klass.judged(n)          student n's result, with what people said
+visit(klass, grader)     asks a real server as a browser does
 """
 
 from __future__ import annotations
 
+import re
+import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -29,6 +35,8 @@ from grader.records import (
 )
 from grader.review.answers import Answer, answers_of, index_run
 from grader.review.merged import judged_results
+from grader.review.rights import Grader
+from grader.review.server import Review
 
 PROMPT = "# Review\n\n*Write your answer here.*"
 NAMES = ("Anna Meier", "Luca Rossi", "Zoé Ng", "Karim Haddad", "Petra Novak", "Åsa Lind")
@@ -150,3 +158,103 @@ def klass(empty):
         return empty
 
     return made
+
+
+# --- the pages, served ------------------------------------------------------------------------
+
+
+class Visitor:
+    """What asks the server as a browser does, but for scripts.
+
+    cookie : what it has of it
+    """
+
+    def __init__(self, review: Review, grader: Grader | None = None) -> None:
+        self.review = review
+        self.cookie = ""
+        if grader is not None:
+            self.enter(review.address(grader))
+
+    def enter(self, address: str) -> int:
+        path = address.split(str(self.review.port), 1)[1]
+        status, headers, _ = self.ask(path, prefix="")
+        self.cookie = headers.get("set-cookie", "").partition(";")[0]
+        return status
+
+    def ask(self, path, form=None, *, method=None, prefix=None, **headers):
+        """The status, the headers and the body of an answer. headers : Host="...", None for none"""
+        prefix = self.review.keys.prefix if prefix is None else prefix
+        own = f"127.0.0.1:{self.review.port}"
+        sent = {"Host": own, "Cookie": self.cookie or None}
+        body = None
+        if form is not None:
+            body = urlencode(form, doseq=True)
+            sent |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{own}"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = HTTPConnection("127.0.0.1", self.review.port, timeout=60)
+        try:
+            connection.putrequest(
+                method or ("GET" if form is None else "POST"),
+                prefix + path,
+                skip_host=True,
+                skip_accept_encoding=True,
+            )
+            for name, value in sent.items():
+                if value is not None:
+                    connection.putheader(name, value)
+            if body is not None:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body.encode() if body is not None else None)
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, found, answer.read().decode()
+        finally:
+            connection.close()
+
+    def page(self, path: str) -> str:
+        """The body of a page that is there."""
+        status, _, body = self.ask(path)
+        assert status == 200, body
+        return body
+
+    def do(self, path: str, **form) -> tuple[int, str]:
+        """Send a form as the page has it, versions and all; the status and where it leads to."""
+        if form.get("do") not in (None, "mark", "name") and "version" not in form:
+            page = self.page(path)
+            form["version"] = re.search(r'name="version" value="(\d+)"', page)[1]
+            form["round"] = re.search(r'name="round" value="(\d+)"', page)[1]
+        status, headers, body = self.ask(path, form)
+        return status, headers.get("location") or body
+
+
+@pytest.fixture
+def serve():
+    """serve(klass, *graders) -> a Review that is being served."""
+    with ExitStack() as stack:
+
+        def start(klass, *graders, **options):
+            graders = graders or (Grader("ann"),)
+            options.setdefault("assignment", klass.assignment)
+            review = stack.enter_context(
+                Review(klass.file, klass.run.id, graders=graders, **options)
+            )
+            started = threading.Event()
+            thread = threading.Thread(target=review.serve, kwargs={"started": started.set})
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(review.stop)
+            assert started.wait(60)
+            return review
+
+        yield start
+
+
+@pytest.fixture
+def visit(serve):
+    """visit(klass, grader) -> a Visitor that has come in."""
+
+    def come(klass, grader=None, **options):
+        grader = grader or Grader("ann")
+        return Visitor(serve(klass, grader, **options), grader)
+
+    return come

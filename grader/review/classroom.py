@@ -1,0 +1,268 @@
+"""A run of a class, held in memory while it is reviewed: what the machine said never changes, and
+what people say is read again as far as the history tells that it has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from grader.batch.store import Store
+from grader.errors import ReviewError
+from grader.records import Assignment, ExerciseScore, Result, RunRecord
+from grader.report.wording import label
+from grader.review.answers import Answer, AnswerRow, answers_of, index_run, result_of
+from grader.review.book import Book, Key, read_book
+from grader.review.history import changes, latest
+from grader.review.marking import Grading
+from grader.review.merged import is_open, judged
+from grader.text import one_line
+
+_ALL = 10**9
+
+
+@dataclass(frozen=True)
+class Column:
+    """An exercise of the class. place : from 0, in addresses"""
+
+    place: int
+    id: str
+    title: str
+    points: float
+    manual: bool
+
+
+class Classroom:
+    """A run under review. `update` brings it up to date with the file; it is called first."""
+
+    def __init__(self, run: int, assignment: Assignment | None) -> None:
+        self.run_id = run
+        self.assignment = assignment
+        self.lock = threading.RLock()
+        self.run: RunRecord | None = None
+        self.columns: list[Column] = []
+        self.results: dict[int, Result] = {}
+        self.judged: dict[int, Result] = {}
+        self.answers: dict[int, dict[str, AnswerRow]] = {}
+        self.book = Book()
+        self.tasks: dict[str, dict[str, set[str]]] = {}
+        """{exercise: {grader: subjects}}; "" stands for all."""
+        self.twice: dict[str, float] = {}
+        self.version = 0
+        """Counts what has changed, so that whoever keeps something knows that it is old."""
+        self.changed: dict[int, int] = {}
+        """The version at which each submission has changed last."""
+        self._seen = -1
+
+    def update(self, store: Store) -> None:
+        """Read what is new. Raises ReviewError where the run is gone."""
+        with self.lock:
+            found = [run for run in store.runs() if run.id == self.run_id]
+            if not found:
+                raise ReviewError(f"run {self.run_id} is not in the file of results any more")
+            self.run = found[0]
+            fresh = set(store.numbers(self.run_id)) - set(self.results)
+            if fresh:
+                self._add(store, fresh)
+            last = latest(store, self.run.assignment)
+            if last != self._seen:
+                self._read(store, last)
+            elif fresh:
+                self._judge(fresh)
+
+    @property
+    def name(self) -> str:
+        assert self.run is not None
+        return self.run.assignment
+
+    def _add(self, store: Store, fresh: set[int]) -> None:
+        index_run(store, self.run_id, self.assignment)
+        rows = answers_of(store, self.run_id, numbers=fresh)
+        # Others read meanwhile: what they hold is not changed, but replaced.
+        results, answers = dict(self.results), dict(self.answers)
+        for number in sorted(fresh):
+            results[number] = result_of(store, self.run_id, number, evidence=False)
+            answers[number] = {}
+        for (number, id_), row in rows.items():
+            answers[number][id_] = row
+        self.results = dict(sorted(results.items()))
+        self.answers = dict(sorted(answers.items()))
+        columns = {column.id: column for column in self.columns}
+        for result in self.results.values():
+            for exercise in result.exercises:
+                if exercise.id not in columns:
+                    columns[exercise.id] = Column(
+                        len(columns),
+                        exercise.id,
+                        one_line(exercise.title),
+                        exercise.max_points,
+                        exercise.status == "manual",
+                    )
+        self.columns = [*columns.values()]
+
+    def _read(self, store: Store, last: int) -> None:
+        """Read again what the history says has changed."""
+        news = changes(store, self.name, after=max(self._seen, 0), limit=_ALL)
+        subjects = {change.subject for change in news}
+        if self._seen < 0 or "" in subjects or len(subjects) > 20:
+            self.book = read_book(store, self.name)
+            touched = set(self.results)
+        else:
+            gradings: dict[Key, Grading] = dict(self.book.gradings)
+            for subject in subjects:
+                gradings |= read_book(store, self.name, subject=subject).gradings
+            whole = any(change.what.startswith(("verdict", "the check")) for change in news)
+            overrides = self.book.overrides
+            if whole:
+                overrides = read_book(store, self.name, subject="").overrides
+            self.book = replace(self.book, gradings=gradings, overrides=overrides)
+            touched = {
+                number
+                for number, rows in self.answers.items()
+                if any(row.subject in subjects for row in rows.values())
+            }
+        with store.guarded():
+            tasks = store.connection.execute(
+                "SELECT exercise, grader, subject FROM tasks WHERE assignment = ?", (self.name,)
+            ).fetchall()
+            twice = store.connection.execute(
+                "SELECT exercise, twice FROM rubrics WHERE assignment = ? AND twice > 0",
+                (self.name,),
+            ).fetchall()
+        self.tasks = {}
+        for exercise, grader, subject in tasks:
+            self.tasks.setdefault(exercise, {}).setdefault(grader, set()).add(subject)
+        self.twice = dict(twice)
+        self._seen = last
+        self._judge(touched | (set(self.results) - set(self.judged)))
+
+    def _judge(self, numbers: set[int]) -> None:
+        self.version += 1  # under the lock
+        made = dict(self.judged)
+        for number in numbers:
+            made[number] = judged(self.results[number], self.answers[number], self.book)
+            self.changed[number] = self.version
+        self.judged = dict(sorted(made.items()))
+
+    # --- one answer -------------------------------------------------------------------------------
+
+    def column(self, place: int) -> Column:
+        """Return an exercise by its place. Raises ReviewError."""
+        if not 0 <= place < len(self.columns):
+            raise ReviewError("there is no such exercise")
+        return self.columns[place]
+
+    def row(self, number: int, exercise: str) -> AnswerRow:
+        """Return an answer of this run. Raises ReviewError where there is none."""
+        try:
+            return self.answers[number][exercise]
+        except KeyError:
+            raise ReviewError("this submission has no such answer: it was not graded") from None
+
+    def answer(self, number: int, exercise: str, round_: int = 1) -> Answer:
+        row = self.row(number, exercise)
+        return Answer(self.name, row.subject, exercise, row.answer, round_)
+
+    def grading(self, number: int, exercise: str, round_: int = 1) -> Grading:
+        row = self.row(number, exercise)
+        return self.book.grading(row.subject, exercise, row.answer, round_)
+
+    def score(self, number: int, exercise: str) -> ExerciseScore:
+        """Return an exercise of a submission, with what people said."""
+        return next(e for e in self.judged[number].exercises if e.id == exercise)
+
+    def machine_score(self, number: int, exercise: str) -> ExerciseScore:
+        return next(e for e in self.results[number].exercises if e.id == exercise)
+
+    def label(self, number: int, *, names: bool) -> str:
+        """Return whose a submission is; a number where names are hidden."""
+        if names:
+            return one_line(label(self.results[number]))
+        return f"Answer {self.order('', '').index(number) + 1}"
+
+    # --- whose turn it is -------------------------------------------------------------------------
+
+    def order(self, grader: str, exercise: str) -> list[int]:
+        """Return the submissions in an order of chance, the same for a grader and a question."""
+        return sorted(
+            self.results,
+            key=lambda n: _chance(self.name, grader, exercise, self._subject(n), str(n)),
+        )
+
+    def _subject(self, number: int) -> str:
+        rows = self.answers.get(number)
+        return next(iter(rows.values())).subject if rows else ""
+
+    def is_twice(self, number: int, exercise: str) -> bool:
+        """Return whether this answer is in the sample that two people grade."""
+        share = self.twice.get(exercise, 0.0) / 100.0
+        if not share or exercise not in self.answers.get(number, {}):
+            return False
+        row = self.answers[number][exercise]
+        draw = int(_chance("twice", self.name, exercise, row.subject, row.answer)[:13], 16)
+        return draw / 16**13 < share
+
+    def round_for(self, grader: str, number: int, exercise: str) -> int:
+        """Return 2 where that grader sees this answer as its second reader, without the first's."""
+        if not self.is_twice(number, exercise):
+            return 1
+        first, second = (self.grading(number, exercise, r) for r in (1, 2))
+        mine_first = first.version and first.grader == grader
+        return 2 if first.done and not mine_first and second.grader in ("", grader) else 1
+
+    def needs(self, grader: str, number: int, exercise: str) -> bool:
+        """Return whether an answer waits for that grader."""
+        if exercise not in self.answers.get(number, {}):
+            return False
+        if not self.is_task_of(grader, number, exercise):
+            return False
+        if is_open(self.score(number, exercise)):
+            return True
+        if self.round_for(grader, number, exercise) == 2:
+            return not self.grading(number, exercise, 2).done
+        return False
+
+    def is_task_of(self, grader: str, number: int, exercise: str) -> bool:
+        """Return whether it is this grader's to do; what nobody was given is everybody's."""
+        given = self.tasks.get(exercise)
+        if not given:
+            return True
+        subject = self.answers[number][exercise].subject
+        owners = {name for name, subjects in given.items() if subjects & {"", subject}}
+        if self.is_twice(number, exercise) and self.grading(number, exercise).done:
+            return True  # its second reader is somebody else
+        return not owners or grader in owners
+
+    def next_for(
+        self, grader: str, exercise: str, after: int | None, *, back: bool = False
+    ) -> int | None:
+        """Return the submission that waits for the grader next; None where none does."""
+        order = self.order(grader, exercise)
+        if back:
+            order.reverse()
+        start = order.index(after) + 1 if after in order else 0
+        around = [*order[start:], *order[:start]]
+        return next((n for n in around if n != after and self.needs(grader, n, exercise)), None)
+
+    def neighbours(self, grader: str, exercise: str, number: int) -> tuple[int | None, int | None]:
+        """Return the submissions before and after one, in the grader's order."""
+        order = [n for n in self.order(grader, exercise) if exercise in self.answers[n]]
+        place = order.index(number)
+        before = order[place - 1] if place else None
+        return before, order[place + 1] if place + 1 < len(order) else None
+
+    def open_count(self, grader: str, exercise: str) -> tuple[int, int]:
+        """Return how many answers wait for the grader, and how many there are."""
+        there = [n for n, rows in self.answers.items() if exercise in rows]
+        return sum(self.needs(grader, n, exercise) for n in there), len(there)
+
+
+def _chance(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def numbers_of(classroom: Classroom, exercise: str) -> Sequence[int]:
+    """Return the submissions that have that exercise, in the order of the input."""
+    return [n for n, rows in classroom.answers.items() if exercise in rows]

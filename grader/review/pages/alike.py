@@ -1,0 +1,123 @@
+"""Like answers together: one is judged, and the others in its group with it."""
+
+from __future__ import annotations
+
+from grader.errors import ReviewError
+from grader.review.answers import answers_of
+from grader.review.history import note
+from grader.review.marking import change_within
+from grader.review.pages.visit import Page, Visit, go, render
+from grader.review.similar_answers import KINDS, Group, groups_of
+from grader.text import printable
+
+EXCERPTS = 3
+MAX_EXCERPT = 1500
+MAX_NAME = 120
+
+
+def show_groups(visit: Visit, place: int) -> Page:
+    column = visit.room.column(place)
+    visit.require("mark", column.id)
+    by = _by(visit)
+    groups = groups_of(visit.store, visit.room, column.id, by)
+    rows = answers_of(visit.store, visit.room.run_id, exercise=column.id, text=True)
+    room = visit.room
+    shown = []
+    for group in groups:
+        if len(group.numbers) < 2:
+            continue
+        shown.append(
+            {
+                "group": group,
+                "members": [
+                    {
+                        "number": n,
+                        "who": room.label(n, names=visit.names),
+                        "done": room.grading(n, column.id).done,
+                        "points": room.score(n, column.id).points,
+                    }
+                    for n in group.numbers
+                ],
+                "texts": [
+                    printable(rows[n, column.id].text, MAX_EXCERPT)
+                    for n in group.numbers[: EXCERPTS if by not in ("answer", "text") else 1]
+                ],
+            }
+        )
+    return render(
+        visit,
+        "alike.html.j2",
+        column=column,
+        by=by,
+        kinds=KINDS,
+        groups=shown,
+        alone=sum(len(group.numbers) == 1 for group in groups),
+        items=room.book.items.get(column.id, []),
+    )
+
+
+def _by(visit: Visit) -> str:
+    by = visit.form.get("by") or visit.query.get("by") or "text"
+    if by not in KINDS:
+        raise ReviewError(f"answers are grouped by {', '.join(KINDS)}, not by {by!r}")
+    return by
+
+
+def change_group(visit: Visit, place: int) -> Page:
+    """Mark the members of a group that are ticked, all in one transaction; or name the group."""
+    column = visit.room.column(place)
+    visit.require("mark", column.id)
+    by = _by(visit)
+    key = visit.form.get("group", "")
+    found = {g.key: g for g in groups_of(visit.store, visit.room, column.id, by)}
+    if key not in found:
+        raise ReviewError("this group is not there any more: answers have changed meanwhile")
+    if visit.form.get("do") == "name":
+        said = _name(visit, column.id, found[key])
+    else:
+        said = _mark(visit, column.id, found[key])
+    return go(visit, "q", place, "alike", by=by, said=said)
+
+
+def _name(visit: Visit, exercise: str, group: Group) -> str:
+    name = printable(visit.form.get("name", ""), MAX_NAME).strip()
+    if not name:
+        raise ReviewError("a group's name needs words")
+    with visit.store.writing():
+        visit.store.connection.execute(
+            "INSERT INTO group_names (assignment, exercise, likeness, name) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (assignment, exercise, likeness) DO UPDATE SET name = excluded.name",
+            (visit.room.name, exercise, group.key, name),
+        )
+        note(visit.store, visit.grader.name, visit.room.name, "group named", exercise=exercise,
+             before=group.name, after=name)  # fmt: skip
+    return f"The group is called {name}."
+
+
+def _mark(visit: Visit, exercise: str, group: Group) -> str:
+    members = {int(text) for text in visit.lists.get("member", []) if text.isdecimal()}
+    members &= set(group.numbers)
+    items = {int(text) for text in visit.lists.get("item", []) if text.isdecimal()}
+    comment = visit.form.get("comment", "").strip()
+    if not members:
+        raise ReviewError("nobody in the group is ticked")
+    if not items and not comment:
+        raise ReviewError("tick items of the rubric, or write a comment")
+    # Two attempts of one person that say the same are one answer.
+    answers = {visit.room.answer(n, exercise): n for n in sorted(members)}
+    with visit.store.writing():
+        for answer, number in answers.items():
+            before = visit.room.grading(number, exercise)
+            kept = before.comment
+            if comment and comment not in kept:
+                kept = f"{kept}\n{comment}" if kept else comment
+            change_within(
+                visit.store,
+                answer,
+                grader=visit.grader.name,
+                version=before.version,
+                items=before.items | items,
+                comment=kept,
+                done=bool(before.items | items) or before.done,
+            )
+    return f"{len(answers)} answers are marked."

@@ -1,0 +1,221 @@
+"""The class: how points spread, a row a student, a column an exercise."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from grader.records import Result
+from grader.report.wording import STATUS_TONES, percent, points_text
+from grader.review.classroom import Classroom
+from grader.review.merged import is_open
+from grader.review.pages.visit import Page, Visit, render
+from grader.text import one_line
+
+STATES = {
+    "open": "open: a person still gives points",
+    "final": "final: nothing is open",
+    "late": "late",
+    "refused": "unread: could not be graded",
+    "fault": "faulty: a fault of the grader",
+    "unanswered": "something not answered",
+}
+SORTS = {"input": "as handed in", "name": "name", "points": "points, least first",
+         "-points": "points, most first", "open": "most open first"}  # fmt: skip
+BINS = 10
+
+
+class Rows:
+    """The table's rows, each kept until its submission changes: a class is drawn in no time."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, str], tuple[int, Markup]] = {}
+        self._lock = threading.Lock()
+
+    def row(self, room: Classroom, number: int, who: str, path: str, base: str) -> Markup:
+        version = room.changed.get(number, 0)
+        key = (number, who)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None and kept[0] == version:
+            return kept[1]
+        made = _row(room, number, who, path, base)
+        with self._lock:
+            self._kept[key] = (version, made)
+        return made
+
+
+def show_class(visit: Visit, rows: Rows) -> Page:
+    room, query = visit.room, visit.query
+    names = visit.names
+    places = {n: p for p, n in enumerate(room.order("", ""), start=1)} if not names else {}
+    shown = []
+    for number in room.judged:
+        who = room.label(number, names=True) if names else f"Answer {places[number]}"
+        if _is_wanted(room, number, who, query):
+            shown.append((number, who))
+    sort = query.get("sort", "input")
+    shown.sort(key=_sort_key(room, sort if names or sort != "input" else "name"))
+    graded = [r for r in room.judged.values() if r.status == "graded"]
+    columns = [column for column in room.columns if visit.grader.sees(column.id)]
+    return render(
+        visit,
+        "class.html.j2",
+        columns=columns,
+        all_columns=room.columns,
+        rows=Markup("").join(
+            rows.row(room, n, who, one_line(room.results[n].path, 120) if names else "", visit.base)
+            for n, who in shown
+        ),
+        count=len(shown),
+        histogram=histogram(graded),
+        progress=[(c, *room.open_count(visit.grader.name, c.id)) for c in columns if _any_open(c)],
+        counts=_state_counts(room),
+        states=STATES,
+        sorts=SORTS,
+        query=query,
+        failed=_failing_checks(room),
+        live=room.run is not None and room.run.ended is None,
+    )
+
+
+def _any_open(column: Any) -> bool:
+    return bool(column.manual and column.points > 0)
+
+
+def states_of(result: Result) -> set[str]:
+    """Return the states of a submission, as the filter names them."""
+    states = set()
+    if result.status == "refused":
+        states.add("refused")
+    elif result.status == "grader_fault":
+        states.add("fault")
+    else:
+        states.add("open" if result.manual_points else "final")
+    if result.origin.late:
+        states.add("late")
+    if any(e.judgement and not e.judgement.answered for e in result.exercises):
+        states.add("unanswered")
+    return states
+
+
+def _state_counts(room: Classroom) -> list[tuple[str, int]]:
+    counts = Counter(state for result in room.judged.values() for state in states_of(result))
+    return [(state, counts[state]) for state in STATES if counts[state]]
+
+
+def _is_wanted(room: Classroom, number: int, who: str, query: Any) -> bool:
+    result = room.judged[number]
+    text = query.get("find", "").casefold().strip()
+    if (
+        text
+        and text not in who.casefold()
+        and not (who in result.students and text in result.path.casefold())
+    ):
+        return False
+    state = query.get("state", "")
+    if state and state not in states_of(result):
+        return False
+    exercise = query.get("exercise", "")
+    if exercise and not any(
+        e.id == exercise and e.status not in ("passed",) for e in result.exercises
+    ):
+        return False
+    failed = query.get("failed", "")
+    return not failed or any(
+        f"{check.exercise}: {check.name}" == failed and check.outcome != "passed"
+        for e in result.exercises
+        for check in e.checks
+    )
+
+
+def _failing_checks(room: Classroom) -> list[str]:
+    counts = Counter(
+        f"{check.exercise}: {check.name}"
+        for result in room.judged.values()
+        for exercise in result.exercises
+        for check in exercise.checks
+        if check.outcome not in ("passed", "skipped")
+    )
+    return [name for name, _ in counts.most_common(50)]
+
+
+def _sort_key(room: Classroom, sort: str) -> Callable[[tuple[int, str]], Any]:
+    if sort == "name":
+        return lambda one: (one[1].casefold(), one[0])
+    if sort in ("points", "-points"):
+        sign = -1.0 if sort.startswith("-") else 1.0
+        return lambda one: (sign * room.judged[one[0]].score, one[0])
+    if sort == "open":
+        return lambda one: (-room.judged[one[0]].manual_points, one[0])
+    return lambda one: one[0]
+
+
+def histogram(results: list[Result]) -> list[dict[str, Any]]:
+    """Return how many have how many percent: [{"from", "to", "count", "height"}], ten bars."""
+    counts = Counter(min(BINS - 1, int(percent(r) * BINS / 100.0 + 1e-9)) for r in results)
+    most = max(counts.values(), default=0)
+    return [
+        {
+            "from": place * 100 // BINS,
+            "to": (place + 1) * 100 // BINS,
+            "count": counts[place],
+            "height": round(80.0 * counts[place] / most, 1) if most else 0.0,
+        }
+        for place in range(BINS)
+    ]
+
+
+def _row(room: Classroom, number: int, who: str, path: str, base: str) -> Markup:
+    result = room.judged[number]
+    by_id = {exercise.id: exercise for exercise in result.exercises}
+    late = Markup(' <span class="tag">late</span>') if result.origin.late else ""
+    shown = Markup('<span class="path">{}</span>').format(path) if path else ""
+    cells = [Markup('<th scope="row"><bdi>{}</bdi>{}{}</th>').format(who, late, shown)]
+    if result.status == "graded":
+        opened = (
+            Markup(' <span class="tag open">+{} open</span>').format(
+                points_text(result.manual_points)
+            )
+            if result.manual_points
+            else ""
+        )
+        cells.append(
+            Markup('<td class="number total">{} / {}{}</td>').format(
+                points_text(result.score), points_text(result.max_score), opened
+            )
+        )
+    else:
+        word = "unread" if result.status == "refused" else "faulty"
+        cells.append(
+            Markup('<td class="bad status" colspan="{}">{}: {}</td>').format(
+                len(room.columns) + 1, word, one_line(result.message, 200)
+            )
+        )
+        return Markup("<tr>{}</tr>\n").format(Markup("").join(cells))
+    for column in room.columns:
+        exercise = by_id.get(column.id)
+        if exercise is None:
+            cells.append(Markup("<td></td>"))
+            continue
+        tone = STATUS_TONES.get(exercise.status, "bad")
+        if is_open(exercise):
+            text = "open"
+        elif exercise.status in ("manual", "not_gradable"):
+            text = "–"
+        elif exercise.judgement is not None and not exercise.judgement.answered:
+            text = f"{points_text(exercise.points)} (not answered)"
+        else:
+            text = points_text(exercise.points)
+        overruled = any(check.overruled for check in exercise.checks)
+        mark = Markup(' <span class="tag">changed</span>') if overruled else ""
+        cells.append(
+            Markup('<td class="number {}"><a href="{}/q/{}/{}">{}</a>{}</td>').format(
+                tone, base, column.place, number, text, mark
+            )
+        )
+    return Markup("<tr>{}</tr>\n").format(Markup("").join(map(escape, cells)))

@@ -1,0 +1,148 @@
+"""Like answers together: by what the checks saw, by what they said, by what the student wrote."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from grader.batch.store import Store
+from grader.records import Outcome
+from grader.review.answers import AnswerRow, answers_of
+from grader.review.classroom import Classroom
+from grader.text import one_line
+
+KINDS = {
+    "answer": "the same answer, sign by sign",
+    "text": "the same words or code, but for spaces, case and comments",
+    "trace": "the same wrong values",
+    "diagnosis": "the same verdicts with the same words",
+    "exception": "the same exception",
+}
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
+_EXCEPTION = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit))\b")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Answers that are alike. key : stays the same as long as they are; title : what they share"""
+
+    key: str
+    title: str
+    numbers: tuple[int, ...]
+    name: str = ""
+
+
+def groups_of(store: Store, room: Classroom, exercise: str, by: str) -> list[Group]:
+    """Return the groups of one exercise, the largest first; who is alone is a group of one."""
+    rows = answers_of(store, room.run_id, exercise=exercise, text=True)
+    names = group_names(store, room.name, exercise)
+    found: dict[str, list[int]] = defaultdict(list)
+    titles: dict[str, str] = {}
+    for (number, _), row in rows.items():
+        if number not in room.results:
+            continue
+        key, title = _KEYS[by](room, number, row)
+        if key:
+            key = f"{by}:{key}"
+            found[key].append(number)
+            titles.setdefault(key, title)
+    groups = [Group(k, titles[k], tuple(ns), names.get(k, "")) for k, ns in found.items()]
+    return sorted(groups, key=lambda group: (-len(group.numbers), group.key))
+
+
+def group_names(store: Store, assignment: str, exercise: str) -> dict[str, str]:
+    with store.guarded():
+        rows = store.connection.execute(
+            "SELECT likeness, name FROM group_names WHERE assignment = ? AND exercise = ?",
+            (assignment, exercise),
+        ).fetchall()
+    return dict(rows)
+
+
+def likeness_of(room: Classroom, exercise: str, number: int) -> int:
+    """Return how many others have the same answer, or the same wrong values."""
+    row = room.row(number, exercise)
+    mine = _trace(room, number, row)[0]
+    count = 0
+    for other, rows in room.answers.items():
+        if other == number or exercise not in rows:
+            continue
+        same = rows[exercise].answer == row.answer
+        count += same or (bool(mine) and _trace(room, other, rows[exercise])[0] == mine)
+    return count
+
+
+def _checks(room: Classroom, number: int, row: AnswerRow) -> Sequence[Outcome]:
+    return room.machine_score(number, row.exercise).checks
+
+
+def _answer(room: Classroom, number: int, row: AnswerRow) -> tuple[str, str]:
+    return row.answer, _excerpt(row)
+
+
+def _text(room: Classroom, number: int, row: AnswerRow) -> tuple[str, str]:
+    return normalised(row.text), _excerpt(row)
+
+
+def _trace(room: Classroom, number: int, row: AnswerRow) -> tuple[str, str]:
+    wrong = [c for c in _checks(room, number, row) if c.trace and c.outcome != "passed"]
+    key = "\n".join(f"{check.name}={check.trace}" for check in wrong)
+    return key, "; ".join(one_line(check.message or check.name, 120) for check in wrong[:2])
+
+
+def _diagnosis(room: Classroom, number: int, row: AnswerRow) -> tuple[str, str]:
+    wrong = [c for c in _checks(room, number, row) if c.outcome != "passed"]
+    key = "\n".join(f"{c.name}={c.outcome}={diagnosis_of(c)}" for c in wrong)
+    return key, "; ".join(one_line(f"{c.name}: {diagnosis_of(c)}", 160) for c in wrong[:2])
+
+
+def _exception(room: Classroom, number: int, row: AnswerRow) -> tuple[str, str]:
+    for check in _checks(room, number, row):
+        if check.outcome != "passed" and (found := _EXCEPTION.search(check.message)):
+            line = next(text for text in check.message.splitlines() if _EXCEPTION.search(text))
+            return found[1] + _NUMBER.sub("#", line), one_line(line, 160)
+    return "", ""
+
+
+_KEYS: dict[str, Callable[[Classroom, int, AnswerRow], tuple[str, str]]] = {
+    "answer": _answer,
+    "text": _text,
+    "trace": _trace,
+    "diagnosis": _diagnosis,
+    "exception": _exception,
+}
+
+
+def diagnosis_of(check: Outcome) -> str:
+    """Return what a check says without the numbers of one student: its diagnosis."""
+    lines = [line.strip() for line in check.message.splitlines() if line.strip()]
+    # The last line says what to look at; a message of one line says all.
+    told = lines[-1] if lines else check.outcome
+    return one_line(_NUMBER.sub("#", told), 200)
+
+
+def _excerpt(row: AnswerRow) -> str:
+    lines = [line for line in row.text.splitlines() if not line.lstrip().startswith("#")]
+    return one_line(" ".join(lines), 160) or "nothing"
+
+
+def normalised(text: str) -> str:
+    """Return a text without what doesn't count: spaces, case, comments, marks of Markdown."""
+    code = _without_comments(text)
+    return re.sub(r"[\s*_`>#.,;:!?]+", " ", code).casefold().strip()
+
+
+def _without_comments(text: str) -> str:
+    try:
+        tokens = [
+            (token.type, token.string)
+            for token in tokenize.generate_tokens(io.StringIO(text).readline)
+            if token.type not in (tokenize.COMMENT, tokenize.NL)
+        ]
+    except (tokenize.TokenError, SyntaxError):
+        return text  # words, mostly
+    return " ".join(string for _, string in tokens)

@@ -1,0 +1,141 @@
+"""Code that a grader tries in a student's closed process, as the notebook left it.
+
+The kept notebook runs again in a sandboxed kernel, the code as one more cell below it; limits are
+those of the assignment. Afterwards the process and its files are gone. What lay beside the notebook
+is there only where the submission still is, byte for byte.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from grader.errors import GradeError, GraderFault, ReviewError
+from grader.records import Assignment, Cell, Notebook, Result
+from grader.report.html_page import Figure, Gallery
+from grader.session import Kernels, require_sandbox, start_fork_server
+from grader.submission.incoming import find_incoming
+from grader.temporary import TemporaryFolder
+from grader.text import printable
+
+MAX_CODE = 20_000
+MAX_TEXT = 20_000
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of the code. notes : what a person should know of the run"""
+
+    status: str
+    text: str = ""
+    error: str = ""
+    figures: tuple[Figure, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Tryout:
+    """Runs code in students' processes, one at a time. Close it."""
+
+    def __init__(self, assignment: Assignment | None) -> None:
+        self.assignment = assignment
+        self._lock = threading.Lock()
+        self._kernels: Kernels | None = None
+
+    def run(self, result: Result, notebook: str, code: str, *, seed: int = 0) -> Tried:
+        """Return what the code printed and drew below that notebook of a result.
+
+        result : with its evidence
+        notebook : the assignment's name of it
+        Raises ReviewError where it can't be tried; SandboxError.
+        """
+        if not code.strip():
+            raise ReviewError("write some code first")
+        if len(code) > MAX_CODE:
+            raise ReviewError(f"the code has {len(code):,} characters; {MAX_CODE:,} can be tried")
+        kept = result.evidence.notebooks.get(notebook)
+        if kept is None or self.assignment is None:
+            raise ReviewError(f"there is no {notebook or 'notebook'} of this submission to run")
+        if lacking := self.assignment.lacking(notebook):
+            raise ReviewError(lacking)
+        # One at a time: a class is not graded here, and the machine may be grading beside it.
+        with self._lock, ExitStack() as stack:
+            folder, note = _beside(result, stack)
+            session = stack.enter_context(
+                self._opened().open(_with_code(kept, code), folder=folder, seed=seed)
+            )
+            return _tried(result, session.run, len(kept.cells), notes=(note,) if note else ())
+
+    def _opened(self) -> Kernels:
+        assert self.assignment is not None
+        if self._kernels is None:
+            require_sandbox(self.assignment.sandbox)
+            server = start_fork_server(self.assignment.sandbox)
+            self._kernels = Kernels(self.assignment, server, draw=True)
+        return self._kernels
+
+    def close(self) -> None:
+        with self._lock:
+            if self._kernels is not None:
+                self._kernels.close()
+                self._kernels = None
+
+
+def _with_code(notebook: Notebook, code: str) -> Notebook:
+    index = max((cell.index for cell in notebook.cells), default=-1) + 1
+    return replace(notebook, cells=(*notebook.cells, Cell(index, "code", code)))
+
+
+def _beside(result: Result, stack: ExitStack) -> tuple[Path, str]:
+    """Return what was handed in beside the notebook, where it is still there as it was."""
+    empty = stack.enter_context(TemporaryFolder())
+    path = Path(result.path)
+    if result.work and path.exists():
+        try:
+            found, _ = find_incoming([path], empty, split=False)
+            if len(found) == 1 and found[0].read():
+                submission = found[0].submission
+                if submission is not None and submission.work == result.work:
+                    return submission.folder, ""
+        except (GradeError, OSError):
+            pass
+    return stack.enter_context(
+        TemporaryFolder()
+    ), "what was handed in beside the notebook is not there any more"
+
+
+def _tried(result: Result, run: Any, index: int, *, notes: tuple[str, ...]) -> Tried:
+    last = max(run.cells, key=lambda cell: cell.index, default=None)
+    if last is None:
+        raise GraderFault("the notebook ran without the cell that was to be tried")
+    shown = replace(result, evidence=replace(result.evidence, runs={}))
+    gallery = Gallery(shown)
+    figures, texts = [], []
+    for output in last.outputs:
+        data = output.get("data")
+        text = output.get("text")
+        if isinstance(data, dict):
+            figure = next(
+                (gallery.take(data[kind], "", last.index)
+                 for kind in ("image/png", "image/jpeg") if kind in data),
+                None,
+            )  # fmt: skip
+            if figure is not None:
+                figures.append(figure)
+                continue
+            text = data.get("text/plain")
+        if isinstance(text, list):
+            text = "".join(part for part in text if isinstance(part, str))
+        if isinstance(text, str):
+            texts.append(text)
+    broken = [cell for cell in run.cells if cell is not last and cell.status not in ("ok",)]
+    more = (f"{len(broken)} cells of the notebook itself did not run to their end",)
+    return Tried(
+        last.status,
+        printable("".join(texts), MAX_TEXT),
+        printable(last.error, 2000),
+        tuple(figures),
+        notes + (more if broken else ()),
+    )
