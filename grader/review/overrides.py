@@ -152,6 +152,7 @@ def _overruled(check: Outcome, subject: str, overrides: Overrides) -> Outcome:
         outcome="passed" if found.credit >= 1.0 else "failed",
         credit=found.credit,
         message=_told(check, found),
+        for_students=f"a person has changed the verdict: {found.reason}",
         overruled=found.reason,
         machine=check.outcome,
         machine_credit=check.credit,

@@ -17,8 +17,10 @@ from grader.report.judgement_words import signed
 from grader.report.wording import points_text
 from grader.review.classroom import Classroom
 from grader.review.rights import Grader
+from grader.text import printable
 
 Settings = dict[str, bool]
+MAX_TEXT = 100_000
 _SETTINGS: Settings = {"names": True, "keys": True}
 
 
@@ -111,9 +113,14 @@ class Page:
     """Under which name a browser keeps it."""
 
 
+def _harmless(value: Any) -> Any:
+    # Markup is what we made ourselves.
+    return printable(value, MAX_TEXT) if type(value) is str else value
+
+
 @cache
 def environment() -> jinja2.Environment:
-    """Return the environment of the templates: what is put in is escaped."""
+    """Return the environment of the templates: what is put in is made printable, and escaped."""
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [
@@ -123,6 +130,7 @@ def environment() -> jinja2.Environment:
         ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )
