@@ -38,6 +38,14 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def threads(pid: int) -> list[int]:
+    """Return the numbers of a process's threads; its own is the main thread's."""
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208
+    except OSError:
+        return []
+
+
 def session_members(session: int) -> list[int]:
     """Return the live processes whose session this is."""
     try:

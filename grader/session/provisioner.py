@@ -216,6 +216,13 @@ class Provisioner:
                     os.kill(pid, KILL)
             time.sleep(0.005)
 
+    def running(self) -> frozenset[int]:
+        """Return the numbers of all threads of all the kernel's processes; none if unknown."""
+        if not self.pid:
+            return frozenset()
+        members = {self.pid, *self._others(), *processes.descendants(self.pid)}
+        return frozenset(thread for pid in members for thread in processes.threads(pid))
+
     def cpu_s(self) -> float:
         """Return the CPU time that the kernel and its children have used, in seconds."""
         return processes.cpu_s(self.pid, *self._others()) if self.pid else 0.0

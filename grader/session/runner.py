@@ -28,6 +28,7 @@ from grader import records
 from grader.errors import GraderFault, StudentDied, StudentFault
 from grader.notebook.definitions import syntax_error
 from grader.notebook.plain import normalise, parsed, without_main_guard
+from grader.session.culprits import Culprits
 from grader.session.deadline import Deadline
 from grader.session.ending import KILLED, how_it_ended
 from grader.session.extraction import Piece, extract, grouped, joined
@@ -224,10 +225,9 @@ class _Runner:
         self._notebook_deadline = Deadline(limits.notebook_s, self)
         self._runs: dict[int, records.CellRun] = {}
         self._extracted: dict[int, _Extracted] = {}
-        self._lethal: dict[int, KernelDied] = {}  # cells that killed a kernel
-        self._skipped: set[tuple[int, int]] = set()  # statements that did: cell, line
+        self._culprits = Culprits()
         self._definitions_only = False
-        self._died_late = ""  # how it died after the notebook had run
+        self._died_late = ""  # how it died after the notebook had run, and nobody is found
         self._once_more = False  # whether it was killed and the whole notebook was run again
         self._serves_badly = False  # what the cells left behind does not answer the grader
         self._now: tuple[int, int] | None = None  # the cell, and line of the piece, that runs
@@ -235,18 +235,19 @@ class _Runner:
 
     # Kernels.
 
-    async def run(self, first: int = 0) -> None:
-        """Run everything. Afterwards the server is there; nothing of asyncio or ZMQ is left.
-
-        first : how many kernels count as dead already
-        """
-        for number in range(first, MAX_KERNELS + 1):
-            self._definitions_only = number > MAX_RERUNS or self._serves_badly
+    async def run(self) -> None:
+        """Run everything. Afterwards the server is there; nothing of asyncio or ZMQ is left."""
+        for number in range(MAX_KERNELS + 1):
+            reruns = number - self._culprits.tries
+            self._definitions_only = (
+                bool(self._died_late) or reruns > MAX_RERUNS or self._serves_badly
+            )
             kernel = self._new_kernel()
             try:
                 await kernel.start()
                 assert kernel.provisioner is not None
                 self.isolation = kernel.provisioner.isolation
+                self._culprits.begin(kernel.provisioner.running())
                 if number < MAX_KERNELS:
                     await self._run_cells(kernel)
                 await self._serve(kernel)
@@ -259,14 +260,36 @@ class _Runner:
         raise GraderFault("the kernel dies before it has run anything")
 
     async def revive(self, death: StudentDied) -> None:
-        """Start again after a kernel died while it served: with the definitions alone."""
+        """Start again after a kernel died while it served.
+
+        Without the cell that had started what killed it; where there is none, with the
+        definitions alone.
+        """
         how = self._why_dead()
         gave_up = self.server is not None and self.server.gave_up
         if how == KILLED and not gave_up and self._may_run_once_more():
             await self.run()
-        else:
-            self._died_late = how or str(death)
-            await self.run(first=MAX_RERUNS + 1)
+            return
+        if not self._died_late and self._charge(None, 0, KernelDied(how or str(death))):
+            await self.run()
+            return
+        self._died_late = self._died_late or f"({how or death}){self._after_what()}"
+        await self.run()
+
+    def _after_what(self) -> str:
+        """Return the words that tell which function a check had called when the kernel died."""
+        name = self.server.last_called if self.server is not None else ""
+        known = {*self.notebook.definitions}
+        known |= {one.rpartition(".")[2] for one in known}
+        return f", after a check had called `{name}`" if name in known else ""
+
+    def _charge(self, cell: int | None, line: int, death: KernelDied) -> bool:
+        tries = self._culprits.tries
+        charged = self._culprits.charge(cell, line, death)
+        if not tries and self._culprits.tries:
+            # The time of the cells that it killed is given back, once.
+            self._notebook_deadline = Deadline(self.limits.notebook_s, self)
+        return charged
 
     def _may_run_once_more(self) -> bool:
         """Whether a kernel that was killed, nobody knows by whom, has the benefit of the doubt.
@@ -320,13 +343,12 @@ class _Runner:
 
     def _learn_from(self, death: KernelDied) -> None:
         """Leave out next time what ran when the kernel died."""
-        if self._now is None or (death.killed and self._may_run_once_more()):
+        if death.killed and self._may_run_once_more():
             return
-        cell, line = self._now
-        if line:
-            self._skipped.add((cell, line))
-        else:
-            self._lethal.setdefault(cell, death)
+        if self._now is not None:
+            self._charge(*self._now, death)
+        elif not self._serves_badly:
+            self._charge(None, 0, death)
 
     async def _serve(self, kernel: Kernel) -> None:
         self._now = None
@@ -381,8 +403,10 @@ class _Runner:
     async def _run_cells(self, kernel: Kernel) -> None:
         self._extracted.clear()
         patience = Deadline(self.limits.notebook_s, self)  # of all extraction together
+        assert kernel.provisioner is not None
         for done, cell in enumerate(self.code, start=1):
             await self._run_cell(kernel, cell, patience)
+            self._culprits.after(cell.index, kernel.provisioner.running())
             if self.on_cell is not None and done > self._progress:
                 self._progress = done
                 self.on_cell(done, len(self.code))
@@ -391,13 +415,17 @@ class _Runner:
         self._now = (cell.index, 0)
         before = self._runs.get(cell.index, records.CellRun(cell.index, "not_run"))
         from_line = 1
-        if cell.index in self._lethal:
-            run = self._record_death(before, self._lethal[cell.index])
+        killed = self._culprits.lethal | self._culprits.starters
+        if cell.index in killed:
+            run = self._record_death(before, killed[cell.index])
         elif self._definitions_only:
             # What it did when it ran says more than that it does not run again.
             known = before.status in ("error", "timeout", "crashed")
+            if before.status == "ok" and self._died_late:
+                await self._extract(kernel, cell, 1, patience)
+                return
             run = before if known else replace(
-                before, status="not_run", error="the kernel had died"
+                before, status="not_run", error=f"the kernel had died{self._in_which_cells()}"
             )  # fmt: skip
         elif self._notebook_deadline.expired():
             run = replace(before, status="not_run", error=self._budget_text())
@@ -429,6 +457,13 @@ class _Runner:
             cell.index, executed.status, executed.seconds, error, executed.outputs
         )
 
+    def _in_which_cells(self) -> str:
+        cells = sorted(self._culprits.lethal.keys() | self._culprits.starters.keys())
+        cells = cells or sorted({cell for cell, _ in self._culprits.skipped})
+        if not cells:
+            return ""
+        return f" in cell{'s' * (len(cells) > 1)} {', '.join(map(str, cells))}"
+
     def _record_death(self, before: records.CellRun, death: KernelDied) -> records.CellRun:
         if not death.hung:
             return replace(before, status="crashed", error=death.reason)
@@ -449,14 +484,14 @@ class _Runner:
         while todo:
             group = todo.popleft()
             places = [(cell.index, piece.line) for piece in group]
-            if len(group) > 1 and not self._skipped.isdisjoint(places):
+            if len(group) > 1 and not self._culprits.skipped.isdisjoint(places):
                 todo.extendleft([piece] for piece in reversed(group))
                 continue
             self._now = places[0]
             found.messages += 1
             if found.messages > MAX_PIECES:
                 found.left_from = found.left_from or group[0].line
-            if found.left_from or self._now in self._skipped or patience.expired():
+            if found.left_from or self._now in self._culprits.skipped or patience.expired():
                 found.failed.extend(name for piece in group for name in piece.names)
                 continue
             deadline = Deadline(limit_s, self)
@@ -479,7 +514,7 @@ class _Runner:
             text = "the kernel was killed, by itself or by this machine: the notebook ran once more"
             notes.append(records.Note("rerun", text, None, self.notebook.name))
         if self._died_late:
-            text = f"the kernel died after the notebook had run ({self._died_late})"
+            text = f"the kernel died after the notebook had run {self._died_late}"
             text += ": only its definitions are left"
             notes.append(records.Note("cell_crash", text, None, self.notebook.name))
         return records.Run(tuple(runs), tuple(notes), self._seconds)
@@ -489,17 +524,23 @@ class _Runner:
         said = {
             "error": [("cell_error", _why_it_stopped(cell, error))],
             "timeout": [("cell_timeout", f"cell {index} was stopped: {error}")],
-            "crashed": [("cell_crash", f"the kernel died in cell {index}: {error}")],
+            "crashed": [("cell_crash", f"{self._how_it_killed(index)}: {error}")],
             "not_run": [("cell_not_run", f"cell {index} was not run: {error}")],
             "extracted": [("cell_not_run", f"cell {index} was not run: {error}")],
         }.get(run.status, [])
-        found = self._extracted.get(index)
+        # All of one that ran to its end was there; its definitions were only needed again.
+        found = self._extracted.get(index) if run.status != "ok" else None
         if found is not None and (found.names or found.failed):
             said.append(("extracted", _extraction_line(index, found)))
         if cell.not_run:
             text = f"cell {index}: commands do not run: {'; '.join(cell.not_run)}"
             said.append(("command", text))
         return [records.Note(kind, text, index, self.notebook.name) for kind, text in said]
+
+    def _how_it_killed(self, cell: int) -> str:
+        if cell in self._culprits.starters:
+            return f"the kernel was killed after cell {cell} had run, by what it started"
+        return f"the kernel died in cell {cell}"
 
 
 def _why_it_stopped(cell: _Code, error: str) -> str:

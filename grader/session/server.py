@@ -67,6 +67,7 @@ class AgentServer:
         self._stream: Stream | None = None
         self._fault: StudentFault | None = None
         self._open: set[Student] = set()
+        self._latest: Wire | None = None
         self.gave_up = False  # whether the kernel was ended since it did not answer
         self._due = 0  # the number of the reply that an answer in place still owes
 
@@ -85,6 +86,11 @@ class AgentServer:
     def alive(self) -> bool:
         """Whether the kernel's agent still answers, as far as is known."""
         return self._stream is not None and self._fault is None
+
+    @property
+    def last_called(self) -> str:
+        """The name that the latest check called last; "" for none."""
+        return "" if self._latest is None else self._latest.last_called
 
     def wait(self, timeout_s: float = 30.0, alive: Callable[[], bool] = lambda: True) -> None:
         """Return once the agent has said hello.
@@ -114,6 +120,7 @@ class AgentServer:
             end=lambda stuck: self._end(stream, stuck),
             how_it_ended=lambda: self._how_it_ended(stream),
         )
+        self._latest = wire
         student = Student(wire, self._notebook, on_close=self._forget)
         self._open.add(student)
         return student

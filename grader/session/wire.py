@@ -32,6 +32,7 @@ from grader.session.stream import Stream
 # check may keep all that it asked for.
 _LARGE = 1 << 20
 _LARGE_TOGETHER = 8
+_CALLS = frozenset(("call", "map", "observe"))
 _LOOK_AT_SHAPES = ". Look at the shapes: (m, 1) with (m,) makes (m, m)."
 
 
@@ -85,6 +86,8 @@ class Wire:
         self._fault: StudentFault | None = None
         self._closed = False
         self._large_bytes = 0
+        self.last_called = ""
+        """The name that was called last, as the check writes it."""
         # Gets the operation and the content of each reply.
         self.heard: Callable[[str, Any], None] | None = None
         self.is_reference = False
@@ -112,6 +115,8 @@ class Wire:
             raise type(self._fault)(*self._fault.args)
         if not self.functions.depth:
             self.functions.begin()
+        if operation in _CALLS and arguments[1]:
+            self.last_called = arguments[1]
         try:
             status, content = self._asked(operation, arguments)
         except StudentTimeout:

@@ -439,8 +439,29 @@ def test_a_kernel_that_dies_after_the_notebook_is_replaced_by_its_definitions(
     until(lambda: not alive(kernel))
     with session.student() as student:
         assert student.f(2) == 2
-    died = "the kernel died after the notebook had run (exit code 5)"
-    assert (None, f"{died}: only its definitions are left") in notes(session, "cell_crash")
+    named = "the kernel was killed after cell 1 had run, by what it started: exit code 5"
+    assert notes(session, "cell_crash") == [(1, named)]
+
+
+def test_a_kernel_that_nothing_of_a_cell_s_killed_keeps_its_definitions(
+    run: Run, until, alive
+) -> None:
+    source = "import os\nprint(os.getpid())\ndef f(x):\n    return x\n"
+    session = run(source, "done = 1", sandbox="none")
+    (kernel,) = printed(session).split()
+    for _ in range(2):  # the first time, it may have been the machine
+        with session.student() as student:
+            assert student.f(1) == 1
+        (pid,) = (int(kernel) if not _ else session._runner.kernel.provisioner.pid,)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda pid=pid: not alive(pid))
+    with session.student() as student:
+        assert student.f(2) == 2
+    died = "the kernel died after the notebook had run (killed by SIGKILL)"
+    died += ": only its definitions are left"
+    assert notes(session, "cell_crash") == [(None, died)]
+    assert {cell.status for cell in session.run.cells} == {"ok"}
+    assert notes(session, "cell_not_run") == []
 
 
 # --- sessions beside each other, and after ----------------------------------------------
