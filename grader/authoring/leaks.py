@@ -87,18 +87,41 @@ def _hidden_text(assignment: Assignment, files: Mapping[str, bytes]) -> Iterator
         and len(data) <= _TEXT_BYTES
         and not name.startswith(f"checks/{COPIES}/")  # the same again
     }
-    for path in assignment.check_files:
-        if not is_hidden(path, assignment.folder):
-            continue
-        text = path.read_text(encoding="utf-8")
-        lines = text.split("\n")
-        for node in ast.parse(text).body:
-            if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test"):
-                continue
-            body = _code_lines("\n".join(lines[node.body[0].lineno - 1 : node.end_lineno]))
+    hidden = [path for path in assignment.check_files if is_hidden(path, assignment.folder)]
+    shown = [
+        body
+        for path in assignment.check_files
+        if path not in hidden
+        for _, body in _checks_of(path)
+    ]
+    for path in hidden:
+        for check, whole in _checks_of(path):
+            body = _without_repeated(whole, shown)
             for name, known in public.items():
                 if _in_common(body, known):
-                    yield f"{name} holds lines of the hidden check `{node.name}` ({path.name})"
+                    yield f"{name} holds lines of the hidden check `{check}` ({path.name})"
+
+
+def _checks_of(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield name and lines of each check in a file."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.split("\n")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+            yield (
+                node.name,
+                _code_lines("\n".join(lines[node.body[0].lineno - 1 : node.end_lineno])),
+            )
+
+
+def _without_repeated(body: list[str], shown: list[list[str]]) -> list[str]:
+    """Return a hidden check's lines but those of public checks that it repeats whole and extends.
+
+    The importer writes such ones: what a cell of tests showed, and then what it hid.
+    """
+    lines = set(body)
+    repeated = {line for public in shown if set(public) < lines for line in public}
+    return [line for line in body if line not in repeated]
 
 
 def _code_lines(text: str) -> list[str]:

@@ -45,12 +45,12 @@ def stubs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GRADE_ASSIGNMENTS", raising=False)
 
-    def run(*cells, public=PUBLIC, options=()):
+    def run(*cells, public=PUBLIC, hidden=HIDDEN, options=()):
         toy = tmp_path / "reference" / "toy"
         (toy / "hidden").mkdir(parents=True)
         (toy / "assignment.toml").write_text(TOML)
         (toy / "test_toy.py").write_text(public)
-        (toy / "hidden" / "test_toy.py").write_text(HIDDEN)
+        (toy / "hidden" / "test_toy.py").write_text(hidden)
         entries = [{"cell_type": "code", "source": GAP, "metadata": {}, "outputs": []}]
         entries += [
             {"cell_type": kind, "source": source, "metadata": {}, "outputs": []}
@@ -104,6 +104,24 @@ def test_lines_of_a_hidden_check_stop_it_in_a_cell_and_in_a_public_check(stubs):
     code, told = stubs(("code", "if True:\n" + body))
     assert code == 2
     assert "toy.ipynb holds lines of the hidden check `test_f_at_secret_points`" in told
+
+
+def test_a_hidden_check_that_goes_on_after_all_of_a_public_one_is_no_leak(stubs):
+    shown = """\
+    values = [1.5, 2.0, 4.0]
+    for x in values:
+        assert student.f(x) == 2 * x
+"""
+    public = PUBLIC.replace("    assert student.f(1) == 2\n", shown)
+    hidden = HIDDEN.replace("    secret", f"{shown}    secret")
+    assert stubs(public=public, hidden=hidden)[0] == 0
+
+
+def test_a_public_check_that_goes_on_after_all_of_a_hidden_one_is_a_leak(stubs):
+    body = HIDDEN.split("(student):\n")[1]
+    code, told = stubs(public=PUBLIC + body)
+    assert code == 2
+    assert "test_toy.py holds lines of the hidden check `test_f_at_secret_points`" in told
 
 
 @pytest.mark.parametrize(
