@@ -20,7 +20,7 @@ from grader.batch.known_builder import building
 from grader.batch.workers import Workers, cores
 from grader.choosing import choose_assignment, require_exercises, require_students_machine
 from grader.environments import python_of
-from grader.errors import Interrupted
+from grader.errors import GraderFault, Interrupted
 from grader.explaining import explainer_of
 from grader.plugins import take_export_apart
 from grader.records import Options, Report, Sandbox
@@ -74,7 +74,13 @@ def grade(
     progress = progress or NoProgress()
     with ExitStack() as stack:
         # It starts while submissions are read, checks are loaded and pytest is imported.
-        fork_server = start_fork_server(sandbox) if dask is None else None
+        fork_server = None
+        if dask is None:
+            try:
+                fork_server = start_fork_server(sandbox)
+            except GraderFault as fault:
+                # Each kernel is started by itself; what can't be is told submission by submission.
+                progress.warn(f"{fault}: it goes on without, more slowly")
         if fork_server is not None:
             stack.callback(fork_server.close)
 

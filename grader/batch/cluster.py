@@ -87,7 +87,7 @@ class Cluster:
         warn : hears that there is none yet
         Raises ClusterError where that is another grader than this one.
         """
-        arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        arrived: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._submit("what_runs_here").add_done_callback(arrived.put)
         future = self._next(arrived, warn)
         try:
@@ -118,8 +118,8 @@ class Cluster:
         run = pickle.dumps(ClusterRun(self.token, cache_key.code(), replace(options, folder="")))
         at_home: list[Job] = []
         waiting = self._archives(jobs, at_home)
-        sent: dict[Future, Job] = {}
-        arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        sent: dict[Future[Any], Job] = {}
+        arrived: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
         def send_more() -> None:
             room = AHEAD * max(8, self._threads())
@@ -163,7 +163,7 @@ class Cluster:
             with Workers(options, count=1) as workers:
                 workers.run(at_home, collector)
 
-    def _once(self, data: bytes) -> Future:
+    def _once(self, data: bytes) -> Future[Any]:
         """Return bytes that travel to the cluster once, and from there to each worker once.
 
         Not scattered: what is scattered is lost with the worker that holds it. In pieces: dask
@@ -173,7 +173,7 @@ class Cluster:
         sent = [self.client.submit(bytes, piece, pure=False) for piece in pieces]
         return self.client.submit(b"".join, sent, pure=False)
 
-    def _submit(self, name: str, **given: bytes | Future) -> Future:
+    def _submit(self, name: str, **given: bytes | Future[Any]) -> Future[Any]:
         """Have a dask worker call a function of cluster_worker.py.
 
         As text and bytes: then the scheduler need not have this package, and a dask worker that
@@ -183,7 +183,9 @@ class Cluster:
         call = f"{module}.{name}({', '.join(given)})"
         return self.client.submit(eval, call, given, pure=False)
 
-    def _next(self, arrived: queue.SimpleQueue[Future], warn: Callable[[str], None]) -> Future:
+    def _next(
+        self, arrived: queue.SimpleQueue[Future[Any]], warn: Callable[[str], None]
+    ) -> Future[Any]:
         """Return a future that is done; see to it meanwhile that there is a worker.
 
         Raises ClusterError where there is none for long.
@@ -231,7 +233,7 @@ class Cluster:
                 job = replace(job, input_hash="changed")
             yield job, archive
 
-    def _answer(self, future: Future) -> Answer:
+    def _answer(self, future: Future[Any]) -> Answer:
         from distributed import KilledWorker
 
         try:

@@ -231,7 +231,7 @@ def kolmogorov(distance: float, n: int) -> float:
     if x < 0.2:
         return 1.0
     terms = ((-1) ** (k - 1) * math.exp(-2 * (k * x) ** 2) for k in range(1, 101))
-    return min(1.0, max(0.0, 2 * sum(terms)))
+    return min(1.0, max(0.0, 2 * math.fsum(terms)))
 
 
 # --- patterns ---------------------------------------------------------------------------

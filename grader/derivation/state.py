@@ -104,5 +104,5 @@ def index_range(context: Context, declared: Declared) -> range:
 
 def close(left: Real, right: Real) -> bool:
     if not (mp.isfinite(left) and mp.isfinite(right)):
-        return left == right
-    return abs(left - right) <= mp.mpf("1e-6") * (1 + abs(left))
+        return bool(left == right)
+    return bool(abs(left - right) <= mp.mpf("1e-6") * (1 + abs(left)))

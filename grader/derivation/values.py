@@ -280,5 +280,6 @@ def same(left: Value, right: Value) -> bool:
             raise Impossible(f"the shapes {left.shape} and {right.shape}")
         return all(same(a, b) for a, b in zip(left.entries(), right.entries(), strict=True))
     if not (mp.isfinite(left) and mp.isfinite(right)):
-        return left == right
-    return abs(left - right) <= mp.mpf("1e-12") * (abs(left) + abs(right)) + mp.mpf("1e-15")
+        return bool(left == right)
+    room = mp.mpf("1e-12") * (abs(left) + abs(right)) + mp.mpf("1e-15")
+    return bool(abs(left - right) <= room)

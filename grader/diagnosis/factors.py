@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -59,7 +60,7 @@ def _by_chance(words: Diagnosis, case: Case, near: float) -> float:
     """
     names = 1 + sum(np.size(value) == 1 for value in list(case.factors.values())[:_MAX_NAMES])
     candidates = 1.0 if words.kind == "sign" else (4.0 * names) ** min(max(words.weight, 1.0), 3.0)
-    return min(1.0, 2 * candidates * near / np.log(1e4))
+    return min(1.0, 2 * candidates * near / math.log(1e4))
 
 
 def explain_elementwise_factor(case: Case) -> Diagnosis | None:

@@ -218,7 +218,7 @@ class Messages(Session):
         header: Any = None,
         metadata: Any = None,
     ) -> dict[str, Any]:
-        message = msg_or_type
+        message: dict[str, Any] = msg_or_type
         if isinstance(msg_or_type, str):
             message = self.msg(msg_or_type, content, metadata=metadata)
         # The grader knows what it asked to be executed.

@@ -146,7 +146,7 @@ def spans(source: str) -> tuple[Span, ...]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             name = f"{owner}.{node.name}" if owner else node.name
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
-            start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            start = first_line(node)
             end = node.end_lineno or start
             found.append(Span(name, kind, start, node.lineno, end, parent, _extends(node)))
             todo += [(child, name, kind) for child in reversed(node.body)]
@@ -345,6 +345,12 @@ def _target_names(target: ast.expr) -> Iterator[str]:
             yield str(key.value)
     elif name := dotted(target):
         yield name
+
+
+def first_line(node: ast.stmt) -> int:
+    """Return the line where a statement begins, its decorators included."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(d.lineno for d in decorators)])
 
 
 def dotted(node: ast.expr) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from grader.notebook.definitions import dotted
+from grader.notebook.definitions import dotted, first_line
 from grader.notebook.plain import parsed
 from grader.notebook.salvage import salvaged
 
@@ -70,7 +70,7 @@ def extract(source: str, *, from_line: int = 1) -> list[Piece]:
         return []
     lines = source.split("\n")
     ends = [0, *(node.end_lineno or node.lineno for node in tree.body)]
-    starts = [*(_first_line(node) for node in tree.body), len(lines) + 1]
+    starts = [*(first_line(node) for node in tree.body), len(lines) + 1]
     pieces = []
     for number, node in enumerate(tree.body):
         kind = _kind(node) if (node.end_lineno or node.lineno) >= from_line else None
@@ -116,7 +116,7 @@ def joined(pieces: Sequence[Piece]) -> str:
 
 def _piece(node: ast.stmt, kind: PieceKind, lines: Sequence[str], *, shares: bool) -> Piece:
     """shares : whether another statement stands on its first or last line"""
-    first, last = _first_line(node), node.end_lineno or node.lineno
+    first, last = first_line(node), node.end_lineno or node.lineno
     own = list(lines[first - 1 : last])
     if shares:
         assert node.end_col_offset is not None
@@ -126,10 +126,6 @@ def _piece(node: ast.stmt, kind: PieceKind, lines: Sequence[str], *, shares: boo
             own[0] = own[0].encode()[node.col_offset :].decode("utf-8", "replace")
     names = tuple(_names(node))
     return Piece("\n".join(own), names, first, last, kind, calm=not shares and _is_calm(node))
-
-
-def _first_line(node: ast.stmt) -> int:
-    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
 
 
 def _kind(node: ast.stmt) -> PieceKind | None:

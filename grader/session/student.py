@@ -57,7 +57,8 @@ class Student:
         remote = self._wire.ask(called, "store", value)
         if not isinstance(remote, Remote):
             raise self._wire.bad_reply(called)
-        return relabelled(remote, show(value), True)
+        kept: Remote = relabelled(remote, show(value), True)
+        return kept
 
     def tensor(self, values: Any) -> Remote:
         """Return what stands for a torch.Tensor with these values, as an argument of calls.
@@ -72,7 +73,8 @@ class Student:
         remote = self._wire.ask(called, "tensor", values)
         if not isinstance(remote, Remote):
             raise self._wire.bad_reply(called)
-        return relabelled(remote, f"tensor {values.shape} {values.dtype}", True)
+        kept: Remote = relabelled(remote, f"tensor {values.shape} {values.dtype}", True)
+        return kept
 
     def value(self, name: str) -> Any:
         """Return a module-level variable's value, or a Remote. Raises Missing."""

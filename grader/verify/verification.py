@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing.util import Finalize
 from pathlib import Path
+from typing import Any, TypeVar
 
 from grader.assignment import find_assignments, load_assignment
 from grader.authoring.published import public_files
@@ -46,9 +47,10 @@ from grader.verify.samples import (
     flat,
     load_samples,
 )
-from grader.verify.verdicts import ExerciseLine, MutantVerdict, VerifyReport, WrittenLine
+from grader.verify.verdicts import CheckRate, ExerciseLine, MutantVerdict, VerifyReport, WrittenLine
 
 Progress = Callable[[str], None]
+T = TypeVar("T")
 
 
 def verify_assignments(
@@ -235,7 +237,9 @@ def _functions_that_draw(assignment: Assignment) -> tuple[str, ...]:
     )
 
 
-def _in_order(assignment: Assignment, runs: Sequence[tuple[int, list[Outcome]]]) -> tuple:
+def _in_order(
+    assignment: Assignment, runs: Sequence[tuple[int, list[Outcome]]]
+) -> tuple[CheckRate, ...]:
     order = [exercise.id for exercise in assignment.exercises]
     return tuple(sorted(rate_checks(runs), key=lambda rate: order.index(rate.exercise)))
 
@@ -254,10 +258,10 @@ class _Tasks:
         self.pool = pool
         self.title = title
         self.tell = tell
-        self.names: dict[Future, str] = {}
+        self.names: dict[Future[Any], str] = {}
         self.done = 0
 
-    def add(self, name: str, function: Callable, *arguments: object) -> Callable:
+    def add(self, name: str, function: Callable[..., T], *arguments: object) -> Callable[[], T]:
         """Start a task; return what gives its result once it is there."""
         if self.pool is not None:
             future = self.pool.submit(function, *arguments)

@@ -365,7 +365,7 @@ def test_a_killed_parent_of_all_kernels_costs_one_submission_its_grading_and_nob
     assert [s["status"] for s in submissions.values()] == [
         *("graded", "grader_fault", "graded", "graded")
     ]
-    assert [s["score"] for s in submissions.values()] == [MAX, 0.0, MAX, 5.0]
+    assert [s["score"] for s in submissions.values()] == [MAX, None, MAX, 5.0]
     assert submissions["b"]["max_score"] is None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from grader.errors import AssignmentError
 from grader.notebook import parseable, what_breaks
+from grader.notebook.definitions import first_line
 from grader.records import Cell, Notebook
 
 START = "### START YOUR CODE ###"
@@ -86,20 +87,15 @@ def _place(
         head, body = body[0].end_lineno or body[0].lineno, body[1:]
     else:
         # The head may take several lines, and comments may stand below it: they are the solution's.
-        head = _first_line(body[0]) - 1
+        head = first_line(body[0]) - 1
         while head > node.lineno and _is_blank(lines[head - 1]):
             head -= 1
     until, indent = node.end_lineno or node.lineno, body[0].col_offset
-    if _first_line(body[0]) <= head or head < node.lineno:
+    if first_line(body[0]) <= head or head < node.lineno:
         return Place(name, cell, 0, 0, indent)
     while until < len(lines) and _is_comment_of(lines[until], indent):
         until += 1
     return Place(name, cell, head, until, indent)
-
-
-def _first_line(node: ast.stmt) -> int:
-    decorators = getattr(node, "decorator_list", [])
-    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def _is_blank(line: str) -> bool:

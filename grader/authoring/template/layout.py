@@ -6,9 +6,10 @@ import json
 import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -72,7 +73,7 @@ def write_example(assignment_id: str, parent: Path, *, title: str = "") -> Writt
 
 def notebook_text(cells: Sequence[Cell], file: str) -> str:
     """Return an nbformat 4.5 document without outputs."""
-    make = {
+    make: dict[str, Callable[..., Any]] = {
         "code": nbformat.v4.new_code_cell,
         "markdown": nbformat.v4.new_markdown_cell,
         "raw": nbformat.v4.new_raw_cell,
@@ -89,7 +90,8 @@ def notebook_text(cells: Sequence[Cell], file: str) -> str:
         },
     )
     document.nbformat_minor = 5
-    return nbformat.writes(document) + "\n"
+    text: str = nbformat.writes(document)
+    return f"{text}\n"
 
 
 def _kept(cell: Cell) -> dict[str, object]:
