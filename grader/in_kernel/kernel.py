@@ -215,7 +215,11 @@ class Kernel(IPythonKernel):
             raise KeyboardInterrupt
 
     async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> Any:
-        self.shell.compile.cell = int(str(kwargs.get("cell_id") or 0))
+        cell = self.shell.compile.cell = int(str(kwargs.get("cell_id") or 0))
+        if cell in self.shell.compile.seen:
+            # What is left of it is run piece by piece: a hook that hung it would hang each piece.
+            for hooks in self.shell.events.callbacks.values():
+                hooks.clear()
         self.shell.stopped_at = None
         self.shell.limit = ""
         self.inputs = 0
