@@ -198,7 +198,8 @@ class _Decoder:
             return list(value)
         if value.dtype.str not in _PACKED_AS_PYTHON:
             raise MalformedFrame("a packed list of another kind")
-        return value.tolist()
+        items: list[Any] = value.tolist()
+        return items
 
     def _zipped(self, content: Any, depth: int) -> list[Any]:
         if type(content) is not list or not content or depth + 1 >= self._limits.depth:
