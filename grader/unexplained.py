@@ -31,11 +31,14 @@ class Group:
     """Submissions whose wrong answers to a check are the same, at every seed.
 
     outcome : the first one's; paths : of all of them
+    otherwise : the message by path, of those who were judged on other values than the first one:
+        who answers otherwise when asked again is seen here
     """
 
     outcome: Outcome
     traces: Sequence[Trace]
     paths: list[str] = field(default_factory=list)
+    otherwise: dict[str, str] = field(default_factory=dict)
 
     @property
     def check(self) -> CheckName:
@@ -67,6 +70,8 @@ def _put(listed: list[Group], outcome: Outcome, traces: Sequence[Trace], path: s
             for mine, other in zip(group.traces, traces, strict=True)
         ):
             group.paths.append(path)
+            if outcome.message != group.outcome.message:
+                group.otherwise[path] = outcome.message
             return
     listed.append(Group(outcome, traces, [path]))
 

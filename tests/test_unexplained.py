@@ -1,6 +1,7 @@
 """Wrong answers that nothing explains, grouped over a class, and one of them as a sample."""
 
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ def test_those_who_answer_alike_are_one_group():
     assert lines_of([group]) == ["2 submissions answer alike at 3b, unexplained: the gradient"]
 
 
+def test_a_group_shows_who_was_judged_on_other_values():
+    """Equal traces may be forged: what the check saw is told of each."""
+    odd = handed_in("b")
+    (exercise,) = odd.exercises
+    seen = replace(exercise.checks[0], message="got 99, expected less")
+    odd = replace(odd, exercises=(replace(exercise, checks=(seen,)),))
+    (group,) = unexplained([handed_in("a"), odd, handed_in("c")])
+    assert group.otherwise == {"b": "got 99, expected less"}
+
+
 def test_one_alone_is_no_group():
     assert not unexplained([handed_in("a"), handed_in("b", 2.0)])
 
@@ -45,8 +56,6 @@ def test_answers_without_a_trace_are_left_out():
 
 @pytest.mark.parametrize("trace", ["nonsense", "c-" * 50, "\x00"])
 def test_a_trace_that_can_not_be_read_groups_nothing(trace):
-    from dataclasses import replace
-
     one = handed_in("a")
     (exercise,) = one.exercises
     broken = replace(exercise, checks=(replace(exercise.checks[0], trace=trace),))

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from grader.records import Region, Result, RunRecord
 
 
+_OTHERWISE = 3
+"""Messages of one group that are shown beside the first one's."""
+
+
 def hint(results: Sequence[Result], *, stderr: bool = False) -> None:
     """Say how many submissions answer alike, where nothing explains it."""
     if len(results) < 2:
@@ -52,6 +56,12 @@ def show(
         click.echo(f"   one of them: {one_line(group.paths[0], 200)}")
         for line in printable(group.outcome.message).splitlines():
             click.echo(f"   | {line}")
+        for path, message in [*group.otherwise.items()][:_OTHERWISE]:
+            click.echo(f"   judged on other values: {one_line(path, 200)}")
+            for line in printable(message).splitlines():
+                click.echo(f"   | {line}")
+        if len(group.otherwise) > _OTHERWISE:
+            click.echo(f"   and {len(group.otherwise) - _OTHERWISE} more judged on other values")
         for region in _regions(store, run, group.paths[0], group.outcome.exercise):
             click.echo(f"   {one_line(region.name)}:")
             for line in printable(region.source).splitlines():
