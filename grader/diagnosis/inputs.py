@@ -74,4 +74,13 @@ def explain_with_input(case: Case) -> Diagnosis | None:
                 return Diagnosis(
                     "input", f"{case.noun} {problem.format(name)}", _HINTS[kind].format(name)
                 )
+        times = float(np.vdot(x, case.got - case.expected) / np.vdot(x, x))
+        if case.same(case.expected + times * x):
+            sign = "plus" if times > 0 else "minus"
+            return Diagnosis(
+                "input",
+                f"{case.noun} is what is due {sign} {number(abs(times))} times {name}",
+                f"Is {name} scaled or decayed where it does not belong, or by another factor?",
+                weight=1.0,
+            )
     return None

@@ -364,3 +364,22 @@ def test_two_known_mistakes_with_one_result_are_both_told():
     found = diagnose(got, due, mistakes=known)
     assert found is not None
     assert found.problem.endswith("when j is subtracted as a number, or when e_j is not subtracted")
+
+
+def test_a_share_of_an_input_that_is_there_too_much_is_named():
+    w, due = np.array([0.31, -1.27, 0.83, 2.1137]), np.array([0.7, -0.11, 1.3, 0.47])
+    found = diagnose(due - 0.01 * w, due, inputs={"w": w})
+    assert found is not None
+    assert found.problem == "the result is what is due minus 0.01 times w"
+
+
+def test_a_sign_at_mirrored_inputs_is_not_called_a_flip():
+    z = np.linspace(-3, 3, 7)
+    due, got = 1 / (1 + np.exp(-z)), 1 / (1 + np.exp(z))
+    found = diagnose(got, due, inputs={"z": z})
+    assert found is None or "flipped" not in found.problem
+
+
+def test_two_classes_in_the_other_order_are_not_called_a_flip():
+    found = diagnose(np.array([0.28, 0.72]), np.array([0.72, 0.28]))
+    assert found is None or "flipped" not in found.problem

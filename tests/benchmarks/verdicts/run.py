@@ -240,6 +240,7 @@ def main() -> None:
     parser.add_argument("--bank", default="first", choices=["first", "second"])
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--notebook", default="", help="cases of notebooks whose name holds this")
+    parser.add_argument("--case", default="", help="cases whose cause or region holds this")
     parser.add_argument("--tables", type=Path, help="keep the tables of known mistakes here")
     options = parser.parse_args()
     cases: dict[str, list[Case]] = {}
@@ -247,7 +248,10 @@ def main() -> None:
         assignment = file.stem.split("-")[0]
         if not options.assignments or assignment in options.assignments:
             cases.setdefault(assignment, []).extend(
-                c for c in read_cases(file, assignment) if options.notebook in c.notebook
+                c
+                for c in read_cases(file, assignment)
+                if options.notebook in c.notebook
+                and (options.case in c.cause or options.case == c.regions[0][0])
             )
     with tempfile.TemporaryDirectory() as scratch:
         rows = []
