@@ -29,6 +29,7 @@ from pathlib import Path
 
 from grader.assignment import load_assignment
 from grader.batch import known_store
+from grader.diagnosis.known import Known
 from grader.explaining import LIKE_A_MISTAKE, LIKE_THE_SOLUTION, Explainer
 from grader.notebook import assembled, replace_region
 from grader.records import Assignment, ExerciseScore, Notebook, Outcome, Result
@@ -184,6 +185,7 @@ def judge(
     report: list[Judged],
     *,
     show: bool,
+    with_table: bool,
 ) -> None:
     with (
         Kernels(assignment, start_fork_server(assignment.sandbox), draw=False) as kernels,
@@ -194,7 +196,7 @@ def judge(
             notebook = assignment.notebooks[name]
             session = kernels.open(notebook, folder=Path(empty))
             folder = tables / assignment.id
-            known = known_store.load(folder, name)
+            known = known_store.load(folder, name) if with_table else Known()
             if known is None:
                 started = time.perf_counter()
                 known = known_table.build(suite, notebook, session)
@@ -238,6 +240,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("assignments", nargs="*")
     parser.add_argument("--bank", default="first", choices=["first", "second"])
+    parser.add_argument(
+        "--no-table", action="store_true", help="leave out the table of known mistakes: quicker"
+    )
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--notebook", default="", help="cases of notebooks whose name holds this")
     parser.add_argument("--case", default="", help="cases whose cause or region holds this")
@@ -259,7 +264,14 @@ def main() -> None:
             folder = next(f for f in (REFERENCE / name, HERE / "courses" / name) if f.is_dir())
             judged: list[Judged] = []
             tables = options.tables or Path(scratch)
-            judge(load_assignment(folder), listed, tables, judged, show=options.show)
+            judge(
+                load_assignment(folder),
+                listed,
+                tables,
+                judged,
+                show=options.show,
+                with_table=not options.no_table,
+            )
             rows.append((name, judged))
             _print_table(rows)
 
