@@ -329,7 +329,10 @@ def test_a_check_that_asks_for_an_unknown_fixture_is_our_fault_and_told_which_th
     text = '@pytest.mark.exercise("a", points=1)\ndef test_a(rgn): pass'
     (outcome,) = outcomes_of(assignment(text))
     assert outcome.fault
-    assert outcome.message == "it asks for 'rgn'; there are student, reference, rng and datasets"
+    assert (
+        outcome.message
+        == "it asks for 'rgn'; there are student, reference, rng, datasets and files"
+    )
 
 
 def test_points_must_sum_to_what_the_assignment_says(assignment):

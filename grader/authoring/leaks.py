@@ -12,6 +12,7 @@ from pathlib import Path
 
 from grader.assignment.check_files import COPIES, is_hidden
 from grader.authoring.importers.plain_course import ANSWER
+from grader.authoring.text_gaps import text_marker
 from grader.notebook.regions import markers
 from grader.records import Assignment, Notebook
 
@@ -47,7 +48,8 @@ def _in_stub(name: str, stub: Notebook) -> Iterator[str]:
     for cell in stub.cells:
         for number, line in enumerate(cell.source.split("\n"), start=1):
             # A heading of a text may be called so.
-            if (cell.kind == "code" or "--" in line) and _MARKERS.search(line):
+            understood = cell.kind == "markdown" and text_marker(line)
+            if (cell.kind == "code" or "--" in line) and _MARKERS.search(line) and not understood:
                 yield (
                     f"{name}, cell {cell.index}, line {number}: `{line.strip()[:60]}` looks like a "
                     "marker of another tool: `grade new --from` understands it, or take it out"

@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 
+from grader.authoring.text_gaps import without_answers
 from grader.errors import AssignmentError, SubmissionError
 from grader.notebook import parse_notebook
 from grader.notebook.definitions import parseable, parsed
@@ -22,10 +23,13 @@ SOLUTION_TAG = "solution"
 _STUB_LINE = re.compile(r"(?P<indent>[ \t]*)# STUB:(?: (?P<text>.*))?$")
 
 
-def make_stub(reference: Notebook, *, assignment: str, file: str = "") -> dict[str, object]:
+def make_stub(
+    reference: Notebook, *, assignment: str, file: str = "", first: str = ""
+) -> dict[str, object]:
     """Return the stub of a solved notebook, as an nbformat 4.5 document.
 
     assignment : its id, which the stub's metadata carry with the file's name
+    first : source of a code cell in front of all others; none where ""
     file : the notebook's file name; the reference's own where ""
     Raises AssignmentError, which names the cell and the line, where markers have no partner or
     the stub doesn't parse.
@@ -33,15 +37,19 @@ def make_stub(reference: Notebook, *, assignment: str, file: str = "") -> dict[s
     file = file or reference.name
     slug = re.sub(r"[^A-Za-z0-9]+", "-", Path(file).stem).strip("-")[:40] or "cell"
     cells: list[dict[str, object]] = []
-    for cell in reference.cells:
+    front = [Cell(-1, "code", first)] if first else []
+    for cell in [*front, *reference.cells]:
         tags = cell.metadata.get("tags")
         tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
         if SOLUTION_TAG in tags:
             continue
         source = stub_source(cell, file) if cell.kind == "code" else cell.source
+        if cell.kind == "markdown":
+            source = without_answers(source, f"{file}, cell {cell.index}")
+        number = len(cells) - len(front)
         document: dict[str, object] = {
             "cell_type": cell.kind,
-            "id": f"{slug}-{len(cells):03d}",
+            "id": f"{slug}-{number:03d}" if number >= 0 else f"{slug}-first",
             "metadata": {"tags": tags} if tags else {},
             "source": source.splitlines(keepends=True),
         }
@@ -60,9 +68,9 @@ def make_stub(reference: Notebook, *, assignment: str, file: str = "") -> dict[s
     }
 
 
-def stub_text(reference: Notebook, *, assignment: str, file: str = "") -> str:
-    """Return the stub as the text of an .ipynb file."""
-    document = make_stub(reference, assignment=assignment, file=file)
+def stub_text(reference: Notebook, *, assignment: str, file: str = "", first: str = "") -> str:
+    """Return the stub as the text of an .ipynb file; arguments as make_stub has them."""
+    document = make_stub(reference, assignment=assignment, file=file, first=first)
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -11,6 +11,7 @@ import tomli_w
 
 from grader.assignment import find_assignments, folder_of, load_assignment
 from grader.assignment.check_files import COPIES
+from grader.authoring.first_cell import first_cell, readme
 from grader.authoring.leaks import find_leaks
 from grader.authoring.published import public_files
 from grader.authoring.stubs import stub_text
@@ -18,6 +19,8 @@ from grader.errors import AssignmentError, SubmissionError
 from grader.files import write_whole
 from grader.notebook import parse_notebook
 from grader.records import Assignment, Environment, Exercise, Limits, Rules
+
+README = "README.md"
 
 
 def write_stubs(
@@ -96,8 +99,14 @@ def _template_files(assignment: Assignment) -> dict[str, bytes]:
     """Return every file of student_templates/<id>, by its relative name."""
     files: dict[str, bytes] = {}
     for name in assignment.notebook_names:
-        text = stub_text(assignment.notebooks[name], assignment=assignment.id, file=name)
-        files[name] = files[f"checks/stubs/{name}"] = text.encode()
+        solved = assignment.notebooks[name]
+        first = first_cell(assignment.environment)
+        files[name] = stub_text(solved, assignment=assignment.id, file=name, first=first).encode()
+        # What is handed in is held against it, also by those who have no such cell.
+        files[f"checks/stubs/{name}"] = stub_text(
+            solved, assignment=assignment.id, file=name
+        ).encode()
+    files[README] = readme(assignment).encode()
     files["checks/assignment.toml"] = public_assignment(assignment).encode()
     for name, data in public_files(assignment).items():
         if name not in assignment.files:  # it stands in checks/files/

@@ -29,6 +29,7 @@ COMMANDS = {
     "demo": "grader.cli.demo",
     "new": "grader.cli.new",
     "stubs": "grader.cli.stubs",
+    "try": "grader.cli.trying",
     "verify": "grader.cli.verify",
     "results": "grader.cli.results",
     "env": "grader.cli.env",

@@ -12,6 +12,7 @@ import click
 from grader.cli import options, output
 from grader.cli.options import GRADED, UNDER
 from grader.cli.output import complain
+from grader.cli.watching_files import watched
 
 if TYPE_CHECKING:
     from grader.records import Sandbox
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Add the mutants that survive to survivors.toml; you write why each may.",
 )
+@click.option(
+    "--watch", is_flag=True, help="Do it again whenever a file of the assignment changes."
+)
 @click.option("--mutants/--no-mutants", default=True, help="Run automatic mutants, or not.")
 @options.sandbox
 @options.json_file
@@ -51,6 +55,7 @@ def command(
     jobs: int | None,
     samples_only: bool,
     write_survivors: bool,
+    watch: bool,
     mutants: bool,
     sandbox: Sandbox,
     json_file: str | None,
@@ -67,11 +72,52 @@ def command(
       grade verify pw02
       grade verify pw02 --samples-only
       grade verify --seeds 200 --no-mutants
+      grade verify pw02 --samples-only --watch
     """
-    from grader import verify as verification
-
     output.check_targets(json_file, markdown_file, None)
     output.check_data()
+
+    def once() -> int:
+        return _verify(
+            ids,
+            assignments,
+            seeds=seeds,
+            jobs=jobs,
+            samples_only=samples_only,
+            write_survivors=write_survivors,
+            mutants=mutants,
+            sandbox=sandbox,
+            json_file=json_file,
+            markdown_file=markdown_file,
+        )
+
+    return watched(once, lambda: _folders(ids, assignments)) if watch else once()
+
+
+def _folders(ids: Sequence[str], assignments: Path | None) -> list[Path]:
+    """Return the folders that are verified."""
+    from grader.assignment import find_assignments
+
+    found = find_assignments(Path.cwd(), assignments, os.environ)
+    return [found[name] for name in ids or sorted(found) if name in found]
+
+
+def _verify(
+    ids: Sequence[str],
+    assignments: Path | None,
+    *,
+    seeds: int,
+    jobs: int | None,
+    samples_only: bool,
+    write_survivors: bool,
+    mutants: bool,
+    sandbox: Sandbox,
+    json_file: str | None,
+    markdown_file: str | None,
+) -> int:
+    """Validate once, write what was asked for, and return the exit code."""
+    from grader import verify as verification
+
     with output.progress() as tell:
         reports = verification.verify_assignments(
             ids,

@@ -10,6 +10,7 @@ import traceback
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,23 @@ class Check:
 
 
 def checks_of(
-    assignment: Assignment, items: Sequence[pytest.Item], unloadable: Sequence[str]
+    assignment: Assignment,
+    items: Sequence[pytest.Item],
+    unloadable: Sequence[str],
+    *,
+    wanted: str = "",
 ) -> list[Check]:
     """Return the checks in their order. Raises AssignmentError, which names all that is wrong.
 
     unloadable : a line for each check file that can't be loaded
+    wanted : a check's name, or an exercise's id: of all others nothing is asked
     """
     exercises = {exercise.id: exercise for exercise in assignment.exercises}
+    if wanted:
+        items = _meant(assignment, items, unloadable, wanted)
+        unloadable = ()
     problems = [*unloadable]
+    unwritten: list[str] = []
     checks: list[Check] = []
     for item in items:
         marker = item.get_closest_marker("exercise")
@@ -71,7 +81,7 @@ def checks_of(
         elif problem := _problem_of(marker, exercises, hidden=hidden):
             problems.append(f"{item.name}: {problem}")
         elif todo := _unwritten(item):
-            problems.append(f"{item.name} is not written yet{todo}")
+            unwritten.append(f"{item.name} is not written yet{todo}")
         else:
             checks.append(
                 Check(
@@ -83,12 +93,43 @@ def checks_of(
                     marker.kwargs.get("reply_mib"),
                 )
             )
-    problems += _namesakes(checks)
-    # What could not be loaded has no points to count.
-    problems = problems or _wrong_sums(assignment, checks)
+    if wanted and checks:
+        unwritten = []
+    if len(unwritten) > 1:
+        names = ", ".join(line.partition(" ")[0] for line in unwritten)
+        unwritten = [f"{len(unwritten)} checks are not written yet: {names}"]
+    problems += unwritten
+    if not wanted:
+        problems += _namesakes(checks)
+        # What could not be loaded has no points to count.
+        problems = problems or _wrong_sums(assignment, checks)
     if problems:
         raise AssignmentError(f"assignment {assignment.id}: " + "; ".join(problems))
     return checks
+
+
+def _meant(
+    assignment: Assignment, items: Sequence[pytest.Item], unloadable: Sequence[str], wanted: str
+) -> list[pytest.Item]:
+    """Return the checks of that name or exercise; else those whose names hold it."""
+    name = wanted.removeprefix("test_").replace(" ", "_")
+    names = [(item.name.partition("[")[0].removeprefix("test_"), item) for item in items]
+    markers = [(item.get_closest_marker("exercise"), item) for item in items]
+    for found in (
+        [item for known, item in names if known == name or item.name == wanted],
+        [item for marker, item in markers if marker and marker.args[:1] == (wanted,)],
+        [item for known, item in names if name in known],
+    ):
+        if found:
+            return found
+    known_names = [f"test_{known}" for known, _ in names]
+    near = get_close_matches(f"test_{name}", known_names, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    broken = f" ({'; '.join(unloadable)})" if unloadable else ""
+    raise AssignmentError(
+        f"assignment {assignment.id} has no check {wanted!r}, nor an exercise of that id"
+        f"{hint}{broken}"
+    )
 
 
 def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool) -> str:

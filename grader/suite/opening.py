@@ -23,9 +23,10 @@ from grader.temporary import TemporaryFolder
 
 
 @contextmanager
-def open_suite(assignment: Assignment) -> Iterator[Suite]:
+def open_suite(assignment: Assignment, *, wanted: str = "") -> Iterator[Suite]:
     """Collect the assignment's checks; yield what runs them for one job after the other.
 
+    wanted : a check's name or an exercise's id: these alone, whatever is wrong with the others
     Raises AssignmentError where a check file can't be loaded or disagrees with assignment.toml.
     """
     if not assignment.check_files:
@@ -38,7 +39,8 @@ def open_suite(assignment: Assignment) -> Iterator[Suite]:
         importable(assignment.folder),
         _collected(_arguments(assignment.check_files, str(root)), plugin) as items,
     ):
-        yield Suite(assignment, checks_of(assignment, items, plugin.unloadable), plugin)
+        checks = checks_of(assignment, items, plugin.unloadable, wanted=wanted)
+        yield Suite(assignment, checks, plugin)
 
 
 def _arguments(files: Sequence[Path], root: str) -> list[str]:

@@ -89,6 +89,10 @@ class Suite:
         return [outcomes[id(check)] for check in wanted]
 
     @property
+    def checks(self) -> tuple[Check, ...]:
+        return tuple(self._checks)
+
+    @property
     def running(self) -> tuple[str, str] | None:
         """The exercise and the name of the check that runs now; None between checks."""
         check = self._plugin.check

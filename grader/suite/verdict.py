@@ -50,7 +50,9 @@ def verdict_of(check: Check, error: BaseException, claims: Claims | None = None)
     if isinstance(error, GraderFault):
         return check.outcome("error", 0.0, str(error), fault=True)
     if isinstance(error, pytest.FixtureLookupError):
-        text = f"it asks for {error.argname!r}; there are student, reference, rng and datasets"
+        text = (
+            f"it asks for {error.argname!r}; there are student, reference, rng, datasets and files"
+        )
         return check.outcome("error", 0.0, text, fault=True)
     # A check that calls sys.exit() must not end the batch, least of all with success.
     if isinstance(error, Exception | SystemExit):

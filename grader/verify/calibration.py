@@ -6,7 +6,7 @@ tight shows as a refusal at some seeds. One session serves them all: a fork a ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from grader.records import Outcome
 from grader.suite import CheckedSession, CheckJob, Suite
@@ -20,16 +20,20 @@ def run_seeds(
     *,
     seeds: Iterable[int],
     only: Collection[str],
+    step: Callable[[], None] = lambda: None,
 ) -> list[tuple[int, list[Outcome]]]:
     """Return (seed, outcomes) for each seed.
 
     sessions : on the solved notebooks; only : ids of the exercises that they serve
+    step : called after each seed
     """
     reference = sessions.__getitem__
-    return [
-        (seed, suite.run(CheckJob(sessions=sessions, seed=seed, only=only, reference=reference)))
-        for seed in seeds
-    ]
+    runs = []
+    for seed in seeds:
+        job = CheckJob(sessions=sessions, seed=seed, only=only, reference=reference)
+        runs.append((seed, suite.run(job)))
+        step()
+    return runs
 
 
 def rate_checks(runs: Sequence[tuple[int, Sequence[Outcome]]]) -> tuple[CheckRate, ...]:

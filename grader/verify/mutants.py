@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from grader.notebook.regions import marker_kind
-from grader.records import Definition, Notebook
+from grader.records import Assignment, Definition, Notebook
 from grader.verify.code_words import first_line, in_short, last_name, shorten
 from grader.verify.function_text import FunctionText
 from grader.verify.mistakes import EXPRESSION_OPERATORS, Edit
@@ -63,6 +63,17 @@ class Mutant:
     def place(self) -> str:
         """Where a reader finds it: notebook, cell and line."""
         return f"{self.notebook}, cell {self.cell}, line {self.line}"
+
+
+def functions_that_draw(assignment: Assignment) -> tuple[str, ...]:
+    """Return the functions of exercises that get no mutants."""
+    listed = [(e.notebook, function) for e in assignment.exercises for function in e.functions]
+    return tuple(
+        function
+        for notebook, function in listed
+        if function in assignment.notebooks[notebook].definitions
+        and draws(ast.parse(assignment.notebooks[notebook].definitions[function].source))
+    )
 
 
 # --- one function -------------------------------------------------------------------------

@@ -52,15 +52,21 @@ PERTURBED_STORIES = 6
 
 
 def hunt(
-    suite: Suite, notebook: str, session: Session, mutants: Sequence[Mutant]
+    suite: Suite,
+    notebook: str,
+    session: Session,
+    mutants: Sequence[Mutant],
+    *,
+    step: Callable[[], None] = lambda: None,
 ) -> list[MutantVerdict]:
     """Return what became of each mutant, in their order.
 
     session : on the solved notebook; it is left as it was
+    step : called after each
     """
     if not mutants:
         return []
-    return _Hunter(suite, notebook, session).run(mutants)
+    return _Hunter(suite, notebook, session).run(mutants, step)
 
 
 def put_in_place(student: Student, mutant: Mutant) -> None:
@@ -182,7 +188,7 @@ class _Hunter:
         self.reaching: dict[str, list[int]] = {}
         self.expected: dict[tuple[int, str], list[Any]] = {}
 
-    def run(self, mutants: Sequence[Mutant]) -> list[MutantVerdict]:
+    def run(self, mutants: Sequence[Mutant], step: Callable[[], None]) -> list[MutantVerdict]:
         """Learn what the reference does, then try each mutant."""
         recorder = _Recorder(self.session)
         outcomes: list[Outcome] = []
@@ -198,7 +204,11 @@ class _Hunter:
         self.limit_s = min(self.limit_s, max(LEAST_LIMIT_S, PATIENCE * slowest))
         # A check that refuses the reference itself catches nothing.
         self.accepted = {(o.exercise, o.name) for o in outcomes if o.outcome == "passed"}
-        return [self._try(mutant) for mutant in mutants]
+        verdicts = []
+        for mutant in mutants:
+            verdicts.append(self._try(mutant))
+            step()
+        return verdicts
 
     def _run_checks(
         self, session: CheckedSession, exercise: str, patch: Callable[[Student], None] | None
@@ -239,13 +249,18 @@ class _Hunter:
             outcomes = self._run_checks(
                 bounded, exercise, lambda student: put_in_place(student, mutant)
             )
-            fault = next((o for o in outcomes if o.fault), None)
+            # One that is broken on the solution too is told of there.
+            fault = next(
+                (o for o in outcomes if o.fault and (o.exercise, o.name) in self.accepted), None
+            )
             if fault is not None:
                 raise GraderFault(f"{fault.exercise}, {fault.name}: {flat(fault.message)}")
             suspects += [
                 f"{o.exercise}, {o.name}: {flat(o.message)}"
                 for o in outcomes
-                if o.suspect and not o.missing  # a mutant may well lack what the solution has
+                if o.suspect
+                and (o.exercise, o.name) in self.accepted
+                and not o.missing  # a mutant may well lack what the solution has
             ]
             lost = [
                 o

@@ -6,19 +6,16 @@ share nothing, and their results are put together in the assignment's own order.
 
 from __future__ import annotations
 
-import ast
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Any, TypeVar
 
 from grader.assignment import find_assignments, load_assignment
 from grader.authoring.published import public_files
@@ -28,13 +25,14 @@ from grader.errors import AssignmentError, GraderFault
 from grader.grading import grade_notebooks
 from grader.records import Assignment, Evidence, Notebook, Outcome, Result, Sandbox
 from grader.session import Kernels, Session, require_sandbox, start_fork_server
+from grader.session.several import ReferenceSessions
 from grader.suite import CheckJob, open_suite
 from grader.temporary import TemporaryFolder
 from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.derivations import verify_written
 from grader.verify.explanations import explain, load_explanations
 from grader.verify.known_table import prepare, table_of
-from grader.verify.mutants import draws, make_mutants
+from grader.verify.mutants import functions_that_draw, make_mutants
 from grader.verify.mutation_run import hunt
 from grader.verify.naming import KnownPart, Naming, keep_tables
 from grader.verify.samples import (
@@ -47,10 +45,8 @@ from grader.verify.samples import (
     flat,
     load_samples,
 )
+from grader.verify.tasks import Progress, Steps, Tasks
 from grader.verify.verdicts import CheckRate, ExerciseLine, MutantVerdict, VerifyReport, WrittenLine
-
-Progress = Callable[[str], None]
-T = TypeVar("T")
 
 
 def verify_assignments(
@@ -94,9 +90,10 @@ def verify_assignments(
                 )
             )
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        steps = Path(stack.enter_context(TemporaryFolder()))
         return [
             _verify(
-                _Source(folders[assignment_id], sandbox),
+                _Source(folders[assignment_id], sandbox, steps / assignment_id),
                 pool=pool,
                 shards=max(1, workers),
                 seeds=seeds,
@@ -121,13 +118,15 @@ def _verify(
     if assignment.public_only:
         raise AssignmentError(f"{source.folder} is a student's copy: verify needs reference/")
     public_files(assignment)  # refused here as in `grade stubs`
+    with open_suite(assignment):  # a check that isn't written is told before anything runs
+        pass
     explained = {
         (notebook, mutant): reason
         for (notebook, mutant), reason in load_explanations(assignment).items()
         if not assignment.lacking(notebook)
     }
     samples = load_samples(assignment)
-    tasks = _Tasks(pool, assignment.id, tell)
+    tasks = Tasks(pool, assignment.id, tell, source.steps)
     reference = tasks.add("reference", _grade_reference, source)
     benches = [
         tasks.add(
@@ -191,7 +190,7 @@ def _verify(
         samples=tuple(of_samples),
         mutants=tuple(hunted),
         stale=stale,
-        left_out=_functions_that_draw(assignment) if mutants else (),
+        left_out=functions_that_draw(assignment) if mutants else (),
         skipped=_skipped(assignment, samples),
         written=written(),
         warnings=tuple(
@@ -226,17 +225,6 @@ def _skipped(assignment: Assignment, samples: Sequence[Sample]) -> tuple[str, ..
     )
 
 
-def _functions_that_draw(assignment: Assignment) -> tuple[str, ...]:
-    """Return the functions of exercises that get no mutants."""
-    listed = [(e.notebook, function) for e in assignment.exercises for function in e.functions]
-    return tuple(
-        function
-        for notebook, function in listed
-        if function in assignment.notebooks[notebook].definitions
-        and draws(ast.parse(assignment.notebooks[notebook].definitions[function].source))
-    )
-
-
 def _in_order(
     assignment: Assignment, runs: Sequence[tuple[int, list[Outcome]]]
 ) -> tuple[CheckRate, ...]:
@@ -249,40 +237,6 @@ def _end_with_the_command() -> None:
     command = multiprocessing.parent_process()
     if command is not None:
         end_with(command.sentinel)
-
-
-class _Tasks:
-    """Tasks of one assignment: in a pool, or here and now where there is none."""
-
-    def __init__(self, pool: Executor | None, title: str, tell: Progress) -> None:
-        self.pool = pool
-        self.title = title
-        self.tell = tell
-        self.names: dict[Future[Any], str] = {}
-        self.done = 0
-
-    def add(self, name: str, function: Callable[..., T], *arguments: object) -> Callable[[], T]:
-        """Start a task; return what gives its result once it is there."""
-        if self.pool is not None:
-            future = self.pool.submit(function, *arguments)
-        else:
-            future = Future()
-            future.set_result(function(*arguments))
-        self.names[future] = name
-        return future.result
-
-    def wait(self) -> None:
-        """Wait for all; the first failure comes out at once, the rest is called off."""
-        for future in as_completed(self.names):
-            if future.exception() is not None:
-                for other in self.names:
-                    other.cancel()
-                try:
-                    future.result()
-                except BrokenProcessPool as broken:
-                    raise GraderFault(f"a worker process of verify ended: {broken}") from broken
-            self.done += 1
-            self.tell(f"{self.title}: {self.done}/{len(self.names)} {self.names[future]}")
 
 
 # --- the tasks, in worker processes -------------------------------------------------------
@@ -317,6 +271,12 @@ class _Source:
 
     folder: Path
     sandbox: Sandbox
+    told: Path | None = None
+    """Where tasks write how far they are."""
+
+    @property
+    def steps(self) -> Steps:
+        return Steps(self.told)
 
 
 @lru_cache(maxsize=4)
@@ -354,7 +314,7 @@ def _grade_reference(source: _Source) -> _Graded:
     with TemporaryFolder() as empty:
         result = grade_notebooks(_kernels(source), assignment.notebooks, folder=Path(empty))
     if result.status != "graded":
-        return _Graded(0.0, 0.0, (f"{result.status}: {result.message}",), ())
+        return _Graded(0.0, 0.0, _all_faults(source) or (flat(result.message),), ())
     sentences = [
         f"{outcome.exercise}, {outcome.name}: {flat(outcome.message) or outcome.outcome}"
         for exercise in result.exercises
@@ -378,6 +338,20 @@ def _grade_reference(source: _Source) -> _Graded:
         tuple(find_suspects(result.exercises)),
         checks=len(checks),
         hidden=sum(outcome.hidden for outcome in checks),
+    )
+
+
+def _all_faults(source: _Source) -> tuple[str, ...]:
+    """Return a sentence for each check that refuses the solved notebooks: one hides no other."""
+    assignment = _assignment(source)
+    kernels = _kernels(source)
+    with ReferenceSessions(kernels) as sessions, open_suite(assignment) as suite:
+        here = {name: sessions[name] for name in runnable(assignment)}
+        outcomes = suite.run(CheckJob(sessions=here, reference=here.__getitem__))
+    return tuple(
+        f"{outcome.exercise}, {outcome.name}: {flat(outcome.message) or outcome.outcome}"
+        for outcome in outcomes
+        if outcome.outcome not in ("passed", "skipped")
     )
 
 
@@ -446,8 +420,10 @@ def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shard
         listed = [f for e in assignment.exercises if e.notebook == name for f in e.functions]
         share = list(enumerate(make_mutants(notebook, listed)))[shard::shards]
     with open_suite(assignment) as suite, _opened(source, notebook) as session:
-        runs = run_seeds(suite, {name: session}, seeds=seeds, only=only)
-        verdicts = hunt(suite, name, session, [mutant for _, mutant in share])
+        step = source.steps.begin("seeds", len(seeds))
+        runs = run_seeds(suite, {name: session}, seeds=seeds, only=only, step=step)
+        step = source.steps.begin("mutants", len(share))
+        verdicts = hunt(suite, name, session, [mutant for _, mutant in share], step=step)
     return _Benched(
         tuple(runs),
         tuple((number, n, verdict) for (n, _), verdict in zip(share, verdicts, strict=True)),

@@ -199,6 +199,7 @@ def test_templates_hold_stubs_and_public_checks_and_are_then_up_to_date(assignme
     write_templates(assignment, to)
     files = sorted(p.relative_to(to).as_posix() for p in to.rglob("*") if p.is_file())
     assert files == [
+        "README.md",
         "checks/assignment.toml",
         "checks/stubs/cost.ipynb",
         "checks/test_cost.py",

@@ -54,7 +54,9 @@ def test_reference_stub_samples_and_seeds_hold_and_worker_processes_tell_the_sam
         ("a value", 3),
         ("b prediction", 3),
     ]
-    assert told[-1].startswith(f"toy: {len(told)}/{len(told)} ")
+    done, total = told[-1].split()[1].split("/")
+    assert done == total
+    assert told[-1].endswith("(3/3 seeds)")
 
 
 def test_what_does_not_hold_is_told_in_sentences(write_toy):

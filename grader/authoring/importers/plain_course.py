@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from grader.authoring.importers.imported import Check, Draft, Item
 from grader.authoring.importers.marked_code import converted
+from grader.authoring.text_gaps import has_answer
 from grader.notebook import assembled, parseable
 from grader.notebook.definitions import parsed
 from grader.records import Cell, Notebook
@@ -33,6 +34,9 @@ def import_plain(notebook: Notebook) -> Draft:
                 draft.say(cell, f"{many} (`{words}`)")
                 if not all(one.solved for one in same):
                     draft.say(cell, "nothing is solved there yet: write the solution in", todo=True)
+        elif cell.kind == "markdown" and has_answer(cell.source):
+            draft.keep(cell)
+            draft.say(cell, "an answer in words between markers: it stays with you")
         elif cell.kind == "markdown" and (match := _answer(cell)):
             _split_answer(draft, cell, match)
         else:
