@@ -81,6 +81,7 @@ ALLOWED = {
         "assignment",
         "batch",
         "datasets",
+        "environments",
         "errors",
         "gradebook",
         "notebook",

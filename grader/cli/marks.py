@@ -20,7 +20,13 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def options(function: _Function) -> _Function:
-    """Add --marks to a command; it gets the file as `marks_file`."""
+    """Add --marks and --insight to a command: `marks_file` and `insight_file`."""
+    function = click.option(
+        "--insight",
+        "insight_file",
+        metavar="FILE",
+        help="Write what the class teaches, as Markdown (.md) or CSV; - for standard output.",
+    )(function)
     return click.option(
         "--marks",
         "marks_file",
@@ -55,6 +61,28 @@ def judged(
         output.write(str(marks_file), text)
         click.echo(f"{marks_file}: fill in points and comments, and run this again", err=True)
     return judged_results(opened, run, assignment)
+
+
+def check_insight(file: str | None) -> None:
+    """Fail now where the insight can't be written."""
+    if file in (None, "-"):
+        return
+    if Path(str(file)).suffix.lower() not in (".md", ".csv"):
+        raise click.UsageError(f"--insight takes a file .md or .csv, or -, not {file!r}.")
+    from grader import files
+
+    with output.clear_errors(str(file)):
+        files.check_writable(Path(str(file)))
+
+
+def write_insight(results: Sequence[Result], title: str, file: str) -> None:
+    """Write what the class teaches."""
+    from grader.review.insight import as_csv, as_markdown, insight_of
+
+    listed = list(results)
+    insight = insight_of(listed)
+    csv = file != "-" and Path(file).suffix.lower() == ".csv"
+    output.write(file, as_csv(insight) if csv else as_markdown(insight, title, listed))
 
 
 def _read(opened: Store, run: RunRecord, marks_file: Path) -> None:

@@ -59,6 +59,7 @@ def command(
     merge: Path | None,
     wanted: gradebook.Wanted,
     marks_file: Path | None,
+    insight_file: str | None,
 ) -> int:
     """Show the results of earlier runs: their list, one run's report again, or what has changed.
 
@@ -77,14 +78,16 @@ def command(
       grade results latest --fill Grades-pw02.csv --feedback moodle
       grade results latest --roster class.toml --csv grades.csv
       grade results latest --marks marks.csv
+      grade results latest --insight insight.md
     """
     from grader.batch import store
     from grader.report import changes as report_changes
     from grader.report import terminal
 
     output.check_targets(json_file, junit_file, html_folder)
-    if marks_file is not None and (changes or student or forget):
-        raise click.UsageError("Marks are a whole run's: name one, and no --student.")
+    if (marks_file or insight_file) and (changes or student or forget):
+        raise click.UsageError("Marks and insight are a whole run's: name one, and no --student.")
+    marks.check_insight(insight_file)
     if wanted.anything and (changes or student or forget):
         raise click.UsageError("Grades leave for a whole run: name one, and no --student.")
     if forget and (changes or student or json_file or junit_file or html_folder):
@@ -109,7 +112,7 @@ def command(
             opened.forget(chosen[0].id)
             click.echo(f"run {chosen[0].id} is forgotten")
         elif not chosen:
-            unnamed = unexplained or as_sample is not None or marks_file is not None
+            unnamed = unexplained or as_sample is not None or marks_file or insight_file
             if junit_file or html_folder or student or wanted.anything or unnamed:
                 raise click.UsageError("Which run? `grade results` lists them.")
             report_changes.show_runs(listed, console)
@@ -118,7 +121,7 @@ def command(
         elif len(chosen) == 2:
             if for_students:
                 raise click.UsageError("--for-students shows one run: a comparison is yours.")
-            if junit_file or html_folder or wanted.anything or marks_file:
+            if junit_file or html_folder or wanted.anything or marks_file or insight_file:
                 raise click.UsageError("A comparison is shown here or written by --json.")
             before, after = chosen
             pair = [_about(student, opened.results(run.id)) for run in chosen]
@@ -144,6 +147,10 @@ def command(
             output.write_reports(report, json_file, junit_file)
             if html_folder is not None:
                 _write_pages_again(opened, run, report, judged, html_folder)
+            if insight_file is not None:
+                marks.write_insight(report.results, report.title, insight_file)
+                if insight_file == "-":
+                    return GRADED
             if wanted.anything:
                 gradebook.write(opened, run, report, wanted)
                 return GRADED

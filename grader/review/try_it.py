@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from grader.environments import python_of
 from grader.errors import GradeError, GraderFault, ReviewError
 from grader.records import Assignment, Cell, Notebook, Result
 from grader.report.html_page import Figure, Gallery
@@ -72,7 +73,7 @@ class Tryout:
         assert self.assignment is not None
         if self._kernels is None:
             require_sandbox(self.assignment.sandbox)
-            server = start_fork_server(self.assignment.sandbox)
+            server = start_fork_server(self.assignment.sandbox, python_of(self.assignment))
             self._kernels = Kernels(self.assignment, server, draw=True)
         return self._kernels
 
