@@ -156,8 +156,8 @@ class Store:
         row = (time.time(), assignment, title, submissions, json.dumps(settings))
         return KeptRun(self, row, key, acceptable)
 
-    def runs(self) -> list[RunRecord]:
-        """Return every run, the latest first."""
+    def runs(self, only: int | None = None) -> list[RunRecord]:
+        """Return every run, the latest first. only : that one alone, where it is there"""
         with self.guarded():
             rows = self.connection.execute(
                 "SELECT runs.id, begun, ended, assignment, title, submissions, count(result), "
@@ -165,7 +165,8 @@ class Store:
                 "avg(CASE WHEN status = 'graded' THEN percent END), isolation, settings "
                 "FROM runs LEFT JOIN items ON items.run = runs.id "
                 "LEFT JOIN results ON results.id = items.result "
-                "GROUP BY runs.id ORDER BY runs.id DESC"
+                "WHERE ?1 IS NULL OR runs.id = ?1 GROUP BY runs.id ORDER BY runs.id DESC",
+                (only,),
             ).fetchall()
         return [
             RunRecord(id_, begun, ended, assignment, title, submissions, results, kept,

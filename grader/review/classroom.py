@@ -54,12 +54,14 @@ class Classroom:
         """Counts what has changed, so that whoever keeps something knows that it is old."""
         self.changed: dict[int, int] = {}
         """The version at which each submission has changed last."""
+        self._scores: dict[int, dict[str, ExerciseScore]] = {}
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
         self._seen = -1
 
     def update(self, store: Store) -> None:
         """Read what is new. Raises ReviewError where the run is gone."""
         with self.lock:
-            found = [run for run in store.runs() if run.id == self.run_id]
+            found = store.runs(self.run_id)
             if not found:
                 raise ReviewError(f"run {self.run_id} is not in the file of results any more")
             self.run = found[0]
@@ -140,11 +142,13 @@ class Classroom:
 
     def _judge(self, numbers: set[int]) -> None:
         self.version += 1  # under the lock
-        made = dict(self.judged)
+        made, scores = dict(self.judged), dict(self._scores)
         for number in numbers:
             made[number] = judged(self.results[number], self.answers[number], self.book)
+            scores[number] = {exercise.id: exercise for exercise in made[number].exercises}
             self.changed[number] = self.version
-        self.judged = dict(sorted(made.items()))
+        self.judged, self._scores = dict(sorted(made.items())), scores
+        self._counts = {}
 
     # --- one answer -------------------------------------------------------------------------------
 
@@ -171,7 +175,7 @@ class Classroom:
 
     def score(self, number: int, exercise: str) -> ExerciseScore:
         """Return an exercise of a submission, with what people said."""
-        return next(e for e in self.judged[number].exercises if e.id == exercise)
+        return self._scores[number][exercise]
 
     def machine_score(self, number: int, exercise: str) -> ExerciseScore:
         return next(e for e in self.results[number].exercises if e.id == exercise)
@@ -255,8 +259,12 @@ class Classroom:
 
     def open_count(self, grader: str, exercise: str) -> tuple[int, int]:
         """Return how many answers wait for the grader, and how many there are."""
-        there = [n for n, rows in self.answers.items() if exercise in rows]
-        return sum(self.needs(grader, n, exercise) for n in there), len(there)
+        kept, counts = self._counts.get((grader, exercise)), self._counts
+        if kept is None:
+            there = [n for n, rows in self.answers.items() if exercise in rows]
+            kept = (sum(self.needs(grader, n, exercise) for n in there), len(there))
+            counts[grader, exercise] = kept
+        return kept
 
 
 def _chance(*parts: str) -> str:
