@@ -13,6 +13,7 @@ GradeError                what a user of `grade` may see
 Interrupted               the user stopped it (a KeyboardInterrupt)
 CheckFailed               the verdict of a check (an AssertionError)
     Missing               what the check asks for isn't there
+    NotAValue             an object of the student's came where a plain value was due
     NonFiniteValue        nan or inf where a finite number was due
 StudentFault              a call into the student's process gave no value
     StudentError          the student's code raised
@@ -23,7 +24,9 @@ StudentFault              a call into the student's process gave no value
 ReferenceFault            the same of a call into the solved notebook: no student's doing
 """
 
+import builtins
 import re
+from typing import Any
 
 
 class GradeError(Exception):
@@ -142,6 +145,10 @@ class NotDefined(Missing):
         super().__init__(f"`{name}` is not defined")
 
 
+class NotAValue(CheckFailed, TypeError):
+    """An object that stays in the student's process came where a plain value was due."""
+
+
 class NonFiniteValue(CheckFailed):
     """A nan or an inf came where a finite number was due; names the first bad index."""
 
@@ -184,6 +191,9 @@ class StudentError(StudentFault):
     where : the student's own innermost line ("cell 4, line 7: return 1/(1+exp(-z))"), or ""
     """
 
+    base: str = ""
+    """The builtin exception that an instance is as well ("ValueError"), by which it is caught."""
+
     def __init__(self, called: str, kind: str, text: str, where: str = "") -> None:
         self.called = called
         self.kind = kind
@@ -197,6 +207,49 @@ class StudentError(StudentFault):
                 "size: take it from an array's shape, as X.shape[1]."
             ]
         super().__init__("\n".join([f"{called} raised {kind}: {text}{place}", *steps]))
+
+    def __str__(self) -> str:  # a KeyError would quote it
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self.base, self.called, self.kind, self.text, self.where)
+
+
+def _rebuilt(base: str, *parts: str) -> StudentError:
+    return student_error_class(base)(*parts)
+
+
+# A StopIteration, caught by what iterates over a check's own calls, would end a loop as if all had
+# been well; the last two take other arguments than a text.
+_NOT_CAUGHT_AS = ("StopIteration", "StopAsyncIteration", "ExceptionGroup")
+_CAUGHT_AS = {
+    name: kind
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type)
+    and issubclass(kind, Exception)
+    and not issubclass(kind, Warning | UnicodeEncodeError | UnicodeDecodeError)
+    and not issubclass(kind, UnicodeTranslateError | BaseExceptionGroup)
+    and name not in _NOT_CAUGHT_AS
+}
+
+
+def student_error_class(base: str, of: type[StudentError] | None = None) -> type[StudentError]:
+    """Return the class of an error of the student's, which is a builtin exception as well.
+
+    base : the name of the nearest builtin class, as the student's process claims
+    """
+    made: type[StudentError] = of or StudentError
+    kind = _CAUGHT_AS.get(base)
+    if kind is None or kind is Exception:
+        return made
+    known = _CLASSES.get((base, made))
+    if known is None:
+        members = {"base": base, "__module__": __name__, "__qualname__": made.__name__}
+        known = _CLASSES[base, made] = type(made.__name__, (made, kind), members)
+    return known
+
+
+_CLASSES: dict[tuple[str, type[StudentError]], type[StudentError]] = {}
 
 
 class PassedOn(StudentError):

@@ -62,6 +62,7 @@ from grader.checks.distributions import (
 )
 from grader.checks.forbidden import Breach, find_forbidden, names_meant
 from grader.checks.gradient import assert_gradient
+from grader.checks.objects import assert_raises, live
 from grader.checks.parameters import (
     Layers,
     find_layers,
@@ -134,6 +135,7 @@ __all__ = [
     "assert_one_of",
     "assert_probabilities",
     "assert_psd",
+    "assert_raises",
     "assert_regions",
     "assert_series",
     "assert_shape",
@@ -154,6 +156,7 @@ __all__ = [
     "find_layers",
     "find_regions",
     "find_series",
+    "live",
     "measure_close",
     "measure_convexity",
     "measure_gradient",

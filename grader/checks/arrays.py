@@ -32,6 +32,7 @@ from grader.errors import CheckFailed, NonFiniteValue
 _ROUNDING = 1e-12
 
 # What a hint may say about a type that is no array, by the name of its class.
+_SPARSE = "Return an array: matrix.toarray()."
 _OPAQUE_HINTS = {
     "function": "A function came back: is it returned without being called, f for f(x)?",
     "method": "A method came back: is it returned without being called, f for f(x)?",
@@ -43,6 +44,12 @@ _OPAQUE_HINTS = {
     "set": "A set has no order; build an array.",
     "DataFrame": "Return an array: frame.to_numpy().",
     "Series": "Return an array: series.to_numpy().",
+    "csr_matrix": _SPARSE,
+    "csr_array": _SPARSE,
+    "csc_matrix": _SPARSE,
+    "csc_array": _SPARSE,
+    "coo_matrix": _SPARSE,
+    "coo_array": _SPARSE,
     "Tensor": "Return an array: tensor.detach().numpy().",
     "NotImplementedType": "Is the function still to be written?",
     "ellipsis": "Is the function still to be written?",
@@ -203,8 +210,14 @@ def non_finite_hint(array: Array) -> str:
 
 def _convert(value: object, *, called: str) -> Array:
     if isinstance(value, np.ndarray):
+        if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
+            raise CheckFailed(
+                "a masked array came, some of whose values are masked, where numbers were due",
+                hint="What stands for a masked value? See .filled(...) and .compressed().",
+                called=called,
+            )
         array = np.asarray(value)
-        if array.dtype.kind in "OV":
+        if array.dtype.kind in "OVMm":
             raise CheckFailed(
                 f"an array of {KIND_WORDS[array.dtype.kind]} came where numbers were due",
                 hint="Its rows may differ in length, or it holds arrays, None or strings.",

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy
 
-from grader.errors import CheckFailed
+from grader.errors import CheckFailed, StudentFault
 
 _FILE = "<test cell>"
 _LONGEST = 160
@@ -119,7 +119,7 @@ def _execute(tree: ast.Module | ast.Expression, source: str, scope: _Names) -> A
     try:
         # As locals too: a global that isn't there is looked for by __missing__ only so.
         return eval(code, scope, scope)
-    except CheckFailed:
+    except (CheckFailed, StudentFault):  # an error of the student's may be an AssertionError too
         raise
     except AssertionError as error:
         raise _failure(error, source) from error

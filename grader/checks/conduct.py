@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import fractions
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -170,6 +173,19 @@ def assert_vectorised(
     )
 
 
+_EXACT = (
+    set,
+    frozenset,
+    range,
+    slice,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    decimal.Decimal,
+    fractions.Fraction,
+)
+
+
 def _same(a: object, b: object) -> bool:
     """Tell whether two values are equal, nan included; what can't be compared counts as equal."""
     # A 0-d array and a numpy scalar are one value in two wrappings.
@@ -194,6 +210,11 @@ def _same(a: object, b: object) -> bool:
         if not (b is None or isinstance(b, (bool, int, float, complex, str, bytes, np.generic))):
             return False
         return bool(a == b) or (_is_nan(a) and _is_nan(b))
+    if isinstance(a, _EXACT):
+        return type(a) is type(b) and bool(a == b)
+    equals = getattr(type(a), "equals", None)  # pandas' own: nan is equal to itself
+    if type(a).__module__.partition(".")[0] == "pandas" and equals is not None:
+        return type(a) is type(b) and bool(equals(a, b))
     return True
 
 

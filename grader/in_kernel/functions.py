@@ -27,6 +27,8 @@ _EXCEPTIONS = {
     for kind in (*vars(builtins).values(), LinAlgError)
     if isinstance(kind, type) and issubclass(kind, Exception)
 }
+_BUILTIN = frozenset(kind for name, kind in _EXCEPTIONS.items() if name != "LinAlgError")
+_name_of = type.__dict__["__name__"].__get__
 _Parameter, _Signature = inspect.Parameter, inspect.Signature
 _PARAMETER_KINDS = tuple(inspect._ParameterKind)
 # Exceptions of the check's that passed through the notebook's code and may yet come back.
@@ -142,6 +144,14 @@ def _exception(kind: str, args: list[Any]) -> Exception:
         return made(*args)
     except Exception:  # UnicodeDecodeError wants five arguments
         return RuntimeError(f"{kind} in a function of the check")
+
+
+def builtin_base(error: BaseException) -> str:
+    """The name of the nearest builtin class that an exception is of."""
+    for kind in type.mro(type(error)):
+        if kind in _BUILTIN:
+            return str(_name_of(kind))
+    return ""
 
 
 def _signature(parameters: tuple[tuple[str, int, bool], ...]) -> inspect.Signature:

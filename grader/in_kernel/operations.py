@@ -25,7 +25,8 @@ from typing import Any
 from numpy import errstate, ndarray
 
 from grader.in_kernel import codec
-from grader.in_kernel.functions import Functions
+from grader.in_kernel.functions import Functions, builtin_base
+from grader.in_kernel.operators import OPERATORS
 from grader.in_kernel.printing import Printed
 from grader.in_kernel.protocol import Closed, Stream
 from grader.in_kernel.sandbox import limits
@@ -101,6 +102,7 @@ class Check:
             "item": self._item,
             "has": self._has,
             "names": self._names,
+            "operate": self._operate,
             "store": self._store,
             "tensor": self._tensor,
             "figures": self._figures,
@@ -305,6 +307,14 @@ class Check:
             return False
         return True
 
+    def _operate(self, name: str, *operands: Any) -> Any:
+        operate = OPERATORS[name]
+        try:
+            value = operate(*operands)
+        except BaseException as error:
+            raise self._raised(error) from None
+        return self._handle(value) if name == "iter" else value
+
     def _names(self) -> list[str]:
         names = [name for name in dict.keys(self._state.namespace) if type(name) is str]
         names = [name for name in names if name.isidentifier() and name not in _OF_IPYTHON]
@@ -351,12 +361,12 @@ def _count_steps(function: Any, args: Any, kwargs: Any) -> tuple[Any, int | None
 
 
 def failure(error: BaseException, state: State, index: int | None = None) -> list[Any]:
-    """The reply's failure: [kind, text, cell, line, source, index]."""
+    """The reply's failure: [kind, text, cell, line, source, index, base]."""
     cell, line, source = _innermost(error, state)
     text = text_of(error)
     if limit := _limit_behind(error):
         text = f"{text} ({limit})" if text else limit
-    return [type_name(error), text, cell, line, source, index]
+    return [type_name(error), text, cell, line, source, index, builtin_base(error)]
 
 
 def _innermost(error: BaseException, state: State) -> tuple[int | None, int, str]:

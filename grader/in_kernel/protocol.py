@@ -26,9 +26,10 @@ may call one, so a message comes in place of the reply, and the reply after the 
 
 Before that answer the grader may send further requests, with numbers of their own.
 
-    failure = [kind, text, cell, line, source, index]
+    failure = [kind, text, cell, line, source, index, base]
         the exception's class name and message; the student's innermost line: the cell's number
-        (None where no cell is known), the line in it, its text; the index of the call in a map
+        (None where no cell is known), the line in it, its text; the index of the call in a map;
+        the nearest builtin class that the exception extends
 
 The serving stream (its token comes with `serve`) knows
 
@@ -50,6 +51,8 @@ A check's stream knows
     ["set", base, path, value]
     ["item", base, key]                    -> value
     ["has", base, path]                    -> bool
+    ["operate", name, *operands]           -> what an operator (operators.py) gives; "next" gives a
+                                           tuple of the element, or an empty one
     ["names"]                              -> the notebook's public names, the latest last
     ["store", value]                       -> a handle on the value
     ["tensor", array]                      -> a handle on a torch.Tensor with these values

@@ -6,18 +6,14 @@ operation on a name or an object is added here as a method; one on the whole pro
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
-import numpy as np
-
-from grader.errors import StudentError
-from grader.session.callbacks import is_function, name_of
+from grader.errors import NotAValue, student_error_class
 from grader.session.replies import IndexedError, Observation, observation
+from grader.session.showing import show, show_call, show_operation
 from grader.session.wire import Place, Proxy, place_of
 
-_SHOWN_CHARS = 40
 # Names by which Python, IPython and pytest ask any object what it can do. A question that went
 # to the student's process would be answered by the student.
 _PROTOCOL_PREFIXES = ("_repr_", "_ipython_", "_pytest")
@@ -58,12 +54,9 @@ class _Callable(Proxy):
                 raise place.wire.bad_reply(called) from None
             item = inputs[error.index]
             call = show_call(place.label, item if type(item) is tuple else (item,), {})
-            raise StudentError(
-                f"{call} (call {error.index} of {len(inputs)})",
-                error.kind,
-                error.text,
-                error.where,
-            ) from None
+            called_at = f"{call} (call {error.index} of {len(inputs)})"
+            raised = student_error_class(error.base)
+            raise raised(called_at, error.kind, error.text, error.where) from None
         if type(values) is not list or len(values) != len(inputs):
             raise place.wire.bad_reply(called)
         return values
@@ -128,14 +121,21 @@ class Function(_Callable):
 class Remote(_Callable):
     """An object that stays in the student's process.
 
-    Its attributes read, set and call like local ones; `item` indexes it, `get` fetches it where
-    it has become a plain value. `attribute` reads names that Remote has itself ("item").
+    Its attributes read, set and call like local ones; `obj[key]` indexes it, len() and for count
+    and pass through it, float() and int() make a number of it, `with` enters it; `get` fetches it
+    where it has become a plain value. `attribute` reads names that Remote has itself ("item").
+
+    What a check compares or computes never goes there by itself: an object could take the expected
+    value, and answer True to all. So `==`, `<`, `+`, `in` and bool() fail the check. `live(obj)`
+    has them, for exercises that ask for a class with operators.
     type_name : of its class, as the process claims
     """
 
     __slots__ = ("_type_name",)
 
     _type_name: str
+    # numpy's own operators leave theirs to these.
+    __array_ufunc__ = None
 
     def __init__(self, place: Place, type_name: str) -> None:
         object.__setattr__(self, "_place", place)
@@ -180,6 +180,192 @@ class Remote(_Callable):
     def __repr__(self) -> str:
         return f"<{self._type_name} of the student's process>"
 
+    def __live__(self) -> Live:
+        """Return the same object with its operators."""
+        place = place_of(self)
+        return Live(place, self._type_name)
+
+    # What the object gives of itself: no more than it could have returned.
+
+    def _operate(self, sign: str, name: str, *operands: Any) -> Any:
+        place = place_of(self)
+
+        def called() -> str:
+            return show_operation(sign, place.label, operands)
+
+        return relabelled(place.wire.ask(called, "operate", name, self, *operands), called(), True)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.item(key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._operate("[]=", "setitem", key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self._operate("del []", "delitem", key)
+
+    def __len__(self) -> int:
+        return int(self._plain("len", "len", int))
+
+    def __iter__(self) -> Iterator[Any]:
+        label = place_of(self).label
+        elements = self._operate("iter", "iter")
+        count = 0
+        while True:
+            found = elements._operate("next", "next") if isinstance(elements, Remote) else None
+            if type(found) is not tuple or len(found) > 1:
+                raise place_of(self).wire.bad_reply(lambda: f"iter({label})")
+            if not found:
+                return
+            yield relabelled(found[0], f"{label}[{count}]", True)
+            count += 1
+
+    def __float__(self) -> float:
+        return float(self._plain("float", "float", float))
+
+    def __int__(self) -> int:
+        return int(self._plain("int", "int", int))
+
+    def __complex__(self) -> complex:
+        return complex(self._plain("complex", "complex", complex))
+
+    def __neg__(self) -> Any:
+        return self._operate("-", "neg")
+
+    def __pos__(self) -> Any:
+        return self._operate("+", "pos")
+
+    def __abs__(self) -> Any:
+        return self._operate("abs", "abs")
+
+    def __invert__(self) -> Any:
+        return self._operate("~", "invert")
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self._operate("round", "round", *(() if digits is None else (digits,)))
+
+    def __enter__(self) -> Any:
+        return self._operate("with", "enter")
+
+    def __exit__(self, *exc: object) -> None:
+        """Leave it there as if nothing was raised: what was is the check's."""
+        self._operate("with", "exit")
+
+    def _plain(self, sign: str, name: str, kind: type[Any]) -> Any:
+        value = self._operate(sign, name)
+        if type(value) is not kind or (name == "len" and not 0 <= value < 1 << 63):
+            label = place_of(self).label
+            raise place_of(self).wire.bad_reply(lambda: f"{sign}({label})")
+        return value
+
+    # What would send a value of the check's, or take the object's word for a verdict.
+
+    def __eq__(self, other: object) -> Any:
+        if other is None:
+            return False
+        if isinstance(other, Remote) and _identity(other) == _identity(self):
+            return True
+        return self._refuse("==", other)
+
+    def __ne__(self, other: object) -> Any:
+        return not self.__eq__(other)
+
+    def __hash__(self) -> int:
+        return hash(_identity(self))
+
+    def __bool__(self) -> bool:
+        return self._refuse("bool", None)
+
+    def __contains__(self, value: object) -> bool:
+        return self._refuse("in", value)
+
+    def _refuse(self, sign: str, other: object) -> NoReturn:
+        raise NotAValue(
+            f"{place_of(self).label} is an object of class {self._type_name}, where a plain value "
+            "is due",
+            hint=(
+                f"(To whoever wrote the check: `{sign}` would be answered by the object itself. "
+                "Compare what it holds: an attribute, x.get(), float(x); or let the object answer: "
+                "live(x), of grader.checks.)"
+            ),
+        )
+
+
+def _refusing(sign: str) -> Any:
+    return lambda self, other: self._refuse(sign, other)
+
+
+for _sign, _name in {
+    "<": "lt", "<=": "le", ">": "gt", ">=": "ge",
+    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "//": "floordiv", "%": "mod",
+    "**": "pow", "@": "matmul", "&": "and", "|": "or", "^": "xor", "<<": "lshift", ">>": "rshift",
+}.items():  # fmt: skip
+    setattr(Remote, f"__{_name}__", _refusing(_sign))
+    if _sign not in ("<", "<=", ">", ">="):
+        setattr(Remote, f"__r{_name}__", _refusing(_sign))
+
+
+def _identity(remote: Remote) -> tuple[int, int | None, str]:
+    place = place_of(remote)
+    return id(place.wire), place.base, place.path
+
+
+class Live(Remote):
+    """An object that stays there, with its own operators: what they give is the object's claim.
+
+    Operands are sent to the student's process: no expected value may be among them.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> Any:
+        return self._two("==", "eq", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return self._two("!=", "ne", self, other)
+
+    __hash__ = Remote.__hash__
+
+    def __bool__(self) -> bool:
+        return bool(self._plain("bool", "bool", bool))
+
+    def __contains__(self, value: object) -> bool:
+        found = self._operate("in", "contains", value)
+        if type(found) is not bool:
+            raise place_of(self).wire.bad_reply(lambda: f"... in {place_of(self).label}")
+        return found
+
+    def _two(self, sign: str, name: str, left: Any, right: Any) -> Any:
+        def called() -> str:
+            return f"{show(left)} {sign} {show(right)}"
+
+        value = place_of(self).wire.ask(called, "operate", name, left, right)
+        value = relabelled(value, called(), True)
+        return value.__live__() if isinstance(value, Remote) else value
+
+
+def _binary(sign: str, name: str) -> Any:
+    return lambda self, other: self._two(sign, name, self, other)
+
+
+def _reflected(sign: str, name: str) -> Any:
+    return lambda self, other: self._two(sign, name, other, self)
+
+
+for _sign, _name in {
+    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "//": "floordiv", "%": "mod",
+    "**": "pow", "@": "matmul",
+}.items():  # fmt: skip
+    setattr(Live, f"__{_name}__", _binary(_sign, _name))
+    setattr(Live, f"__r{_name}__", _reflected(_sign, _name))
+    setattr(Live, f"__i{_name}__", _binary(f"{_sign}=", f"i{_name}"))
+for _sign, _name in {"&": "and", "|": "or", "^": "xor", "<<": "lshift", ">>": "rshift"}.items():
+    _operation = f"{_name}_" if _name in ("and", "or") else _name
+    setattr(Live, f"__{_name}__", _binary(_sign, _operation))
+    setattr(Live, f"__r{_name}__", _reflected(_sign, _operation))
+for _sign, _name in {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}.items():
+    setattr(Live, f"__{_name}__", _binary(_sign, _name))
+
 
 class Method(Remote):
     """An attribute that was a method before: looked up when it is called, in the same message."""
@@ -217,46 +403,3 @@ def relabelled(value: Any, label: str, always: bool = False) -> Any:
     # A bound method reads "GradientDescent.predict", a variable by its name.
     place = place_of(value)
     return Remote(Place(place.wire, place.base, "", label), value.type_name)
-
-
-# --- wording ------------------------------------------------------------------------------------
-
-
-def show_call(label: str, args: Iterable[Any], kwargs: dict[str, Any]) -> str:
-    """Return a call in words: "sigmoid(array (3, 4) float64)", "sigmoid(0.5)"."""
-    parts = [show(value) for value in args]
-    parts += [f"{name}={show(value)}" for name, value in kwargs.items()]
-    return f"{label}({', '.join(parts)})"
-
-
-def show(value: Any) -> str:
-    """Return a value in a few words: short ones literally, arrays by shape and dtype."""
-    if isinstance(value, Proxy):
-        return place_of(value).label
-    if isinstance(value, np.ndarray) and value.ndim:
-        return f"array {value.shape} {value.dtype}"
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.item()
-    if isinstance(value, list | tuple | dict):
-        return _show_container(value)
-    if isinstance(value, np.random.Generator | np.random.RandomState | random.Random):
-        return f"a {type(value).__name__}"
-    if is_function(value):
-        name = name_of(value)
-        return "a lambda" if name == "<lambda>" else name
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
-
-
-def _show_container(value: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> str:
-    if len(value) <= 4:
-        if isinstance(value, dict):
-            text = ", ".join(f"{key!r}: {show(item)}" for key, item in value.items())
-        else:
-            text = ", ".join(show(item) for item in value)
-        brackets = "{}" if isinstance(value, dict) else "()" if isinstance(value, tuple) else "[]"
-        if isinstance(value, tuple) and len(value) == 1:
-            text += ","
-        if len(text) <= _SHOWN_CHARS:
-            return f"{brackets[0]}{text}{brackets[1]}"
-    return f"{type(value).__name__} of {len(value)}"

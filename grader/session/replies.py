@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.errors import BadReply, StudentError, StudentFault
+from grader.errors import BadReply, StudentError, StudentFault, student_error_class
 from grader.text import printable
 
 TEXT_CHARS = 500
@@ -50,16 +50,16 @@ class IndexedError(StudentError):
 
 def student_error(called: str, failure: Any) -> StudentFault:
     """The StudentError that a reply's failure tells of; a BadReply where it tells nothing."""
-    if type(failure) is not list or len(failure) != 6:
+    if type(failure) is not list or len(failure) != 7:
         return BadReply(f"{called}: no legal reply")
-    kind, text, cell, line, source, index = failure
-    if [type(part) for part in (kind, text, line, source)] != [str, str, int, str]:
+    kind, text, cell, line, source, index, base = failure
+    if [type(part) for part in (kind, text, line, source, base)] != [str, str, int, str, str]:
         return BadReply(f"{called}: no legal reply")
     where = ""
     if type(cell) is int and abs(cell) < 1 << 31 and abs(line) < 1 << 31:
         code = clean(source, TEXT_CHARS)
         where = f"cell {cell}, line {line}" + (f": {code}" if code else "")
-    error = IndexedError if type(index) is int else StudentError
+    error = student_error_class(base, IndexedError if type(index) is int else StudentError)
     fault = error(called, clean(kind, NAME_CHARS), clean(text, TEXT_CHARS), where)
     if isinstance(fault, IndexedError):
         fault.index = index

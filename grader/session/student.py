@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from grader.records import Notebook
-from grader.session.proxies import Function, Remote, refuse_protocol, relabelled, show
+from grader.session.proxies import Function, Remote, refuse_protocol, relabelled
 from grader.session.replies import figures as checked_figures
+from grader.session.showing import show
 from grader.session.wire import Place, Wire
 
 

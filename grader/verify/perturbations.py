@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from grader.in_kernel.codec.forms import apart
+
 Perturbation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 RTOL = 1e-12
@@ -100,7 +102,7 @@ def payload(value: Any) -> int:
 
 def same_value(a: Any, b: Any) -> bool:
     """True where two replies hold the same values, to RTOL; nan equals nan."""
-    if isinstance(a, np.ndarray | np.generic) or isinstance(b, np.ndarray | np.generic):
+    if _is_plain_array(a) or _is_plain_array(b):
         return _same_array(a, b)
     if isinstance(a, float) and isinstance(b, float):
         return _same_array(np.array(a), np.array(b))
@@ -110,7 +112,17 @@ def same_value(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(same_value, a, b))
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same_value(a[key], b[key]) for key in a)
+    form = apart(a)
+    if form is not None:
+        other = apart(b)
+        return other is not None and form[0] == other[0] and same_value(form[1], other[1])
     return bool(a == b)
+
+
+def _is_plain_array(value: Any) -> bool:
+    if isinstance(value, np.ma.MaskedArray) or not isinstance(value, np.ndarray | np.generic):
+        return False
+    return value.dtype.names is None
 
 
 def _same_array(a: Any, b: Any) -> bool:

@@ -227,11 +227,8 @@ def keeping():
     "value",
     [
         np.array([1, None]),
-        np.zeros(2, [("x", "f8")]),
-        np.array(["2020"], "M8[Y]"),
-        np.datetime64("2020"),
+        np.zeros(2, [("x", "O")]),
         object(),
-        {1, 2},
         print,
         1 << (1 << 21),
     ],
@@ -294,7 +291,6 @@ class LyingArray(np.ndarray):
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
-        (Pair(1, 2), (1, 2)),
         (OrderedDict(a=1), {"a": 1}),
         (LyingList([1, 2]), [1, 2]),
         (LyingFloat(2.5), 2.5),
@@ -310,7 +306,7 @@ def test_subclasses_arrive_as_the_plain_value_inside(value, plain):
     assert repr(arrived) == repr(plain)
 
 
-@pytest.mark.parametrize("kind", [np.matrix, np.ma.MaskedArray, LyingArray])
+@pytest.mark.parametrize("kind", [np.matrix, LyingArray])
 def test_array_subclasses_arrive_as_plain_arrays(kind):
     arrived = travel(np.array([[1.0, 2.0]]).view(kind))
     assert type(arrived) is np.ndarray
@@ -417,6 +413,15 @@ _BAD_TREES = {
     "negative handle": [{"a": 0}, {"h": [-1, "x"]}],
     "handle with a long name": [{"a": 0}, {"h": [1, "x" * 1000]}],
     "handle, where none is known": [{"a": 0}, {"h": [1, "x"]}],
+    "function, where none is known": [{"a": 0}, {"f": [1, "x", True, None]}],
+    "function with a negative number": [{"a": 0}, {"f": [-1, "x", True, None]}],
+    "function with too little": [{"a": 0}, {"f": [1, "x", True]}],
+    "function with odd parameters": [{"a": 0}, {"f": [1, "x", True, [["a", 9, True]]]}],
+    "scalar of text": [{"a": 0}, {"n": "x"}],
+    "scalar beyond 64 bits": [{"a": 0}, {"n": 1 << 63}],
+    "form of no name": [{"a": 0}, {"v": [1, 2]}],
+    "form of another name": [{"a": 0}, {"v": ["os", 2]}],
+    "form of one part": [{"a": 0}, {"v": ["set"]}],
 }
 
 
@@ -522,7 +527,7 @@ _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([*"tdciasblLAzhx"]), inner, min_size=1, max_size=2)
+        | st.dictionaries(st.sampled_from([*"tdciasblLAzhxnvf"]), inner, min_size=1, max_size=2)
     ),
     max_leaves=12,
 )
@@ -545,6 +550,7 @@ def test_replaced_builtins_and_numpy_functions_do_not_reach_the_codec():
 
     value = [(1.5, [0.5] * 20, np.arange(3.0)), {"k": Pair(1, 2)}, [np.ones(2)] * 20]
     arrived = repr([(1.5, [0.5] * 20, np.arange(3.0)), {"k": (1, 2)}, [np.ones(2)] * 20])
+    arrived = arrived.replace("(1, 2)", "(a=1, b=2)")
     replacements = [
         replace(["isinstance", "len", "type", "issubclass", "sum", "map", "set"], vars(builtins)),
         replace(["array", "frombuffer", "empty", "ndarray", "dtype"], vars(np)),

@@ -219,7 +219,7 @@ def test_items_of_an_object_are_reached(student_of):
     assert student.Table().item("ab") == "abab"
 
 
-@pytest.mark.parametrize("result", ["lambda: 1", "(i for i in [1])", "object()", "np", "{1, 2}"])
+@pytest.mark.parametrize("result", ["lambda: 1", "(i for i in [1])", "object()", "np"])
 def test_what_is_no_plain_value_stays_there(student_of, result):
     assert isinstance(student_of(f"def f(): return {result}").f(), Remote)
 
@@ -271,8 +271,6 @@ def test_no_question_of_python_itself_travels(student_of):
             pickle.dumps(proxy)
         with pytest.raises(TypeError):
             copy.copy(proxy)
-    with pytest.raises(TypeError):
-        iter(c)
     assert np.asarray(c).dtype == object
     assert student.has("c")
 
@@ -700,7 +698,8 @@ def test_names_looked_for_by_the_student_lead_to_no_check(student_of):
     """
     links, objects, modules = student_of(source).f()
     assert sum(link.startswith("socket:") for link in links) == 1
-    inside = {"agent", "codec", "functions", "operations", "printing", "protocol", "sandbox"}
+    inside = {"agent", "codec", "functions", "operations", "operators"}
+    inside |= {"printing", "protocol", "sandbox"}
     inside |= {"sandbox.libc", "sandbox.limits"}
     inside |= {f"codec.{path.stem}" for path in CODEC.glob("[a-z]*.py")}
     inside = {f"grader.in_kernel.{module}" for module in inside}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from numpy import bool_, dtype, float64, int64, ndarray, uint8
 
-from grader.in_kernel.codec.forms import built
+from grader.in_kernel.codec.forms import HASHED, built
 from grader.in_kernel.codec.limits import (
     DEFAULT_LIMITS,
     HEADER,
@@ -166,7 +166,12 @@ class _Decoder:
     def _form(self, content: Any, depth: int) -> Any:
         if type(content) is not list or len(content) != 2 or depth >= self._limits.depth:
             raise MalformedFrame("a form that is none")
-        return built(content[0], self._value(content[1], depth + 1))
+        name, contents = content[0], self._value(content[1], depth + 1)
+        if type(name) is str and name in HASHED and type(contents) is list:
+            self._unsalted_keys += sum(type(one) is not str for one in contents)
+            if self._unsalted_keys > UNSALTED_KEYS:
+                raise MalformedFrame("a set that is none")
+        return built(name, contents)
 
     def _list(self, node: Any, depth: int) -> list[Any]:
         if type(node) is dict and len(node) == 1 and node.keys() <= _LIST_TAGS:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import array, bool_, dtype, float64, frombuffer, int64, ndarray, uint8
 
 from grader.in_kernel.codec.bases import base_value
-from grader.in_kernel.codec.forms import apart
+from grader.in_kernel.codec.forms import HASHED, apart
 from grader.in_kernel.codec.limits import (
     DEFAULT_LIMITS,
     HEADER,
@@ -117,7 +117,7 @@ class Encoder:
         if kind in _LITERALS:
             return value
         if kind is ndarray:
-            return self._array(value, "a")
+            return self._array(value, "a", depth)
         if kind is int:
             return self._int(value)
         if kind is str:
@@ -143,12 +143,23 @@ class Encoder:
             return {"h": [value.id, value.type_name]}
         if kind is Function:
             return _function(value)
-        form = apart(value) if depth < self._limits.depth else None
+        form = self._form(apart(value), depth)
         if form is not None:
-            name, contents = form
-            return {"v": [name, self.node(contents, depth + 1)]}
+            return form
         base = base_value(value)
         return self._handle(value) if base is value else self.node(base, depth)
+
+    def _form(self, form: tuple[str, Any] | None, depth: int) -> Any:
+        """The JSON of a form; None where there is none, or no room for one."""
+        if form is None or depth + 1 >= self._limits.depth:
+            return None
+        name, contents = form
+        if name in HASHED:
+            unsalted = sum(type(one) is not str for one in contents)
+            if self._unsalted_keys + unsalted > UNSALTED_KEYS:
+                return None
+            self._unsalted_keys += unsalted
+        return {"v": [name, self.node(contents, depth + 1)]}
 
     def _handle(self, value: Any) -> Any:
         kept = self._keep(value)
@@ -185,10 +196,10 @@ class Encoder:
         self._unsalted_keys += unsalted
         return {"d": [self._list(list(value), depth), self._list(list(value.values()), depth)]}
 
-    def _array(self, value: ndarray, tag: str) -> Any:
+    def _array(self, value: ndarray, tag: str, depth: int = 0) -> Any:
         layout = value.dtype
         if layout.kind not in KINDS or layout.names is not None:
-            return self._handle(value)
+            return self._form(apart(value), depth) or self._handle(value)
         if not layout.itemsize:  # dtype U0: an array of empty strings without bytes
             value = value.astype(layout.kind + "1")
             layout = value.dtype

@@ -11,30 +11,52 @@ import builtins
 from collections.abc import Callable
 from typing import Any, Final
 
-from grader.in_kernel.codec import generators
+from numpy import dtype, generic, ndarray
+
+from grader.in_kernel.codec import array_forms, frame_forms, generators, plain_forms
 from grader.in_kernel.codec.limits import MalformedFrame
 
 globals()["__builtins__"] = dict(vars(builtins))
 
-_MODULES: Final = (generators,)
 _APART: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
-    kind: form for module in _MODULES for kind, form in module.APART.items()
+    **plain_forms.APART,
+    **array_forms.APART,
+    **generators.APART,
 }
 _BUILT: Final[dict[str, Callable[[Any], Any]]] = {
-    name: build for module in _MODULES for name, build in module.BUILT.items()
+    **plain_forms.BUILT,
+    **array_forms.BUILT,
+    **frame_forms.BUILT,
+    **generators.BUILT,
 }
+# They are made of what hashes: see limits.UNSALTED_KEYS.
+HASHED: Final = frozenset(("set", "frozenset"))
+_PANDAS_OR_SCIPY: Final = frozenset(("pandas", "scipy"))
 
 
 def apart(value: Any) -> tuple[str, Any] | None:
-    """Return the name of a value's form and what it is made of; None where it has no form."""
-    form = _APART.get(type(value))
-    if form is None:
-        return None
-    name, take_apart = form
+    """Return the name of a value's form and what it is made of; None where it has no form.
+
+    Not asked of what is plain, nor of arrays of numbers.
+    """
+    kind = type(value)
+    form = _APART.get(kind)
     try:
-        return name, take_apart(value)
+        if form is not None:
+            return form[0], form[1](value)
+        if issubclass(kind, generic):
+            return array_forms.scalar_apart(value)
+        if issubclass(kind, ndarray):
+            return array_forms.array_apart(value) if kind is ndarray else None
+        if issubclass(kind, tuple):
+            return plain_forms.named_apart(value)
+        if issubclass(kind, dtype):
+            return plain_forms.dtype_apart(value)
+        if kind.__module__.partition(".")[0] in _PANDAS_OR_SCIPY:
+            return frame_forms.pandas_apart(value) or array_forms.sparse_apart(value)
     except Exception:  # one of its parts is of another kind: it stays where it is
         return None
+    return None
 
 
 def built(name: Any, contents: Any) -> Any:
@@ -44,5 +66,6 @@ def built(name: Any, contents: Any) -> Any:
         raise MalformedFrame("an unknown form")
     try:
         return build(contents)
-    except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+    # Of any kind: pandas and scipy have their own.
+    except Exception as error:
         raise MalformedFrame(f"a {name} that is none") from error

@@ -1,0 +1,49 @@
+"""What a check may do with an object by Python's operators: the functions, held from the start."""
+
+from __future__ import annotations
+
+import builtins
+import operator
+from collections.abc import Callable
+from typing import Any
+
+globals()["__builtins__"] = dict(vars(builtins))
+
+_TWO = (
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor",
+    "lshift", "rshift", "eq", "ne", "lt", "le", "gt", "ge", "contains", "delitem",
+    "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul",
+)  # fmt: skip
+_ONE = ("neg", "pos", "abs", "invert")
+
+
+def _next(iterator: Any) -> tuple[Any, ...]:
+    """The next element, alone in a tuple; an empty one at the end."""
+    for element in iterator:
+        return (element,)
+    return ()
+
+
+def _enter(manager: Any) -> Any:
+    return type(manager).__enter__(manager)
+
+
+def _exit(manager: Any) -> Any:
+    return type(manager).__exit__(manager, None, None, None)
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(operator, name) for name in (*_ONE, *_TWO)},
+    "setitem": operator.setitem,
+    "divmod": divmod,
+    "len": len,
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "complex": complex,
+    "round": round,
+    "iter": iter,
+    "next": _next,
+    "enter": _enter,
+    "exit": _exit,
+}
