@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,7 +96,9 @@ def command(
         open_it = _has_browser() if browser is None else browser
         with _door(review, who[0]) if open_it and len(who) == 1 else _nothing():
             _listen_for_enter(review, who)
-            review.serve()
+            with suppress(KeyboardInterrupt):  # the way to stop it
+                review.serve()
+    click.echo("stopped; all marks are kept", err=True)
     return GRADED
 
 

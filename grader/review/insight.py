@@ -22,7 +22,7 @@ from statistics import fmean, pstdev
 from grader.gradebook.table import safe
 from grader.records import ExerciseScore, Result
 from grader.report.wording import label
-from grader.review.similar_answers import diagnosis_of
+from grader.review.similar_answers import diagnosis_of, last_line
 from grader.text import one_line
 
 LEAST_FOR_ALPHA = 20
@@ -181,6 +181,7 @@ def _together(
 def _diagnoses(graded: Sequence[tuple[int, Result]]) -> Iterable[Diagnosis]:
     counts: Counter[tuple[str, str, str]] = Counter()
     first: dict[tuple[str, str, str], tuple[int, str]] = {}
+    told: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for place, result in graded:
         for exercise in result.exercises:
             for check in exercise.checks:
@@ -188,10 +189,13 @@ def _diagnoses(graded: Sequence[tuple[int, Result]]) -> Iterable[Diagnosis]:
                     continue
                 key = (exercise.id, check.name, diagnosis_of(check))
                 counts[key] += 1
+                told[key].add(last_line(check))
                 first.setdefault(key, (place, check.message))
     for (exercise_id, name, words), count in counts.most_common(MOST_DIAGNOSES):
         place, message = first[exercise_id, name, words]
-        yield Diagnosis(exercise_id, name, words, count, count / len(graded), place, message)
+        lines = told[exercise_id, name, words]
+        shown = next(iter(lines)) if len(lines) == 1 else words
+        yield Diagnosis(exercise_id, name, shown, count, count / len(graded), place, message)
 
 
 def _ids(results: Sequence[Result]) -> list[str]:

@@ -121,10 +121,13 @@ _KEYS: dict[str, Callable[[Classroom, int, AnswerRow], tuple[str, str]]] = {
 
 def diagnosis_of(check: Outcome) -> str:
     """Return what a check says without the numbers of one student: its diagnosis."""
+    return one_line(_NUMBER.sub("#", last_line(check)), 200)
+
+
+def last_line(check: Outcome) -> str:
+    """Return the line that says what to look at; a message of one line says all."""
     lines = [line.strip() for line in check.message.splitlines() if line.strip()]
-    # The last line says what to look at; a message of one line says all.
-    told = lines[-1] if lines else check.outcome
-    return one_line(_NUMBER.sub("#", told), 200)
+    return one_line(lines[-1] if lines else check.outcome, 200)
 
 
 def _excerpt(row: AnswerRow) -> str:

@@ -98,6 +98,12 @@ def test_a_diagnosis_is_counted_without_the_numbers_of_one_student():
     assert one.share == pytest.approx(0.6)
 
 
+def test_a_diagnosis_that_all_have_in_the_same_words_is_told_in_them():
+    told = {0: "12 times too large\nis 1/m missing?"}
+    (one,) = insight_of([result([0], messages=told)] * 2).diagnoses
+    assert one.words == "is 1/m missing?"
+
+
 def test_a_diagnosis_of_many_asks_whether_the_sheet_is_clear():
     results = [result([0], number=n) for n in range(2)] + [result([4], number=9)] * 4
     assert "**Is the sheet clear?**" in as_markdown(insight_of(results), "T", results)
