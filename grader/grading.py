@@ -159,7 +159,9 @@ class Grader:
                 budget_s=assignment.limits.checks_s,
                 reference=self.references.__getitem__ if assignment.notebooks else None,
             )
-            outcomes = self._without_suspects(job, self.suite.run(job))
+            outcomes = self.suite.run(job)
+            time_line = self.suite.time_line(job)
+            outcomes = self._without_suspects(job, outcomes)
             outcomes = self.echoes.told(job, outcomes, work.notebooks)
             if job.reference is not None:
                 outcomes = self.tracer.traced(job, outcomes)
@@ -175,6 +177,8 @@ class Grader:
         exercises = self._with_derivations(exercises, work)
         points = total(exercises)
         notes = [*work.notes]
+        if time_line:
+            notes.append(Note("time_budget", time_line))
         for notebook in {n.name: n for n in work.notebooks.values()}.values():
             notes += notebook.notes
             if notebook.name in runs:

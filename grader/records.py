@@ -44,7 +44,7 @@ class Note:
 class Limits:
     """What a submission may use. Times are seconds, sizes MiB.
 
-    checks_s : processor time of all checks of a submission together
+    checks_s : for how long its code may compute or sleep in all checks of a submission together
     memory_mib, processes, scratch_mib : of all that a notebook starts, together; processes
         counts threads too
     open_files : of one process

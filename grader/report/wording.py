@@ -63,6 +63,7 @@ _NOTE_TITLES = {
     "cell_error": f"Cells that raised an error{_COUNTED}",
     "cell_timeout": f"Cells that ran out of time{_COUNTED}",
     "cell_crash": f"Cells that ended the kernel{_COUNTED}",
+    "time_budget": "Out of time",
     "forbidden": "Forbidden here",
     "not_searched": "Not searched to the end",
     "wrong_name": "Names and files",

@@ -101,8 +101,7 @@ class Deadline:
         if wall_s < self.limit_s:
             return False
         used = self._used()
-        own_s = min(used.own_work_s, _OWN_WORK_MAX * self.limit_s) + used.own_wait_s
-        own_s = min(own_s, _OWN_MAX * self.limit_s)
+        own_s = self._own_s(used)
         if wall_s - own_s >= PATIENCE * self.limit_s or used.cpu_s >= self.limit_s:
             return True
         if not used.wait_known:
@@ -110,6 +109,25 @@ class Deadline:
         # Before it was looked at, the process may have slept or not: that part counts as work.
         slept_s = wall_s - used.unseen_s - used.cpu_s - used.waited_s - own_s
         return slept_s >= self.limit_s
+
+    def used_s(self) -> float:
+        """Return for how many seconds the process has computed or slept.
+
+        Of one that is gone only the wall clock is known, less the grader's own time.
+        """
+        if not self._begun:
+            return self.wall_s()
+        used = self._used()
+        own_s = self._own_s(used)
+        if not used.wait_known:
+            return max(used.cpu_s, used.wall_s - own_s)
+        asleep_s = used.wall_s - used.unseen_s - used.cpu_s - used.waited_s - own_s
+        return used.cpu_s + used.unseen_s + max(0.0, asleep_s)
+
+    def _own_s(self, used: _Used) -> float:
+        """Return how much of the grader's own time is left out."""
+        own_s = min(used.own_work_s, _OWN_WORK_MAX * self.limit_s) + used.own_wait_s
+        return min(own_s, _OWN_MAX * self.limit_s)
 
     def wall_s(self) -> float:
         """Return the seconds of the intervals so far, standstills left out."""

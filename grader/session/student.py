@@ -146,9 +146,9 @@ def wire_of(student: Student) -> Wire:
     return student._wire
 
 
-def cpu_s_of(student: Student) -> float:
-    """Return the processor time that its process has used so far; 0.0 where nobody knows."""
-    return student._wire.stream.peer.cpu_s() or 0.0
+def used_s_of(student: Student) -> float:
+    """Return for how long its process has computed or slept in the check's calls, in seconds."""
+    return student._wire.deadline.used_s()
 
 
 def as_reference(student: Student) -> Student:

@@ -142,19 +142,7 @@ class Wire:
             if self._fault is not None:
                 raise
             raise self._end(BadReply(f"{called()}: {fault}")) from fault
-        if self.heard is not None:
-            self.heard(operation, content)
-        if self.stream.last_bytes >= _LARGE:
-            self._large_bytes += self.stream.last_bytes
-            together = _LARGE_TOGETHER * self.stream.limits.size
-            if self._large_bytes > together:
-                content = None
-                raise self._end(
-                    BadReply(
-                        f"{called()}: with it, the answers to this check hold more than "
-                        f"{together >> 20} MiB, their limit together{_LOOK_AT_SHAPES}"
-                    )
-                )
+        self._take_note(called, operation, content)
         if status == "value":
             return content
         if status == "raised":
@@ -183,6 +171,7 @@ class Wire:
         number = stream.request(operation, *arguments, deadline=deadline, keep=self._keep)
         status, content = stream.reply(number, deadline=deadline, handle=self._remote)
         while status == "calls":
+            self._take_note(lambda: "a call of the check's function", operation, content)
             try:
                 with deadline.shared():
                     answer = self.functions.answer(content)
@@ -209,6 +198,22 @@ class Wire:
         if own.__cause__ is None:
             own.__cause__ = PassedOn(passed.called, passed.kind, passed.text, passed.where)
         return own
+
+    def _take_note(self, called: Callable[[], str], operation: str, content: Any) -> None:
+        """Tell who listens what has come, and count it. Raises BadReply for too much together."""
+        if self.heard is not None:
+            self.heard(operation, content)
+        if self.stream.last_bytes < _LARGE:
+            return
+        self._large_bytes += self.stream.last_bytes
+        together = _LARGE_TOGETHER * self.stream.limits.size
+        if self._large_bytes > together:
+            raise self._end(
+                BadReply(
+                    f"{called()}: with it, the answers to this check hold more than "
+                    f"{together >> 20} MiB, their limit together{_LOOK_AT_SHAPES}"
+                )
+            )
 
     def bad_reply(self, called: Callable[[], str]) -> StudentFault:
         """The fault of a process that answered what nothing honest answers; it is ended."""

@@ -29,7 +29,7 @@ from grader.records import Assignment, Outcome
 from grader.session import Session
 from grader.session.claims import Claims, listen
 from grader.session.replay_cache import ReplayCache, replayed
-from grader.session.student import Student, as_reference, cpu_s_of
+from grader.session.student import Student, as_reference, used_s_of
 from grader.suite.check import Check, breakage
 from grader.suite.verdict import verdict_of
 
@@ -53,8 +53,8 @@ class CheckJob:
     reference : opens a session on the solved notebook of that name
     patch : changes a fresh copy before its check (mutants)
     only : exercise ids; empty for all
-    budget_s : processor time that the student's code may use in all checks together; once it is
-        used, the checks that are left are not run
+    budget_s : for how long the student's code may compute or sleep in all checks together; once
+        it is used, the checks that are left are not run
     """
 
     sessions: Mapping[str, CheckedSession]
@@ -82,7 +82,7 @@ class Suite:
             for check in self._checks
             if not (job.public and check.hidden) and (not job.only or check.exercise.id in job.only)
         ]
-        self._plugin.used_s = 0.0
+        self._plugin.used_s.clear()
         # What a process of a hidden check writes to a file must not meet a public check, whose
         # message students read.
         outcomes = {id(check): self._run(check, job) for check in _public_first(wanted)}
@@ -98,6 +98,18 @@ class Suite:
         check = self._plugin.check
         return None if check is None else (check.exercise.id, check.name)
 
+    def time_line(self, job: CheckJob) -> str:
+        """Return what says that the latest run's time was used up, and by what; "" if it wasn't."""
+        used_s = self._plugin.used_s
+        if sum(used_s.values()) < job.budget_s:
+            return ""
+        most = max(used_s, key=lambda name: used_s[name])
+        return (
+            "the time budget is used up: all checks of a submission together may take "
+            f"{job.budget_s:g} s, and {most!r} took most of it. Look for what makes your functions "
+            "slow: a shape such as (m, 1) that meets (m,), or a loop in a loop."
+        )
+
     def _run(self, check: Check, job: CheckJob) -> Outcome:
         reason = job.skip.get(check.exercise.id)
         # Before anything else: in one place there is one maximum, for whoever hands in whatever.
@@ -106,12 +118,8 @@ class Suite:
             return check.outcome("skipped", 0.0, text, for_students=text)
         if reason is not None:
             return check.outcome("skipped", 0.0, reason, missing=True, for_students=reason)
-        if self._plugin.used_s >= job.budget_s:
-            text = (
-                "not run: the checks before it used the processor time that all have together "
-                f"({job.budget_s:g} s). Look for what makes your functions slow: a shape such as "
-                "(m, 1) that meets (m,), or a loop in a loop."
-            )
+        if sum(self._plugin.used_s.values()) >= job.budget_s:
+            text = f"not run: {self.time_line(job)}"
             return check.outcome("timeout", 0.0, text, for_students=text)
         started = time.perf_counter()
         verdict, killed = self._plugin.try_out(check, job)
@@ -141,7 +149,8 @@ class Plugin:
         self.failure: BaseException | None = None  # what the check raised first
         self.killed = False
         self.claims: Claims | None = None  # what the student's process said in a hidden check
-        self.used_s = 0.0  # by the student's code, in the checks of this job so far
+        # By the student's code, in each check of this job so far.
+        self.used_s: defaultdict[str, float] = defaultdict(float)
 
     def try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
         """Run a check; return its outcome, and whether the process that it asked was killed."""
@@ -214,19 +223,20 @@ class Plugin:
 
     @contextmanager
     def _counted(self, student: Student) -> Iterator[None]:
-        """Count the processor time that the student's code uses in the block."""
+        """Count for how long the student's code works in the block."""
         if not isinstance(student, Student) or self.job.budget_s == math.inf:
             yield
             return
-        before = cpu_s_of(student)
+        assert self.check is not None
+        name = self.check.name
         try:
             yield
         finally:
+            used_s = used_s_of(student)
             if isinstance(self.failure, StudentTimeout):
                 # Its process is gone, and what it used with it: the limit, at least.
-                self.used_s += self.assignment.limits.check_s
-            else:
-                self.used_s += max(0.0, cpu_s_of(student) - before)
+                used_s = max(used_s, self.assignment.limits.check_s)
+            self.used_s[name] += used_s
 
     @pytest.fixture
     def reference(self) -> Iterator[Student]:

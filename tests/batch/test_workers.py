@@ -239,6 +239,6 @@ def test_a_submission_that_uses_the_time_of_all_checks_is_told_and_costs_no_othe
     outcomes = {c["name"]: c for e in slow["exercises"] for c in e["checks"]}
     assert outcomes["double"]["outcome"] == "timeout"
     assert outcomes["double"]["message"].startswith(
-        "not run: the checks before it used the processor time that all have together (1 s)."
+        "not run: the time budget is used up: all checks of a submission together may take 1 s,"
     )
     assert (slow["score"], other["score"]) == (4.0, 6.0)
