@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": "grader.cli.verify",
     "results": "grader.cli.results",
     "env": "grader.cli.env",
+    "pack": "grader.cli.pack",
     "review": "grader.cli.review",
     "data": "grader.cli.data",
     "doctor": "grader.cli.doctor",

@@ -109,7 +109,8 @@ def test_a_plugin_s_importer_makes_the_notebook_of_a_new_assignment(python, cour
 def test_a_report_that_no_plugin_has_is_refused_before_anything_is_graded(python, course):
     (course / "a.ipynb").write_text(notebook(2))
     done = run(python, course, "a.ipynb", "--report", "cvs=out", code=2)
-    assert "There is no report 'cvs'; there is lines." in done.stderr
+    assert "There is no report 'cvs'; there is gradescope, " in done.stderr
+    assert ", lines.\n" in done.stderr
     done = run(python, course, "a.ipynb", "--report", "lines", code=2)
     assert "--report takes NAME=FILE, not 'lines'." in done.stderr
 
