@@ -147,11 +147,8 @@ def explain_constant(case: Case) -> Diagnosis | None:
         return Diagnosis(
             "zero",
             f"{case.noun} is 0{everywhere}",
-            "Is the result assigned before it is returned? Print what it is computed from: which "
-            "factor is 0?"
-            if case.got.size > 1
-            # One number may well be 0 for a reason of its own.
-            else "Print what it is computed from: one of its factors is 0, or its terms cancel.",
+            # A 0 may have many causes; what was assigned and lost is one of them.
+            "Print what it is computed from, step by step, up to where it becomes 0.",
         )
     if varied and case.got.size > 1:
         return Diagnosis(

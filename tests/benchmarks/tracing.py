@@ -58,7 +58,10 @@ def hand_in(folder: Path, count: int, mistakes: int) -> None:
     solved = json.loads((REFERENCE / "pw02" / NOTEBOOK).read_text())
     cells = {c.index: c.source for c in assignment.notebooks[NOTEBOOK].cells}
     samples = [
-        s for s in load_samples(assignment) if s.notebook == NOTEBOOK and s.kind == "mistake"
+        s
+        for s in load_samples(assignment)
+        # One that adds statements has nothing to put into a gap.
+        if s.notebook == NOTEBOOK and s.kind == "mistake" and s.regions
     ]
     wrong = 0
     for number in range(count):

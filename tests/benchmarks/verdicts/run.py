@@ -70,8 +70,16 @@ class Judged:
     known: tuple[str, ...]
 
     @property
+    def said(self) -> tuple[str, ...]:
+        """What is said of the mistake: what was called, expected and got says nothing of it."""
+        texts = [said_in(text) for text in self.messages]
+        if not any(LIKE_THE_SOLUTION in t or LIKE_A_MISTAKE in t for t in self.messages):
+            texts += self.known  # of a hidden check: the instructor reads it
+        return tuple(texts)
+
+    @property
     def named(self) -> bool:
-        return self.is_named_in((*self.messages, *self.known))
+        return self.is_named_in(self.said)
 
     def is_named_in(self, texts: Iterable[str]) -> bool:
         """Tell whether one of the texts holds the cause. A name of a letter or two stands alone."""
@@ -96,7 +104,7 @@ class Judged:
             and other.case.verdict == "wrong"
             and other.case.cause != self.case.cause
         ]
-        fitting = sum(self.is_named_in((*o.messages, *o.known)) for o in siblings)
+        fitting = sum(self.is_named_in(o.said) for o in siblings)
         return len(siblings) >= 2 and fitting > len(siblings) / 2
 
     @property
@@ -105,6 +113,18 @@ class Judged:
             line for text in self.messages for line in text.splitlines() if CLAIMS.search(line)
         ]
         return self.lost and self.case.verdict == "wrong" and bool(claims) and not self.named
+
+
+_OF_THE_CALL = re.compile(r"^(?:[\w.]+\([^():]*\)[^:`]{0,80}: |`[\w.]+`(?= behaves))")
+_SAYS_NOTHING = re.compile(
+    r"^(?:expected|got|where:?) |^Try it on two or three numbers|^the result is wrong$|\(tolerance"
+)
+
+
+def said_in(text: str) -> str:
+    """Return a message without its call, what it expected and got, and general advice."""
+    lines = [line for line in text.splitlines() if not _SAYS_NOTHING.search(line)]
+    return "\n".join(_OF_THE_CALL.sub("", line) for line in lines)
 
 
 def read_cases(file: Path, assignment: str) -> Iterator[Case]:
