@@ -88,11 +88,11 @@ def told_of(kind: str, text: str, visible: Collection[str]) -> str:
             held = " and ".join(f"`{name}`" for name in known[:2])
             return f"without the {kind.removeprefix('dropped ')} that holds {held}"
     if kind == "wrong function":
-        names = re.match(r"`(?:\w+\.)*(\w+)\(.*-> `(?:\w+\.)*(\w+)\(", text)
-        if names and (names[1], names[2]) in _INSTEAD:
-            return _INSTEAD[names[1], names[2]]
+        names = _changed_name(text)
+        if names in _INSTEAD:
+            return _INSTEAD[names]
         if names:
-            return f"with `{names[2]}` where another function belongs"
+            return f"with `{names[1]}` where another function belongs"
     if kind == "forgotten call":
         name = re.match(r"`(?:\w+\.)*(\w+)\(", text)
         if name:
@@ -104,9 +104,21 @@ def told_of(kind: str, text: str, visible: Collection[str]) -> str:
     return _PLAIN.get(kind, "")
 
 
+def _changed_name(text: str) -> tuple[str, str] | None:
+    """Return the one name that a change takes for another one: ("max", "min"); else None."""
+    old, arrow, new = text.partition("` -> `")
+    before, after = (re.findall(r"[A-Za-z_]\w*", part) for part in (old, new))
+    changed = [pair for pair in zip(before, after, strict=False) if pair[0] != pair[1]]
+    return changed[0] if arrow and len(before) == len(after) and len(changed) == 1 else None
+
+
+_COMMON = frozenset({"mean", "std", "var", "norm", "sum", "max", "min", "exp", "log", "bias"})
+"""Names that any solution may have: to tell them gives nothing away."""
+
+
 def _holds_only(code: str, visible: Collection[str]) -> bool:
     names = set(re.findall(r"[A-Za-z_]\w*", code)) - {"self", "np"}
-    return bool(names) and names <= set(visible)
+    return bool(names) and names <= {*visible, *_COMMON}
 
 
 def is_vague(told: str) -> bool:
@@ -208,6 +220,11 @@ SEEN = {
     "value for another": "masks on the axis of the queries: "
     "github.com/lsdefine/attention-is-all-you-need-keras/issues/16; one layer's bias for "
     f"another's: {_OURS}",
+    "average": "students' solutions to a sheet on optimisers: an average in the place of a "
+    "velocity",
+    "rate on one term": f"a decay that the learning rate doesn't scale: {_BANK}",
+    "forgotten value": f"a stride in the loop's bounds alone: {_BANK}",
+    "without decay": "a sum of squares (Adagrad) in the place of RMSProp's average",
     "length": "the largest element, or the old vector's norm, for the new one's: "
     "github.com/pysmo/pysmo/pull/81 and github.com/CEA-COSMIC/ModOpt/issues/211",
     "system": f"a product where a system is to be solved: {_BANK}",

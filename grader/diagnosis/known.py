@@ -175,7 +175,17 @@ def _reads_well(mistake: Mistake) -> bool:
     return bool(mistake.title or mistake.told)
 
 
-def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, int]:
+_OF_ANY_VALUE = frozenset(
+    (
+        *("scaled", "sign", "power", "absolute", "shifted", "complement", "reciprocal"),
+        *("function", "mask", "rounded", "reduced", "mean", "normalised", "transposed"),
+        *("flipped", "first", "constant", "sorted", "shifted in place", "rest"),
+        *("value for another", "values swapped", "rows for columns"),
+    )
+)
+
+
+def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, bool, int]:
     """The instructor's own words first, then those that say most of the solution's own form."""
     told = mistake.title or mistake.told
     odd = "in one place" in told or "everywhere" in told
@@ -184,6 +194,8 @@ def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, int]:
         not mistake.title and odd,
         is_vague(mistake.told),
         OTHER_FORM in mistake.text,
+        # What any value may suffer says less than a mistake of the field.
+        mistake.kind in _OF_ANY_VALUE,
         len(told),
     )
 

@@ -86,6 +86,10 @@ def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
             view[place] = True
             if not mask.all() and (min(wrong.shape) == 1 or wrong.ndim == 1 or wrong.sum() > 1):
                 parts.append((f"in the {word} {line}", mask & wrong, _reach_hint(case, mask, line)))
+    zero = case.expected == 0
+    if 3 <= zero.sum() < zero.size and (zero & wrong).sum() > 2:
+        hint = "What must stay 0 there: a border, a mask, a triangle?"
+        parts.append(("where 0 is due", zero & wrong, hint))
     for name, x in case.inputs.items():
         if x.shape != wrong.shape:
             continue

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Callable, Iterator
 
 from grader.verify.code_words import code_of, is_number, last_name
-from grader.verify.field_mistakes import FieldEdit, Surroundings
+from grader.verify.field_mistakes import RATES, FieldEdit, Surroundings
 
 
 def lengths(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
@@ -143,6 +143,45 @@ def new_axes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 yield FieldEdit("other axis", new, "with one array laid along the other axis")
 
 
+DECAYS = ("mu", "beta", "beta1", "beta2", "rho", "momentum", "decay_rate", "gamma")
+
+
+def averages(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """mu v - lr g: an average in the place of a sum, as (1 - mu) on the other term."""
+    match node:
+        case ast.BinOp(
+            left=ast.BinOp(left=ast.Name() | ast.Attribute() as p, op=ast.Mult()) as left,
+            op=(ast.Add() | ast.Sub()) as op,
+            right=right,
+        ) if last_name(p) in DECAYS and "1 -" not in code_of(right):
+            sign = "+" if isinstance(op, ast.Add) else "-"
+            new = f"{code_of(left)} {sign} (1 - {code_of(p)}) * ({code_of(right)})"
+            name = last_name(p)
+            yield FieldEdit("average", new, f"with `1 - {name}` as a factor of the other term")
+
+
+def rates(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """lr (a + b): the rate on one term alone; lr twice in a step."""
+    match node:
+        case ast.BinOp(
+            left=ast.Name() | ast.Attribute() as rate,
+            op=ast.Mult(),
+            right=ast.BinOp(left=a, op=(ast.Add() | ast.Sub()) as op, right=b),
+        ) if last_name(rate) in RATES:
+            sign, lr, name = "+" if isinstance(op, ast.Add) else "-", code_of(rate), last_name(rate)
+            for new in (
+                f"({lr} * ({code_of(a)}) {sign} {code_of(b)})",
+                f"({code_of(a)} {sign} {lr} * ({code_of(b)}))",
+            ):
+                yield FieldEdit("rate on one term", new, f"with `{name}` on one of two terms alone")
+        case ast.BinOp(left=a, op=(ast.Add() | ast.Sub()) as op, right=ast.Name() as b):
+            sign = "+" if isinstance(op, ast.Add) else "-"
+            for name in RATES:
+                if name in around.names and name != b.id:
+                    new = f"{code_of(a)} {sign} {name} * {b.id}"
+                    yield FieldEdit("learning rate", new, f"with `{name}` once too often")
+
+
 ARRAY_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], ...] = (
     lengths,
     systems,
@@ -150,4 +189,6 @@ ARRAY_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], .
     reversals,
     centres,
     new_axes,
+    averages,
+    rates,
 )

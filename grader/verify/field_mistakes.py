@@ -43,11 +43,13 @@ class Surroundings:
     assigned : the last value that was given to a local name
     defaults : the parameters' defaults
     functions : the notebook's own functions by their numbers of arguments
+    names : the parameters
     """
 
     assigned: Mapping[str, ast.expr] = field(default_factory=dict)
     defaults: Mapping[str, ast.expr] = field(default_factory=dict)
     functions: Mapping[str, int] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
 
 _RELATED = (
@@ -58,6 +60,9 @@ _RELATED = (
     ("mean", "sum", "median", "max"),
     ("max", "argmax", "sum", "mean"),
     ("min", "argmin"),
+    ("argmax", "argmin"),
+    ("max", "min"),
+    ("maximum", "minimum"),
     ("outer", "dot", "multiply"),
     ("logaddexp", "logaddexp2", "maximum"),
     ("maximum", "add"),

@@ -121,7 +121,7 @@ def _surroundings(
     with_default = arguments.args[len(arguments.args) - len(arguments.defaults) :]
     defaults = {a.arg: value for a, value in zip(with_default, arguments.defaults, strict=True)}
     others = {name: count for name, count in functions.items() if name != function.name}
-    return Surroundings(assigned, defaults, others)
+    return Surroundings(assigned, defaults, others, tuple(a.arg for a in arguments.args))
 
 
 def _expressions(

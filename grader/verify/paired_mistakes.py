@@ -10,6 +10,7 @@ import ast
 import itertools
 from collections.abc import Collection, Iterator
 
+from grader.verify.array_mistakes import DECAYS
 from grader.verify.code_words import code_of, last_name
 from grader.verify.field_mistakes import PENALTIES
 from grader.verify.statement_mistakes import returned_names
@@ -42,6 +43,8 @@ def paired_edits(
     yield from _taken_from(parameters, results, inside, source, visible)
     yield from _decayed_too(inside, visible)
     yield from _labels_marked(inside)
+    yield from _in_one_statement(parameters, inside, visible)
+    yield from _without_decay(inside)
 
 
 def _assigned(statements: Collection[ast.stmt]) -> list[str]:
@@ -155,6 +158,63 @@ def _labels_marked(inside: list[ast.stmt]) -> Iterator[WholeEdit]:
             key = f"({code_of(index)}) {shift}"
             text = f"`{code_of(place)}` marked at `{key}`"
             yield WholeEdit("label off by one", [(index, key)], text, "with the class off by one")
+
+
+def _in_one_statement(
+    parameters: list[str], inside: list[ast.stmt], visible: Collection[str]
+) -> Iterator[WholeEdit]:
+    """A parameter that is forgotten, or taken for another value, at all places of one statement."""
+    for statement in (node for whole in inside for node in ast.walk(whole)):
+        if not isinstance(statement, ast.Assign | ast.AugAssign):
+            continue
+        loads: dict[str, list[ast.expr]] = {}
+        for node in ast.walk(statement.value):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id != "np":
+                loads.setdefault(node.id, []).append(node)
+        for name, places in loads.items():
+            if len(places) < 2:
+                continue
+            if name in parameters:
+                text = f"`{name}` -> `1` in line {statement.lineno}"
+                edits = [(node, "1") for node in places]
+                yield WholeEdit("forgotten value", edits, text, f"without `{name}` in one step")
+            for other in parameters:
+                if other == name:
+                    continue
+                known = name in visible
+                told = f"with `{other}` in the place of " + (
+                    f"`{name}`" if known else "a new value"
+                )
+                text = f"`{other}` for `{name}` in line {statement.lineno}"
+                edits = [(node, other) for node in places]
+                yield WholeEdit("value for another", edits, text, f"{told} in one step")
+
+
+def _without_decay(inside: list[ast.stmt]) -> Iterator[WholeEdit]:
+    """rho s + (1 - rho) g: a sum over all steps, as rho and 1 - rho are both left out."""
+    nodes = [node for statement in inside for node in ast.walk(statement)]
+    for decay in DECAYS:
+        rests = [
+            node
+            for node in nodes
+            if isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Sub)
+            and _is_one(node.left)
+            and code_of(node.right) in (decay, f"self.{decay}")
+        ]
+        within = {id(inner) for node in rests for inner in ast.walk(node)}
+        alone = [
+            node
+            for node in nodes
+            if isinstance(node, ast.Name | ast.Attribute)
+            and isinstance(node.ctx, ast.Load)
+            and code_of(node) in (decay, f"self.{decay}")
+            and id(node) not in within
+        ]
+        if rests and alone:
+            places = [(node, "1.0") for node in (*rests, *alone)]
+            text = f"`{decay}` and `1 - {decay}` left out"
+            yield WholeEdit("without decay", places, text, f"with a plain sum, without `{decay}`")
 
 
 def _is_one(node: ast.expr) -> bool:

@@ -56,9 +56,10 @@ def test_a_second_reading_of_another_kind_is_told_with_the_first():
         (mistake("cost", "with one value in the place of another", kind="value"), traces),
     )
     named = name_mistakes(known, {COST: traces[COST]})[COST]
-    assert named.mistake.told == "with `U` transposed"
+    # What any value may suffer comes after a mistake of the field.
+    assert named.mistake.told == "without `U @ x`, one of its terms"
     assert named.also is not None
-    assert named.also.told == "without `U @ x`, one of its terms"
+    assert named.also.told == "with `U` transposed"
 
 
 def test_a_mistake_that_does_not_fit_another_failing_check_of_its_function_is_not_told():

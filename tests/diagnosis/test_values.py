@@ -383,3 +383,10 @@ def test_a_sign_at_mirrored_inputs_is_not_called_a_flip():
 def test_two_classes_in_the_other_order_are_not_called_a_flip():
     found = diagnose(np.array([0.28, 0.72]), np.array([0.72, 0.28]))
     assert found is None or "flipped" not in found.problem
+
+
+def test_what_must_stay_0_is_told():
+    due = np.pad(np.array([[0.31, -1.27], [0.83, 2.11]]), 1)
+    found = diagnose(np.pad(due[1:-1, 1:-1], 1, mode="edge"), due)
+    assert found is not None
+    assert found.problem == "the result is right except where 0 is due"

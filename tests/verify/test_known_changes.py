@@ -237,3 +237,38 @@ def test_a_label_that_is_never_marked_is_known():
     s = np.array([0.2, 0.5, 0.3])
     assert any("one-hot" in told for told in words_of(source, s, s, np.int64(1)))
     assert any("off by one" in t for t in words_of(source, s - np.eye(3)[0], s, np.int64(1)))
+
+
+def test_of_a_chain_of_calls_the_one_that_differs_is_named():
+    text = "`x.reshape(2, 3).max(axis=0)` -> `x.reshape(2, 3).min(axis=0)`"
+    assert told_of("wrong function", text, ()) == "with `min` where another function belongs"
+
+
+def test_an_average_in_the_place_of_a_velocity_is_known():
+    source = "def velocity(v, g, lr, mu):\n    return mu * v - lr * g\n"
+    v, g, lr, mu = map(np.float64, (1.1, 0.7, 0.3, 0.8))
+    told = words_of(source, mu * v - (1 - mu) * lr * g, v, g, lr, mu)
+    assert "with `1 - mu` as a factor of the other term" in told
+
+
+def test_a_rate_on_one_of_two_terms_is_known():
+    source = "def step(w, g, lr, decay):\n    return w - lr * (g + decay * w)\n"
+    w, g, lr, decay = map(np.float64, (1.1, 0.7, 0.3, 0.2))
+    told = words_of(source, w - (lr * g + decay * w), w, g, lr, decay)
+    assert "with `lr` on one of two terms alone" in told
+
+
+def test_a_sum_in_the_place_of_a_decaying_average_is_known():
+    source = "def average(s, g, rho):\n    s_new = rho * s + (1 - rho) * g**2\n    return s_new\n"
+    s, g, rho = map(np.float64, (1.1, 0.7, 0.8))
+    assert "with a plain sum, without `rho`" in words_of(source, s + g**2, s, g, rho)
+
+
+def test_a_stride_that_is_forgotten_in_one_step_is_known():
+    source = (
+        "def window(x, i, j, stride):\n    n = len(x) // stride\n"
+        "    part = x[i * stride, j * stride] + n\n    return part\n"
+    )
+    x = np.arange(36.0).reshape(6, 6)
+    told = words_of(source, x[1, 2] + 3, x, np.int64(1), np.int64(2), np.int64(2))
+    assert "without `stride` in one step" in told
