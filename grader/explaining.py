@@ -110,7 +110,10 @@ def is_explained(outcome: Outcome) -> bool:
 
 
 def told(outcome: Outcome, named: Named | None) -> Outcome:
-    """Return the outcome with the mistake in its message; of a hidden check, for nobody but us."""
+    """Return the outcome with the mistake in its message.
+
+    Of a hidden check, and where its words would say little, the instructor alone reads of it.
+    """
     if named is None:
         return outcome
     mistake = named.mistake
@@ -122,7 +125,7 @@ def told(outcome: Outcome, named: Named | None) -> Outcome:
         line = f"`{name}`{LIKE_THE_SOLUTION}{mistake.told}{also}."
     where = f" ({mistake.place})" if mistake.place else ""
     known = f"{mistake.function}: {mistake.title or mistake.text}{where}"
-    if outcome.hidden:
+    if outcome.hidden or mistake.says_little:
         return replace(outcome, known=known)
     kept = [
         text

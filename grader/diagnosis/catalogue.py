@@ -122,8 +122,20 @@ def _holds_only(code: str, visible: Collection[str]) -> bool:
 
 
 def is_vague(told: str) -> bool:
-    """True for words that say of a mistake only that there is one of its kind."""
-    return told in _VAGUE or "one value in the place of another" in told
+    """True for words that say of a mistake only that there is one of its kind.
+
+    A value without a name says nothing to someone who has not seen the solution.
+    """
+    nameless = "one of its values" in told or "one value in the place of another" in told
+    return told in _VAGUE or nameless or ("in one place" in told and "`" not in told)
+
+
+def is_of_another_form(told: str) -> bool:
+    """True for words that point at a part of code: of a form which the student may not have."""
+    return "`" not in told and bool(_A_PART.search(told))
+
+
+_A_PART = re.compile(r"\b(?:one|two|a) (?:of|factor|term|value|difference|number|sign|step|call)\b")
 
 
 _VAGUE = frozenset(

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from grader.diagnosis.catalogue import is_vague
+from grader.diagnosis.catalogue import is_of_another_form, is_vague
 from grader.diagnosis.traces import LEAST_EVIDENCE, Print, Trace, evidence_in_all, same_trace
 
 SEEDS = 2
@@ -41,6 +41,12 @@ class Mistake:
     text: str
     place: str = ""
     title: str = ""
+
+    @property
+    def says_little(self) -> bool:
+        """True where a student learns nothing from the words, or something of code not theirs."""
+        of_another = OTHER_FORM in self.text and is_of_another_form(self.told)
+        return not self.title and (is_vague(self.told) or of_another)
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ def _another(told: Sequence[Mistake]) -> Mistake | None:
     if first.title:
         return None
     for other in told[1:]:
-        says_little = not other.told or is_vague(other.told) or " in one place" in other.told
+        says_little = not other.told or other.says_little or " in one place" in other.told
         alike = other.kind == first.kind or {other.kind, first.kind} <= _OTHER_WAY_ROUND
         if other.function != first.function or alike or says_little:
             continue
@@ -192,7 +198,7 @@ def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, bool, int]:
     return (
         not mistake.title,
         not mistake.title and odd,
-        is_vague(mistake.told),
+        mistake.says_little,
         OTHER_FORM in mistake.text,
         # What any value may suffer says less than a mistake of the field.
         mistake.kind in _OF_ANY_VALUE,

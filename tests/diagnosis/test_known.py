@@ -1,8 +1,10 @@
 """Which known mistake wrong answers are those of, told from fingerprints alone."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from grader.diagnosis.known import Known, Mistake, name_mistakes
+from grader.diagnosis.known import OTHER_FORM, Known, Mistake, name_mistakes
 from grader.diagnosis.traces import print_of
 
 RNG = np.random.default_rng(7)
@@ -140,3 +142,16 @@ def test_a_function_whose_own_exercise_holds_is_not_blamed_for_one_that_calls_it
     known = table((mistake("sigmoid", "negated"), traces), reach={GRAD: {"sigmoid", "grad"}})
     assert not name_mistakes(known, traces, owners={"sigmoid": {"s"}, "grad": {"a"}})
     assert name_mistakes(known, traces, owners={"sigmoid": {"a"}, "grad": {"a"}})
+
+
+def test_words_that_say_little_are_for_the_instructor_alone():
+    assert mistake("f", "with one of its values squared in one place").says_little
+    assert mistake("f", "with one value in the place of another").says_little
+    assert not mistake("f", "without `lr`").says_little
+    other = replace(
+        mistake("f", "with a difference taken the other way round"),
+        text=f"`1 - y` -> `y - 1`{OTHER_FORM}samples/right-by-definition.toml",
+    )
+    assert other.says_little
+    assert not replace(other, text="`1 - y` -> `y - 1`").says_little
+    assert not replace(other, title="the label is 1 - y").says_little
