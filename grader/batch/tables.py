@@ -79,6 +79,7 @@ _REVIEW = (
         answer TEXT NOT NULL,
         answered INTEGER NOT NULL DEFAULT 1,
         text TEXT NOT NULL DEFAULT '',
+        figures TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (run, number, exercise)
     )""",
     "CREATE INDEX answers_by_subject ON answers (subject)",

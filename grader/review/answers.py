@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -53,6 +53,7 @@ class AnswerRow:
     answer: str
     answered: bool
     text: str = ""
+    figures: str = ""
 
 
 def subject_of(result: Result, *, whole_path: bool = False) -> str:
@@ -104,6 +105,21 @@ def text_of(exercise: str, evidence: Evidence) -> str:
     parts += [region.source for region in evidence.regions.get(exercise, ())]
     text = "\n\n".join(parts)[:MAX_TEXT]
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def figures_of(exercise: str, evidence: Evidence) -> str:
+    """Return a fingerprint of the pictures that go with an answer; "" where there is none."""
+    places = {(p.notebook, p.cell) for p in evidence.drawn.get(exercise, ())}
+    found = [
+        data["image/png"]
+        for name, run in evidence.runs.items()
+        for cell in run.cells
+        if (name, cell.index) in places
+        for output in cell.outputs
+        if isinstance(data := output.get("data"), Mapping) and "image/png" in data
+    ]
+    # What a notebook displayed may be anything.
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:24] if found else ""
 
 
 def is_answered(exercise: Exercise, evidence: Evidence, assignment: Assignment) -> bool:
@@ -173,8 +189,8 @@ def index_run(store: Store, run: int, assignment: Assignment | None) -> int:
         with store.writing():
             store.connection.executemany(
                 "INSERT OR REPLACE INTO answers "
-                "(run, number, exercise, subject, answer, answered, text) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "(run, number, exercise, subject, answer, answered, text, figures) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
     return len(numbers)
@@ -193,6 +209,7 @@ def _rows(
             *(run, number, exercise.id, subject),
             *(fingerprint_of(exercise, result.evidence), answered),
             text_of(exercise.id, result.evidence),
+            figures_of(exercise.id, result.evidence),
         )
 
 
@@ -221,11 +238,11 @@ def answers_of(
     with store.guarded():
         rows = store.connection.execute(
             f"SELECT number, exercise, subject, answer, answered, {'text' if text else chr(39) * 2}"
-            f" FROM answers WHERE {' AND '.join(where)} ORDER BY number",
+            f", figures FROM answers WHERE {' AND '.join(where)} ORDER BY number",
             values,
         ).fetchall()
     return {
-        (row[0], row[1]): AnswerRow(row[0], row[1], row[2], row[3], row[4] != 0, row[5])
+        (row[0], row[1]): AnswerRow(row[0], row[1], row[2], row[3], row[4] != 0, *row[5:])
         for row in rows
     }
 

@@ -96,13 +96,15 @@ def overrule(
     return made
 
 
-def withdraw(store: Store, assignment: str, override: int, *, grader: str) -> None:
-    """Let the machine's verdict hold again."""
+def withdraw(
+    store: Store, assignment: str, override: int, *, grader: str, exercise: str | None = None
+) -> None:
+    """Let the machine's verdict hold again. exercise : that it must be of"""
     with store.writing():
         row = store.connection.execute(
             "SELECT exercise, check_name, subject, reason FROM overrides "
-            "WHERE id = ? AND assignment = ? AND NOT withdrawn",
-            (override, assignment),
+            "WHERE id = ?1 AND assignment = ?2 AND NOT withdrawn AND (?3 IS NULL OR exercise = ?3)",
+            (override, assignment, exercise),
         ).fetchone()
         if row is None:
             raise ReviewError("this verdict was taken back already")

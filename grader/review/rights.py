@@ -18,7 +18,8 @@
 | assign | to share out the work, and to have answers graded twice |
 | try | to run code in a student's closed process |
 
-Without `may` a grader has mark, rubric, names and try. `exercises` limits all of it to these.
+Without `may` a grader has mark, rubric, names and try. `exercises` limits what a grader opens and
+marks to these; the points of the others stay to be seen.
 """
 
 from __future__ import annotations

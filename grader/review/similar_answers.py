@@ -19,6 +19,7 @@ from grader.text import one_line
 KINDS = {
     "answer": "the same answer, sign by sign",
     "text": "the same words or code, but for spaces, case and comments",
+    "figure": "the same figure",
     "trace": "the same wrong values",
     "diagnosis": "the same verdicts with the same words",
     "exception": "the same exception",
@@ -90,6 +91,10 @@ def _text(room: Classroom, number: int, row: AnswerRow) -> tuple[str, str]:
     return normalised(row.text), _excerpt(row)
 
 
+def _figure(room: Classroom, number: int, row: AnswerRow) -> tuple[str, str]:
+    return row.figures, _excerpt(row)
+
+
 def _trace(room: Classroom, number: int, row: AnswerRow) -> tuple[str, str]:
     wrong = [c for c in _checks(room, number, row) if c.trace and c.outcome != "passed"]
     key = "\n".join(f"{check.name}={check.trace}" for check in wrong)
@@ -113,6 +118,7 @@ def _exception(room: Classroom, number: int, row: AnswerRow) -> tuple[str, str]:
 _KEYS: dict[str, Callable[[Classroom, int, AnswerRow], tuple[str, str]]] = {
     "answer": _answer,
     "text": _text,
+    "figure": _figure,
     "trace": _trace,
     "diagnosis": _diagnosis,
     "exception": _exception,

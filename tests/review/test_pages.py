@@ -1,11 +1,20 @@
 """The pages of `grade review` over a real server, without scripts: every link and form works."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from grader.records import Derivation, DerivationReached, ExerciseScore, Result
-from grader.review import marking, rubric
+from grader.records import (
+    CellRun,
+    Derivation,
+    DerivationReached,
+    ExerciseScore,
+    Place,
+    Result,
+    Run,
+)
+from grader.review import marking, overrides, rubric
 from grader.review.rights import Grader
 
 from .conftest import PROMPT, Visitor, result_of
@@ -119,6 +128,36 @@ def test_who_has_other_exercises_sees_and_marks_none_of_these(klass, visit):
     assert visitor.ask(f"{WORDS}/0", {"do": "done", "version": "0"})[0] == 403
     assert visitor.ask(f"{WORDS}/alike")[0] == 403
     assert visitor.ask(f"{CODE}/0")[0] == 200
+
+
+def test_who_has_other_exercises_changes_nothing_of_these_by_a_number_either(klass, visit):
+    klass = klass(1, passed=False)
+    item = rubric.add_item(klass.store, "toy", "2-words", "says why", 2.0, grader="ann")
+    made = overrides.overrule(klass.store, "toy", "1-code", "doubles", grader="ann", credit=1.0,
+                              reason="x", subject=klass.answer(0).subject)  # fmt: skip
+    words = Grader("ben", exercises=frozenset({"2-words"}))
+    code = Grader("cem", exercises=frozenset({"1-code"}))
+    form = {"item": item, "item-version": 1, "words": "x", "points": 9}
+    status, body = visit(klass, code).do(f"{CODE}/0", do="rubric-edit", **form)
+    assert (status, "another exercise" in body) == (400, True)
+    status, body = visit(klass, words).do(f"{WORDS}/0", do="withdraw", override=made)
+    assert (status, "taken back already" in body) == (400, True)
+    assert rubric.item_of(klass.store, "toy", item).points == 2.0
+    assert klass.exercise(0, "1-code").points == 4.0
+
+
+def test_the_same_figure_makes_a_group(empty, visit):
+    def drawn(number, picture):
+        result = result_of(number)
+        output = {"output_type": "display_data", "data": {"image/png": picture}}
+        ran = Run((CellRun(0, "ok", outputs=(output,)),))
+        evidence = replace(result.evidence, runs={"toy.ipynb": ran},
+                           drawn={"2-words": (Place("toy.ipynb", 0),)})  # fmt: skip
+        return replace(result, evidence=evidence)
+
+    empty.grade(drawn(0, "AAAA"), drawn(1, "AAAA"), drawn(2, "BBBB"), result_of(3))
+    page = visit(empty).page(f"{WORDS}/alike?by=figure")
+    assert "2 alike" in page and "1 are alone" in page
 
 
 def test_two_at_once_get_a_page_to_merge_and_both_are_kept(klass, serve):

@@ -133,3 +133,20 @@ def test_a_mistake_in_the_rights_is_told(tmp_path, text, told):
     with pytest.raises(ReviewError) as caught:
         graders(tmp_path, text)
     assert told.lower() in str(caught.value).lower()
+
+
+# --- killed -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_has_lost_and_doubled_no_change():
+    """Four graders at once, then kill -9; the script of docs/reviewing.md, for a small class."""
+    script = Path(__file__).parents[1] / "benchmarks" / "review_load.py"
+    done = subprocess.run(
+        [sys.executable, script, "--seconds", "5", "--students", "24", "--questions", "6"],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "lost 0, doubled 0, from nowhere 0" in done.stdout
+    changes = int(done.stdout.partition(" changes in")[0].rpartition("\n")[2])
+    assert changes > 20

@@ -269,21 +269,29 @@ def _add(visit: Visit, column: Column) -> str:
     return "The rubric has a new item; it applies to nobody yet."
 
 
+def _item(visit: Visit, column: Column) -> int:
+    """Return the item that a form means. Raises ReviewError where it is of another exercise."""
+    item = rubric.item_of(visit.store, visit.room.name, visit.whole("item"))
+    if item.exercise != column.id:
+        raise ReviewError("this item is of another exercise's rubric")
+    return item.id
+
+
 def _edit(visit: Visit, column: Column) -> str:
-    rubric.edit_item(visit.store, visit.room.name, visit.whole("item"), grader=visit.grader.name,
+    rubric.edit_item(visit.store, visit.room.name, _item(visit, column), grader=visit.grader.name,
                      version=visit.whole("item-version"), words=visit.form.get("words", ""),
                      points=visit.number("points"))  # fmt: skip
     return "The item is changed for everybody."
 
 
 def _remove(visit: Visit, column: Column) -> str:
-    rubric.retire_item(visit.store, visit.room.name, visit.whole("item"),
+    rubric.retire_item(visit.store, visit.room.name, _item(visit, column),
                        grader=visit.grader.name, version=visit.whole("item-version"))  # fmt: skip
     return "The item is gone."
 
 
 def _move(visit: Visit, column: Column) -> str:
-    rubric.move_item(visit.store, visit.room.name, visit.whole("item"),
+    rubric.move_item(visit.store, visit.room.name, _item(visit, column),
                      grader=visit.grader.name, version=visit.whole("item-version"))  # fmt: skip
     return "The item is one place up."
 
@@ -315,7 +323,7 @@ def _overrule(visit: Visit, answer: Answer, number: int, column: Column) -> str:
 
 def _withdraw(visit: Visit, answer: Answer, number: int, column: Column) -> str:
     overrides.withdraw(visit.store, answer.assignment, visit.whole("override"),
-                       grader=visit.grader.name)  # fmt: skip
+                       grader=visit.grader.name, exercise=column.id)  # fmt: skip
     return "The check's own verdict holds again."
 
 
