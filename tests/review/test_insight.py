@@ -54,6 +54,11 @@ def test_an_exercise_s_own_points_are_left_out_of_its_discrimination():
     assert insight.exercises[0].discrimination == pytest.approx(-1.0)
 
 
+def test_a_check_s_own_points_are_left_out_of_its_discrimination():
+    insight = insight_of([result([4, 0]), result([2, 2]), result([0, 4])])
+    assert insight.checks[0].discrimination == pytest.approx(-1.0)
+
+
 def test_correlation_is_pearson_s():
     assert correlation([(1, 2), (2, 4), (3, 7)]) == pytest.approx(0.9933993)
     assert correlation([(1, 1), (1, 2), (1, 3)]) is None
