@@ -10,6 +10,17 @@ import numpy as np
 import pytest
 
 from grader import records
+from grader.checks import (
+    assert_gradients_reach,
+    assert_mode,
+    assert_module,
+    assert_parameter_count,
+    module_buffers,
+    module_gradients,
+    module_parameters,
+    put_parameters,
+)
+from grader.errors import CheckFailed
 from grader.notebook import parse_notebook, replace_region
 from grader.session import open_session
 
@@ -125,3 +136,102 @@ def test_a_script_that_lacks_its_utils_scores_as_the_notebook(tmp_path):
     exercises = grade(tmp_path / "hw1-q4.py")
     assert {e["status"] for e in exercises.values()} == {"passed"}
     assert sum(e["points"] for e in exercises.values()) == 25.0
+
+
+# --- modules ------------------------------------------------------------------------------------
+
+MODULES = """
+class Net(nn.Module):
+    def __init__(self, hidden=4):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(3, hidden), nn.BatchNorm1d(hidden), nn.ReLU())
+        self.head = nn.Linear(hidden, 1)
+        self.spare = nn.Linear(2, 2)
+    def forward(self, x): return self.head(self.body(x))
+
+class Line(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(3, 2)
+    def forward(self, x): return self.lin(x)
+
+class Hidden(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(3, 2)]
+
+def learn(net, x):
+    net(x).sum().backward()
+
+def dead(net, x):
+    (0 * net(x)).sum().backward()
+"""
+
+
+@pytest.fixture
+def torch_student(tmp_path):
+    script = parse_notebook((SOURCE + MODULES).encode(), name="models.py")
+    with (
+        open_session(script, folder=tmp_path, limits=records.Limits()) as opened,
+        opened.student() as student,
+    ):
+        yield student
+
+
+def test_a_module_is_held_against_numpy_for_parameters_that_are_put_in(torch_student):
+    rng = np.random.default_rng(0)
+    line = torch_student.Line()
+    W, b, x = rng.normal(size=(2, 3)), rng.normal(size=2), rng.normal(size=(5, 3))
+    put_parameters(line, {"lin.weight": W, "lin.bias": b}, torch_student.tensor)
+    np.testing.assert_allclose(module_parameters(line)["lin.weight"], W, rtol=1e-6)
+    x = x.astype(np.float32)
+    assert_module(
+        line,
+        lambda known, x: x @ known["lin.weight"].T + known["lin.bias"],
+        x,
+        tensor=torch_student.tensor,
+    )
+    with pytest.raises(CheckFailed):
+        assert_module(line, lambda known, x: x @ W.T, x, tensor=torch_student.tensor)
+    with pytest.raises(CheckFailed, match="has no parameter 'w'"):
+        put_parameters(line, {"w": W}, torch_student.tensor)
+    with pytest.raises(CheckFailed, match="has the shape"):
+        put_parameters(line, {"lin.weight": W.T}, torch_student.tensor)
+
+
+def test_gradients_that_are_none_are_told_from_those_that_are_0(torch_student):
+    net = torch_student.Net()
+    x = torch_student.tensor(np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32))
+    with pytest.raises(CheckFailed, match="no gradient reaches") as caught:
+        assert_gradients_reach(net)
+    assert "backward" in caught.value.hint
+    torch_student.learn(net, x)
+    assert module_gradients(net)["spare.weight"] is None
+    with pytest.raises(CheckFailed, match=r"no gradient reaches spare.weight, spare.bias"):
+        assert_gradients_reach(net)
+    # A bias before a batch norm is lost in the mean.
+    spare = ["spare.weight", "spare.bias"]
+    blind = ["body.0.bias", "body.0.weight", "body.1.weight", "body.1.bias"]
+    assert_gradients_reach(net, frozen=spare, zero=blind)
+    with pytest.raises(CheckFailed, match=r"head.bias has a gradient, and is to be frozen"):
+        assert_gradients_reach(net, frozen=[*spare, "head.bias"], zero=blind)
+    dead = torch_student.Net()
+    torch_student.dead(dead, x)
+    with pytest.raises(CheckFailed, match="is 0 everywhere"):
+        assert_gradients_reach(dead, frozen=spare)
+
+
+def test_parameters_buffers_and_modes_of_a_module(torch_student):
+    net = torch_student.Net()
+    assert_parameter_count(net, 3 * 4 + 4 + 4 + 4 + 4 + 1 + 6)
+    with pytest.raises(CheckFailed, match="35 parameters where 34 are due"):
+        assert_parameter_count(net, 34)
+    with pytest.raises(CheckFailed, match="A list hides them"):
+        assert_parameter_count(torch_student.Hidden(), 8)
+    assert module_buffers(net)["body.1.running_mean"].tolist() == [0, 0, 0, 0]
+    assert_mode(net, training=True)
+    net.eval()
+    assert_mode(net, training=False)
+    net.body.train()
+    with pytest.raises(CheckFailed, match="its part 'body' is in train mode"):
+        assert_mode(net, training=False)

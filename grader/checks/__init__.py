@@ -18,9 +18,11 @@ from grader.checks.arrays import (
     assert_shape,
 )
 from grader.checks.calls import (
+    Samples,
     assert_one_of,
     call_quietly,
     call_unchanging,
+    sample_calls,
 )
 from grader.checks.cells import run_cell, run_examples
 from grader.checks.closeness import (
@@ -36,6 +38,11 @@ from grader.checks.conduct import (
     assert_stable,
     assert_unchanged,
     assert_vectorised,
+)
+from grader.checks.convergence import (
+    Convergence,
+    assert_convergence_order,
+    measure_convergence_order,
 )
 from grader.checks.counted import CalledMore, Counted, counted
 from grader.checks.credit import partial_credit
@@ -61,7 +68,29 @@ from grader.checks.distributions import (
     assert_variance,
 )
 from grader.checks.forbidden import Breach, find_forbidden, names_meant
+from grader.checks.frames import assert_frame
 from grader.checks.gradient import assert_gradient
+from grader.checks.growth import Growth, assert_growth, assert_no_leak, measure_growth
+from grader.checks.linear import (
+    assert_eigenpairs,
+    assert_permuted,
+    assert_same_labels,
+    assert_same_subspace,
+    assert_solves,
+    assert_up_to_sign,
+    condition_room,
+    measure_backward_error,
+)
+from grader.checks.modules import (
+    assert_gradients_reach,
+    assert_mode,
+    assert_module,
+    assert_parameter_count,
+    module_buffers,
+    module_gradients,
+    module_parameters,
+    put_parameters,
+)
 from grader.checks.objects import assert_raises, live
 from grader.checks.parameters import (
     Layers,
@@ -92,6 +121,8 @@ from grader.checks.rates import (
     assert_probabilities,
 )
 from grader.checks.slopes import GradientEvidence, measure_gradient, measure_gradient_error
+from grader.checks.spectra import assert_spectrum
+from grader.checks.words import assert_says, assert_tells, numbers_in
 from grader.diagnosis.case import Diagnosis
 from grader.diagnosis.values import diagnose
 
@@ -99,17 +130,21 @@ __all__ = [
     "Breach",
     "CalledMore",
     "Closeness",
+    "Convergence",
     "Counted",
     "Curve",
     "Diagnosis",
     "GradientEvidence",
+    "Growth",
     "Layers",
+    "Samples",
     "as_array",
     "as_scalar",
     "assert_accuracy",
     "assert_backward",
     "assert_close",
     "assert_close_to_one_of",
+    "assert_convergence_order",
     "assert_convex",
     "assert_curve",
     "assert_derivative",
@@ -117,36 +152,53 @@ __all__ = [
     "assert_distribution",
     "assert_drawn",
     "assert_dtype",
+    "assert_eigenpairs",
     "assert_error_rate",
     "assert_figure_count",
     "assert_finite",
+    "assert_frame",
     "assert_frequencies",
     "assert_gradient",
+    "assert_gradients_reach",
+    "assert_growth",
     "assert_histogram",
     "assert_image",
     "assert_in_range",
     "assert_jacobian",
     "assert_labelled",
     "assert_mean",
+    "assert_mode",
+    "assert_module",
     "assert_monotone",
+    "assert_no_leak",
     "assert_no_warnings",
     "assert_not_convex_witness",
     "assert_not_dummy",
     "assert_one_of",
+    "assert_parameter_count",
+    "assert_permuted",
     "assert_probabilities",
     "assert_psd",
     "assert_raises",
     "assert_regions",
+    "assert_same_labels",
+    "assert_same_subspace",
+    "assert_says",
     "assert_series",
     "assert_shape",
+    "assert_solves",
+    "assert_spectrum",
     "assert_stable",
     "assert_symmetric",
+    "assert_tells",
     "assert_unchanged",
     "assert_uniform",
+    "assert_up_to_sign",
     "assert_variance",
     "assert_vectorised",
     "call_quietly",
     "call_unchanging",
+    "condition_room",
     "counted",
     "diagnose",
     "find_curve",
@@ -157,17 +209,26 @@ __all__ = [
     "find_regions",
     "find_series",
     "live",
+    "measure_backward_error",
     "measure_close",
+    "measure_convergence_order",
     "measure_convexity",
     "measure_gradient",
     "measure_gradient_error",
+    "measure_growth",
+    "module_buffers",
+    "module_gradients",
+    "module_parameters",
     "names_meant",
+    "numbers_in",
     "numerical_derivative",
     "numerical_gradient",
     "numerical_jacobian",
     "partial_credit",
+    "put_parameters",
     "read_parameters",
     "run_cell",
     "run_examples",
+    "sample_calls",
     "write_parameters",
 ]

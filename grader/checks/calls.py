@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from grader.checks.conduct import assert_no_warnings, assert_unchanged
@@ -29,6 +30,44 @@ def call_unchanging(
     seen = _observed(function, arguments)
     assert_unchanged(arguments, seen.arguments, called=called, names=names)
     return seen.value
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Many calls of a function, watched: one of each for every input, in their order.
+
+    values : what they returned, None where one raised; errors : StudentError or None
+    warnings, printed : of each, texts; seconds : of each, inside the student's process
+    """
+
+    values: tuple[Any, ...]
+    errors: tuple[Any, ...]
+    warnings: tuple[tuple[str, ...], ...]
+    printed: tuple[str, ...]
+    seconds: tuple[float, ...]
+
+    def warned(self) -> dict[str, int]:
+        """Return how many calls gave each warning."""
+        counts: dict[str, int] = {}
+        for told in self.warnings:
+            for warning in dict.fromkeys(told):
+                counts[warning] = counts.get(warning, 0) + 1
+        return counts
+
+
+def sample_calls(function: Any, inputs: Iterable[Any]) -> Samples:
+    """Return what calls of student.f do: values, errors, warnings and what they print.
+
+    inputs : the argument of each call, or a tuple of its arguments
+    """
+    seen = [function.observe(*(one if isinstance(one, tuple) else (one,))) for one in inputs]
+    return Samples(
+        tuple(one.value for one in seen),
+        tuple(one.error for one in seen),
+        tuple(one.warnings for one in seen),
+        tuple(one.printed for one in seen),
+        tuple(one.seconds for one in seen),
+    )
 
 
 def assert_one_of(ways: Iterable[Way], check: Callable[[Way], Result]) -> Result:

@@ -10,6 +10,7 @@ module, and then they are what every reply is to the grader: a claim.
 
 from __future__ import annotations
 
+import _tracemalloc
 import builtins
 import linecache
 import sys
@@ -247,15 +248,23 @@ class Check:
         return values
 
     def _observe(
-        self, base: int | None, path: str, args: Any, kwargs: dict[str, Any], count_steps: bool
+        self,
+        base: int | None,
+        path: str,
+        args: Any,
+        kwargs: dict[str, Any],
+        count_steps: bool,
+        count_memory: bool = False,
     ) -> dict[str, Any]:
         function = self._target(base, path)
-        value = raised = steps = None
+        value = raised = steps = memory = None
         printed = self._state.printed
         printed.take()
         with _catch_warnings(record=True) as caught, _default_errstate():
             _simplefilter("always")
             away_s = self._functions.away_s
+            if count_memory:
+                _tracemalloc.start(1)
             start = perf_counter()
             try:
                 if count_steps:
@@ -267,6 +276,9 @@ class Check:
                 raised = failure(error, self._state)
             else:
                 seconds = perf_counter() - start
+            if count_memory:
+                memory = [*_tracemalloc.get_traced_memory()]
+                _tracemalloc.stop()
         # An argument that came as a handle goes back as one, a data set above all. Scalars go
         # back as they are: Python shares small ones, so their identity tells nothing.
         after = tuple(
@@ -281,6 +293,7 @@ class Check:
             # Without what the check's own functions took.
             "seconds": max(0.0, seconds - (self._functions.away_s - away_s)),
             "steps": steps,
+            "memory": memory,
             "printed": printed.take(),
         }
 

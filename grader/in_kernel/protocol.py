@@ -43,9 +43,10 @@ A check's stream knows
     ["call", base, path, args, kwargs]     -> what it returns
     ["map", base, path, items]             -> list of what the calls return; an item is the one
                                            argument, or a tuple of arguments
-    ["observe", base, path, args, kwargs, count_steps]
+    ["observe", base, path, args, kwargs, count_steps, count_memory]
         -> {"value", "error": failure or None, "arguments": tuple of the arguments after the call,
-            "warnings": list of str, "seconds": float, "steps": int or None, "printed": str}
+            "warnings": list of str, "seconds": float, "steps": int or None,
+            "memory": [bytes that are kept, bytes at the most] or None, "printed": str}
     ["get", base, path]                    -> value
     ["keep", base, path]                   -> a handle, of plain values too
     ["set", base, path, value]

@@ -31,6 +31,8 @@ class Observation:
     steps : bytecodes that Python ran, numpy's own Python code included; None where they were
         not asked for or the student's code traces itself
     printed : the beginning of what it printed
+    kept_bytes, peak_bytes : that it allocated and still holds, its value among them; that it held
+        at the most; None where they were not asked for
     """
 
     value: Any
@@ -40,6 +42,8 @@ class Observation:
     seconds: float
     steps: int | None
     printed: str
+    kept_bytes: int | None = None
+    peak_bytes: int | None = None
 
 
 class IndexedError(StudentError):
@@ -74,11 +78,16 @@ def observation(seen: Any, called: str, argument_count: int) -> Observation | No
         "warnings",
         "seconds",
         "steps",
+        "memory",
         "printed",
     }:
         return None
     arguments, warnings, seconds = seen["arguments"], seen["warnings"], seen["seconds"]
-    steps, printed = seen["steps"], seen["printed"]
+    steps, printed, memory = seen["steps"], seen["printed"], seen["memory"]
+    if memory is not None and not (
+        type(memory) is list and len(memory) == 2 and all(type(n) is int for n in memory)
+    ):
+        return None
     error = None if seen["error"] is None else student_error(called, seen["error"])
     if (
         type(arguments) is not tuple
@@ -99,6 +108,8 @@ def observation(seen: Any, called: str, argument_count: int) -> Observation | No
         seconds=seconds,
         steps=steps,
         printed=printed,
+        kept_bytes=None if memory is None else memory[0],
+        peak_bytes=None if memory is None else memory[1],
     )
 
 

@@ -1,0 +1,162 @@
+"""How the cost of a call grows with its input: steps and memory, over several sizes.
+
+One time says nothing, and times alone decide nothing here: what Python runs and what is allocated
+are counted, and repeat exactly. Times are told beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grader.diagnosis.wording import number
+from grader.errors import CheckFailed
+
+_KIB = 1024
+# Below this, what a call allocates is its frame and its scalars.
+_LEAST_BYTES = 64 * _KIB
+_LEAST_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What calls of growing inputs cost: each an exponent of n, the slope of log cost over log n.
+
+    sizes : n; steps, peak_bytes, seconds : of each call
+    steps_order, bytes_order, seconds_order : nan where there is too little to see
+    """
+
+    sizes: tuple[float, ...]
+    steps: tuple[int, ...]
+    peak_bytes: tuple[int, ...]
+    seconds: tuple[float, ...]
+    steps_order: float
+    bytes_order: float
+    seconds_order: float
+
+
+def measure_growth(
+    function: Any, inputs: Callable[[int], Any], sizes: Sequence[int], *, repeats: int = 3
+) -> Growth:
+    """Return how the steps, the memory and the time of student.f grow with its input.
+
+    inputs : n -> the argument, or a tuple of arguments; sizes : four or more, doubling, say
+    repeats : of the timed calls; the shortest counts
+    Raises what the call raises.
+    """
+    if len(sizes) < 3:
+        raise ValueError("a growth takes three sizes at least; four are better")
+    steps, peaks, seconds = [], [], []
+    for size in sizes:
+        made = inputs(size)
+        arguments = made if isinstance(made, tuple) else (made,)
+        counted = _observed(function, arguments, steps=True)
+        steps.append(0 if counted.steps is None else int(counted.steps))
+        peaks.append(int(_observed(function, arguments, memory=True).peak_bytes))
+        times = [_observed(function, arguments).seconds for _ in range(repeats)]
+        seconds.append(max(min(times), 1e-9))
+    return Growth(
+        tuple(map(float, sizes)),
+        tuple(steps),
+        tuple(peaks),
+        tuple(seconds),
+        _order(sizes, steps, _LEAST_STEPS),
+        _order(sizes, peaks, _LEAST_BYTES),
+        _order(sizes, seconds, 1e-5),
+    )
+
+
+def assert_growth(
+    function: Any,
+    inputs: Callable[[int], Any],
+    sizes: Sequence[int],
+    *,
+    order: float = 1.0,
+    room: float = 0.4,
+    called: str = "",
+) -> Growth:
+    """Accept a function whose steps and memory grow no faster than n**order; return the growth.
+
+    An n x n array inside numpy is seen by its memory, a Python loop by its steps.
+    inputs : n -> the argument, or a tuple of arguments; sizes : four, doubling, say
+    order : 1 for linear, 2 for quadratic; room : for what is constant, and for logarithms
+    Raises CheckFailed, which says what grows how fast.
+    """
+    found = measure_growth(function, inputs, sizes)
+    for noun, grown, costs, unit, hint in (
+        (
+            "memory",
+            found.bytes_order,
+            [peak / _KIB for peak in found.peak_bytes],
+            "KiB",
+            "Is an array made of all pairs, x[:, None] - x[None, :], or is (m, 1) met by (m,)?",
+        ),
+        (
+            "number of Python steps",
+            found.steps_order,
+            found.steps,
+            "steps",
+            "Is there a loop in a loop, or `x in list`, or list.pop(0), within a loop?",
+        ),
+    ):
+        if np.isnan(grown) or grown <= order + room:
+            continue
+        times = (
+            "" if np.isnan(found.seconds_order) else f"; its time like n^{found.seconds_order:.1f}"
+        )
+        raise CheckFailed(
+            f"its {noun} grows like n^{grown:.1f} where n^{number(order)} is due",
+            hint=hint,
+            called=called,
+            got=f"{_listed(costs)} {unit} for n = {_listed(found.sizes)}{times}",
+        )
+    return found
+
+
+def assert_no_leak(
+    function: Any, *arguments: Any, calls: int = 6, room_kib: float = 64, called: str = ""
+) -> None:
+    """Accept a function that holds no more memory after each call than after the one before.
+
+    calls : how often it is called, the first to warm up; room_kib : for all calls after that
+    Raises CheckFailed, with what stays allocated.
+    """
+    kept = []
+    for _ in range(calls):
+        seen = _observed(function, arguments, memory=True)
+        size = getattr(seen.value, "nbytes", 0)
+        kept.append(max(0.0, (float(seen.kept_bytes) - size) / _KIB))
+    if sum(kept[1:]) <= room_kib or min(kept[1:]) == 0:
+        return
+    raise CheckFailed(
+        "each call keeps memory",
+        hint="Does a list or a dict outside of the function grow: a default argument, a global, "
+        "an attribute?",
+        called=called,
+        got=f"{_listed(kept)} KiB stay after each of {calls} calls",
+    )
+
+
+def _observed(function: Any, arguments: tuple[Any, ...], **counted: bool) -> Any:
+    seen = function.observe(*arguments, **counted)
+    if seen.error is not None:
+        raise seen.error
+    return seen
+
+
+def _order(sizes: Sequence[float], costs: Sequence[float], least: float) -> float:
+    """The slope of log cost over log size, of the costs that are not too small to tell."""
+    x, y = np.log(np.asarray(sizes, float)), np.asarray(costs, float)
+    used = y >= least
+    if used.sum() < 2 or not used[-1]:
+        return float("nan")
+    # What is constant hides the growth of small ones: the last three say most.
+    x, y = x[used][-3:], np.log(y[used][-3:])
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(number(round(float(value), 1)) for value in values)
