@@ -63,6 +63,24 @@ def judged(
     return judged_results(opened, run, assignment)
 
 
+def keep_points(
+    opened: Store, before: RunRecord, after: RunRecord, reason: str, assignments: Path | None
+) -> None:
+    """Let nobody have fewer points than in the run before, and say what was kept."""
+    from grader.review.only_up import keep_points as keep
+
+    assignment = gradebook.find_assignment(after.assignment, assignments)
+    found = keep(opened, before, after, assignment, grader=grader_name(), reason=reason)
+    students = len({names for names, _ in found.kept})
+    checks = f"{len(found.kept)} verdict{'s' if len(found.kept) != 1 else ''}"
+    click.echo(
+        f"{checks} of {students} student{'s' if students != 1 else ''} kept, as in run {before.id}",
+        err=True,
+    )
+    for exercise, name in found.gone:
+        output.complain(f"{exercise}, {name}: the check is gone, and its points with it")
+
+
 def check_insight(file: str | None) -> None:
     """Fail now where the insight can't be written."""
     if file in (None, "-"):

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 @options.command("results", short_help="Show earlier runs, and what has changed between them.")
 @click.argument("runs", nargs=-1, metavar="[RUN [RUN]]")
 @click.option("--changes", is_flag=True, help="Compare with the run before, of one assignment.")
+@click.option(
+    "--only-up",
+    metavar="REASON",
+    help="Compare, and let nobody lose points: each check gives what it gave before, with this "
+    "reason in every report.",
+)
 @click.option("--student", metavar="TEXT", help="Show those alone whose name or path holds it.")
 @options.json_file
 @options.junit_file
@@ -48,6 +54,7 @@ def command(
     invocation: Invocation,
     runs: Sequence[str],
     changes: bool,
+    only_up: str | None,
     student: str | None,
     json_file: str | None,
     junit_file: str | None,
@@ -72,6 +79,7 @@ def command(
       grade results latest --html pages    its report again, with its pages
       grade results 12 13                  whose score has changed, and by which check
       grade results --changes              the same of the latest run and the one before
+      grade results --only-up "the tolerance was wrong"
       grade results 12 --forget
       grade results latest --unexplained
       grade results latest --as-sample 1 no-mean "the mean over the examples is missing"
@@ -85,6 +93,9 @@ def command(
     from grader.report import terminal
 
     output.check_targets(json_file, junit_file, html_folder)
+    changes = changes or only_up is not None
+    if only_up is not None and student:
+        raise click.UsageError("--only-up is for everybody: it goes with no --student.")
     if (marks_file or insight_file) and (changes or student or forget):
         raise click.UsageError("Marks and insight are a whole run's: name one, and no --student.")
     marks.check_insight(insight_file)
@@ -131,6 +142,8 @@ def command(
             report_changes.show_changes(found, before, after, console)
             if json_file is not None:
                 output.write(json_file, report_changes.changes_as_json(found, before, after))
+            if only_up is not None:
+                marks.keep_points(opened, before, after, only_up, wanted.assignments)
         else:
             (run,) = chosen
             if unexplained or as_sample is not None:
