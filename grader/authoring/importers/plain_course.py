@@ -21,6 +21,9 @@ ANSWER = re.compile(
 """A line that an answer in words follows: "**Solution:** ...", "$\\color{blue}{Your Answer:}$"."""
 
 
+_TEST_NAME = re.compile(r"(?i)(^|_)(tests?|check|unittest)(_|$)|Test$")
+
+
 def import_plain(notebook: Notebook) -> Draft:
     """Return the draft of any other notebook."""
     draft = Draft("solved notebook")
@@ -96,14 +99,29 @@ def _tests(draft: Draft, source: Notebook) -> None:
 
 
 def tested_gaps(body: Sequence[ast.stmt], gaps: set[str]) -> list[str]:
-    """Return the gaps that a cell's asserts use, in order; [] for a cell without asserts."""
+    """Return the gaps that a cell's tests use, in order; [] for a cell that tests nothing.
+
+    A test is an assert, or a call of a function of the course's that is given a gap:
+    `sigmoid_test(sigmoid)`.
+    """
     nodes = [node for statement in body for node in ast.walk(statement)]
-    if not any(isinstance(node, ast.Assert) for node in nodes):
+    if not any(isinstance(node, ast.Assert) or _tests_by_name(node, gaps) for node in nodes):
         return []
     named = [node.id for node in nodes if isinstance(node, ast.Name)]
     named += [node.attr for node in nodes if isinstance(node, ast.Attribute)]
     last = {gap.rpartition(".")[2]: gap for gap in sorted(gaps)}
     return [last[name] for name in dict.fromkeys(named) if name in last]
+
+
+def _tests_by_name(node: ast.AST, gaps: set[str]) -> bool:
+    """Return whether a call's name says that it tests, and one of its arguments is a gap."""
+    if not isinstance(node, ast.Call):
+        return False
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else ""
+    name = function.id if isinstance(function, ast.Name) else name
+    given = {argument.id for argument in node.args if isinstance(argument, ast.Name)}
+    return bool(_TEST_NAME.search(name)) and not gaps.isdisjoint(given)
 
 
 def _slug(name: str) -> str:
