@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from grader.checks import Counted, counted
 from grader.errors import GraderFault, Missing, StudentError, StudentFault
 from grader.in_kernel.codec import Handle
 from grader.records import Outcome
@@ -150,6 +151,8 @@ def _given(value: Any, student: Student) -> Any:
         return type(value)(_given(item, student) for item in value)
     if isinstance(value, dict):
         return {key: _given(item, student) for key, item in value.items()}
+    if isinstance(value, Counted):  # each replay counts anew
+        return counted(value.function, at_most=value.at_most)
     if isinstance(value, _Named):
         head, *rest = value.path.split(".")
         return reduce(getattr, rest, student[head])

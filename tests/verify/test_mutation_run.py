@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from grader.assignment import load_assignment
+from grader.checks import counted
 from grader.errors import GraderFault
 from grader.session import open_session
 from grader.suite import open_suite
 from grader.verify import mutation_run as hunt_module
 from grader.verify.mutants import Mutant
-from grader.verify.mutation_run import hunt, patch_source
+from grader.verify.mutation_run import _given, hunt, patch_source
 
 
 def patched(cell: str, function: str, source: str) -> dict:
@@ -133,3 +134,12 @@ def test_a_mutant_that_differs_only_where_no_check_looks_survives_and_says_where
 def test_a_mutant_that_can_not_be_put_in_place_is_our_fault(hunted):
     with pytest.raises(GraderFault, match="mutant 'm' can't be put in place"):
         hunted("@undefined\ndef mean_square(p, y):\n    return 0\n")
+
+
+def test_a_counted_function_of_a_check_is_counted_anew_in_each_replay():
+    """Else the second replay would meet the limit of calls that the first one used up."""
+    f = counted(abs, at_most=2)
+    f(1)
+    f(2)
+    again = _given([f], None)[0]
+    assert (again.calls, again.at_most, again(-3)) == (0, 2, 3)
