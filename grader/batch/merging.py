@@ -1,13 +1,15 @@
-"""Joins the parts of a class that were graded apart (`grade --shard`) into one run."""
+"""Joins what was graded apart into one run: parts of a class (`grade --shard`), a late export."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader.batch.serialization import Packed, unpack
-from grader.batch.store import open_store
+from grader.batch.store import Store, open_store
 from grader.errors import StoreError
-from grader.records import RunRecord
+from grader.records import Result, RunRecord
 
 SUFFIX = ".sqlite"
 
@@ -54,6 +56,66 @@ def merge(folder: Path, into: Path) -> tuple[int, int]:
                     number += 1
         made.end(first.isolation)
     return len(files), total
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What a later run added to a class, as the run `id`.
+
+    new : students who were not there; again : other work of who was; as_before : all others
+    """
+
+    id: int
+    new: int
+    again: int
+    as_before: int
+
+
+def join(
+    store: Store, before: RunRecord, after: RunRecord, *, who_is: Callable[[Result], str]
+) -> Joined:
+    """Add a later run of the same assignment to an earlier one; both stay as they are.
+
+    who_is : tells whose a submission is
+
+    Of a student who handed in again both are in the new run: the rules of the deadline say which
+    attempt counts. The same work twice is there once. Raises StoreError for runs that were asked
+    for differently.
+    """
+    if (before.assignment, _asked(before)) != (after.assignment, _asked(after)):
+        raise StoreError(
+            f"run {before.id} is of {before.assignment} with {_asked(before)}, and run {after.id} "
+            f"of {after.assignment} with {_asked(after)}: what is joined is graded alike"
+        )
+    packed: list[tuple[Result, Packed]] = []
+    known: dict[str, set[str]] = {}
+    counts = {"new": 0, "again": 0, "as_before": 0}
+    for run in (before, after):
+        there = {who: set(works) for who, works in known.items()}
+        for item in store.items(run.id, evidence=True):
+            kept = item.relabelled()
+            result = unpack(Packed(kept.verdict))
+            who = who_is(result)
+            # What could not be read has no fingerprint: its path stands for it.
+            work = result.work or result.path
+            if work in there.get(who, ()):
+                continue
+            if run is after:
+                counts["again" if who in there else "new"] += 1
+            known.setdefault(who, set()).add(work)
+            packed.append((result, kept))
+    made = store.begin(
+        assignment=after.assignment,
+        title=after.title,
+        submissions=len(packed),
+        settings=dict(after.settings),
+        key="",
+    )
+    for number, (result, kept) in enumerate(packed):
+        made.add(number, result, kept, input_hash="", kept=False)
+    made.end(after.isolation)
+    counts["as_before"] = len(known) - counts["new"] - counts["again"]
+    return Joined(made.id, **counts)
 
 
 def _latest(file: Path) -> RunRecord:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 @click.argument("runs", nargs=-1, metavar="[RUN [RUN]]")
 @click.option("--changes", is_flag=True, help="Compare with the run before, of one assignment.")
 @click.option(
+    "--join",
+    is_flag=True,
+    help="Make one run of two: a late export is added to the class; who hands in again has both.",
+)
+@click.option(
     "--only-up",
     metavar="REASON",
     help="Compare, and let nobody lose points: each check gives what it gave before, with this "
@@ -54,6 +59,7 @@ def command(
     invocation: Invocation,
     runs: Sequence[str],
     changes: bool,
+    join: bool,
     only_up: str | None,
     student: str | None,
     json_file: str | None,
@@ -80,6 +86,7 @@ def command(
       grade results 12 13                  whose score has changed, and by which check
       grade results --changes              the same of the latest run and the one before
       grade results --only-up "the tolerance was wrong"
+      grade results 12 13 --join           the late ones of run 13 and the class of run 12
       grade results 12 --forget
       grade results latest --unexplained
       grade results latest --as-sample 1 no-mean "the mean over the examples is missing"
@@ -112,10 +119,24 @@ def command(
         parts, joined = merging.merge(merge, file)
         click.echo(f"{joined} submissions of {parts} parts are one run, the latest", err=True)
         runs = runs or ("latest",)
+    if join and (changes or student or forget or len(runs) != 2):
+        raise click.UsageError("--join makes one run of two: name both.")
     console = output.console(stderr="-" in (json_file, junit_file))
     with store.open_store(file, create=False) as opened:
         listed = opened.runs()
         chosen = _chosen_runs(runs, listed, changes=changes)
+        if join:
+            from grader.batch import merging
+            from grader.gradebook.people import who_is
+
+            one, other = sorted(chosen, key=lambda run: run.id)
+            added = merging.join(opened, one, other, who_is=who_is)
+            click.echo(
+                f"run {added.id}: {added.new} new, {added.again} handed in again, "
+                f"{added.as_before} as before",
+                err=True,
+            )
+            chosen = [run for run in opened.runs() if run.id == added.id]
         if forget:
             if len(chosen) != 1:
                 raise click.UsageError("--forget takes one run.")

@@ -92,6 +92,13 @@ def ids_of(result: Result) -> dict[str, str]:
     }
 
 
+def who_is(result: Result) -> str:
+    """Return whose a submission is: the platform's keys of a person, else names, else the file."""
+    if ids := ids_of(result):
+        return str(sorted(ids.items()))
+    return str(sorted(map(squeezed, result.students)) or result.path)
+
+
 def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
     """Return whose the results are."""
     by_id: dict[tuple[str, str], list[int]] = defaultdict(list)
