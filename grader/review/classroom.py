@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from grader.batch.store import Store
 from grader.errors import ReviewError
@@ -20,6 +21,7 @@ from grader.review.marking import Grading
 from grader.review.merged import is_open, judged
 from grader.text import one_line
 
+T = TypeVar("T")
 _ALL = 10**9
 
 
@@ -56,6 +58,7 @@ class Classroom:
         """The version at which each submission has changed last."""
         self._scores: dict[int, dict[str, ExerciseScore]] = {}
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+        self._kept: dict[str, tuple[int, object]] = {}
         self._seen = -1
 
     def update(self, store: Store) -> None:
@@ -73,6 +76,14 @@ class Classroom:
                 self._read(store, last)
             elif fresh:
                 self._judge(fresh)
+
+    def once(self, what: str, make: Callable[[], T]) -> T:
+        """Return what `make` gives, made once until something of the class changes."""
+        version, kept = self._kept.get(what, (-1, None))
+        if version != self.version:
+            version, kept = self.version, make()
+            self._kept[what] = (version, kept)
+        return kept  # type: ignore[return-value]
 
     @property
     def name(self) -> str:

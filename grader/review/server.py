@@ -62,6 +62,8 @@ class Review:
         self.keys = Keys()
         with open_store(file, create=False) as store:
             self.room.update(store)
+        # The first page of a large class is then as quick as the next.
+        self.rows.draw(self.room, self.keys.prefix)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -178,7 +178,7 @@ def measure(file: Path, given: argparse.Namespace) -> None:
     clients = [Client(n, a) for n, a in zip(GRADERS, addresses, strict=True)]
     for client in clients:
         client.enter()
-    print_pages(clients[0])
+    print_pages(clients[0], process.pid)
     end = time.monotonic() + given.seconds
     threads = [
         threading.Thread(target=client.work,
@@ -197,22 +197,30 @@ def measure(file: Path, given: argparse.Namespace) -> None:
     process, addresses = start_server(file)
     again = Client(GRADERS[0], addresses[0])
     again.enter()
-    print_pages(again)
+    print_pages(again, process.pid)
     show_in_browser(addresses[1])
     process.kill()
     process.wait()
 
 
-def print_pages(client: Client) -> None:
+def cpu_s(pid: int) -> float:
+    """The processor time that a process has used."""
+    parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def print_pages(client: Client, pid: int) -> None:
+    print(f"load of the machine {os.getloadavg()[0]:.1f}")
     for path, name in (("/", "the class"), ("/q/1/3", "a question"), ("/insight", "insight")):
-        times = []
+        times, begun = [], cpu_s(pid)
         for _ in range(9):
             start = time.perf_counter()
             status, _, body = client.ask(path)
             times.append(1000 * (time.perf_counter() - start))
             assert status == 200
-        print(f"{name}: {statistics.median(times):.0f} ms (first {times[0]:.0f} ms), "
-              f"{len(body) / 1024:.0f} KiB")  # fmt: skip
+        cpu = 1000 * (cpu_s(pid) - begun) / 9
+        print(f"{name}: {statistics.median(times):.0f} ms (first {times[0]:.0f} ms), of which the "
+              f"server computes {cpu:.0f} ms; {len(body) / 1024:.0f} KiB")  # fmt: skip
 
 
 def print_changes(clients: list[Client], seconds: float) -> None:

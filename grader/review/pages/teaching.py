@@ -11,7 +11,8 @@ from grader.text import one_line
 
 
 def _insight(visit: Visit) -> Insight:
-    return insight_of(list(visit.room.judged.values()))
+    room = visit.room
+    return room.once("insight", lambda: insight_of(list(room.judged.values())))
 
 
 def show_insight(visit: Visit) -> Page:

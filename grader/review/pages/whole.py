@@ -48,6 +48,11 @@ class Rows:
             self._kept[key] = (version, made)
         return made
 
+    def draw(self, room: Classroom, base: str) -> None:
+        """Draw every row, names shown."""
+        for number, result in room.results.items():
+            self.row(room, number, room.label(number, names=True), one_line(result.path, 120), base)
+
 
 def show_class(visit: Visit, rows: Rows) -> Page:
     room, query = visit.room, visit.query
@@ -74,11 +79,11 @@ def show_class(visit: Visit, rows: Rows) -> Page:
         count=len(shown),
         histogram=histogram(graded),
         progress=[(c, *room.open_count(visit.grader.name, c.id)) for c in columns if _any_open(c)],
-        counts=_state_counts(room),
+        counts=room.once("states", lambda: _state_counts(room)),
         states=STATES,
         sorts=SORTS,
         query=query,
-        failed=_failing_checks(room),
+        failed=room.once("failing", lambda: _failing_checks(room)),
         live=room.run is not None and room.run.ended is None,
     )
 

@@ -94,11 +94,13 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (document.body.dataset.keys !== "on" || event.ctrlKey || event.metaKey || event.altKey) return;
-  const known = [...document.querySelectorAll("[data-key]")].some((one) => one.dataset.key === event.key);
+  const key = event.key;
+  const known = [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key);
   if (!known) return;
   event.preventDefault();
-  const key = event.key;
-  later(() => press(key)); // after what is on its way: digits may come faster than pages
+  // A field has the next letters at once. All else comes after what is on its way: digits may come
+  // faster than pages.
+  if (writes(known)) press(key); else later(() => press(key));
 });
 
 addEventListener("popstate", () => location.reload());
