@@ -46,6 +46,24 @@ def require_exercises(assignment: Assignment, only: Sequence[str]) -> None:
             )
 
 
+def require_known_course(
+    chosen: Assignment, named: Path | None, warn: Callable[[str], None]
+) -> None:
+    """Remember the course that is graded with. Raises AssignmentError for one that may be no one's.
+
+    named : the folder of assignments that the user named; None where one was found upwards
+    """
+    # Imported here, as the store is: a student's machine has no use for it.
+    from grader.batch.trusted import require_known
+
+    is_named = named is not None or bool(os.environ.get(ENVIRONMENT_VARIABLE))
+    if require_known(chosen.folder, os.environ, named=is_named) and not is_named:
+        warn(
+            f"the checks in {chosen.folder.parent} run with your rights; from now on others that "
+            "lie upwards of where you are must be named once"
+        )
+
+
 def require_students_machine(copy: Assignment, warn: Callable[[str], None]) -> None:
     """Say whose checks run, where they are those beside the notebook.
 

@@ -18,7 +18,12 @@ from grader.batch import cache_key
 from grader.batch.collector import Collector, Job, NoProgress, Progress
 from grader.batch.known_builder import building
 from grader.batch.workers import Workers, cores
-from grader.choosing import choose_assignment, require_exercises, require_students_machine
+from grader.choosing import (
+    choose_assignment,
+    require_exercises,
+    require_known_course,
+    require_students_machine,
+)
 from grader.environments import python_of
 from grader.errors import GraderFault, Interrupted
 from grader.explaining import explainer_of
@@ -103,6 +108,8 @@ def grade(
         require_exercises(chosen, only)
         if chosen.public_only and assignments is None:
             require_students_machine(chosen, progress.warn)
+        elif keep and not chosen.public_only:
+            require_known_course(chosen, assignments, progress.warn)
 
         # What they are graded with.
         options = Options(

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import zipfile
 
 import pytest
 
@@ -200,3 +201,89 @@ def test_a_student_s_machine_says_whose_checks_ran(desk):
     assert report["checks_from"] == str(desk.evil / "checks")
     assert f"by the public checks beside the notebook, in {desk.evil / 'checks'}" in said
     assert desk.imported != []  # the student's own, on the student's own machine
+
+
+# --- a course that was only found -----------------------------------------------------------------
+
+
+@pytest.fixture
+def seasoned(desk):
+    """A desk whose user has graded with the course before."""
+    desk.with_reference()
+    results = {"GRADE_RESULTS": str(desk.host.tmp / "state" / "results.sqlite")}
+    (desk.host.tmp / "state").mkdir()
+    honest = desk.submissions / "honest.ipynb"
+    honest.write_text(notebook_of(cells_of(RIGHT)))
+    code, report, _ = desk.call(desk.course, str(honest), **results)
+    assert (code, report["submissions"][0]["score"]) == (0, 8.0)
+    yield desk, results
+    shutil.rmtree(desk.host.tmp / "state")
+
+
+def unzipped(desk):
+    """A submission that was unzipped elsewhere: a part of it is graded from inside."""
+    away = desk.host.tmp / "course" / "away"
+    (away / "part").mkdir(parents=True)
+    (away / "reference" / "toy").mkdir(parents=True)
+    toy = away / "reference" / "toy"
+    (toy / "assignment.toml").write_text(TOML.format(limits=""))
+    (toy / "toy.ipynb").write_text(EMPTY)
+    desk.write(toy / "test_toy.py")
+    (away / "part" / "toy.ipynb").write_text(EMPTY)
+    with zipfile.ZipFile(away / "inner.zip", "w") as archive:
+        archive.writestr("toy.ipynb", EMPTY)
+    return away
+
+
+@pytest.mark.parametrize("given", ["part", "inner.zip", "part/toy.ipynb"])
+def test_a_reference_that_is_only_found_is_not_used_by_who_has_graded_with_another(seasoned, given):
+    desk, results = seasoned
+    shutil.move(desk.course / "reference", desk.host.tmp / "course" / "known")
+    (desk.course / "known" / "reference").mkdir()
+    away = unzipped(desk)
+    # The course that was graded with has moved to where it is not upwards of here.
+    shutil.move(desk.course / "known" / "toy", desk.course / "known" / "reference" / "toy")
+    moved = str(desk.course / "known" / "reference")
+    honest = str(desk.submissions / "honest.ipynb")
+    assert desk.call(desk.course, honest, "--assignments", moved, **results)[0] == 0
+    code, report, said = desk.call(away, given, **results)
+    assert (code, report, desk.imported) == (2, None, [])
+    assert "nothing was graded with it before" in said
+    assert f"--assignments {away / 'reference'}" in said
+
+
+def test_a_new_course_that_is_named_once_is_known_from_then_on(seasoned):
+    desk, results = seasoned
+    new = desk.host.tmp / "course" / "submissions" / "next"
+    shutil.copytree(desk.host.assignments, new / "course" / "reference")
+    shutil.move(desk.course / "reference", desk.course / "old")
+    shutil.copy(desk.submissions / "honest.ipynb", new / "course" / "mine.ipynb")
+    shutil.move(new, desk.host.tmp / "next")
+    course = desk.host.tmp / "next" / "course"
+    try:
+        (desk.course / "reference").mkdir()  # what was graded with is still there
+        code, report, said = desk.call(course, "mine.ipynb", **results)
+        assert code == 2
+        assert "nothing was graded with it before" in said or "beside it" in said
+        (course / "work").mkdir()
+        shutil.move(course / "mine.ipynb", course / "work" / "mine.ipynb")
+        named = ("--assignments", str(course / "reference"))
+        assert desk.call(course, "work/mine.ipynb", **results)[0] == 2
+        assert desk.call(course, "work/mine.ipynb", *named, **results)[0] == 0
+        code, report, _ = desk.call(course, "work/mine.ipynb", **results)
+        assert (code, report["submissions"][0]["score"]) == (0, 8.0)
+    finally:
+        shutil.rmtree(desk.host.tmp / "next")
+
+
+def test_a_course_that_has_moved_is_found_as_ever(seasoned):
+    desk, results = seasoned
+    moved = desk.host.tmp / "moved"
+    (moved / "work").mkdir(parents=True)
+    try:
+        shutil.move(desk.course / "reference", moved / "reference")
+        shutil.copy(desk.submissions / "honest.ipynb", moved / "work" / "honest.ipynb")
+        code, report, _ = desk.call(moved, "work/honest.ipynb", **results)
+        assert (code, report["submissions"][0]["score"]) == (0, 8.0)
+    finally:
+        shutil.rmtree(moved)
