@@ -135,6 +135,15 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz what reads students' bytes, for half an hour: `-- --seconds 120` for two minutes."""
+    install(session)
+    # Where there is no wheel of it, Hypothesis searches alone.
+    session.install("-e", ".[fuzz]", success_codes=[*range(256)])
+    session.run("python", "tests/fuzz/run.py", *(session.posargs or ["--seconds", "1800"]))
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Try the wheel alone: outside of the repository, with nothing but what it brings."""
     out = Path(session.virtualenv.location) / "dist"
