@@ -146,6 +146,7 @@ _VAGUE = frozenset(
         "with two values swapped",
         "with two values swapped everywhere",
         "with two steps in the other order",
+        "with two operands in the other order",
         "without one change of shape",
         "with one case for all",
         "without one term of a sum",
@@ -232,6 +233,8 @@ SEEN = {
     "value for another": "masks on the axis of the queries: "
     "github.com/lsdefine/attention-is-all-you-need-keras/issues/16; one layer's bias for "
     f"another's: {_OURS}",
+    "one case": f"a gradient that is always clipped: {_BANK}",
+    "cases exchanged": f"what is short is clipped: {_BANK}",
     "average": "students' solutions to a sheet on optimisers: an average in the place of a "
     "velocity",
     "rate on one term": f"a decay that the learning rate doesn't scale: {_BANK}",

@@ -31,7 +31,7 @@ def lengths(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     for new, told in (
         (f"np.sum(np.abs({inner}){more})", "with the sum of sizes for the Euclidean length"),
         (f"np.max(np.abs({inner}){more})", "with the largest size for the Euclidean length"),
-        (f"np.sum(({inner}) ** 2{more})", "with the square of a length for the length"),
+        (f"np.sum(({inner}) ** 2{more})", "with the square of a length: its root is left out"),
         (f"np.sum({inner}{more})", "with a plain sum for the Euclidean length"),
         (f"np.sqrt(np.mean(({inner}) ** 2{more}))", "with the root of a mean for a length"),
     ):
@@ -102,6 +102,16 @@ def divisions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 yield FieldEdit(
                     "another power", f"{base} ** ({power} {more})", "with an exponent off by one"
                 )
+
+
+def cases(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """a if condition else b: one of them always, or the other way round."""
+    match node:
+        case ast.IfExp(test=test, body=body, orelse=other):
+            for one in (body, other):
+                yield FieldEdit("one case", f"({code_of(one)})", "with one of two cases for all")
+            new = f"(({code_of(other)}) if {code_of(test)} else ({code_of(body)}))"
+            yield FieldEdit("cases exchanged", new, "with the two cases exchanged")
 
 
 def reversals(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
@@ -186,6 +196,7 @@ ARRAY_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], .
     lengths,
     systems,
     divisions,
+    cases,
     reversals,
     centres,
     new_axes,

@@ -272,3 +272,9 @@ def test_a_stride_that_is_forgotten_in_one_step_is_known():
     x = np.arange(36.0).reshape(6, 6)
     told = words_of(source, x[1, 2] + 3, x, np.int64(1), np.int64(2), np.int64(2))
     assert "without `stride` in one step" in told
+
+
+def test_one_case_for_all_is_known():
+    source = "def clip(g, limit):\n    return g * limit if abs(g) > limit else 1.0 * g\n"
+    told = words_of(source, 0.2 * 0.5, np.float64(0.2), np.float64(0.5))
+    assert "with one of two cases for all" in told
