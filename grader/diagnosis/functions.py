@@ -13,6 +13,8 @@ from grader.diagnosis.wording import Array
 
 def explain_offset(case: Case) -> Diagnosis | None:
     """The same number added to every element, or to each row or column its own."""
+    if case.got.size == case.expected.size == 1:
+        return _off_by_one(case)
     if case.got.shape != case.expected.shape or case.got.size < 3:
         return None
     error = case.got - case.expected
@@ -35,6 +37,17 @@ def explain_offset(case: Case) -> Diagnosis | None:
                     f"Is something added or subtracted along the wrong axis ({other})?",
                 )
     return None
+
+
+def _off_by_one(case: Case) -> Diagnosis | None:
+    """A count, or a size, that is one too large or too small."""
+    got, due = float(case.got.reshape(-1)[0]), float(case.expected.reshape(-1)[0])
+    if got != round(got) or due != round(due) or abs(got - due) != 1 or abs(due) < 3:
+        return None
+    size = "large" if got > due else "small"
+    return Diagnosis(
+        "offset", f"{case.noun} is too {size} by 1", "Count a small case by hand: both ends of it."
+    )
 
 
 def explain_function(case: Case) -> Diagnosis | None:

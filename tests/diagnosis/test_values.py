@@ -390,3 +390,11 @@ def test_what_must_stay_0_is_told():
     found = diagnose(np.pad(due[1:-1, 1:-1], 1, mode="edge"), due)
     assert found is not None
     assert found.problem == "the result is right except where 0 is due"
+
+
+def test_a_count_that_is_off_by_one_is_told():
+    found = diagnose(4, 5)
+    assert found is not None
+    assert found.problem == "the result is too small by 1"
+    assert diagnose(0, 1) is None  # a label, or a truth
+    assert diagnose(4.5, 5.5) is None
