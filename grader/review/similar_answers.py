@@ -47,10 +47,8 @@ def groups_of(store: Store, room: Classroom, exercise: str, by: str) -> list[Gro
     for (number, _), row in rows.items():
         if number not in room.results:
             continue
-        key, title = _KEYS[by](room, number, row)
+        key, title = _key(room, number, row, by)
         if key:
-            # Not the text itself: a form gives it back.
-            key = f"{by}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
             found[key].append(number)
             titles.setdefault(key, title)
     groups = [Group(k, titles[k], tuple(ns), names.get(k, "")) for k, ns in found.items()]
@@ -64,6 +62,22 @@ def group_names(store: Store, assignment: str, exercise: str) -> dict[str, str]:
             (assignment, exercise),
         ).fetchall()
     return dict(rows)
+
+
+def _key(room: Classroom, number: int, row: AnswerRow, by: str) -> tuple[str, str]:
+    key, title = _KEYS[by](room, number, row)
+    # Not the text itself: a form gives it back.
+    return (f"{by}-{hashlib.sha256(key.encode()).hexdigest()[:24]}" if key else ""), title
+
+
+def names_of(store: Store, room: Classroom, exercise: str, number: int) -> list[str]:
+    """Return the names of the groups that an answer is in, as people gave them."""
+    names = group_names(store, room.name, exercise)
+    if not names:
+        return []
+    row = answers_of(store, room.run_id, exercise=exercise, numbers=[number], text=True)
+    keys = [_key(room, number, row[number, exercise], by)[0] for by in KINDS]
+    return list(dict.fromkeys(names[key] for key in keys if key in names))
 
 
 def likeness_of(room: Classroom, exercise: str, number: int) -> int:

@@ -199,6 +199,8 @@ def test_a_group_gets_a_name_that_stays(empty, visit):
     key = re.search(r'name="group" value="([^"]*)"', page)[1].replace("&#34;", '"')
     visitor.do(f"{CODE}/alike", do="name", by="trace", group=key, name="triples")
     assert "triples" in visitor.page(f"{CODE}/alike?by=trace")
+    assert '<span class="tag">triples</span>' in visitor.page(f"{CODE}/0")
+    assert "triples" not in visitor.page(f"{WORDS}/0")
 
 
 def test_another_verdict_for_all_alike_is_given_and_taken_back(empty, visit):
@@ -278,6 +280,7 @@ def test_the_class_is_searched_filtered_and_sorted(empty, visit):
     assert shown("state=unanswered") == shown("state=final") == ["Anna Meier"]
     assert shown("failed=1-code%3A+doubles") == ["Luca Rossi"]
     assert shown("exercise=1-code") == ["Luca Rossi"]
+    assert shown("diagnosis=1-code%3A+double%28%23%29+is+%23%2C+expected+%23") == ["Luca Rossi"]
     assert shown("sort=points")[:2] == ["Luca Rossi", "broken.zip"]
     assert shown("sort=-points")[0] in ("Anna Meier", "Zoé Ng")
     assert "unread: the zip is cut off" in visitor.page("/")

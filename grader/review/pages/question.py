@@ -14,7 +14,7 @@ from grader.review.marking import Conflict, Grading
 from grader.review.merged import is_open
 from grader.review.pages.showing import shown_answer
 from grader.review.pages.visit import Page, Visit, go, render
-from grader.review.similar_answers import likeness_of
+from grader.review.similar_answers import likeness_of, names_of
 from grader.text import one_line
 
 TARGET = "target "
@@ -74,6 +74,7 @@ def show_question(visit: Visit, place: int, number: int, **more: Any) -> Page:
         waiting=waiting,
         total=total,
         alike=alike,
+        groups=names_of(visit.store, room, column.id, number),
         suggestion=suggestion_of(score.derivation, items),
         phrases=phrases.find(visit.store, room.name, column.id, search),
         search=search,

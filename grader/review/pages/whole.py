@@ -14,6 +14,7 @@ from grader.report.wording import STATUS_TONES, percent, points_text
 from grader.review.classroom import Classroom
 from grader.review.merged import is_open
 from grader.review.pages.visit import Page, Visit, render
+from grader.review.similar_answers import diagnosis_of
 from grader.text import one_line
 
 STATES = {
@@ -84,6 +85,7 @@ def show_class(visit: Visit, rows: Rows) -> Page:
         sorts=SORTS,
         query=query,
         failed=room.once("failing", lambda: _failing_checks(room)),
+        diagnoses=room.once("diagnoses", lambda: _diagnoses(room)),
         live=room.run is not None and room.run.ended is None,
     )
 
@@ -130,6 +132,13 @@ def _is_wanted(room: Classroom, number: int, who: str, query: Any) -> bool:
         e.id == exercise and e.status not in ("passed",) for e in result.exercises
     ):
         return False
+    diagnosis = query.get("diagnosis", "")
+    if diagnosis and not any(
+        f"{check.exercise}: {diagnosis_of(check)}" == diagnosis and check.outcome != "passed"
+        for e in result.exercises
+        for check in e.checks
+    ):
+        return False
     failed = query.get("failed", "")
     return not failed or any(
         f"{check.exercise}: {check.name}" == failed and check.outcome != "passed"
@@ -147,6 +156,17 @@ def _failing_checks(room: Classroom) -> list[str]:
         if check.outcome not in ("passed", "skipped")
     )
     return [name for name, _ in counts.most_common(50)]
+
+
+def _diagnoses(room: Classroom) -> list[str]:
+    counts = Counter(
+        f"{check.exercise}: {diagnosis_of(check)}"
+        for result in room.judged.values()
+        for exercise in result.exercises
+        for check in exercise.checks
+        if check.outcome not in ("passed", "skipped") and not check.missing
+    )
+    return [words for words, _ in counts.most_common(30)]
 
 
 def _sort_key(room: Classroom, sort: str) -> Callable[[tuple[int, str]], Any]:
