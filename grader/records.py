@@ -1,4 +1,7 @@
-"""The frozen records that pass between the stages; they know nothing of ours but each other."""
+"""The frozen records that pass between the stages; they know nothing of ours but each other.
+
+One file, longer than others: they are one vocabulary, and each is made of those above it.
+"""
 
 from __future__ import annotations
 
