@@ -45,3 +45,25 @@ def test_each_module_of_tests_stands_in_the_table():
 def test_every_module_named_on_the_page_is_there():
     for module in re.findall(r"`(test_\w+\.py)`", PAGE.read_text()):
         assert (HERE / module).is_file(), module
+
+
+def inputs():
+    """[(where an input is bounded, the test)] of the table of all that a student controls."""
+    _, _, rest = PAGE.read_text().partition("## What a student controls")
+    table, _, _ = rest.partition("\n## ")
+    return [tuple(line.split(" | ")[1:3]) for line in table.splitlines() if line.startswith("| ")][
+        1:
+    ]
+
+
+def test_the_table_of_inputs_is_read():
+    assert len(inputs()) > 20
+
+
+@pytest.mark.parametrize(("bounded", "test"), inputs())
+def test_each_input_is_bounded_where_the_page_says_by_a_test_that_is_there(bounded, test):
+    for place in re.findall(r"`([\w/]+(?:\.py|/))`", bounded):
+        assert (PAGE.parent / "grader" / place).exists(), place
+    file, _, name = test.strip(" |`").partition("::")
+    text = (HERE.parent / file).read_text()
+    assert re.search(rf"^def {name or 'test_'}", text, re.MULTILINE), test
