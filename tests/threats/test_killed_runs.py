@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.kills import run as run_kills
+
 MAX = 8.0
 # The Python of the notebook's process can't be told anything while this runs.
 HOLDS_THE_LOCK = "import itertools\nsum(itertools.repeat(0))"
@@ -110,3 +112,9 @@ def test_the_next_run_deletes_what_a_killed_one_left_and_nothing_else(host):
     (host.tmp / "grade-of-somebody-else").rmdir()
     sockets = [path for place in ("/var/tmp", "/tmp") for path in Path(place).glob("grade-*")]
     assert all(host.mark not in str(path) for path in sockets)
+
+
+@pytest.mark.slow
+def test_whatever_is_killed_in_a_batch_costs_nobody_a_point_and_is_graded_once():
+    """A short run of the script that does so 200 times: the command, workers, kernels, checks."""
+    assert run_kills(3, seed=7).total() >= 3
