@@ -88,7 +88,7 @@ def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
                 parts.append((f"in the {word} {line}", mask & wrong, _reach_hint(case, mask, line)))
     zero = case.expected == 0
     if 3 <= zero.sum() < zero.size and (zero & wrong).sum() > 2:
-        hint = "What must stay 0 there: a border, a mask, a triangle?"
+        hint = "Look at the elements that have to be 0."
         parts.append(("where 0 is due", zero & wrong, hint))
     for name, x in case.inputs.items():
         if x.shape != wrong.shape:
