@@ -10,6 +10,7 @@ import pytest
 import grader
 from grader.batch import cache_key
 from grader.records import Options
+from grader.temporary import TemporaryFolder
 
 from .conftest import CELLS, CHECKS, RIGHT, TABLE, TOML, notebook, write, write_course, zipped
 
@@ -114,8 +115,15 @@ print(result.score, [note.message for note in result.notes])
 
 
 @pytest.mark.parametrize("ordinary", [False, True])
-def test_a_large_file_is_read_through_a_link_and_cannot_be_changed(tmp_path, ordinary):
+def test_a_large_file_is_read_through_a_link_and_cannot_be_changed(ordinary):
     """As root and as a user without rights; the file itself is for its owner's eyes alone."""
+    # Not tmp_path: every pytest that starts closes its folder to other users again.
+    with TemporaryFolder() as folder:
+        _read_a_large_file(folder / "course", ordinary=ordinary)
+
+
+def _read_a_large_file(tmp_path, *, ordinary):
+    tmp_path.parent.chmod(0o755)
     large = os.urandom(1 << 20)
     folder = write_course(
         tmp_path,
@@ -139,8 +147,6 @@ def test_a_large_file_is_read_through_a_link_and_cannot_be_changed(tmp_path, ord
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     if ordinary:
         if os.geteuid() == 0:
-            for parent in tmp_path.parents[:2]:
-                parent.chmod(0o755)
             for path in [tmp_path, *tmp_path.rglob("*")]:
                 os.chown(path, 54321, 54321)
         command.insert(1, str(TESTS / "ordinary_user.py"))
