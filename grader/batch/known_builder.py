@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,20 +39,25 @@ def building(
     if count < CLASS or is_whole(folder, assignment):
         yield
         return
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "grader.verify.known_build",
-            str(assignment.folder),
-            str(folder),
-            f"{seed}",
-            sandbox,
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    life, lifeline = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                # -P: nothing in the current folder, a student's perhaps, is imported.
+                *("-P", "-m", "grader.verify.known_build"),
+                *(str(assignment.folder), str(folder), f"{seed}", sandbox, str(life)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=() if sys.platform == "win32" else (life,),
+        )
+    except BaseException:
+        os.close(lifeline)
+        raise
+    finally:
+        os.close(life)
     try:
         yield
     finally:
@@ -61,3 +67,4 @@ def building(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        os.close(lifeline)

@@ -1,6 +1,8 @@
 """The program that computes an assignment's table of known mistakes, part by part.
 
-python -m grader.verify.known_build ASSIGNMENT_FOLDER TABLE_FOLDER SEED SANDBOX
+python -m grader.verify.known_build ASSIGNMENT_FOLDER TABLE_FOLDER SEED SANDBOX LIFELINE
+
+It ends with the program that holds the other end of LIFELINE, a pipe.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import cast
 from grader.assignment import load_assignment
 from grader.batch import known_store
 from grader.batch.known_builder import PARTS
+from grader.batch.lifeline import end_with
 from grader.environments import python_of
 from grader.records import Assignment, Sandbox
 from grader.session import Kernels, start_fork_server
@@ -29,7 +32,9 @@ NICE = 19
 
 
 def main(arguments: list[str]) -> int:
-    place, table, seed, sandbox = arguments
+    place, table, seed, sandbox, life = arguments
+    if sys.platform != "win32":
+        end_with(int(life))
     signal.signal(signal.SIGTERM, _end)
     if hasattr(os, "nice"):
         os.nice(NICE)

@@ -89,7 +89,8 @@ def one_round(host: Host, paths: list[Path], rng: random.Random, number: int) ->
         if process.returncode == 3:
             for one in json.loads(out)["submissions"]:
                 assert one["status"] == "graded" or one["score"] is None, one
-        assert host.processes() == [], killed
+        left = host.processes(patience_s=20.0)
+        assert left == [], (killed, left)
         process = grade(host, paths, results)
         out, err = process.communicate(timeout=600)
         calls += 1
@@ -100,7 +101,8 @@ def one_round(host: Host, paths: list[Path], rng: random.Random, number: int) ->
     process = grade(host, paths, results)
     _, err = process.communicate(timeout=600)
     assert err.count("kept from an earlier run") == SUBMISSIONS, err[-2000:]
-    assert host.processes() == [], killed
+    left = host.processes(patience_s=20.0)
+    assert left == [], (killed, left)
     assert [path.name for path in host.tmp.iterdir()] == [], killed
     assert shared_memory() <= memory, killed
     for file in host.root.glob("results-*"):

@@ -22,6 +22,14 @@ STARTS_OTHERS = (
     "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],\n"
     "                     start_new_session=True)\n" + ASLEEP
 )
+# Runs the command with the variable taken away that children would else have from it.
+UNSAFE = """
+import os, sys
+os.environ.pop("PYTHONSAFEPATH", None)
+sys.argv = ["grade", *sys.argv[4:]]
+from grader.cli import main
+main()
+"""
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -63,6 +71,41 @@ def test_a_killed_command_leaves_no_process(host, cell, options):
     kill(start(host, *paths, options=options), 5.0)
     # A second on an idle machine; here a busy one gets more.
     assert host.processes(patience_s=5.0) == []
+
+
+def test_what_computes_known_mistakes_beside_a_class_ends_with_its_command(host):
+    """It is begun for a class, whose results are kept, and goes on while kernels are at work."""
+    host.write_assignment(cell_s=60, notebook_s=60)
+    paths = [host.half(ASLEEP, name=f"{number:02}") for number in range(12)]
+    results = str(host.home / "state" / "results.sqlite")
+    command = subprocess.Popen(
+        host.command(*paths, options=("--jobs", "2")),
+        cwd=host.handed_in,
+        env=host.environment(GRADE_RESULTS=results),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 60
+    while not any(b"known_build" in words for _, words in host._marked_processes()):
+        assert time.monotonic() < end
+        assert command.poll() is None
+        time.sleep(0.05)
+    kill(command, 1.0)
+    assert host.processes(patience_s=10.0) == []
+
+
+def test_a_module_in_the_current_folder_is_no_part_of_what_computes_beside_a_class(host):
+    """A folder of submissions may hold a file that is called as a library is."""
+    said = host.root / "imported"
+    for name in ("grader", "numpy", "msgspec", "pytest"):
+        (host.handed_in / f"{name}.py").write_text(f"open({str(said)!r}, 'w').close()\n")
+    paths = [host.right(name=f"{number:02}") for number in range(12)]
+    results = {"GRADE_RESULTS": str(host.tmp / "state" / "results.sqlite"), "PYTHONSAFEPATH": "1"}
+    # The command itself is told not to look there; what it starts is to know that by itself.
+    wrap = [sys.executable, "-P", "-c", UNSAFE]
+    host.run(*paths, options=("--jobs", "2"), environment=results, wrap=wrap)
+    assert not said.exists()
 
 
 def test_a_kernel_that_started_by_itself_ends_with_its_grader(host, tmp_path):
