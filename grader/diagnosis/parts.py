@@ -86,10 +86,6 @@ def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
             view[place] = True
             if not mask.all() and (min(wrong.shape) == 1 or wrong.ndim == 1 or wrong.sum() > 1):
                 parts.append((f"in the {word} {line}", mask & wrong, _reach_hint(case, mask, line)))
-    zero = case.expected == 0
-    if 3 <= zero.sum() < zero.size and (zero & wrong).sum() > 2:
-        hint = "Look at the elements that have to be 0."
-        parts.append(("where 0 is due", zero & wrong, hint))
     for name, x in case.inputs.items():
         if x.shape != wrong.shape:
             continue
@@ -108,4 +104,9 @@ def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
                 mask = np.zeros_like(wrong)
                 np.moveaxis(mask, 1 - axis, 0)[bad[0]] = True
                 parts.append((f"in {line} {bad[0]}", mask & wrong, "Counted from 0."))
+    # Last: a branch by its input, or a row, says more.
+    zero = case.expected == 0
+    if 3 <= zero.sum() < zero.size and (zero & wrong).sum() > 2:
+        hint = "Look at the elements that have to be 0."
+        parts.append(("where 0 is due", zero & wrong, hint))
     return parts
