@@ -401,6 +401,6 @@ def test_a_count_that_is_off_by_one_is_told():
 
 def test_a_branch_is_named_by_its_input_before_what_is_due_there():
     x = np.array([-2.3, -1.1, -0.4, 0.7, 1.9, 2.6])
-    found = diagnose(np.where(x > 0, 1.0, 0.01), 1.0 * (x > 0), inputs={"x": x})
+    found = diagnose(np.where(x > 0, x, 0.01 * x), np.maximum(x, 0), inputs={"x": x})
     assert found is not None
     assert found.problem == "the result is right except where x < 0"
