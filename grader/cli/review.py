@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from grader.review.server import Review
 
 _NEEDS = ("starlette", "uvicorn")
+_MANY = 50
+"""Submissions whose reading takes seconds, the first time."""
 
 
 @options.command("review", short_help="Judge a class in the browser: rubrics, comments, groups.")
@@ -89,6 +91,8 @@ def command(
     else:
         assignment = replace(assignment, sandbox=sandbox)
     who = read_graders(graders) if graders is not None else (Grader(grader_name()),)
+    if chosen.results > _MANY:
+        click.echo(f"reading {chosen.results} submissions ...", err=True)
     with Review(file, chosen.id, graders=who, assignment=assignment, port=port) as review:
         title = one_line(chosen.title or chosen.assignment)
         click.echo(f"{title}: run {chosen.id}, {len(review.room.results)} submissions")
