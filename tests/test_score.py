@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.records import Assignment, Exercise, Note, Outcome, Rules
+from grader.records import Assignment, Exercise, ExerciseScore, Note, Outcome, Rules
 from grader.score import score_exercises, total
 
 FOUR = Exercise("a", "Four points", 4.0)
@@ -164,3 +164,23 @@ def test_an_exercise_is_partial_only_beyond_the_rounding_of_its_points():
     assert scored(outcome("failed", 1e-12)).status == "failed"
     assert scored(outcome("failed", 1 - 1e-12)).status == "passed"
     assert scored(outcome("failed", 1e-6)).status == "partial"
+
+
+def test_a_line_bears_the_exercise_s_own_id_title_and_bonus():
+    checked = scored(outcome(exercise="b"), exercise=Exercise("b", "Bonus", 2.0, bonus=True))
+    assert (checked.id, checked.title, checked.bonus) == ("b", "Bonus", True)
+    by_hand = scored(exercise=Exercise("w", "Words", 3.0, manual=True, bonus=True))
+    assert by_hand == ExerciseScore("w", "Words", 0.0, 3.0, "manual", bonus=True)
+
+
+def test_a_fine_is_shown_as_an_outcome_of_the_exercise_that_earns_nothing():
+    breach = ("a", Note("forbidden", "sklearn is not allowed here"))
+    *_, fine = scored(outcome(), outcome(), breaches=[breach], rules=Rules(deduction=0.5)).checks
+    assert (fine.exercise, fine.name, fine.outcome) == ("a", "what the exercise allows", "failed")
+    assert (fine.credit, fine.max_points, fine.points) == (0.0, 0.0, -2.0)
+
+
+def test_a_fine_is_taken_from_less_than_one_point_too():
+    breach = ("a", Note("forbidden", "sklearn is not allowed here"))
+    little = scored(outcome(credit=0.25), breaches=[breach], rules=Rules(deduction=0.1))
+    assert little.points == pytest.approx(0.3)
