@@ -7,11 +7,15 @@ claims.without(message)     the message where none of these words is in it; "" o
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import fractions
 import re
 from typing import Any
 
 import numpy as np
 
+from grader.in_kernel.codec.plain_forms import Named
 from grader.session.student import Student, wire_of
 from grader.session.wire import Proxy, place_of
 
@@ -24,6 +28,8 @@ _CUT_WORD = re.compile(r"(\w+)(?:\.\.\.|…)")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)")
 # How many numbers there are says how many axes an array has, which the student chooses.
 _NUMBERS = re.compile(r"[(\[]?[-+]?…(?:[\s,x()\[\]]*[-+]?…)*,?[)\]]*")
+# They hold numbers alone.
+_EXACT = (decimal.Decimal, fractions.Fraction, datetime.date, datetime.timedelta, range)
 _PLAIN: frozenset[type] = frozenset({type(None), bool, int, float, complex})
 
 
@@ -63,9 +69,14 @@ class Claims:
                 self._hear_text(place_of(value).label)
                 self._hear_text(getattr(value, "type_name", ""))
             elif isinstance(value, np.ndarray | np.generic):
-                if value.dtype.kind in "SU":
+                if value.dtype.kind in "SUVO":  # text, and fields, which have names
                     self._values += _MAX_VALUES + 1
-            elif type(value) not in _PLAIN:  # bytes
+            elif type(value) in (set, frozenset):
+                self._values += len(value)
+                todo.extend([*value])
+            elif type(value) is Named:
+                todo.extend([list(value), list(value._fields)])
+            elif type(value) not in _PLAIN and not isinstance(value, _EXACT):  # bytes, frames
                 self._values += _MAX_VALUES + 1
 
     def without(self, message: str) -> str:

@@ -285,13 +285,9 @@ class Remote(_Callable):
 
     def _refuse(self, sign: str, other: object) -> NoReturn:
         raise NotAValue(
-            f"{place_of(self).label} is an object of class {self._type_name}, where a plain value "
-            "is due",
-            hint=(
-                f"(To whoever wrote the check: `{sign}` would be answered by the object itself. "
-                "Compare what it holds: an attribute, x.get(), float(x); or let the object answer: "
-                "live(x), of grader.checks.)"
-            ),
+            f"an object of class {self._type_name} came where a plain value is due",
+            hint=f"Return the value itself. (`{sign}` would be answered by the object: a check "
+            "that means the object compares what it holds, or takes live(x).)",
         )
 
 

@@ -16,6 +16,7 @@ from grader.errors import (
 )
 from grader.session import callbacks
 from grader.session.callbacks import CheckFunctions
+from grader.session.claims import listen
 
 NEWTON = """
 def newton(f, df, x, steps=30):
@@ -323,6 +324,25 @@ def test_a_fault_of_the_grader_can_not_be_caught_over_there(student_of):
 def test_a_value_that_can_not_be_sent_is_the_checks_own_mistake(student_of):
     with pytest.raises(TypeError, match="object can't be sent"):
         student_of(CALL).call(lambda x: object(), 1)
+
+
+def test_words_that_a_function_is_called_with_count_as_the_students_own(student_of):
+    student = student_of(
+        CALL
+        + "from collections import namedtuple\n"
+        + "def fields(): return np.zeros(2, [('secretfield', 'f8')])\n"
+        + "def named(): return namedtuple('N', 'secretname')(1)\n"
+        + "def several(): return {'secretset', 3}\n"
+    )
+    claims = listen(student)
+    student.call(lambda *a, **k: 0, 1.0, {"k": ["secretword"]}, secretkey=2)
+    student.named()
+    student.several()
+    for word in ("secretword", "secretkey", "secretname", "secretset"):
+        assert claims.without(f"it is {word} there") == ""
+    assert claims.without("nothing of it") == "nothing of it"
+    student.fields()
+    assert claims.without("nothing of it") == ""
 
 
 # --- generators ---------------------------------------------------------------------------------

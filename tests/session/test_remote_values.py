@@ -120,7 +120,7 @@ def test_an_object_where_a_value_is_due_fails_the_check_and_learns_nothing(stude
 
 def test_an_object_is_never_equal_to_the_same_answer_of_another_function(student_of):
     student = student_of(SPY)
-    with pytest.raises(NotAValue, match="an object of class Spy, where a plain value is due"):
+    with pytest.raises(NotAValue, match="an object of class Spy came where a plain value is due"):
         assert student.f(1) == student.f(2)
     spy = student.f(3)
     assert spy == spy
