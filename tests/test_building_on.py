@@ -3,6 +3,7 @@
 import json
 import re
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -194,6 +195,25 @@ def test_what_builds_on_an_empty_gap_says_that_it_is_empty(tmp_path):
         tmp_path, ("    e = np.exp(z - z.max())\n    p = e / e.sum()\n", "    p = z\n")
     )
     assert "builds on `softmax` (a-softmax), which is not filled in yet" in said(lines["b-loss"])
+
+
+def test_a_figure_that_was_drawn_before_is_not_checked_with_a_stand_in(tmp_path):
+    from types import SimpleNamespace
+
+    chain = load_assignment(course(tmp_path))
+    solved = chain.notebooks["chain.ipynb"]
+    drawing = replace(
+        solved,
+        definitions={
+            **solved.definitions,
+            "loss": replace(solved.definitions["loss"], source="def loss():\n    plt.plot([1])\n"),
+        },
+    )
+    echoes = building_on.Echoes(
+        SimpleNamespace(assignment=replace(chain, notebooks={"chain.ipynb": drawing})), {}
+    )
+    drawn = {e.id: echoes._draws(e) for e in chain.exercises}
+    assert drawn == {"a-softmax": False, "b-loss": True, "c-gradient": False, "d-step": False}
 
 
 def test_a_stand_in_that_is_asked_without_end_gives_no_points(tmp_path):
