@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -108,4 +109,63 @@ def test_ctrl_c_ends_the_command_soon_whatever_a_cell_does(host, cell, jobs):
     took = time.monotonic() - start
     assert command.returncode == 130
     assert took < 20, f"{took:.1f} s"  # on a busy machine; 2 s on an idle one
+    host.hold_clean(before)
+
+
+# Called by its own notebook it returns; in a check it never comes back from C.
+ONLY_IN_CHECKS = (
+    "if len(x) == 3:\n    return np.mean(x**2)\nimport itertools\nreturn sum(itertools.repeat(0))"
+)
+
+
+def interrupted(host, command, after_s):
+    """Return its exit code, and what it wrote, of a command that gets Ctrl-C after so long."""
+    process = subprocess.Popen(
+        command,
+        cwd=host.handed_in,
+        env=host.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(after_s)
+    assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    start = time.monotonic()
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    took = time.monotonic() - start
+    assert took < 20, f"{took:.1f} s"  # on a busy machine; 2 s on an idle one
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_a_check_that_never_comes_back_from_c(host, jobs):
+    host.write_assignment(check_s=60)
+    paths = [host.right(name=f"{n}", mean_square=ONLY_IN_CHECKS) for n in range(int(jobs))]
+    before = host.snapshot()
+    code, _ = interrupted(host, host.command(*paths, options=("--jobs", jobs)), 7.0)
+    assert code == 130
+    host.hold_clean(before)
+
+
+def test_ctrl_c_ends_verify(host):
+    where = ("--assignments", str(host.assignments))
+    before = host.snapshot()
+    code, _ = interrupted(host, [sys.executable, "-m", "grader", "verify", "toy", *where], 5.0)
+    assert code == 130
+    host.hold_clean(before)
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.3, 0.6, 0.9, 1.2])
+def test_ctrl_c_in_the_first_second_ends_it_and_leaves_nothing(host, after_s):
+    """While Python itself starts the code is Python's own."""
+    command = host.command(host.right("while True: pass"))
+    before = host.snapshot()
+    code, _ = interrupted(host, command, after_s)
+    assert code in (130, 1, -signal.SIGINT)
     host.hold_clean(before)
