@@ -105,11 +105,11 @@ def main() -> None:
     server.wait()
 
     def first_large() -> None:
-        with server.student() as fresh:
+        with server.student(reply_mib=256) as fresh:
             fresh.echo(large)
 
     print("| | best | slowest | target |\n|---|---|---|---|")
-    with server.student(600) as student:
+    with server.student(600, reply_mib=256) as student:
         measure("10,000 mapped calls, floats", 0.3, lambda: student.sigmoid.map(floats))
         measure("10,000 mapped calls, arrays (5,)", 0.3, lambda: student.sigmoid.map(arrays))
         measure("10,000 mapped calls, two arrays (5,)", 0.3, lambda: student.cost.map(pairs))
