@@ -9,6 +9,7 @@ graded twice that was kept, and no folder, process or shared memory may be left.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -52,8 +53,17 @@ def members(host: Host) -> dict[str, list[int]]:
 
 
 def shared_memory() -> set[str]:
+    """Return what lies in the shared memory that no live process has open: others work here too."""
     place = Path("/dev/shm")
-    return {path.name for path in place.iterdir()} if place.is_dir() else set()
+    lying = {str(path) for path in place.rglob("*") if path.is_file()} if place.is_dir() else set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):
+            text = maps.read_text("utf-8", "replace")
+            lying = {path for path in lying if path not in text}
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            lying.discard(str(link.readlink()))
+    return lying
 
 
 def grade(host: Host, paths: list[Path], results: Path) -> subprocess.Popen[str]:
@@ -104,7 +114,7 @@ def one_round(host: Host, paths: list[Path], rng: random.Random, number: int) ->
     left = host.processes(patience_s=20.0)
     assert left == [], (killed, left)
     assert [path.name for path in host.tmp.iterdir()] == [], killed
-    assert shared_memory() <= memory, killed
+    assert shared_memory() <= memory, (killed, shared_memory() - memory)
     for file in host.root.glob("results-*"):
         file.unlink()
     return killed
