@@ -134,7 +134,7 @@ def main():
         Path(name).unlink(missing_ok=True)
     there = [sys.executable, "-P", "-c", "import grader"]
     if subprocess.run(there, capture_output=True).returncode:
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", str(HERE / {wheel!r})]
+        pip = [sys.executable, "-P", "-m", "pip", "install", "--quiet", str(HERE / {wheel!r})]
         subprocess.run(pip, check=False)
     done = subprocess.run(COMMAND, capture_output=True, text=True)
     Path("release-body.md").write_text(f"```text\\n{{done.stdout}}\\n```\\n", encoding="utf-8")
