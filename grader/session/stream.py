@@ -116,17 +116,19 @@ class Stream:
         Of "calls" the content is all that follows, in a list.
         """
         message = self.receive(deadline, self.limits, handle)
-        if type(message) is not list or len(message) < 3 or message[0] != number:
+        if type(message) is not list or len(message) < 3:
+            raise BadReply("no reply to what was asked")
+        # By type first: an array in their place has no truth of its own.
+        if type(message[0]) is not int or message[0] != number:
             raise BadReply("no reply to what was asked")
         status = message[1]
+        if type(status) is not str:
+            raise BadReply("a reply without a status")
         if status == "calls":
             return status, message[2:]
         if len(message) != 3:
             raise BadReply("no reply to what was asked")
-        content = message[2]
-        if type(status) is not str:
-            raise BadReply("a reply without a status")
-        return status, content
+        return status, message[2]
 
     def receive(
         self,

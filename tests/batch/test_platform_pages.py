@@ -28,8 +28,12 @@ def steps(page):
 
 
 def said(text):
-    """The lines, in whatever order submissions were through; not what the sandbox lacks here."""
-    lines = (line for line in text.splitlines() if "sandbox" not in line)
+    """The lines, in whatever order submissions were through.
+
+    Not what the sandbox lacks here, nor what is said once on a machine.
+    """
+    once = ("sandbox", "run with your rights")
+    lines = (line for line in text.splitlines() if not any(word in line for word in once))
     return sorted(re.sub(r"^\d+/(\d+) ", r"n/\1 ", line) for line in lines)
 
 

@@ -67,6 +67,7 @@ SEEN = {
     "warnings": ["RuntimeWarning: x"],
     "seconds": 0.1,
     "steps": None,
+    "memory": None,
     "printed": "",
 }
 FAILURE = ["ValueError", "no", 3, 1, "raise ValueError", 0]
@@ -99,8 +100,15 @@ ASKED = st.sampled_from([*QUESTIONS])
 
 @given(ASKED, STATUS, TREES)
 @example("figures", "missing", None)
+@example("call", np.zeros(3), None)
 def test_any_content_of_a_reply_is_taken_for_what_it_is(question, status, content):
     answered(question, framed([1, status, content]))
+
+
+@given(ASKED, LEAVES)
+@example("call", np.zeros(3))
+def test_any_number_of_a_reply_is_taken_for_what_it_is(question, number):
+    answered(question, framed([number, "value", 1.0]))
 
 
 @given(st.fixed_dictionaries({key: TREES | st.just(value) for key, value in SEEN.items()}))
