@@ -2,9 +2,10 @@
 
 from grader.session.fork_server import ForkServer, start_fork_server
 from grader.session.kernels import Kernels
-from grader.session.runner import Session, Stop, open_session
+from grader.session.opened import Session, open_session
 from grader.session.sandbox_check import require_sandbox
 from grader.session.scratch import remove_session_leftovers
+from grader.session.stopping import Stop
 
 __all__ = [
     "ForkServer",

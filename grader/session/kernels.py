@@ -13,8 +13,9 @@ from grader.errors import GraderFault
 from grader.notebook import imports_of
 from grader.records import Assignment, Notebook
 from grader.session.fork_server import ForkServer, start_fork_server
-from grader.session.runner import Session, Stop, open_session
+from grader.session.opened import Session, open_session
 from grader.session.shared_files import SharedFiles
+from grader.session.stopping import Stop
 
 
 class Kernels:

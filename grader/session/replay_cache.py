@@ -17,8 +17,8 @@ from typing import Any
 from grader.in_kernel import codec
 from grader.session.callbacks import CheckFunctions
 from grader.session.deadline import Deadline
+from grader.session.opened import Session
 from grader.session.proxies import Remote
-from grader.session.runner import Session
 from grader.session.stream import Stream
 from grader.session.student import Student, wire_of
 from grader.session.wire import Wire

@@ -1,10 +1,4 @@
-"""Runs a notebook in a process of its own, whatever is in it, and leaves that process ready to
-answer calls.
-
-    with open_session(notebook, folder=folder, limits=limits) as session:
-        session.run                      what became of every cell
-        with session.student() as student:
-            student.sigmoid(0.0)
+"""Runs a notebook's cells in a process of its own, whatever is in them.
 
 nbclient runs the cells. What it can't is here: a cell that hangs, crashes or does not parse is
 completed by its imports, definitions and constants, in its place, so that the cells after it and
@@ -15,23 +9,28 @@ the cell that killed it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from grader import records
 from grader.errors import GraderFault, StudentDied, StudentFault
-from grader.notebook.definitions import syntax_error
-from grader.notebook.plain import normalise, parsed, without_main_guard
+from grader.notebook.plain import parsed
+from grader.session.code_cells import (
+    MAX_PIECES,
+    CodeCell,
+    Extracted,
+    code_cells,
+    notes_of,
+    worth_naming,
+)
 from grader.session.culprits import Culprits
 from grader.session.deadline import Deadline
 from grader.session.ending import KILLED, how_it_ended
-from grader.session.extraction import Piece, extract, grouped, joined
+from grader.session.extraction import extract, grouped, joined
 from grader.session.fork_server import ForkServer
 from grader.session.kernel import ENDING_S, Executed, Kernel, KernelDied
 from grader.session.scratch import Scratch
@@ -40,158 +39,16 @@ from grader.session.shared_files import lay
 from grader.session.student import Student
 from grader.text import one_line
 
-T = TypeVar("T")
-
 # A kernel that died is started again with the other cells twice; then definitions are all that
 # runs, and a statement that still kills the kernel is left out.
 MAX_RERUNS = 2
 MAX_KERNELS = 12
 PIECE_S = 20.0
 ERROR_CHARS = 300
-# Of one cell, each a message to the kernel; functions and plain values count 200 for one.
-MAX_PIECES = 500
 HELLO_S = 5.0  # of a kernel that is to serve: it does so at once
 
 
-def open_session(
-    notebook: records.Notebook,
-    *,
-    folder: Path | None,
-    limits: records.Limits,
-    datasets_dir: Path | None = None,
-    seed: int = 0,
-    sandbox: records.Sandbox = "auto",
-    fork_server: ForkServer | None = None,
-    draw: bool = True,
-    shared: Path | None = None,
-    python: Path | None = None,
-    on_cell: Callable[[int, int], None] | None = None,
-    stop: Stop | None = None,
-) -> Session:
-    """Return a session that has run the whole notebook and answers calls. Close it.
-
-    folder : what was handed in; the notebook runs in a copy of it, where the notebook lies
-    datasets_dir : the data sets that fetch_openml finds
-    seed : of the kernel's random generators
-    sandbox : how the process is sandboxed: by what the machine offers, by all, not at all
-    fork_server : forks the kernels; where None, each starts by itself
-    draw : whether figures become pictures in the run's outputs; their data are there anyway
-    shared : the instructor's files, which are laid beside the notebook (shared_files.py)
-    python : the interpreter, of the fork server too; the grader's own where None
-    on_cell : on_cell(done, total) after each cell, from another thread
-    stop : calls it off, from another thread; CancelledError is raised then
-    Raises GraderFault alone: no student code makes this fail.
-    """
-    options = {
-        "seed": seed,
-        "draw": draw,
-        "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
-        "beside": _folder_within(notebook.name),
-    }
-    runner = _Runner(
-        notebook, folder, limits, options, sandbox, fork_server, shared, python, on_cell
-    )
-    try:
-        _run_in_thread(runner.run(), stop or Stop())
-        return Session(notebook, runner)
-    except BaseException:
-        runner.close()
-        raise
-
-
-class Stop:
-    """Calls off the opening of sessions, from another thread than those that open them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._called = False
-        self._cancels: list[Callable[[], None]] = []
-
-    def __call__(self) -> None:
-        """End what is being opened, and what would be from now on."""
-        with self._lock:
-            self._called = True
-            cancels = [*self._cancels]
-        for cancel in cancels:
-            cancel()
-
-    @contextlib.contextmanager
-    def may(self, cancel: Callable[[], None]) -> Iterator[None]:
-        """For the time of the block, `cancel` is called where all is called off."""
-        with self._lock:
-            self._cancels.append(cancel)
-            called = self._called
-        if called:
-            cancel()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._cancels.remove(cancel)
-
-
-class Session:
-    """A notebook that has run, in a process that answers calls.
-
-    run : what became of its cells
-    notebook : as it was handed in
-    isolation : what closed its process in
-    """
-
-    def __init__(self, notebook: records.Notebook, runner: _Runner) -> None:
-        self.notebook = notebook
-        self.run: records.Run = runner.record()
-        self.isolation = runner.isolation
-        self._runner = runner
-
-    def student(self, limit_s: float = 20.0, *, reply_mib: int | None = None) -> Student:
-        """Return a context manager: a fresh fork of the state that the notebook left.
-
-        A kernel that has died since (a thread that the notebook left behind may end it) is
-        replaced by one that holds the notebook's definitions; `run` then says so.
-        Raises StudentFault, GraderFault.
-        """
-        try:
-            return self._runner.open_student(limit_s, reply_mib)
-        except StudentDied as death:
-            _run_in_thread(self._runner.revive(death), Stop())
-            self.run = self._runner.record()
-            return self._runner.open_student(limit_s, reply_mib)
-
-    def close(self) -> None:
-        """End the process and all that it started, and delete its files. May be called twice."""
-        self._runner.close()
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
-@dataclass(frozen=True)
-class _Code:
-    """A code cell, ready to run."""
-
-    index: int
-    source: str
-    not_run: tuple[str, ...]
-
-
-@dataclass
-class _Extracted:
-    """What was taken out of a cell that did not run to its end.
-
-    messages : to the kernel; left_from : the line from which on they were too many, or 0
-    """
-
-    names: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    messages: int = 0
-    left_from: int = 0
-
-
-class _Runner:
+class Runner:
     """Runs the cells, in as many kernels as it takes."""
 
     def __init__(
@@ -216,7 +73,7 @@ class _Runner:
         self.python = python
         self.isolation = records.Isolation()
         self.on_cell = on_cell
-        self.code = _code_cells(notebook)
+        self.code = code_cells(notebook)
         self.server: AgentServer | None = None
         self.kernel: Kernel | None = None
         self.scratch: Scratch | None = None
@@ -224,7 +81,7 @@ class _Runner:
         self._seconds = 0.0
         self._notebook_deadline = Deadline(limits.notebook_s, self)
         self._runs: dict[int, records.CellRun] = {}
-        self._extracted: dict[int, _Extracted] = {}
+        self._extracted: dict[int, Extracted] = {}
         self._culprits = Culprits()
         self._definitions_only = False
         self._died_late = ""  # how it died after the notebook had run, and nobody is found
@@ -411,7 +268,7 @@ class _Runner:
                 self._progress = done
                 self.on_cell(done, len(self.code))
 
-    async def _run_cell(self, kernel: Kernel, cell: _Code, patience: Deadline) -> None:
+    async def _run_cell(self, kernel: Kernel, cell: CodeCell, patience: Deadline) -> None:
         self._now = (cell.index, 0)
         before = self._runs.get(cell.index, records.CellRun(cell.index, "not_run"))
         from_line = 1
@@ -444,7 +301,7 @@ class _Runner:
         if run.status == "not_run" and self._extracted[cell.index].names:
             self._runs[cell.index] = replace(run, status="extracted")
 
-    def _record(self, cell: _Code, executed: Executed) -> records.CellRun:
+    def _record(self, cell: CodeCell, executed: Executed) -> records.CellRun:
         error = ""
         if executed.status == "timeout":
             error = f"the limit of a cell is {self.limits.cell_s:g} s"
@@ -474,10 +331,10 @@ class _Runner:
         return f"the notebook's {self.limits.notebook_s:g} s are used up"
 
     async def _extract(
-        self, kernel: Kernel, cell: _Code, from_line: int, patience: Deadline
+        self, kernel: Kernel, cell: CodeCell, from_line: int, patience: Deadline
     ) -> None:
         """Run the cell's definitions that come after the line where it stopped, one by one."""
-        found = self._extracted.setdefault(cell.index, _Extracted())
+        found = self._extracted.setdefault(cell.index, Extracted())
         limit_s = min(PIECE_S, self.limits.cell_s)
         # What is calm runs together; where that fails, and all else, one by one.
         todo = deque(grouped(extract(cell.source, from_line=from_line)))
@@ -497,7 +354,7 @@ class _Runner:
             deadline = Deadline(limit_s, self)
             executed = await kernel.run(cell.index, joined(group), deadline, patience)
             if executed.status == "ok":
-                found.names.extend(name for piece in group for name in _worth_naming(piece))
+                found.names.extend(name for piece in group for name in worth_naming(piece))
             elif len(group) > 1:
                 todo.extendleft([piece] for piece in reversed(group))
             else:
@@ -508,8 +365,17 @@ class _Runner:
     def record(self) -> records.Run:
         """Return what became of the cells, with a note on each that did not run to its end."""
         runs = [self._runs.get(c.index, records.CellRun(c.index, "not_run")) for c in self.code]
-        notes = [note for cell, run in zip(self.code, runs, strict=True)
-                 for note in self._notes(cell, run)]  # fmt: skip
+        notes = [
+            note
+            for cell, run in zip(self.code, runs, strict=True)
+            for note in notes_of(
+                self.notebook.name,
+                cell,
+                run,
+                self._extracted.get(cell.index),
+                self._how_it_killed(cell.index),
+            )
+        ]
         if self._once_more:
             text = "the kernel was killed, by itself or by this machine: the notebook ran once more"
             notes.append(records.Note("rerun", text, None, self.notebook.name))
@@ -519,118 +385,7 @@ class _Runner:
             notes.append(records.Note("cell_crash", text, None, self.notebook.name))
         return records.Run(tuple(runs), tuple(notes), self._seconds)
 
-    def _notes(self, cell: _Code, run: records.CellRun) -> list[records.Note]:
-        index, error = cell.index, run.error
-        said = {
-            "error": [("cell_error", _why_it_stopped(cell, error))],
-            "timeout": [("cell_timeout", f"cell {index} was stopped: {error}")],
-            "crashed": [("cell_crash", f"{self._how_it_killed(index)}: {error}")],
-            "not_run": [("cell_not_run", f"cell {index} was not run: {error}")],
-            "extracted": [("cell_not_run", f"cell {index} was not run: {error}")],
-        }.get(run.status, [])
-        # All of one that ran to its end was there; its definitions were only needed again.
-        found = self._extracted.get(index) if run.status != "ok" else None
-        if found is not None and (found.names or found.failed):
-            said.append(("extracted", _extraction_line(index, found)))
-        if cell.not_run:
-            text = f"cell {index}: commands do not run: {'; '.join(cell.not_run)}"
-            said.append(("command", text))
-        return [records.Note(kind, text, index, self.notebook.name) for kind, text in said]
-
     def _how_it_killed(self, cell: int) -> str:
         if cell in self._culprits.starters:
             return f"the kernel was killed after cell {cell} had run, by what it started"
         return f"the kernel died in cell {cell}"
-
-
-def _why_it_stopped(cell: _Code, error: str) -> str:
-    why = syntax_error(cell.source)
-    # What runs in Jupyter alone (`?`, a top-level await) parses there and not here.
-    compiles = not why or not error.startswith(("SyntaxError", "IndentationError", "TabError"))
-    return f"cell {cell.index} " + (
-        f"stopped with {error}" if compiles else f"doesn't compile: {why}"
-    )
-
-
-def _folder_within(name: str) -> str:
-    """Return the folder of a file within what was handed in; "." for a path of another kind."""
-    folder = PurePosixPath(name).parent
-    return "." if folder.is_absolute() or ".." in folder.parts else str(folder)
-
-
-def _code_cells(notebook: records.Notebook) -> list[_Code]:
-    """Return the code cells as plain Python; a script runs without its main()."""
-    script = notebook.name.endswith(".py")
-    cells = []
-    for cell in notebook.cells:
-        if cell.kind == "code":
-            normal = normalise(cell.source)
-            source = without_main_guard(normal.source) if script else normal.source
-            cells.append(_Code(cell.index, source, normal.not_run))
-    return cells
-
-
-def _worth_naming(piece: Piece) -> tuple[str, ...]:
-    return () if piece.kind == "import" else piece.names
-
-
-def _extraction_line(cell: int, found: _Extracted) -> str:
-    names = list(dict.fromkeys(found.names))
-    failed = [name for name in dict.fromkeys(found.failed) if name not in names]
-    parts = []
-    if names:
-        parts.append(f"only its definitions ran: {_listed(names)}")
-    if failed:
-        parts.append(f"these could not be defined: {_listed(failed)}")
-    if found.left_from:
-        parts.append(
-            f"nothing from line {found.left_from} on was tried: more than {MAX_PIECES:,} statements"
-        )
-    return f"of what was left of cell {cell}, {'; '.join(parts)}"
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
-def _run_in_thread(main: Coroutine[Any, Any, T], stop: Stop) -> T:
-    """Run a coroutine to its end in an event loop of its own, in a thread of its own.
-
-    The caller's thread may have a loop that runs already, as it has in Jupyter.
-    """
-    result: list[T] = []
-    failure: list[BaseException] = []
-    started = threading.Event()
-    handle: dict[str, Any] = {}
-
-    async def supervised() -> T:
-        handle["task"] = asyncio.current_task()
-        handle["loop"] = asyncio.get_running_loop()
-        started.set()
-        return await main
-
-    def target() -> None:
-        try:
-            result.append(asyncio.run(supervised()))
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            started.set()
-
-    def cancel() -> None:
-        started.wait()
-        with contextlib.suppress(RuntimeError, KeyError):
-            handle["loop"].call_soon_threadsafe(handle["task"].cancel)
-
-    thread = threading.Thread(target=target, name="grade-session", daemon=True)
-    thread.start()
-    try:
-        with stop.may(cancel):
-            thread.join()
-    except BaseException:  # Ctrl-C: end the kernel before anything else
-        cancel()
-        thread.join()
-        raise
-    if failure:
-        raise failure[0]
-    return result[0]

@@ -10,7 +10,8 @@ from threading import Thread
 
 from grader.records import Notebook, Run
 from grader.session.kernels import Kernels
-from grader.session.runner import Session, Stop
+from grader.session.opened import Session
+from grader.session.stopping import Stop
 from grader.temporary import TemporaryFolder
 
 

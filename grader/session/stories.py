@@ -17,8 +17,8 @@ from typing import Any
 from grader.errors import BadReply, StudentFault
 from grader.in_kernel import codec
 from grader.session.callbacks import CheckFunctions
+from grader.session.opened import Session
 from grader.session.replay_cache import ReplayCache, replayed
-from grader.session.runner import Session
 from grader.session.student import Student, wire_of
 from grader.session.wire import Wire
 

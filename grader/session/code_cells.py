@@ -1,0 +1,107 @@
+"""A notebook's code cells as they run, and what is said of one that did not run to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from grader import records
+from grader.notebook.definitions import syntax_error
+from grader.notebook.plain import normalise, without_main_guard
+from grader.session.extraction import Piece
+
+# Of one cell, each a message to the kernel; functions and plain values count 200 for one.
+MAX_PIECES = 500
+
+
+@dataclass(frozen=True)
+class CodeCell:
+    """A code cell, ready to run."""
+
+    index: int
+    source: str
+    not_run: tuple[str, ...]
+
+
+@dataclass
+class Extracted:
+    """What was taken out of a cell that did not run to its end.
+
+    messages : to the kernel; left_from : the line from which on they were too many, or 0
+    """
+
+    names: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    messages: int = 0
+    left_from: int = 0
+
+
+def code_cells(notebook: records.Notebook) -> list[CodeCell]:
+    """Return the code cells as plain Python; a script runs without its main()."""
+    script = notebook.name.endswith(".py")
+    cells = []
+    for cell in notebook.cells:
+        if cell.kind == "code":
+            normal = normalise(cell.source)
+            source = without_main_guard(normal.source) if script else normal.source
+            cells.append(CodeCell(cell.index, source, normal.not_run))
+    return cells
+
+
+def notes_of(
+    notebook: str,
+    cell: CodeCell,
+    run: records.CellRun,
+    found: Extracted | None,
+    how_it_killed: str,
+) -> list[records.Note]:
+    """Return what is said of a cell that did not run to its end, or holds commands.
+
+    found : what was taken out of it; how_it_killed : the words for a cell that ended the kernel
+    """
+    index, error = cell.index, run.error
+    said = {
+        "error": [("cell_error", _why_it_stopped(cell, error))],
+        "timeout": [("cell_timeout", f"cell {index} was stopped: {error}")],
+        "crashed": [("cell_crash", f"{how_it_killed}: {error}")],
+        "not_run": [("cell_not_run", f"cell {index} was not run: {error}")],
+        "extracted": [("cell_not_run", f"cell {index} was not run: {error}")],
+    }.get(run.status, [])
+    # All of one that ran to its end was there; its definitions were only needed again.
+    if run.status != "ok" and found is not None and (found.names or found.failed):
+        said.append(("extracted", _extraction_line(index, found)))
+    if cell.not_run:
+        text = f"cell {index}: commands do not run: {'; '.join(cell.not_run)}"
+        said.append(("command", text))
+    return [records.Note(kind, text, index, notebook) for kind, text in said]
+
+
+def worth_naming(piece: Piece) -> tuple[str, ...]:
+    return () if piece.kind == "import" else piece.names
+
+
+def _extraction_line(cell: int, found: Extracted) -> str:
+    names = list(dict.fromkeys(found.names))
+    failed = [name for name in dict.fromkeys(found.failed) if name not in names]
+    parts = []
+    if names:
+        parts.append(f"only its definitions ran: {_listed(names)}")
+    if failed:
+        parts.append(f"these could not be defined: {_listed(failed)}")
+    if found.left_from:
+        parts.append(
+            f"nothing from line {found.left_from} on was tried: more than {MAX_PIECES:,} statements"
+        )
+    return f"of what was left of cell {cell}, {'; '.join(parts)}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def _why_it_stopped(cell: CodeCell, error: str) -> str:
+    why = syntax_error(cell.source)
+    # What runs in Jupyter alone (`?`, a top-level await) parses there and not here.
+    compiles = not why or not error.startswith(("SyntaxError", "IndentationError", "TabError"))
+    return f"cell {cell.index} " + (
+        f"stopped with {error}" if compiles else f"doesn't compile: {why}"
+    )
