@@ -1,4 +1,4 @@
-"""Validates assignments: what to run, in which process, and in which order it is reported.
+"""Validates assignments: what to run, in which process, in which order it is reported.
 
 Everything that starts a kernel is a task for a worker process; the tasks of an assignment
 share nothing, and their results are put together in the assignment's own order.

@@ -6,8 +6,6 @@ check is to be written. The report says cell by cell what was understood, and wh
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,27 +22,12 @@ from grader.authoring.template.layout import (
     require_free,
     write_files,
 )
+from grader.authoring.template.names_used import names_used, without_nose
 from grader.errors import AssignmentError
-from grader.notebook import assembled, parseable, read_notebook
-from grader.notebook.definitions import parsed
+from grader.notebook import assembled, read_notebook
 from grader.records import Cell, Definition, Notebook
 
 _ANSWER = re.compile(r"(answer|question|explain|réponse|antwort)\b", re.IGNORECASE)
-_NOSE = {
-    "assert_equal": "assertEqual",
-    "assert_not_equal": "assertNotEqual",
-    "assert_almost_equal": "assertAlmostEqual",
-    "assert_true": "assertTrue",
-    "assert_false": "assertFalse",
-    "assert_is_instance": "assertIsInstance",
-    "assert_in": "assertIn",
-    "assert_raises": "assertRaises",
-    "assert_greater": "assertGreater",
-    "assert_less": "assertLess",
-    "ok_": "assertTrue",
-    "eq_": "assertEqual",
-}
-"""nose is no more; its asserts are unittest's."""
 
 
 @dataclass(frozen=True)
@@ -164,8 +147,8 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
     else:
         untested = [name for name in left.values() if name in notebook.definitions]
         report += [f"  {path.name}: no test is for the gap `{name}`" for name in untested]
-    report += [f"! {path.name}: {problem}" for problem in _names(checks, notebook)[2]]
-    cells = [replace(cell, source=_without_nose(cell)) for cell in notebook.cells]
+    report += [f"! {path.name}: {problem}" for problem in names_used(checks, notebook)[2]]
+    cells = [replace(cell, source=without_nose(cell)) for cell in notebook.cells]
     if any(new.source != old.source for new, old in zip(cells, notebook.cells, strict=True)):
         report.append(f"  {path.name}: nose is no more: its asserts are unittest's now")
         notebook = assembled(cells, name=notebook.name, metadata=notebook.metadata)
@@ -285,7 +268,7 @@ def _checks_text(
 ) -> str:
     more = "\n\nA check that isn't written yet stops the grading; it gives and takes no points.\n"
     helpers = {"run_examples" if check.examples else "run_cell" for check in checks}
-    imports, names, _ = _names(checks, source.notebook)
+    imports, names, _ = names_used(checks, source.notebook)
     parts = [
         f'"""{title}{more if unwritten else ""}"""\n\n'
         + "".join(f"{line}\n" for line in imports)
@@ -326,67 +309,6 @@ def _unwritten_text(source: _Source, exercise: str, name: str) -> str:
         f"    # {call}\n"
         f'    raise NotImplementedError("write the check of exercise {exercise}")\n'
     )
-
-
-def _names(checks: Sequence[Check], notebook: Notebook) -> tuple[list[str], list[str], list[str]]:
-    """Return (import lines, entries of NAMES, problems) of what a notebook's tests use."""
-    used = {word for check in checks for word in re.findall(r"\w+", check.source)}
-    lines: dict[str, None] = {}
-    entries: dict[str, None] = {}
-    problems: list[str] = []
-    for node in _imports(notebook):
-        module = node.names[0].name if isinstance(node, ast.Import) else node.module or ""
-        for alias in node.names:
-            name = alias.asname or alias.name.partition(".")[0]
-            if name in ("np", "numpy", "*") or name not in used:
-                if name == "*" and not _is_here(module):
-                    problems.append(f"`from {module} import *`: put {module}.py beside the checks")
-                continue
-            if isinstance(node, ast.ImportFrom) and module.startswith("nose"):
-                if name in _NOSE:
-                    lines["from unittest import TestCase"] = None
-                    entries[f'"{name}": TestCase().{_NOSE[name]}'] = None
-                continue
-            module = alias.name if isinstance(node, ast.Import) else module
-            if not _is_here(module):
-                problems.append(f"tests use {name} of {module}, which isn't installed here")
-                continue
-            given = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
-            whole = isinstance(node, ast.Import)
-            lines[f"import {given}" if whole else f"from {module} import {given}"] = None
-            entries[f'"{name}": {name}'] = None
-    return sorted(lines), list(entries), problems
-
-
-def _without_nose(cell: Cell) -> str:
-    """Return a code cell's source with unittest's asserts in the place of nose's."""
-    if cell.kind != "code" or "nose" not in cell.source:
-        return cell.source
-    lines = []
-    for line in cell.source.split("\n"):
-        match = re.match(r"(?P<indent>\s*)from nose(\.tools)? import (?P<names>[\w, ]+)$", line)
-        names = [name.strip() for name in match["names"].split(",")] if match else []
-        if match is None or not _NOSE.keys() >= set(names):
-            lines.append(line)
-            continue
-        lines.append(f"{match['indent']}from unittest import TestCase")
-        lines += [f"{match['indent']}{name} = TestCase().{_NOSE[name]}" for name in names]
-    return "\n".join(lines)
-
-
-def _imports(notebook: Notebook) -> Iterable[ast.Import | ast.ImportFrom]:
-    for cell in notebook.cells:
-        tree = parsed(parseable(cell.source)) if cell.kind == "code" else None
-        for node in tree.body if tree is not None else ():
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                yield node
-
-
-def _is_here(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module.partition(".")[0]) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _in_docstring(text: str) -> str:

@@ -1,0 +1,92 @@
+"""What a course's tests use of modules: imports for the check file, and nose's asserts replaced."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterable, Sequence
+
+from grader.authoring.importers import Check
+from grader.notebook import parseable
+from grader.notebook.definitions import parsed
+from grader.records import Cell, Notebook
+
+_NOSE = {
+    "assert_equal": "assertEqual",
+    "assert_not_equal": "assertNotEqual",
+    "assert_almost_equal": "assertAlmostEqual",
+    "assert_true": "assertTrue",
+    "assert_false": "assertFalse",
+    "assert_is_instance": "assertIsInstance",
+    "assert_in": "assertIn",
+    "assert_raises": "assertRaises",
+    "assert_greater": "assertGreater",
+    "assert_less": "assertLess",
+    "ok_": "assertTrue",
+    "eq_": "assertEqual",
+}
+"""nose is no more; its asserts are unittest's."""
+
+
+def names_used(
+    checks: Sequence[Check], notebook: Notebook
+) -> tuple[list[str], list[str], list[str]]:
+    """Return (import lines, entries of NAMES, problems) of what a notebook's tests use."""
+    used = {word for check in checks for word in re.findall(r"\w+", check.source)}
+    lines: dict[str, None] = {}
+    entries: dict[str, None] = {}
+    problems: list[str] = []
+    for node in _imports(notebook):
+        module = node.names[0].name if isinstance(node, ast.Import) else node.module or ""
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            if name in ("np", "numpy", "*") or name not in used:
+                if name == "*" and not _is_here(module):
+                    problems.append(f"`from {module} import *`: put {module}.py beside the checks")
+                continue
+            if isinstance(node, ast.ImportFrom) and module.startswith("nose"):
+                if name in _NOSE:
+                    lines["from unittest import TestCase"] = None
+                    entries[f'"{name}": TestCase().{_NOSE[name]}'] = None
+                continue
+            module = alias.name if isinstance(node, ast.Import) else module
+            if not _is_here(module):
+                problems.append(f"tests use {name} of {module}, which isn't installed here")
+                continue
+            given = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+            whole = isinstance(node, ast.Import)
+            lines[f"import {given}" if whole else f"from {module} import {given}"] = None
+            entries[f'"{name}": {name}'] = None
+    return sorted(lines), list(entries), problems
+
+
+def without_nose(cell: Cell) -> str:
+    """Return a code cell's source with unittest's asserts in the place of nose's."""
+    if cell.kind != "code" or "nose" not in cell.source:
+        return cell.source
+    lines = []
+    for line in cell.source.split("\n"):
+        match = re.match(r"(?P<indent>\s*)from nose(\.tools)? import (?P<names>[\w, ]+)$", line)
+        names = [name.strip() for name in match["names"].split(",")] if match else []
+        if match is None or not _NOSE.keys() >= set(names):
+            lines.append(line)
+            continue
+        lines.append(f"{match['indent']}from unittest import TestCase")
+        lines += [f"{match['indent']}{name} = TestCase().{_NOSE[name]}" for name in names]
+    return "\n".join(lines)
+
+
+def _imports(notebook: Notebook) -> Iterable[ast.Import | ast.ImportFrom]:
+    for cell in notebook.cells:
+        tree = parsed(parseable(cell.source)) if cell.kind == "code" else None
+        for node in tree.body if tree is not None else ():
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                yield node
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module.partition(".")[0]) is not None
+    except (ImportError, ValueError):
+        return False
