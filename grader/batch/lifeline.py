@@ -11,6 +11,7 @@ looks at the thread that started the process, and threads end before their progr
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import select
 import signal
@@ -38,6 +39,13 @@ def end_with(read_end: int) -> None:
             _end()
     elif os.name == "posix":
         threading.Thread(target=_wait, args=(read_end,), name="lifeline", daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Have this process of a pool killed as soon as the one that made the pool ends."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        end_with(parent.sentinel)
 
 
 def _wait(read_end: int) -> None:

@@ -1,7 +1,7 @@
 """Validates assignments: what to run, in which process, in which order it is reported.
 
-Everything that starts a kernel is a task for a worker process; the tasks of an assignment
-share nothing, and their results are put together in the assignment's own order.
+Everything that starts a kernel is a task for a worker process. Tasks share nothing; their results
+are put together in the assignment's own order.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from grader.assignment import find_assignments, load_assignment
 from grader.authoring.published import public_files
-from grader.batch.lifeline import end_with
+from grader.batch.lifeline import end_with_parent
 from grader.environments import python_of
 from grader.errors import AssignmentError, GraderFault
 from grader.grading import grade_notebooks
@@ -86,7 +86,7 @@ def verify_assignments(
                 ProcessPoolExecutor(
                     workers,
                     mp_context=multiprocessing.get_context("spawn"),
-                    initializer=_end_with_the_command,
+                    initializer=end_with_parent,
                 )
             )
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
@@ -230,13 +230,6 @@ def _in_order(
 ) -> tuple[CheckRate, ...]:
     order = [exercise.id for exercise in assignment.exercises]
     return tuple(sorted(rate_checks(runs), key=lambda rate: order.index(rate.exercise)))
-
-
-def _end_with_the_command() -> None:
-    """End this process of the pool as soon as the command does, however that comes about."""
-    command = multiprocessing.parent_process()
-    if command is not None:
-        end_with(command.sentinel)
 
 
 # --- the tasks, in worker processes -------------------------------------------------------
