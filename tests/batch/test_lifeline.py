@@ -67,18 +67,18 @@ def test_where_the_kernel_sends_no_signal_a_thread_does():
 POOL = """
 import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
-from grader.verify.verification import _end_with_the_command
+from grader.batch.lifeline import end_with_parent
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_end_with_the_command) as pool:
+    with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as pool:
         print(pool.submit(os.getpid).result(), flush=True)
         pool.submit(time.sleep, 600).result()
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
-def test_the_processes_of_verify_end_with_the_command(tmp_path, until):
+def test_the_processes_of_verifyend_with_parent(tmp_path, until):
     script = tmp_path / "pool.py"
     script.write_text(POOL)
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as command:
