@@ -20,8 +20,6 @@ nox.options.sessions = ["lint", "docs", "wheel", "tests", "slow", "threats"]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 # A test process of threads and kernels of its own keeps more than one core busy.
 SIDE_BY_SIDE = ("-n", "3", "-p", "no:cacheprovider")
-# Much of a hostile submission's time is spent waiting for a limit.
-WAITING = ("-n", "4", "-p", "no:cacheprovider")
 # As CONTRIBUTING.md names it.
 FAST = (
     *("tests/notebook", "tests/assignment", "tests/checks", "tests/diagnosis", "tests/report"),
@@ -69,11 +67,11 @@ def threats(session: nox.Session) -> None:
     """Run the hostile submissions, as who calls and, for root, as an ordinary user as well."""
     install(session)
     session.env["GRADE_BROWSER"] = "required"
-    session.run("pytest", "tests/threats", *WAITING, *session.posargs)
+    session.run("pytest", "tests/threats", *SIDE_BY_SIDE, *session.posargs)
     if os.getuid() == 0:
         # Without root, what sandboxes a kernel begins with a user namespace.
         session.run(
-            *("python", "tests/ordinary_user.py", "-m", "pytest", *WAITING, "tests/threats"),
+            *("python", "tests/ordinary_user.py", "-m", "pytest", *SIDE_BY_SIDE, "tests/threats"),
             *("tests/session/test_fork_server.py", "tests/session/test_confinement.py"),
         )
 
