@@ -12,12 +12,15 @@ Version 1 holds runs, results and the submissions of each run. Version 2 adds wh
 | rubrics | whether an exercise starts at 0 or at all of its points; how many % are graded twice |
 | gradings | what a person said of an answer: comment, points beside the rubric, done or not |
 | marks | a rubric item that applies to an answer |
-| overrides | a check's verdict that a person has changed, for one student or for all with a trace |
+| overrides | a check's verdict that a person has changed, for one answer or for all with a trace |
 | phrases | comments to use again |
 | group_names | the name that a person gave to a group of like answers |
 | tasks | which exercises and students a grader has |
 | graders | how a grader likes the pages |
 | history | who changed what, when: one row a change |
+
+Version 3 lets a verdict that a person has changed belong to an answer, as a mark does, and be a
+floor: what a check gives at least.
 
 An answer is (assignment, subject, exercise, answer): subject is whose it is, answer the
 fingerprint of what it says. So marks stay where the same answer is graded again in a later run,
@@ -178,7 +181,21 @@ _REVIEW = (
     "CREATE INDEX history_by_assignment ON history (assignment, subject)",
 )
 
-STEPS: dict[int, tuple[str, ...]] = {1: _FIRST, 2: _REVIEW}
+# What `--only-up` kept in version 2 held for whatever the student handed in later, too. It becomes
+# what it was meant as: a floor, of the answer that the student had in the latest run of then.
+_FLOORS = (
+    "ALTER TABLE overrides ADD COLUMN answer TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE overrides ADD COLUMN floor INTEGER NOT NULL DEFAULT 0",
+    """
+    UPDATE overrides SET floor = 1, answer = coalesce((
+        SELECT answers.answer FROM answers JOIN runs ON runs.id = answers.run
+        WHERE runs.assignment = overrides.assignment AND runs.begun <= overrides.changed
+        AND answers.subject = overrides.subject AND answers.exercise = overrides.exercise
+        ORDER BY runs.id DESC LIMIT 1), '')
+    WHERE subject != '' AND reason GLOB '* (as in run [0-9]*)'""",
+)
+
+STEPS: dict[int, tuple[str, ...]] = {1: _FIRST, 2: _REVIEW, 3: _FLOORS}
 SCHEMA = max(STEPS)
 # What holds a person's data beside the results, by its column `subject`.
 OF_SUBJECTS = ("gradings", "marks", "overrides", "tasks", "history")

@@ -175,7 +175,7 @@ def _fill(
         raise click.UsageError("--to names the worksheet itself: it stays as it was; name another.")
     with output.clear_errors(str(to)):
         write_whole(to, filled.content)
-    _list("in the worksheet without a grade", filled.without_grade)
+    tell("in the worksheet without a grade", filled.without_grade)
     for line in filled.warnings:
         output.complain(line)
     column = sheet.header[columns.grade]
@@ -205,19 +205,20 @@ def _feedback(
 def _say_who(graded: GradedClass, *, known: bool) -> None:
     if not known:
         return
-    _list("graded, and not in the class's list", [one.path for one in graded.nobody])
-    _list("not clear whose it is", graded.unclear)
+    tell("graded, and not in the class's list", [one.path for one in graded.nobody])
+    tell("not clear whose it is", graded.unclear)
     by_name = [
         f"{grade.person.name} ({grade.result.path})"
         for grade in graded.grades
         if grade.by_name and grade.result is not None
     ]
-    _list("given by the name of a file alone: look at these", by_name)
+    tell("given by the name of a file alone: look at these", by_name)
     absent = [grade.person.name for grade in graded.grades if grade.status == "absent"]
-    _list("handed in nothing", absent)
+    tell("handed in nothing", absent)
 
 
-def _list(what: str, names: object) -> None:
+def tell(what: str, names: object) -> None:
+    """Say of how many something is true, and of whom."""
     lines = [str(name) for name in names]  # type: ignore[attr-defined]
     if lines:
         more = f" and {len(lines) - MAX_SHOWN} more" if len(lines) > MAX_SHOWN else ""

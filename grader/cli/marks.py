@@ -77,8 +77,14 @@ def keep_points(
         f"{checks} of {students} student{'s' if students != 1 else ''} kept, as in run {before.id}",
         err=True,
     )
+    if found.other_work:
+        gradebook.tell("lost points with other work than before", map(_named, found.other_work))
     for exercise, name in found.gone:
         output.complain(f"{exercise}, {name}: the check is gone, and its points with it")
+
+
+def _named(students: tuple[str, ...]) -> str:
+    return one_line(", ".join(students)) or "somebody without a name"
 
 
 def check_insight(file: str | None) -> None:

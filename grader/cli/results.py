@@ -156,7 +156,10 @@ def command(
             if junit_file or html_folder or wanted.anything or marks_file or insight_file:
                 raise click.UsageError("A comparison is shown here or written by --json.")
             before, after = chosen
-            pair = [_about(student, opened.results(run.id)) for run in chosen]
+            pair = [
+                _about(student, marks.judged(opened, run, None, wanted.assignments))
+                for run in chosen
+            ]
             if not any(pair):
                 raise _nobody(student)
             found = report_changes.find_changes(*pair)

@@ -126,7 +126,9 @@ class Classroom:
             gradings: dict[Key, Grading] = dict(self.book.gradings)
             for subject in subjects:
                 gradings |= read_book(store, self.name, subject=subject).gradings
-            whole = any(change.what.startswith(("verdict", "the check")) for change in news)
+            whole = any(
+                change.what.startswith(("verdict", "the check", "points kept")) for change in news
+            )
             overrides = self.book.overrides
             if whole:
                 overrides = read_book(store, self.name, subject="").overrides

@@ -56,7 +56,7 @@ def judged(result: Result, answers: Answers, book: Book) -> Result:
 
 def judged_exercise(exercise: ExerciseScore, row: AnswerRow, book: Book) -> ExerciseScore:
     """Return an exercise with what people said of it."""
-    exercise = overruled(exercise, row.subject, book.overrides)
+    exercise = overruled(exercise, row.subject, row.answer, book.overrides)
     grading = book.grading(row.subject, exercise.id, row.answer)
     manual = exercise.status == "manual"
     empty = manual and not row.answered and not grading.done

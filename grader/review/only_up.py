@@ -1,7 +1,8 @@
 """After checks have changed: nobody loses a point that a run before gave, and why is written down.
 
-Each check that gives a student fewer points than in the run before keeps its points, as a verdict
-that a person has changed: with the reason, in the history, to be taken back one by one.
+Each check that gives an answer fewer points than in the run before gives those at least: a floor,
+with the reason, in the history, to be taken back one by one. It belongs to the answer, as a mark
+does: other work is judged by the check alone, and whoever earns more has more.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from grader.batch.store import Store
 from grader.errors import ReviewError
 from grader.records import Assignment, RunRecord
 from grader.report.changes import CheckChange, find_changes
-from grader.review.answers import index_run, result_of
-from grader.review.overrides import overrides_of, overrule
+from grader.review.answers import AnswerRow, answers_of, index_run
+from grader.review.merged import judged_results
+from grader.review.overrides import overrule
 
 _LEAST = 1e-9
 
@@ -25,10 +27,12 @@ class KeptPoints:
     kept : (students, check) of each verdict that stays
     gone : checks that gave points and are not there any more, by exercise and name: nothing of
         them can be kept
+    other_work : students who lost points with another answer than before
     """
 
     kept: tuple[tuple[tuple[str, ...], CheckChange], ...]
     gone: tuple[tuple[str, str], ...]
+    other_work: tuple[tuple[str, ...], ...] = ()
 
 
 def keep_points(
@@ -40,28 +44,24 @@ def keep_points(
     grader: str,
     reason: str,
 ) -> KeptPoints:
-    """Let each check of `after` give at least what it gave the same student in `before`.
+    """Let each check of `after` give at least what it gave the same answer in `before`.
 
     reason : why they keep them, in every report; a second call adds nothing. Raises ReviewError.
     """
     if not reason.strip():
         raise ReviewError("points that are kept need a reason")
-    index_run(store, after.id, assignment)
-    with store.guarded():
-        subjects: dict[int, str] = dict(
-            store.connection.execute(
-                "SELECT DISTINCT number, subject FROM answers WHERE run = ?", (after.id,)
-            ).fetchall()
-        )
-    whose = {
-        result_of(store, after.id, number, evidence=False).path: subject
-        for number, subject in subjects.items()
-    }
-    changes = find_changes(list(store.results(before.id)), list(store.results(after.id)))
-    standing = overrides_of(store, assignment.id if assignment else after.assignment)
-    kept, gone = [], set()
-    for change in changes.changed:
-        subject = whose.get(change.after.path)
+    answers: dict[tuple[int, str], AnswerRow] = {}
+    pair = []
+    for run in (before, after):
+        index_run(store, run.id, assignment)
+        # With what people said: a verdict that somebody has lowered on purpose stays so.
+        results = list(judged_results(store, run, assignment))
+        places = dict(zip(store.numbers(run.id), results, strict=True))
+        for (number, exercise), row in answers_of(store, run.id).items():
+            answers[id(places[number]), exercise] = row
+        pair.append(results)
+    kept, gone, other_work = [], set(), {}
+    for change in find_changes(*pair).changed:
         for check in change.checks:
             if check.before is None or check.gained > -_LEAST or not check.before.max_points:
                 continue
@@ -69,12 +69,12 @@ def keep_points(
                 gone.add((check.exercise, check.name))
                 continue
             credit = min(1.0, check.before.points / check.after.max_points)
-            held = [
-                one
-                for one in standing.get((check.exercise, check.name), [])
-                if one.subject == subject and one.credit >= credit - _LEAST
-            ]
-            if subject is None or credit <= check.after.credit + _LEAST or held:
+            answer = answers.get((id(change.after), check.exercise))
+            if answer is None or credit <= check.after.credit + _LEAST:
+                continue
+            old = answers.get((id(change.before), check.exercise))
+            if old is None or old.answer != answer.answer:
+                other_work[id(change.after)] = change.after.students
                 continue
             overrule(
                 store,
@@ -84,7 +84,9 @@ def keep_points(
                 grader=grader,
                 credit=credit,
                 reason=f"{reason} (as in run {before.id})",
-                subject=subject,
+                subject=answer.subject,
+                answer=answer.answer,
+                floor=True,
             )
             kept.append((change.after.students, check))
-    return KeptPoints(tuple(kept), tuple(sorted(gone)))
+    return KeptPoints(tuple(kept), tuple(sorted(gone)), tuple(other_work.values()))

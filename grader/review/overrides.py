@@ -1,6 +1,7 @@
-"""A check's verdict that a person has changed: for one student, or for all with the same trace.
+"""A check's verdict that a person has changed: for one answer, or for all with the same trace.
 
-The machine's verdict stays beside it, in every report.
+The machine's verdict stays beside it, in every report. As a mark, it belongs to what the student
+handed in: new work is judged anew. A floor is what the check gives at least; it never lowers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from grader.review.history import note
 from grader.text import printable
 
 MAX_REASON = 1_000
+# Credits that differ by less differ by rounding.
+_SAME = 1e-9
 OUTCOMES: dict[CheckStatus, str] = {
     "passed": "passed",
     "failed": "failed",
@@ -32,6 +35,8 @@ class Override:
     """Another verdict. subject : whose; "" for all whose trace is `trace`
 
     credit : share of the check's points, in [0, 1]
+    answer : the fingerprint of the answer that it is about; "" for whichever the student has
+    floor : the check gives that much at least
     """
 
     id: int
@@ -43,19 +48,21 @@ class Override:
     reason: str
     grader: str
     changed: float
+    answer: str = ""
+    floor: bool = False
 
 
 def overrides_of(store: Store, assignment: str) -> dict[tuple[str, str], list[Override]]:
     """Return what holds, by the exercise and the check; the latest comes last."""
     with store.guarded():
         rows = store.connection.execute(
-            "SELECT id, exercise, check_name, subject, trace, credit, reason, grader, changed "
-            "FROM overrides WHERE assignment = ? AND NOT withdrawn ORDER BY id",
+            "SELECT id, exercise, check_name, subject, trace, credit, reason, grader, changed, "
+            "answer, floor FROM overrides WHERE assignment = ? AND NOT withdrawn ORDER BY id",
             (assignment,),
         ).fetchall()
     found: dict[tuple[str, str], list[Override]] = {}
-    for row in rows:
-        one = Override(*row)
+    for *row, floor in rows:
+        one = replace(Override(*row), floor=bool(floor))
         found.setdefault((one.exercise, one.check), []).append(one)
     return found
 
@@ -70,11 +77,14 @@ def overrule(
     credit: float,
     reason: str,
     subject: str = "",
+    answer: str = "",
     trace: str = "",
+    floor: bool = False,
 ) -> int:
     """Give a check another verdict; return the override's number.
 
-    subject : for this student alone; "" for all whose answers have that trace
+    subject, answer : for this student's answer alone; "" for all whose answers have that trace
+    floor : it gives that much at least; a verdict that a person has given stays
     """
     reason = printable(reason, MAX_REASON).strip()
     if not reason:
@@ -86,12 +96,14 @@ def overrule(
     with store.writing():
         made = store.connection.execute(
             "INSERT INTO overrides (assignment, exercise, check_name, subject, trace, credit, "
-            "reason, grader, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "reason, grader, changed, answer, floor) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (assignment, exercise, check, subject, "" if subject else trace, credit, reason,
-             grader, time.time()),
+             grader, time.time(), answer if subject else "", int(floor)),
         ).lastrowid  # fmt: skip
-        note(store, grader, assignment, f"verdict changed: {check}", subject=subject,
-             exercise=exercise, after=f"{100 * credit:g} % ({reason})")  # fmt: skip
+        what = "points kept" if floor else "verdict changed"
+        least = "at least " if floor else ""
+        note(store, grader, assignment, f"{what}: {check}", subject=subject,
+             exercise=exercise, after=f"{least}{100 * credit:g} % ({reason})")  # fmt: skip
     assert made is not None
     return made
 
@@ -113,18 +125,29 @@ def withdraw(
              subject=row[2], exercise=row[0], before=row[3])  # fmt: skip
 
 
-def override_of(check: Outcome, subject: str, overrides: Overrides) -> Override | None:
-    """Return what holds for that student's check: what is for one comes before what is for all."""
+def override_of(check: Outcome, subject: str, answer: str, overrides: Overrides) -> Override | None:
+    """Return what holds for that answer's check, None where the check's own verdict does.
+
+    What is for one student comes before what is for all. A floor holds where it gives more, unless
+    somebody has given that student another verdict since.
+    """
     found = overrides.get((check.exercise, check.name), ())
-    mine = [one for one in found if one.subject == subject and subject]
-    alike = [one for one in found if not one.subject and one.trace == check.trace and check.trace]
-    held = mine or alike
-    return held[-1] if held else None
+    mine = [o for o in found if subject and o.subject == subject and o.answer in ("", answer)]
+    own = [o for o in mine if not o.floor]
+    alike = [o for o in found if check.trace and not o.subject and o.trace == check.trace]
+    held = next(reversed(own or alike), None)
+    since = own[-1].id if own else 0
+    floors = [o for o in mine if o.floor and o.id > since]
+    floor = max(floors, key=lambda o: o.credit, default=None)
+    least = check.credit if held is None else held.credit
+    return floor if floor is not None and floor.credit > least + _SAME else held
 
 
-def overruled(exercise: ExerciseScore, subject: str, overrides: Overrides) -> ExerciseScore:
+def overruled(
+    exercise: ExerciseScore, subject: str, answer: str, overrides: Overrides
+) -> ExerciseScore:
     """Return the exercise with the verdicts that people have changed; its points follow."""
-    checks = tuple(_overruled(check, subject, overrides) for check in exercise.checks)
+    checks = tuple(_overruled(check, subject, answer, overrides) for check in exercise.checks)
     if checks == exercise.checks:
         return exercise
     points = max(0.0, sum(check.points for check in checks))
@@ -145,8 +168,8 @@ def overruled(exercise: ExerciseScore, subject: str, overrides: Overrides) -> Ex
     return replace(exercise, checks=checks, points=points, max_points=most, status=status)
 
 
-def _overruled(check: Outcome, subject: str, overrides: Overrides) -> Outcome:
-    found = override_of(check, subject, overrides)
+def _overruled(check: Outcome, subject: str, answer: str, overrides: Overrides) -> Outcome:
+    found = override_of(check, subject, answer, overrides)
     if found is None:
         return check
     return replace(
@@ -154,7 +177,7 @@ def _overruled(check: Outcome, subject: str, overrides: Overrides) -> Outcome:
         outcome="passed" if found.credit >= 1.0 else "failed",
         credit=found.credit,
         message=_told(check, found),
-        for_students=f"a person has changed the verdict: {found.reason}",
+        for_students=_why(found),
         overruled=found.reason,
         machine=check.outcome,
         machine_credit=check.credit,
@@ -163,7 +186,9 @@ def _overruled(check: Outcome, subject: str, overrides: Overrides) -> Outcome:
 
 def _told(check: Outcome, found: Override) -> str:
     said = f" and said: {check.message}" if check.message else ""
-    return (
-        f"a person has changed the verdict: {found.reason}\n"
-        f"The check itself {OUTCOMES[check.outcome]}{said}"
-    )
+    return f"{_why(found)}\nThe check itself {OUTCOMES[check.outcome]}{said}"
+
+
+def _why(found: Override) -> str:
+    what = "points that were given are kept" if found.floor else "a person has changed the verdict"
+    return f"{what}: {found.reason}"

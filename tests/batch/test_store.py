@@ -10,6 +10,7 @@ import pytest
 
 from grader.batch.serialization import pack, unpack
 from grader.batch.store import open_store, place
+from grader.batch.tables import SCHEMA
 from grader.errors import StoreError
 from grader.records import Result
 
@@ -258,7 +259,7 @@ def test_a_forgotten_student_s_path_is_nowhere_in_the_file(careless_sqlite, file
     assert b"Zwingli" not in file.read_bytes()
 
 
-@pytest.mark.parametrize("version", [3, 7])
+@pytest.mark.parametrize("version", [SCHEMA + 1, 70])
 def test_a_file_of_another_version_is_refused_with_its_number(file, version):
     open_store(file).close()
     connection = sqlite3.connect(file)

@@ -68,6 +68,7 @@ def result_of(
     text: str | None = None,
     *,
     passed: bool = True,
+    credit: float | None = None,
     name: str | None = None,
     path: str | None = None,
     code: str | None = None,
@@ -79,7 +80,8 @@ def result_of(
     if name is None:
         name = NAMES[number] if number < len(NAMES) else f"Student {number:03}"
     text = f"# Review\n\nAnswer {number} of **mine**: $x^2$." if text is None else text
-    check = Outcome("1-code", "doubles", "passed" if passed else "failed", float(passed), 4.0,
+    check = Outcome("1-code", "doubles", "passed" if passed else "failed",
+                    float(passed) if credit is None else credit, 4.0,
                     message="" if passed else message, trace=trace)  # fmt: skip
     exercises = (
         ExerciseScore("1-code", "Code", check.points, 4.0, "passed" if passed else "failed",

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from grader.batch.store import open_store
-from grader.batch.tables import STEPS
+from grader.batch.tables import SCHEMA, STEPS
 from grader.errors import ReviewError
 from grader.records import Origin
 from grader.review import marking, overrides, rubric
@@ -250,6 +250,16 @@ def test_another_verdict_for_one_student_stands_beside_the_machine_s(klass):
     assert klass.exercise(1, "1-code").points == 0.0
 
 
+def test_another_verdict_for_one_answer_is_not_for_the_next_one_of_the_student(klass):
+    klass = klass(1, passed=False)
+    answer = klass.answer(0, "1-code")
+    overrides.overrule(klass.store, "toy", "1-code", "doubles", grader="ann", credit=0.5,
+                       reason="nearly", subject=answer.subject, answer=answer.answer)  # fmt: skip
+    assert klass.exercise(0, "1-code").points == 2.0
+    klass.grade(result_of(0, code="return x + x"))
+    assert klass.exercise(0, "1-code").points == 4.0
+
+
 def test_another_verdict_for_all_with_that_trace(empty):
     empty.grade(*(result_of(n, passed=False, trace=trace) for n, trace in enumerate("aab")))
     overrides.overrule(empty.store, "toy", "1-code", "doubles", grader="ann", credit=0.5,
@@ -303,7 +313,7 @@ def test_a_file_of_the_first_version_gets_the_tables_and_keeps_its_results(tmp_p
     with open_store(file) as store:
         assert [run.title for run in store.runs()] == ["Old"]
         assert rubric.add_item(store, "toy", "a", "words", 1.0, grader="ann")
-        assert store.connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert store.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
         assert store.connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from grader.batch.store import open_store
 from grader.cli.commands import run as grade
 from grader.review.history import changes
+from grader.review.overrides import overrides_of, overrule
 
 from .conftest import result_of
 
@@ -66,6 +68,73 @@ def test_who_has_more_points_now_keeps_them(klass, monkeypatch, tmp_path):
     grade(["results", "--only-up", REASON])
     assert scores() == [4.0]
     assert changes(made.store, "toy") == []
+
+
+def test_new_work_that_earns_more_than_what_was_kept_has_more(klass, monkeypatch, tmp_path):
+    made = klass(1, credit=0.5)
+    monkeypatch.setenv("GRADE_RESULTS", str(made.file))
+    monkeypatch.chdir(tmp_path)
+    made.grade(result_of(0, passed=False))
+    grade(["results", "--only-up", REASON])
+    assert scores() == [2.0]
+    made.grade(result_of(0, code="return x + x"))
+    assert scores() == [4.0]
+    made.grade(result_of(0))  # the same work, which the check accepts by now
+    assert scores() == [4.0]
+
+
+def test_new_work_that_earns_less_has_less(graded_twice):
+    grade(["results", "--only-up", REASON])
+    graded_twice.grade(result_of(0, passed=False, code="return 0"), result_of(1))
+    assert scores() == [0.0, 4.0]
+    graded_twice.grade(result_of(0, passed=False), result_of(1))
+    assert scores() == [4.0, 4.0]
+
+
+def test_who_lost_points_with_other_work_is_named_and_keeps_nothing(
+    klass, monkeypatch, tmp_path, capsys
+):
+    made = klass(1)
+    monkeypatch.setenv("GRADE_RESULTS", str(made.file))
+    monkeypatch.chdir(tmp_path)
+    made.grade(result_of(0, passed=False, code="return 0"))
+    grade(["results", "--only-up", REASON])
+    told = capsys.readouterr().err
+    assert "0 verdicts of 0 students kept" in told
+    assert "1 lost points with other work than before: Anna Meier" in told
+    assert scores() == [0.0]
+
+
+def test_a_verdict_that_a_person_has_lowered_is_not_raised_by_it(graded_twice):
+    answer = graded_twice.answer(0, "1-code")
+    overrule(graded_twice.store, "toy", "1-code", "doubles", grader="ann", credit=0.25,
+             reason="copied", subject=answer.subject, answer=answer.answer)  # fmt: skip
+    grade(["results", "--only-up", REASON])
+    assert scores() == [1.0, 4.0]
+
+
+def test_a_verdict_that_a_person_gives_afterwards_comes_before_what_was_kept(graded_twice):
+    grade(["results", "--only-up", REASON])
+    answer = graded_twice.answer(0, "1-code")
+    overrule(graded_twice.store, "toy", "1-code", "doubles", grader="ann", credit=0.25,
+             reason="copied", subject=answer.subject, answer=answer.answer)  # fmt: skip
+    assert scores() == [1.0, 4.0]
+
+
+def test_what_the_version_before_kept_is_a_floor_of_the_answer_then(graded_twice):
+    """The file of version 2 held a fixed verdict, for whatever the student handed in later."""
+    grade(["results", "--only-up", REASON])
+    connection = graded_twice.store.connection
+    connection.execute("ALTER TABLE overrides DROP COLUMN answer")
+    connection.execute("ALTER TABLE overrides DROP COLUMN floor")
+    connection.execute("PRAGMA user_version = 2")
+    with open_store(graded_twice.file) as store:
+        ((found,),) = overrides_of(store, "toy").values()
+        assert found.floor
+        assert found.answer == graded_twice.answer(0, "1-code").answer
+        assert found.reason == f"{REASON} (as in run 1)"
+    graded_twice.grade(result_of(0, passed=False, code="return 0"), result_of(1))
+    assert scores() == [0.0, 4.0]
 
 
 def test_a_reason_is_needed_and_one_run_is_not_enough(klass, monkeypatch, tmp_path, capsys):

@@ -92,7 +92,7 @@ def _checks(visit: Visit, number: int, column: Column) -> list[dict[str, Any]]:
     machine = visit.room.machine_score(number, column.id)
     found = []
     for place, check in enumerate(machine.checks):
-        holds = overrides.override_of(check, row.subject, visit.room.book.overrides)
+        holds = overrides.override_of(check, row.subject, row.answer, visit.room.book.overrides)
         alike = sum(
             other.trace == check.trace and other.name == check.name
             for result in visit.room.results.values()
@@ -317,7 +317,7 @@ def _overrule(visit: Visit, answer: Answer, number: int, column: Column) -> str:
     overrides.overrule(
         visit.store, answer.assignment, column.id, check.name, grader=visit.grader.name,
         credit=visit.number("percent") / 100.0, reason=visit.form.get("reason", ""),
-        subject="" if for_all else answer.subject, trace=check.trace,
+        subject="" if for_all else answer.subject, answer=answer.answer, trace=check.trace,
     )  # fmt: skip
     return "The verdict is changed; the check's own stays beside it."
 
