@@ -13,6 +13,7 @@ from grader.notebook import read_notebook, what_breaks
 from grader.records import Note, Notebook, Result, Submission
 from grader.submission import Part, find_parts, open_submission
 from grader.submission.finding import Unpacker
+from grader.submission.students import has_students_name, students_of
 
 
 class Incoming:
@@ -67,7 +68,11 @@ class Incoming:
 
     @property
     def students(self) -> tuple[str, ...]:
-        return self.submission.students if self.submission else ()
+        """Who handed it in; of what can't be opened, as its name tells where it tells one."""
+        if self.submission is not None:
+            return self.submission.students
+        name = Path(self.path).name
+        return students_of(name) if has_students_name(name) else ()
 
     def refuse(self, error: SubmissionError) -> Result:
         """Return the result of a submission that can't be graded; it is kept in `refused`."""

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.submission import Part
+from grader.submission.incoming import Incoming
 from grader.submission.students import students_of
 
 
@@ -40,3 +42,14 @@ def test_any_name_gives_at_least_one_printable_student(name):
     students = students_of(name + ".zip")
     assert students
     assert all(student and student.isprintable() for student in students)
+
+
+@pytest.mark.parametrize(
+    ("name", "students"),
+    [("Keller_Max.zip", ("Max Keller",)), ("work.zip", ())],
+)
+def test_what_cannot_be_opened_keeps_the_name_that_its_file_tells(tmp_path, name, students):
+    (tmp_path / name).write_bytes(b"no archive")
+    incoming = Incoming(Part(tmp_path / name, name), tmp_path / "into")
+    assert not incoming.read()
+    assert incoming.result().students == students
