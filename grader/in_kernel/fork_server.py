@@ -48,10 +48,12 @@ def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
 
     home : an empty folder; apart : fork kernels into namespaces, where there are any
     """
+    from grader.in_kernel import huge_pages
     from grader.in_kernel.lifeline import end_with
 
     end_with(lifeline)
     spawner = _start_spawner(descriptor) if apart else None
+    huge_pages.lay_together()
     gc.disable()  # imports leave little garbage, and looking for it takes a sixth of their time
     from grader.in_kernel import figures, launch
 
@@ -84,6 +86,7 @@ class ForkServer:
         self._sandboxes: dict[int, Sandbox] = {}  # pid -> where it lives
         self._codes: dict[int, int] = {}  # pid -> how it ended, until its sandbox has ended as well
         self._grader = socket.socket(fileno=descriptor)
+        self._settled = False
         self._status_pipes: dict[int, int] = {}  # pid -> where its end is told
         self._ended: set[int] = set()
         self._clones: set[int] = set()
@@ -159,6 +162,7 @@ class ForkServer:
         request = json.loads(text)
         if "imports" in request:
             _preload(request)
+            self._settled = False
             return True
         if "clone" in request:
             with contextlib.suppress(OSError):  # the other end then finds nobody
@@ -177,10 +181,15 @@ class ForkServer:
 
     def _settle(self) -> None:
         """Get ready to fork."""
+        from grader.in_kernel import huge_pages
+
         gc.freeze()  # the collector would write to, and so copy, every object in each child
         gc.enable()
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
             raise OSError("what it imported has started threads")
+        if not self._settled:
+            self._settled = True
+            huge_pages.collapse()
 
     def _make_clone(self, descriptor: int) -> None:
         """Fork a process that does what this one does, at another descriptor."""

@@ -52,6 +52,26 @@ def test_a_forked_kernel_sees_what_one_that_started_by_itself_sees(parent):
         assert forked.isolation == started.isolation
 
 
+def test_what_every_kernel_is_forked_from_lies_in_huge_pages(parent):
+    """A fork copies an entry for each page; with most of it in huge ones, 512 times fewer."""
+    if not collapsible():
+        pytest.skip("this system makes no huge pages when asked to")
+    parent.preload(["decimal", "email.message"], datasets_dir=None, sets=[])
+    with opened(parent, "x = 1"):
+        told = Path(f"/proc/{parent.pid}/smaps_rollup").read_text()
+    sizes = {line.split()[0]: int(line.split()[1]) for line in told.splitlines()[1:]}
+    assert sizes["AnonHugePages:"] > sizes["Anonymous:"] / 3
+
+
+def collapsible():
+    """Whether madvise(MADV_COLLAPSE) gives a huge page here."""
+    script = (
+        "from grader.in_kernel import huge_pages as h; import sys\n"
+        "kept = bytearray(8 << 20)\nsys.exit(h.collapse() == 0)"
+    )
+    return subprocess.run([sys.executable, "-P", "-c", script]).returncode == 0
+
+
 def test_what_one_notebook_changes_the_next_does_not_meet(parent):
     changes = "import numpy as np, sys; np.exp = None; sys.modules['mine'] = 1; import random"
     with opened(parent, changes, "mine = 3"):

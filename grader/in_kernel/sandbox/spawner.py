@@ -14,6 +14,7 @@ only wait, are forked from the spawner, which has forked off before anything was
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -131,6 +132,7 @@ class Spawner:
 def _serve(requests: socket.socket) -> None:
     """Answer until the parent hangs up, which it does by its end as well."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # launchers need nobody to wait for them
+    gc.disable()  # the collector would write to, and so copy, every object in each launcher
     while True:
         text, descriptors, _, _ = socket.recv_fds(requests, _PLAN_MAX, 4)
         if not text:
