@@ -159,7 +159,9 @@ def grade(
                 )
             )
         # Imported here: pytest loads while the fork server imports what notebooks need.
+        from grader.batch.worker import serve_with
         from grader.grading import Grader, grade_each
+        from grader.session.cell_runner import cell_runner as load_for_kernels
         from grader.suite import open_suite
 
         # What is wrong with the checks is said first. Where results of them are kept, they loaded.
@@ -205,7 +207,14 @@ def grade(
                 options = replace(
                     options, kernels=max(1, cores() // count), shared=str(kernels.shared or "")
                 )
-                with Workers(options, count=count, fork_server=kernels.fork_server) as workers:
+                suite = suite or stack.enter_context(open_suite(chosen))
+                load_for_kernels()  # once, not in each worker
+                with Workers(
+                    options,
+                    count=count,
+                    fork_server=kernels.fork_server,
+                    serve=serve_with(suite, chosen),
+                ) as workers:
                     workers.run(waiting, collector)
             elif waiting:
                 suite = suite or stack.enter_context(open_suite(chosen))

@@ -2,6 +2,8 @@
 
     python -m grader.batch.worker PIPE LIFE [FORK_SERVER]     started by grader/batch/workers.py
 
+or a fork of the command that does what serve_with() returns (forked.py).
+
 Numbers of descriptors: of the pipe for the messages, of one that closes with the program
 (lifeline.py), and of the way to a process to fork kernels from (session/fork_server.py).
 
@@ -42,22 +44,53 @@ from grader.batch.collector import Job, Listener
 from grader.batch.lifeline import end_with
 from grader.batch.serialization import Packed, record_of
 from grader.errors import AssignmentError
-from grader.records import Options
+from grader.records import Assignment, Options
 
 if TYPE_CHECKING:
-    from grader.session import ForkServer
+    from collections.abc import Callable
+
+    from grader.session import ForkServer, Kernels
+    from grader.suite import Suite
+
+    _Grade = Callable[..., None]
 
 # Of the second after the parent's end, what a worker has to end in good order.
 _ENDING_S = 0.7
 
 
 def main(descriptor: int, life: int, *fork_server: int) -> None:
+    gc.set_threshold(50_000)  # as in cli.main
+    ways = [socket.socket(fileno=end) for end in fork_server]
+    _serve(_Pipe(Connection(descriptor)), life, grade_jobs, *ways)
+
+
+def serve_with(
+    suite: Suite, assignment: Assignment
+) -> Callable[[int, int, socket.socket | None], None]:
+    """Return what a fork of the command does as a worker: it has the checks collected already."""
+
+    def serve(descriptor: int, life: int, fork_server: socket.socket | None) -> None:
+        def grade(
+            options: Options,
+            jobs: Iterable[Job],
+            listener: Listener,
+            *,
+            fork_server: ForkServer | None = None,
+        ) -> None:
+            with _kernels(options, assignment, fork_server) as kernels:
+                _grade(suite, kernels, options, jobs, listener)
+
+        ways = [fork_server] if fork_server is not None else []
+        _serve(_Pipe(Connection(descriptor)), life, grade, *ways)
+
+    return serve
+
+
+def _serve(pipe: _Pipe, life: int, grade: _Grade, *fork_server: socket.socket) -> None:
     end_with(life)
     signal.signal(signal.SIGTERM, _stop)
-    gc.set_threshold(50_000)  # as in cli.main
-    pipe = _Pipe(Connection(descriptor))
     try:
-        pipe.serve(*(socket.socket(fileno=end) for end in fork_server))
+        pipe.serve(grade, *fork_server)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(1)
 
@@ -81,23 +114,32 @@ def grade_jobs(
     Raises AssignmentError before a kernel starts.
     """
     from grader.assignment import load_assignment
-    from grader.environments import python_of
-    from grader.grading import Grader, grade_each
-    from grader.session import Kernels, start_fork_server
     from grader.suite import open_suite
 
     assignment = replace(load_assignment(Path(options.folder)), sandbox=options.sandbox)
-    with (
-        Kernels(
-            assignment,
-            fork_server or start_fork_server(options.sandbox, python_of(assignment)),
-            preloaded=fork_server is not None,
-            draw=options.figures,
-            shared=Path(options.shared) if options.shared else None,
-        ) as kernels,
-        open_suite(assignment) as suite,
-        Grader(suite, kernels, options) as grader,
-    ):
+    with _kernels(options, assignment, fork_server) as kernels, open_suite(assignment) as suite:
+        _grade(suite, kernels, options, jobs, listener)
+
+
+def _kernels(options: Options, assignment: Assignment, fork_server: ForkServer | None) -> Kernels:
+    from grader.environments import python_of
+    from grader.session import Kernels, start_fork_server
+
+    return Kernels(
+        assignment,
+        fork_server or start_fork_server(options.sandbox, python_of(assignment)),
+        preloaded=fork_server is not None,
+        draw=options.figures,
+        shared=Path(options.shared) if options.shared else None,
+    )
+
+
+def _grade(
+    suite: Suite, kernels: Kernels, options: Options, jobs: Iterable[Job], listener: Listener
+) -> None:
+    from grader.grading import Grader, grade_each
+
+    with Grader(suite, kernels, options) as grader:
         grade_each(grader, jobs, listener, {})
 
 
@@ -109,7 +151,7 @@ class _Pipe:
         self.inbox: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
         self.lock = threading.Lock()  # cells report from threads of their own
 
-    def serve(self, *fork_server: socket.socket) -> None:
+    def serve(self, grade: _Grade, *fork_server: socket.socket) -> None:
         threading.Thread(target=self._listen, daemon=True, name="pipe").start()
         kind, options = self.inbox.get()
         assert kind == "options"
@@ -118,7 +160,7 @@ class _Pipe:
 
         clone = ForkServer(fork_server[0]) if fork_server else None
         try:
-            grade_jobs(record_of(Options, options), self._jobs(), self, fork_server=clone)
+            grade(record_of(Options, options), self._jobs(), self, fork_server=clone)
         except AssignmentError as error:
             self.send("broken", str(error))
 

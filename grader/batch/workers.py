@@ -26,6 +26,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grader.batch import forked
 from grader.batch.collector import BatchListener, Job
 from grader.batch.serialization import Packed, plain_of
 from grader.errors import AssignmentError, GraderFault
@@ -34,7 +35,12 @@ from grader.session.ending import how_it_ended
 from grader.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from grader.session import ForkServer
+
+    Serve = Callable[[int, int, socket.socket | None], None]
+    """What a forked worker does with its pipe, its lifeline and its way to a fork server."""
 
 ATTEMPTS = 2
 """How often a submission is tried whose worker ended on it. The first end may be another's doing:
@@ -64,9 +70,17 @@ class Workers:
     """Keeps up to `count` processes busy; close() ends them, whatever they do."""
 
     def __init__(
-        self, options: Options, *, count: int, fork_server: ForkServer | None = None
+        self,
+        options: Options,
+        *,
+        count: int,
+        fork_server: ForkServer | None = None,
+        serve: Serve | None = None,
     ) -> None:
-        """fork_server : has imported what the assignment needs; each worker gets a clone of it"""
+        """fork_server : has imported what the assignment needs; each worker gets a clone of it
+        serve : what a worker does that is forked from this process, where it can be
+        """
+        self.serve = serve
         self.options = options
         self.count = count
         self.fork_server = fork_server
@@ -151,7 +165,8 @@ class Workers:
     def _start(self) -> None:
         self.started += 1
         scratch = self.scratch / f"w{self.started}"
-        self.workers.append(Worker(self.options, self.started, scratch, self._clone()))
+        serve = self.serve if self.serve is not None and forked.may_fork() else None
+        self.workers.append(Worker(self.options, self.started, scratch, self._clone(), serve))
 
     def _clone(self) -> socket.socket | None:
         """Return the way to a copy of the fork server; without it, a worker starts its own."""
@@ -195,10 +210,18 @@ class Worker:
     """One process, and the submission that it is at.
 
     fork_server : a way to a process that it forks kernels from
+    serve : what it does as a fork of this process; started by itself where None
     """
 
+    process: subprocess.Popen[bytes] | forked.Forked
+
     def __init__(
-        self, options: Options, number: int, scratch: Path, fork_server: socket.socket | None = None
+        self,
+        options: Options,
+        number: int,
+        scratch: Path,
+        fork_server: socket.socket | None = None,
+        serve: Serve | None = None,
     ) -> None:
         self.number = number
         self.item: Job | None = None
@@ -219,18 +242,27 @@ class Worker:
                 life,
                 *([fork_server.fileno()] if fork_server is not None else []),
             ]
+            temporary = {"TMPDIR": str(scratch)}
             try:
-                self.process = subprocess.Popen(
-                    # -P: nothing in the current folder, a student's perhaps, is imported.
-                    [sys.executable, "-P", "-m", "grader.batch.worker", *map(str, passed)],
-                    pass_fds=passed,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=stderr,
-                    env=os.environ | {"TMPDIR": str(scratch)},
-                    # Ctrl-C is for the parent, which stops the workers in good order.
-                    process_group=0,
-                )
+                if serve is not None:
+                    self.process = forked.fork(
+                        lambda: serve(theirs.fileno(), life, fork_server),
+                        passed=passed,
+                        stderr=stderr,
+                        environment=temporary,
+                    )
+                else:
+                    self.process = subprocess.Popen(
+                        # -P: nothing in the current folder, a student's perhaps, is imported.
+                        [sys.executable, "-P", "-m", "grader.batch.worker", *map(str, passed)],
+                        pass_fds=passed,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=stderr,
+                        env=os.environ | temporary,
+                        # Ctrl-C is for the parent, which stops the workers in good order.
+                        process_group=0,
+                    )
             except BaseException:
                 os.close(self._lifeline)
                 shutil.rmtree(scratch, ignore_errors=True)

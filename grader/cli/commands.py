@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with these arguments (the process's own where None), and exit."""
     # What is imported is here to stay: looking for garbage in it is a tenth of the start.
     gc.set_threshold(50_000)
+    # Before numpy is imported: a thread for each core would only be in the way, since processes
+    # share the cores; and a process with one thread can be forked (batch/forked.py).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_closed_streams()
     program = "numgrade" if Path(sys.argv[0]).stem == "numgrade" else "grade"
     sys.exit(run(sys.argv[1:] if arguments is None else arguments, program=program))

@@ -175,7 +175,8 @@ class Class:
 
     def workers(self, of):
         """The grading processes of a running command, by their numbers."""
-        return [pid for pid in children(of.pid) if b"grader.batch.worker" in words(pid)]
+        # Forks of it have its words.
+        return [pid for pid in children(of.pid) if words(pid) == words(of.pid) != b""]
 
     def processes(self, patience_s=15.0):
         """What is alive of this class's gradings; what was ended gets a moment to be gone."""

@@ -175,7 +175,7 @@ class Family:
         self.grader = max(self.grader, peak_mib(self.pid))
         top: dict[int, int] = {}  # of a process that runs a notebook, the one that it began in
         for pid, parent in below(self.pid):
-            if "grader.batch.worker" in read(pid, "cmdline"):
+            if read(pid, "cmdline") == read(self.pid, "cmdline"):  # a fork of the command
                 self.workers[pid] = max(self.workers.get(pid, 0.0), peak_mib(pid))
             elif is_kernel(pid):
                 # The forks that checks use are the largest there.

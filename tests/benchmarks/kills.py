@@ -39,12 +39,12 @@ def members(host: Host) -> dict[str, list[int]]:
     for pid, _ in host._marked_processes():
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            parents_words = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"grader" in words:
-            found["command"].append(pid)
-        elif any(word.endswith(b"grader.batch.worker") for word in words):
-            found["worker"].append(pid)
+        if b"grader" in words:  # a worker is a fork of the command
+            found["worker" if words == parents_words else "command"].append(pid)
         elif any(word.endswith(b"fork_server.py") for word in words):
             found["fork server"].append(pid)
         else:

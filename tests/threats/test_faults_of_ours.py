@@ -297,6 +297,18 @@ def running(host, script):
                 yield int(entry.name)
 
 
+def grading_processes(host):
+    """The workers of this host's gradings: forks of the command, with its words."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            words = (entry / "cmdline").read_bytes()
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            ours = host.mark.encode() in (entry / "environ").read_bytes()
+            forked = words == Path(f"/proc/{parent}/cmdline").read_bytes()
+            if ours and forked and b"grader" in words.split(b"\0"):
+                yield int(entry.name)
+
+
 def graded_while_killing(host, victims, *paths, options):
     """What the command says of these paths; at the first sign of NOW each victim is killed.
 
@@ -414,7 +426,7 @@ def test_a_killed_grading_process_costs_nobody_a_point(host, sandbox, where):
     slow = giving_sign(host, where, "b")
     code, submissions, err = graded_while_killing(
         host,
-        lambda pid: running(host, "grader.batch.worker"),
+        lambda pid: grading_processes(host),
         *(host.right(name="a"), slow, host.half(name="c"), host.right(name="d")),
         options=["--jobs", "2"],
     )
