@@ -18,7 +18,7 @@ from grader.errors import GraderFault, StudentFault
 from grader.in_kernel import codec
 from grader.in_kernel.sandbox import confine
 from grader.records import Limits, Sandbox
-from grader.session.cell_runner import cell_runner
+from grader.session.cell_runner import cell_runner, code_cell
 from grader.session.deadline import Deadline
 from grader.session.ending import how_it_ended
 from grader.session.fork_server import ForkServer
@@ -191,9 +191,7 @@ class Kernel:
         assert self._client is not None and self.provisioner is not None
         if not source.strip():
             return Executed("ok")
-        from nbformat.v4 import new_code_cell
-
-        node = new_code_cell(source)
+        node = code_cell(source)
         runner = self._notebook
         runner.nb.cells = [node]
         self._client.begin_cell(cell, self._cell_share)
