@@ -157,6 +157,11 @@ def command(
 
     A folder that has the name of a command is graded as ./stubs.
     """
+    if dask is None:
+        # Before anything that takes long to load: it warms up meanwhile.
+        from grader.session.fork_server import started_early
+
+        click.get_current_context().with_resource(started_early(sandbox))
     from grader import pipeline
 
     output.check_targets(json_file, junit_file, html_folder)

@@ -1,11 +1,17 @@
 """The grader's side of the student's process: run a notebook, then call what it defines."""
 
-from grader.session.fork_server import ForkServer, start_fork_server
-from grader.session.kernels import Kernels
-from grader.session.opened import Session, open_session
-from grader.session.sandbox_check import require_sandbox
-from grader.session.scratch import remove_session_leftovers
-from grader.session.stopping import Stop
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grader.session.fork_server import ForkServer, start_fork_server
+    from grader.session.kernels import Kernels
+    from grader.session.opened import Session, open_session
+    from grader.session.sandbox_check import require_sandbox
+    from grader.session.scratch import remove_session_leftovers
+    from grader.session.stopping import Stop
 
 __all__ = [
     "ForkServer",
@@ -17,3 +23,21 @@ __all__ = [
     "require_sandbox",
     "start_fork_server",
 ]
+
+# Each is imported when it is asked for: the fork server starts before what takes long to load.
+_PLACES = {
+    "ForkServer": "fork_server",
+    "Kernels": "kernels",
+    "Session": "opened",
+    "Stop": "stopping",
+    "open_session": "opened",
+    "remove_session_leftovers": "scratch",
+    "require_sandbox": "sandbox_check",
+    "start_fork_server": "fork_server",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -6,6 +6,7 @@ milliseconds. Where there is no fork to be had, kernels start by themselves (pro
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -15,7 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -199,6 +200,7 @@ class StartedForkServer(ForkServer):
     """
 
     def __init__(self, *, apart: bool, python: Path | None = None) -> None:
+        self.apart = apart
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         super().__init__(mine)
         self._scratch = Scratch(None)
@@ -245,6 +247,26 @@ class StartedForkServer(ForkServer):
         self._scratch.remove()
 
 
+@contextlib.contextmanager
+def started_early(sandbox: Sandbox) -> Iterator[None]:
+    """Have a fork server warm up while the caller imports what it needs to ask for one.
+
+    Within the block the first start_fork_server() returns it, where it is of that kind. One that
+    nobody asked for ends with the block.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # whoever asks for one is told
+            _early.append(StartedForkServer(apart=sandbox != "none"))
+    try:
+        yield
+    finally:
+        while _early:
+            _early.pop().close()
+
+
+_early: list[StartedForkServer] = []
+
+
 def start_fork_server(
     sandbox: Sandbox = "auto", python: Path | None = None
 ) -> StartedForkServer | None:
@@ -256,6 +278,8 @@ def start_fork_server(
     """
     if sys.platform != "linux":
         return None
+    if python is None and _early and _early[0].apart == (sandbox != "none"):
+        return _early.pop()
     try:
         return StartedForkServer(apart=sandbox != "none", python=python)
     except OSError as error:
