@@ -379,14 +379,17 @@ def main(counts: list[int], jobs: int, hostile: int | None) -> None:
             measure(Path(name), count, jobs, hostile)
 
 
-def measure(root: Path, count: int, jobs: int, hostile: int | None) -> None:
-    toy = root / "reference" / "toy"
+def write_assignment(toy: Path) -> None:
     toy.mkdir(parents=True)
     (toy / "assignment.toml").write_text(ASSIGNMENT)
     (toy / "toy.ipynb").write_text(notebook(1))
     (toy / "test_toy.py").write_text(CHECKS)
     (toy / "hidden").mkdir()
     (toy / "hidden" / "test_toy.py").write_text(HIDDEN_CHECKS)
+
+
+def measure(root: Path, count: int, jobs: int, hostile: int | None) -> None:
+    write_assignment(root / "reference" / "toy")
     kinds = hand_in(root / "handed in", count, hostile=hostile)
     command = [
         *(sys.executable, "-P", "-m", "grader", str(root / "handed in")),

@@ -1,0 +1,118 @@
+"""What the speed of grading is held to, as one table: each row against its peer, in turn.
+
+    python tests/benchmarks/peers.py setup DIR               the other graders, once
+    python tests/benchmarks/goals.py measure DIR PIECE...    peers, real, sizes, cluster
+    python tests/benchmarks/goals.py table DIR               what was measured, as Markdown
+
+Measure at a quiet moment. What was measured stays in DIR/goals.json, a figure a row, with its day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import dask_workers
+import growth
+import peers
+import real_work
+
+DUE = {
+    "batch, {cores} cores, against nbgrader's rate": "28",
+    "processor time against the floor": "1.5",
+    "pw02's class against its cells, processor time": "1.15",
+    "one cold zip against python": "1.15",
+    "seconds each, by submissions": "flat to 5 %",
+    "dask workers against one, of linear": "90 %",
+}
+PEER, FLOOR, REAL, COLD, SIZES, CLUSTER = DUE
+SUBMISSIONS = 40
+SIZE_LIST = (10, 100, 1000)
+
+
+def measure_peers(root: Path) -> dict[str, str]:
+    """Return the rows of the small notebook: all graders one after the other, in one run."""
+    _, floor = peers.floor(root)
+    rows = {name: (wall, cpu) for name, wall, cpu in peers.batch(root, SUBMISSIONS)}
+    ours = rows[f"grade --jobs {os.cpu_count() or 1}"]
+    nbgrader = rows["nbgrader autograde"]
+    graded, bare, ratio = peers.cold(root)
+    return {
+        PEER: f"{nbgrader[0] / ours[0]:.1f} ({nbgrader[0]:.3f} s, {ours[0]:.3f} s)",
+        FLOOR: f"{ours[1] / floor:.2f} ({ours[1]:.3f} s, {floor:.3f} s)",
+        COLD: f"{ratio:.2f} ({graded:.2f} s, {bare:.2f} s)",
+    }
+
+
+def measure_real(root: Path) -> dict[str, str]:
+    rows = real_work.measured(real_work.ROOT / "reference" / "pw02", 12, 1)
+    ratio = statistics.median(whole / cells for whole, cells in rows)
+    return {REAL: f"{ratio:.2f} ({rows[0][0]:.2f} s, {rows[0][1]:.2f} s)"}
+
+
+def measure_sizes(root: Path) -> dict[str, str]:
+    each: dict[int, float] = {}
+    for count in SIZE_LIST:
+        with tempfile.TemporaryDirectory() as place:
+            told = io.StringIO()
+            with contextlib.redirect_stdout(told):
+                growth.measure(Path(place), count, os.cpu_count() or 1, None)
+            each[count] = float(told.getvalue().split()[1])
+    return {SIZES: ", ".join(f"{count}: {seconds:.3f}" for count, seconds in each.items())}
+
+
+def measure_cluster(root: Path) -> dict[str, str]:
+    each = dask_workers.measured(60, (1, 2, 4))
+    cores = len(os.sched_getaffinity(0))
+    parts = [
+        f"{workers}: {each[1] / seconds / min(workers, cores):.0%}"
+        for workers, seconds in each.items()
+        if workers > 1
+    ]
+    return {CLUSTER: ", ".join(parts)}
+
+
+PIECES: dict[str, Callable[[Path], dict[str, str]]] = {
+    "peers": measure_peers,
+    "real": measure_real,
+    "sizes": measure_sizes,
+    "cluster": measure_cluster,
+}
+
+
+def measure(root: Path, pieces: list[str]) -> None:
+    file = root / "goals.json"
+    known = json.loads(file.read_text()) if file.exists() else {}
+    for piece in pieces:
+        for row, figure in PIECES[piece](root).items():
+            known[row] = {"figure": figure, "day": str(date.today())}
+            print(f"{row}: {figure}", flush=True)
+            file.write_text(json.dumps(known, indent=1))
+
+
+def show(root: Path) -> None:
+    known = json.loads((root / "goals.json").read_text())
+    cores = os.cpu_count() or 1
+    print(f"{platform.system()} {platform.release()}, {cores} cores, "
+          f"Python {platform.python_version()}\n")  # fmt: skip
+    print("| | measured | due | day |\n|---|---|---|---|")
+    for row, due in DUE.items():
+        told = known.get(row, {"figure": "-", "day": "-"})
+        print(f"| {row.format(cores=cores)} | {told['figure']} | {due} | {told['day']} |")
+
+
+if __name__ == "__main__":
+    verb, place, *more = sys.argv[1:]
+    if verb == "measure":
+        measure(Path(place).resolve(), more or [*PIECES])
+    else:
+        show(Path(place).resolve())

@@ -1,0 +1,160 @@
+"""What grading real notebooks takes above their cells: a class against the cells alone.
+
+    python tests/benchmarks/real_work.py [N] [--assignment FOLDER] [--rounds 1]
+
+Hands in an assignment's solved notebooks N times (12), as zips that differ by a comment, and grades
+them with two processes. The floor is the same cells, each notebook in a fork of a process that
+has imported what they import and read their data: no sandbox, no messages, no check. Both in turn,
+in processor time, whatever process used it. Prints a row of Markdown a round, and the median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from peers import run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CELLS = """
+import gc, importlib, json, os, random, resource, sys, warnings
+told = json.load(sys.stdin)
+os.environ["MPLBACKEND"] = "module://grader.in_kernel.figures"
+warnings.simplefilter("ignore")
+import numpy as np
+from IPython.core.inputtransformer2 import TransformerManager
+from grader.in_kernel import figures, offline_data
+for name in told["imports"]:
+    try:
+        importlib.import_module(name)
+    except Exception:
+        pass
+figures.draw_nothing()
+if told["datasets"]:
+    offline_data.keep(told["datasets"], told["sets"])
+    offline_data.install(told["datasets"])
+class Shell:
+    def __getattr__(self, name):
+        return lambda *a, **k: None
+transform = TransformerManager().transform_cell
+notebooks = [[compile(transform(cell), "cells", "exec") for cell in cells]
+             for cells in told["notebooks"]]
+gc.collect(); gc.freeze()
+def once(cells):
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            random.seed(0); np.random.seed(0)
+            names = {"__name__": "__main__", "get_ipython": Shell}
+            for cell in cells:
+                exec(cell, names)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0, "a cell fails"
+def used():
+    return sum(sum(resource.getrusage(who)[:2]) for who in (0, -1))
+before = used()
+for _ in range(told["times"]):
+    for cells in notebooks:
+        once(cells)
+print((used() - before) / told["times"])
+"""
+
+
+def cells_cpu_s(assignment: Path, times: int) -> float:
+    """Return the processor seconds of all cells of the solved notebooks, once."""
+    from grader import datasets
+    from grader.assignment import load_assignment
+    from grader.notebook import imports_of
+
+    loaded = load_assignment(assignment)
+    place = datasets.datasets_dir()
+    told = {
+        "imports": [*imports_of(loaded.notebooks.values())],
+        "datasets": str(place.resolve()) if place is not None else None,
+        "sets": [*loaded.datasets],
+        "notebooks": [
+            [cell.source for cell in notebook.cells if cell.kind == "code"]
+            for notebook in loaded.notebooks.values()
+        ],
+        "times": times,
+    }
+    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run([sys.executable, "-c", CELLS], input=json.dumps(told), text=True,
+                          capture_output=True, cwd=assignment,
+                          env=os.environ | threads | {"PYTHONHASHSEED": "0"})  # fmt: skip
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    return float(done.stdout)
+
+
+def hand_in(assignment: Path, folder: Path, count: int) -> None:
+    """Write the solved notebooks as so many zips, no two the same."""
+    from grader.assignment import load_assignment
+
+    loaded = load_assignment(assignment)
+    folder.mkdir(parents=True)
+    for number in range(count):
+        with zipfile.ZipFile(folder / f"student-{number}.zip", "w") as archive:
+            for name, notebook in loaded.notebooks.items():
+                cells = [
+                    {"cell_type": "code" if cell.kind == "code" else "markdown", "metadata": {},
+                     "id": f"c{n}", "source": cell.source,
+                     **({"outputs": [], "execution_count": None} if cell.kind == "code" else {})}
+                    for n, cell in enumerate(notebook.cells)
+                ]  # fmt: skip
+                cells[-1]["source"] = f"{cells[-1]['source']}\n# handed in as number {number}"
+                document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+                archive.writestr(Path(name).name, json.dumps(document))
+
+
+def class_cpu_s(assignment: Path, folder: Path, count: int) -> float:
+    """Return the processor seconds of one submission of the class, start and end included."""
+    program = Path(sys.executable).with_name("grade")
+    words = [program, folder, "--assignment", assignment.name, "--assignments", assignment.parent,
+             "--jobs", 2, "--regrade", "--json", "-"]  # fmt: skip
+    os.environ["GRADE_RESULTS"] = str(folder.with_name("results.sqlite"))
+    _, cpu, out = run(words, folder.parent)
+    for submission in json.loads(out)["submissions"]:
+        assert submission["status"] == "graded", submission
+        assert submission["score"] == submission["max_score"], submission["path"]
+    return cpu / count
+
+
+def measured(assignment: Path, count: int, rounds: int) -> list[tuple[float, float]]:
+    """Return (the class, its cells) in processor seconds a submission, for each round."""
+    with tempfile.TemporaryDirectory() as folder:
+        hand_in(assignment, Path(folder, "class"), count)
+        return [
+            (class_cpu_s(assignment, Path(folder, "class"), count), cells_cpu_s(assignment, 2))
+            for _ in range(rounds)
+        ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("count", nargs="?", type=int, default=12)
+    parser.add_argument("--assignment", type=Path, default=ROOT / "reference" / "pw02")
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    rows = measured(options.assignment.resolve(), options.count, options.rounds)
+    print(f"| {options.assignment.name}, {options.count} zips | class, s | cells, s | ratio |")
+    print("|---|---:|---:|---:|")
+    for number, (whole, cells) in enumerate(rows, start=1):
+        print(f"| round {number} | {whole:.2f} | {cells:.2f} | {whole / cells:.2f} |")
+    print(f"\nmedian {statistics.median(a / b for a, b in rows):.2f}")
+
+
+if __name__ == "__main__":
+    main()
