@@ -7,6 +7,7 @@ finding.py        where assignments lie
 schema.py         what assignment.toml may hold
 course_files.py   the data, modules and packages that lie beside the notebooks
 check_files.py    which check files there are, which are hidden, what they can import
+check_names.py    the names of its checks, read from the files alone
 loading.py        the file, its notebooks and their stubs, read
 """
 

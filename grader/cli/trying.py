@@ -73,28 +73,19 @@ def command(
 def _meant(check: str, assignment_id: str | None, folder: Path | None) -> Assignment:
     """Return the assignment; without an id, the one whose check files name the check."""
     from grader.assignment import find_assignments, folder_of, load_assignment
+    from grader.assignment.check_names import assignment_of_check
     from grader.errors import AssignmentError
 
     found = find_assignments(Path.cwd(), folder, os.environ)
     if assignment_id is None and len(found) > 1:
         here = Path.cwd().resolve()
         inside = [name for name, place in found.items() if here.is_relative_to(place.resolve())]
-        name = check.removeprefix("test_").replace(" ", "_")
-        holding = inside or [
-            known
-            for known, place in found.items()
-            if any(
-                f"def test_{name}(" in text or f'"{check}"' in text
-                for file in place.rglob("test_*.py")
-                for text in [file.read_text("utf-8", "replace")]
+        if len(inside) == 1:
+            assignment_id = inside[0]
+        else:
+            assignment_id = assignment_of_check(
+                check, {name: found[name] for name in inside or found}
             )
-        ]
-        if len(holding) != 1:
-            raise AssignmentError(
-                f"{check!r} may be of {', '.join(sorted(holding or found))}: "
-                f"grade try {check} ASSIGNMENT"
-            )
-        assignment_id = holding[0]
     assignment = load_assignment(
         folder_of(assignment_id, found) if assignment_id else next(iter(found.values()))
     )

@@ -10,16 +10,14 @@ import traceback
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grader.assignment.check_files import HIDDEN, is_hidden
-from grader.errors import (
-    AssignmentError,
-)
+from grader.assignment.check_names import near_checks
+from grader.errors import AssignmentError
 from grader.records import Assignment, Exercise, Outcome
 
 _MARKER = ("points", "hidden", "reply_mib")
@@ -123,12 +121,17 @@ def _meant(
         if found:
             return found
     known_names = [f"test_{known}" for known, _ in names]
-    near = get_close_matches(f"test_{name}", known_names, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    near = near_checks(name, known_names)
+    ids = {marker.args[0]: None for marker, _ in markers if marker and marker.args}
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"its {len(names)} checks are of the exercises {', '.join(map(str, ids))}"
+    )
     broken = f" ({'; '.join(unloadable)})" if unloadable else ""
     raise AssignmentError(
         f"assignment {assignment.id} has no check {wanted!r}, nor an exercise of that id"
-        f"{hint}{broken}"
+        f"; {hint}{broken}"
     )
 
 

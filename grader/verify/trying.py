@@ -7,7 +7,7 @@ made before with the originals stays. One that changes more than functions runs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -64,9 +64,10 @@ def try_checks(assignment: Assignment, wanted: str, *, samples: bool = True) -> 
         chosen = [
             sample
             for sample in load_samples(assignment)
-            if samples and any(_concerns(sample, e) for e in exercises.values())
+            if samples
+            and sample.notebook in names
+            and any(_concerns(sample, e) for e in exercises.values())
         ]
-        chosen = [sample for sample in chosen if sample.notebook in names]
         whole = {
             sample.name: opened.start(apply_sample(sample, assignment.notebooks[sample.notebook]))
             for sample in chosen
@@ -74,13 +75,16 @@ def try_checks(assignment: Assignment, wanted: str, *, samples: bool = True) -> 
         }
 
         def run(
-            sessions: dict[str, Future[Session]], patch: Callable[[Student], None] | None = None
+            sessions: dict[str, Future[Session]],
+            patch: Callable[[Student], None] | None = None,
+            only: Collection[str] = (),
         ) -> list[Outcome]:
             return suite.run(
                 CheckJob(
                     sessions={name: future.result() for name, future in sessions.items()},
                     reference=lambda name: solved[name].result(),
                     patch=patch,
+                    only=only,
                 )
             )
 
@@ -91,13 +95,15 @@ def try_checks(assignment: Assignment, wanted: str, *, samples: bool = True) -> 
             earns = outcome.points > 1e-9
             yield Tried("stub", "stub", outcome, "it must earn nothing" if earns else "")
         for sample in chosen:
+            # The other notebooks have none of its functions.
+            only = [e.id for e in exercises.values() if e.notebook == sample.notebook]
             if sample.name in whole:
-                outcomes = run(solved | {sample.notebook: whole[sample.name]})
+                outcomes = run(solved | {sample.notebook: whole[sample.name]}, only=only)
             else:
-                outcomes = run(solved, _patched(sample, assignment.notebooks[sample.notebook]))
+                patch = _patched(sample, assignment.notebooks[sample.notebook])
+                outcomes = run(solved, patch, only)
             for outcome in outcomes:
-                if outcome.exercise in exercises:
-                    yield _of_sample(sample, outcome)
+                yield _of_sample(sample, outcome)
 
 
 class _Opened:
@@ -133,6 +139,8 @@ def _of_sample(sample: Sample, outcome: Outcome) -> Tried:
 def _concerns(sample: Sample, exercise: Exercise) -> bool:
     """Return whether a sample is about an exercise: by what it changes, or by what it expects."""
     theirs = {*exercise.functions, *exercise.needs}
+    if exercise.notebook != sample.notebook:
+        return False
     return exercise.id in sample.expect or not theirs.isdisjoint(_changed_names(sample))
 
 

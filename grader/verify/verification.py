@@ -17,7 +17,7 @@ from functools import lru_cache
 from multiprocessing.util import Finalize
 from pathlib import Path
 
-from grader.assignment import find_assignments, load_assignment
+from grader.assignment import find_assignments, folder_of, load_assignment
 from grader.authoring.published import public_files
 from grader.batch.lifeline import end_with_parent
 from grader.environments import python_of
@@ -69,11 +69,7 @@ def verify_assignments(
     Raises AssignmentError for what the assignment's own files get wrong.
     """
     folders = find_assignments(Path.cwd(), assignments, os.environ)
-    for wanted in ids:
-        if wanted not in folders:
-            raise AssignmentError(
-                f"there is no assignment {wanted!r}; there is: {', '.join(sorted(folders))}"
-            )
+    wanted = {name: folder_of(name, folders) for name in ids or sorted(folders)}
     require_sandbox(sandbox)
     tell = progress or (lambda text: None)
     workers = (os.cpu_count() or 1) if jobs is None else jobs
@@ -93,14 +89,14 @@ def verify_assignments(
         steps = Path(stack.enter_context(TemporaryFolder()))
         return [
             _verify(
-                _Source(folders[assignment_id], sandbox, steps / assignment_id),
+                _Source(folder, sandbox, steps / name),
                 pool=pool,
                 shards=max(1, workers),
                 seeds=seeds,
                 mutants=mutants,
                 tell=tell,
             )
-            for assignment_id in ids or sorted(folders)
+            for name, folder in wanted.items()
         ]
 
 

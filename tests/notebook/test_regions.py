@@ -27,6 +27,10 @@ def function(start="### START YOUR CODE ###", end="### END YOUR CODE ###", body=
         ("# --- START OF YOUR CODE ---", "# --- END OF YOUR CODE ---"),
         ("### START CODE HERE ###", "### END CODE HERE ###"),
         ("### YOUR CODE STARTS HERE", "### YOUR CODE ENDS HERE"),
+        ("# YOUR CODE HERE (START)", "# YOUR CODE HERE (END)"),
+        ("# START CODE HERE: x", "# END CODE HERE: x"),
+        ("### START CODE", "### END CODE"),
+        ("# BEGIN OF THE STUDENT SOLUTION CODE HERE", "# END OF THE STUDENT SOLUTION CODE HERE"),
     ],
 )
 def test_renamed_and_decorated_markers_are_markers(notebook, start, end):
@@ -44,10 +48,28 @@ def test_renamed_and_decorated_markers_are_markers(notebook, start, end):
         "# the end",
         "x = '### nothing'",
         "",
+        "# START CODE",
+        "## START CODE",
+        "x = 1 # START YOUR CODE",
+        "# START CODE IS HERE",
+        "# START REALLY YOUR CODE",
+        "# YOUR CODE IS HERE (START)",
+        "# START OF THE OWN MY YOUR CODE",
     ],
 )
 def test_comments_and_code_are_no_markers(line):
     assert marker_kind(line) is None
+
+
+def test_a_marker_says_whether_code_stands_before_it():
+    assert marker_kind("  ## START YOUR CODE") == ("start", False)
+    assert marker_kind("x = 1 ## END YOUR CODE") == ("end", True)
+
+
+def test_a_line_of_more_than_300_characters_is_no_marker():
+    line = "### START YOUR CODE ".ljust(300, "#")
+    assert marker_kind(line) == ("start", False)
+    assert marker_kind(line + "#") is None
 
 
 def test_a_region_is_named_by_the_definition_that_encloses_it(notebook, template):
@@ -90,6 +112,99 @@ def test_a_marker_without_its_partner_makes_the_definition_the_region(notebook, 
     assert "`f`" in found.notes[0].message
 
 
+def only(notebook, *sources):
+    """Return the text of the only region, and of the only note."""
+    found = notebook(*sources)
+    (region,), (note,) = found.regions.values(), found.notes
+    assert note.cell == region.cell
+    return region.name, region.source, note.message
+
+
+def test_a_lost_marker_is_told_with_its_place_its_definition_and_what_is_read(notebook):
+    start, end = "### START YOUR CODE ###", "### END YOUR CODE ###"
+    assert only(notebook, f"a = 1\n\ndef f():\n    {start}\n    return 1\n\nb = 2") == (
+        "f",
+        f"def f():\n    {start}\n    return 1",
+        "cell 0, line 4: `f`: the START marker has no END; the whole definition is read as the "
+        "region",
+    )
+    assert only(notebook, f"def f():\n    return 1\n    {end}\nb = 2") == (
+        "f",
+        f"def f():\n    return 1\n    {end}",
+        "cell 0, line 3: `f`: the END marker has no START; the whole definition is read as the "
+        "region",
+    )
+    assert only(notebook, f"a = 1\n{start}\nb = 2\n") == (
+        "cell 0",
+        f"{start}\nb = 2",
+        "cell 0, line 2: the START marker has no END; the rest of the cell is read as the region",
+    )
+    assert only(notebook, f"\na = 1\n{end}\nb = 2\n") == (
+        "cell 0",
+        f"a = 1\n{end}",
+        "cell 0, line 3: the END marker has no START; the rest of the cell is read as the region",
+    )
+
+
+def test_gaps_know_their_lines_and_whether_their_markers_were_whole():
+    def gaps(*sources):
+        return find_gaps([Cell(n, "code", source) for n, source in enumerate(sources)])
+
+    (clean,) = gaps("a = 1\n" + function())
+    assert (clean.pieces, clean.owner_line, clean.clean) == (((0, 3, 5),), 2, True)
+    (damaged,) = gaps("a = 1\n" + function(end="#"))
+    assert (damaged.pieces, damaged.owner_line, damaged.clean) == (((0, 2, 6),), 2, False)
+    (across,) = gaps("def f():\n    ### START YOUR CODE ###\n    a = 1", "### END YOUR CODE ###")
+    assert (across.pieces, across.owner_line) == (((0, 2, 3), (1, 1, 1)), 1)
+    assert across.name == "f"
+
+
+def test_a_region_over_two_cells_keeps_its_lines(notebook):
+    first = "### START YOUR CODE ###\n\nXX = 1\n  \nif a:\n    x = 1\n"
+    second = "\nX = 2\nb = 2X\n\n### END YOUR CODE ###"
+    source = notebook(first, second).regions["cell 0"].source
+    assert source == "XX = 1\n\nif a:\n    x = 1\nX = 2\nb = 2X"
+
+
+def test_an_end_after_another_pair_does_not_close_the_cell_before(notebook):
+    gap = "### START YOUR CODE ###\ny = 1\n### END YOUR CODE ###"
+    found = notebook("### START YOUR CODE ###\nx = 1", f"{gap}\n### END YOUR CODE ###")
+    assert [note.cell for note in found.notes] == [0, 1]
+    assert found.regions["cell 0"].source.endswith("x = 1")
+    # Nor does the END of a function.
+    found = notebook("### START YOUR CODE ###\nx = 1", "def f():\n    1\n    ### END YOUR CODE ###")
+    assert [note.cell for note in found.notes] == [0, 1]
+
+
+def test_every_marker_that_is_lost_is_told(notebook):
+    source = "\n".join(
+        f"def {name}():\n    ### START YOUR CODE ###\n    return 1\n" for name in "fgh"
+    )
+    found = notebook(source)
+    assert list(found.regions) == ["f", "g", "h"]
+    assert len(found.notes) == 3
+
+
+def test_an_end_in_an_inner_function_closes_the_outer_ones_start(notebook):
+    source = (
+        "def f():\n    ### START YOUR CODE ###\n    def g():\n        return 1\n"
+        "        ### END YOUR CODE ###\n    return g"
+    )
+    found = notebook(source)
+    assert found.regions["f"].source == "def g():\n    return 1"
+    assert found.notes == ()
+
+
+def test_code_before_a_start_on_its_line_belongs_to_the_region(notebook):
+    source = "def f():\n    X = 1 ## START YOUR CODE\n    return X\n    ## END YOUR CODE"
+    assert notebook(source).regions["f"].source == "X = 1\nreturn X"
+
+
+def test_blank_lines_around_a_region_are_no_part_of_it(notebook):
+    assert notebook(function(body="\n    X = 1X\n\n")).regions["f"].source == "X = 1X"
+    assert notebook(function(body="\n\n    X\n")).regions["f"].source == "X"
+
+
 def test_a_region_opened_in_one_cell_and_closed_in_the_next_is_one(notebook):
     found = notebook(
         "### START YOUR CODE ###\nx = 1", "y = 2\n### END YOUR CODE ###\nz = 3", function()
@@ -126,6 +241,17 @@ def test_the_gap_of_a_definition_that_a_later_one_replaces_is_dead(notebook):
 def test_markers_in_a_docstring_mark_nothing(notebook):
     source = "def f():\n    '''Fill in\n    ### START YOUR CODE ###\n    '''\n    return 1"
     assert notebook(source).regions == {}
+
+
+@pytest.mark.parametrize("quotes", ['"""', "'''"])
+def test_only_the_lines_inside_a_string_are_quoted(notebook, quotes):
+    source = (
+        f"def f():\n    a = [1, {quotes}Fill\n    ### START YOUR CODE ###\n    {quotes}]\n"
+        "    ### START YOUR CODE ###\n    return 1\n    ### END YOUR CODE ###"
+    )
+    assert notebook(source).regions["f"].source == "return 1"
+    before = f"### START YOUR CODE ###\nx = {quotes}1\n2{quotes}\n### END YOUR CODE ###"
+    assert notebook(before).regions["cell 0"].source == f"x = {quotes}1\n2{quotes}"
 
 
 def test_code_before_an_end_marker_on_its_line_belongs_to_the_region(notebook):
@@ -220,3 +346,28 @@ def test_a_whole_definition_is_replaced_markers_and_all(template):
 
 def test_a_trailing_end_marker_goes_with_its_definition(template):
     assert replace_definition(template[2], "sigmoid", "sigmoid = abs") == "sigmoid = abs\n"
+
+
+def test_comments_that_stand_deeper_go_with_the_definition_and_others_stay():
+    source = "class A:\n    def f(self):\n        return 1\n{}"
+    kept = "    # of the class\n    x = 1"
+    changed = replace_definition(source.format("        # END\n" + kept), "A.f", "\nX = 1X\n")
+    assert changed == "class A:\n    X = 1X\n" + kept
+    changed = replace_definition(source.format("        y = 1\n" + kept), "A.g", "f = 1")
+    assert changed is None
+
+
+def test_a_body_that_stands_deeper_than_its_marker_is_moved_to_it():
+    source = "def f():\n    if a:\n    ### START YOUR CODE ###\n    ### END YOUR CODE ###"
+    body = "\n        X = 1\n\n      y = 2\n    ZZ = 3X\nW = 4"
+    changed = replace_region(source, "f", body)
+    assert changed.split("\n")[3:-1] == ["    X = 1", "", "  y = 2", "ZZ = 3X", "W = 4"]
+    assert replace_region(source, "f", "") == source.replace("###\n    ###", "###\n\n    ###")
+
+
+def test_the_second_region_of_a_cell_is_replaced_by_its_number():
+    gap = "### START YOUR CODE ###\nx = {}\n### END YOUR CODE ###\n"
+    cell = gap.format(1) + gap.format(2)
+    assert replace_region(cell, "cell 0#2", "x = 3") == gap.format(1) + gap.format(3)
+    assert replace_region(cell, "cell 1", "x = 3") is None
+    assert replace_region(cell, "", "x = 3") is None

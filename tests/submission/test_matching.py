@@ -9,8 +9,13 @@ import pytest
 from grader.authoring.stubs import stub_notebook
 from grader.errors import SubmissionError
 from grader.notebook import parse_notebook
-from grader.records import Assignment, Exercise
-from grader.submission.matching import match_notebooks, name_instead, recognise_assignment
+from grader.records import Assignment, Exercise, Note
+from grader.submission.matching import (
+    match_notebooks,
+    name_instead,
+    other_work,
+    recognise_assignment,
+)
 
 GAP = "    ### START YOUR CODE ###\n    {}\n    ### END YOUR CODE ###\n"
 
@@ -134,6 +139,138 @@ def test_what_may_be_an_attempt_at_the_sheet_is_graded(pw02, cell):
     assert list(match_notebooks(pw02, [found])) == ["MNIST_classifier_stud.ipynb"]
 
 
+def refusal(notebooks, assignments, **more):
+    with pytest.raises(SubmissionError) as refused:
+        recognise_assignment(notebooks, assignments, **more)
+    return str(refused.value)
+
+
+def test_the_refusal_names_what_came_what_is_known_and_what_to_do(pw02, hw1):
+    handed_in = [read("x = 1", name=f"in/holiday{n}.ipynb") for n in range(1, 7)]
+    assert refusal(handed_in, {"pw02": pw02, "hw1": hw1}) == (
+        "nothing here (holiday1.ipynb, holiday2.ipynb, holiday3.ipynb, holiday4.ipynb, "
+        "holiday5.ipynb) answers a known assignment (pw02, hw1): name it with --assignment"
+    )
+    assert refusal([], {}, advice="ask") == (
+        "nothing here (no notebook) answers a known assignment (none): ask"
+    )
+
+
+def test_the_refusal_says_of_three_notebooks_why_they_are_other_work(pw02):
+    other = read(OTHER_EDITION, name="sigmoid.ipynb")
+    line = (
+        "sigmoid.ipynb has a name of the sheet's, and defines none of what the sheet asks for "
+        "(sigmoid, sigmoid_prime, softplus, ...): is it of another year, or of another sheet?"
+    )
+    assert other_work(pw02, [other]) == [line]
+    assert refusal([other] * 4, {"pw02": pw02}) == (
+        "nothing here (sigmoid.ipynb, sigmoid.ipynb, sigmoid.ipynb, sigmoid.ipynb) answers a known "
+        f"assignment (pw02) ({line}; {line}; {line}): name it with --assignment"
+    )
+
+
+def is_graded(assignment, *sources, **more):
+    found = read(*sources, name="sigmoid.ipynb", **more)
+    return "sigmoid.ipynb" in match_notebooks(assignment, [found])
+
+
+def test_other_work_is_what_has_two_functions_of_its_own_and_no_sign_of_the_sheet(pw02):
+    assert not is_graded(pw02, OTHER_EDITION)
+    # The methods of one class are one thing of its own.
+    assert is_graded(
+        pw02, "class Network:\n    def a(self):\n        1\n    def b(self):\n        1"
+    )
+    assert is_graded(pw02, OTHER_EDITION, metadata=claim("pw02", "sigmoid.ipynb"))
+    assert not is_graded(pw02, OTHER_EDITION, "# def softplus(x):")
+    for head in ("def softplus", "async def softplus", "class  softplus", "x = 1\n  def c1"):
+        assert is_graded(pw02, OTHER_EDITION, head + "(x):\n    return (")
+    assert not is_graded(pw02, OTHER_EDITION, "def softplus2(x):\n    return (")
+
+
+def test_what_other_work_only_writes_about_is_no_attempt(pw02):
+    cells = [
+        {"cell_type": "markdown", "source": "def softplus(x): see above", "metadata": {}},
+        {"cell_type": "code", "source": OTHER_EDITION, "metadata": {}, "outputs": []},
+    ]
+    document = json.dumps({"cells": cells, "metadata": {}})
+    assert match_notebooks(pw02, [parse_notebook(document.encode(), name="sigmoid.ipynb")]) == {}
+
+
+def test_a_broken_cell_with_the_class_of_a_method_that_is_asked_for_is_an_attempt():
+    assignment = make_assignment("toy", toy=("helper",))
+    exercise = replace(assignment.exercises[0], functions=("Model.fit", "Model.score"))
+    assignment = replace(assignment, exercises=(exercise,))
+    attempt = read(OTHER_EDITION, "class Model:\n    x = (", name="toy.ipynb")
+    assert list(match_notebooks(assignment, [attempt])) == ["toy.ipynb"]
+    assert match_notebooks(assignment, [read(OTHER_EDITION, name="toy.ipynb")]) == {}
+
+
+# --- which notebook may play which part -----------------------------------------------------------
+
+A, B = ([f"{letter}_function_{n}" for n in "0123456789"] for letter in ("alpha", "beta"))
+
+
+@pytest.fixture
+def ten():
+    """Two notebooks of ten functions each."""
+    return make_assignment("ten", alpha=A, beta=B)
+
+
+def played(assignment, functions, *, name="Untitled.ipynb", **more):
+    return [
+        part.removesuffix(".ipynb")
+        for part in match_notebooks(assignment, [solved(functions, name=name, **more)])
+    ]
+
+
+def test_three_of_ten_functions_make_a_candidate_and_two_do_not(ten):
+    assert played(ten, A[:3]) == ["alpha"]
+    assert played(ten, A[:2]) == []
+
+
+def test_the_name_counts_beside_another_parts_functions_only_with_one_of_its_own(ten):
+    claimed = {"metadata": claim("ten", "alpha.ipynb")}
+    assert played(ten, [*B, A[0]], name="alpha.ipynb") == ["alpha", "beta"]
+    assert played(ten, [*B, A[0]], name="alpha_Mueller.ipynb") == ["beta"]
+    assert played(ten, B, name="alpha.ipynb", **claimed) == ["beta"]
+    assert played(ten, B[:3], name="alpha.ipynb", **claimed) == ["beta"]
+
+
+def test_a_claim_holds_beside_a_function_or_two_of_another_part(ten):
+    assert played(ten, B[:1], metadata=claim("ten", "alpha.ipynb")) == ["alpha"]
+
+
+def test_a_notebook_without_exercises_is_told_by_all_that_its_stub_defines(ten):
+    ten = replace(ten, exercises=[e for e in ten.exercises if e.notebook == "beta.ipynb"])
+    assert played(ten, A[:3]) == ["alpha"]
+    assert played(ten, A[:2]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("numerics-tutorial.ipynb", ["numerics-tutorial-images"]),  # more than half of its words
+        ("tutorial-images.PY", ["numerics-tutorial-images"]),
+        ("numerics (12) tutorial images.Ipynb", ["numerics-tutorial-images"]),
+        (r"C:\work\numerics-tutorial-images.json", ["numerics-tutorial-images"]),
+        ("images-tutorial.ipynb", []),
+        ("numerics.ipynb", []),
+        ("___.ipynb", []),
+    ],
+)
+def test_a_name_is_compared_by_its_own_words(name, parts):
+    assignment = make_assignment("toy", **{"numerics-tutorial-images": ("f",)})
+    assert [
+        n.removesuffix(".ipynb") for n in match_notebooks(assignment, [read("x = 1", name=name)])
+    ] == parts
+
+
+def test_a_name_of_nothing_but_decoration_is_still_a_name():
+    assignment = make_assignment("toy", final=("f",))
+    assert list(match_notebooks(assignment, [read("x = 1", name="final.py")])) == ["final.ipynb"]
+    assert match_notebooks(assignment, [read("x = 1", name="copy.py")]) == {}
+
+
 # --- the notebooks --------------------------------------------------------------------------------
 
 
@@ -225,6 +362,47 @@ def test_of_two_candidates_the_one_with_more_filled_regions_is_graded(pw02):
     assert "sigmoid.ipynb could be it too" in matched.notes[-1].message
 
 
+def test_the_notes_say_which_notebook_is_read_as_which_and_what_could_be_it_too(pw02):
+    names = [f"sigmoid_{n}.ipynb" for n in "abcde"]
+    matched = match_notebooks(pw02, [solved(SIGMOID, name=name) for name in names])
+    assert matched["sigmoid.ipynb"].notes == (
+        Note("wrong_name", "sigmoid_a.ipynb is read as sigmoid.ipynb", notebook="sigmoid_a.ipynb"),
+        Note(
+            "several_candidates",
+            "sigmoid_a.ipynb is graded as sigmoid.ipynb; sigmoid_b.ipynb, sigmoid_c.ipynb, "
+            "sigmoid_d.ipynb could be it too",
+            notebook="sigmoid_a.ipynb",
+        ),
+    )
+
+
+def test_six_notebooks_for_one_part_are_a_class_and_five_are_old_copies(pw02):
+    handed_in = [solved(SIGMOID, name=f"sigmoid_{n}.ipynb") for n in "abcdef"]
+    assert len(match_notebooks(pw02, handed_in[:5])) == 1
+    with pytest.raises(SubmissionError) as refused:
+        match_notebooks(pw02, handed_in)
+    assert str(refused.value) == (
+        "6 notebooks could each be sigmoid.ipynb, as those of a whole class: put each student's "
+        "work into a folder or a zip of its own, or grade with --split"
+    )
+
+
+@pytest.mark.parametrize(("count", "rivals"), [(2, 0), (3, 1)])
+def test_a_rival_without_the_name_defines_more_than_half(pw02, count, rivals):
+    mine = solved(SIGMOID, name="sigmoid.ipynb")
+    other = solved(SIGMOID[:count], name="Untitled.ipynb")
+    assert len(match_notebooks(pw02, [mine, other])["sigmoid.ipynb"].notes) == rivals
+
+
+def test_two_notebooks_that_define_the_only_function_are_rivals():
+    assignment = make_assignment("toy", toy=("only",))
+    handed_in = [solved(["only"], name=name) for name in ("x.ipynb", "y.ipynb")]
+    assert [n.kind for n in match_notebooks(assignment, handed_in)["toy.ipynb"].notes] == [
+        "wrong_name",
+        "several_candidates",
+    ]
+
+
 def test_of_two_equal_candidates_the_right_name_is_graded(pw02):
     handed_in = [solved(SIGMOID, name="sigmoid (1).ipynb"), solved(SIGMOID, name="sigmoid.ipynb")]
     assert match_notebooks(pw02, handed_in)["sigmoid.ipynb"].name == "sigmoid.ipynb"
@@ -261,3 +439,33 @@ def test_a_missing_name_may_stand_there_as_one_of_the_students_own(missing, inst
     mine = solved(("cost_function", "my_sigmoid", "softplus_second"), name="a.ipynb")
     mine = read(*(cell.source for cell in mine.cells), methods, own, name="a.ipynb")
     assert name_instead(missing, mine, stub) == instead
+
+
+def own_name(missing, template, *own):
+    stub, mine = read(template, name="a.ipynb"), read(*own, name="a.ipynb")
+    return name_instead(missing, mine, stub)
+
+
+@pytest.mark.parametrize(
+    ("own", "instead"),
+    [
+        ("def step(w, rate): pass", "step"),
+        ("def step(w, rate=1): pass\ndef go(w, rate): pass", ""),  # two could be it
+        ("def step(w): pass", ""),
+        ("def my_update(x): pass\ndef update_all(x): pass", "my_update"),  # the nearest name
+        ("def update_everything(): pass\ndef do_the_update_now(): pass", ""),
+        ("def updates_everything(): pass", "updates_everything"),
+        ("def up(): pass", ""),
+    ],
+)
+def test_a_name_or_parameters_tell_only_where_one_alone_has_them(own, instead):
+    assert own_name("update", "def update(w, rate): pass", own) == instead
+
+
+def test_self_is_not_a_parameter_that_tells():
+    template = "class M:\n    def fit(self, x): pass"
+    assert own_name("M.fit", template, "class M:\n    def go(self, x): pass") == ""
+    template = "class M:\n    def fit(self, x, y): pass"
+    assert own_name("M.fit", template, "class M:\n    def go(self, x, y): pass") == "M.go"
+    # What a student forgets most.
+    assert own_name("M.fit", template, "class M:\n    def go(x, y): pass") == "M.go"
