@@ -41,8 +41,8 @@ def saved(array):
 
 
 def shown(value):
-    """Return a test's id: pytest finds none whose brackets are not closed."""
-    return repr(value).replace("[", "<").replace("]", ">")
+    """Return a test's id. pytest finds no test by an id with open brackets or with escapes."""
+    return ascii(value).translate({ord("["): "<", ord("]"): ">", ord("\\"): "/"})
 
 
 # --- round trips ------------------------------------------------------------------------------
