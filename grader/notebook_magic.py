@@ -21,6 +21,7 @@ from typing import Any
 from grader.assignment import find_assignments, load_assignment
 from grader.errors import AssignmentError, GradeError
 from grader.grading import grade_notebooks
+from grader.in_kernel.system import CAN_FORK
 from grader.notebook import assembled
 from grader.records import Assignment, Cell, Isolation, Limits, Notebook, Result, Run
 from grader.report import table
@@ -74,7 +75,7 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
     only = _exercises_of(assignment, matched, exercises)
     # The student's own kernel is what it runs in.
     kernels = Kernels(replace(assignment, environment=None), None)
-    if not hasattr(os, "fork"):
+    if not CAN_FORK:
         result = grade_notebooks(
             kernels, matched, folder=Path.cwd(), seed=seed, only=only, public=True
         )

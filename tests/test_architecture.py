@@ -98,7 +98,9 @@ ALLOWED = {
     # It moves submissions and results about; what becomes of them only its worker knows.
     # Of the assignment and `session` it needs the process that all kernels are forked from.
     # `diagnosis` tells what tables of known mistakes are, which it keeps.
+    # `in_kernel` has what ties a process to the one that started it.
     "batch": {
+        "in_kernel",
         "errors",
         "records",
         "text",

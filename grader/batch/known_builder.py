@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grader.batch import known_store
+from grader.in_kernel.system import HAS_SIGNALS
 from grader.records import Assignment, Sandbox
 
 PARTS = 8
@@ -51,7 +52,7 @@ def building(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=() if sys.platform == "win32" else (life,),
+            pass_fds=(life,) if HAS_SIGNALS else (),
         )
     except BaseException:
         os.close(lifeline)

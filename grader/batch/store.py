@@ -243,7 +243,13 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """All of the block is written or none of it; other runs wait. Raises StoreError."""
+        """All of the block is written or none of it; other runs wait. Raises StoreError.
+
+        A block within a block is a part of it.
+        """
+        if self.connection.in_transaction:
+            yield
+            return
         with self.guarded():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -315,7 +321,7 @@ class KeptRun:
         with self.store.guarded():
             row = self.store.connection.execute(
                 "SELECT 1 FROM results WHERE status = 'graded' "
-                "AND circumstances IN (SELECT value FROM json_each(?)) LIMIT 1",
+                "AND cache_key IN (SELECT value FROM json_each(?)) LIMIT 1",
                 (self.acceptable,),
             ).fetchone()
         return row is not None
@@ -327,8 +333,8 @@ class KeptRun:
         with self.store.guarded():
             row = self.store.connection.execute(
                 "SELECT id, verdict, evidence FROM results "
-                "WHERE content = ? AND status = 'graded' "
-                "AND circumstances IN (SELECT value FROM json_each(?)) "
+                "WHERE input_hash = ? AND status = 'graded' "
+                "AND cache_key IN (SELECT value FROM json_each(?)) "
                 "ORDER BY id DESC LIMIT 1",
                 (input_hash, self.acceptable),
             ).fetchone()
@@ -360,7 +366,7 @@ class KeptRun:
                 row = self._taken[input_hash]
             else:
                 row = connection.execute(
-                    "INSERT INTO results (content, circumstances, status, percent, verdict, "
+                    "INSERT INTO results (input_hash, cache_key, status, percent, verdict, "
                     "evidence) VALUES (?, ?, ?, ?, ?, ?)",
                     (
                         input_hash,

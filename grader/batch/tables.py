@@ -22,6 +22,8 @@ Version 1 holds runs, results and the submissions of each run. Version 2 adds wh
 Version 3 lets a verdict that a person has changed belong to an answer, as a mark does, and be a
 floor: what a check gives at least.
 
+Version 4 calls two columns of `results` by the words of cache_key.py: input_hash, cache_key.
+
 An answer is (assignment, subject, exercise, answer): subject is whose it is, answer the
 fingerprint of what it says. So marks stay where the same answer is graded again in a later run,
 and an answer that has changed since is open again. round is 1, or 2 for the second grader of an
@@ -195,7 +197,12 @@ _FLOORS = (
     WHERE subject != '' AND reason GLOB '* (as in run [0-9]*)'""",
 )
 
-STEPS: dict[int, tuple[str, ...]] = {1: _FIRST, 2: _REVIEW, 3: _FLOORS}
+_NAMES = (
+    "ALTER TABLE results RENAME COLUMN content TO input_hash",
+    "ALTER TABLE results RENAME COLUMN circumstances TO cache_key",
+)
+
+STEPS: dict[int, tuple[str, ...]] = {1: _FIRST, 2: _REVIEW, 3: _FLOORS, 4: _NAMES}
 SCHEMA = max(STEPS)
 # What holds a person's data beside the results, by its column `subject`.
 OF_SUBJECTS = ("gradings", "marks", "overrides", "tasks", "history")

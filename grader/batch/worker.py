@@ -5,7 +5,7 @@
 or a fork of the command that does what serve_with() returns (forked.py).
 
 Numbers of descriptors: of the pipe for the messages, of one that closes with the program
-(lifeline.py), and of the way to a process to fork kernels from (session/fork_server.py).
+(in_kernel/lifeline.py), and of the way to a process to fork kernels from (session/fork_server.py).
 
 Messages are JSON lists. To the worker:
 
@@ -41,9 +41,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grader.batch.collector import Job, Listener
-from grader.batch.lifeline import end_with
 from grader.batch.serialization import Packed, record_of
 from grader.errors import AssignmentError
+from grader.in_kernel.lifeline import end_with
 from grader.records import Assignment, Options
 
 if TYPE_CHECKING:

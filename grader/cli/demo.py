@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +78,7 @@ def command(folder: Path, browser: bool | None, sandbox: Sandbox) -> int:
     watch.write_index(report)
     terminal.show_summary(report, output.console())
     page = pages / "index.html"
-    opened = _has_browser() if browser is None else browser
+    opened = output.has_browser() if browser is None else browser
     opened = opened and _open(page)
     click.echo(f"\nThe class's page{' is open' if opened else ''}: {page}")
     click.echo(f"Its assignment: {written.folder}")
@@ -89,15 +87,6 @@ def command(folder: Path, browser: bool | None, sandbox: Sandbox) -> int:
     click.echo("Now yours: grade new hw1")
     faults = any(result.status == "grader_fault" for result in report.results)
     return FAULT if faults else GRADED
-
-
-def _has_browser() -> bool:
-    """Return whether somebody looks at this terminal who has a screen for a browser."""
-    if not sys.stdout.isatty():
-        return False
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _open(page: Path) -> bool:

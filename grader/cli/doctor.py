@@ -171,7 +171,9 @@ def _find_numpy(version_of: Callable[[str], str]) -> Finding:
 
 
 def find_fork() -> Finding:
-    if hasattr(os, "fork"):
+    from grader.in_kernel.system import CAN_FORK
+
+    if CAN_FORK:
         return Finding("fork", "ok", "each check starts from a fork of the notebook's state")
     return Finding("fork", "note", "not offered by this system: checks share one process")
 
@@ -277,9 +279,10 @@ def find_layers(probe: Callable[[str], Probe] | None = None) -> Iterator[Finding
 
     probe : layer -> what became of the attempt
     """
+    from grader.in_kernel.system import CAN_SANDBOX
     from grader.session import sandbox_check
 
-    if sys.platform != "linux":
+    if not CAN_SANDBOX:
         yield Finding(
             "layers",
             "note",

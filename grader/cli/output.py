@@ -135,6 +135,15 @@ def write_plugin_reports(report: Report, wanted: Sequence[tuple[Reporter, str]])
         write(file, text)
 
 
+def has_browser() -> bool:
+    """Return whether somebody looks at this terminal who has a screen for a browser."""
+    if not sys.stdout.isatty():
+        return False
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 def in_github_actions() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 

@@ -97,7 +97,7 @@ def command(
         title = one_line(chosen.title or chosen.assignment)
         click.echo(f"{title}: run {chosen.id}, {len(review.room.results)} submissions")
         _tell(review, who)
-        open_it = _has_browser() if browser is None else browser
+        open_it = output.has_browser() if browser is None else browser
         with _door(review, who[0]) if open_it and len(who) == 1 else _nothing():
             _listen_for_enter(review, who)
             with suppress(KeyboardInterrupt):  # the way to stop it
@@ -170,12 +170,3 @@ def _door(review: Review, grader: Grader) -> Iterator[None]:
 @contextmanager
 def _nothing() -> Iterator[None]:
     yield
-
-
-def _has_browser() -> bool:
-    """Return whether somebody looks at this terminal who has a screen for a browser."""
-    if not sys.stdout.isatty():
-        return False
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -108,6 +108,16 @@ class Cursor:
                     return self.tokens[start : self.at - 1]
         raise Unreadable(f"a {opening} is not closed")
 
+    def bracketed_ahead(self) -> list[Token] | None:
+        """As bracketed, and pass nothing; None where the brackets never close."""
+        start = self.at
+        try:
+            return self.bracketed()
+        except Unreadable:
+            return None
+        finally:
+            self.at = start
+
     def bracketed_or_one(self) -> list[Token]:
         if self.sees("{"):
             return self.bracketed()

@@ -107,7 +107,6 @@ class Names(Operators):
             return self._kronecker(sub)
         if base == "I" and (sub or self.sees("\\{", "[", "(")):
             if sub:
-                self.at -= 0
                 if any(token.kind == "rel" for token in sub):
                     return t.Indicator(self.sub(sub, expression=False))
             elif self._relation_inside():
@@ -134,13 +133,9 @@ class Names(Operators):
 
     def _is_annotation(self, name: str) -> bool:
         """Whether the brackets here hold names alone, so that they say what a name depends on."""
-        start = self.at
-        try:
-            inner = self.bracketed()
-        except Unreadable:
+        inner = self.bracketed_ahead()
+        if inner is None:
             return False
-        finally:
-            self.at = start
         names = [token for token in inner if token.text not in (",", ";")]
         if not names or any(token.kind != "sym" for token in names):
             return False
@@ -212,13 +207,9 @@ class Names(Operators):
 
     def _may_multiply(self, name: str) -> bool:
         """Whether sigma (1 - sigma) is read as a product here, sigma standing for its value."""
-        start = self.at
-        try:
-            inner = self.bracketed()
-        except Unreadable:
+        inner = self.bracketed_ahead()
+        if inner is None:
             return False
-        finally:
-            self.at = start
         again = any(token == Token("sym", name) for token in inner)
         return (again or self._stands_bare(name)) and self.choices.of(2) == 1
 

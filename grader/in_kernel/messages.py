@@ -28,6 +28,7 @@ from jupyter_client.jsonutil import json_default
 from jupyter_client.session import Session
 
 from grader.in_kernel.protocol import Closed, Stream
+from grader.in_kernel.system import CAN_FORK
 
 # Of one cell: as many figures and texts as any notebook shows.
 MAX_MESSAGES = 2000
@@ -82,7 +83,7 @@ class Outlet:
         # From processes that the notebook starts, which must not write amid our frames.
         self._inlet: _socket.socket | None = None
         self._children: _socket.socket | None = None
-        if hasattr(os, "register_at_fork"):
+        if CAN_FORK:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def open(self, address: str, token: str, output_bytes: int) -> None:
@@ -90,7 +91,7 @@ class Outlet:
         self.meter = Meter(output_bytes)
         self._stream = Stream(address, token)
         self._owner = os.getpid()
-        if hasattr(_socket, "AF_UNIX") and hasattr(os, "fork"):
+        if CAN_FORK:
             self._inlet, self._children = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_DGRAM)
             for end in (self._inlet, self._children):
                 end.setblocking(False)

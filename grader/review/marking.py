@@ -87,7 +87,7 @@ def toggle(
         items = before.items ^ {item}
         if version is not None and version != before.version:
             raise Conflict(before)
-        return change_within(store, answer, grader=grader, items=items, done=bool(items))
+        return change(store, answer, grader=grader, items=items, done=bool(items))
 
 
 def change(
@@ -108,48 +108,29 @@ def change(
     Raises Conflict, ReviewError.
     """
     with store.writing():
-        return change_within(
-            store, answer, grader=grader, version=version, items=items, comment=comment,
-            adjustment=adjustment, reason=reason, done=done,
-        )  # fmt: skip
-
-
-def change_within(
-    store: Store,
-    answer: Answer,
-    *,
-    grader: str,
-    version: int | None = None,
-    items: Iterable[int] | None = None,
-    comment: str | None = None,
-    adjustment: float | None = None,
-    reason: str | None = None,
-    done: bool | None = None,
-) -> Grading:
-    """Do the same within a transaction that is going on: several answers change, or none."""
-    before = grading_of(store, answer)
-    after = before
-    if items is not None:
-        after = replace(after, items=frozenset(items))
-    if comment is not None:
-        after = replace(after, comment=_text(comment, MAX_COMMENT, "a comment"))
-    if adjustment is not None:
-        after = replace(after, adjustment=_points(adjustment))
-    if reason is not None:
-        after = replace(after, reason=_text(reason, MAX_REASON, "a reason"))
-    if done is not None:
-        after = replace(after, done=done)
-    if after.adjustment and not after.reason:
-        raise ReviewError("points beside the rubric need a reason")
-    if not after.adjustment and after.reason:
-        after = replace(after, reason="")
-    if after == before:
-        return before
-    if version is not None and version != before.version:
-        raise Conflict(before)
-    after = replace(after, grader=grader, changed=time.time(), version=before.version + 1)
-    _write(store, answer, after, before)
-    return after
+        before = grading_of(store, answer)
+        after = before
+        if items is not None:
+            after = replace(after, items=frozenset(items))
+        if comment is not None:
+            after = replace(after, comment=_text(comment, MAX_COMMENT, "a comment"))
+        if adjustment is not None:
+            after = replace(after, adjustment=_points(adjustment))
+        if reason is not None:
+            after = replace(after, reason=_text(reason, MAX_REASON, "a reason"))
+        if done is not None:
+            after = replace(after, done=done)
+        if after.adjustment and not after.reason:
+            raise ReviewError("points beside the rubric need a reason")
+        if not after.adjustment and after.reason:
+            after = replace(after, reason="")
+        if after == before:
+            return before
+        if version is not None and version != before.version:
+            raise Conflict(before)
+        after = replace(after, grader=grader, changed=time.time(), version=before.version + 1)
+        _write(store, answer, after, before)
+        return after
 
 
 def _write(store: Store, answer: Answer, after: Grading, before: Grading) -> None:

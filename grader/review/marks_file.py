@@ -27,7 +27,7 @@ from grader.records import Result, RunRecord
 from grader.review import rubric
 from grader.review.answers import Answer, AnswerRow, answers_of
 from grader.review.book import read_book
-from grader.review.marking import MAX_REASON, change_within, grading_of
+from grader.review.marking import MAX_REASON, change, grading_of
 from grader.text import one_line
 
 COLUMNS = ("student", "submission", "exercise", "rubric item", "points", "comment")
@@ -127,7 +127,7 @@ def read_marks(
         raise ReviewError(f"nothing was taken from the marks: {'; '.join(wrong[:_SHOWN])}{more}")
     with store.writing():
         for (exercise, words), points in new.items():
-            rubric.add_within(store, run.assignment, exercise, words, points, grader=grader)
+            rubric.add_item(store, run.assignment, exercise, words, points, grader=grader)
         for (number, exercise), one in said.items():
             row = rows[number, exercise]
             _write(store, Answer(run.assignment, row.subject, exercise, row.answer), one, grader)
@@ -145,14 +145,14 @@ def _write(store: Store, answer: Answer, said: _Said, grader: str) -> None:
             items.discard(listed[words])
     if not said.plain:
         # Nothing is said but of items.
-        change_within(store, answer, grader=grader, items=items, done=bool(items) or before.done)
+        change(store, answer, grader=grader, items=items, done=bool(items) or before.done)
         return
     comment = "" if said.comment == _NOT_ANSWERED else said.comment
     reason = ""
     if said.free:
         kept = before.reason if said.free == before.adjustment else ""
         reason = kept or comment[: MAX_REASON // 2] or "given in a file of marks"
-    change_within(
+    change(
         store,
         answer,
         grader=grader,

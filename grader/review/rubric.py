@@ -80,34 +80,20 @@ def add_item(
     source: str = "",
 ) -> int:
     """Add an item at the end; return its id. It applies to nobody yet."""
-    with store.writing():
-        return add_within(store, assignment, exercise, words, points, grader=grader, source=source)
-
-
-def add_within(
-    store: Store,
-    assignment: str,
-    exercise: str,
-    words: str,
-    points: float,
-    *,
-    grader: str,
-    source: str = "",
-) -> int:
-    """Do the same within a transaction that is going on."""
     words, points = _checked(words, points)
-    (position,) = store.connection.execute(
-        "SELECT coalesce(max(position), 0) + 1 FROM rubric_items "
-        "WHERE assignment = ? AND exercise = ?",
-        (assignment, exercise),
-    ).fetchone()
-    made = store.connection.execute(
-        "INSERT INTO rubric_items (assignment, exercise, position, words, points, source) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
-        (assignment, exercise, position, words, points, source),
-    ).lastrowid
-    note(store, grader, assignment, "rubric: new item", exercise=exercise,
-         after=f"{words} ({points:+g})")  # fmt: skip
+    with store.writing():
+        (position,) = store.connection.execute(
+            "SELECT coalesce(max(position), 0) + 1 FROM rubric_items "
+            "WHERE assignment = ? AND exercise = ?",
+            (assignment, exercise),
+        ).fetchone()
+        made = store.connection.execute(
+            "INSERT INTO rubric_items (assignment, exercise, position, words, points, source) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (assignment, exercise, position, words, points, source),
+        ).lastrowid
+        note(store, grader, assignment, "rubric: new item", exercise=exercise,
+             after=f"{words} ({points:+g})")  # fmt: skip
     assert made is not None
     return made
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from grader.errors import GraderFault
+from grader.in_kernel.system import CAN_SANDBOX
 from grader.records import Sandbox
 from grader.session.processes import KILL
 from grader.session.scratch import Scratch, kernel_environment
@@ -274,9 +275,9 @@ def start_fork_server(
 
     sandbox : how its kernels will be sandboxed
     python : the interpreter that they run in; this very one where None
-    macOS's own libraries break in a fork, Windows has none. Raises GraderFault.
+    Raises GraderFault.
     """
-    if sys.platform != "linux":
+    if not CAN_SANDBOX:
         return None
     if python is None and _early and _early[0].apart == (sandbox != "none"):
         return _early.pop()

@@ -10,11 +10,11 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from grader.in_kernel.system import CAN_SANDBOX, HAS_SIGNALS
 from grader.records import Isolation, Limits, Sandbox
 from grader.session import processes, sandbox
 from grader.session.fork_server import Forked, ForkServer, Process, Unfit, python_command
@@ -104,7 +104,7 @@ class Provisioner:
         return None
 
     def _start(self, options: dict[str, Any]) -> Process:
-        if os.name == "posix" and ("plan" not in options or sys.platform != "linux"):
+        if HAS_SIGNALS and ("plan" not in options or not CAN_SANDBOX):
             lifeline, self._lifeline = os.pipe()
             self._passed = (*self._passed, lifeline)
             options = options | {"lifeline": lifeline}
@@ -122,7 +122,7 @@ class Provisioner:
     def _plan(self) -> dict[str, Any]:
         plan = sandbox.plan(self.scratch.folders(), self.limits, self.sandbox, seen=self.seen)
         self._user = plan["user"]
-        if sys.platform == "win32":
+        if not HAS_SIGNALS:
             return plan
         inner, self._control = os.pipe()
         self._report, outer = os.pipe()
@@ -176,10 +176,7 @@ class Provisioner:
 
     def _signal_group(self, signum: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if sys.platform == "win32":
-                os.kill(self.pid, signum)
-            else:
-                os.killpg(self.pid, signum)
+            (os.killpg if HAS_SIGNALS else os.kill)(self.pid, signum)
 
     def kill_now(self) -> None:
         """End every process of the kernel's session, and reap the kernel. Never raises."""

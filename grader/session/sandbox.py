@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.in_kernel.sandbox import confine
+from grader.in_kernel.system import is_root
 from grader.records import Isolation, Limits, Sandbox
 
 # Where numbers are looked for that nobody has. The first range is what most systems never hand
@@ -38,7 +39,7 @@ def plan(
         "layers": [*confine.LAYERS],
         **{name: str(folder) for name, folder in folders.items()},
         "seen": [str(path) for path in seen],
-        "user": _take_user() if hasattr(os, "geteuid") and os.geteuid() == 0 else 0,
+        "user": _take_user() if is_root() else 0,
         "memory_mib": limits.memory_mib,
         "processes": limits.processes,
         "scratch_mib": limits.scratch_mib,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from grader.errors import GraderFault, SandboxError
 from grader.in_kernel.sandbox import confine
+from grader.in_kernel.system import CAN_SANDBOX, is_root
 from grader.records import Limits, Sandbox
 from grader.session import sandbox
 from grader.session.scratch import Scratch
@@ -42,7 +43,7 @@ class Probe:
 
 def layers_here() -> tuple[str, ...]:
     """Return the layers that this grader would use: only root needs an account of its own."""
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    root = is_root()
     return tuple(layer for layer in confine.LAYERS if root or layer != "account")
 
 
@@ -68,7 +69,7 @@ def require_sandbox(policy: Sandbox) -> None:
 
 def _probe(layers: Sequence[str], attempts: Sequence[str]) -> list[Probe]:
     """Start a process sandboxed by these layers; return what its attempts met."""
-    if sys.platform != "linux":
+    if not CAN_SANDBOX:
         return [Probe(layer, missing=f"not on {sys.platform}") for layer in attempts]
     scratch = Scratch(None)
     plan = sandbox.plan(scratch.folders(), Limits(), "auto") | {"layers": [*layers]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from grader.errors import BadReply, StudentDied, StudentFault, StudentTimeout
 from grader.in_kernel import codec
+from grader.in_kernel.system import CAN_FORK
 from grader.records import Limits, Notebook
 from grader.session.deadline import Deadline
 from grader.session.ending import how_it_ended
@@ -46,7 +46,7 @@ class AgentServer:
         *,
         limits: Limits | None = None,
         notebook: Notebook | None = None,
-        in_place: bool = not hasattr(os, "fork"),
+        in_place: bool = not CAN_FORK,
         loopback: bool | None = None,
         kill: Callable[[], None] | None = None,
         why_killed: Callable[[int], str] = lambda pid: "",

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from grader.in_kernel.system import CAN_SANDBOX
 from grader.records import Sandbox
 from grader.temporary import TemporaryFolder
 
@@ -58,7 +58,7 @@ def lay(shared: Path, beside: Path, *, sandbox: Sandbox) -> None:
     Raises OSError.
     """
     copied = 0
-    linked = sys.platform == "linux" and sandbox != "none"
+    linked = CAN_SANDBOX and sandbox != "none"
     for number, (size, name) in enumerate(_sized(shared)):
         target = _made_free(beside, PurePosixPath(name))
         copied += size

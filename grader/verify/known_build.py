@@ -18,8 +18,8 @@ from typing import cast
 from grader.assignment import load_assignment
 from grader.batch import known_store
 from grader.batch.known_builder import PARTS
-from grader.batch.lifeline import end_with
 from grader.environments import python_of
+from grader.in_kernel.lifeline import end_with
 from grader.records import Assignment, Sandbox
 from grader.session import Kernels, start_fork_server
 from grader.suite import Suite, open_suite
@@ -33,8 +33,7 @@ NICE = 19
 
 def main(arguments: list[str]) -> int:
     place, table, seed, sandbox, life = arguments
-    if sys.platform != "win32":
-        end_with(int(life))
+    end_with(int(life))
     signal.signal(signal.SIGTERM, _end)
     if hasattr(os, "nice"):
         os.nice(NICE)

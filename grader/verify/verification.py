@@ -6,11 +6,10 @@ are put together in the assignment's own order.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,7 +18,6 @@ from pathlib import Path
 
 from grader.assignment import find_assignments, folder_of, load_assignment
 from grader.authoring.published import public_files
-from grader.batch.lifeline import end_with_parent
 from grader.environments import python_of
 from grader.errors import AssignmentError, GraderFault
 from grader.grading import grade_notebooks
@@ -45,7 +43,7 @@ from grader.verify.samples import (
     flat,
     load_samples,
 )
-from grader.verify.tasks import Progress, Steps, Tasks
+from grader.verify.tasks import Progress, Steps, Tasks, process_pool
 from grader.verify.verdicts import CheckRate, ExerciseLine, MutantVerdict, VerifyReport, WrittenLine
 
 
@@ -77,14 +75,7 @@ def verify_assignments(
         stack.callback(_close_kernels)
         pool: Executor | None = None
         if workers:
-            # Spawned, not forked: a fork of a process that has threads may hang.
-            pool = stack.enter_context(
-                ProcessPoolExecutor(
-                    workers,
-                    mp_context=multiprocessing.get_context("spawn"),
-                    initializer=end_with_parent,
-                )
-            )
+            pool = stack.enter_context(process_pool(workers))
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         steps = Path(stack.enter_context(TemporaryFolder()))
         return [

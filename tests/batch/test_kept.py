@@ -36,7 +36,7 @@ def stored(klass):
     try:
         return dict(
             connection.execute(
-                "SELECT content, count(*) FROM results WHERE status = 'graded' GROUP BY content"
+                "SELECT input_hash, count(*) FROM results WHERE status = 'graded' GROUP BY 1"
             )
         )
     finally:

@@ -10,7 +10,7 @@ import pytest
 
 from grader.batch.serialization import pack, unpack
 from grader.batch.store import open_store, place
-from grader.batch.tables import SCHEMA
+from grader.batch.tables import SCHEMA, STEPS
 from grader.errors import StoreError
 from grader.records import Result
 
@@ -267,6 +267,40 @@ def test_a_file_of_another_version_is_refused_with_its_number(file, version):
     connection.close()
     with pytest.raises(StoreError, match=f"another version of grade wrote it, in format {version}"):
         open_store(file)
+
+
+def test_a_file_of_an_earlier_version_keeps_its_results_and_their_keys(file):
+    with open_store(file) as store:
+        result = keep(begin(store))
+        row = store.connection.execute("SELECT * FROM results").fetchone()
+        run = store.connection.execute("SELECT * FROM runs").fetchone()
+    file.unlink()
+    connection = sqlite3.connect(file)
+    for version in (1, 2):
+        for statement in STEPS[version]:
+            connection.execute(statement)
+    connection.execute(f"INSERT INTO runs VALUES ({', '.join('?' * len(run))})", run)
+    connection.execute(f"INSERT INTO results VALUES ({', '.join('?' * len(row))})", row)
+    connection.execute("PRAGMA user_version = 2")
+    connection.commit()
+    connection.close()
+    with open_store(file) as store:
+        assert unpack(begin(store).kept("abc")) == result
+        assert begin(store, "later").kept("abc") is None
+        assert store.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+
+
+def test_what_is_written_within_a_block_goes_with_it_when_it_fails(store):
+    run = begin(store)
+    with pytest.raises(ZeroDivisionError), store.writing():
+        keep(run)
+        with store.writing():
+            keep(run, 1, input_hash="b")
+        raise ZeroDivisionError
+    assert list(store.items(run.id)) == []
+    with store.writing():
+        keep(run)
+    assert len(list(store.items(run.id))) == 1
 
 
 # --- runs -------------------------------------------------------------------------------------

@@ -346,7 +346,7 @@ def keys(results: Path) -> dict[str, int]:
     try:
         return dict(
             connection.execute(
-                "SELECT content, count(*) FROM results WHERE status = 'graded' GROUP BY content"
+                "SELECT input_hash, count(*) FROM results WHERE status = 'graded' GROUP BY 1"
             )
         )
     finally:

@@ -294,7 +294,7 @@ def test_a_run_that_is_going_on_is_followed(empty, visit):
 
     late = result_of(1)
     empty.store.connection.execute(
-        "INSERT INTO results (content, circumstances, status, percent, verdict, evidence) "
+        "INSERT INTO results (input_hash, cache_key, status, percent, verdict, evidence) "
         "VALUES ('', '', 'graded', 0, ?, ?)",
         (pack(late).verdict, pack(late).evidence),
     )

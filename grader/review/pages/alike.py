@@ -5,7 +5,7 @@ from __future__ import annotations
 from grader.errors import ReviewError
 from grader.review.answers import answers_of
 from grader.review.history import note
-from grader.review.marking import change_within
+from grader.review.marking import change
 from grader.review.pages.visit import Page, Visit, go, render
 from grader.review.similar_answers import KINDS, Group, groups_of
 from grader.text import printable
@@ -111,7 +111,7 @@ def _mark(visit: Visit, exercise: str, group: Group) -> str:
             kept = before.comment
             if comment and comment not in kept:
                 kept = f"{kept}\n{comment}" if kept else comment
-            change_within(
+            change(
                 visit.store,
                 answer,
                 grader=visit.grader.name,

@@ -239,13 +239,13 @@ def _accept(visit: Visit, answer: Answer, number: int) -> str:
                 continue
             source = f"{TARGET}{place}"
             if source not in known:
-                known[source] = rubric.add_within(
+                known[source] = rubric.add_item(
                     visit.store, answer.assignment, answer.exercise, f"reaches {one.target}",
                     one.points, grader=visit.grader.name, source=source,
                 )  # fmt: skip
             if one.found and not one.doubtful:
                 items.add(known[source])
-        marking.change_within(visit.store, answer, grader=visit.grader.name, items=items, done=True)
+        marking.change(visit.store, answer, grader=visit.grader.name, items=items, done=True)
     return "Agreed."
 
 
