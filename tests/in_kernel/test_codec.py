@@ -349,6 +349,13 @@ def test_an_array_that_claims_more_than_a_frame_holds_is_not_copied():
 _GOOD = saved(np.arange(3.0))
 
 
+def refusal(data, **options):
+    """Return why a frame is malformed."""
+    with pytest.raises(codec.MalformedFrame) as refused:
+        codec.decode_bytes(data, **options)
+    return str(refused.value)
+
+
 def header(descr, shape):
     return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
 
@@ -373,67 +380,169 @@ _BAD_HEADERS = {
 }
 
 
-@pytest.mark.parametrize("lie", _BAD_HEADERS.values(), ids=_BAD_HEADERS)
-def test_npy_headers_that_lie_or_name_other_dtypes_are_refused(lie):
-    with pytest.raises(codec.MalformedFrame):
-        codec.decode_bytes(frame({"a": 0}, npy(lie, b"\0" * 8)))
+# Where the header itself is well formed, what is wrong with what it says.
+_PROBLEMS = {
+    "no such width": "a .npy header names no dtype",
+    "endless text": "a .npy header names no dtype",
+    "nothing wide": "a .npy header names a dtype that does not travel",
+    "too few bytes": "a .npy buffer holds other than its header says",
+    "10**9 elements": "a .npy buffer holds other than its header says",
+    "overflowing axes": "a .npy header names an impossible array",
+    "empty but vast": "a .npy header names an impossible array",
+    "too many axes": "a .npy header names an impossible array",
+}
+_NO_NPY = "a buffer is no .npy file of plain numbers or text"
 
 
-@pytest.mark.parametrize("lie", _BAD_HEADERS.values(), ids=_BAD_HEADERS)
-def test_large_buffers_are_held_to_the_same_rules(lie):
-    with pytest.raises(codec.MalformedFrame):
-        codec.decode_bytes(frame({"a": 0}, npy(lie, b"\0" * 100_000)))
+@pytest.mark.parametrize("size", [8, 100_000], ids=["small", "large"])
+@pytest.mark.parametrize("name", _BAD_HEADERS)
+def test_npy_headers_that_lie_or_name_other_dtypes_are_refused(name, size):
+    lie = npy(_BAD_HEADERS[name], b"\0" * size)
+    assert refusal(frame({"a": 0}, lie)) == _PROBLEMS.get(name, _NO_NPY)
 
 
 @pytest.mark.parametrize("version", [b"\x02\x00", b"\x03\x00", b"\x01\x01"])
 def test_other_npy_versions_are_refused(version):
-    with pytest.raises(codec.MalformedFrame):
-        codec.decode_bytes(frame({"a": 0}, _GOOD[:6] + version + _GOOD[8:]))
+    assert refusal(frame({"a": 0}, _GOOD[:6] + version + _GOOD[8:])) == _NO_NPY
 
 
+def test_npy_files_that_end_in_their_header_are_refused():
+    assert refusal(frame({"a": 0}, b"\x93NUMPY")) == "a buffer is no .npy file"
+    assert refusal(frame({"a": 0}, _GOOD[:20])) == "a .npy header is longer than its buffer"
+    assert refusal(frame({"a": 0}, npy(b" " * 3000))) == _NO_NPY
+
+
+# What is wrong -> what it is told as.
 _BAD_TREES = {
-    "unknown tag": {"p": 0},
-    "two tags": {"t": [], "c": [1.0, 2.0]},
-    "no tag": {},
-    "no such buffer": {"a": 1},
-    "negative buffer": {"a": -1},
-    "buffer named by a bool": {"a": False},
-    "buffer named twice": [{"a": 0}, {"a": 0}],
-    "buffer never named": 1,
-    "scalar with a shape": {"s": 0},
-    "bytes of floats": {"b": 0},
-    "tuple of no list": {"t": {"c": [1.0, 2.0]}},
-    "stack of scalars": {"A": 0},
-    "no columns": [{"a": 0}, {"z": []}],
-    "columns of several lengths": [{"a": 0}, {"z": [[1], [1, 2]]}],
-    "columns of no lists": [{"a": 0}, {"z": [1, 2]}],
-    "dict with a key too few": [{"a": 0}, {"d": [[], [1]]}],
-    "dict of one list": [{"a": 0}, {"d": [[]]}],
-    "dict with a list as key": [{"a": 0}, {"d": [[[1]], [1]]}],
-    "dict with an array as key": {"d": [[{"a": 0}], [1]]},
-    "complex of text": [{"a": 0}, {"c": ["1", 2.0]}],
-    "int of text": [{"a": 0}, {"i": "zz"}],
-    "int of a number": [{"a": 0}, {"i": 3}],
-    "handle of text": [{"a": 0}, {"h": ["1", "x"]}],
-    "negative handle": [{"a": 0}, {"h": [-1, "x"]}],
-    "handle with a long name": [{"a": 0}, {"h": [1, "x" * 1000]}],
-    "handle, where none is known": [{"a": 0}, {"h": [1, "x"]}],
-    "function, where none is known": [{"a": 0}, {"f": [1, "x", True, None]}],
-    "function with a negative number": [{"a": 0}, {"f": [-1, "x", True, None]}],
-    "function with too little": [{"a": 0}, {"f": [1, "x", True]}],
-    "function with odd parameters": [{"a": 0}, {"f": [1, "x", True, [["a", 9, True]]]}],
-    "scalar of text": [{"a": 0}, {"n": "x"}],
-    "scalar beyond 64 bits": [{"a": 0}, {"n": 1 << 63}],
-    "form of no name": [{"a": 0}, {"v": [1, 2]}],
-    "form of another name": [{"a": 0}, {"v": ["os", 2]}],
-    "form of one part": [{"a": 0}, {"v": ["set"]}],
+    "an unknown tag": {
+        "unknown tag": {"p": 0},
+    },
+    "an object with more than a tag": {
+        "two tags": {"t": [], "c": [1.0, 2.0]},
+        "no tag": {},
+    },
+    "no such buffer": {
+        "no such buffer": {"a": 1},
+        "negative buffer": {"a": -1},
+        "buffer named by a bool": {"a": False},
+    },
+    "a buffer named twice": {
+        "buffer named twice": [{"a": 0}, {"a": 0}],
+    },
+    "a buffer that nothing names": {
+        "buffer never named": 1,
+    },
+    "a scalar with a shape": {
+        "scalar with a shape": {"s": 0},
+    },
+    "bytes that are none": {
+        "bytes of floats": {"b": 0},
+    },
+    "no list where one is due": {
+        "tuple of no list": {"t": {"c": [1.0, 2.0]}},
+        "columns of no lists": [{"a": 0}, {"z": [1, 2]}],
+    },
+    "a packed list that is none": {
+        "stack of scalars": {"A": 0},
+    },
+    "columns that are none": {
+        "no columns": [{"a": 0}, {"z": []}],
+        "columns of text": [{"a": 0}, {"z": "abc"}],
+    },
+    "columns of several lengths": {
+        "columns of several lengths": [{"a": 0}, {"z": [[1], [1, 2]]}],
+    },
+    "a dict that is none": {
+        "dict with a key too few": [{"a": 0}, {"d": [[], [1]]}],
+        "dict of one list": [{"a": 0}, {"d": [[]]}],
+    },
+    "a key that can't be one": {
+        "dict with a list as key": [{"a": 0}, {"d": [[[1]], [1]]}],
+        "dict with an array as key": {"d": [[{"a": 0}], [1]]},
+    },
+    "a complex number that is none": {
+        "complex of text": [{"a": 0}, {"c": ["1", 2.0]}],
+    },
+    "an int that is none": {
+        "int of text": [{"a": 0}, {"i": "zz"}],
+        "int of a number": [{"a": 0}, {"i": 3}],
+    },
+    "a handle that is none": {
+        "handle of text": [{"a": 0}, {"h": ["1", "x"]}],
+        "negative handle": [{"a": 0}, {"h": [-1, "x"]}],
+        "handle with a long name": [{"a": 0}, {"h": [1, "x" * 1000]}],
+        "handle of a number too large": [{"a": 0}, {"h": [1 << 31, "x"]}],
+        "handle of three parts": [{"a": 0}, {"h": [1, "x", 2]}],
+        "handle with a name of 201 characters": [{"a": 0}, {"h": [1, "x" * 201]}],
+    },
+    "a handle where none is known": {
+        "handle, where none is known": [{"a": 0}, {"h": [1, "x"]}],
+        "function, where none is known": [{"a": 0}, {"f": [1, "x", True, None]}],
+    },
+    "a function that is none": {
+        "function with a negative number": [{"a": 0}, {"f": [-1, "x", True, None]}],
+        "function with too little": [{"a": 0}, {"f": [1, "x", True]}],
+        "function with odd parameters": [{"a": 0}, {"f": [1, "x", True, [["a", 9, True]]]}],
+        "function of a number too large": [{"a": 0}, {"f": [1 << 31, "x", True, None]}],
+        "function with a long name": [{"a": 0}, {"f": [1, "x" * 201, True, None]}],
+        "function with parameters of no list": [{"a": 0}, {"f": [1, "x", True, "a"]}],
+        "function with a parameter of a kind too large": [
+            {"a": 0},
+            {"f": [1, "x", True, [["a", 5, True]]]},
+        ],
+        "function with a parameter of a negative kind": [
+            {"a": 0},
+            {"f": [1, "x", True, [["a", -1, True]]]},
+        ],
+        "function with a parameter with a long name": [
+            {"a": 0},
+            {"f": [1, "x", True, [["a" * 201, 0, True]]]},
+        ],
+        "function with a parameter of two parts": [{"a": 0}, {"f": [1, "x", True, [["a", 0]]]}],
+    },
+    "a scalar that is none": {
+        "scalar of text": [{"a": 0}, {"n": "x"}],
+        "scalar beyond 64 bits": [{"a": 0}, {"n": 1 << 63}],
+        "scalar below 64 bits": [{"a": 0}, {"n": -(1 << 63) - 1}],
+    },
+    "an unknown form": {
+        "form of no name": [{"a": 0}, {"v": [1, 2]}],
+        "form of another name": [{"a": 0}, {"v": ["os", 2]}],
+    },
+    "a form that is none": {
+        "form of one part": [{"a": 0}, {"v": ["set"]}],
+        "form of three parts": [{"a": 0}, {"v": ["set", 2, 3]}],
+        "form of no list": [{"a": 0}, {"v": "set"}],
+    },
 }
 
 
-@pytest.mark.parametrize("tree", _BAD_TREES.values(), ids=_BAD_TREES)
-def test_trees_that_break_the_form_are_refused(tree):
-    with pytest.raises(codec.MalformedFrame):
-        codec.decode_bytes(frame(tree, _GOOD))
+@pytest.mark.parametrize(
+    ("tree", "problem"),
+    [
+        pytest.param(tree, problem, id=name)
+        for problem, trees in _BAD_TREES.items()
+        for name, tree in trees.items()
+    ],
+)
+def test_trees_that_break_the_form_are_refused(tree, problem):
+    assert refusal(frame(tree, _GOOD)) == problem
+
+
+@pytest.mark.parametrize(
+    ("tag", "array", "problem"),
+    [
+        ("l", np.zeros(3, np.float32), "a packed list of another kind"),
+        ("l", np.zeros(3, "S3"), "a packed list of text"),
+        ("L", np.zeros(3, "U3"), "a packed list of text"),
+        ("l", np.zeros((3, 1)), "a packed list that is none"),
+        ("A", np.zeros(3), "a packed list that is none"),
+        ("A", np.zeros(()), "a packed list that is none"),
+        ("b", np.zeros((3, 1), np.uint8), "bytes that are none"),
+    ],
+)
+def test_arrays_that_are_not_what_their_tag_says_are_refused(tag, array, problem):
+    assert refusal(frame({tag: 0}, saved(array))) == problem
 
 
 @pytest.mark.parametrize(
@@ -452,26 +561,29 @@ def test_trees_that_break_the_form_are_refused(tree):
     ids=lambda text: shown(text[:6]) + str(len(text)),
 )
 def test_text_that_is_no_json_or_too_deep_is_refused(text):
-    with pytest.raises(codec.MalformedFrame):
-        codec.decode_bytes(frame(None, text=text))
+    problem = "nested too deeply" if text.endswith(b"]" * 65) else "the text is no JSON"
+    assert refusal(frame(None, text=text)) == problem
+
+
+def test_text_after_the_json_is_refused():
+    assert refusal(frame(None, text=b"1 ")) == "the text is more than JSON"
 
 
 @pytest.mark.parametrize(
     ("head", "problem"),
     [
-        (struct.pack("<4sHHII", b"GRDX", 1, 0, 0, 4), "no frame of this version"),
-        (struct.pack("<4sHHII", b"GRDF", 2, 0, 0, 4), "no frame of this version"),
-        (struct.pack("<4sHHII", b"GRDF", 1, 7, 0, 4), "no frame of this version"),
+        (struct.pack("<4sHHII", b"GRDX", 1, 0, 0, 4), "no frame of this version starts here"),
+        (struct.pack("<4sHHII", b"GRDF", 2, 0, 0, 4), "no frame of this version starts here"),
+        (struct.pack("<4sHHII", b"GRDF", 1, 7, 0, 4), "no frame of this version starts here"),
         (struct.pack("<4sHHII", b"GRDF", 1, 0, 2**32 - 1, 4), "more than a frame may hold"),
         (struct.pack("<4sHHII", b"GRDF", 1, 0, 0, 2**32 - 1), "more than a frame may hold"),
         (struct.pack("<4sHHIIQ", b"GRDF", 1, 0, 1, 4, 2**63), "more than a frame may hold"),
         (struct.pack("<4sHHIIQ", b"GRDF", 1, 0, 1, 4, 8 * 10**9), "more than a frame may hold"),
-        (b"GRDF", "ends too early"),
+        (b"GRDF", "the frame ends too early"),
     ],
 )
 def test_headers_that_claim_too_much_are_refused_before_anything_is_read(head, problem):
-    with pytest.raises(codec.MalformedFrame, match=problem):
-        codec.decode_bytes(head)
+    assert refusal(head) == problem
 
 
 def test_bytes_after_the_frame_are_refused():
@@ -481,8 +593,9 @@ def test_bytes_after_the_frame_are_refused():
 
 def test_more_items_than_allowed_are_refused_before_the_parser_makes_them():
     limits = codec.Limits(nodes=100)
-    with pytest.raises(codec.MalformedFrame, match="more items"):
-        codec.decode_bytes(frame([[]] * 101), limits=limits)
+    assert refusal(frame([[]] * 101), limits=limits) == "more items than a frame may hold"
+    assert codec.decode_bytes(frame([1] * 100), limits=limits) == [1] * 100
+    assert codec.decode_bytes(frame("," * 98), limits=codec.Limits(nodes=98)) == "," * 98
 
 
 def test_a_packed_list_counts_its_items_before_it_is_unpacked():
@@ -495,6 +608,138 @@ def test_keys_that_are_made_to_collide_are_few():
     keys = [k * (2**61 - 1) for k in range(20_000)]
     with pytest.raises(codec.MalformedFrame):
         codec.decode_bytes(frame({"d": [keys, keys]}))
+
+
+def test_a_frame_may_hold_as_much_as_its_limit_and_no_byte_more():
+    data = frame([1, {"a": 0}], _GOOD)
+    assert codec.decode_bytes(data, limits=codec.Limits(size=len(data)))[0] == 1
+    problem = "more than a frame may hold"
+    assert refusal(data, limits=codec.Limits(size=len(data) - 1)) == problem
+    value = [1, np.arange(300.0)]
+    size = sum(map(len, codec.encode(value)))
+    assert sum(map(len, codec.encode(value, limits=codec.Limits(size=size)))) == size
+    with pytest.raises(codec.TooLarge, match=r"^more than 0 MiB$"):
+        codec.encode(value, limits=codec.Limits(size=size - 1))
+    with pytest.raises(codec.TooLarge, match=r"^more than 0 MiB$"):
+        codec.encode([1], limits=codec.Limits(size=18))
+    assert codec.encode([1], limits=codec.Limits(size=19))
+
+
+def test_arrays_of_a_frame_may_hold_as_much_as_its_limit_as_float64():
+    data = frame({"a": 0}, saved(np.ones(1000, np.uint8)))
+    assert codec.decode_bytes(data, limits=codec.Limits(size=8000)).size == 1000
+    problem = "larger arrays than a frame may hold"
+    assert refusal(data, limits=codec.Limits(size=7999)) == problem
+
+
+def test_items_count_over_the_whole_frame():
+    value = [[1, 2], (3, {"k": 4}), np.arange(2.0), [np.ones(2)] * 20, b"x"]
+    # 5 + 2 + 2 + 2 of the dict + the array + 20 and four times 20 for what they weigh + 2 buffers
+    for count, fits in ((114, True), (113, False)):
+        limits = codec.Limits(items=count)
+        data = b"".join(codec.encode(value))
+        if fits:
+            assert codec.encode(value, limits=limits)
+            assert codec.decode_bytes(data, limits=limits)[0] == [1, 2]
+        else:
+            with pytest.raises(codec.TooLarge, match=f"^more than {count} items$"):
+                codec.encode(value, limits=limits)
+            assert refusal(data, limits=limits) == "more items than a frame may hold"
+
+
+def test_text_of_more_nodes_than_allowed_is_not_sent():
+    limits = codec.Limits(nodes=30)
+    with pytest.raises(codec.TooLarge, match=r"^more than 30 items$"):
+        codec.encode([[1], [2, 3]] * 8, limits=limits)
+    assert codec.encode([1.5] * 100, limits=limits)
+    assert codec.encode("x" * 100, limits=limits)
+
+
+def test_keys_that_may_collide_count_over_the_whole_frame():
+    half = dict.fromkeys(range(5000))
+    data = b"".join(codec.encode([half, half]))
+    assert codec.decode_bytes(data) == [half, half]
+    keep, kept = keeping()
+    data = b"".join(codec.encode([half, half, {1: 2}], keep=keep))
+    assert kept == [{1: 2}]
+    tree = [{"d": [[*half], [*half]]}] * 2
+    assert codec.decode_bytes(frame(tree)) == [dict(zip(half, half, strict=True))] * 2
+    assert refusal(frame([*tree, {"d": [[1], [2]]}])) == "a dict that is none"
+    tree = [{"v": ["set", [*range(n, n + 5000)]]} for n in (0, 5000)]
+    assert codec.decode_bytes(frame(tree))[1] == set(range(5000, 10_000))
+    assert refusal(frame([*tree, {"v": ["set", [1]]}])) == "a set that is none"
+    assert codec.decode_bytes(frame([*tree, {"v": ["set", ["1"]]}]))[2] == {"1"}
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda x: [x], lambda x: (x,), lambda x: {"k": [x]}, lambda x: {x}]
+)
+def test_what_lies_at_the_last_depth_is_told_apart(wrap):
+    """62 lists around: one level more is plain, and the next is a handle's."""
+    for around in range(59, 66):
+        value = wrap("x")
+        for _ in range(around):
+            value = [value]
+        keep, kept = keeping()
+        data = b"".join(codec.encode(value, keep=keep))
+        arrived = codec.decode_bytes(data, handle=lambda handle: handle)
+        if not kept:
+            assert arrived == value
+        else:
+            assert len(kept) == 1
+            assert around >= 62
+
+
+def test_functions_and_handles_travel_as_they_are():
+    every = [("a", kind, kind % 2 == 0) for kind in range(5)]
+    values = [
+        codec.Function((1 << 31) - 1, "f" * 200, False, (*every, ("b" * 200, 0, True))),
+        codec.Function(0, "g"),
+        codec.Function(2, "h", True, ()),
+        codec.Handle((1 << 31) - 1, "T" * 200),
+    ]
+    data = b"".join(codec.encode(values))
+    assert codec.decode_bytes(data, handle=lambda one: one) == values
+    # What `keep` gives for what is no plain value is the same.
+    data = b"".join(codec.encode([object()], keep=lambda _: values[0]))
+    assert codec.decode_bytes(data, handle=lambda one: one) == values[:1]
+
+
+def test_scalars_of_64_bits_travel_to_their_ends():
+    for value in (-(1 << 63), (1 << 63) - 1):
+        assert codec.decode_bytes(frame({"n": value})) == value
+        assert type(travel(np.int64(value))) is np.int64
+
+
+def test_a_list_is_packed_from_16_items_on():
+    def buffers(value):
+        return struct.unpack_from("<I", b"".join(codec.encode(value)), 8)[0]
+
+    assert [buffers([1.5] * n) for n in (15, 16)] == [0, 1]
+    assert [buffers([(1, 2.5)] * n) for n in (15, 16)] == [0, 2]
+    assert [buffers([np.ones(2)] * n) for n in (15, 16)] == [15, 1]
+    # Of one shape, and small: else each goes alone.
+    assert buffers([np.ones(2)] * 16 + [np.ones(3)]) == 17
+    assert buffers([np.ones(2)] * 16 + [np.ones(2, np.float32)]) == 17
+    assert buffers([np.array(1.0)] * 16) == 16
+    assert buffers([np.ones((1,) * 32)] * 16) == 16
+    assert buffers([np.ones((1,) * 31)] * 16) == 1
+    assert [type(one) for one in travel([True] * 20)] == [bool] * 20
+
+
+def test_text_arrays_without_a_byte_arrive_as_empty_text():
+    for kind in ("U", "S"):
+        arrived = travel(np.zeros(3, kind + "0"))
+        assert (arrived.dtype.kind, arrived.dtype.itemsize) == (kind, 4 if kind == "U" else 1)
+        assert not any(arrived)
+
+
+def test_large_arrays_arrive_between_small_ones_whatever_their_order():
+    large = np.arange(40_000.0).reshape(200, 200)
+    value = [np.arange(2), large, np.arange(3), large.T, large[::2], "x"]
+    arrived = travel(value)
+    for got, sent in zip(arrived[:-1], value[:-1], strict=True):
+        assert np.array_equal(got, sent)
 
 
 def refused_or_read(data):
