@@ -16,6 +16,7 @@ from grader.cli.watching_files import watched
 
 if TYPE_CHECKING:
     from grader.records import Sandbox
+    from grader.verify.verdicts import VerifyReport
 
 
 @options.command("verify", short_help="Validate an assignment: are its checks right?")
@@ -78,18 +79,29 @@ def command(
     output.check_data()
 
     def once() -> int:
-        return _verify(
-            ids,
-            assignments,
-            seeds=seeds,
-            jobs=jobs,
-            samples_only=samples_only,
-            write_survivors=write_survivors,
-            mutants=mutants,
-            sandbox=sandbox,
-            json_file=json_file,
-            markdown_file=markdown_file,
-        )
+        from grader import verify as verification
+
+        with output.progress() as tell:
+            reports = verification.verify_assignments(
+                ids,
+                assignments=assignments,
+                seeds=0 if samples_only else seeds,
+                mutants=mutants and not samples_only,
+                jobs=jobs,
+                sandbox=sandbox,
+                progress=tell,
+            )
+        console = output.console(stderr="-" in (json_file, markdown_file))
+        for report in reports:
+            verification.render(console, report)
+        if write_survivors:
+            _write_survivors(reports, assignments)
+        if json_file is not None:
+            output.write(json_file, verification.as_json(reports))
+        if markdown_file is not None:
+            tables = (verification.render_markdown(report) for report in reports)
+            output.write(markdown_file, "\n".join(tables))
+        return GRADED if all(report.passed for report in reports) else UNDER
 
     return watched(once, lambda: _folders(ids, assignments)) if watch else once()
 
@@ -102,46 +114,12 @@ def _folders(ids: Sequence[str], assignments: Path | None) -> list[Path]:
     return [found[name] for name in ids or sorted(found) if name in found]
 
 
-def _verify(
-    ids: Sequence[str],
-    assignments: Path | None,
-    *,
-    seeds: int,
-    jobs: int | None,
-    samples_only: bool,
-    write_survivors: bool,
-    mutants: bool,
-    sandbox: Sandbox,
-    json_file: str | None,
-    markdown_file: str | None,
-) -> int:
-    """Validate once, write what was asked for, and return the exit code."""
-    from grader import verify as verification
+def _write_survivors(reports: Sequence[VerifyReport], assignments: Path | None) -> None:
+    from grader.assignment import find_assignments
+    from grader.verify.explanations import draft_explanations
 
-    with output.progress() as tell:
-        reports = verification.verify_assignments(
-            ids,
-            assignments=assignments,
-            seeds=0 if samples_only else seeds,
-            mutants=mutants and not samples_only,
-            jobs=jobs,
-            sandbox=sandbox,
-            progress=tell,
-        )
-    console = output.console(stderr="-" in (json_file, markdown_file))
+    folders = find_assignments(Path.cwd(), assignments, os.environ)
     for report in reports:
-        verification.render(console, report)
-    if write_survivors:
-        from grader.assignment import find_assignments
-        from grader.verify.explanations import draft_explanations
-
-        folders = find_assignments(Path.cwd(), assignments, os.environ)
-        for report in reports:
-            folder = folders[report.assignment]
-            if added := draft_explanations(folder, report.unexplained):
-                complain(f"{folder / 'survivors.toml'}: {added} to explain, or to catch by a check")
-    if json_file is not None:
-        output.write(json_file, verification.as_json(reports))
-    if markdown_file is not None:
-        output.write(markdown_file, "\n".join(verification.render_markdown(r) for r in reports))
-    return GRADED if all(report.passed for report in reports) else UNDER
+        folder = folders[report.assignment]
+        if added := draft_explanations(folder, report.unexplained):
+            complain(f"{folder / 'survivors.toml'}: {added} to explain, or to catch by a check")

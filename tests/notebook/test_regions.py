@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from grader.notebook import replace_definition, replace_region
 from grader.notebook.regions import find_gaps, marker_kind
-from grader.records import Cell
+from grader.records import Cell, Region
 
 
 def function(start="### START YOUR CODE ###", end="### END YOUR CODE ###", body="x = 1"):
@@ -238,6 +238,23 @@ def test_the_gap_of_a_definition_that_a_later_one_replaces_is_dead(notebook):
     assert found.regions["f"].cell == 1
 
 
+def test_a_gap_is_dead_too_where_the_later_definition_has_none(notebook):
+    assert notebook(function(), "def f(z):\n    return 1").regions == {}
+
+
+def test_a_decorated_definition_keeps_its_gap(notebook):
+    source = "@staticmethod\n@cache\n" + function()
+    assert notebook(source).regions["f"] == Region("f", 0, "x = 1", "filled")
+
+
+def test_all_markers_of_two_definitions_that_lost_theirs_are_told(notebook):
+    start, end = "### START YOUR CODE ###", "### END YOUR CODE ###"
+    source = f"{end}\ndef f():\n    {start}\n    return 1\ndef g():\n    return 1\n    {end}"
+    found = notebook(source)
+    assert sorted(found.regions) == ["cell 0", "f", "g"]
+    assert len(found.notes) == 3
+
+
 def test_markers_in_a_docstring_mark_nothing(notebook):
     source = "def f():\n    '''Fill in\n    ### START YOUR CODE ###\n    '''\n    return 1"
     assert notebook(source).regions == {}
@@ -371,3 +388,7 @@ def test_the_second_region_of_a_cell_is_replaced_by_its_number():
     assert replace_region(cell, "cell 0#2", "x = 3") == gap.format(1) + gap.format(3)
     assert replace_region(cell, "cell 1", "x = 3") is None
     assert replace_region(cell, "", "x = 3") is None
+
+
+def test_the_last_definition_of_a_cell_is_replaced_to_its_end():
+    assert replace_definition("x = 1\ndef f():\n    return 1", "f", "f = 1") == "x = 1\nf = 1"

@@ -136,6 +136,57 @@ def test_a_check_that_is_not_there_is_told_with_those_that_are_near(toy):
     )
 
 
+def test_a_check_that_no_assignment_has_is_not_said_to_be_of_one(toy):
+    other = toy.folder.parent / "other"
+    other.mkdir()
+    (other / "assignment.toml").write_text(TOML.replace("toy", "other"))
+    code, said = toy("try", "nowhere")
+    assert code == 2
+    assert "no assignment has a check 'nowhere'" in said
+    assert "may be of" not in said
+    code, said = toy("try", "nowhere", "toy")
+    assert code == 2
+    assert "its 3 checks are of the exercises f, g" in said
+
+
+TWO_NOTEBOOKS = """
+[[notebooks]]
+file = "second.ipynb"
+[[exercises]]
+id = "h"
+title = "H"
+points = 1
+notebook = "second.ipynb"
+functions = ["h"]
+"""
+
+
+SECOND_CHECK = """
+
+@pytest.mark.exercise("h", points=1)
+def test_h_doubles(student):
+    assert student.h(3) == 6
+"""
+
+
+def test_a_sample_of_one_notebook_is_not_tried_on_the_checks_of_another(toy):
+    with (toy.folder / "assignment.toml").open("a") as file:
+        file.write(TWO_NOTEBOOKS)
+    with (toy.folder / "test_toy.py").open("a") as file:
+        file.write(SECOND_CHECK)
+    cell = {
+        "cell_type": "code",
+        "source": CELL.replace("f(x)", "h(x)").replace("Model", "Other"),
+        "metadata": {},
+    }
+    document = json.dumps({"cells": [cell | {"outputs": []}], "metadata": {}})
+    (toy.folder / "second.ipynb").write_text(document)
+    code, said = toy("try", "doubles", "toy")
+    assert code == 0, said
+    assert "h doubles" in said
+    assert "can't be put in place" not in said
+
+
 def test_verify_stops_at_checks_that_are_not_written_in_one_line(toy):
     path = toy.folder / "test_toy.py"
     path.write_text(CHECKS.replace("    assert student.f(3) == 6", "    raise NotImplementedError"))
