@@ -1,6 +1,6 @@
 """A submission or an assignment as bytes that travel: the same name, the same files elsewhere.
 
-A link travels as a link that leads nowhere, and a pipe as a pipe: they are no work of anybody's,
+A link travels as a link that leads nowhere, and a pipe as a pipe: they are not anybody's work,
 but the report names them, there as here.
 """
 

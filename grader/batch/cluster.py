@@ -84,7 +84,7 @@ class Cluster:
     def find_environment(self, warn: Callable[[str], None]) -> None:
         """Find what the cluster's workers run; waits for a first worker.
 
-        warn : hears that there is none yet
+        warn : is called where there is none yet
         Raises ClusterError where that is another grader than this one.
         """
         arrived: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()

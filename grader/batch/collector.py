@@ -44,7 +44,7 @@ class Listener(Protocol):
 
 
 class BatchListener(Listener, Protocol):
-    """What hears of several grading processes."""
+    """A listener to several grading processes."""
 
     def lost(self, number: int, how: str, said: str) -> None:
         """No process could grade this submission.
@@ -95,7 +95,7 @@ class Collector:
 
     paths : of every submission, in the order of the input, as the report shows them
     run : where results are kept; None for nowhere
-    evidence : whoever watches wants to see it
+    evidence : the progress display wants to see it
     origins : the learning platform's keys of each submission
     explain : tells which known mistakes a result's answers name; points stay as they are
     """
@@ -211,7 +211,7 @@ class Collector:
         explained = self.explain(result)
         if explained is not result:
             result, packed = explained, Packed(pack(explained).verdict, packed.evidence)
-        # What is to be kept is kept first: whoever watches may fail.
+        # A result is kept first: the progress display may fail.
         if self.run is not None:
             try:
                 self.run.add(

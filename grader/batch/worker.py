@@ -178,8 +178,8 @@ class _Pipe:
         except (EOFError, OSError):
             # To the main thread itself: a signal that another one gets wakes it up too late.
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-            # Python drops an exception that is raised in a destructor or a callback: then nobody
-            # has heard the signal. What is left on the disk, the next run deletes.
+            # Python drops an exception that is raised in a destructor or a callback: then the
+            # signal had no effect. What is left on the disk, the next run deletes.
             time.sleep(_ENDING_S)
             os.kill(os.getpid(), signal.SIGKILL)
 

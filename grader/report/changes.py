@@ -90,7 +90,7 @@ def find_changes(before: Sequence[Result], after: Sequence[Result]) -> Changes:
 
 
 def _by_who(results: Sequence[Result]) -> dict[str, Result]:
-    # Two that go by one name are told apart by their paths.
+    # The paths tell apart two that have one name.
     count = Counter(label(result) for result in results)
     return {
         label(result) if count[label(result)] == 1 else f"{label(result)}\n{result.path}": result

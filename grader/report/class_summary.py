@@ -34,7 +34,7 @@ class ClassSummary:
     not_graded : (who handed in, "refused: the zip is cut off") of each that has no score
     mean_percent, median_percent : of the automatic points of the graded ones; None where none is
     fails_most : the check that fails in most submissions; None where none fails. What a student
-        did not write at all is no failure of a check.
+        did not write at all is not a failure of a check.
     """
 
     submissions: int

@@ -5,7 +5,7 @@
     ::error file=sigmoid.ipynb,line=41,title=2a-sigmoid 3 / 8::large inputs: ...
 
 and the summary is Markdown that is added to the file of $GITHUB_STEP_SUMMARY. What a student wrote
-is escaped for each: it can begin no command, and is no Markdown.
+is escaped for each: it can't begin a command, and is not read as Markdown.
 Source: docs.github.com, "Workflow commands for GitHub Actions".
 """
 

@@ -107,7 +107,7 @@ class Gallery:
         self.claimed: set[int] = set()
 
     def take(self, data: object, notebook: str, cell: int) -> Figure | None:
-        """Return the figure, None where it is no picture or there is no room for it."""
+        """Return the figure, None where it is not a picture or does not fit."""
         found = figure_of(data)
         if found is None or self.shown == MAX_FIGURES or len(found[0]) > self.room:
             self.left_out += 1
@@ -235,7 +235,7 @@ def render_index(report: Report, names: Collection[str]) -> str:
 
 
 def figure_of(data: object) -> tuple[bytes, int, int] | None:
-    """Return (bytes, width, height) of a picture, None where it is no safe PNG or JPEG.
+    """Return (bytes, width, height) of a picture, None where it is not a safe PNG or JPEG.
 
     data : base64 text, as nbformat stores it: a string, or a list of strings
     """

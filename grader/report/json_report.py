@@ -98,7 +98,7 @@ def as_dict(report: Report) -> dict[str, object]:
 
 
 def _sound(result: Result) -> Result:
-    # Points that are no number can only be our own mistake: nobody loses by it, and one
+    # Points that are not a number can only be our own mistake: no student loses by it, and one
     # submission's nan must not cost the others their report.
     numbers = [result.score, result.max_score, result.manual_points]
     for exercise in result.exercises:
@@ -110,7 +110,7 @@ def _sound(result: Result) -> Result:
     return replace(
         result,
         status="grader_fault",
-        message="the grader computed points that are no finite number",
+        message="the grader computed points that are not a finite number",
         score=0.0,
         max_score=0.0,
         manual_points=0.0,

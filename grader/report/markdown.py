@@ -21,7 +21,7 @@ from grader.text import printable
 
 # A page's own headings go down to h3.
 _LOWEST_OF_PAGE = 3
-# What is longer is no answer to read: it is shown as it was typed. A table of many lines takes
+# A longer text is not an answer to read: it is shown as it was typed. A table of many lines takes
 # its time, since each of them has every column.
 LIMIT = 20_000
 _MAX_LINES = 1000

@@ -44,7 +44,7 @@ WIDEST = 100
 _MESSAGE_LINES = 16
 _COMPLAINTS = 6
 _NOTES_OF_A_KIND = 4
-# Of a whole class the summary alone is shown: nobody reads a thousand lines on their way past.
+# Of a whole class only the summary is shown: no one reads a thousand lines while they scroll by.
 _SHOWN_WHOLE = 20
 
 _STYLES = {"good": "green", "part": "yellow", "bad": "red", "open": "cyan"}
@@ -68,7 +68,7 @@ def show(report: Report, console: Console, *, tracebacks: bool = False) -> None:
 def progress_line(console: Console) -> Iterator[Callable[[str], None]]:
     """Give a function that shows what is being done now, on one line that vanishes at the end.
 
-    Where the console is no terminal it shows nothing: a log wants no animation.
+    Shows nothing where the console is not a terminal: a log needs no animation.
     """
     if not console.is_terminal:
         yield lambda text: None
@@ -160,7 +160,7 @@ class _SubmissionLines:
             self._wrapped(
                 Text(f"and {more} more: see --html or --json", style="dim"), Text(" " * 6)
             )
-        # There is none where the solution is not: a student's own machine.
+        # A student's own machine has no solution, and so none of these.
         for known in dict.fromkeys(check.known for check in exercise.checks if check.known):
             text = f"for the instructor: {one_line(known, 300)}"
             self._wrapped(Text(text, style="dim"), Text(" " * 6))
@@ -237,7 +237,7 @@ class _SubmissionLines:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Widths of an exercise's line; 0 for a column that there is no room for."""
+    """Widths of an exercise's line; 0 for a column that does not fit."""
 
     id: int
     title: int

@@ -54,7 +54,7 @@ REFUSAL_WORDS: dict[SubmissionStatus, str] = {
 # For the narrow column of a summary.
 REFUSAL_SHORT: dict[SubmissionStatus, str] = {**REFUSAL_WORDS, "grader_fault": "grader fault"}
 
-# Jupyter shows no such number: whoever looks for the cell has to count.
+# Jupyter does not show this number: a reader who looks for the cell has to count.
 _COUNTED = ", counted from 0, text cells too"
 _NOTE_TITLES = {
     "changed_outside_region": "Changed outside the gaps",

@@ -156,7 +156,7 @@ def _is_keywords(claimed: Any) -> bool:
 
 
 def _parameters(function: Any) -> tuple[tuple[str, int, bool], ...] | None:
-    """Name, kind and whether there is a default, of each parameter; None where nobody knows."""
+    """Name, kind and whether there is a default, of each parameter; None where they are unknown."""
     try:
         known = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # a ufunc, a builtin

@@ -50,7 +50,7 @@ class Culprits:
         self._running = running
 
     def charge(self, cell: int | None, line: int, death: KernelDied) -> bool:
-        """Charge a death to whoever it is; False where nobody is found.
+        """Charge a death to the cell that caused it; False where none is found.
 
         cell : what ran; None where the notebook had run. line : of the statement, 0 for a cell
         """

@@ -137,7 +137,7 @@ class Deadline:
     def _leave_out_standstill(self) -> None:
         late_s = time.monotonic() - self._due
         if late_s > STANDSTILL_S and self._since is not None:
-            # Late since it had much to do is no standstill.
+            # A thread that is late because it had much to do did not stand still.
             late_s = max(0.0, late_s - (time.thread_time() - self._work_before_wait_s))
             self._since += late_s
             self._standstill_s += late_s
@@ -162,7 +162,7 @@ class Deadline:
             now - before
             for now, before in zip(processes.own_awake(), self._own_before, strict=True)
         )
-        # While the clock stands still, a check is at work: that is no time that was left out.
+        # While the clock stands still a check is at work: that time was not left out.
         seen_s = self.wall_s() - self._wall_at_begin_s
         gone_s = time.monotonic() - self._standstill_s - self._begun_at
         stopped_s = max(0.0, gone_s - seen_s)

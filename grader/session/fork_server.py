@@ -1,7 +1,7 @@
 """The grader's side of a fork server: a process that has imported everything and forks kernels.
 
 Starting an interpreter and importing what a notebook needs takes a second, a fork some
-milliseconds. Where there is no fork to be had, kernels start by themselves (provisioner.py).
+milliseconds. Where no fork can be had, each kernel starts by itself (provisioner.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ANSWER_S = 120.0
 
 
 class Process(Protocol):
-    """What a kernel's process offers, whoever started it; of subprocess.Popen a part."""
+    """The part of subprocess.Popen that a kernel's process offers, however it was started."""
 
     pid: int
 
@@ -46,7 +46,7 @@ class Unfit(Exception):
 
 
 class Forked:
-    """A child of the fork server. Its number is nobody else's until close().
+    """A child of the fork server. No other process gets its number before close().
 
     pid : its number; status_pipe : where the fork server writes how it ended
     first : the first process of its pids, which adopts orphans; 0 where there is none
@@ -288,9 +288,9 @@ def start_fork_server(
 
 
 def python_command(script: Path, *arguments: str, python: Path | None = None) -> list[str]:
-    """Return the command that runs a file of ours, with this very interpreter or another."""
+    """Return the command that runs one of our files, with this interpreter or another."""
     if python is not None:
-        # Before 3.11 there is no -P; the scripts then take their folder off sys.path themselves.
+        # Python has -P from 3.11 on; else the scripts take their folder off sys.path themselves.
         return [str(python), "-s", str(script), *arguments]
     # -P: the file's folder is not on sys.path; -s: neither is the user's own.
     user = [] if site.ENABLE_USER_SITE else ["-s"]

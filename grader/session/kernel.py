@@ -69,7 +69,7 @@ class Executed:
 class Kernel:
     """A kernel process and the connection to it.
 
-    options : what in_kernel/launch.py is told besides where its files are
+    options : what in_kernel/launch.py gets besides where its files are
     shared : the instructor's files, which it may read
     python : its interpreter; the grader's own where None
     """
@@ -115,7 +115,7 @@ class Kernel:
             self._notebook = cell_runner()
 
             def accept() -> Stream:
-                # Kept here: where the start is called off, nobody receives what this returns.
+                # Kept here: where the start is called off, no caller receives what this returns.
                 stream = self._accepted = listener.accept(
                     token,
                     timeout_s=START_S,
@@ -209,7 +209,7 @@ class Kernel:
             raise self._death() from None
         except Exception as error:  # a forged message: what it lacks can be anything
             self.provisioner.kill_now()
-            raise KernelDied("it sent what is no reply") from error
+            raise KernelDied("it sent something that is not a reply") from error
         finally:
             watch.cancel()
             for deadline in deadlines:

@@ -171,14 +171,14 @@ class Client:
         except TooMuch as limit:
             self.broken = str(limit)
         except (KeyError, TypeError, ValueError, RecursionError):
-            self.broken = "it sent what is no message"
+            self.broken = "it sent something that is not a message"
         when_broken()
 
 
 def _message(claimed: Any) -> tuple[str, dict[str, Any]]:
     """Return a message's channel and the message in the form that nbclient reads.
 
-    Raises KeyError, TypeError where it is none.
+    Raises KeyError, TypeError where it is not one.
     """
     header, parent = claimed["header"], claimed["parent_header"]
     metadata, content = claimed["metadata"], claimed["content"]

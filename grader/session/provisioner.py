@@ -32,7 +32,7 @@ class Provisioner:
 
     The notebook's kernelspec has no say: it names a program to run.
 
-    options : what in_kernel/launch.py is told; seen : what a closed kernel may read besides Python
+    options : what in_kernel/launch.py gets; seen : what a closed kernel may read besides Python
     fork_server : forks it, where it can; python : starts it, else
     isolation : what closes it in, once it has started
     """
@@ -91,7 +91,7 @@ class Provisioner:
             )
 
     def _fork(self, options: dict[str, Any]) -> Process | None:
-        """Return a fork of the fork server; None where there is none to be had."""
+        """Return a fork of the fork server; None where it can't give one."""
         if self._fork_server is None:
             return None
         with contextlib.suppress(Unfit):
@@ -145,7 +145,7 @@ class Provisioner:
 
     @property
     def lost(self) -> bool:
-        """Whether nobody knows how the kernel ended: what it was forked from is gone."""
+        """Whether it is unknown how the kernel ended: what it was forked from is gone."""
         return isinstance(self._process, Forked) and self._process.lost
 
     def why_killed(self, pid: int | None = None) -> str:
@@ -235,7 +235,7 @@ class Provisioner:
         return processes.session_members(self.pid)
 
     def waited_s(self) -> float | None:
-        """Return how long they waited for a processor; None where nobody knows."""
+        """Return how long they waited for a processor; None where that is unknown."""
         if not self.pid:
             return None
         return processes.waited_s(self.pid, *self._others())

@@ -1,4 +1,4 @@
-"""What a solved notebook has answered before: asked the same again, nobody is asked.
+"""What a solved notebook has answered before: the same question is not asked again.
 
     with replayed(session, memory, limit_s=20) as reference:
         reference.f(x)

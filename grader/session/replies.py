@@ -174,7 +174,7 @@ def _numbers(value: Any, ndim: int) -> np.ndarray[Any, Any]:
 
 
 def clean(text: Any, limit: int) -> str:
-    """A claimed text, harmless on a terminal and cut. Raises TypeError where it is none."""
+    """A claimed text, harmless on a terminal and cut. Raises TypeError where it is not a text."""
     if type(text) is not str:
         raise TypeError("no text")
     # Not one_line: a line of code keeps its blanks.

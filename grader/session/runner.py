@@ -84,7 +84,7 @@ class Runner:
         self._extracted: dict[int, Extracted] = {}
         self._culprits = Culprits()
         self._definitions_only = False
-        self._died_late = ""  # how it died after the notebook had run, and nobody is found
+        self._died_late = ""  # how it died after the notebook had run, where no cell is found
         self._once_more = False  # whether it was killed and the whole notebook was run again
         self._serves_badly = False  # what the cells left behind does not answer the grader
         self._now: tuple[int, int] | None = None  # the cell, and line of the piece, that runs
@@ -119,7 +119,7 @@ class Runner:
     async def revive(self, death: StudentDied) -> None:
         """Start again after a kernel died while it served.
 
-        Without the cell that had started what killed it; where there is none, with the
+        Without the cell that had started what killed it; where no such cell is known, with the
         definitions alone.
         """
         how = self._why_dead()
@@ -149,7 +149,7 @@ class Runner:
         return charged
 
     def _may_run_once_more(self) -> bool:
-        """Whether a kernel that was killed, nobody knows by whom, has the benefit of the doubt.
+        """Whether a kernel that was killed by an unknown process has the benefit of the doubt.
 
         The machine may have done it, to get memory back. The student's code would do it again.
         """

@@ -18,7 +18,7 @@ from grader.in_kernel.sandbox import confine
 from grader.in_kernel.system import is_root
 from grader.records import Isolation, Limits, Sandbox
 
-# Where numbers are looked for that nobody has. The first range is what most systems never hand
+# Where we look for numbers that no account has. The first range is what most systems never hand
 # out; a container may map no number above 65535, and then the second serves.
 _USERS = (range(0x60000000, 0x6FFF0000), range(50_000, 60_000))
 # Numbers of this process: each with what tells other graders that it is taken.

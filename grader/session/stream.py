@@ -245,7 +245,7 @@ class Listener:
     ) -> Stream:
         """Return the stream that opens with this token; others are turned away.
 
-        alive : asked now and then; False means that nobody will connect any more
+        alive : asked now and then; False means that no process will connect any more
         Raises StudentTimeout, StudentDied.
         """
         deadline = time.monotonic() + timeout_s
@@ -292,5 +292,5 @@ class Listener:
 
 
 def new_token() -> str:
-    """A word that only the process we mean is told."""
+    """A secret that only the process we mean gets."""
     return secrets.token_hex(16)

@@ -66,7 +66,7 @@ class Watchdog:
 
     def _look(self, *, disk: bool) -> None:
         limits = self._limits
-        if self._kernel is None:  # before any student code: nobody else is there yet
+        if self._kernel is None:  # before any student code: there is no other process yet
             self._kernel = _notebook_process(self._launcher)
         # Parents first: what a check shares with its parent would count once and a half where the
         # check ends between the two looks.

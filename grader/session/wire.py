@@ -65,7 +65,7 @@ class Wire:
     deadline : the time for all its calls together
     represent : makes the proxy of an object that stays in the process, at a place, of a class
     end : ends the process and all that it started; its argument: whether it is stuck or broken
-    how_it_ended : "killed by SIGSEGV", "" where nobody knows
+    how_it_ended : "killed by SIGSEGV", "" where that is unknown
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Wire:
     def _asked(self, operation: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
         """Return a reply's status and content, once the check's functions that it calls were.
 
-        What one of them raises that is no exception of its own ends the process.
+        What one of them raises ends the process, unless it is an exception of its own kind.
         """
         stream, deadline = self.stream, self.deadline
         number = stream.request(operation, *arguments, deadline=deadline, keep=self._keep)

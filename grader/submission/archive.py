@@ -1,6 +1,6 @@
 """Unpacks archives into one private directory, within limits.
 
-Every name, size and flag in an archive is a claim of whoever made it: sizes are counted while
+Every name, size and flag in an archive is a claim by its maker: sizes are counted while
 writing, and nothing is written outside the directory.
 """
 
@@ -41,7 +41,7 @@ EXPORT_RATIO = 30
 BOMB_RATIO, BOMB_BYTES = 200, 32 * 1024**2
 """An entry is a bomb when it grows by this factor and beyond this size. Text grows by 10 to 50."""
 CHUNK = 1024**2
-# What zipfile raises, over its versions, for bytes that are no good zip.
+# What zipfile raises, over its versions, for bytes that are not a good zip.
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -329,7 +329,7 @@ def _likeness_to_names(text: str) -> int:
 def safe_target(name: str, source: str) -> PurePosixPath | None:
     """Return the entry's relative path, cleaned; None for the root itself.
 
-    Raises SubmissionError for a name that leads elsewhere: nobody's zip tool writes one.
+    Raises SubmissionError for a name that leads elsewhere: no zip tool writes one.
     """
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in parts:

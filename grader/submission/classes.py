@@ -17,7 +17,7 @@ from grader.submission.students import has_students_name
 ENOUGH_NAMES = 3
 """Notebooks that bear students' names, from which on they are a class's."""
 ENOUGH_ALIKE = 6
-"""Notebooks of one template, from which on they are a class's: nobody keeps so many copies."""
+"""Notebooks of one template, from which on they are a class's: no student keeps so many copies."""
 MAX_READ_BYTES = 16 * 1024**2
 """Of a notebook that is compared. A larger one counts as unlike all others."""
 

@@ -27,7 +27,7 @@ def changed_files(
     """Return a note that names the instructor's files that were handed in otherwise.
 
     folder : what was handed in; notebooks : those of it that are graded
-    What was not handed in is no news: it is laid beside the notebook.
+    A file that was not handed in needs no note: it is laid beside the notebook.
     """
     places = dict.fromkeys(PurePosixPath(notebook.name).parent for notebook in notebooks)
     changed = [

@@ -158,7 +158,7 @@ def odd_lines(names: Sequence[str], export: Path) -> list[str]:
 
 
 def left_out_lines(names: Sequence[str], export: Path) -> list[str]:
-    return _line(names, f"in {export.name}, of nobody, and not graded")
+    return _line(names, f"in {export.name}, with no student, not graded")
 
 
 def _line(names: Sequence[str], what: str) -> list[str]:

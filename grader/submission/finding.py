@@ -166,7 +166,7 @@ def _passed_over(path: Path, found: set[Path]) -> list[str]:
 
 
 def passed_over(path: Path) -> list[str]:
-    """Return what lies in a class's folder as if handed in, and is no submission there.
+    """Return what looks handed in, in a class's folder, but is not a submission.
 
     Not our own pages and reports, which may lie there too.
     """

@@ -124,7 +124,7 @@ def find_incoming(
 ) -> tuple[list[Incoming], tuple[str, ...]]:
     """Return every submission found in paths, in order, and a line on each that is not as others.
 
-    scratch : a folder of ours, for what is unpacked
+    scratch : our own folder, for what is unpacked
     split, unpacker : see finding.find_parts
     shard : (part from 1, parts): those of this part alone, the same on every machine
     Raises SubmissionError for a folder that can't be read.

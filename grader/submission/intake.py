@@ -111,9 +111,9 @@ def _fill_from_file(box: Box, stream: BinaryIO, name: str) -> None:
         box.note("wrong_name", f"{name} is a notebook, read as {target}")
         box.write(PurePosixPath(target), stream, source=name)
     elif suffix == ".zip":
-        raise SubmissionError(f"{name} is no zip archive: zip the notebooks again")
+        raise SubmissionError(f"{name} is not a zip archive: zip the notebooks again")
     else:
-        raise SubmissionError(f"{name} is no .zip, .ipynb, .py or folder: hand in one of these")
+        raise SubmissionError(f"{name} is not a .zip, .ipynb, .py or folder: hand in one of these")
 
 
 def _starts_like_json(head: bytes) -> bool:
@@ -147,7 +147,7 @@ def _walk(folder: Path, box: Box, under: PurePosixPath) -> Iterator[PurePosixPat
         elif entry.is_file():
             yield relative
         else:
-            box.note("ignored_file", f"{one_line(str(relative))} is no ordinary file")
+            box.note("ignored_file", f"{one_line(str(relative))} is not an ordinary file")
 
 
 def _work_in(folder: Path) -> tuple[Path, ...]:

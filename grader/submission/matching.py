@@ -1,7 +1,7 @@
 """Recognises what was handed in: which assignment it answers, which file plays which notebook.
 
 Students rename files, copy cells into notebooks of their own and lose metadata. What a notebook
-defines speaks loudest; its name comes next; its metadata are no more than a claim.
+defines speaks loudest; its name comes next; its metadata are only a claim.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> di
                     notebook=chosen.name,
                 )
             )
-        # Another notebook that was only near enough to be looked at is no rival.
+        # Another notebook that was only near enough to be looked at is not a rival.
         rivals = [other for other, its, _ in candidates[1:] if its.named or its.defined > 0.5]
         own_names = {PurePosixPath(other).name for other in assignment.notebook_names}
         rivals = [other for other in rivals if _base(other.name) not in own_names - {name}]
@@ -151,7 +151,7 @@ def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> di
 
 
 LEAST_OWN = 2
-"""Functions or classes of its own that make a notebook other work: bare cells are none."""
+"""Functions or classes of its own that make a notebook other work: bare cells don't count."""
 
 
 def is_other_work(assignment: Assignment, name: str, notebook: Notebook) -> bool:
@@ -188,7 +188,7 @@ def other_work(assignment: Assignment, notebooks: Sequence[Notebook]) -> list[st
 def name_instead(missing: str, notebook: Notebook, stub: Notebook) -> str:
     """Return the name of the student's own that may stand for a missing one, "" for none.
 
-    missing : a qualified name; what the template defines as well is no candidate
+    missing : a qualified name; what the template defines as well is not a candidate
     """
     within, _, name = missing.rpartition(".")
     own = sorted(notebook.definitions.keys() - stub.definitions.keys())

@@ -31,7 +31,7 @@ NO_NAMES = _words(
     "regression logistic linear neural network networks classifier binary gradient descent mnist "
     "tutorial numpy learning deep machine perceptron python jupyter untitled image images data"
 )
-"""Words of file names that follow no convention: "my_solution.zip" is no Solution My."""
+"""Words of file names that follow no convention: "my_solution.zip" is not by a Solution My."""
 MAX_STUDENT_CHARS = 80
 
 
@@ -118,7 +118,7 @@ def _cut_at_bare_dashes(text: str) -> list[str]:
 
 
 def _name_of(part: str) -> str:
-    """Return "given family" for "family_given"; "" where the part is no name."""
+    """Return "given family" for "family_given"; "" where the part is not a name."""
     words = [word.strip(" -.,") for word in part.split("_")]
     words = [word for word in words if word and not any(char.isdigit() for char in word)]
     if len(words) < 2 or any(not re.search(r"[^\W\d_]", word) for word in words):

@@ -12,7 +12,7 @@ SKIPPED_FOLDERS = frozenset(
 )
 SKIPPED_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 ENVIRONMENTS = frozenset({"venv", ".venv", "env", "site-packages", "node_modules"})
-"""Folders whose scripts nobody hands in."""
+"""Folders whose scripts are never handed in."""
 HANDED_IN = frozenset(
     {".pdf", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".doc", ".docx", ".odt", ".py"}
 )

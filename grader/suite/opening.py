@@ -32,7 +32,7 @@ def open_suite(assignment: Assignment, *, wanted: str = "") -> Iterator[Suite]:
     if not assignment.check_files:
         raise AssignmentError(f"{assignment.folder} holds no check file (test_*.py)")
     plugin = Plugin(assignment)
-    # An empty directory of ours as rootdir: no configuration file is found from there.
+    # Our own empty directory as rootdir: no configuration file is found from there.
     with (
         TemporaryFolder() as root,
         _quiet_pytest(),

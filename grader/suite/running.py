@@ -112,7 +112,7 @@ class Suite:
 
     def _run(self, check: Check, job: CheckJob) -> Outcome:
         reason = job.skip.get(check.exercise.id)
-        # Before anything else: in one place there is one maximum, for whoever hands in whatever.
+        # Before anything else: on one machine all students have the same maximum.
         if lacking := self.assignment.lacking(check.exercise.notebook):
             text = f"{lacking}\n{reason}" if reason else lacking
             return check.outcome("skipped", 0.0, text, for_students=text)

@@ -21,7 +21,7 @@ from grader.suite.check import Check
 def verdict_of(check: Check, error: BaseException, claims: Claims | None = None) -> Outcome:
     """Return the outcome that an exception stands for. Only a CheckFailed judges values.
 
-    claims : what the student's process said in a hidden check; None where nobody listened
+    claims : what the student's process said in a hidden check; None where nothing listened
     """
     if isinstance(error, CheckFailed):
         message = error.hidden_message() if check.hidden else error.message()

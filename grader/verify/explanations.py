@@ -20,7 +20,7 @@ def load_explanations(assignment: Assignment) -> dict[tuple[str, str], str]:
         ["sigmoid.ipynb"]
         "sigmoid: `1.0` -> `2.0` in `...`" = "why this mistake loses nothing"
 
-    Raises AssignmentError for a table that is no notebook of the assignment.
+    Raises AssignmentError for a table that is not named after a notebook of the assignment.
     """
     path = assignment.folder / "survivors.toml"
     if not path.exists():
@@ -29,7 +29,7 @@ def load_explanations(assignment: Assignment) -> dict[tuple[str, str], str]:
     for notebook, table in read_toml(path, dict[str, dict[str, str]], shown=path.name).items():
         if notebook not in assignment.notebooks:
             raise AssignmentError(
-                f"survivors.toml: [{notebook}] is no notebook; there is: "
+                f"survivors.toml: [{notebook}] is not a notebook; there is: "
                 f"{', '.join(assignment.notebooks)}"
             )
         for mutant, reason in table.items():

@@ -1,7 +1,7 @@
 """Mistakes of the field at one node of a syntax tree: softmax, relu, one-hot, optimisers, kernels.
 
 They serve diagnosis: a student's answers are compared with what each of them computes. The
-mutation run leaves them out, since many are no mistake that a check of one function can see.
+mutation run leaves them out, since a check of one function can't see many of them.
 An operator takes a node and its surroundings, and yields what may stand in the node's place.
 diagnosis/catalogue.py says for each kind where it was seen.
 """

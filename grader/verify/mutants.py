@@ -116,7 +116,7 @@ def normal(text: str) -> str:
     """Return an expression as ast writes it: without the parentheses that only we need."""
     try:
         return ast.unparse(ast.parse(text, mode="eval"))
-    except SyntaxError:  # a slice is no expression by itself
+    except SyntaxError:  # a slice is not an expression by itself
         return text
 
 

@@ -252,7 +252,7 @@ class _Hunter:
             outcomes = self._run_checks(
                 bounded, exercise, lambda student: put_in_place(student, mutant)
             )
-            # One that is broken on the solution too is told of there.
+            # One that is broken on the solution too is reported there.
             fault = next(
                 (o for o in outcomes if o.fault and (o.exercise, o.name) in self.accepted), None
             )

@@ -87,7 +87,7 @@ def end_with_parent() -> None:
 
 
 class Tasks:
-    """Tasks of one assignment: in a pool, or here and now where there is none."""
+    """Tasks of one assignment: in a pool, or here and now without one."""
 
     def __init__(self, pool: Executor | None, title: str, tell: Progress, steps: Steps) -> None:
         self.pool = pool

@@ -52,7 +52,7 @@ class Telling:
             if told is None and at_once > 1:
                 at_once = 1  # one of them ends the process: which?
                 continue
-            # It stands for a mistake that nobody can be asked.
+            # None: the mistake itself ends the process, and has no answers.
             told = told or [None]
             for numbers, answers in zip(wanted[here], told, strict=False):
                 found.append(self._differing(numbers, answers or []))
@@ -111,7 +111,7 @@ _begin(_sources, vars(__main__))
 
 @cache
 def _sources() -> tuple[tuple[str, str], ...]:
-    """Return the texts that the fork runs: in its closed process nothing of ours is imported."""
+    """Return the texts that the fork runs: its closed process imports none of our modules."""
     return tuple(
         (
             f"_grade_{module.__name__.rpartition('.')[2]}",

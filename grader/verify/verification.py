@@ -105,7 +105,7 @@ def _verify(
     if assignment.public_only:
         raise AssignmentError(f"{source.folder} is a student's copy: verify needs reference/")
     public_files(assignment)  # refused here as in `grade stubs`
-    with open_suite(assignment):  # a check that isn't written is told before anything runs
+    with open_suite(assignment):  # a check that isn't written is reported before anything runs
         pass
     explained = {
         (notebook, mutant): reason
@@ -336,7 +336,7 @@ def _all_faults(source: _Source) -> tuple[str, ...]:
 
 
 def _grade_stub(source: _Source) -> _Graded:
-    """Run every check on the stubs' dummies, also where the grader would not trouble to."""
+    """Run every check on the stubs' dummies, also where a grading would skip it."""
     assignment = _assignment(source)
     with ExitStack() as stack:
         sessions = {

@@ -122,7 +122,7 @@ def test_an_archive_of_which_most_bears_names_is_never_one_submission(people, tm
     ]
     taken, left = found.remarks
     assert taken.startswith("1 in export.zip, but not named by the platform")
-    assert left == "1 in export.zip, of nobody, and not graded: list.pdf"
+    assert left == "1 in export.zip, with no student, not graded: list.pdf"
 
 
 def test_zips_that_are_named_one_by_one_are_never_split(people, tmp_path):

@@ -14,7 +14,7 @@ OUTPUT_BYTES = 4096
 
 ENDS = (
     "it closed its connection",
-    "it sent what is no message",
+    "it sent something that is not a message",
     "it sent more than 1 MiB of messages",
 )
 SOUND = {
@@ -87,7 +87,8 @@ def test_a_sound_message_arrives():
 )
 def test_what_is_no_message_ends_the_reading(document):
     assert (
-        heard(framed(SOUND) + framed(document) + framed(SOUND))[0] == "it sent what is no message"
+        heard(framed(SOUND) + framed(document) + framed(SOUND))[0]
+        == "it sent something that is not a message"
     )
     assert len(heard(framed(SOUND) + framed(document) + framed(SOUND))[1]) == 1
 

@@ -105,7 +105,7 @@ def test_an_unknown_assignment_is_named(write_toy):
 def test_explanations_for_no_notebook_are_refused(write_toy):
     folder = write_toy()
     (folder / "survivors.toml").write_text('["other.ipynb"]\nx = "y"\n')
-    with pytest.raises(AssignmentError, match=r"\[other.ipynb\] is no notebook"):
+    with pytest.raises(AssignmentError, match=r"\[other.ipynb\] is not a notebook"):
         verify(folder)
 
 
