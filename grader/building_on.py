@@ -165,7 +165,8 @@ class Echoes:
 def names_called(notebook: Notebook, functions: Collection[str]) -> set[str]:
     """Return the qualified names of all that these functions call, and what that calls in turn.
 
-    A method counts where any object's attribute has its name.
+    `self.name` is the method of the function's own class, or of the class that it extends; of
+    any other object's attribute each method of that name counts.
     """
     methods: dict[str, set[str]] = {}
     for name in notebook.definitions:
@@ -176,23 +177,51 @@ def names_called(notebook: Notebook, functions: Collection[str]) -> set[str]:
         definition = notebook.definitions.get(waiting.pop())
         if definition is None:
             continue
-        for name in _names_in(definition.source):
-            new = methods.get(name, set()) - seen - {definition.name}
+        for name, of_self in _names_in(definition.source):
+            own = _method_of(notebook, definition.name.rpartition(".")[0], name) if of_self else ""
+            new = ({own} if own else methods.get(name, set())) - seen - {definition.name}
             seen |= new
             waiting += new
     return seen
 
 
-def _names_in(source: str) -> Iterator[str]:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    for node in ast.walk(tree):
+def _method_of(notebook: Notebook, owner: str, name: str) -> str:
+    """Return the qualified name of a class's own or inherited method, "" where it has none."""
+    waiting, seen = [owner], set[str]()
+    while waiting:
+        one = waiting.pop(0)
+        if not one or one in seen:
+            continue
+        seen.add(one)
+        if f"{one}.{name}" in notebook.definitions:
+            return f"{one}.{name}"
+        if one in notebook.definitions:
+            waiting += _bases_in(notebook.definitions[one].source)
+    return ""
+
+
+def _bases_in(source: str) -> list[str]:
+    """Return the names of the classes that a class extends, in order."""
+    for node in ast.walk(_parsed(source)):
+        if isinstance(node, ast.ClassDef):
+            return [base.id for base in node.bases if isinstance(base, ast.Name)]
+    return []
+
+
+def _names_in(source: str) -> Iterator[tuple[str, bool]]:
+    """Give each name that is read, and each attribute; whether it is one of `self`."""
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            yield node.id
+            yield node.id, False
         elif isinstance(node, ast.Attribute):
-            yield node.attr
+            yield node.attr, isinstance(node.value, ast.Name) and node.value.id == "self"
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module([], [])
 
 
 def _told(

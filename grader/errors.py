@@ -26,6 +26,7 @@ ReferenceFault            the same of a call into the solved notebook: no studen
 
 import builtins
 import re
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -160,6 +161,7 @@ class StudentFault(Exception):
 _BY_ELEMENT = "`if`, `and`, `or`, max() take one value: np.where(condition, a, b) goes by element."
 _ONE_NUMBER = "math.exp and its like take one number: np.exp and its like take arrays."
 _SHAPES = "Look at the shapes: is a factor to be transposed (.T), or is (m,) met by (m, 1)?"
+_INDEX = "Is the number of elements written down where the array's shape is to be asked?"
 # What numpy says of the commonest mistakes, and what a beginner can do about it.
 _NEXT_STEPS = {
     "truth value of an array": _BY_ELEMENT,
@@ -167,19 +169,54 @@ _NEXT_STEPS = {
     "could not be broadcast together": _SHAPES,
     "mismatch in its core dimension": _SHAPES,
     "not aligned": _SHAPES,
+    "is out of bounds for axis": _INDEX,
+    "'bitwise_xor' not supported": "In Python ^ is no power: write x**2.",
+    "bad operand type for unary -: 'list'": "np.asarray(x, dtype=float) makes an array of a list.",
 }
 
 
-def _hard_coded_size(called: str, text: str, where: str) -> str:
-    """Return the number of the student's line that is a size of the error, but of no argument.
+def _next_step(called: str, text: str, where: str, sizes: Sequence[int]) -> str:
+    """Return what a beginner can do about an error, "" where nothing is known of it."""
+    code = _code_of(where)
+    step = next((step for said, step in _NEXT_STEPS.items() if said in text), "")
+    if step in (_SHAPES, _INDEX) and (written := _hard_coded(called, text, code, sizes)):
+        numbers = " and ".join(map(str, written))
+        are, have, them = ("is", "has", "it") if len(written) == 1 else ("are", "have", "them")
+        return (
+            f"{numbers} {are} written as a number in that "
+            f"{'line' if _numbers_in(code) & {*written} else 'function'}, and no array of this "
+            f"call {have} that size: take {them} from an array's shape, as X.shape[1], or from "
+            "what the function is given."
+        )
+    return "" if step == _INDEX else step
+
+
+def _code_of(where: str) -> str:
+    """Return the line's text of "cell 4, line 7: return x"."""
+    _, _, line = where.partition(", line ")
+    return line.partition(":")[2].strip()
+
+
+def _hard_coded(called: str, text: str, code: str, sizes: Sequence[int]) -> list[int]:
+    """Return the numbers in the student's code that are a size of the error, but of no argument.
 
     called : "f(array (60, 5) float64)"; text : "... shapes (5,5) (31,31)"
-    where : "cell 9, line 6: w = np.linalg.inv(X.T @ X + np.eye(31))"
+    code : the line, "w = np.linalg.inv(X.T @ X + np.eye(31))"
+    sizes : further whole numbers in the function of that line
     """
-    _, _, line = where.partition(", line ")
-    written = re.findall(r"(?<![\w.])\d+(?![\w.])", line.partition(":")[2])
-    clashing, given = set(re.findall(r"\d+", text)), set(re.findall(r"\d+", called))
-    return next((size for size in written if size in clashing - given), "")
+    written = sorted(_numbers_in(code) | {*sizes})
+    clashing, given = _numbers_in(text), _numbers_in(called)
+    outside = re.search(r"index (\d+) is out of bounds for axis \d+ with size (\d+)", text)
+    if outside is None:
+        return [size for size in written if size in clashing - given][:1]
+    index, size = int(outside[1]), int(outside[2])
+    if size in written and size not in given:
+        return [size]
+    return [n for n in written if n > index and n not in given][:2]
+
+
+def _numbers_in(text: str) -> set[int]:
+    return {int(found) for found in re.findall(r"(?<![\w.])\d{1,9}(?![\w.])", text)}
 
 
 class StudentError(StudentFault):
@@ -189,33 +226,38 @@ class StudentError(StudentFault):
     kind : name of the exception's class ("ValueError")
     text : the exception's message, shortened and printable
     where : the student's own innermost line ("cell 4, line 7: return 1/(1+exp(-z))"), or ""
+    sizes : whole numbers that the function of that line has written in it
     """
 
     base: str = ""
     """The builtin exception that an instance is as well ("ValueError"), by which it is caught."""
 
-    def __init__(self, called: str, kind: str, text: str, where: str = "") -> None:
+    def __init__(
+        self, called: str, kind: str, text: str, where: str = "", sizes: Sequence[int] = ()
+    ) -> None:
         self.called = called
         self.kind = kind
         self.text = text
         self.where = where
         place = f"\nwhere: {where}" if where else ""
-        steps = [step for said, step in _NEXT_STEPS.items() if said in text][:1]
-        if steps == [_SHAPES] and (size := _hard_coded_size(called, text, where)):
-            steps = [
-                f"{size} is written as a number in that line, and no array of this call has that "
-                "size: take it from an array's shape, as X.shape[1]."
-            ]
-        super().__init__("\n".join([f"{called} raised {kind}: {text}{place}", *steps]))
+        self.sizes = tuple(sizes)
+        step = _next_step(called, text, where, self.sizes)
+        super().__init__("\n".join(filter(None, [f"{called} raised {kind}: {text}{place}", step])))
+
+    @property
+    def not_filled_in(self) -> bool:
+        """Whether it is the `raise NotImplementedError` that stands in many templates."""
+        raised = re.match(r"raise\s+NotImplementedError\b", _code_of(self.where))
+        return self.kind == "NotImplementedError" and raised is not None
 
     def __str__(self) -> str:  # a KeyError would quote it
         return str(self.args[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (self.base, self.called, self.kind, self.text, self.where)
+        return _rebuilt, (self.base, self.called, self.kind, self.text, self.where, self.sizes)
 
 
-def _rebuilt(base: str, *parts: str) -> StudentError:
+def _rebuilt(base: str, *parts: Any) -> StudentError:
     return student_error_class(base)(*parts)
 
 

@@ -24,7 +24,8 @@ from grader.building_on import FOLLOWED, Echoes
 from grader.derivation.answers import derivations_of
 from grader.errors import GraderFault, SubmissionError
 from grader.evidence import evidence_of
-from grader.notebook import compare_with_stub, region_of, why_not_defined
+from grader.not_filled_in import nothing_to_check, of_the_template
+from grader.notebook import compare_with_stub, why_not_defined
 from grader.records import (
     Assignment,
     ExerciseScore,
@@ -32,8 +33,6 @@ from grader.records import (
     Notebook,
     Options,
     Outcome,
-    Region,
-    RegionStatus,
     Result,
 )
 from grader.rule_checks import BreachSearch
@@ -153,7 +152,7 @@ class Grader:
             job = CheckJob(
                 sessions=sessions,
                 seed=options.seed,
-                skip=_nothing_to_check(assignment, work),
+                skip=nothing_to_check(assignment, work.notebooks),
                 only=work.only,
                 public=options.public,
                 budget_s=assignment.limits.checks_s,
@@ -162,6 +161,7 @@ class Grader:
             outcomes = self.suite.run(job)
             time_line = self.suite.time_line(job)
             outcomes = self._without_suspects(job, outcomes)
+            outcomes = [of_the_template(o, assignment, work.notebooks) for o in outcomes]
             outcomes = self.echoes.told(job, outcomes, work.notebooks)
             if job.reference is not None:
                 outcomes = self.tracer.traced(job, outcomes)
@@ -336,43 +336,6 @@ def _without_others(work: Work, assignment: Assignment) -> Work:
         f"not graded now: {', '.join(others)}; give `grade` their folder for all",
     )
     return replace(work, notes=(*work.notes, note), only=here)
-
-
-def _nothing_to_check(assignment: Assignment, work: Work) -> dict[str, str]:
-    """Return why, by exercise id, for each exercise of which nothing was filled in."""
-    reasons = {}
-    for exercise in assignment.exercises:
-        if exercise.manual:
-            continue
-        notebook = work.notebooks.get(exercise.notebook)
-        if notebook is None:
-            reasons[exercise.id] = f"{exercise.notebook} was not handed in"
-            continue
-        # Where nothing of that name exists the checks decide: a plot may be right without
-        # the helper that the template asks for.
-        own = {name: _state(region_of(notebook, name)) for name in exercise.functions}
-        needed = {name: _state(region_of(notebook, name)) for name in exercise.needs}
-        for states in (own, own | needed):
-            if "untouched" in states.values() and "filled" not in states.values():
-                reasons[exercise.id] = _still_the_template(states)
-                break
-    return reasons
-
-
-def _still_the_template(states: Mapping[str, RegionStatus]) -> str:
-    """Return the line that says so: which functions hold the placeholder, which are absent."""
-    untouched = [f"`{name}`" for name, state in states.items() if state == "untouched"]
-    missing = [f"`{name}`" for name, state in states.items() if state == "missing"]
-    text = f"not filled in yet: {', '.join(untouched)}"
-    return text + (f"; not defined: {', '.join(missing)}" if missing else "")
-
-
-def _state(regions: Sequence[Region]) -> RegionStatus:
-    """Return what stands in a function's gaps, taken together: one that is filled counts."""
-    states = {region.status for region in regions}
-    if "filled" in states:
-        return "filled"
-    return "untouched" if "untouched" in states else "missing"
 
 
 # --- outcomes and notes -------------------------------------------------------------------

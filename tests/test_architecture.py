@@ -35,6 +35,7 @@ ALLOWED = {
     "gradebook": {"errors", "records", "text", "files", "toml_files", "gradebook"},
     "score.py": {"errors", "records"},
     "evidence.py": {"records", "notebook"},
+    "not_filled_in.py": {"records", "notebook"},
     # All the stages but the way in and out: what hands it submissions is the pipeline.
     "grading.py": {
         "batch",
@@ -42,6 +43,7 @@ ALLOWED = {
         "derivation",
         "errors",
         "evidence",
+        "not_filled_in",
         "notebook",
         "records",
         "rule_checks",

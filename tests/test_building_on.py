@@ -271,6 +271,19 @@ def test_what_a_function_calls_is_found_through_helpers_and_methods():
     assert called == {"Model.cost", "helper", "a"}
 
 
+def test_a_method_of_self_is_the_own_or_the_inherited_one_and_no_other_class_s():
+    source = (
+        "class Base:\n    def predict(self, X):\n        return X\n"
+        "class Linear(Base):\n    def step(self):\n        return self.predict(1)\n"
+        "class Network:\n    def predict(self, X):\n        return X\n"
+        "def train(model):\n    return model.predict(1)\n"
+    )
+    notebook = parse_notebook(source.encode(), name="n.py")
+    assert building_on.names_called(notebook, ["Linear.step"]) == {"Base.predict"}
+    both = {"Base.predict", "Network.predict"}
+    assert building_on.names_called(notebook, ["train"]) == both
+
+
 def test_answers_are_told_apart_by_the_last_digit():
     space = {}
     exec(building_on._PLAIN, space)

@@ -126,6 +126,14 @@ def test_an_error_of_the_student_costs_the_check(assignment):
     assert "cell 3, line 2" in outcome.message
 
 
+def test_a_line_that_the_template_has_left_is_missing_work_and_no_error(assignment):
+    where = "cell 3, line 2: raise NotImplementedError"
+    session = FakeSession(f=raising(StudentError("f(2.0)", "NotImplementedError", "", where)))
+    outcome = verdict(assignment, "student.f(2.0)", sessions={"toy.ipynb": session})
+    assert (outcome.outcome, outcome.missing, outcome.points) == ("failed", True, 0.0)
+    assert outcome.message == f"not filled in yet: {where}"
+
+
 @pytest.mark.parametrize(
     ("wrong", "step"),
     [

@@ -22,6 +22,8 @@ _NEXT_STEP = (
 )
 # A result that is nearer to a convention than this follows it, and has another fault.
 _NEARLY = 1e-3
+# As many places of the largest value are right by chance once in a million times, or less.
+_ENOUGH = 13
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,8 @@ def _refuse_shape(
     try:
         assert_shape(array, due.shape, called=called, names=names)
     except CheckFailed as failure:
+        if hint := _largest_is_due(array, due):
+            raise CheckFailed(failure.problem, hint=hint, called=called, got=show(array)) from None
         if found is None or found.kind not in ("transpose", "order", "broadcast"):
             raise
         raise CheckFailed(
@@ -260,6 +264,24 @@ def _refuse_shape(
             called=called,
             got=show(array),
         ) from None
+
+
+def _largest_is_due(array: Array, due: Array) -> str:
+    """Return the next step where scores, or one-hot rows, came and their argmax is due."""
+    if array.ndim != due.ndim + 1 or due.size < _ENOUGH or np.unique(due).size < 3:
+        return ""
+    for axis in (-1, 0):
+        if array.shape[axis] < 2:
+            continue
+        if np.argmax(array, axis=axis).shape != due.shape:
+            continue
+        if np.array_equal(np.argmax(array, axis=axis), due):
+            line, number = ("row", array.ndim - 1) if axis else ("column", 0)
+            return (
+                f"The place of the largest value in each {line} is right: return "
+                f"np.argmax(..., axis={number}) of it."
+            )
+    return ""
 
 
 def _weight(got: object, expected: object, known: Mapping[str, Any]) -> float:

@@ -51,9 +51,8 @@ def assert_drawn(
     _refuse_patterns(values, called=called, noun=noun)
     level = false_fail / 3
     if not _variance_fits(values, None, std**2, level):
-        hint = "np.random.normal takes the standard deviation, not the variance."
         problem = f"{noun} do not have standard deviation {std:g}"
-        raise CheckFailed(problem, hint=hint, called=called, got=seen)
+        raise CheckFailed(problem, hint=_spread_hint(values, mean, std), called=called, got=seen)
     if abs(values.mean() - mean) > _normal_quantile(level) * std / math.sqrt(values.size):
         raise CheckFailed(f"{noun} do not have mean {mean:g}", called=called, got=seen)
     normal = NormalDist(mean, std)
@@ -304,6 +303,32 @@ def _variance_fits(values: Array, mean: float | None, variance: float, level: fl
     z = _normal_quantile(level)
     low, high = (_chi_square_quantile(degrees, side * z) for side in (-1, 1))
     return low <= statistic <= high
+
+
+def _spread_hint(values: Array, mean: float, std: float) -> str:
+    """Return what a wrong standard deviation looks like, "" where it looks like nothing known."""
+    seen, centre = float(values.std()), float(values.mean())
+    near = max(0.03, 4 / math.sqrt(2 * values.size))
+
+    def is_about(value: float, due: float) -> bool:
+        return due != 0 and abs(value / due - 1) <= near
+
+    if seen > 0 and mean and not is_about(seen, std) and is_about(centre / seen, mean / std):
+        times = std / seen
+        size = f"{times if times > 1 else 1 / times:.2g} times too"
+        what = "divided, or multiplied by a small number," if times > 1 else "multiplied"
+        return (
+            f"Mean and standard deviation are both about {size} {'small' if times > 1 else 'large'}"
+            f": are the numbers {what} once more after they are drawn?"
+        )
+    if is_about(seen, std**2) or is_about(seen, math.sqrt(std)):
+        return "np.random.normal takes the standard deviation, not the variance."
+    for of, scale in (("He", 2.0), ("Xavier", 1.0)):
+        for size_of in values.shape if values.ndim == 2 else ():
+            if is_about(seen, math.sqrt(scale / size_of)):
+                text = f"sqrt({scale:g}/{size_of})"
+                return f"{text} is the standard deviation of {of}'s initialisation: not asked here."
+    return ""
 
 
 def _normal_quantile(false_fail: float) -> float:

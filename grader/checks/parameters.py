@@ -104,7 +104,8 @@ def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[L
 
     sizes : (n, h, ..., k) units. Where arrays are of one size, as b1 (h,) and W2 (1, h) are, each
         may be either; what is all zeros is a bias first.
-    Raises Missing, which says what of W1, b1, W2, b2, ... the model does not keep.
+    Raises Missing, which says what of W1, b1, W2, b2, ... the model does not keep, and what it
+    keeps; CheckFailed where what it keeps has other sizes than were asked for.
     """
     kept = read_parameters(model)
     choices = []
@@ -112,10 +113,11 @@ def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[L
         fitting = [name for name, array in kept.items() if _fits(array, shape)]
         if not fitting:
             role = f"{'Wb'[number % 2]}{number // 2 + 1}"
-            raise Missing(
+            arrays = {name: array.shape for name, array in kept.items() if array.ndim}
+            own = sorted({n for one in arrays.values() for n in one} - {1, *sizes})
+            raise (CheckFailed if own else Missing)(
                 f"the model keeps no array {role} of shape {shape} in its attributes",
-                hint="Create weights and biases in __init__, as floats: self.W1 = ..., self.b1 = "
-                "np.zeros(...).",
+                hint=_what_it_keeps(arrays, sizes, own),
                 called=called,
             )
         choices.append(fitting)
@@ -130,6 +132,22 @@ def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[L
         raise Missing("the model keeps fewer arrays than its layers need", called=called)
     likely = sorted(distinct, key=unlikely)[:_MAX_WAYS]
     return [Layers(model, tuple(sizes), names) for names in likely]
+
+
+def _what_it_keeps(
+    arrays: Mapping[str, tuple[int, ...]], sizes: Sequence[int], own: Sequence[int]
+) -> str:
+    """Return what to look at where a layer is missing: all arrays, and a size nobody asked for."""
+    if not arrays:
+        return (
+            "Create weights and biases in __init__, as floats: self.W1 = ..., self.b1 = "
+            "np.zeros(...)."
+        )
+    listed = ", ".join(f"{name} {shape}" for name, shape in itertools.islice(arrays.items(), 8))
+    more = ", ..." if len(arrays) > 8 else ""
+    asked = ", ".join(map(str, sizes))
+    hint = f"Its arrays are {listed}{more}; the sizes that were asked for are {asked}."
+    return hint + (f" Is {own[0]} written as a number in __init__?" if own else "")
 
 
 def _equal_names(kept: Mapping[str, Array], name: str, value: Array) -> set[str]:

@@ -74,17 +74,26 @@ def assert_probabilities(
 
 
 def assert_error_rate(
-    rate: object, *, at_most: float, called: str = "", noun: str = "the error rate"
+    rate: object,
+    *,
+    at_most: float,
+    classes: int = 2,
+    called: str = "",
+    noun: str = "the error rate",
 ) -> None:
-    """Accept an error rate in [0, 1] of at most this much; the message says both numbers."""
+    """Accept an error rate in [0, 1] of at most this much; the message says both numbers.
+
+    classes : how many there are, for the message about guessing
+    """
     value = _rate(rate, called=called, noun=noun)
+    guessing = 1 - 1 / classes
     if value > at_most + _rounding(rate):
         raise CheckFailed(
             f"{noun} is {_percent(value)}, more than the {_percent(at_most)} that is allowed",
             hint="It is that of guessing: are labels, features or the update's sign mixed up?"
-            if abs(value - 0.5) < 0.05 and at_most < 0.4
+            if abs(value - guessing) < 0.05 and at_most < guessing - 0.1
             else "Almost everything is wrong: are the classes swapped?"
-            if value > 0.9 and at_most < 0.5
+            if value > 0.9 and classes == 2 and at_most < 0.5
             else "Check the data's scale, the learning rate and the number of epochs.",
             called=called,
         )

@@ -70,6 +70,8 @@ def _one_shape_hint(came: tuple[int, ...], due: tuple[int, ...]) -> str:
             )
     if len(came) < len(due) and _is_subsequence(came, due):
         return "An axis was summed away: keepdims=True keeps it, or name another axis."
+    if len(came) == len(due) + 1 and came[1:] == due:
+        return f"One axis of {came[0]} too many in front: is the sum or the mean over it missing?"
     if -1 not in due and int(np.prod(came)) == int(np.prod(due)):
         if sorted(came) == sorted(due):
             return "Its axes are in another order: is it transposed or turned, or are two swapped?"

@@ -225,6 +225,7 @@ _CONSTANTS = (
     (255.0, "255", "Are pixels 0 ... 255 taken where they are due in [0, 1], or the reverse?"),
     (256.0, "256", "Are pixels 0 ... 255 taken where they are due in [0, 1], or the reverse?"),
     (100.0, "100", "Is a percentage taken for a share?"),
+    (1000.0, "1000", "Is a learning rate of 0.001 multiplied in where none is due, or left out?"),
     (np.pi, "pi", "Is a factor pi missing, or there once too often?"),
     (np.sqrt(2.0), "sqrt(2)", "Is a square root taken of a part alone?"),
 )

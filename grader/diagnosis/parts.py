@@ -17,12 +17,10 @@ def explain_clipping(case: Case) -> Diagnosis | None:
     if inside.sum() < 2 or wrong.mean() > 0.75 or low == high:
         return None
     if case.same(np.clip(case.expected, low, high)):
-        ends = []
-        if np.any(case.expected[wrong] > high):
-            ends.append("above")
-        if np.any(case.expected[wrong] < low):
-            ends.append("below")
-        if wrong.sum() < 2:
+        above, below = case.expected[wrong] > high, case.expected[wrong] < low
+        ends = [word for word, cut in (("above", above), ("below", below)) if cut.any()]
+        # A limit that is read off one wrong element alone fits every wrong element.
+        if wrong.sum() < 2 or max(above.sum(), below.sum()) < 2:
             return None
         return Diagnosis(
             "clipping",

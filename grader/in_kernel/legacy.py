@@ -5,7 +5,8 @@ install()   from then on, without a warning:
     numpy         the aliases in NUMPY_NAMES, asscalar, and TRAPEZOID's old names
     collections   Iterator, Mapping and the other abstract classes (now collections.abc)
     time.clock, inspect.getargspec, fractions.gcd
-    matplotlib    styles named 'seaborn-...'; matplotlib.cm.get_cmap; use() keeps our backend
+    matplotlib    styles named 'seaborn-...'; matplotlib.cm.get_cmap; use() keeps our backend;
+                  savefig() into a folder that is on the student's machine alone draws for nobody
     scipy.misc    logsumexp, factorial, comb
     tqdm          where it is not installed: a progress bar that only iterates
     google.colab  drive.mount, files.upload and the like, which do nothing
@@ -21,7 +22,10 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import inspect
+import io
 import math
+import os
+import pathlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +59,7 @@ def install() -> None:
     _restore(inspect, "getargspec", _getargspec)
     after_import("matplotlib", _patch_matplotlib)
     after_import("matplotlib.pyplot", _patch_pyplot)
+    after_import("matplotlib.figure", _patch_figure)
     after_import("matplotlib.style", _patch_style)
     after_import("matplotlib.cm", _patch_cm)
     after_import("scipy.misc", lambda module: vars(module).update(_scipy_misc()))
@@ -132,6 +137,20 @@ def _patch_pyplot(pyplot: ModuleType) -> None:
         switch(BACKEND)
 
     pyplot.switch_backend = switch_backend  # type: ignore[attr-defined]
+
+
+def _patch_figure(figure: ModuleType) -> None:
+    save = figure.Figure.savefig
+
+    def savefig(self: Any, fname: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(fname, str | os.PathLike):
+            path = pathlib.Path(fname)
+            if not path.parent.is_dir():
+                kwargs.setdefault("format", path.suffix.lstrip(".") or None)
+                fname = io.BytesIO()
+        return save(self, fname, *args, **kwargs)
+
+    figure.Figure.savefig = savefig
 
 
 def _patch_style(style: ModuleType) -> None:

@@ -374,16 +374,19 @@ def _count_steps(function: Any, args: Any, kwargs: Any) -> tuple[Any, int | None
 
 
 def failure(error: BaseException, state: State, index: int | None = None) -> list[Any]:
-    """The reply's failure: [kind, text, cell, line, source, index, base]."""
-    cell, line, source = _innermost(error, state)
+    """The reply's failure: [kind, text, cell, line, source, index, base, sizes]."""
+    cell, line, source, sizes = _innermost(error, state)
     text = text_of(error)
     if limit := _limit_behind(error):
         text = f"{text} ({limit})" if text else limit
-    return [type_name(error), text, cell, line, source, index, builtin_base(error)]
+    return [type_name(error), text, cell, line, source, index, builtin_base(error), sizes]
 
 
-def _innermost(error: BaseException, state: State) -> tuple[int | None, int, str]:
-    """Cell, line and text of the last line of the student's own that the error passed."""
+def _innermost(error: BaseException, state: State) -> tuple[int | None, int, str, list[int]]:
+    """Cell, line and text of the last line of the student's own that the error passed.
+
+    And the whole numbers that its function has written in it: one may be a size.
+    """
     found: tuple[CodeType, int, int] | None = None
     step = error.__traceback__
     cells: dict[CodeType, int | None] = {}
@@ -396,9 +399,22 @@ def _innermost(error: BaseException, state: State) -> tuple[int | None, int, str
             found = code, cell, step.tb_lineno
         step = step.tb_next
     if found is None:
-        return None, 0, ""
+        return None, 0, "", []
     code, cell, line = found
-    return cell, line or 0, _source_line(code.co_filename, line or 0)
+    return cell, line or 0, _source_line(code.co_filename, line or 0), _sizes_in(code)
+
+
+def _sizes_in(code: CodeType) -> list[int]:
+    """The whole numbers that may be a size among a function's constants, the smallest first."""
+    found: set[int] = set()
+    waiting = list(code.co_consts)[:1000]
+    while waiting:
+        constant = waiting.pop()
+        if type(constant) is tuple:
+            waiting += constant[:20]
+        elif type(constant) is int and _SMALLEST_SIZE <= constant < 1 << 31:
+            found.add(constant)
+    return sorted(found)[:_MOST_SIZES]
 
 
 def _source_line(filename: str, line: int) -> str:
@@ -433,6 +449,10 @@ def type_name(value: Any) -> str:
 
 
 _TYPE_NAME_CHARS = 200
+
+# 0 to 3 are powers, axes and channels far more often than sizes.
+_SMALLEST_SIZE = 4
+_MOST_SIZES = 20
 
 
 def text_of(value: Any) -> str:

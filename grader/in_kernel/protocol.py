@@ -26,10 +26,11 @@ may call one, so a message comes in place of the reply, and the reply after the 
 
 Before that answer the grader may send further requests, with numbers of their own.
 
-    failure = [kind, text, cell, line, source, index, base]
+    failure = [kind, text, cell, line, source, index, base, sizes]
         the exception's class name and message; the student's innermost line: the cell's number
         (None where no cell is known), the line in it, its text; the index of the call in a map;
-        the nearest builtin class that the exception extends
+        the nearest builtin class that the exception extends; the whole numbers above 3 that
+        the line's function has written in it
 
 The serving stream (its token comes with `serve`) knows
 

@@ -17,6 +17,7 @@ from grader.text import printable
 
 TEXT_CHARS = 500
 NAME_CHARS = 80
+MAX_SIZES = 20
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,20 @@ class IndexedError(StudentError):
 
 def student_error(called: str, failure: Any) -> StudentFault:
     """The StudentError that a reply's failure tells of; a BadReply where it tells nothing."""
-    if type(failure) is not list or len(failure) != 7:
+    if type(failure) is not list or len(failure) != 8:
         return BadReply(f"{called}: no legal reply")
-    kind, text, cell, line, source, index, base = failure
+    kind, text, cell, line, source, index, base, sizes = failure
     if [type(part) for part in (kind, text, line, source, base)] != [str, str, int, str, str]:
+        return BadReply(f"{called}: no legal reply")
+    if type(sizes) is not list or len(sizes) > MAX_SIZES or any(type(n) is not int for n in sizes):
         return BadReply(f"{called}: no legal reply")
     where = ""
     if type(cell) is int and abs(cell) < 1 << 31 and abs(line) < 1 << 31:
         code = clean(source, TEXT_CHARS)
         where = f"cell {cell}, line {line}" + (f": {code}" if code else "")
     error = student_error_class(base, IndexedError if type(index) is int else StudentError)
-    fault = error(called, clean(kind, NAME_CHARS), clean(text, TEXT_CHARS), where)
+    kept = tuple(n for n in sizes if 0 < n < 1 << 31)
+    fault = error(called, clean(kind, NAME_CHARS), clean(text, TEXT_CHARS), where, kept)
     if isinstance(fault, IndexedError):
         fault.index = index
     return fault

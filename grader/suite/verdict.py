@@ -10,6 +10,7 @@ from grader.errors import (
     Missing,
     NotDefined,
     PassedOn,
+    StudentError,
     StudentFault,
     StudentTimeout,
 )
@@ -36,6 +37,9 @@ def verdict_of(check: Check, error: BaseException, claims: Claims | None = None)
         )
     if isinstance(error, StudentTimeout):
         return check.outcome("timeout", 0.0, _withheld(check, error, "the time limit passed"))
+    if isinstance(error, StudentError) and error.not_filled_in:
+        text = f"not filled in yet: {error.where}"
+        return check.outcome("failed", 0.0, text, missing=True, for_students="not filled in yet")
     if isinstance(error, StudentFault):
         return check.outcome("error", 0.0, _withheld(check, error, "the code raised an error"))
     if isinstance(error.__cause__, PassedOn):

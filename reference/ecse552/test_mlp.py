@@ -101,10 +101,12 @@ NAMES_OF_LAYERS = ("h1", "h2", "y_hat")
 
 def wrong_layers(x, params):
     """Return what forward gives with a typical mistake, by the mistake's words."""
-    bare = {n: 0 * value if n[0] == "b" else value for n, value in params.items()}
+    # Each layer from right inputs: the first one that is wrong is told.
+    inputs = [x, *layers(x, params)[:2]]
+    bare = [sigma(h @ params[f"W{n}"]) for n, h in enumerate(inputs, start=1)]
     linear = layers(x, params)[1] @ params["W3"] + params["b3"]
     return {
-        "the biases are lost": layers(x, bare),
+        "its bias is lost": bare,
         "the hidden units are tanh": layers(x, params, np.tanh),
         "the hidden units are ReLU": layers(x, params, lambda z: np.maximum(z, 0)),
         "the hidden units are linear": layers(x, params, lambda z: z),

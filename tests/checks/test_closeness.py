@@ -50,6 +50,25 @@ def test_measure_close_names_the_worst_element():
     assert not found.close
 
 
+@pytest.mark.parametrize("axis", [1, 0])
+def test_scores_where_their_classes_are_due_are_told_what_is_missing(axis):
+    scores = np.random.default_rng(0).normal(size=(60, 4))
+    classes = scores.argmax(axis=1)
+    for got in (scores, np.eye(4)[classes]):
+        with pytest.raises(CheckFailed, match="came where") as refused:
+            assert_close(got if axis else got.T, classes)
+        assert f"np.argmax(..., axis={axis})" in refused.value.hint
+    with pytest.raises(CheckFailed) as refused:
+        assert_close(-scores if axis else -scores.T, classes)
+    assert "argmax" not in refused.value.hint
+
+
+def test_an_axis_that_was_not_summed_over_is_told():
+    with pytest.raises(CheckFailed) as refused:
+        assert_close(np.ones((10, 5, 4)), np.ones((5, 4)))
+    assert "One axis of 10 too many" in refused.value.hint
+
+
 def test_a_wrong_shape_is_refused_before_the_values():
     failure = refusal(assert_close, np.zeros(4), np.zeros((4, 1)))
     assert "(4,)" in failure.problem

@@ -39,6 +39,27 @@ def test_drawn_weights_are_accepted_and_those_of_another_distribution_told(rng):
 
 
 @pytest.mark.parametrize(
+    ("mean", "std", "words"),
+    [
+        (0.1, 0.01, "not the variance"),
+        (0.1, np.sqrt(0.1), "not the variance"),
+        (0.01, 0.01, "10 times too small"),
+        (1.0, 1.0, "10 times too large"),
+        (0.0, np.sqrt(2 / 40), "sqrt(2/40)"),
+        (0.0, np.sqrt(1 / 40), "Xavier"),
+    ],
+)
+def test_what_a_wrong_spread_looks_like_is_told(rng, mean, std, words):
+    weights = rng.normal(mean, std, size=(150, 40))
+    assert words in refusal(assert_drawn, weights, mean=0.1, std=0.1).hint
+
+
+def test_a_spread_that_looks_like_nothing_known_gets_no_advice(rng):
+    weights = rng.normal(0.1, 0.037, size=(150, 40))
+    assert not refusal(assert_drawn, weights, mean=0.1, std=0.1).hint
+
+
+@pytest.mark.parametrize(
     ("weights", "words"),
     [
         (lambda rng: np.zeros((20, 30)), "are all 0"),

@@ -144,3 +144,22 @@ def test_an_array_that_is_read_only_is_replaced():
     model.W1.flags.writeable = False
     write_parameters(model, {"W1": np.ones((H, N))})
     assert np.all(model.W1 == 1)
+
+
+def test_a_size_that_is_written_as_a_number_is_told_beside_the_arrays_that_are_kept():
+    class TwoHundred:
+        def __init__(self):
+            self.W1, self.b1 = np.zeros((200, N)), np.zeros(200)
+            self.W2, self.b2 = np.zeros((K, 200)), np.zeros(K)
+
+    with pytest.raises(CheckFailed, match=r"no array W1 of shape \(5, 7\)") as refused:
+        find_layers(TwoHundred(), (N, H, K))
+    assert (
+        "W1 (200, 7)" in refused.value.hint and "Is 200 written as a number" in refused.value.hint
+    )
+    assert not isinstance(refused.value, Missing)
+
+
+def test_a_model_without_any_array_is_one_that_is_not_written_yet():
+    with pytest.raises(Missing, match="keeps no array W1"):
+        find_layers(type("Empty", (), {})(), (N, H, K))

@@ -240,6 +240,8 @@ def test_a_rate_out_of_bounds_tells_both_numbers():
 
 def test_guessing_swapped_classes_and_percent_are_recognised():
     assert "guessing" in refusal(assert_error_rate, 0.49, at_most=0.04).hint
+    assert "guessing" in refusal(assert_error_rate, 0.91, at_most=0.2, classes=10).hint
+    assert "swapped" not in refusal(assert_error_rate, 0.97, at_most=0.2, classes=10).hint
     assert "swapped" in refusal(assert_error_rate, 0.98, at_most=0.04).hint
     assert "percent" in refusal(assert_error_rate, 3.5, at_most=0.04).hint
 

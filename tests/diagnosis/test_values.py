@@ -153,6 +153,19 @@ def test_what_was_done_to_the_result_is_named(change, words):
     assert words in told(change(RIGHT), factors={"m": 120}).problem
 
 
+def test_two_wrong_elements_at_the_ends_are_not_taken_for_a_limit():
+    right = np.array([0.1, -0.2, 0.3, 0.98, -0.97, 0.05])
+    got = np.where(np.abs(right) > 0.9, 0.9 * right, right)
+    found = diagnose(got, right)
+    assert found is None or found.kind != "clipping"
+
+
+def test_a_learning_rate_that_is_there_too_often_is_named():
+    x = np.outer([0.0, 1.0, -1.0], [0.5, 0.2, 1.3, 0.4])
+    found = told(0.001 * x, x)
+    assert "1000 times too small" in found.problem and "learning rate" in found.hint
+
+
 def test_rounding_and_lost_precision_are_named():
     x = RIGHT / 3
     assert "rounded to 2 decimals" in told(np.round(x, 2), x).problem

@@ -329,7 +329,7 @@ _HONEST = [
     for value in (
         [1, "value", _SEEN],
         [1, "value", [{"cell": 1, "axes": [_AXES]}]],
-        [1, "raised", ["ValueError", "text", 4, 7, "return x", 0]],
+        [1, "raised", ["ValueError", "text", 4, 7, "return x", 0, "ValueError", [10]]],
         [1, "value", {"k": (2.5, [0.5] * 20, np.float32(1), b"x", 1 << 80, 1j, ["a"] * 3)}],
     )
 ]

@@ -126,7 +126,7 @@ def test_a_missing_name_is_told_from_an_error(host):
     assert line.ask(1, "call", None, "g", (), {})[1:] == ["missing", "`g` is not defined"]
     number, status, failure = line.ask(2, "call", None, "f", (), {})
     assert (number, status) == (2, "raised")
-    assert failure == ["NameError", "name 'g' is not defined", None, 0, "", None, "NameError"]
+    assert failure == ["NameError", "name 'g' is not defined", None, 0, "", None, "NameError", []]
 
 
 def test_what_exceeds_the_replys_bytes_is_too_large_and_the_next_call_goes_on(host):

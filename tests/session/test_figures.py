@@ -245,6 +245,19 @@ def test_where_nobody_looks_nothing_is_drawn_and_the_data_are_the_same(
         assert_equal(one.figures, other.figures)
 
 
+def test_a_figure_that_is_saved_where_no_folder_is_costs_nothing(
+    run: Callable[..., Session],
+) -> None:
+    session = run(
+        "import matplotlib.pyplot as plt, os",
+        "plt.plot([1, 2]); plt.savefig('images/q1/mine.png'); plt.show()",
+        "plt.plot([1, 2]); plt.savefig('images/mine.nothing')",
+        "print(os.path.exists('images'))",
+    )
+    assert [cell.status for cell in session.run.cells] == ["ok", "ok", "error", "ok"]
+    assert "False" in str(session.run.cells[3].outputs)
+
+
 def test_figures_of_a_notebook_arrive_with_their_cells(run: Callable[..., Session]) -> None:
     session = run(
         "%matplotlib notebook\n"

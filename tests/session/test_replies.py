@@ -70,7 +70,7 @@ SEEN = {
     "memory": None,
     "printed": "",
 }
-FAILURE = ["ValueError", "no", 3, 1, "raise ValueError", 0]
+FAILURE = ["ValueError", "no", 3, 1, "raise ValueError", 0, "ValueError", [10]]
 LEAVES = (
     st.none()
     | st.booleans()
@@ -116,7 +116,10 @@ def test_any_observation_is_one_or_is_refused(seen):
     answered("observe", framed([1, "value", seen]))
 
 
-@given(st.lists(LEAVES, min_size=4, max_size=7))
+@given(st.lists(LEAVES, min_size=7, max_size=9))
+@example(FAILURE)
+@example([*FAILURE[:-1], [1 << 80]])
+@example([*FAILURE[:-1], ["10"]])
 def test_any_failure_is_one_or_is_refused(failure):
     for question in ("call", "map", "observe"):
         answered(question, framed([1, "raised", failure]))

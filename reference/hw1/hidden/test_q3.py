@@ -72,7 +72,7 @@ def test_a_step_stands_large_scores(student, rng):
     """Scores near 1000, as the first ones of a wide network are: a step and no nan."""
     model = make_mlp(student, 10)
     layers, weights = layers_of(model, 10), some_weights(rng, 10)
-    x, y, called = rng.normal(size=N), 1, "train_epoch(X, y), scores near 1000"
+    x, y, called = rng.normal(size=N), 2, "train_epoch(X, y), scores near 1000"
     weights[3] = np.linspace(-1000.0, 970.0, 10)
     weights[3][:3] = 980.0, 1000.0, 995.0
     weights[2] *= 0.1

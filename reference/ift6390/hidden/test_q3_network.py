@@ -25,7 +25,7 @@ from test_q3_network import (
 )
 
 from grader.checks import as_array, as_scalar, assert_close, assert_unchanged
-from grader.errors import CheckFailed
+from grader.errors import CheckFailed, Missing
 
 
 @pytest.mark.exercise("q3-softmax", points=2, hidden=True)
@@ -56,9 +56,13 @@ def test_fprop_leaves_the_elastic_net_out(student, rng):
     seen = network(student, theta, DECAY).fprop.observe(X, y)
     if seen.error is not None:
         raise seen.error
-    known = {"the elastic net is added": objective(theta, X, y, DECAY)}
-    expected = losses(theta, X, y).mean()
-    assert_close(as_scalar(seen.value, called=called), expected, called=called, mistakes=known)
+    # A loss that is wrong by itself has its own check.
+    bare = as_scalar(network(student, theta).fprop(X, y), called="fprop(X, y)")
+    if bare == 0:
+        raise Missing("the loss is 0", called="fprop(X, y)")
+    net = objective(theta, X, y, DECAY) - losses(theta, X, y).mean()
+    known = {"the elastic net is added": bare + net}
+    assert_close(as_scalar(seen.value, called=called), bare, called=called, mistakes=known)
     assert_unchanged(X, seen.arguments[0], called=called)
 
 
@@ -66,11 +70,13 @@ def test_fprop_leaves_the_elastic_net_out(student, rng):
 def test_finite_difference_uses_the_epsilon_that_it_is_given(student, rng):
     """The slope over a step of 0.3 is not that at the point."""
     theta, (X, y) = some_parameters(rng), some_examples(rng, 5)
-    steps = 0.3, 1e-6
-    net = network(student, theta)
-    coarse, fine = (flat(net.finite_difference(X, y, epsilon=e), theta) for e in steps)
+    steps = 0.3, 0.3, 1e-6
+    net, called = network(student, theta), "finite_difference(X, y, epsilon)"
+    coarse, again, fine = (flat(net.finite_difference(X, y, epsilon=e), theta) for e in steps)
+    if not np.allclose(coarse, again, rtol=1e-6):
+        raise CheckFailed("two calls with one epsilon differ: is the step drawn?", called=called)
     if np.allclose(coarse, fine, rtol=1e-4):
-        raise CheckFailed("epsilon makes no difference", called="finite_difference(X, y, epsilon)")
+        raise CheckFailed("epsilon makes no difference", called=called)
     assert_finite_differences(student, rng, 5, NO_DECAY, epsilon=1e-4)
 
 

@@ -1,0 +1,64 @@
+"""What of a submission is still the template: an exercise, or one function that a check calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from grader.notebook import region_of
+from grader.records import Assignment, Notebook, Outcome, Region, RegionStatus
+
+
+def nothing_to_check(assignment: Assignment, notebooks: Mapping[str, Notebook]) -> dict[str, str]:
+    """Return why, by exercise id, for each exercise of which nothing was filled in."""
+    reasons = {}
+    for exercise in assignment.exercises:
+        if exercise.manual:
+            continue
+        notebook = notebooks.get(exercise.notebook)
+        if notebook is None:
+            reasons[exercise.id] = f"{exercise.notebook} was not handed in"
+            continue
+        # Where nothing of that name exists the checks decide: a plot may be right without
+        # the helper that the template asks for.
+        own = {name: _state(region_of(notebook, name)) for name in exercise.functions}
+        needed = {name: _state(region_of(notebook, name)) for name in exercise.needs}
+        for states in (own, own | needed):
+            if "untouched" in states.values() and "filled" not in states.values():
+                reasons[exercise.id] = _still_the_template(states)
+                break
+    return reasons
+
+
+def of_the_template(
+    outcome: Outcome, assignment: Assignment, notebooks: Mapping[str, Notebook]
+) -> Outcome:
+    """Return the outcome; where a function that is not filled in was called, it says so."""
+    if outcome.missing or outcome.credit > 0 or outcome.outcome not in ("failed", "error"):
+        return outcome
+    exercise = next(e for e in assignment.exercises if e.id == outcome.exercise)
+    notebook = notebooks.get(exercise.notebook)
+    if notebook is None:
+        return outcome
+    called = outcome.message.partition("(")[0].rpartition(".")[2]
+    for name in exercise.functions:
+        if name.rpartition(".")[2] == called and _state(region_of(notebook, name)) == "untouched":
+            text = f"not filled in yet: `{name}`"
+            return replace(outcome, outcome="failed", message=text, for_students=text, missing=True)
+    return outcome
+
+
+def _still_the_template(states: Mapping[str, RegionStatus]) -> str:
+    """Return the line that says so: which functions hold the placeholder, which are absent."""
+    untouched = [f"`{name}`" for name, state in states.items() if state == "untouched"]
+    missing = [f"`{name}`" for name, state in states.items() if state == "missing"]
+    text = f"not filled in yet: {', '.join(untouched)}"
+    return text + (f"; not defined: {', '.join(missing)}" if missing else "")
+
+
+def _state(regions: Sequence[Region]) -> RegionStatus:
+    """Return what stands in a function's gaps, taken together: one that is filled counts."""
+    states = {region.status for region in regions}
+    if "filled" in states:
+        return "filled"
+    return "untouched" if "untouched" in states else "missing"
