@@ -10,6 +10,7 @@ install()   from then on, without a warning:
     scipy.misc    logsumexp, factorial, comb
     tqdm          where it is not installed: a progress bar that only iterates
     google.colab  drive.mount, files.upload and the like, which do nothing
+    past.builtins the names of Python 2 (xrange, basestring, ...), where `future` is not installed
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import collections
 import collections.abc
 import fractions
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -244,11 +246,21 @@ def _scipy_misc() -> dict[str, Any]:
     return {name: getattr(special, name) for name in ("logsumexp", "factorial", "comb")}
 
 
+def _past_builtins() -> dict[str, Any]:
+    """What `from past.builtins import xrange` stands for in sheets of the years of Python 2."""
+    return {
+        "xrange": range, "basestring": str, "unicode": str, "long": int, "raw_input": input,
+        "reduce": functools.reduce, "range": lambda *args: list(range(*args)),
+    }  # fmt: skip
+
+
 _CONTENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "tqdm": _tqdm,
     "tqdm.notebook": _tqdm,
     "tqdm.auto": _tqdm,
     "scipy.misc": _scipy_misc,
+    "past": dict,
+    "past.builtins": _past_builtins,
     "google": dict,
     "google.colab": dict,
     "google.colab.drive": lambda: {"mount": _nothing, "flush_and_unmount": _nothing},

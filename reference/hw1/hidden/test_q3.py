@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_q3 import (
     RATE,
+    H,
     K,
     N,
     assert_logistic_step,
@@ -11,6 +12,7 @@ from test_q3 import (
     known_steps,
     layers_of,
     make_mlp,
+    network,
     scores,
     soft,
     some_weights,
@@ -70,9 +72,9 @@ def test_logistic_regression_learns_to_tell_clothes(student, rng, datasets):
 @pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
 def test_a_step_stands_large_scores(student, rng):
     """Scores near 1000, as the first ones of a wide network are: a step and no nan."""
-    model = make_mlp(student, 10)
-    layers, weights = layers_of(model, 10), some_weights(rng, 10)
-    x, y, called = rng.normal(size=N), 2, "train_epoch(X, y), scores near 1000"
+    model, layers, size = network(student, 10)
+    weights = some_weights(rng, size)
+    x, y, called = rng.normal(size=size[0]), 2, "train_epoch(X, y), scores near 1000"
     weights[3] = np.linspace(-1000.0, 970.0, 10)
     weights[3][:3] = 980.0, 1000.0, 995.0
     weights[2] *= 0.1
@@ -94,7 +96,7 @@ def test_a_step_holds_for_another_number_of_classes(student, rng):
     try:
         model.train_epoch(rng.normal(size=(3, N)), np.arange(3), learning_rate=RATE)
         layers = layers_of(model)
-        assert_network_step(model, layers, rng, K)
+        assert_network_step(model, layers, rng, (N, H, K))
     except StudentError as error:
         if error.kind not in ("ValueError", "IndexError"):
             raise
@@ -108,9 +110,9 @@ def test_a_step_holds_for_another_number_of_classes(student, rng):
 @pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
 def test_an_epoch_makes_one_step_for_each_example(student, rng):
     """Two examples in one call do what two calls with one of them do, in either order."""
-    model = make_mlp(student, 10)
-    layers, weights = layers_of(model, 10), some_weights(rng, 10)
-    X, y = rng.normal(size=(2, N)), np.array([0, 2])
+    model, layers, size = network(student, 10)
+    weights = some_weights(rng, size)
+    X, y = rng.normal(size=(2, size[0])), np.array([0, 2])
 
     def after(*epochs):
         layers.write(*weights)

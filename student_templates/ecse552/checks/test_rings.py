@@ -68,6 +68,7 @@ def test_the_points_lie_in_the_two_rings(student):
         if abs(spread - 1.0) > 0.1 or (label and abs(distance.mean() - centre) > 0.1):
             text = f"a root mean square of {spread:.2f} from the circle of radius {centre:g}"
             hint = "Draw r ~ N(0, 1) anew for every point, and one t for both of its coordinates."
+            hint = hint if spread < 4 else "Which points have which label? Are the two swapped?"
             raise CheckFailed(f"{name} have {text}; 1 was due", hint=hint)
         turns = X[y == label] @ [1, 1j] / distance
         if max(abs(np.mean(turns)), abs(np.mean(turns**2))) > 0.1:

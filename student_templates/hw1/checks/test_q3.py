@@ -24,6 +24,7 @@ from grader.checks import (
 from grader.errors import CheckFailed, StudentFault
 
 N, H, K = 7, 5, 4  # inputs, hidden units, classes: no two alike, so that a transpose shows
+SHEET = (784, 200, 10)
 RATE = 0.05
 
 
@@ -39,7 +40,8 @@ def an_example(rng, *, right):
     """Return W (K, N), x (N,), the label y and the predicted class, right or wrong."""
     W, x = rng.normal(size=(K, N)), rng.normal(size=N)
     y_hat = int(np.argmax(W @ x))
-    return W, x, y_hat if right else int((y_hat + 1 + rng.integers(K - 1)) % K), y_hat
+    # Never class 0: what a label multiplies by mistake would vanish.
+    return W, x, y_hat if right else int(rng.choice([c for c in range(1, K) if c != y_hat])), y_hat
 
 
 def updated(model, W, x, y, **rate):
@@ -129,10 +131,27 @@ def make_mlp(student, k=K, n=N, h=H):
         raise fault
 
 
-def some_weights(rng, k=K):
-    """Return W1 (H, N), b1 (H,), W2 (k, H), b2 (k,); some of the hidden units are off."""
-    W1, b1 = 0.4 * rng.normal(size=(H, N)), 0.5 * rng.normal(size=H)
-    return [W1, b1, rng.normal(size=(k, H)), rng.normal(size=k)]
+def size_of(student, k=K):
+    """Return (n, h, k), inputs, hidden units and classes at which the student's network runs.
+
+    The sheet's own where a network of a few units does not: sizes that are written as numbers
+    have a check of their own.
+    """
+    for n, h, classes in ((N, H, k), SHEET):
+        with contextlib.suppress(StudentFault, CheckFailed):
+            model = make_mlp(student, classes, n, h)
+            model.train_epoch(np.ones((1, n)), np.array([1]), learning_rate=0.0)
+            model.predict(np.ones((2, n)))
+            find_layers(model, (n, h, classes))
+            return n, h, classes
+    return N, H, k
+
+
+def some_weights(rng, size=(N, H, K)):
+    """Return W1 (h, n), b1 (h,), W2 (k, h), b2 (k,); some of the hidden units are off."""
+    n, h, k = size
+    W1, b1 = 0.4 * np.sqrt(N / n) * rng.normal(size=(h, n)), 0.5 * rng.normal(size=h)
+    return [W1, b1, np.sqrt(H / h) * rng.normal(size=(k, h)), rng.normal(size=k)]
 
 
 def scores(X, W1, b1, W2, b2):
@@ -140,11 +159,18 @@ def scores(X, W1, b1, W2, b2):
     return np.maximum(X @ W1.T + b1, 0) @ W2.T + b2
 
 
-def layers_of(model, k=K):
+def layers_of(model, size=(N, H, K)):
     """Return the network's layers after a step of no length: a bias of 0 is an array by then."""
     with contextlib.suppress(StudentFault):  # a step that fails has its own check
-        model.train_epoch(np.ones((1, N)), np.array([1]), learning_rate=0.0)
-    return find_layers(model, (N, H, k), called="MLP(n_classes, n_features, hidden_size)")[0]
+        model.train_epoch(np.ones((1, size[0])), np.array([1]), learning_rate=0.0)
+    return find_layers(model, size, called="MLP(n_classes, n_features, hidden_size)")[0]
+
+
+def network(student, k=K):
+    """Return the student's network, its layers and (n, h, k)."""
+    n, h, k = size_of(student, k)
+    model = make_mlp(student, k, n, h)
+    return model, layers_of(model, (n, h, k)), (n, h, k)
 
 
 @pytest.mark.exercise("q3-mlp", points=1)
@@ -163,10 +189,9 @@ def test_weights_are_drawn_from_their_distribution_and_biases_are_zero(student):
 @pytest.mark.exercise("q3-mlp", points=1.5)
 def test_the_network_predicts_the_class_of_the_largest_score(student, rng):
     """One class for each row, from W2 relu(W1 x + b1) + b2."""
-    model = make_mlp(student)
-    layers = layers_of(model)
-    for m in (60, 1):
-        X, weights = rng.normal(size=(m, N)), some_weights(rng)
+    model, layers, size = network(student)
+    for m in (60, 2):
+        X, weights = rng.normal(size=(m, size[0])), some_weights(rng, size)
         W1, b1, W2, b2 = weights
         layers.write(*weights)
         known = {"relu is lost": ((X @ W1.T + b1) @ W2.T + b2).argmax(axis=1)}
@@ -180,13 +205,13 @@ def test_the_network_predicts_the_class_of_the_largest_score(student, rng):
 @pytest.mark.exercise("q3-mlp", points=1)
 def test_evaluate_is_the_share_of_right_predictions(student, rng):
     """Between 0 and 1, for the labels that it is given."""
-    model = make_mlp(student)
-    X, y = rng.normal(size=(60, N)), rng.integers(K, size=60)
-    weights = some_weights(rng)
-    layers_of(model).write(*weights)
+    model, layers, size = network(student)
+    X, y = rng.normal(size=(60, size[0])), rng.integers(size[2], size=60)
+    weights = some_weights(rng, size)
+    layers.write(*weights)
     right = {"of the right classes": np.mean(scores(X, *weights).argmax(axis=1) == y)}
     with contextlib.suppress(CheckFailed, StudentFault):  # what predict gives has its own check
-        own = as_array(model.predict(X), called="predict(X)", shape=(60,))
+        own = as_array(model.predict(X), called="predict(X)", shape=[(60,), ()])
         right = {"of its own predict": np.mean(own == y)} | right
     share = next(iter(right.values()))
     known = {"it is the share of wrong ones": 1 - share, "it is a count": 60 * share}
@@ -225,13 +250,13 @@ def known_steps(x, y, weights):
     return steps
 
 
-def assert_network_step(model, layers, rng, k):
+def assert_network_step(model, layers, rng, size):
     """Hold each parameter's step for one example to finite differences of the cross-entropy.
 
     The example is predicted wrongly; the layer that is nearest to the cost comes first.
     """
-    x, weights = rng.normal(size=N), some_weights(rng, k)
-    y = int((np.argmax(scores(x, *weights)) + 1 + rng.integers(k - 1)) % k)
+    x, weights = rng.normal(size=size[0]), some_weights(rng, size)
+    y = int((np.argmax(scores(x, *weights)) + 1 + rng.integers(size[2] - 1)) % size[2])
 
     def replaced(number, at):
         return [*weights[:number], at.reshape(weights[number].shape), *weights[number + 1 :]]
@@ -255,14 +280,13 @@ def assert_network_step(model, layers, rng, k):
 @pytest.mark.exercise("q3-mlp", points=2)
 def test_a_step_of_the_network_goes_down_the_gradient(student, rng):
     """Weights and biases of both layers, held to finite differences of the cross-entropy."""
-    model = make_mlp(student, 10)
-    layers = layers_of(model, 10)
+    model, layers, size = network(student, 10)
     before = read_parameters(model)
-    model.train_epoch(rng.normal(size=(20, N)), rng.integers(10, size=20), learning_rate=RATE)
+    model.train_epoch(rng.normal(size=(20, size[0])), rng.integers(10, size=20), learning_rate=RATE)
     if all(np.array_equal(before[name], now) for name, now in read_parameters(model).items()):
         raise CheckFailed("train_epoch leaves the parameters as they were")
     for _ in range(3):
-        assert_network_step(model, layers, rng, 10)
+        assert_network_step(model, layers, rng, size)
 
 
 @pytest.mark.exercise("q3-curves", points=1)
