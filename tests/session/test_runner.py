@@ -219,6 +219,15 @@ def test_modules_of_colab_do_nothing(run: Run) -> None:
     assert statuses(session) == ["ok"]
 
 
+def test_the_names_of_python_2_are_there_where_a_sheet_imports_them(run: Run) -> None:
+    session = run(
+        "from builtins import object, range\nfrom past.builtins import xrange, basestring\n"
+        "print(sum(xrange(4)), isinstance('a', basestring))"
+    )
+    assert statuses(session) == ["ok"], session.run.cells[0].error
+    assert printed(session) == "6 True\n"
+
+
 def test_names_of_earlier_years_work_without_a_warning(run: Run) -> None:
     session = run(
         "import warnings; warnings.simplefilter('error')\n"
