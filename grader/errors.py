@@ -161,7 +161,7 @@ class StudentFault(Exception):
 _BY_ELEMENT = "`if`, `and`, `or`, max() take one value: np.where(condition, a, b) goes by element."
 _ONE_NUMBER = "math.exp and its like take one number: np.exp and its like take arrays."
 _SHAPES = "Look at the shapes: is a factor to be transposed (.T), or is (m,) met by (m, 1)?"
-_INDEX = "Is the number of elements written down where the array's shape is to be asked?"
+_INDEX = "index"  # told only where a number in the code explains it
 # What numpy says of the commonest mistakes, and what a beginner can do about it.
 _NEXT_STEPS = {
     "truth value of an array": _BY_ELEMENT,
@@ -175,20 +175,25 @@ _NEXT_STEPS = {
 }
 
 
-def _next_step(called: str, text: str, where: str, sizes: Sequence[int]) -> str:
+def _next_step(text: str) -> str:
     """Return what a beginner can do about an error, "" where nothing is known of it."""
+    return next((step for said, step in _NEXT_STEPS.items() if said in text), "")
+
+
+def _of_written_sizes(called: str, text: str, where: str, sizes: Sequence[int]) -> str:
+    """Return the next step where a size of the error is a number in the student's own code."""
     code = _code_of(where)
-    step = next((step for said, step in _NEXT_STEPS.items() if said in text), "")
-    if step in (_SHAPES, _INDEX) and (written := _hard_coded(called, text, code, sizes)):
-        numbers = " and ".join(map(str, written))
-        are, have, them = ("is", "has", "it") if len(written) == 1 else ("are", "have", "them")
-        return (
-            f"{numbers} {are} written as a number in that "
-            f"{'line' if _numbers_in(code) & {*written} else 'function'}, and no array of this "
-            f"call {have} that size: take {them} from an array's shape, as X.shape[1], or from "
-            "what the function is given."
-        )
-    return "" if step == _INDEX else step
+    written = _hard_coded(called, text, code, sizes)
+    if not written:
+        return ""
+    numbers = " and ".join(map(str, written))
+    are, have, them = ("is", "has", "it") if len(written) == 1 else ("are", "have", "them")
+    place = "line" if _numbers_in(code) & {*written} else "function"
+    return (
+        f"{numbers} {are} written as a number in that {place}, and no array of this call {have} "
+        f"that size: take {them} from an array's shape, as X.shape[1], or from what the function "
+        "is given."
+    )
 
 
 def _code_of(where: str) -> str:
@@ -229,6 +234,8 @@ class StudentError(StudentFault):
     sizes : whole numbers that the function of that line has written in it
     """
 
+    of_sizes: str = ""
+    """The next step where a size is a number in the code: it tells nothing of the call."""
     base: str = ""
     """The builtin exception that an instance is as well ("ValueError"), by which it is caught."""
 
@@ -241,7 +248,10 @@ class StudentError(StudentFault):
         self.where = where
         place = f"\nwhere: {where}" if where else ""
         self.sizes = tuple(sizes)
-        step = _next_step(called, text, where, self.sizes)
+        step = _next_step(text)
+        if step in (_SHAPES, _INDEX):
+            self.of_sizes = _of_written_sizes(called, text, where, self.sizes)
+            step = self.of_sizes or (step if step == _SHAPES else "")
         super().__init__("\n".join(filter(None, [f"{called} raised {kind}: {text}{place}", step])))
 
     @property

@@ -126,6 +126,17 @@ def test_an_error_of_the_student_costs_the_check(assignment):
     assert "cell 3, line 2" in outcome.message
 
 
+def test_a_hidden_check_tells_a_size_that_is_written_in_the_code_and_no_input(assignment):
+    text = "operands could not be broadcast together with shapes (7,) (10,)"
+    error = StudentError("f(array (7,) float64)", "ValueError", text, "cell 3, line 2: x + y", [10])
+    session = FakeSession(f=raising(error))
+    source = ONE.format(body="student.f(2.0)").replace("points=1", "points=1, hidden=True")
+    (outcome,) = outcomes_of(assignment("", hidden=source), sessions={"toy.ipynb": session})
+    assert outcome.hidden
+    assert "10 is written as a number" in outcome.message
+    assert "(7,)" not in outcome.message
+
+
 def test_a_line_that_the_template_has_left_is_missing_work_and_no_error(assignment):
     where = "cell 3, line 2: raise NotImplementedError"
     session = FakeSession(f=raising(StudentError("f(2.0)", "NotImplementedError", "", where)))

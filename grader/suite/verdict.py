@@ -72,4 +72,6 @@ def _withheld(check: Check, error: BaseException, summary: str) -> str:
     kind = getattr(error, "kind", "")
     where = getattr(error, "where", "")
     detail = f" ({kind})" if kind else ""
-    return f"{summary}{detail}" + (f"\nwhere: {where}" if where else "")
+    step = getattr(error, "of_sizes", "")
+    place = f"\nwhere: {where}" if where else ""
+    return f"{summary}{detail}{place}" + (f"\n{step}" if step else "")
