@@ -23,6 +23,7 @@ from grader.diagnosis.functions import explain_function, explain_offset, explain
 from grader.diagnosis.inputs import explain_with_input
 from grader.diagnosis.layouts import explain_layout, explain_pairs, explain_shift
 from grader.diagnosis.parts import explain_clipping, explain_diagonal, explain_part
+from grader.diagnosis.sums import explain_sums
 
 
 def diagnose(
@@ -177,6 +178,7 @@ _EXPLANATIONS: tuple[Callable[[Case], Diagnosis | None], ...] = (
     explain_pairs,
     explain_constant,
     explain_input,
+    explain_sums,
     explain_factor,
     explain_term,
     explain_elementwise_factor,

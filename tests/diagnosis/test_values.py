@@ -166,6 +166,21 @@ def test_a_learning_rate_that_is_there_too_often_is_named():
     assert "1000 times too small" in found.problem and "learning rate" in found.hint
 
 
+def test_shares_that_sum_to_1_along_the_other_axis_are_told():
+    e = np.exp(np.random.default_rng(0).normal(size=(10, 3)))
+    rows, columns = e / e.sum(axis=1, keepdims=True), e / e.sum(axis=0)
+    assert "each column of the result sums to 1" in told(columns, rows).problem
+    assert "each row of the result sums to 1" in told(rows, columns).problem
+    assert "all elements of the result together" in told(e / e.sum(), rows).problem
+
+
+def test_shares_that_sum_to_1_where_they_are_to_are_not_blamed_for_their_axis():
+    e = np.exp(np.random.default_rng(0).normal(size=(10, 3)))
+    rows = e / e.sum(axis=1, keepdims=True)
+    found = diagnose(np.eye(3)[rows.argmax(axis=1)], rows)
+    assert found is None or found.kind != "axis"
+
+
 def test_rounding_and_lost_precision_are_named():
     x = RIGHT / 3
     assert "rounded to 2 decimals" in told(np.round(x, 2), x).problem
