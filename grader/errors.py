@@ -8,6 +8,7 @@ GradeError                what a user of `grade` may see
     SandboxError          the machine closes student code in less than was asked for
     ClusterError          the cluster can't be reached, or can't grade
     StoreError            the file of earlier results can't be used
+    NotHeld               what was kept for another run is of no use for this one
     ReviewError           marks can't be read or given so
     GraderFault           this package is wrong, or its machine: nobody loses points
 Interrupted               the user stopped it (a KeyboardInterrupt)
@@ -76,6 +77,10 @@ class ReviewError(GradeError):
 
 class Interrupted(KeyboardInterrupt):
     """The user stopped a batch; the text says what stands and how to go on."""
+
+
+class NotHeld(GradeError):
+    """What was kept from an earlier run is not what is asked for. Nothing was graded."""
 
 
 class GraderFault(GradeError):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader.assignment import find_assignments
 from grader.batch import cache_key
@@ -33,6 +34,9 @@ from grader.session import Kernels, remove_session_leftovers, require_sandbox, s
 from grader.submission.incoming import find_incoming
 from grader.temporary import TemporaryFolder
 
+if TYPE_CHECKING:
+    from grader.warm.held import Held
+
 __all__ = ["cores", "grade"]
 
 
@@ -53,6 +57,7 @@ def grade(
     progress: Progress | None = None,
     split: bool | None = None,
     shard: tuple[int, int] | None = None,
+    held: Held | None = None,
 ) -> Report:
     """Return the verdict on every submission found in paths, in order.
 
@@ -69,6 +74,7 @@ def grade(
     progress : hears how it goes on
     split : what a path holds is a class's, or one submission; None: as its names say
     shard : (3, 16) for the third of 16 parts of the class; None for all of it
+    held : checks and a fork server of an earlier run. Raises NotHeld where they are not these
     Raises AssignmentError and SubmissionError for what the user must put right first, before any
     kernel starts: no such path, no such assignment or exercise, checks that don't load. Raises
     SandboxError, ClusterError, Interrupted.
@@ -82,7 +88,7 @@ def grade(
         fork_server = None
         if dask is None:
             try:
-                fork_server = start_fork_server(sandbox)
+                fork_server = held.fork_server() if held else start_fork_server(sandbox)
             except GraderFault as fault:
                 # Each kernel is started by itself; what can't be is told submission by submission.
                 progress.warn(f"{fault}: it goes on without, more slowly")
@@ -105,6 +111,8 @@ def grade(
             for number, incoming in enumerate(submissions):
                 collector.put(number, incoming.result())
             return Report("", "", seed, collector.results())
+        if held is not None:
+            held.require(chosen, sandbox)
         require_exercises(chosen, only)
         if chosen.public_only and assignments is None:
             require_students_machine(chosen, progress.warn)
@@ -125,13 +133,16 @@ def grade(
             alone=len(submissions) == 1,
         )
         chosen = replace(chosen, sandbox=sandbox)
-        if fork_server is not None and (python := python_of(chosen)) is not None:
+        python = python_of(chosen)
+        if fork_server is not None and held is None and python is not None:
             # It was started before anybody knew which interpreter is asked for.
             fork_server.close()
             fork_server = start_fork_server(sandbox, python)
             if fork_server is not None:
                 stack.callback(fork_server.close)
-        kernels = stack.enter_context(Kernels(chosen, fork_server, draw=options.figures))
+        kernels = stack.enter_context(
+            Kernels(chosen, fork_server, preloaded=held is not None, draw=options.figures)
+        )
 
         # Where it is graded, and where the results go.
         cluster = None
@@ -165,8 +176,8 @@ def grade(
         from grader.suite import open_suite
 
         # What is wrong with the checks is said first. Where results of them are kept, they loaded.
-        suite = None
-        if run is None or not run.has_results():
+        suite = held.suite if held is not None else None
+        if suite is None and (run is None or not run.has_results()):
             suite = stack.enter_context(open_suite(chosen))
         collector = Collector(
             found,

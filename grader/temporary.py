@@ -41,11 +41,12 @@ class TemporaryFolder:
             # Renamed once it is locked: nobody ever finds it free while its maker lives.
             unlocked.rename(self.path / _LOCK)
         # Ctrl-C within remove() is made up for when the process ends.
-        self._at_exit = weakref.finalize(self, delete_tree, self.path)
+        self._maker = os.getpid()
+        self._at_exit = weakref.finalize(self, _delete_of, self._maker, self.path)
 
     def remove(self) -> None:
         """Delete the folder and all in it, also what was made read-only. May be called twice."""
-        delete_tree(self.path)
+        _delete_of(self._maker, self.path)
         self._at_exit.detach()
         if self._lock is not None:
             self._lock.close()
@@ -56,6 +57,12 @@ class TemporaryFolder:
 
     def __exit__(self, *exc: object) -> None:
         self.remove()
+
+
+def _delete_of(maker: int, folder: Path) -> None:
+    """Delete a folder of this process's; a fork of its maker leaves it alone."""
+    if os.getpid() == maker:
+        delete_tree(folder)
 
 
 def remove_leftovers(*places: str) -> int:

@@ -97,6 +97,20 @@ ALLOWED = {
         "submission",
         "temporary",
     },
+    # What is kept from one run to the next. Its program, above the pipeline, is the command's.
+    "warm": {
+        "__init__",
+        "assignment",
+        "cli",
+        "datasets",
+        "environments",
+        "errors",
+        "in_kernel",
+        "records",
+        "session",
+        "suite",
+        "warm",
+    },
     # It moves submissions and results about; what becomes of them only its worker knows.
     # Of the assignment and `session` it needs the process that all kernels are forked from.
     # `diagnosis` tells what tables of known mistakes are, which it keeps.
@@ -121,7 +135,7 @@ EVERYWHERE = {"text", "files"}
 # What the student's process runs is all in one folder.
 STANDALONE = {"in_kernel", "errors.py", "records.py", "text.py", "files.py"}
 # The program of a worker process: it runs the pipeline.
-ABOVE_THE_PIPELINE = {"__init__.py", "batch/worker.py", "pipeline.py"}
+ABOVE_THE_PIPELINE = {"__init__.py", "batch/worker.py", "pipeline.py", "warm/process.py"}
 # What runs in the student's process, and what instructors use anywhere, stays light.
 THIRD_PARTY = {
     "derivation": {"mpmath", "latex2mathml"},

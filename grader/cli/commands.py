@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,8 +21,11 @@ import grader
 from grader.cli import options
 from grader.cli.options import FAULT, GRADED, INTERRUPTED, PIPE_CLOSED, WRONG_INPUT, Invocation
 from grader.cli.output import complain
-from grader.errors import GradeError, GraderFault
+from grader.errors import GradeError, GraderFault, NotHeld
 from grader.text import one_line
+
+if TYPE_CHECKING:
+    from grader.warm.held import Held
 
 # What is no command is a path to grade. In the order in which `grade --help` shows them.
 DEFAULT = "grade"
@@ -62,16 +66,17 @@ def _open_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
 
 
-def run(arguments: Sequence[str], *, program: str = "grade") -> int:
+def run(arguments: Sequence[str], *, program: str = "grade", held: Held | None = None) -> int:
     """Return the exit code; print one line for whatever went wrong.
 
     program : the name that usage lines show, and that shell completion asks for
+    held : kept by this process for such runs. Raises NotHeld where it is of no use
     """
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks is no reason to lose the report.
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-    invocation = Invocation()
+    invocation = Invocation(tuple(arguments), program, held)
     try:
         code = _group.main(
             list(arguments), prog_name=program, standalone_mode=False, obj=invocation
@@ -83,6 +88,8 @@ def run(arguments: Sequence[str], *, program: str = "grade") -> int:
         cause = stop.__cause__ if isinstance(stop, click.Abort) else stop
         complain(str(cause or "") or "interrupted")
         return INTERRUPTED
+    except NotHeld:
+        raise
     except GraderFault as fault:
         return _report_fault(fault, invocation)
     except GradeError as error:

@@ -17,6 +17,7 @@ from grader.cli.watching import Watching
 
 if TYPE_CHECKING:
     from grader.records import Report, Result, Sandbox
+    from grader.warm.held import Held
 
 
 class _UnnamedContext(click.Context):
@@ -106,6 +107,17 @@ def _shard(
     help="Grade on a dask.distributed cluster: its scheduler's address, or scheduler file.",
 )
 @click.option("--regrade", is_flag=True, help="Grade again what an earlier run has graded.")
+@click.option(
+    "--keep-warm/--no-keep-warm",
+    default=None,
+    help="Leave a process behind that has everything loaded: the next `grade` of a file in this "
+    "folder is done by it, within the hour. --no-keep-warm ends those that were left. Linux.",
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Grade again on each save, until Ctrl-C; what has changed since is shown.",
+)
 @options.sandbox
 @options.json_file
 @options.junit_file
@@ -134,6 +146,8 @@ def command(
     jobs: int | None,
     dask: str | None,
     regrade: bool,
+    keep_warm: bool | None,
+    watch: bool,
     sandbox: Sandbox,
     json_file: str | None,
     junit_file: str | None,
@@ -154,10 +168,19 @@ def command(
       grade submissions/ --html pages --json scores.json
       grade sigmoid.ipynb --only 2ab-sigmoid --public
       grade submissions/ --fail-under 50 --junit report.xml
+      grade sigmoid.ipynb --watch
 
     A folder that has the name of a command is graded as ./stubs.
     """
-    if dask is None:
+    if keep_warm is False:
+        from grader.warm.client import end_all
+
+        end_all()
+    one_file = len(paths) == 1 and paths[0].is_file() and dask is None and shard is None
+    asks = one_file and keep_warm is not False and not watch and invocation.held is None
+    if asks and (code := _done_by_another(invocation, paths[0])) is not None:
+        return code
+    if dask is None and invocation.held is None:
         # Before anything that takes long to load: it warms up meanwhile.
         from grader.session.fork_server import started_early
 
@@ -166,61 +189,110 @@ def command(
 
     output.check_targets(json_file, junit_file, html_folder)
     plugin_reports = output.plugin_reports(reports)
-    if dask is not None and jobs is not None:
-        raise click.UsageError("--jobs counts processes of this machine; --dask uses a cluster's.")
-    if dask is None:
-        output.check_data()
-    with Watching(html_folder, for_students=for_students) as watch:
-        report = pipeline.grade(
-            paths,
-            assignment=assignment,
-            assignments=assignments,
-            only=only,
-            public=public,
-            seed=seed,
-            sandbox=sandbox,
-            jobs=jobs or pipeline.cores(),
-            dask=dask,
-            keep=True,
-            regrade=regrade,
-            evidence=html_folder is not None or output.in_github_actions(),
-            progress=watch,
-            split=split,
-            shard=shard,
-        )
-    if report.isolation:
-        output.complain(report.isolation)
-    if for_students:
-        from grader.gradebook.for_students import report_for_students
-
-        report = report_for_students(report)
-    # Not at the top: it would hold up the kernels by the time that rich takes to load.
-    from grader.report import terminal
-
     # Standard output belongs to the machine-readable report where one goes there.
     to_stderr = "-" in (json_file, junit_file, *(file for _, file in plugin_reports))
-    try:
-        terminal.show(report, output.console(stderr=to_stderr), tracebacks=invocation.tracebacks)
-        if not for_students:
-            unexplained_groups.hint(report.results, stderr=to_stderr)
-    finally:  # `| head` ends the showing, and must not cost the files
-        output.write_reports(report, json_file, junit_file)
-        output.write_plugin_reports(report, plugin_reports)
-        if watch.annotations is not None:
-            output.write_for_github(report, watch.annotations, stderr=to_stderr)
-        watch.write_index(report)
-    from grader.gradebook import summary
+    if dask is not None and jobs is not None:
+        raise click.UsageError("--jobs counts processes of this machine; --dask uses a cluster's.")
+    if watch and (dask is not None or shard is not None or keep_warm):
+        raise click.UsageError(
+            "--watch grades on this machine, all of it, and keeps what it needs loaded: it goes "
+            "without --dask, --shard and --keep-warm."
+        )
+    if watch and to_stderr:
+        raise click.UsageError("--watch grades again and again: a report needs a file, not '-'.")
+    if dask is None:
+        output.check_data()
 
-    if not for_students:
-        for line in summary.lines(report.results):
-            click.echo(line, err=True)
-    if shard is not None and not report.results:
-        return GRADED  # a part of the class in which nobody is
-    code = exit_code(report, fail_under)
-    if code == UNDER and fail_under is not None:
-        under = sum(_is_under(result, fail_under) for result in report.results)
-        output.complain(f"{under} of {len(report.results)} under {fail_under:g} %")
+    def once(held: Held | None, before: Report | None = None) -> tuple[Report, int]:
+        with Watching(html_folder, for_students=for_students) as watching:
+            report = pipeline.grade(
+                paths,
+                assignment=assignment,
+                assignments=assignments,
+                only=only,
+                public=public,
+                seed=seed,
+                sandbox=sandbox,
+                jobs=jobs or pipeline.cores(),
+                dask=dask,
+                keep=True,
+                regrade=regrade,
+                evidence=html_folder is not None or output.in_github_actions(),
+                progress=watching,
+                split=split,
+                shard=shard,
+                held=held,
+            )
+        if report.isolation:
+            output.complain(report.isolation)
+        if for_students:
+            from grader.gradebook.for_students import report_for_students
+
+            report = report_for_students(report)
+        # Not at the top: it would hold up the kernels by the time that rich takes to load.
+        from grader.report import terminal
+
+        try:
+            terminal.show(
+                report,
+                output.console(stderr=to_stderr),
+                tracebacks=invocation.tracebacks,
+                before=before,
+            )
+            if not for_students:
+                unexplained_groups.hint(report.results, stderr=to_stderr)
+        finally:  # `| head` ends the showing, and must not cost the files
+            output.write_reports(report, json_file, junit_file)
+            output.write_plugin_reports(report, plugin_reports)
+            if watching.annotations is not None:
+                output.write_for_github(report, watching.annotations, stderr=to_stderr)
+            watching.write_index(report)
+        from grader.gradebook import summary
+
+        if not for_students:
+            for line in summary.lines(report.results):
+                click.echo(line, err=True)
+        if shard is not None and not report.results:
+            return report, GRADED  # a part of the class in which nobody is
+        code = exit_code(report, fail_under)
+        if code == UNDER and fail_under is not None:
+            under = sum(_is_under(result, fail_under) for result in report.results)
+            output.complain(f"{under} of {len(report.results)} under {fail_under:g} %")
+        return report, code
+
+    if watch:
+        from grader.cli.grading_again import grade_again
+
+        return grade_again(once, paths, sandbox)
+    report, code = once(invocation.held)
+    if keep_warm and asks:
+        _leave_behind(report, paths[0], sandbox)
     return code
+
+
+def _done_by_another(invocation: Invocation, path: Path) -> int | None:
+    """Return the exit code of the run, where a process did it that was kept warm; None for no such.
+
+    It is asked for nothing where none was ever left: the folder is not there then.
+    """
+    from grader.warm import client
+
+    if not client.HERE:
+        return None
+    try:
+        return client.answered(invocation.arguments, path, program=invocation.program)
+    except client.Lost:
+        output.complain("the process that was kept warm has ended meanwhile: grading without it")
+        return None
+
+
+def _leave_behind(report: Report, path: Path, sandbox: Sandbox) -> None:
+    from grader.warm.client import leave_behind
+
+    if not report.checks_from:
+        return  # nothing was recognised: there is nothing to hold
+    if why := leave_behind(Path(report.checks_from), path, sandbox):
+        output.complain(why)
 
 
 def exit_code(report: Report, fail_under: float | None) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from grader.warm.held import Held
 
 GRADED = 0
 UNDER = 1  # under --fail-under; verify found a survivor; stubs are out of date
@@ -32,8 +35,15 @@ Option = Callable[[_Function], _Function]
 
 @dataclass
 class Invocation:
-    """What was asked of the command as a whole; click passes it to each command as `obj`."""
+    """What was asked of the command as a whole; click passes it to each command as `obj`.
 
+    arguments, program : as the command was called
+    held : what an earlier run has kept, in a process that does this one (see grader.warm)
+    """
+
+    arguments: Sequence[str] = ()
+    program: str = "grade"
+    held: Held | None = None
     tracebacks: bool = field(
         default_factory=lambda: os.environ.get("GRADE_TRACEBACK", "") not in ("", "0")
     )

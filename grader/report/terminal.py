@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -51,15 +51,28 @@ _STYLES = {"good": "green", "part": "yellow", "bad": "red", "open": "cyan"}
 _ASCII_MARKS = {"good": "+", "part": "~", "bad": "x", "open": "o"}
 
 
-def show(report: Report, console: Console, *, tracebacks: bool = False) -> None:
+def show(
+    report: Report,
+    console: Console,
+    *,
+    tracebacks: bool = False,
+    before: Report | None = None,
+) -> None:
     """Print every submission, and a summary table where there are several.
 
     Of more than 20 the summary is all.
 
     tracebacks : also show where a fault of the grader began
+    before : an earlier report that was shown: of what is as it was, the total alone is
     """
+    earlier = {result.path: result for result in before.results} if before is not None else {}
     for result in report.results if len(report.results) <= _SHOWN_WHOLE else ():
-        _SubmissionLines(result, report, console, tracebacks).show()
+        was = earlier.get(result.path)
+        lines = _SubmissionLines(result, report, console, tracebacks)
+        if was is not None and was.status == result.status == "graded":
+            lines.show_changes(was)
+        else:
+            lines.show()
     if len(report.results) > 1:
         show_summary(report, console)
 
@@ -103,6 +116,21 @@ class _SubmissionLines:
                 self._exercise(exercise, columns)
             self._total()
         self._notes(self.result.notes)
+        self._line(Text())
+
+    def show_changes(self, was: Result) -> None:
+        """Print what differs from an earlier result of the same file, and the total."""
+        known = {exercise.id: as_shown(exercise) for exercise in was.exercises}
+        changed = [e for e in self.result.exercises if known.get(e.id) != as_shown(e)]
+        notes = [note for note in self.result.notes if note not in was.notes]
+        if changed:
+            columns = _Columns.fitting(self.result.exercises, self.width)
+            for exercise in changed:
+                self._exercise(exercise, columns)
+        elif not notes:
+            self._line(Text("  Nothing has changed", style="dim"))
+        self._total(was.score)
+        self._notes(notes)
         self._line(Text())
 
     def _head(self) -> None:
@@ -186,13 +214,15 @@ class _SubmissionLines:
         message = printable(complaint.message, 1200) or complaint.outcome
         self._wrapped(Text(message), guide, most=_MESSAGE_LINES)
 
-    def _total(self) -> None:
+    def _total(self, was: float | None = None) -> None:
         result = self.result
         style = _STYLES[result_tone(result)]
         total = f"{points_text(result.score)} / {points_text(result.max_score)}"
         self._line(Text())
         line = Text("  ")
         line.append(f"Total {total} points ({percent_text(result)}) ", style=f"bold {style}")
+        if was is not None and points_text(was) != points_text(result.score):
+            line.append(f"before: {points_text(was)} ", style="dim")
         bar = min(30, self.width - line.cell_len)
         if bar >= 8:
             line.append_text(self.glyphs.bar(share(result.score, result.max_score), bar, style))
@@ -233,6 +263,13 @@ class _SubmissionLines:
     def _line(self, text: Text) -> None:
         text.rstrip()
         self.console.print(text, no_wrap=True, overflow="ignore", crop=False, highlight=False)
+
+
+def as_shown(exercise: ExerciseScore) -> ExerciseScore:
+    """Return the exercise without what differs from run to run: how long its checks took."""
+    return replace(
+        exercise, checks=tuple(replace(outcome, seconds=0.0) for outcome in exercise.checks)
+    )
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
         "keep": True,
         "regrade": False,
         "shard": None,
+        "held": None,
         "split": None,
         "evidence": False,
     }

@@ -232,3 +232,32 @@ def test_the_instructor_reads_which_known_mistake_answers_the_same():
     out = StringIO()
     terminal.show(Report("t", "T", 0, (result,)), Console(file=out, width=100))
     assert "for the instructor: f: `a` -> `-a`" in out.getvalue()
+
+
+def test_against_an_earlier_report_what_changed_is_shown_and_the_total_before(report):
+    was, first = report.results[0], report.results[0].exercises[0]
+    now = replace(
+        was,
+        score=was.score + 1.0,
+        exercises=(replace(first, points=first.points + 1.0), *was.exercises[1:]),
+    )
+    text = shown(replace(report, results=(now,)), before=report)
+    assert first.id in text
+    assert not [e.id for e in was.exercises[1:] if e.id in text]
+    assert "Total 8.5 / 24 points (35 %) before: 7.5" in text
+
+
+def test_that_nothing_has_changed_is_said_whatever_time_it_took(report):
+    result = report.results[0]
+    slower = tuple(
+        replace(e, checks=tuple(replace(c, seconds=c.seconds + 1) for c in e.checks))
+        for e in result.exercises
+    )
+    text = shown(replace(report, results=(replace(result, exercises=slower),)), before=report)
+    assert text.split("\n")[0] == "  Nothing has changed"
+    assert "Total 7.5 / 24 points" in text
+
+
+def test_a_refusal_after_a_verdict_is_shown_whole(report):
+    refused = replace(report.results[0], status="refused", message="no notebook", exercises=())
+    assert "no notebook" in shown(replace(report, results=(refused,)), before=report)

@@ -1,0 +1,80 @@
+"""An assignment's checks and the process that its kernels are forked from, for several runs."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from grader import datasets, environments
+from grader.assignment import environment_in, load_assignment
+from grader.environments import python_of
+from grader.errors import AssignmentError, NotHeld
+from grader.records import Assignment, Sandbox
+from grader.session import ForkServer, Kernels, start_fork_server
+from grader.suite import Suite, open_suite
+from grader.warm import fingerprint
+
+
+class Held:
+    """The collected checks of one assignment, and a fork server that is warm. close() it.
+
+    folder : the assignment's
+    sandbox : how its kernels will be sandboxed
+    Raises AssignmentError, GraderFault.
+    """
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.folder = folder.resolve()
+        self.sandbox = sandbox
+        self._was = self._now()  # first of all: what changes from here on is seen
+        self._stack = ExitStack()
+        assignment = replace(load_assignment(self.folder), sandbox=sandbox)
+        try:
+            # It imports what the notebooks do, while the checks are collected here.
+            self._kernels = self._stack.enter_context(
+                Kernels(assignment, start_fork_server(sandbox, python_of(assignment)))
+            )
+            self.suite: Suite = self._stack.enter_context(open_suite(assignment))
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def require(self, chosen: Assignment, sandbox: Sandbox) -> None:
+        """Raise NotHeld where another assignment, or what it has become since, is asked for."""
+        if chosen.folder.resolve() != self.folder or sandbox != self.sandbox:
+            raise NotHeld("another assignment, or another sandbox, is asked for")
+        if self._now() != self._was:
+            raise NotHeld("the assignment has changed")
+
+    def fork_server(self) -> ForkServer | None:
+        """Return a copy of the process for one run, which closes it; None where there is none.
+
+        Raises GraderFault.
+        """
+        server = self._kernels.fork_server
+        if server is None:
+            return None
+        return ForkServer(server.clone())
+
+    @property
+    def alive(self) -> bool:
+        """Whether kernels can be forked from it, or never could."""
+        return self._kernels.fork_server is None or self._kernels.fork_server.alive
+
+    def _now(self) -> tuple[str, str, str]:
+        """Return what tells whether what is held is still what a fresh run would load."""
+        environment = ""
+        with suppress(AssignmentError):  # whoever loads the assignment says what is wrong
+            environment = environments.fingerprint(environment_in(self.folder), self.folder)
+        data = dict.fromkeys((datasets.datasets_dir(), datasets.SHIPPED))
+        return fingerprint.of_folder(self.folder), environment, fingerprint.of_data(*data)
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
