@@ -22,8 +22,8 @@ _PAGE = 4096
 _MADV_COLLAPSE = 25
 _RESERVED = 64 << 20
 """Bytes of small objects that numpy, matplotlib, scikit-learn and IPython make."""
-_SMALL = 480
-"""Bytes of an object that Python takes from its own arenas: up to 512."""
+_SMALL = 479
+"""Bytes of an object that, with its header of 33, Python just puts into arenas of its own."""
 _ARENA = 256 << 10
 """Bytes of an arena: this many in Python 3.9, 1 MiB from 3.10 on."""
 _WORTH = HUGE // _PAGE // 2
