@@ -393,11 +393,12 @@ def test_a_check_without_its_marker_is_refused(assignment):
     [
         ('"b", points=1', "assignment.toml has no exercise b; it has: a"),
         ("points=1", "assignment.toml has no exercise None"),
-        ('"a", 1', "its marker takes points=..., hidden=... and reply_mib=..., not 1"),
+        ('"a", 1', "its marker takes points=..., hidden=..., reply_mib=... and shares=..., not 1"),
+        ('"a", points=1, shares=1', "`shares` must be True or False, not 1"),
         ('"a", points=1, reply_mib=0', "`reply_mib` is how many MiB an answer to it may have"),
         (
             '"a", points=1, hiden=True',
-            "its marker takes points=..., hidden=... and reply_mib=..., not hiden",
+            "its marker takes points=..., hidden=..., reply_mib=... and shares=..., not hiden",
         ),
         ('"a", points=1, hidden="yes"', "`hidden` must be True or False, not 'yes'"),
         ('"a"', "its marker must say points=..., a number from 0 on, not None"),

@@ -151,6 +151,14 @@ def used_s_of(student: Student) -> float:
     return student._wire.deadline.used_s()
 
 
+def renew(student: Student, limit_s: float) -> bool:
+    """Let another check ask the same process; False where it has ended.
+
+    limit_s : seconds for all the calls of that check together
+    """
+    return student._wire.renew(limit_s)
+
+
 def as_reference(student: Student) -> Student:
     """Return the same Student, every fault of which is a ReferenceFault from now on."""
     student._wire.is_reference = True

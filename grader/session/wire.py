@@ -81,18 +81,28 @@ class Wire:
         stream.read_ahead()
         self.how_it_ended = how_it_ended
         self._represent = represent
-        self.deadline = deadline
         self._end_process = end
         self._fault: StudentFault | None = None
         self._closed = False
+        self.is_reference = False
+        self._begin(deadline)
+
+    def _begin(self, deadline: Deadline) -> None:
+        self.deadline = deadline
         self._large_bytes = 0
         self.last_called = ""
         """The name that was called last, as the check writes it."""
         # Gets the operation and the content of each reply.
         self.heard: Callable[[str, Any], None] | None = None
-        self.is_reference = False
         self.functions = CheckFunctions()
         self.methods: set[tuple[int | None, str]] = set()  # which attributes have been methods
+
+    def renew(self, limit_s: float) -> bool:
+        """Begin with another check, which has its own time; False where the process has ended."""
+        if self._closed or self._fault is not None:
+            return False
+        self._begin(Deadline(limit_s, self.stream.peer))
+        return True
 
     def ask(self, called: Callable[[], str], operation: str, *arguments: Any) -> Any:
         """Return the reply's value.

@@ -20,7 +20,7 @@ from grader.assignment.check_names import near_checks
 from grader.errors import AssignmentError
 from grader.records import Assignment, Exercise, Outcome
 
-_MARKER = ("points", "hidden", "reply_mib")
+_MARKER = ("points", "hidden", "reply_mib", "shares")
 # More than a student's process may hold by default.
 MAX_REPLY_MIB = 4096
 
@@ -30,6 +30,7 @@ class Check:
     """A collected check: its item, and what its marker and name say.
 
     reply_mib : what an answer to it may hold; None for the assignment's limit
+    shares : it changes nothing that another check would see, so that both may ask one process
     """
 
     item: pytest.Item
@@ -38,6 +39,7 @@ class Check:
     points: float
     hidden: bool
     reply_mib: int | None = None
+    shares: bool = False
 
     def outcome(self, kind: Any, credit: float, message: str, **more: Any) -> Outcome:
         return Outcome(
@@ -89,6 +91,7 @@ def checks_of(
                     float(marker.kwargs["points"]),
                     hidden,
                     marker.kwargs.get("reply_mib"),
+                    marker.kwargs.get("shares", False),
                 )
             )
     if wanted and checks:
@@ -146,7 +149,8 @@ def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool
     unknown = [repr(value) for value in marker.args[1:]]
     unknown += [name for name in marker.kwargs if name not in _MARKER]
     if unknown:
-        return f"its marker takes points=..., hidden=... and reply_mib=..., not {unknown[0]}"
+        names = ", ".join(f"{name}=..." for name in _MARKER[:-1])
+        return f"its marker takes {names} and {_MARKER[-1]}=..., not {unknown[0]}"
     points: Any = marker.kwargs.get("points")
     said = marker.kwargs.get("hidden", hidden)
     reply_mib: Any = marker.kwargs.get("reply_mib", 1)
@@ -154,6 +158,9 @@ def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool
         return f"its marker must say points=..., a number from 0 on, not {points!r}"
     if type(said) is not bool:
         return f"`hidden` must be True or False, not {said!r}"
+    shares: Any = marker.kwargs.get("shares", False)
+    if type(shares) is not bool:
+        return f"`shares` must be True or False, not {shares!r}"
     if type(reply_mib) is not int or not 1 <= reply_mib <= MAX_REPLY_MIB:
         return (
             f"`reply_mib` is how many MiB an answer to it may have, 1 to {MAX_REPLY_MIB}, "

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,7 +29,7 @@ from grader.records import Assignment, Outcome
 from grader.session import Session
 from grader.session.claims import Claims, listen
 from grader.session.replay_cache import ReplayCache, replayed
-from grader.session.student import Student, as_reference, used_s_of
+from grader.session.student import Student, as_reference, renew, used_s_of
 from grader.suite.check import Check, breakage
 from grader.suite.verdict import verdict_of
 
@@ -85,7 +85,10 @@ class Suite:
         self._plugin.used_s.clear()
         # What a process of a hidden check writes to a file must not meet a public check, whose
         # message students read.
-        outcomes = {id(check): self._run(check, job) for check in _public_first(wanted)}
+        try:
+            outcomes = {id(check): self._run(check, job) for check in _public_first(wanted)}
+        finally:
+            self._plugin.end_shared()
         return [outcomes[id(check)] for check in wanted]
 
     @property
@@ -151,6 +154,8 @@ class Plugin:
         self.claims: Claims | None = None  # what the student's process said in a hidden check
         # By the student's code, in each check of this job so far.
         self.used_s: defaultdict[str, float] = defaultdict(float)
+        # What checks that share have asked, by session, whether they are hidden, and reply_mib.
+        self._kept: dict[tuple[int, bool, int | None], Student] = {}
 
     def try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
         """Run a check; return its outcome, and whether the process that it asked was killed."""
@@ -173,7 +178,8 @@ class Plugin:
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line(
             "markers",
-            "exercise(id, *, points, hidden=False, reply_mib=...): what a check scores",
+            "exercise(id, *, points, hidden=False, reply_mib=..., shares=False): what a check "
+            "scores",
         )
         # A bare `assert` of a helper tells both sides, as one of a check does.
         pytest.register_assert_rewrite(*module_names(self.assignment.folder))
@@ -210,7 +216,7 @@ class Plugin:
         assert self.check is not None
         with _ours_to_open():
             session = self.job.sessions[self.check.exercise.notebook]
-            opened = session.student(
+            opened = self._shared(session) or session.student(
                 limit_s=self.assignment.limits.check_s, reply_mib=self.check.reply_mib
             )
         with opened as student:
@@ -220,6 +226,28 @@ class Plugin:
                 self.claims = listen(student)
             with self._counted(student):
                 yield student
+
+    def _shared(self, session: CheckedSession) -> AbstractContextManager[Student] | None:
+        """Return the process of an earlier check where both say that they share; None else.
+
+        Public and hidden checks don't share: a public one's message is read by students.
+        """
+        check = self.check
+        assert check is not None
+        if not check.shares or self.job.patch is not None or not isinstance(session, Session):
+            return None
+        limit_s = self.assignment.limits.check_s
+        key = (id(session), check.hidden, check.reply_mib)
+        student = self._kept.get(key)
+        if student is None or not renew(student, limit_s):
+            student = self._kept[key] = session.student(limit_s=limit_s, reply_mib=check.reply_mib)
+        return nullcontext(student)
+
+    def end_shared(self) -> None:
+        """End the processes that checks have shared."""
+        while self._kept:
+            _, student = self._kept.popitem()
+            student.close()
 
     @contextmanager
     def _counted(self, student: Student) -> Iterator[None]:

@@ -94,14 +94,14 @@ import pytest
 from grader.checks import assert_close, assert_gradient, assert_shape
 
 
-@pytest.mark.exercise("sigmoid", points=2)
+@pytest.mark.exercise("sigmoid", points=2, shares=True)
 def test_sigmoid_is_one_half_at_zero(student):
     value = student.sigmoid(np.zeros((3, 4)))
     assert_shape(value, (3, 4))
     assert_close(value, np.full((3, 4), 0.5))
 
 
-@pytest.mark.exercise("model", points=3)
+@pytest.mark.exercise("model", points=3, shares=True)
 def test_the_gradient_is_the_costs(student, rng):
     model = student.LogisticRegression()
     x, y = rng.normal(size=(20, 5)), (rng.random(20) > 0.5) * 1.0
@@ -118,7 +118,7 @@ def test_the_gradient_is_the_costs(student, rng):
     assert_gradient(cost, gradient, at=rng.normal(size=5), rng=rng)
 
 
-@pytest.mark.exercise("training", points=3)
+@pytest.mark.exercise("training", points=3, shares=True)
 def test_the_error_rate_is_low(student):
     assert student.value("error_rate") < 0.1
 """
