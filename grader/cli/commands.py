@@ -51,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Before numpy is imported: a thread for each core would only be in the way, since processes
     # share the cores; and a process with one thread can be forked (batch/forked.py).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # nbformat validates an output by jsonschema in any case; by its default it would compile the
+    # schema of whole notebooks first, for 0.1 s.
+    os.environ.setdefault("NBFORMAT_VALIDATOR", "jsonschema")
     _open_closed_streams()
     program = "numgrade" if Path(sys.argv[0]).stem == "numgrade" else "grade"
     sys.exit(run(sys.argv[1:] if arguments is None else arguments, program=program))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 MAX_OUTPUTS = 500
@@ -30,6 +31,22 @@ def code_cell(source: str) -> Any:
 
 def cell_runner() -> Any:
     """Return nbclient's NotebookClient, with its outputs bounded while they arrive."""
+    runner = _kind()(
+        node_of({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}),
+        timeout=None,
+        allow_errors=True,
+        record_timing=False,
+        store_widget_state=False,
+        iopub_timeout=2,
+        log=_logger(),
+    )
+    runner.on_cell_executed = runner.keep_reply
+    return runner
+
+
+@cache
+def _kind() -> Any:
+    """Return the class, made when the first session begins: nbclient takes long to load."""
     from nbclient.client import NotebookClient
     from nbclient.exceptions import DeadKernelError
 
@@ -65,21 +82,15 @@ def cell_runner() -> Any:
         def outputs_of(self, cell: Any) -> tuple[Mapping[str, object], ...]:
             return tuple(json.loads(json.dumps(output)) for output in cell.outputs)
 
+    return CellRunner
+
+
+def _logger() -> logging.Logger:
     logger = logging.getLogger("grade.nbclient")
     if not logger.handlers:  # one for a class of thousands
         logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    runner = CellRunner(
-        node_of({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}),
-        timeout=None,
-        allow_errors=True,
-        record_timing=False,
-        store_widget_state=False,
-        iopub_timeout=2,
-        log=logger,
-    )
-    runner.on_cell_executed = runner.keep_reply
-    return runner
+    return logger
 
 
 def _size(content: Any) -> int:
