@@ -292,6 +292,7 @@ def test_a_file_of_an_earlier_version_keeps_its_results_and_their_keys(file):
 
 def test_what_is_written_within_a_block_goes_with_it_when_it_fails(store):
     run = begin(store)
+    assert run.id == 1  # it is in the file before the block
     with pytest.raises(ZeroDivisionError), store.writing():
         keep(run)
         with store.writing():
