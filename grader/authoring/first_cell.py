@@ -15,9 +15,14 @@ except ModuleNotFoundError:
     print("To check your work here: pip install numgrade")"""
 
 
-def first_cell(environment: Environment | None) -> str:
-    """Return the source of the first cell; with the environment as PEP 723 has it."""
+def first_cell(environment: Environment | None, *, script: bool = False) -> str:
+    """Return the source of the first cell; with the environment as PEP 723 has it.
+
+    script : a script has the environment alone, since `%grade` is no Python
+    """
     block = script_block(environment)
+    if script:
+        return block
     return f"{block}\n{FIRST_CELL}" if block else FIRST_CELL
 
 
@@ -47,9 +52,14 @@ def readme(assignment: Assignment) -> str:
         "markers stay.",
         "",
         f"- Once: `pip install numgrade`. Then `grade {one}` in this folder checks a notebook"
-        + (", `grade *.ipynb` all of them." if len(notebooks) > 1 else "."),
-        "- Or in the notebook: run its first cell, then `%grade`"
-        + (f", or `%grade {checked[0]}` for one exercise." if checked else "."),
+        + (f", `grade {_all_of(notebooks)}` all of them." if len(notebooks) > 1 else "."),
+    ]
+    if any(not name.lower().endswith(".py") for name in notebooks):
+        lines.append(
+            "- Or in the notebook: run its first cell, then `%grade`"
+            + (f", or `%grade {checked[0]}` for one exercise." if checked else ".")
+        )
+    lines += [
         "- The checks are in `checks/`. Your instructor runs them, too, and hidden ones.",
     ]
     if assignment.files:
@@ -61,6 +71,12 @@ def readme(assignment: Assignment) -> str:
     if assignment.environment is not None:
         lines += _of_environment(assignment.environment)
     return "\n".join(lines) + "\n"
+
+
+def _all_of(notebooks: Sequence[str]) -> str:
+    """Return how a shell names them all."""
+    scripts = [name for name in notebooks if name.lower().endswith(".py")]
+    return " ".join([*(["*.ipynb"] if len(scripts) < len(notebooks) else []), *scripts])
 
 
 def _of_environment(environment: Environment) -> list[str]:

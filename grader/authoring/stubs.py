@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 
+from grader.authoring.percent import percent_script
 from grader.authoring.text_gaps import without_answers
 from grader.errors import AssignmentError, SubmissionError
 from grader.notebook import parse_notebook
@@ -37,21 +38,14 @@ def make_stub(
     file = file or reference.name
     slug = re.sub(r"[^A-Za-z0-9]+", "-", Path(file).stem).strip("-")[:40] or "cell"
     cells: list[dict[str, object]] = []
-    front = [Cell(-1, "code", first)] if first else []
-    for cell in [*front, *reference.cells]:
-        tags = cell.metadata.get("tags")
-        tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-        if SOLUTION_TAG in tags:
-            continue
-        source = stub_source(cell, file) if cell.kind == "code" else cell.source
-        if cell.kind == "markdown":
-            source = without_answers(source, f"{file}, cell {cell.index}")
-        number = len(cells) - len(front)
+    n_front = 1 if first else 0
+    for cell in _stub_cells(reference, file, first):
+        number = len(cells) - n_front
         document: dict[str, object] = {
             "cell_type": cell.kind,
             "id": f"{slug}-{number:03d}" if number >= 0 else f"{slug}-first",
-            "metadata": {"tags": tags} if tags else {},
-            "source": source.splitlines(keepends=True),
+            "metadata": dict(cell.metadata),
+            "source": cell.source.splitlines(keepends=True),
         }
         if cell.kind == "code":
             document |= {"execution_count": None, "outputs": []}
@@ -69,7 +63,12 @@ def make_stub(
 
 
 def stub_text(reference: Notebook, *, assignment: str, file: str = "", first: str = "") -> str:
-    """Return the stub as the text of an .ipynb file; arguments as make_stub has them."""
+    """Return the stub as the text of its file; arguments as make_stub has them.
+
+    A notebook that is a script (.py) has a script for its stub, with the same `# %%` lines.
+    """
+    if is_script(file or reference.name):
+        return percent_script(_stub_cells(reference, file or reference.name, first))
     document = make_stub(reference, assignment=assignment, file=file, first=first)
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -82,6 +81,11 @@ def stub_notebook(reference: Notebook, *, assignment: str, file: str = "") -> No
         return parse_notebook(text.encode("utf-8", "replace"), name=file)
     except SubmissionError as error:
         raise AssignmentError(f"its stub can't be read: {error}") from error
+
+
+def is_script(file: str) -> bool:
+    """Tell whether a notebook's file is a script, to be read as one."""
+    return file.lower().endswith(".py")
 
 
 def stub_source(cell: Cell, file: str) -> str:
@@ -121,6 +125,21 @@ def stub_source(cell: Cell, file: str) -> str:
             f"{where}: the stub doesn't parse, near `{line}`: give the gap `# STUB: ` lines"
         )
     return source
+
+
+def _stub_cells(reference: Notebook, file: str, first: str) -> list[Cell]:
+    """Return the stub's cells, with their tags and nothing else of their metadata."""
+    cells = [Cell(-1, "code", first)] if first else []
+    for cell in reference.cells:
+        tags = cell.metadata.get("tags")
+        tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+        if SOLUTION_TAG in tags:
+            continue
+        source = stub_source(cell, file) if cell.kind == "code" else cell.source
+        if cell.kind == "markdown":
+            source = without_answers(source, f"{file}, cell {cell.index}")
+        cells.append(Cell(cell.index, cell.kind, source, metadata={"tags": tags} if tags else {}))
+    return cells
 
 
 def _stub_line(line: str) -> re.Match[str] | None:

@@ -14,7 +14,7 @@ from grader.assignment.check_files import COPIES
 from grader.authoring.first_cell import first_cell, readme
 from grader.authoring.leaks import find_leaks
 from grader.authoring.published import public_files
-from grader.authoring.stubs import stub_text
+from grader.authoring.stubs import is_script, stub_text
 from grader.errors import AssignmentError, SubmissionError
 from grader.files import write_whole
 from grader.notebook import parse_notebook
@@ -100,7 +100,7 @@ def _template_files(assignment: Assignment) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for name in assignment.notebook_names:
         solved = assignment.notebooks[name]
-        first = first_cell(assignment.environment)
+        first = first_cell(assignment.environment, script=is_script(name))
         files[name] = stub_text(solved, assignment=assignment.id, file=name, first=first).encode()
         # What is handed in is held against it, also by those who have no such cell.
         files[f"checks/stubs/{name}"] = stub_text(

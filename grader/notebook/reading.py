@@ -35,6 +35,7 @@ MAX_JSON_ITEMS = 3_000_000
 """Brackets and commas of a notebook's JSON: a hundred MiB of `[],[],` would take gigabytes."""
 
 _PERCENT = re.compile(r"#\s*%%(?P<rest>.*)$")
+_TAGS = re.compile(r"\btags=(\[[^\[\]]*\])")
 _EXPORTED = re.compile(r"#\s*In\s*\[[\d\s*]*\]\s*:?\s*$")
 
 
@@ -294,28 +295,42 @@ def _script_cells(text: str) -> list[Cell]:
     break code that parses.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    parts: list[tuple[str, list[str]]] = [("code", [])]
+    parts: list[tuple[str, list[str], list[str]]] = [("code", [], [])]
     for line in text.split("\n"):
         percent = _PERCENT.match(line)
         if percent or _EXPORTED.match(line):
             rest = percent["rest"].lower() if percent else ""
             markdown = "[markdown]" in rest or "[md]" in rest
-            parts.append(("markdown" if markdown else "raw" if "[raw]" in rest else "code", []))
+            kind = "markdown" if markdown else "raw" if "[raw]" in rest else "code"
+            parts.append((kind, _tags_in(percent["rest"] if percent else ""), []))
         else:
-            parts[-1][1].append(line)
+            parts[-1][2].append(line)
     cells: list[Cell] = []
-    for kind, lines in parts:
+    for kind, tags, lines in parts:
+        metadata = {"tags": tags} if tags else {}
         source = "\n".join(lines).strip("\n")
         if not source.strip():
             continue
         if kind == "code":
-            cells.append(Cell(index=len(cells), kind="code", source=source))
+            cells.append(Cell(index=len(cells), kind="code", source=source, metadata=metadata))
         else:
             plain = "\n".join(re.sub(r"^# ?", "", line) for line in source.split("\n"))
             markdown_or_raw: Any = kind
-            cells.append(Cell(index=len(cells), kind=markdown_or_raw, source=plain))
+            cells.append(
+                Cell(index=len(cells), kind=markdown_or_raw, source=plain, metadata=metadata)
+            )
     code = [cell.source for cell in cells if cell.kind == "code"]
     torn = len(code) > 1 and any(parsed(source) is None for source in code)
     if len(cells) > MAX_CELLS or not cells or (torn and parsed(text) is not None):
         return [Cell(index=0, kind="code", source=text.strip("\n"))]
     return cells
+
+
+def _tags_in(rest: str) -> list[str]:
+    """Return the tags of a `# %%` line, as Jupytext writes them: tags=["solution"]."""
+    listed = _TAGS.search(rest)
+    try:
+        tags = json.loads(listed[1]) if listed else []
+    except ValueError:
+        return []
+    return [tag for tag in tags if isinstance(tag, str)]

@@ -249,3 +249,57 @@ def test_what_an_earlier_run_made_goes_and_what_a_user_made_stays(assignment, tm
     assert not old.exists()
     assert own.exists()
     assert check_templates(assignment, tmp_path) == []
+
+
+SCRIPT = """\
+# %% [markdown]
+# # Means
+#
+# The mean of a vector.
+
+# %%
+import numpy as np
+
+
+# %%
+def mean(x):
+    ### START YOUR CODE ###
+    # STUB: value = 0.0
+    value = x.sum() / len(x)
+    ### END YOUR CODE ###
+    return value
+
+# %% tags=["solution"]
+print("the answer is", mean(np.ones(3)))
+
+# %% tags=["given", "plot"]
+print(mean(np.arange(3)))
+"""
+
+
+def test_a_scripts_stub_is_a_script_with_the_same_cells():
+    solved = parse_notebook(SCRIPT.encode(), name="means.py")
+    text = stub_text(solved, assignment="means")
+    assert "value = 0.0" in text and "len(x)" not in text and "the answer" not in text
+    compile(text, "means.py", "exec")
+    stub = parse_notebook(text.encode(), name="means.py")
+    assert [c.kind for c in stub.cells] == ["markdown", "code", "code", "code"]
+    assert stub.cells[0].source == "# Means\n\nThe mean of a vector."
+    assert stub.cells[3].metadata == {"tags": ["given", "plot"]}
+    assert stub_text(stub, assignment="means") == text
+
+
+def test_a_script_that_fills_the_gaps_is_not_said_to_have_changed_the_rest():
+    solved = parse_notebook(SCRIPT.encode(), name="means.py")
+    compared = compare_with_stub(solved, stub_notebook(solved, assignment="means"))
+    assert {region.status for region in compared.regions.values()} == {"filled"}
+    # The cell with the solution's tag was never in the stub; nothing else is another.
+    assert [note.kind for note in compared.notes] == []
+
+
+def test_a_script_without_cells_keeps_its_form():
+    whole = (
+        "def mean(x):\n    ### START YOUR CODE ###\n    m = 1\n    ### END YOUR CODE ###\n    return m\n"
+    )
+    solved = parse_notebook(whole.encode(), name="means.py")
+    assert stub_text(solved, assignment="means") == whole.replace("m = 1", "pass")
