@@ -12,7 +12,7 @@ from grader.checks.arrays import as_array, as_scalar, assert_finite, assert_shap
 from grader.checks.showing import index_text, show
 from grader.checks.tolerances import room_for, rtol_for
 from grader.diagnosis.case import Factor
-from grader.diagnosis.observations import what_is_right
+from grader.diagnosis.observations import what_is_right, which_are_right
 from grader.diagnosis.values import diagnose
 from grader.diagnosis.wording import Array, number
 from grader.errors import CheckFailed, Missing
@@ -163,6 +163,8 @@ def assert_close(
         problem = f"every element of {noun} is wrong{'; ' * bool(right)}{right}"
     else:
         problem = f"{evidence.n_wrong} of {evidence.n} elements of {noun} are wrong"
+        right = which_are_right(_wrong_in(array, due, rtol=rtol, atol=atol))
+        problem += f"; {right}" if right else ""
     raise CheckFailed(
         problem,
         hint=next_step,
@@ -320,6 +322,11 @@ def number_of(value: complex) -> str:
     if isinstance(value, complex):
         return f"{value:.9g}"
     return number(value) if value == round(value, 3) and abs(value) < 1e6 else f"{value:.9g}"
+
+
+def _wrong_in(got: Array, expected: Array, *, rtol: float, atol: float) -> Array:
+    g, e = _wide(got), _wide(expected)
+    return np.asarray(~(np.abs(g - e) <= atol + rtol * np.abs(e)) & ~(g == e))
 
 
 def _wide(array: Array) -> Array:

@@ -247,6 +247,18 @@ SEEN = {
     "github.com/nmhkahn/CARN-pytorch/issues/28 and "
     "github.com/d-li14/mobilenetv2.pytorch/issues/22",
     "power as a product": f"lr * drop * k for lr * drop ** k: {_BANK}",
+    "parentheses": f"(a - b) / c without its parentheses: {_BANK}",
+    "both signs": f"log(sigmoid(z)) for log(1 + exp(z)): {_BANK}",
+    "linear decay": f"a rate that falls by the same amount: {_BANK}",
+    "decay after the step": f"new weights that are decayed: {_BANK}",
+    "diagonal": f"row sums for the diagonal: {_BANK}",
+    "hinge": f"the hinge loss for the logistic one: {_BANK}",
+    "early end": f"a loop that ends too early: {_BANK}",
+    "order of statements": f"weights moved by the velocity before it is renewed: {_BANK}",
+    "copied line": f"a copied line of which nothing was changed: {_BANK}",
+    "rate on the velocity": f"the other convention of momentum: {_BANK}",
+    "term as one": f"one bias for a whole layer: {_BANK}",
+    "centred": f"rows made unit vectors after their mean was taken away: {_BANK}",
     "reversal": "a kernel that is not turned: github.com/SciML/DiffEqOperators.jl/pull/134; "
     "turned along the wrong axes: "
     "github.com/arthurmeyer/Convolutional_Deep_Belief_Network/issues/1",

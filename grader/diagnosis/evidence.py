@@ -44,6 +44,23 @@ def has_rank_one(array: Array) -> bool:
     return bool(sizes.size < 2 or sizes[1] <= _TIED * max(sizes[0], 1e-300))
 
 
+def is_one_limit(array: Array) -> bool:
+    """Tell whether nothing but 0 and one of 1 and -1 is due, as of a function at large inputs.
+
+    A sign that is turned round there has many causes: a factor that is lost, a class for another.
+    """
+    return array.size > 1 and set(np.unique(array)) in ({0.0, 1.0}, {-1.0, 0.0}, {-1.0}, {1.0})
+
+
+def is_unit_vector(array: Array) -> bool:
+    """Tell whether it is a vector of length 1 with more than one element that counts."""
+    flat = array.reshape(-1)
+    if array.ndim > 2 or flat.size != max(array.shape, default=0) or flat.size < 2:
+        return False
+    length = float(np.sqrt(np.sum(flat**2)))
+    return abs(length - 1) < 1e-9 and _distinct(flat) > 1
+
+
 def is_generic(value: float) -> bool:
     """Tell whether a number has so many digits that meeting it by chance is out of the question."""
     return np.isfinite(value) and float(f"{value:.4g}") != value

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grader.diagnosis.case import Case, Diagnosis, Factor, fit_tolerance, ratio_of
-from grader.diagnosis.evidence import INDEPENDENT, has_rank_one, independent
+from grader.diagnosis.evidence import INDEPENDENT, has_rank_one, independent, is_one_limit, is_unit_vector
 from grader.diagnosis.inputs import name_input_factor
 from grader.diagnosis.wording import number
 
@@ -36,6 +36,8 @@ def explain_factor(case: Case) -> Diagnosis | None:
     if ratio is None or not case.same(ratio * case.expected):
         return None
     near, free = fit_tolerance(case), independent(case.expected)
+    if ratio < 0 and is_one_limit(case.expected):
+        return None
     words = name_factor(ratio, case.factors, rtol=near, noun=case.noun) or _name_constant(
         ratio, case.factors, rtol=near, noun=case.noun
     )
@@ -47,6 +49,13 @@ def explain_factor(case: Case) -> Diagnosis | None:
         return words
     if free < INDEPENDENT or abs(ratio - 1) < 1e-3:
         return None
+    if is_unit_vector(case.expected):
+        return Diagnosis(
+            "length",
+            f"{case.noun} has the right direction and the length {number(abs(ratio))}, not 1"
+            + (", and the wrong sign" if ratio < 0 else ""),
+            "Is the division by its length (norm) missing, or done before the last step?",
+        )
     of_input = name_input_factor(ratio, case)
     if of_input is not None:
         return of_input

@@ -184,7 +184,7 @@ def _reads_well(mistake: Mistake) -> bool:
 _OF_ANY_VALUE = frozenset(
     (
         *("scaled", "sign", "power", "absolute", "shifted", "complement", "reciprocal"),
-        *("function", "mask", "rounded", "reduced", "mean", "normalised", "transposed"),
+        *("function", "mask", "rounded", "reduced", "mean", "normalised", "centred", "transposed"),
         *("flipped", "first", "constant", "sorted", "shifted in place", "rest"),
         *("value for another", "values swapped", "rows for columns"),
     )

@@ -13,6 +13,10 @@ from grader.diagnosis.factors import name_factor
 from grader.diagnosis.wording import Array
 
 
+_FARTHEST = 3
+"""Places by which a picture is looked for."""
+
+
 def explain_pairs(case: Case) -> Diagnosis | None:
     """A cost over the (m, m) differences that (m,) and (m, 1) make."""
     if case.broadcast is None:
@@ -132,13 +136,14 @@ def explain_shift(case: Case) -> Diagnosis | None:
 
 
 def _shifted_picture(case: Case) -> Diagnosis | None:
-    """The right picture one place up, down, left or right, or both at once."""
+    """The right picture some places up, down, left or right, or both at once."""
     got, expected = case.got, case.expected
     rows, columns = got.shape
     if got.shape != expected.shape or min(got.shape) < 3 or case.wrong().mean() < 0.25:
         return None
-    for down, right in itertools.product((-1, 0, 1), repeat=2):
-        if not (down or right):
+    shifts = itertools.product(range(-_FARTHEST, _FARTHEST + 1), repeat=2)
+    for down, right in sorted(shifts, key=lambda shift: abs(shift[0]) + abs(shift[1])):
+        if not (down or right) or abs(down) >= rows - 1 or abs(right) >= columns - 1:
             continue
         ours = got[max(down, 0) : rows + min(down, 0), max(right, 0) : columns + min(right, 0)]
         theirs = expected[
@@ -146,13 +151,21 @@ def _shifted_picture(case: Case) -> Diagnosis | None:
         ]
         near = np.abs(ours - theirs) <= case.rtol * np.abs(theirs) + case.atol
         if near.all() and independent(theirs) >= INDEPENDENT:
-            words = [("up", "", "down")[down + 1], ("to the left", "", "to the right")[right + 1]]
+            one = max(abs(down), abs(right)) == 1
+            ways = [_way(down, "up", "down"), _way(right, "to the left", "to the right")]
+            places = " and ".join(way if one else f"{n} {way}" for n, way in ways if way)
             return Diagnosis(
                 "shift",
-                f"{case.noun} is moved by one place {' and '.join(w for w in words if w)}",
-                "Is an index, a range or a slice off by one?",
+                f"{case.noun} is moved by {'one place ' if one else ''}{places}",
+                "Is an index, a range or a slice off by one?"
+                if one
+                else "Where does the slice that is filled begin, and where does it end?",
             )
     return None
+
+
+def _way(by: int, back: str, forth: str) -> tuple[int, str]:
+    return abs(by), "" if not by else back if by < 0 else forth
 
 
 def _sums_over_pairs(a: Array, b: Array) -> list[float]:

@@ -46,6 +46,27 @@ def what_is_right(got: object, expected: object) -> str:
     return ""
 
 
+def which_are_right(wrong: Array) -> str:
+    """Return "the first 3 are right", "the last one is right", "the first 4 columns are right", "".
+
+    wrong : mask of the elements that differ; told where all of one end are right, and no other
+    """
+    if not wrong.any():
+        return ""
+    for axis, line in ((0, "row"), (1, "column"))[: wrong.ndim]:
+        others = tuple(n for n in range(wrong.ndim) if n != axis)
+        bad = wrong.any(axis=others)
+        right = int(np.sum(~bad))
+        if bad.size < 3 or not right:
+            continue
+        word = "" if wrong.ndim == 1 else f" {line}{'s' * (right > 1)}"
+        for end, part in (("first", ~bad[:right]), ("last", ~bad[-right:])):
+            if part.all():
+                shown = f"{right}{word} are" if right > 1 else f"{word.strip() or 'one'} is"
+                return f"the {end} {shown} right"
+    return ""
+
+
 def _sums_agree(g: Array, e: Array, axis: int | None) -> bool:
     room = _SAME * np.abs(e).sum(axis=axis)
     return bool(np.all(np.abs(g.sum(axis=axis) - e.sum(axis=axis)) <= room))

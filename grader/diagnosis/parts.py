@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.diagnosis.case import Case, Diagnosis
+from grader.diagnosis.evidence import INDEPENDENT, independent
 from grader.diagnosis.wording import Array
 
 
@@ -16,6 +17,8 @@ def explain_clipping(case: Case) -> Diagnosis | None:
     inside = ~wrong
     if inside.sum() < 2 or wrong.mean() > 0.75 or low == high:
         return None
+    if independent(case.expected[inside]) < INDEPENDENT:
+        return None  # any function with a limit is "cut" far out, where the rest of it is 0
     if case.same(np.clip(case.expected, low, high)):
         above, below = case.expected[wrong] > high, case.expected[wrong] < low
         ends = [word for word, cut in (("above", above), ("below", below)) if cut.any()]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from grader.diagnosis.case import Case, Diagnosis, Factor, all_numbers, numbers, pair
+from grader.diagnosis.evidence import is_generic
 from grader.diagnosis.factors import (
     explain_elementwise_factor,
     explain_factor,
@@ -152,12 +153,27 @@ def explain_constant(case: Case) -> Diagnosis | None:
             "Print what it is computed from, step by step, up to where it becomes 0.",
         )
     if varied and case.got.size > 1:
+        whole = _name_of_the_whole(first, case)
         return Diagnosis(
             "constant",
-            f"{case.noun} is the same number in every element",
+            f"{case.noun} is the same number in every element{', ' * bool(whole)}{whole}",
             "Print the shape of each step: where does one number stand for all elements?",
         )
     return None
+
+
+def _name_of_the_whole(value: float, case: Case) -> str:
+    """Return what a number that stands for all is of the right ones: "the sum of ...", or ""."""
+    e = case.expected
+    for name, whole in (
+        ("the sum", float(e.sum())),
+        ("the mean", float(e.mean())),
+        ("the largest", float(e.max())),
+        ("the smallest", float(e.min())),
+    ):
+        if is_generic(whole) and abs(value - whole) <= max(case.rtol, 1e-9) * abs(whole):
+            return f"{name} of all that is due"
+    return ""
 
 
 def explain_input(case: Case) -> Diagnosis | None:

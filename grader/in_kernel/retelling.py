@@ -15,14 +15,17 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
 from grader.in_kernel import codec
+from grader.in_kernel.functions import Functions
 from grader.in_kernel.operations import Check, State
 
+FOR_WAITING = 4
+"""A story may last so many times its limit of processor time, by the clock."""
 _WATCHED = 200_000
 """Elements of arrays that are looked at after each mistake."""
 
@@ -36,20 +39,24 @@ class Teller:
 
     namespace : the notebook's own
     stories : of each story its requests, frames as bytes
+    callers : of each story what answers calls of the check's functions, None where it has none
     fingerprints : gives plain values of (operation, reply) that tell answers apart
-    limit_s : of one story; budget_s : of one call of `tell`
+    limit_s : of one story, of processor time; budget_s : of one call of `tell`
     """
 
     def __init__(
         self,
         namespace: dict[str, Any],
         stories: Sequence[Sequence[Any]],
+        callers: Sequence[Callable[..., Any] | None],
         fingerprints: Callable[[str, Any], Any],
         limit_s: float,
         budget_s: float,
     ) -> None:
         self.namespace = namespace
         self.stories = [[bytes(bytearray(frame)) for frame in story] for story in stories]
+        self.callers = callers
+        self.away = False  # a call of a check's function is under way: its answer is waited for
         self.fingerprints = fingerprints
         self.limit_s = limit_s
         self.budget_s = budget_s
@@ -96,26 +103,62 @@ class Teller:
                 exec(code, self.namespace)
             except Exception:
                 return None
-            answers.append(self._ask(self.stories[number]))
+            answers.append(self._ask(number))
         return answers
 
-    def _ask(self, story: Sequence[bytes]) -> list[Any]:
+    def work(self, number: int) -> list[Any]:
+        """Return the lines of Python that a story runs, and its seconds of processor time."""
+        self._ask(number)  # imports and caches come first
+        self._restore()
+        began = process_time()
+        self._ask(number)
+        seconds = process_time() - began
+        self._restore()
+        lines = 0
+
+        def trace(frame: Any, event: str, argument: Any) -> Any:
+            nonlocal lines
+            if event == "line":
+                lines += 1
+            ours = str(frame.f_globals.get("__name__")).startswith(("grader.", "_grade_"))
+            return None if ours else trace
+
+        sys.settrace(trace)
+        try:
+            self._ask(number, 1000.0)
+        finally:
+            sys.settrace(None)
+        self._restore()
+        return [lines, seconds]
+
+    def _ask(self, number: int, times: float = 1.0) -> list[Any]:
+        """Ask one story; times : its limit is so much longer."""
         check = Check(None, State(self.namespace, None, None), 64 << 20)  # type: ignore[arg-type]
         prints = []
-        due = perf_counter() + self.limit_s
-        old = signal.signal(signal.SIGALRM, _raise)
+        limit_s = self.limit_s * times
+        due = process_time() + limit_s
+        caller = self.callers[number]
+        if caller is not None:
+            check._functions = Functions(lambda call: self._called(caller, call, due))
+        old = [signal.signal(one, self._late) for one in (signal.SIGPROF, signal.SIGALRM)]
         try:
-            signal.setitimer(signal.ITIMER_REAL, self.limit_s, 0.05)
-            for frame in story:
-                number, operation, *arguments = codec.decode_bytes(frame, handle=check._object)
+            signal.setitimer(signal.ITIMER_PROF, limit_s, 0.05)
+            signal.setitimer(signal.ITIMER_REAL, FOR_WAITING * limit_s, 0.05)
+            for frame in self.stories[number]:
+                if caller is not None:
+                    self._called(caller, [-1, None], due)
+                index, operation, *arguments = codec.decode_bytes(frame, handle=check._object)
                 try:
-                    pieces = check._answer(number, operation, arguments)
+                    check._functions.begin()
+                    pieces = check._answer(index, operation, arguments)
                     reply = codec.decode_bytes(b"".join(pieces), handle=_object)[1:]
                 except _TooLong:
                     reply = ["ended", "StudentTimeout"]
                 except Exception:
                     reply = ["raised", ["Exception"]]
-                if perf_counter() > due:
+                finally:
+                    check._functions.end()
+                if process_time() > due:
                     reply = ["ended", "StudentTimeout"]
                 prints.append(self.fingerprints(operation, reply))
                 if reply[0] == "ended":
@@ -123,9 +166,26 @@ class Teller:
         except _TooLong:
             prints.append(self.fingerprints("", ["ended", "StudentTimeout"]))
         finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, old)
+            for one, handler in zip((signal.SIGPROF, signal.SIGALRM), old, strict=True):
+                signal.signal(one, handler)
         return prints
+
+    def _called(self, caller: Callable[..., Any], call: Sequence[Any], due: float) -> Any:
+        """Let the grader call a function of the check's; what it says is never cut off."""
+        self.away = True
+        try:
+            answer = caller(*call)
+        finally:
+            self.away = False
+        if process_time() > due:
+            raise _TooLong
+        return answer
+
+    def _late(self, *_: object) -> None:
+        if not self.away:
+            raise _TooLong
 
     def _restore(self) -> None:
         for name in [name for name in self.namespace if name not in self.names]:
@@ -164,10 +224,6 @@ class Teller:
 def _sum(array: Any) -> tuple[Any, float]:
     with np.errstate(all="ignore"):
         return array.shape, float(np.sum(array, dtype=float))
-
-
-def _raise(*_: object) -> None:
-    raise _TooLong
 
 
 def _object(handle: codec.Handle | codec.Function) -> Any:

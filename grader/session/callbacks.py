@@ -90,6 +90,14 @@ class CheckFunctions:
         """A call of the check's begins, from outside of its functions."""
         self._raised.clear()
 
+    def begin_again(self) -> None:
+        """A call begins of a story that is told once more: what was counted is forgotten."""
+        self.begin()
+        self.calls = 0
+        for function in self._functions:
+            if hasattr(function, "at_most") and callable(getattr(function, "reset", None)):
+                function.reset()
+
     def raised(self, number: Any) -> BaseException | None:
         """Return the exception of that number, which a function raised in this call."""
         return self._raised.get(number) if type(number) is int else None

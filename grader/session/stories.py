@@ -101,7 +101,7 @@ def replay(student: Student, story: Story) -> Iterator[list[Any]]:
     for request in story.requests:
         try:
             if story.functions is not None:
-                story.functions.begin()
+                story.functions.begin_again()
             wire.stream.send(request, wire.deadline)
             reply = wire.stream.receive(wire.deadline, wire.stream.limits, _object)
             for _ in range(MAX_CALLS):
@@ -120,13 +120,24 @@ def replay(student: Student, story: Story) -> Iterator[list[Any]]:
 def _called(wire: Wire, functions: CheckFunctions, message: list[Any]) -> Any:
     """Answer the call of a function; return what the process says next."""
     try:
-        answer = functions.answer(message[2:])
+        answer = answer_of(functions, message[2:])
     except codec.MalformedFrame as error:
         raise BadReply("no legal reply") from error
-    except Exception:  # it asked a process that is gone
-        answer = ["raised", 0, "RuntimeError", []]
     wire.stream.answer(message[0], *answer, deadline=wire.deadline, keep=functions.stand_in)
     return wire.stream.receive(wire.deadline, wire.stream.limits, _object)
+
+
+def answer_of(functions: CheckFunctions, call: list[Any]) -> list[Any]:
+    """Return what a check's function answers once its check has ended.
+
+    Raises MalformedFrame for no call of a function that was sent.
+    """
+    try:
+        return functions.answer(call)
+    except codec.MalformedFrame:
+        raise
+    except Exception:  # it asked a process that is gone
+        return ["raised", 0, "RuntimeError", []]
 
 
 def _object(handle: codec.Handle | codec.Function) -> Any:

@@ -56,7 +56,11 @@ _RELATED = (
     ("tanh", "sigmoid", "arctan", "sin"),
     ("abs", "absolute", "square", "sign"),
     ("log", "log2", "log10", "log1p"),
-    ("exp", "exp2", "expm1"),
+    ("exp", "exp2", "expm1", "square", "abs"),
+    ("sort", "argsort"),
+    ("cumsum", "cumprod", "sum"),
+    ("prod", "sum"),
+    ("sin", "cos", "tan"),
     ("mean", "sum", "median", "max"),
     ("max", "argmax", "sum", "mean"),
     ("min", "argmin"),
@@ -171,6 +175,9 @@ def softmaxes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         yield FieldEdit(
             "softmax", f"({scores}) / {total}", "with scores divided by their sum, without exp"
         )
+        squares = f"({scores}) ** 2"
+        total = f"np.sum({squares}, axis=-1, keepdims=True)"
+        yield FieldEdit("softmax", f"{squares} / {total}", "with squares where exp belongs")
         yield FieldEdit(
             "flipped sign", SOFTMAX.format(f"(-({scores}))"), "with a sign turned round"
         )
@@ -245,6 +252,8 @@ def sigmoids(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 return
             head = code_of(left)
             for new, told in (
+                (f"({head}) ** 2", "with the square of one factor in the slope of sigmoid"),
+                (f"(1 - ({s})) ** 2", "with the square of one factor in the slope of sigmoid"),
                 (f"{head} * (1 + ({s}))", "with a plus in the slope of sigmoid"),
                 (f"({head}) - ({s}) ** 3", "with another slope of sigmoid"),
                 (f"({head}) * 0 + 1 - ({s}) ** 2", "with the slope of tanh for that of sigmoid"),

@@ -14,10 +14,16 @@ from itertools import chain
 from grader.diagnosis.catalogue import told_of
 from grader.verify.array_mistakes import ARRAY_OPERATORS
 from grader.verify.code_words import in_short, shorten
-from grader.verify.field_mistakes import FIELD_OPERATORS, Surroundings
+from grader.verify.field_mistakes import FIELD_OPERATORS, FieldEdit, Surroundings
 from grader.verify.function_text import FunctionText
 from grader.verify.mutants import Change, expressions_of, mutate, normal, statements_of
 from grader.verify.naive_forms import naive_forms
+from grader.verify.order_mistakes import (
+    ORDER_OPERATORS,
+    all_signs,
+    ordered_edits,
+    repeated_edits,
+)
 from grader.verify.paired_mistakes import paired_edits
 from grader.verify.value_mistakes import visible_names, whole_edits
 
@@ -92,9 +98,11 @@ def _of_base(
     text = FunctionText(source, function)
     # The field's own words first: of equal code the first is kept.
     around = _surroundings(function, functions)
+    single: list[tuple[ast.expr, FieldEdit]] = []
     for node in _expressions(function, lines):
-        for operator in (*FIELD_OPERATORS, *ARRAY_OPERATORS):
+        for operator in (*FIELD_OPERATORS, *ARRAY_OPERATORS, *ORDER_OPERATORS):
             for edit in operator(node, around):
+                single.append((node, edit))
                 wording = f"`{in_short(node)}` -> `{shorten(normal(edit.new))}`"
                 changed = text.replaced([(node, edit.new)])
                 yield Change(edit.kind, wording, node.lineno, changed, edit.told)
@@ -102,6 +110,9 @@ def _of_base(
         told = told_of(change.kind, change.text, visible)
         yield Change(change.kind, change.text, change.line, change.source, told)
     for whole in chain(
+        ordered_edits(function, source, lines, visible),
+        repeated_edits(single),
+        repeated_edits([*all_signs(function, lines)]),
         paired_edits(function, source, lines, visible),
         whole_edits(function, source, lines, visible),
     ):

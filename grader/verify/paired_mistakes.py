@@ -41,6 +41,7 @@ def paired_edits(
     yield from _swapped(results, inside, source, visible)
     yield from _rows_for_columns(parameters, results, inside, source)
     yield from _taken_from(parameters, results, inside, source, visible)
+    yield from _both_signs(parameters, results, inside, source, visible)
     yield from _decayed_too(inside, visible)
     yield from _labels_marked(inside)
     yield from _in_one_statement(parameters, inside, visible)
@@ -102,6 +103,29 @@ def _taken_from(
         yield WholeEdit(
             "rest", places, f"`{after}` at the end", f"with {shown} taken from `{name}`"
         )
+
+
+def _both_signs(
+    parameters: list[str],
+    results: list[str],
+    inside: list[ast.stmt],
+    source: str,
+    visible: Collection[str],
+) -> Iterator[WholeEdit]:
+    """-f(-x) for f(x)."""
+    first, last = inside[0], inside[-1]
+    for name, result in itertools.product(parameters, results):
+        before, after = f"{name} = -{name}", f"{result} = -{result}"
+        if first is last:
+            places = [(first, _with_more(first, source, before=before, after=after))]
+        else:
+            places = [
+                (first, _with_more(first, source, before=before)),
+                (last, _with_more(last, source, after=after)),
+            ]
+        shown = f"`{result}`" if result in visible else "its result"
+        told = f"with the signs of `{name}` and of {shown} turned round"
+        yield WholeEdit("both signs", places, f"`{before}`, `{after}`", told)
 
 
 def _decayed_too(inside: list[ast.stmt], visible: Collection[str]) -> Iterator[WholeEdit]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,17 +16,28 @@ from grader.diagnosis import traces
 from grader.diagnosis.known import MAX_ANSWERS
 from grader.diagnosis.traces import Print, differing
 from grader.errors import Missing, StudentFault
-from grader.in_kernel import retelling
+from grader.in_kernel import codec, retelling
 from grader.session import Session
+from grader.session.callbacks import CheckFunctions
+from grader.session.stories import answer_of
+from grader.session.student import Student
 from grader.tracing import Asked
 
 LEAST_S = 0.5
 PATIENCE = 5.0
 """A mistake may take this many times the seconds of the solution's slowest story."""
+FOR_WAITING = retelling.FOR_WAITING
 AT_ONCE = 60
 """Mistakes that are asked in one fork."""
 BUDGET_S = 4.0
 """Of one fork: what is left over goes to the next."""
+
+
+class Work(NamedTuple):
+    """What a story takes: lines of Python that run, the same everywhere; seconds of a processor."""
+
+    lines: int
+    seconds: float
 
 
 class Telling:
@@ -37,8 +51,24 @@ class Telling:
             [np.frombuffer(request, np.uint8) for request in one.stories[seed].requests]
             for one in asked
         ]
+        self.callers = [_caller(one.stories[seed].functions) for one in asked]
         slowest = max((one.seconds for one in asked), default=0.0)
         self.limit_s = max(LEAST_S, PATIENCE * slowest)
+
+    def work(self) -> list[Work]:
+        """Return what each story takes of the solved notebook.
+
+        Where the process ends meanwhile, nobody knows: it is without end.
+        """
+        found: list[Work] = []
+        while len(found) < len(self.asked):
+            try:
+                with self._begun() as student:
+                    for number in range(len(found), len(self.asked)):
+                        found.append(Work(*student._grade_work(number)))
+            except (StudentFault, Missing):
+                found.append(Work(sys.maxsize, math.inf))
+        return found
 
     def wrong(
         self, patches: Sequence[str], wanted: Sequence[Sequence[int]]
@@ -62,13 +92,18 @@ class Telling:
     def _tell(self, patches: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[Any] | None:
         """Return what the fork has told, of the first patches; None where it has ended."""
         try:
-            with self.session.student(limit_s=BUDGET_S + 2 * self.limit_s + 10) as student:
-                student["__builtins__"].exec(_BEGIN, {"_sources": list(_sources())})
-                student._grade_begin(self.frames, self.limit_s, BUDGET_S)
+            with self._begun() as student:
                 told = student._grade_tell(list(patches), [list(numbers) for numbers in wanted])
         except (StudentFault, Missing):
             return None
         return told if isinstance(told, list) and told else None
+
+    @contextmanager
+    def _begun(self) -> Iterator[Student]:
+        with self.session.student(limit_s=BUDGET_S + 2 * FOR_WAITING * self.limit_s + 10) as one:
+            one["__builtins__"].exec(_BEGIN, {"_sources": list(_sources())})
+            one._grade_begin(self.frames, self.callers, self.limit_s, BUDGET_S)
+            yield one
 
     def _differing(
         self, numbers: Sequence[int], answers: Sequence[Any]
@@ -94,19 +129,40 @@ def _begin(sources, main):
     def fingerprints(operation, reply):
         p = traces.print_of(operation, reply)
         return [p.form, p.shapes, list(p.sums), p.single, p.weight]
-    def begin(stories, limit_s, budget_s):
-        del main["_grade_begin"], main["_grade_tell"]
-        teller = retelling.Teller(main, stories, fingerprints, limit_s, budget_s)
-        main["_grade_tell"] = tell
-        held.append(teller)
+    def begin(stories, callers, limit_s, budget_s):
+        del main["_grade_begin"]
+        held.append(retelling.Teller(main, stories, callers, fingerprints, limit_s, budget_s))
+        main["_grade_tell"], main["_grade_work"] = tell, work
     def tell(patches, wanted):
-        del main["_grade_tell"]
+        del main["_grade_tell"], main["_grade_work"]
         return held[0].tell(patches, wanted)
+    def work(number):
+        return held[0].work(number)
     held = []
-    main["_grade_begin"], main["_grade_tell"] = begin, tell
+    main["_grade_begin"] = begin
 import __main__
 _begin(_sources, vars(__main__))
 """
+
+
+def _caller(functions: CheckFunctions | None) -> Callable[..., list[Any]] | None:
+    """Return what answers the calls of a story's functions, None where it has none.
+
+    Number -1 says that a request begins.
+    """
+    if functions is None:
+        return None
+
+    def answer(number: Any, kwargs: Any, *args: Any) -> list[Any]:
+        if number == -1:
+            functions.begin_again()
+            return []
+        try:
+            return answer_of(functions, [number, kwargs, *args])
+        except codec.MalformedFrame:
+            return ["raised", 0, "RuntimeError", []]
+
+    return answer
 
 
 @cache

@@ -57,6 +57,8 @@ _CHANGES: tuple[tuple[str, str, str], ...] = (
     ("mean", "({0}) * len({0})", "times its length"),
     ("normalised", "({0}) / np.sum({0})", "divided by its sum"),
     ("normalised", "({0}) / np.linalg.norm({0})", "divided by its norm"),
+    ("centred", "({0}) - np.mean({0}, axis=0, keepdims=True)", "centred along its first axis"),
+    ("centred", "({0}) - np.mean({0}, axis=-1, keepdims=True)", "centred along its last axis"),
     ("transposed", "np.transpose({0})", "transposed"),
     ("flipped", "np.flip({0})", "turned round in all axes"),
     ("flipped", "({0})[::-1]", "in reversed order"),

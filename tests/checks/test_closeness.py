@@ -106,8 +106,8 @@ def test_the_message_tells_what_was_called_expected_got_and_where():
     failure = refusal(
         assert_close, [1.0, 2.25, 7.0, 9.0], [1.0, 2.5, 3.0, 4.5], called="f(x)", noun="the sum"
     )
-    assert failure.problem == "3 of 4 elements of the sum are wrong"
-    assert failure.message().splitlines()[0] == "f(x): 3 of 4 elements of the sum are wrong"
+    assert failure.problem == "3 of 4 elements of the sum are wrong; the first one is right"
+    assert failure.message().splitlines()[0] == f"f(x): {failure.problem}"
     assert "expected [1., 2.5, 3., 4.5]" in failure.message()
     assert "worst at [2]: expected 3, got 7" in failure.where
 

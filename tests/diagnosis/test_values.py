@@ -432,3 +432,35 @@ def test_a_branch_is_named_by_its_input_before_what_is_due_there():
     found = diagnose(np.where(x > 0, x, 0.01 * x), np.maximum(x, 0), inputs={"x": x})
     assert found is not None
     assert found.problem == "the result is right except where x < 0"
+
+
+def test_a_limit_of_one_sign_says_nothing_of_a_sign():
+    limits = np.array([-1.0, -1.0, 0.0, 0.0])
+    assert diagnose(-limits, limits) is None
+    both = np.array([-1.0, 1.0, 0.0, 1.0])
+    assert diagnose(-both, both).kind == "sign"
+
+
+def test_a_result_that_saturates_far_out_is_not_said_to_be_clipped():
+    due = np.array([0.0, 1000.0, 750.0, 0.0, 1e4, 1.2e4])
+    assert diagnose(np.minimum(due, 1.0), due) is None
+
+
+def test_a_vector_of_another_length_than_1_is_told_by_its_length():
+    due = np.array([0.6, 0.48, -0.64])
+    assert diagnose(2.589 * due, due).kind == "length"
+    told = diagnose(2.589 * due, due)
+    assert "length 2.589, not 1" in told.problem and "norm" in told.hint
+
+
+def test_one_number_for_all_is_named_where_it_is_their_sum():
+    due = np.array([0.31, -0.2, 1.17])
+    assert "the sum of all that is due" in diagnose(np.full(3, due.sum()), due).problem
+    assert "sum" not in diagnose(np.full(3, 0.77), due).problem
+
+
+def test_a_picture_that_is_moved_by_two_places_is_told_so():
+    picture = np.random.default_rng(0).normal(size=(8, 9))
+    moved = np.zeros((8, 9))
+    moved[2:, 2:] = picture[:-2, :-2]
+    assert "moved by 2 down and 2 to the right" in diagnose(moved, picture).problem

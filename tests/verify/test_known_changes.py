@@ -278,3 +278,90 @@ def test_one_case_for_all_is_known():
     source = "def clip(g, limit):\n    return g * limit if abs(g) > limit else 1.0 * g\n"
     told = words_of(source, 0.2 * 0.5, np.float64(0.2), np.float64(0.5))
     assert "with one of two cases for all" in told
+
+
+MEAN = """
+def middle(a, b, n):
+    value = (a - b) / n
+    return value
+"""
+MOMENTUM = """
+def move(w, g, v, lr, mu):
+    v_new = mu * v - lr * g
+    w_new = w + v_new
+    return w_new
+"""
+
+
+def test_a_division_without_its_parentheses_is_known():
+    told = words_of(MEAN, 5.0 - 3.0 / 4.0, 5.0, 3.0, 4.0)
+    assert "with a division of one term alone: parentheses are missing" in told
+
+
+def test_a_mistake_that_is_made_at_every_place_is_known():
+    m, v, t, b1, b2, eps = np.array([0.3, -0.7]), np.array([0.2, 0.5]), 3, 0.9, 0.99, 1e-3
+    wanted = m / (1 + b1**t) / (np.sqrt(v / (1 + b2**t)) + eps)
+    assert "with 1 + ... where 1 - ... belongs, everywhere" in words_of(
+        ADAM, wanted, m, v, t, b1, b2, eps
+    )
+    without = m / (np.sqrt(v) + eps)
+    assert "with one factor of the form 1 - ... left out" in words_of(
+        ADAM, without, m, v, t, b1, b2, eps
+    )
+
+
+def test_the_other_convention_of_momentum_is_known():
+    w, g, v = np.array([[0.3, -0.7], [0.1, 0.4], [0.2, 0.9]])
+    told = words_of(MOMENTUM, w - 0.1 * (0.9 * v + g), w, g, v, 0.1, 0.9)
+    assert any("on the whole velocity" in words for words in told)
+
+
+def test_steps_in_the_other_order_are_known():
+    source = """
+def step(self):
+    self.v = self.mu * self.v - self.g
+    self.w = self.w + self.v
+    return self.w
+"""
+    changes = [c for c in known_changes(source) if c.kind == "order of statements"]
+    assert [c.told for c in changes] == ["with `self.w` set before `self.v`"]
+    body = ast.parse(changes[0].source).body[0].body
+    assert [ast.unparse(s.targets[0]) for s in body[:2]] == ["self.w", "self.v"]
+
+
+def test_steps_whose_order_is_free_are_not_exchanged():
+    source = "def f(x):\n    a = x + 1\n    b = x + 2\n    return a * b\n"
+    assert not [c for c in known_changes(source) if c.kind == "order of statements"]
+
+
+def test_a_copied_line_is_known():
+    source = "def f(x, y):\n    a = x.mean() + 1\n    b = y.mean() + 1\n    return a * b\n"
+    x, y = np.array([1.0, 2.5]), np.array([0.5, 7.0])
+    assert any("copied line" in told for told in words_of(source, 2.75**2, x, y))
+
+
+def test_a_sum_whose_bare_terms_are_taken_as_one_is_known():
+    source = "def n(d, h, m):\n    n = d * h + h + h * m + m\n    return n\n"
+    told = words_of(source, 3 * 4 + 1 + 4 * 5 + 1, 3, 4, 5)
+    assert "with 1 in the place of the terms `h` and `m`" in told
+
+
+def test_the_sign_of_argument_and_result_is_known():
+    source = "def softplus(z):\n    value = np.logaddexp(0, z)\n    return value\n"
+    z = np.array([0.3, -1.2])
+    told = words_of(source, -np.logaddexp(0, -z), z)
+    assert any("the signs of `z` and of its result turned round" in words for words in told)
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted", "words"),
+    [
+        ("np.diag(A) * 2", [6.0, 14.0], "sums of rows"),
+        ("np.logaddexp(0, A[0])", [2.0, 3.0], "a hinge loss"),
+        ("A * 0.5 ** A", [[0.5, 0.0], [-1.5, -4.0]], "linear decay"),
+    ],
+)
+def test_related_formulas_are_known(source, wanted, words):
+    A = np.array([[1.0, 2.0], [3.0, 4.0]])
+    told = words_of(f"def f(A):\n    value = {source}\n    return value\n", np.array(wanted), A)
+    assert any(words in one for one in told)
