@@ -10,7 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grader.diagnosis.case import Case, Diagnosis, Factor, fit_tolerance, ratio_of
-from grader.diagnosis.evidence import INDEPENDENT, has_rank_one, independent, is_one_limit, is_unit_vector
+from grader.diagnosis.evidence import (
+    INDEPENDENT,
+    has_rank_one,
+    independent,
+    is_one_limit,
+    is_unit_vector,
+)
 from grader.diagnosis.inputs import name_input_factor
 from grader.diagnosis.wording import number
 

@@ -12,7 +12,6 @@ from grader.diagnosis.evidence import INDEPENDENT, independent
 from grader.diagnosis.factors import name_factor
 from grader.diagnosis.wording import Array
 
-
 _FARTHEST = 3
 """Places by which a picture is looked for."""
 

@@ -64,8 +64,18 @@ def prepare(suite: Suite, notebook: Notebook, session: Session, *, seed: int = 0
     }
     taken = dict(zip(asked, Telling(session, list(asked.values()), 0).work(), strict=True))
     import os
+
     if os.environ.get("SHOW_WORK"):
-        for k,w in taken.items(): print("WORK", notebook.name, k, w, round(asked[k].seconds,3), bool(asked[k].stories[0].functions), flush=True)
+        for k, w in taken.items():
+            print(
+                "WORK",
+                notebook.name,
+                k,
+                w,
+                round(asked[k].seconds, 3),
+                bool(asked[k].stories[0].functions),
+                flush=True,
+            )
         raise SystemExit
     candidates = candidates_of(suite, notebook)
     functions = {candidate.mistake.function for candidate in candidates}

@@ -6,6 +6,7 @@ They serve diagnosis alone, as those of field_mistakes.py do.
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Callable, Collection, Iterator
 
 from grader.verify.code_words import code_of, is_number, last_name
@@ -43,7 +44,7 @@ def parentheses(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
 
 
 def decays(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """lr * a ** k falling by steps of one size; w - lr (g + decay w) that shrinks the new weights."""
+    """A power as a linear decay; w - lr (g + decay w) that shrinks the new weights."""
     match node:
         case ast.BinOp(left=a, op=ast.Pow(), right=k) if not is_number(k):
             new = f"(1 - (1 - ({code_of(a)})) * ({code_of(k)}))"
@@ -163,7 +164,7 @@ def _neighbours(
             body = getattr(node, name, None)
             if not isinstance(body, list):
                 continue
-            for first, second in zip(body, body[1:], strict=False):
+            for first, second in itertools.pairwise(body):
                 if all(
                     isinstance(one, ast.Assign | ast.AugAssign)
                     and (lines is None or one.lineno in lines)

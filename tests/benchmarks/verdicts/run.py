@@ -2,7 +2,7 @@
 
     python tests/benchmarks/verdicts/run.py                   every case, a table at the end
     python tests/benchmarks/verdicts/run.py pw02 --show       what was said where it is not right
-    python tests/benchmarks/verdicts/run.py --bank second     the cases that were written last
+    python tests/benchmarks/verdicts/run.py --bank third      the cases that were written last
 
 A case is the body of one gap (or of a few) of a solved notebook. It is put in the place of the
 solution in the notebook's process, and its exercises' checks run; what they say, and what the
@@ -259,7 +259,7 @@ def _judged(case: Case, outcomes: list[Outcome], explainer: Explainer) -> Judged
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("assignments", nargs="*")
-    parser.add_argument("--bank", default="first", choices=["first", "second"])
+    parser.add_argument("--bank", default="first", choices=["first", "second", "third"])
     parser.add_argument(
         "--no-table", action="store_true", help="leave out the table of known mistakes: quicker"
     )
@@ -269,7 +269,9 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, help="keep the tables of known mistakes here")
     options = parser.parse_args()
     cases: dict[str, list[Case]] = {}
-    for file in sorted((HERE / ("cases" if options.bank == "first" else "second")).glob("*.txt")):
+    for file in sorted(
+        (HERE / ("cases" if options.bank == "first" else options.bank)).glob("*.txt")
+    ):
         assignment = file.stem.split("-")[0]
         if not options.assignments or assignment in options.assignments:
             cases.setdefault(assignment, []).extend(
