@@ -18,10 +18,14 @@ from grader.suite import Suite
 from grader.tracing import Asked, record
 from grader.verify.known_candidates import Candidate, candidates_of, patch_for
 from grader.verify.samples import exercises_of
-from grader.verify.telling import Telling
+from grader.verify.telling import Telling, Work
 
-SLOW_S = 0.4
-"""Of a check's story: what takes longer is not asked of a thousand mistakes."""
+MAX_LINES = 100_000
+"""Of Python that a check's story runs: what takes more is not asked of a thousand mistakes. They are
+counted, so that every machine has the same table."""
+MAX_SECONDS = 2.0
+"""Of a processor: a few lines may hold much work. Far from what the lines allow, so that a slow
+machine leaves out the same."""
 OTHER_CHECKS = 3
 OF_A_HELPER = 8
 """Checks beyond those of a function's own exercises that its mistakes are asked."""
@@ -33,11 +37,13 @@ PER_GROUP = 3
 class Prepared:
     """What a table of a notebook is computed from.
 
+    work : what each check's story takes of the solved notebook
     reach : the functions that each check's answers depend on
     """
 
     notebook: Notebook
     asked: Mapping[CheckName, Asked]
+    work: Mapping[CheckName, Work]
     candidates: Sequence[Candidate]
     reach: Mapping[CheckName, Collection[str]]
 
@@ -62,24 +68,16 @@ def prepare(suite: Suite, notebook: Notebook, session: Session, *, seed: int = 0
         # Figures were drawn when the cells ran: no call of a changed function draws them again.
         if "figures" not in one.stories[0].operations
     }
-    taken = dict(zip(asked, Telling(session, list(asked.values()), 0).work(), strict=True))
-    import os
-
-    if os.environ.get("SHOW_WORK"):
-        for k, w in taken.items():
-            print(
-                "WORK",
-                notebook.name,
-                k,
-                w,
-                round(asked[k].seconds, 3),
-                bool(asked[k].stories[0].functions),
-                flush=True,
-            )
-        raise SystemExit
+    work = dict(zip(asked, Telling(session, list(asked.values()), 0).work(), strict=True))
+    asked = {
+        check: one
+        for check, one in asked.items()
+        if work[check].lines <= MAX_LINES and work[check].seconds <= MAX_SECONDS
+    }
     candidates = candidates_of(suite, notebook)
     functions = {candidate.mistake.function for candidate in candidates}
-    return Prepared(notebook, asked, candidates, _reach(session, notebook.name, asked, functions))
+    reach = _reach(session, notebook.name, asked, functions)
+    return Prepared(notebook, asked, work, candidates, reach)
 
 
 def table_of(
@@ -94,7 +92,7 @@ def table_of(
     candidates = prepared.candidates[part::of]
     checks = list(asked)
     wanted = [
-        _checks_for(candidate.mistake, checks, asked, reach, suite.assignment)
+        _checks_for(candidate.mistake, checks, prepared.work, reach, suite.assignment)
         for candidate in candidates
     ]
     first = Telling(session, [asked[check] for check in checks], 0)
@@ -137,7 +135,7 @@ def _nameable(
 def _checks_for(
     mistake: Mistake,
     checks: Sequence[CheckName],
-    asked: Mapping[CheckName, Asked],
+    work: Mapping[CheckName, Work],
     reach: Mapping[CheckName, Collection[str]],
     assignment: Assignment,
 ) -> list[int]:
@@ -152,7 +150,7 @@ def _checks_for(
         if mistake.title or mistake.function in reach[check]
     ]
     others = [number for number in reached if checks[number][0] not in own]
-    others.sort(key=lambda number: asked[checks[number]].seconds)
+    others.sort(key=lambda number: work[checks[number]].lines)
     few = others[: OTHER_CHECKS if own else OF_A_HELPER]
     return sorted({n for n in reached if checks[n][0] in own} | set(few))
 

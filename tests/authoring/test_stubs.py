@@ -298,6 +298,7 @@ def test_a_script_that_fills_the_gaps_is_not_said_to_have_changed_the_rest():
 
 
 def test_a_script_without_cells_keeps_its_form():
-    whole = "def mean(x):\n    ### START YOUR CODE ###\n    m = 1\n    ### END YOUR CODE ###\n    return m\n"
+    gap = "    ### START YOUR CODE ###\n    m = 1\n    ### END YOUR CODE ###\n"
+    whole = f"def mean(x):\n{gap}    return m\n"
     solved = parse_notebook(whole.encode(), name="means.py")
     assert stub_text(solved, assignment="means") == whole.replace("m = 1", "pass")
