@@ -14,23 +14,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from grader.errors import GraderFault, Missing, StudentFault
 from grader.records import Assignment, Exercise, Notebook, Outcome
 from grader.session import Session
-from grader.session.student import Student
-from grader.suite import CheckedSession, CheckJob, Suite
-
-MAX_ROUNDS = 24
-"""Of one exercise: each gives the stand-ins the answers to what they were asked last."""
-MAX_ASKED = 200
-"""Answers of all stand-ins together: a training would ask for thousands."""
+from grader.session.stories import Recorder, paths_of
+from grader.stand_ins import StandIns
+from grader.suite import CheckJob, Suite
 
 QUICK_S = 2.0
-"""Of an exercise's checks together."""
+"""Of an exercise's checks together; within one exercise, of the check."""
 
 FOLLOWED = "points are given as if "
 """Stands in the message of a check whose points follow through."""
@@ -66,6 +59,8 @@ class Echoes:
         self.suite = suite
         self.assignment: Assignment = suite.assignment
         self.references = references
+        self.stand_ins = StandIns(suite, references)
+        self._paths: dict[tuple[int, str], Mapping[tuple[str, str], Collection[str]]] = {}
 
     def told(
         self, job: CheckJob, outcomes: Sequence[Outcome], notebooks: Mapping[str, Notebook]
@@ -83,6 +78,7 @@ class Echoes:
                 continue
             built_on = self._built_on(exercise, notebook, outcomes)
             if not built_on:
+                self._tell_inside(job, exercise, notebook, found)
                 continue
             # Where no points hang on it, a check that takes long is not worth a second try.
             declared = all(one.exercise.id in exercise.follows for one in built_on)
@@ -90,7 +86,8 @@ class Echoes:
             again = None
             # What draws has drawn when the cells ran: a stand-in comes too late for it.
             if (declared or quick) and not self._draws(exercise):
-                again = self._with_stand_ins(job, exercise, built_on)
+                names = [name for one in built_on for name in one.functions]
+                again = self.stand_ins.outcomes(job, exercise, names)
             for number in echoes:
                 found[number] = _told(found[number], exercise, built_on, again)
         return found
@@ -119,47 +116,75 @@ class Echoes:
                 listed.append(BuiltOn(other, tuple(functions), empty))
         return listed
 
-    def _with_stand_ins(
-        self, job: CheckJob, exercise: Exercise, built_on: Sequence[BuiltOn]
-    ) -> dict[str, Outcome] | None:
-        """Return the outcomes where the others are right, by check; None where that is open."""
-        if exercise.notebook not in self.references:
-            return None
-        names = [name for one in built_on for name in one.functions]
-        stand_ins = _StandIns(job.sessions[exercise.notebook], names)
-        again = replace(
-            job,
-            sessions={**_plain(job.sessions), exercise.notebook: stand_ins},
-            skip={},
-            only=[exercise.id],
-        )
-        try:
-            for _ in range(MAX_ROUNDS):
-                stand_ins.asked, stand_ins.lost = [], False
-                outcomes = self.suite.run(again)
-                if stand_ins.lost or any(outcome.fault for outcome in outcomes):
-                    return None
-                if not stand_ins.asked:
-                    return {outcome.name: outcome for outcome in outcomes}
-                if len(stand_ins.answers) + len(stand_ins.asked) > MAX_ASKED:
-                    return None
-                stand_ins.answers += self._answers(exercise.notebook, stand_ins.asked)
-        except (StudentFault, GraderFault, Missing, OSError, ValueError, TypeError, KeyError):
-            return None  # what a stand-in was asked can't be asked of the solved notebook
-        return None
+    # --- within one exercise ------------------------------------------------------------------
 
-    def _answers(self, notebook: str, asked: Sequence[Any]) -> list[Any]:
-        """Return each call with what the solved notebook answers: a value, and a changed state."""
-        limit_s = self.assignment.limits.check_s
-        answered = []
-        with self.references[notebook].student(limit_s=limit_s) as solved:
-            _run(solved, _ASK)
-            for call in asked:
-                value = solved["_ask_right"](*call)
-                if type(value) is not list or len(value) != 2:
-                    raise ValueError("no plain value")
-                answered.append([*call, *value])
-        return answered
+    def _tell_inside(
+        self, job: CheckJob, exercise: Exercise, notebook: Notebook, found: list[Outcome]
+    ) -> None:
+        """Tell of each failing check which of the exercise's own functions it builds on.
+
+        Of a function that a check calls itself there is no stand-in: that check is about it.
+        """
+        mine = [n for n, one in enumerate(found) if one.exercise == exercise.id]
+        failing = [n for n in mine if _is_wrong(found[n])]
+        declared = exercise.id in exercise.follows
+        if (
+            len(exercise.functions) < 2
+            or len(failing) < 2
+            or exercise.notebook not in self.references
+            or self._draws(exercise)
+        ):
+            return
+        called = self._called_by_checks(job, exercise)
+        asked = {n: called.get((exercise.id, found[n].name), frozenset()) for n in failing}
+        # A function is at fault where a check that calls it fails.
+        wrong = {f for names in asked.values() for f in exercise.functions if _is_asked(f, names)}
+        for number, names in asked.items():
+            own = [f for f in exercise.functions if _is_asked(f, names)]
+            behind = names_called(notebook, own)
+            built_on = [f for f in exercise.functions if f in wrong & behind and f not in own]
+            quick = found[number].seconds < QUICK_S
+            if not own or not built_on or not (declared or quick):
+                continue
+            check = (exercise.id, found[number].name)
+            again = self.stand_ins.outcomes(job, exercise, built_on, checks=[check])
+            better = None if again is None else again.get(found[number].name)
+            if better is None or better.credit <= found[number].credit + _EPSILON:
+                continue
+            shown = " and ".join(f"`{name.rpartition('.')[2]}`" for name in built_on)
+            line = f"builds on {shown}, which failed: look there first"
+            if not declared:
+                found[number] = _with(found[number], line, found[number])
+                continue
+            given = replace(found[number], outcome=better.outcome, credit=better.credit, trace="")
+            verb = "were" if len(built_on) > 1 else "was"
+            found[number] = _with(given, f"{line}; {FOLLOWED}{shown} {verb} right", better)
+
+    def _called_by_checks(
+        self, job: CheckJob, exercise: Exercise
+    ) -> Mapping[tuple[str, str], Collection[str]]:
+        """Return the names that each check of an exercise asks for, as the solution is asked."""
+        key = job.seed, exercise.id
+        if key not in self._paths:
+            session = self.references[exercise.notebook]
+            recorder = Recorder(session, lambda: self.suite.running)
+            self.suite.run(
+                replace(
+                    job,
+                    sessions={exercise.notebook: recorder},
+                    skip={},
+                    only=[exercise.id],
+                    reference=lambda name: self.references[name],
+                )
+            )
+            self._paths[key] = {check: paths_of(story) for check, story in recorder.stories.items()}
+        return self._paths[key]
+
+
+def _is_asked(function: str, names: Collection[str]) -> bool:
+    """Tell whether a check asks for a function itself; making an object asks for its __init__."""
+    owner, _, last = function.rpartition(".")
+    return (owner.rpartition(".")[2] if last == "__init__" else last) in names
 
 
 def names_called(notebook: Notebook, functions: Collection[str]) -> set[str]:
@@ -264,171 +289,3 @@ def _is_wrong(outcome: Outcome) -> bool:
     lost = outcome.credit < 1.0 - _EPSILON and outcome.max_points > 0
     judged = outcome.outcome in ("failed", "error")
     return judged and lost and not (outcome.missing or outcome.fault or outcome.suspect)
-
-
-def _plain(sessions: Mapping[str, CheckedSession]) -> dict[str, CheckedSession]:
-    return {name: sessions[name] for name in sessions}
-
-
-# --- stand-ins: the student's process has them in place of its own functions ---------------
-
-
-@dataclass
-class _StandIns:
-    """A session whose students have stand-ins for some functions.
-
-    answers : [name, state, args, kwargs, value, new state] of what is known
-    asked : calls without an answer, [name, state, args, kwargs]; lost : one could not be told
-    """
-
-    session: CheckedSession
-    names: Sequence[str]
-    answers: list[Any] = field(default_factory=list)
-    asked: list[Any] = field(default_factory=list)
-    lost: bool = False
-
-    @contextmanager
-    def student(self, *, limit_s: float, reply_mib: int | None = None) -> Iterator[Student]:
-        with self.session.student(limit_s=limit_s, reply_mib=reply_mib) as student:
-            student["_right_answers"] = self.answers
-            student["_stood_in"] = [*self.names]
-            _run(student, _STAND_IN)
-            try:
-                yield student
-            finally:
-                self._listen(student)
-
-    def _listen(self, student: Student) -> None:
-        """Take up what the stand-ins were asked; a student's claims, of which few are believed."""
-        try:
-            told = student.value("_asked_for")
-        except (StudentFault, Missing, GraderFault):
-            return  # the process has ended, and its check has failed by itself
-        if type(told) is not list:
-            self.lost = True
-            return
-        for call in told[:MAX_ASKED]:
-            if _is_call(call, self.names):
-                self.asked.append(call)
-            else:
-                self.lost = True
-
-
-def _is_call(call: Any, names: Sequence[str]) -> bool:
-    return (
-        type(call) is list
-        and len(call) == 4
-        and call[0] in names
-        and (call[1] is None or _is_keyed(call[1]))
-        and type(call[2]) is list
-        and _is_keyed(call[3])
-    )
-
-
-def _is_keyed(value: Any) -> bool:
-    return type(value) is dict and all(type(k) is str and k.isidentifier() for k in value)
-
-
-def _run(student: Student, source: str) -> None:
-    student["__builtins__"].exec(f"import __main__\nexec({source!r}, vars(__main__))\n", {})
-
-
-_PLAIN = """
-import numpy as _numpy
-
-def _is_plain(value, depth=0):
-    if value is None or type(value) in (bool, int, float, str):
-        return True
-    if isinstance(value, (_numpy.ndarray, _numpy.generic)):
-        return value.dtype.kind in "biufc"
-    if type(value) in (list, tuple):
-        return depth < 4 and all(_is_plain(one, depth + 1) for one in value)
-    if type(value) is dict:
-        keys = all(type(key) is str for key in value)
-        return depth < 4 and keys and all(_is_plain(one, depth + 1) for one in value.values())
-    return False
-
-def _is_same(a, b):
-    if isinstance(a, (_numpy.ndarray, _numpy.generic)):
-        if not isinstance(b, (_numpy.ndarray, _numpy.generic)) or a.shape != b.shape:
-            return False
-        if a.dtype != b.dtype:
-            return False
-        return bool(_numpy.all((a == b) | ((a != a) & (b != b))))
-    if type(a) is not type(b):
-        return False
-    if type(a) in (list, tuple):
-        return len(a) == len(b) and all(_is_same(x, y) for x, y in zip(a, b))
-    if type(a) is dict:
-        return a.keys() == b.keys() and all(_is_same(a[key], b[key]) for key in a)
-    return a == b
-
-def _state_of(one):
-    return {name: value for name, value in vars(one).items() if _is_plain(value)}
-"""
-
-_STAND_IN = (
-    _PLAIN
-    + """
-import copy as _copy
-import functools as _functools
-
-_asked_for = []
-
-class _NotAnswered(BaseException):
-    pass
-
-def _stand_in(name, known, asked):
-    method = "." in name
-    def answer(*args, **kwargs):
-        me = args[0] if method else None
-        state = _state_of(me) if method else None
-        given = [*(args[1:] if method else args)]
-        for other, before, theirs, named, value, after in known:
-            if other == name and _is_same([state, given, kwargs], [before, theirs, named]):
-                for key, changed in (after or {}).items():
-                    setattr(me, key, _copy.deepcopy(changed))
-                return _copy.deepcopy(value)
-        if _is_plain(given) and _is_plain(kwargs):
-            asked.append(_copy.deepcopy([name, state, given, kwargs]))
-        else:
-            asked.append(None)
-        raise _NotAnswered(name)
-    return answer
-
-def _put_stand_ins():
-    for name in _stood_in:
-        owner, _, last = name.rpartition(".")
-        place = globals()
-        if owner:
-            holder = globals().get(owner)
-            if isinstance(holder, type):
-                setattr(holder, last, _stand_in(name, _right_answers, _asked_for))
-        else:
-            place[last] = _stand_in(name, _right_answers, _asked_for)
-
-_put_stand_ins()
-"""
-)
-
-_ASK = (
-    _PLAIN
-    + """
-def _ask_right(name, state, args, kwargs):
-    owner, _, last = name.rpartition(".")
-    if not owner:
-        value, changed = globals()[last](*args, **kwargs), None
-    else:
-        holder = globals()[owner]
-        me = object.__new__(holder)
-        vars(me).update(state)
-        import copy
-        before = copy.deepcopy(state)
-        value = getattr(me, last)(*args, **kwargs)
-        after = _state_of(me)
-        changed = {k: v for k, v in after.items() if not (k in before and _is_same(before[k], v))}
-    if not _is_plain(value):
-        return None
-    return [value, changed]
-"""
-)

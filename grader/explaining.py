@@ -39,6 +39,12 @@ class Explainer:
     def explain(self, result: Result) -> Result:
         """Return the result with the known mistakes that its wrong answers name."""
         failing: dict[str, dict[CheckName, list[Trace]]] = {}
+        passed = {
+            (outcome.exercise, outcome.name)
+            for exercise in result.exercises
+            for outcome in exercise.checks
+            if outcome.outcome == "passed"
+        }
         for exercise in result.exercises:
             for outcome in exercise.checks:
                 traces = traces_in(outcome)
@@ -49,7 +55,7 @@ class Explainer:
         for notebook, traces_by_check in failing.items():
             known = self._table(notebook)
             if known is not None:
-                named |= name_mistakes(known, traces_by_check, owners=self.owners)
+                named |= name_mistakes(known, traces_by_check, owners=self.owners, passed=passed)
         if not named:
             return result
         return replace(

@@ -165,7 +165,7 @@ class Exercise:
     bonus : its points add to the score, not to the maximum
     rules : overrides the assignment's, where it is not None
     follows : ids of exercises whose mistakes cost no points here a second time: a check that
-        fails for their sake is judged as if they were right
+        fails for their sake is judged as if they were right. Its own id: so among its functions
     """
 
     id: str

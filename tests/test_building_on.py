@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grader import building_on, grade
+from grader import building_on, grade, stand_ins
 from grader.assignment import load_assignment
 from grader.errors import AssignmentError
 from grader.notebook import parse_notebook
@@ -250,7 +250,7 @@ def test_a_stand_in_gives_nothing_where_its_questions_are_forged(tmp_path):
 
 @pytest.mark.parametrize(
     ("names", "problem"),
-    [('["z"]', "there is no exercise 'z'"), ('["d-step"]', "names the exercise itself")],
+    [('["z"]', "there is no exercise 'z'"), ('["d-step"]', "itself, which has one function")],
 )
 def test_a_file_that_follows_what_is_not_there_is_refused(tmp_path, names, problem):
     folder = course(tmp_path, TOML.replace('follows = ["c-gradient"]', f"follows = {names}"))
@@ -286,9 +286,67 @@ def test_a_method_of_self_is_the_own_or_the_inherited_one_and_no_other_class_s()
 
 def test_answers_are_told_apart_by_the_last_digit():
     space = {}
-    exec(building_on._PLAIN, space)
+    exec(stand_ins._PLAIN, space)
     same = space["_is_same"]
     assert same([1, np.array([1.0, np.nan])], [1, np.array([1.0, np.nan])])
     assert not same(np.array([1.0]), np.array([1.0 + 1e-15]))
     assert not same([1], [1.0])
     assert not same({"a": 1}, {"b": 1})
+
+
+ONE = """\
+id = "chain"
+[[notebooks]]
+file = "chain.ipynb"
+[[exercises]]
+id = "all"
+title = "Softmax and its loss"
+points = 9
+notebook = "chain.ipynb"
+functions = ["softmax", "loss", "Model.gradient", "Model.step"]
+"""
+FOLLOWING = ONE + 'follows = ["all"]\n'
+
+
+def one_exercise(folder, toml):
+    place = course(folder, toml)
+    text = re.sub(r'exercise\("[a-z-]+"', 'exercise("all"', CHECKS)
+    (place / "test_chain.py").write_text(text)
+
+
+def by_check(exercise):
+    return {check.name: check for check in exercise.checks}
+
+
+def test_within_an_exercise_a_check_says_which_function_to_look_at_first(tmp_path):
+    one_exercise(tmp_path, ONE)
+    lines, _ = graded(tmp_path, NO_MEAN, NO_FACTOR)
+    checks = by_check(lines["all"])
+    assert "builds on `softmax`, which failed: look there first" in checks["loss"].message
+    assert "builds on `gradient`, which failed" in checks["step"].message
+    assert "builds on" not in checks["softmax"].message + checks["gradient"].message
+    assert lines["all"].points == 0
+
+
+def test_within_an_exercise_points_follow_through_where_it_follows_itself(tmp_path):
+    one_exercise(tmp_path, FOLLOWING)
+    lines, notes = graded(tmp_path, NO_MEAN)
+    checks = by_check(lines["all"])
+    assert checks["loss"].points == 2 and checks["softmax"].points == 0
+    assert "points are given as if `softmax` was right" in checks["loss"].message
+    assert lines["all"].points == 7
+    assert any("`softmax`" in note for note in notes)
+
+
+def test_within_an_exercise_a_mistake_of_its_own_is_not_laid_on_another_function(tmp_path):
+    one_exercise(tmp_path, FOLLOWING)
+    lines, _ = graded(tmp_path, NO_MEAN, ("-np.log(softmax(z)[j])", "np.log(softmax(z)[j])"))
+    checks = by_check(lines["all"])
+    assert checks["loss"].points == 0 and "builds on" not in checks["loss"].message
+
+
+def test_a_function_that_calls_itself_by_its_name_gets_no_points_by_a_stand_in(tmp_path):
+    one_exercise(tmp_path, FOLLOWING)
+    cheat = "p = [a[4] for a in globals().get('_right_answers', ())][:1] or z"
+    lines, _ = graded(tmp_path, ("e = np.exp(z - z.max())\n    p = e / e.sum()", cheat))
+    assert by_check(lines["all"])["softmax"].points == 0

@@ -159,8 +159,10 @@ class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     def __post_init__(self) -> None:
         _require_finite("points", self.points)
-        if self.id in self.follows:
-            raise ValueError(f"exercise {self.id!r}: `follows` names the exercise itself")
+        if self.id in self.follows and len(self.functions) < 2:
+            raise ValueError(
+                f"exercise {self.id!r}: `follows` names the exercise itself, which has one function"
+            )
         if self.points == 0 and self.derivation is None:
             raise ValueError("`points` must be a number of more than 0")
         if (self.kind == "derivation") != (self.derivation is not None):

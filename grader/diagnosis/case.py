@@ -47,6 +47,8 @@ class Case:
     noun: str = "the result"
     rtol: float = 1e-6
     atol: float = 0.0
+    whole: bool = False
+    """An array of integers came."""
 
     def same(self, value: Array) -> bool:
         """Tell whether the value equals what was got, and explains the error, everywhere."""

@@ -249,6 +249,18 @@ SEEN = {
     "power as a product": f"lr * drop * k for lr * drop ** k: {_BANK}",
     "parentheses": f"(a - b) / c without its parentheses: {_BANK}",
     "both signs": f"log(sigmoid(z)) for log(1 + exp(z)): {_BANK}",
+    "number for sum": f"a weighted sum divided by the number of weights: {_BANK}",
+    "added": f"an input added to the result, as in a block with a skip: {_BANK}",
+    "other order": f"the farthest neighbours, the smallest scores: {_BANK}",
+    "one of two": "a rule of rectangles for the trapezoidal one; an end of an interval for its "
+    f"middle: {_BANK}",
+    "most frequent": f"the mean class, rounded, for the most frequent one: {_BANK}",
+    "part for the whole": f"a sum over the shorter series: {_BANK}",
+    "sign kept": f"a one-sided count where sizes are compared: {_BANK}",
+    "one left out": f"a p-value that leaves the observed one out: {_BANK}",
+    "other axis everywhere": "a layer normalised along the sequence: github.com/jadore801120/"
+    "attention-is-all-you-need-pytorch/pull/17; over the whole batch: "
+    "github.com/allenai/deep_qa/pull/152",
     "linear decay": f"a rate that falls by the same amount: {_BANK}",
     "decay after the step": f"new weights that are decayed: {_BANK}",
     "diagonal": f"row sums for the diagonal: {_BANK}",

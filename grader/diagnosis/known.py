@@ -118,12 +118,14 @@ def name_mistakes(
     failing: Mapping[CheckName, Sequence[Trace]],
     *,
     owners: Mapping[str, Collection[str]] | None = None,
+    passed: Collection[CheckName] = (),
 ) -> dict[CheckName, Named]:
     """Return the mistake of each failing check whose answers are those of a known one.
 
     failing : the wrong answers to each failing check, one trace for each seed
     owners : the exercises that score a function; one of theirs must fail, or the fault lies
         in what calls the function
+    passed : checks that hold: a mistake that answers them wrong, too, is told last
     """
     owners = owners or {}
     exercises = {exercise for exercise, _ in failing}
@@ -142,7 +144,8 @@ def name_mistakes(
             and sum(weights[other] for other in fitting if number in fitting[other])
             >= LEAST_EVIDENCE
         ]
-        told = sorted((known.mistakes[number] for number in consistent), key=_rank)
+        consistent.sort(key=lambda n: (_seen_in(known, n, passed), _rank(known.mistakes[n])))
+        told = [known.mistakes[number] for number in consistent]
         if told:
             named[check] = Named(told[0], len({m.told for m in told}) - 1, _another(told))
     return named
@@ -172,16 +175,23 @@ def _another(told: Sequence[Mistake]) -> Mistake | None:
         alike = other.kind == first.kind or {other.kind, first.kind} <= _OTHER_WAY_ROUND
         if other.function != first.function or alike or says_little:
             continue
+        if other.kind in _ODD and first.kind not in OF_ANY_VALUE:
+            continue
         if OTHER_FORM not in other.text or OTHER_FORM in first.text:
             return other
     return None
+
+
+def _seen_in(known: Known, number: int, passed: Collection[CheckName]) -> bool:
+    """Tell whether a check that holds would have seen the mistake."""
+    return any(any(known.traces[number].get(check, ())) for check in passed)
 
 
 def _reads_well(mistake: Mistake) -> bool:
     return bool(mistake.title or mistake.told)
 
 
-_OF_ANY_VALUE = frozenset(
+OF_ANY_VALUE = frozenset(
     (
         *("scaled", "sign", "power", "absolute", "shifted", "complement", "reciprocal"),
         *("function", "mask", "rounded", "reduced", "mean", "normalised", "centred", "transposed"),
@@ -189,6 +199,12 @@ _OF_ANY_VALUE = frozenset(
         *("value for another", "values swapped", "rows for columns"),
     )
 )
+
+
+_ODD = frozenset(
+    ("complement", "reciprocal", "shifted", "power", "function", "mask", "rounded", "sorted")
+)
+"""What somebody may well have done is no second reading beside a mistake of the field."""
 
 
 def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, bool, int]:
@@ -201,7 +217,7 @@ def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, bool, int]:
         mistake.says_little,
         OTHER_FORM in mistake.text,
         # What any value may suffer says less than a mistake of the field.
-        mistake.kind in _OF_ANY_VALUE,
+        mistake.kind in OF_ANY_VALUE,
         len(told),
     )
 

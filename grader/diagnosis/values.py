@@ -72,6 +72,7 @@ def diagnose(
         noun=noun,
         rtol=rtol,
         atol=atol,
+        whole=isinstance(got, np.ndarray) and got.dtype.kind in "iu" and got.size > 1,
     )
     if not np.isfinite(expected_array).all() or expected_array.size == 0:
         return None
@@ -144,6 +145,12 @@ def explain_constant(case: Case) -> Diagnosis | None:
     if np.any(case.got != first):
         return None
     varied = case.expected.size > 1 and np.ptp(case.expected) > 0
+    if first == 0.0 and case.whole and np.any(case.expected != np.round(case.expected)):
+        return Diagnosis(
+            "rounding",
+            f"{case.noun} is an array of whole numbers, and 0 everywhere",
+            "Is it made with an integer dtype? What is assigned to it then loses its fraction.",
+        )
     if first == 0.0 and np.any(case.expected != 0):
         everywhere = " everywhere" if case.got.size > 1 else ""
         return Diagnosis(

@@ -91,6 +91,17 @@ def _story(cache: ReplayCache) -> Story:
     return Story(tuple(requests), tuple(operations), functions)
 
 
+def paths_of(story: Story) -> frozenset[str]:
+    """Return the last names of all that a story asks for: "predict" of Model.predict."""
+    names = set()
+    for request in story.requests:
+        _, _, *arguments = codec.decode_bytes(request, handle=_object)
+        path = arguments[1] if len(arguments) > 1 else ""
+        if isinstance(path, str) and path:
+            names.add(path.rpartition(".")[2])
+    return frozenset(names)
+
+
 def replay(student: Student, story: Story) -> Iterator[list[Any]]:
     """Yield what the process replies to each request, [status, content] each; keep none of it.
 

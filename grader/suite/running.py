@@ -53,6 +53,7 @@ class CheckJob:
     reference : opens a session on the solved notebook of that name
     patch : changes a fresh copy before its check (mutants)
     only : exercise ids; empty for all
+    checks : (exercise, name) of the checks that run; empty for all
     budget_s : for how long the student's code may compute or sleep in all checks together; once
         it is used, the checks that are left are not run
     """
@@ -61,6 +62,7 @@ class CheckJob:
     seed: int = 0
     skip: Mapping[str, str] = field(default_factory=dict)
     only: Collection[str] = ()
+    checks: Collection[tuple[str, str]] = ()
     public: bool = False
     reference: Callable[[str], CheckedSession] | None = None
     patch: Callable[[Student], None] | None = None
@@ -80,7 +82,9 @@ class Suite:
         wanted = [
             check
             for check in self._checks
-            if not (job.public and check.hidden) and (not job.only or check.exercise.id in job.only)
+            if not (job.public and check.hidden)
+            and (not job.only or check.exercise.id in job.only)
+            and (not job.checks or (check.exercise.id, check.name) in job.checks)
         ]
         self._plugin.used_s.clear()
         # What a process of a hidden check writes to a file must not meet a public check, whose

@@ -21,6 +21,11 @@ def lengths(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
             last_name(func) == "sqrt" and last_name(inside) == "sum" and _squared(squares)
         ):
             inner, more = _squared(squares), _keywords(total)
+        case ast.Call(
+            func=func, args=[ast.Call(func=ast.Attribute(value=squares, attr="sum")) as total]
+        ) if last_name(func) == "sqrt" and _squared(squares):
+            axes = "".join(f", axis={code_of(axis)}" for axis in total.args[:1])
+            inner, more = _squared(squares), axes + _keywords(total)
         case ast.BinOp(op=ast.MatMult()) | ast.Call() if _own_product(node):
             yield FieldEdit(
                 "length", f"np.sqrt({code_of(node)})", "with a length where its square belongs"

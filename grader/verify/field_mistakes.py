@@ -342,6 +342,13 @@ def optimisers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         ):
             new = f"{code_of(func)}(({code_of(inner)}) + ({code_of(small)}))"
             yield FieldEdit("epsilon inside the root", new, "with the small number inside the root")
+        case ast.Call(
+            func=func, args=[ast.BinOp(left=inner, op=ast.Add(), right=ast.Name() as small)]
+        ) if last_name(func) == "sqrt":
+            new = f"({code_of(func)}({code_of(inner)}) + {code_of(small)})"
+            yield FieldEdit(
+                "epsilon inside the root", new, f"with `{small.id}` outside the root, not inside"
+            )
 
 
 def statistics(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
@@ -359,6 +366,10 @@ def statistics(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         yield FieldEdit("scale left out", "1.0", "without the division by the deviation")
     if name in ("mean", "average", "sum"):
         yield FieldEdit("centre left out", f"0 * ({code})", "without one mean or sum")
+        whole = node.args[0] if node.args else getattr(node.func, "value", None)
+        if name == "sum" and whole is not None:
+            told = "with the number of elements where their sum belongs"
+            yield FieldEdit("number for sum", f"len({code_of(whole)})", told)
         if node.args:
             size = f"len({code_of(node.args[0])})"
             yield FieldEdit("mean and sum", f"({code}) / {size}", "with one mean too many")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.diagnosis.catalogue import is_vague
-from grader.diagnosis.known import OTHER_FORM, CheckName, Known, Mistake
+from grader.diagnosis.known import OF_ANY_VALUE, OTHER_FORM, CheckName, Known, Mistake
 from grader.diagnosis.traces import LEAST_EVIDENCE, Print, evidence_of
 from grader.records import Assignment, Notebook
 from grader.session import Session
@@ -21,8 +21,8 @@ from grader.verify.samples import exercises_of
 from grader.verify.telling import Telling, Work
 
 MAX_LINES = 100_000
-"""Of Python that a check's story runs: what takes more is not asked of a thousand mistakes. They are
-counted, so that every machine has the same table."""
+"""Of Python that a check's story runs: what takes more is not asked of a thousand mistakes.
+They are counted, so that every machine has the same table."""
 MAX_SECONDS = 2.0
 """Of a processor: a few lines may hold much work. Far from what the lines allow, so that a slow
 machine leaves out the same."""
@@ -195,9 +195,10 @@ def _one_of_each(
     return kept
 
 
-def _length(mistake: Mistake) -> tuple[bool, bool, bool, int]:
+def _length(mistake: Mistake) -> tuple[bool, bool, bool, bool, int]:
     vague = is_vague(mistake.told) or not mistake.told or "in one place" in mistake.told
-    return not mistake.title, vague, OTHER_FORM in mistake.text, len(mistake.told)
+    any_value = mistake.kind in OF_ANY_VALUE
+    return not mistake.title, vague, OTHER_FORM in mistake.text, any_value, len(mistake.told)
 
 
 def _rounded(answer: Print) -> tuple[object, ...]:

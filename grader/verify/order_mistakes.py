@@ -95,12 +95,63 @@ def ranges(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
             yield FieldEdit("early end", f"range({before}({code_of(stop)}) - 2)", told)
 
 
+def orders(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """Sorted the other way round; the most frequent value by its mean, or the first alone."""
+    match node:
+        case ast.Call(func=func, args=[x, *_]) if last_name(func) in ("argsort", "sort"):
+            more = "".join(f", {code_of(part)}" for part in (*node.args[1:], *node.keywords))
+            told = "in the other order: the largest for the smallest"
+            sign = "-" if last_name(func) == "sort" else ""
+            new = f"({sign}{code_of(func)}(-({code_of(x)}){more}))"
+            yield FieldEdit("other order", new, told)
+        case ast.Call(
+            func=ast.Attribute(value=ast.Call(func=func, args=[x, *_]), attr="argmax")
+        ) if last_name(func) == "bincount":
+            values = code_of(x)
+            told = "with the mean class, rounded, where the most frequent one belongs"
+            yield FieldEdit("most frequent", f"int(np.round(np.mean({values})))", told)
+            told = "with the first one alone where the most frequent one belongs"
+            yield FieldEdit("most frequent", f"({values})[0]", told)
+
+
+def middles(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """(a + b) / 2: one of the two alone."""
+    match node:
+        case ast.BinOp(
+            left=ast.BinOp(left=a, op=ast.Add(), right=b),
+            op=ast.Div(),
+            right=ast.Constant(value=2 | 2.0),
+        ):
+            forms = [f"({code_of(a)})", f"({code_of(b)})"]
+        case ast.BinOp(
+            left=ast.BinOp(
+                left=other, op=ast.Mult(), right=ast.BinOp(left=a, op=ast.Add(), right=b)
+            ),
+            op=ast.Div(),
+            right=ast.Constant(value=2 | 2.0),
+        ):
+            forms = [f"({code_of(other)}) * ({code_of(one)})" for one in (a, b)]
+        case ast.BinOp(
+            left=ast.Constant(value=0.5),
+            op=ast.Mult(),
+            right=ast.BinOp(left=a, op=ast.Add(), right=b),
+        ):
+            forms = [f"({code_of(a)})", f"({code_of(b)})"]
+        case _:
+            return
+    for new, which in zip(forms, ("first", "second"), strict=True):
+        told = f"with the {which} of two values alone where their mean belongs"
+        yield FieldEdit("one of two", new, told)
+
+
 ORDER_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], ...] = (
     parentheses,
     decays,
     lines_of_matrices,
     margins,
     ranges,
+    orders,
+    middles,
 )
 
 
@@ -116,6 +167,7 @@ def ordered_edits(
         yield from _copied(first, second, visible)
     yield from _rate_on_the_velocity(function, lines)
     yield from _terms_as_one(function, lines, visible)
+    yield from _part_for_the_whole(function, lines)
 
 
 def repeated_edits(
@@ -154,6 +206,56 @@ def all_signs(
             case ast.BinOp(left=ast.Constant(value=1 | 1.0), op=ast.Sub(), right=right):
                 new = f"(1 + ({code_of(right)}))"
                 yield node, FieldEdit("sign", new, "with 1 + ... where 1 - ... belongs, everywhere")
+            case ast.Call(func=func, args=[x]) if last_name(func) in ("abs", "absolute"):
+                told = "with signs where absolute values belong, everywhere"
+                yield node, FieldEdit("sign kept", f"({code_of(x)})", told)
+            case ast.BinOp(left=ast.Constant(value=1 | 1.0), op=ast.Add(), right=right):
+                told = "without the 1 that is added, everywhere"
+                yield node, FieldEdit("one left out", f"({code_of(right)})", told)
+            case ast.Call() if any(keyword.arg == "axis" for keyword in node.keywords):
+                yield from _other_axes(node)
+
+
+def _other_axes(node: ast.Call) -> Iterator[tuple[ast.expr, FieldEdit]]:
+    arguments = [code_of(argument) for argument in node.args]
+    others = [code_of(keyword) for keyword in node.keywords if keyword.arg != "axis"]
+    axis = next(keyword.value for keyword in node.keywords if keyword.arg == "axis")
+    head = code_of(node.func)
+    told = "over all elements where one axis belongs, everywhere"
+    new = f"{head}({', '.join([*arguments, *others])})"
+    yield node, FieldEdit("other axis everywhere", new, told)
+    value = ast.unparse(axis)
+    if value in ("0", "1", "-1"):
+        other = "1" if value == "0" else "0"
+        new = f"{head}({', '.join([*arguments, f'axis={other}', *others])})"
+        told = "over the other axis, everywhere"
+        yield node, FieldEdit("other axis everywhere", new, told)
+
+
+def _part_for_the_whole(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
+) -> Iterator[WholeEdit]:
+    """sum(d * d) as sum(d[:-1] * d[:-1]), where d[:-1] stands elsewhere."""
+    parts: dict[str, set[str]] = {}
+    sliced: set[int] = set()
+    for node in ast.walk(function):
+        match node:
+            case ast.Subscript(value=ast.Name(id=name) as whole, slice=ast.Slice()):
+                parts.setdefault(name, set()).add(code_of(node))
+                sliced.add(id(whole))
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Call) or (lines is not None and node.lineno not in lines):
+            continue
+        for name, forms in parts.items():
+            places = [
+                one
+                for one in ast.walk(node)
+                if isinstance(one, ast.Name) and one.id == name and id(one) not in sliced
+            ]
+            for form in sorted(forms) if places else ():
+                told = "with a part of its values where all of them belong, in one step"
+                text = f"`{form}` for `{name}` in line {node.lineno}"
+                yield WholeEdit("part for the whole", [(p, form) for p in places], text, told)
 
 
 def _neighbours(

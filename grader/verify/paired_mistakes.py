@@ -41,6 +41,7 @@ def paired_edits(
     yield from _swapped(results, inside, source, visible)
     yield from _rows_for_columns(parameters, results, inside, source)
     yield from _taken_from(parameters, results, inside, source, visible)
+    yield from _added(parameters, results, inside, source, visible)
     yield from _both_signs(parameters, results, inside, source, visible)
     yield from _decayed_too(inside, visible)
     yield from _labels_marked(inside)
@@ -103,6 +104,21 @@ def _taken_from(
         yield WholeEdit(
             "rest", places, f"`{after}` at the end", f"with {shown} taken from `{name}`"
         )
+
+
+def _added(
+    parameters: list[str],
+    results: list[str],
+    inside: list[ast.stmt],
+    source: str,
+    visible: Collection[str],
+) -> Iterator[WholeEdit]:
+    """f(x) + x for f(x)."""
+    for name, result in itertools.product(parameters, results):
+        after = f"{result} = {result} + {name}"
+        shown = f"`{result}`" if result in visible else "its result"
+        places = [(inside[-1], _with_more(inside[-1], source, after=after))]
+        yield WholeEdit("added", places, f"`{after}` at the end", f"with `{name}` added to {shown}")
 
 
 def _both_signs(

@@ -155,3 +155,24 @@ def test_words_that_say_little_are_for_the_instructor_alone():
     assert other.says_little
     assert not replace(other, text="`1 - y` -> `y - 1`").says_little
     assert not replace(other, title="the label is 1 - y").says_little
+
+
+def test_an_odd_change_is_no_second_reading_of_a_mistake_of_the_field():
+    traces = {COST: (wrong(-X), wrong(-Y))}
+    known = table(
+        (mistake("cost", "with `p` taken from 1", kind="complement"), traces),
+        (mistake("cost", "in the other order", kind="other order"), traces),
+    )
+    named = name_mistakes(known, {COST: traces[COST]})[COST]
+    assert named.mistake.told == "in the other order" and named.also is None
+
+
+def test_a_mistake_that_a_check_which_holds_would_see_is_told_after_others():
+    mine = {GRAD: (wrong(-X), wrong(-Y))}
+    known = table(
+        (mistake("cost", "negated"), mine | {COST: (wrong(X), wrong(Y))}),
+        (mistake("grad", "with the largest for the smallest"), mine),
+    )
+    failing = {GRAD: mine[GRAD]}
+    assert name_mistakes(known, failing)[GRAD].mistake.function == "cost"
+    assert name_mistakes(known, failing, passed=[COST])[GRAD].mistake.function == "grad"

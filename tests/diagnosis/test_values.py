@@ -464,3 +464,9 @@ def test_a_picture_that_is_moved_by_two_places_is_told_so():
     moved = np.zeros((8, 9))
     moved[2:, 2:] = picture[:-2, :-2]
     assert "moved by 2 down and 2 to the right" in diagnose(moved, picture).problem
+
+
+def test_whole_numbers_that_are_all_0_are_told_as_whole_numbers():
+    due = np.array([0.3, -0.2, 0.7])
+    assert "whole numbers" in diagnose(np.zeros(3, dtype=int), due).problem
+    assert "whole numbers" not in diagnose(np.zeros(3), due).problem

@@ -2,6 +2,7 @@
 
 import ast
 import textwrap
+import warnings
 
 import numpy as np
 import pytest
@@ -36,7 +37,9 @@ def answers(source, *arguments):
     found = {}
     for change in known_changes(textwrap.dedent(source)):
         space = {"np": np}
-        exec(change.source, space)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # (1)[0], say: a mistake may look odd
+            exec(change.source, space)
         name = next(n for n in space if n not in ("np", "__builtins__"))
         try:
             with np.errstate(all="ignore"):
@@ -353,15 +356,43 @@ def test_the_sign_of_argument_and_result_is_known():
     assert any("the signs of `z` and of its result turned round" in words for words in told)
 
 
+A22 = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+
 @pytest.mark.parametrize(
     ("source", "wanted", "words"),
     [
         ("np.diag(A) * 2", [6.0, 14.0], "sums of rows"),
         ("np.logaddexp(0, A[0])", [2.0, 3.0], "a hinge loss"),
         ("A * 0.5 ** A", [[0.5, 0.0], [-1.5, -4.0]], "linear decay"),
+        ("np.argsort(A, axis=1)[:, 0]", [1, 1], "the largest for the smallest"),
+        ("(A[0] + A[1]) / 2", [1.0, 2.0], "the first of two values"),
+        ("A / np.sum(A)", A22 / 2, "number of elements where their sum belongs"),
+        ("np.sqrt((A ** 2).sum(axis=1))", [3.0, 7.0], "sum of sizes"),
+        ("A @ A", A22 @ A22 + A22, "added to"),
+        ("np.abs(A - 2) + np.abs(-A)", A22 - 2 - A22, "signs where absolute values"),
+        ("A - A.mean(axis=1) + A.std(axis=1)", A22 - A22.mean(0) + A22.std(0), "everywhere"),
     ],
 )
 def test_related_formulas_are_known(source, wanted, words):
-    A = np.array([[1.0, 2.0], [3.0, 4.0]])
-    told = words_of(f"def f(A):\n    value = {source}\n    return value\n", np.array(wanted), A)
+    told = words_of(f"def f(A):\n    value = {source}\n    return value\n", np.array(wanted), A22)
     assert any(words in one for one in told)
+
+
+def test_a_part_of_a_series_where_all_of_it_belongs_is_known():
+    source = """
+def f(x):
+    d = x - x.mean()
+    r = np.sum(d[:-1] * d[1:]) / np.sum(d * d)
+    return r
+"""
+    x = np.array([0.3, -1.2, 2.0, 0.7])
+    d = x - x.mean()
+    told = words_of(source, np.sum(d[:-1] * d[1:]) / np.sum(d[:-1] ** 2), x)
+    assert any("a part of its values" in words for words in told)
+
+
+def test_the_small_number_outside_the_root_is_known():
+    source = "def f(v, eps):\n    s = 1 / np.sqrt(v + eps)\n    return s\n"
+    told = words_of(source, 1 / (np.sqrt(2.0) + 0.1), np.float64(2.0), np.float64(0.1))
+    assert any("outside the root" in words for words in told)

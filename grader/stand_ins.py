@@ -1,0 +1,253 @@
+"""Runs checks once more with stand-ins for functions that are wrong: what then still fails?
+
+A stand-in answers what the solved notebook answers. Only values travel: it tells what it was called
+with, the solved notebook is asked in its own process, and the checks run again from the start with
+one answer more. No code of the solution enters the student's process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from grader.errors import GraderFault, Missing, StudentFault
+from grader.records import Exercise, Outcome
+from grader.session import Session
+from grader.session.student import Student
+from grader.suite import CheckedSession, CheckJob, Suite
+
+MAX_ROUNDS = 24
+"""Of one exercise: each gives the stand-ins the answers to what they were asked last."""
+MAX_ASKED = 200
+"""Answers of all stand-ins together: a training would ask for thousands."""
+
+
+class StandIns:
+    """Runs checks of an assignment with stand-ins.
+
+    references : sessions on the solved notebooks, by name
+    """
+
+    def __init__(self, suite: Suite, references: Mapping[str, Session]) -> None:
+        self.suite = suite
+        self.references = references
+
+    def outcomes(
+        self,
+        job: CheckJob,
+        exercise: Exercise,
+        names: Sequence[str],
+        *,
+        checks: Collection[tuple[str, str]] = (),
+    ) -> dict[str, Outcome] | None:
+        """Return the outcomes where these functions are right, by check; None where that is open.
+
+        names : qualified names of functions; checks : see CheckJob
+        """
+        if exercise.notebook not in self.references:
+            return None
+        stand_ins = _StandIns(job.sessions[exercise.notebook], names)
+        again = replace(
+            job,
+            sessions={**_plain(job.sessions), exercise.notebook: stand_ins},
+            skip={},
+            only=[exercise.id],
+            checks=checks,
+        )
+        try:
+            for _ in range(MAX_ROUNDS):
+                stand_ins.asked, stand_ins.lost = [], False
+                outcomes = self.suite.run(again)
+                if stand_ins.lost or any(outcome.fault for outcome in outcomes):
+                    return None
+                if not stand_ins.asked:
+                    return {outcome.name: outcome for outcome in outcomes}
+                if len(stand_ins.answers) + len(stand_ins.asked) > MAX_ASKED:
+                    return None
+                stand_ins.answers += self._answers(exercise.notebook, stand_ins.asked)
+        except (StudentFault, GraderFault, Missing, OSError, ValueError, TypeError, KeyError):
+            return None  # what a stand-in was asked can't be asked of the solved notebook
+        return None
+
+    def _answers(self, notebook: str, asked: Sequence[Any]) -> list[Any]:
+        """Return each call with what the solved notebook answers: a value, and a changed state."""
+        limit_s = self.suite.assignment.limits.check_s
+        answered = []
+        with self.references[notebook].student(limit_s=limit_s) as solved:
+            _run(solved, _ASK)
+            for call in asked:
+                value = solved["_ask_right"](*call)
+                if type(value) is not list or len(value) != 2:
+                    raise ValueError("no plain value")
+                answered.append([*call, *value])
+        return answered
+
+
+def _plain(sessions: Mapping[str, CheckedSession]) -> dict[str, CheckedSession]:
+    return {name: sessions[name] for name in sessions}
+
+
+# --- stand-ins: the student's process has them in place of its own functions ---------------
+
+
+@dataclass
+class _StandIns:
+    """A session whose students have stand-ins for some functions.
+
+    answers : [name, state, args, kwargs, value, new state] of what is known
+    asked : calls without an answer, [name, state, args, kwargs]; lost : one could not be told
+    """
+
+    session: CheckedSession
+    names: Sequence[str]
+    answers: list[Any] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
+    lost: bool = False
+
+    @contextmanager
+    def student(self, *, limit_s: float, reply_mib: int | None = None) -> Iterator[Student]:
+        with self.session.student(limit_s=limit_s, reply_mib=reply_mib) as student:
+            student["_right_answers"] = self.answers
+            student["_stood_in"] = [*self.names]
+            _run(student, _STAND_IN)
+            try:
+                yield student
+            finally:
+                self._listen(student)
+
+    def _listen(self, student: Student) -> None:
+        """Take up what the stand-ins were asked; a student's claims, of which few are believed."""
+        try:
+            told = student.value("_asked_for")
+        except (StudentFault, Missing, GraderFault):
+            return  # the process has ended, and its check has failed by itself
+        if type(told) is not list:
+            self.lost = True
+            return
+        for call in told[:MAX_ASKED]:
+            if _is_call(call, self.names):
+                self.asked.append(call)
+            else:
+                self.lost = True
+
+
+def _is_call(call: Any, names: Sequence[str]) -> bool:
+    return (
+        type(call) is list
+        and len(call) == 4
+        and call[0] in names
+        and (call[1] is None or _is_keyed(call[1]))
+        and type(call[2]) is list
+        and _is_keyed(call[3])
+    )
+
+
+def _is_keyed(value: Any) -> bool:
+    return type(value) is dict and all(type(k) is str and k.isidentifier() for k in value)
+
+
+def _run(student: Student, source: str) -> None:
+    student["__builtins__"].exec(f"import __main__\nexec({source!r}, vars(__main__))\n", {})
+
+
+_PLAIN = """
+import numpy as _numpy
+
+def _is_plain(value, depth=0):
+    if value is None or type(value) in (bool, int, float, str):
+        return True
+    if isinstance(value, (_numpy.ndarray, _numpy.generic)):
+        return value.dtype.kind in "biufc"
+    if type(value) in (list, tuple):
+        return depth < 4 and all(_is_plain(one, depth + 1) for one in value)
+    if type(value) is dict:
+        keys = all(type(key) is str for key in value)
+        return depth < 4 and keys and all(_is_plain(one, depth + 1) for one in value.values())
+    return False
+
+def _is_same(a, b):
+    if isinstance(a, (_numpy.ndarray, _numpy.generic)):
+        if not isinstance(b, (_numpy.ndarray, _numpy.generic)) or a.shape != b.shape:
+            return False
+        if a.dtype != b.dtype:
+            return False
+        return bool(_numpy.all((a == b) | ((a != a) & (b != b))))
+    if type(a) is not type(b):
+        return False
+    if type(a) in (list, tuple):
+        return len(a) == len(b) and all(_is_same(x, y) for x, y in zip(a, b))
+    if type(a) is dict:
+        return a.keys() == b.keys() and all(_is_same(a[key], b[key]) for key in a)
+    return a == b
+
+def _state_of(one):
+    return {name: value for name, value in vars(one).items() if _is_plain(value)}
+"""
+
+_STAND_IN = (
+    _PLAIN
+    + """
+import copy as _copy
+import functools as _functools
+
+_asked_for = []
+
+class _NotAnswered(BaseException):
+    pass
+
+def _stand_in(name, known, asked):
+    method = "." in name
+    def answer(*args, **kwargs):
+        me = args[0] if method else None
+        state = _state_of(me) if method else None
+        given = [*(args[1:] if method else args)]
+        for other, before, theirs, named, value, after in known:
+            if other == name and _is_same([state, given, kwargs], [before, theirs, named]):
+                for key, changed in (after or {}).items():
+                    setattr(me, key, _copy.deepcopy(changed))
+                return _copy.deepcopy(value)
+        if _is_plain(given) and _is_plain(kwargs):
+            asked.append(_copy.deepcopy([name, state, given, kwargs]))
+        else:
+            asked.append(None)
+        raise _NotAnswered(name)
+    return answer
+
+def _put_stand_ins():
+    for name in _stood_in:
+        owner, _, last = name.rpartition(".")
+        place = globals()
+        if owner:
+            holder = globals().get(owner)
+            if isinstance(holder, type):
+                setattr(holder, last, _stand_in(name, _right_answers, _asked_for))
+        else:
+            place[last] = _stand_in(name, _right_answers, _asked_for)
+
+_put_stand_ins()
+"""
+)
+
+_ASK = (
+    _PLAIN
+    + """
+def _ask_right(name, state, args, kwargs):
+    owner, _, last = name.rpartition(".")
+    if not owner:
+        value, changed = globals()[last](*args, **kwargs), None
+    else:
+        holder = globals()[owner]
+        me = object.__new__(holder)
+        vars(me).update(state)
+        import copy
+        before = copy.deepcopy(state)
+        value = getattr(me, last)(*args, **kwargs)
+        after = _state_of(me)
+        changed = {k: v for k, v in after.items() if not (k in before and _is_same(before[k], v))}
+    if not _is_plain(value):
+        return None
+    return [value, changed]
+"""
+)
