@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from grader.diagnosis.catalogue import is_vague
 from grader.diagnosis.known import OF_ANY_VALUE, OTHER_FORM, CheckName, Known, Mistake
-from grader.diagnosis.traces import LEAST_EVIDENCE, Print, evidence_of
+from grader.diagnosis.traces import LEAST_EVIDENCE, Print, evidence_in_all
 from grader.records import Assignment, Notebook
 from grader.session import Session
 from grader.suite import Suite
@@ -104,31 +104,39 @@ def table_of(
         if wrong
     ]
     kept = _one_of_each(tried)
-    told = _nameable(tried)
     second = Telling(session, [asked[check] for check in checks], 1)
     again = second.wrong(
         [candidate.patch for candidate, _ in kept],
         [[checks.index(check) for check in traces] for _, traces in kept],
     )
-    table = _table(
-        [
-            (candidate, traces, {checks[number]: trace for number, trace in more.items()})
-            for (candidate, traces), more in zip(kept, again, strict=True)
-        ],
-        reach,
-    )
-    return table, told
+    both = [
+        (candidate, traces, {checks[number]: trace for number, trace in more.items()})
+        for (candidate, traces), more in zip(kept, again, strict=True)
+    ]
+    return _table(both, reach), _nameable(tried, both)
 
 
 def _nameable(
     tried: Sequence[tuple[Candidate, dict[CheckName, dict[int, Print]]]],
+    both: Sequence[
+        tuple[Candidate, dict[CheckName, dict[int, Print]], dict[CheckName, dict[int, Print]]]
+    ],
 ) -> dict[str, frozenset[CheckName]]:
-    return {
-        candidate.patch: frozenset(
-            check for check, wrong in first.items() if evidence_of(wrong) >= LEAST_EVIDENCE
+    """Return the checks that can name each mistake, as `name_mistakes` weighs the evidence.
+
+    tried : answers at the first seed; both : of those that are kept, at both seeds
+    """
+    evidence = {
+        _answers_key(first): sum(
+            evidence_in_all([wrong, second.get(check, {})]) for check, wrong in first.items()
         )
+        for _, first, second in both
+    }
+    return {
+        candidate.patch: frozenset(first)
         for candidate, first in tried
-        if candidate.mistake.title or candidate.mistake.told
+        if (candidate.mistake.title or candidate.mistake.told)
+        and evidence.get(_answers_key(first), 0.0) >= LEAST_EVIDENCE
     }
 
 
@@ -179,11 +187,7 @@ def _one_of_each(
     """Of mistakes that answer alike, keep those of different words, a few."""
     groups: dict[object, list[tuple[Candidate, dict[CheckName, dict[int, Print]]]]] = {}
     for candidate, first in tried:
-        key = tuple(
-            (check, tuple((n, _rounded(p)) for n, p in sorted(wrong.items())))
-            for check, wrong in sorted(first.items())
-        )
-        group = groups.setdefault(key, [])
+        group = groups.setdefault(_answers_key(first), [])
         words = {other.mistake.title or other.mistake.told for other, _ in group}
         if (candidate.mistake.title or candidate.mistake.told) in words:
             continue
@@ -193,6 +197,14 @@ def _one_of_each(
         group.sort(key=lambda pair: _length(pair[0].mistake))
         kept += group[:PER_GROUP]
     return kept
+
+
+def _answers_key(wrong_by_check: Mapping[CheckName, Mapping[int, Print]]) -> object:
+    """Return what is equal for mistakes that answer alike."""
+    return tuple(
+        (check, tuple((n, _rounded(p)) for n, p in sorted(wrong.items())))
+        for check, wrong in sorted(wrong_by_check.items())
+    )
 
 
 def _length(mistake: Mistake) -> tuple[bool, bool, bool, bool, int]:
