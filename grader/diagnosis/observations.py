@@ -55,7 +55,7 @@ def which_are_right(wrong: Array) -> str:
         return ""
     for axis, line in ((0, "row"), (1, "column"))[: wrong.ndim]:
         others = tuple(n for n in range(wrong.ndim) if n != axis)
-        bad = wrong.any(axis=others)
+        bad = np.asarray(wrong.any(axis=others))
         right = int(np.sum(~bad))
         if bad.size < 3 or not right:
             continue

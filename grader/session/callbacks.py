@@ -95,8 +95,9 @@ class CheckFunctions:
         self.begin()
         self.calls = 0
         for function in self._functions:
-            if hasattr(function, "at_most") and callable(getattr(function, "reset", None)):
-                function.reset()
+            reset = getattr(function, "reset", None)
+            if hasattr(function, "at_most") and callable(reset):
+                reset()
 
     def raised(self, number: Any) -> BaseException | None:
         """Return the exception of that number, which a function raised in this call."""
