@@ -14,17 +14,21 @@ from grader.submission.matching import recognise_assignment
 
 
 def choose_assignment(
-    assignment_id: str | None, folders: Mapping[str, Path], submissions: Sequence[Incoming]
+    assignment_id: str | None,
+    folders: Mapping[str, Path],
+    submissions: Sequence[Incoming],
+    warn: Callable[[str], None],
 ) -> Assignment | None:
     """Return the assignment named, or the first submission's that is recognised; None for none.
 
     folders : of the assignments there are, by their ids
+    warn : gets a line for each that can't be read, and is left out
     What goes wrong with a submission stays with it: it is refused, or has failed.
     Raises AssignmentError.
     """
     if assignment_id is not None:
         return load_assignment(folder_of(assignment_id, folders))
-    known = {name: load_assignment(folder) for name, folder in folders.items()}
+    known = load_sound(folders, warn)
     for incoming in submissions:
         try:
             if incoming.read():
@@ -34,6 +38,26 @@ def choose_assignment(
         except Exception as error:  # its own result tells of it; another one may be recognised
             incoming.failed = error
     return None
+
+
+def load_sound(folders: Mapping[str, Path], warn: Callable[[str], None]) -> dict[str, Assignment]:
+    """Return the assignments that can be read, by their ids; tell of the others.
+
+    One that somebody is writing must not stop the grading of the rest.
+    Raises AssignmentError where none can be read: the first one's.
+    """
+    known: dict[str, Assignment] = {}
+    broken: list[AssignmentError] = []
+    for name, folder in folders.items():
+        try:
+            known[name] = load_assignment(folder)
+        except AssignmentError as error:
+            broken.append(error)
+    if broken and not known:
+        raise broken[0]
+    for error in broken:
+        warn(f"left out, until it is mended: {error}")
+    return known
 
 
 def require_exercises(assignment: Assignment, only: Sequence[str]) -> None:

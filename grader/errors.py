@@ -18,7 +18,7 @@ CheckFailed               the verdict of a check (an AssertionError)
     NonFiniteValue        nan or inf where a finite number was due
 StudentFault              a call into the student's process gave no value
     StudentError          the student's code raised
-        PassedOn          what a function of the check's raised that it had called
+        PassedOn          it called a function of the check's, and let its exception pass
     StudentTimeout        it outlived the check's limit
     StudentDied           its process ended
     BadReply              what came back is no legal reply
@@ -310,10 +310,15 @@ _CLASSES: dict[tuple[str, type[StudentError]], type[StudentError]] = {}
 
 
 class PassedOn(StudentError):
-    """The student's code let an exception of the check's own function pass: that one's cause."""
+    """The student's code called a function of the check's, and let its exception pass.
+
+    It is the `__cause__` of that exception, and tells where the student's code was.
+    """
 
     def __init__(self, called: str, kind: str, text: str, where: str = "") -> None:
-        super().__init__(called, kind, f"{text} (in a function that the check gave it)", where)
+        super().__init__(
+            called, kind, f"{text} (raised by a function that the check handed over)", where
+        )
 
 
 class StudentTimeout(StudentFault):

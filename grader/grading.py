@@ -353,7 +353,11 @@ def _cleared(outcome: Outcome, *, broken: bool) -> Outcome:
         return replace(outcome, fault=True, message=f"{outcome.message}{too}")
     if outcome.missing:
         return replace(outcome, suspect=False)
-    words = "the check could not use what came back"
+    words = (
+        "a function that the check handed over can't take what your code calls it with"
+        if outcome.called_back
+        else "the check could not use what came back"
+    )
     detail = "" if outcome.hidden else f"\n{outcome.message}"
     return replace(outcome, outcome="failed", message=f"{words}{detail}", for_students=words)
 

@@ -104,7 +104,7 @@ def grade(
         origins = [incoming.origin for incoming in submissions]
         for line in remarks:
             progress.warn(line)
-        chosen = choose_assignment(assignment, folders, submissions)
+        chosen = choose_assignment(assignment, folders, submissions, progress.warn)
         if chosen is None:
             collector = Collector(found, progress=progress, origins=origins)
             progress.begin("", "", seed, found)

@@ -425,6 +425,7 @@ class Outcome:
     not_defined : the name that was missing, as the check calls it; "" where none was
     suspect : an exception of the check itself, or a name that is not there, which it may have
         misspelt: fault of the check, unless the same check accepts the reference
+    called_back : the exception is of a function of the check's that the student's code called
     fault : the grader failed while it ran the check; nothing follows for the student
     penalty : points that a broken rule takes from the exercise
     trace : the wrong answers to what the check asks, as fingerprints (diagnosis/traces.py)
@@ -445,6 +446,7 @@ class Outcome:
     seconds: float = 0.0
     missing: bool = False
     suspect: bool = False
+    called_back: bool = False
     fault: bool = False
     penalty: float = 0.0
     not_defined: str = ""

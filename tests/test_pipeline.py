@@ -307,6 +307,25 @@ def test_of_a_hidden_check_that_broke_nothing_is_said_of_its_value(course):
     assert hidden.message == "the check could not use what came back"
 
 
+def test_a_function_of_the_checks_that_the_students_code_calls_wrongly_is_told_as_such(course):
+    course.write(
+        public=PUBLIC.replace(
+            "    assert student.double(3) == 6",
+            "    from grader.errors import PassedOn\n"
+            "    if student.double(3) != 6:\n"
+            "        own = PassedOn('double(f)', 'ZeroDivisionError', 'x')\n"
+            "        raise ZeroDivisionError('x') from own",
+        )
+    )
+    course.hand_in("Ann", double="return 0")
+    (result,) = course.grade().results
+    told = checks(result)["double"]
+    assert (told.outcome, told.fault, told.points) == ("failed", False, 0.0)
+    assert told.message.startswith(
+        "a function that the check handed over can't take what your code calls it with\ndouble(f)"
+    )
+
+
 def test_a_check_that_breaks_on_the_solution_too_costs_nobody_a_point(course):
     course.write(public=PUBLIC.replace("student.double(3) == 6", "student.double(3).nothing"))
     course.hand_in("Ann", double="return x")
@@ -364,6 +383,23 @@ def test_a_public_run_says_how_many_points_the_hidden_checks_give(course):
     ]
     (whole,) = course.grade().results
     assert not [note for note in whole.notes if note.kind == "public"]
+
+
+def test_one_assignment_that_cannot_be_read_is_named_and_the_others_are_graded(course):
+    broken = course.toy.parent / "half-written"
+    broken.mkdir()
+    (broken / "assignment.toml").write_text('id = "half-written"\ntitel = "x"\n')
+    told = []
+    progress = pipeline.NoProgress()
+    progress.warn = told.append
+    report = course.grade(course.hand_in("Ann"), assignment=None, progress=progress)
+    assert [(result.score, result.status) for result in report.results] == [(6.0, "graded")]
+    (line,) = told
+    assert line.startswith("left out, until it is mended: ")
+    assert str(broken / "assignment.toml") in line
+    (course.toy / "assignment.toml").write_text("id = 3")
+    with pytest.raises(AssignmentError, match="half-written"):
+        course.grade(assignment=None)
 
 
 def test_a_broken_rule_is_noted_and_takes_its_share_of_that_exercise(course):

@@ -9,7 +9,7 @@ reference/pw02/hidden/answers.py           a module that hidden check files alon
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,24 +21,35 @@ COPIES = "files"
 """The folder of a student's copy that holds what lies beside the notebooks."""
 
 
-def find_check_files(folder: Path, *, public: bool) -> tuple[Path, ...]:
+def find_check_files(
+    folder: Path, *, public: bool, beside: Collection[str] = ()
+) -> tuple[Path, ...]:
     """Return the check files, each hidden one after the public one of its name.
 
     public : True for a student's copy, of which a folder `hidden` counts for nothing
+    beside : what `files` names: a module of the course's may be called test_utils.py
     Raises AssignmentError for a check file in another folder, where nobody would run it.
     """
-    found = list(folder.glob("test_*.py"))
+    found = [
+        path for path in folder.glob("test_*.py") if path.name not in beside or holds_checks(path)
+    ]
     if public:
         return tuple(sorted(found))
     for path in sorted(folder.glob("*/test_*.py")):
         if path.parent.name == HIDDEN:
             found.append(path)
-        elif "mark.exercise" in path.read_text(encoding="utf-8", errors="replace"):
+        elif holds_checks(path):
             raise AssignmentError(
                 f"{path}: check files stand beside assignment.toml, those that students don't "
                 f"get in {folder / HIDDEN}: move it to one of them"
             )
     return tuple(sorted(found, key=lambda path: (path.name, is_hidden(path, folder))))
+
+
+def holds_checks(file: Path) -> bool:
+    """Return whether a file has a check file's name, and a check in it."""
+    named = file.name.startswith("test_") and file.suffix == ".py"
+    return named and "mark.exercise" in file.read_text(encoding="utf-8", errors="replace")
 
 
 def is_hidden(file: Path, folder: Path) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from grader.assignment.check_files import COPIES, HIDDEN
+from grader.assignment.check_files import COPIES, HIDDEN, holds_checks
 from grader.assignment.finding import FILE
 from grader.errors import AssignmentError
 
@@ -64,7 +64,7 @@ def find_course_files(
         for name, path in matches:
             if not path.resolve().is_relative_to(root.resolve()):
                 raise AssignmentError(f"{said}: {name} is a link that leaves the folder")
-            if not public and (why := _not_theirs(name, notebooks)):
+            if not public and (why := _not_theirs(name, path, pattern, notebooks)):
                 raise AssignmentError(
                     f"{said} matches {name}, which {why}: name what students get one by one, or "
                     "put it into a folder of its own"
@@ -88,12 +88,16 @@ def _is_left_behind(name: Path) -> bool:
     return hidden or name.suffix == ".pyc"
 
 
-def _not_theirs(name: str, notebooks: Collection[str]) -> str:
-    """Return why a file is not for the students; "" where it may be."""
+def _not_theirs(name: str, path: Path, pattern: str, notebooks: Collection[str]) -> str:
+    """Return why a file is not for the students; "" where it may be.
+
+    A module without a check that is called test_utils.py may be, where it is named by itself.
+    """
     parts = PurePosixPath(name).parts
     if name in notebooks:
         return "is a solved notebook"
-    if len(parts) == 1 and name.startswith("test_") and name.endswith(".py"):
+    looks_so = len(parts) == 1 and name.startswith("test_") and name.endswith(".py")
+    if looks_so and (name != pattern or holds_checks(path)):
         return "is a check file"
     return _OF_OURS.get(parts[0], "")
 

@@ -34,7 +34,7 @@ def load_assignment(folder: Path) -> Assignment:
     _require_followed(exercises, path)
     for exercise in exercises:
         _hold_against(exercise, stubs if file.public else notebooks, path, public=file.public)
-    check_files = find_check_files(folder, public=file.public)
+    check_files = find_check_files(folder, public=file.public, beside=file.files)
     if not check_files and not file.public and any(not exercise.manual for exercise in exercises):
         raise AssignmentError(f"{folder}: it has no check file; add test_<topic>.py")
     files = find_course_files(folder, file.files, names, public=file.public, where=str(path))

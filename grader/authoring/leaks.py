@@ -122,7 +122,9 @@ def _without_repeated(body: list[str], shown: list[list[str]]) -> list[str]:
     The importer writes such ones: what a cell of tests showed, and then what it hid.
     """
     lines = set(body)
-    repeated = {line for public in shown if set(public) < lines for line in public}
+    # The end of a cell's text, with what run_cell is given besides, is no line of it.
+    told = [[line for line in public if not line.startswith('"""')] for public in shown]
+    repeated = {line for public in told if set(public) < lines for line in public}
     return [line for line in body if line not in repeated]
 
 

@@ -21,6 +21,7 @@ from grader.records import Cell, Notebook
 SOLUTION_TAG = "solution"
 """A reference's cell with this tag is left out of the stub: a written answer, say."""
 
+_PRINT = re.compile(r"(print|exec)\s+[^\s(=.,]")
 _STUB_LINE = re.compile(r"(?P<indent>[ \t]*)# STUB:(?: (?P<text>.*))?$")
 
 
@@ -121,6 +122,10 @@ def stub_source(cell: Cell, file: str) -> str:
     source = "\n".join(kept)
     if parsed(parseable(source)) is None:
         line = _line_that_breaks(source)
+        if parsed(parseable(cell.source)) is None:
+            old = _PRINT.match(line)
+            why = "is Python 2: 2to3 or futurize mends a whole notebook" if old else "is no Python"
+            raise AssignmentError(f"{where}: `{line}` {why}")
         raise AssignmentError(
             f"{where}: the stub doesn't parse, near `{line}`: give the gap `# STUB: ` lines"
         )

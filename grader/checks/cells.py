@@ -13,15 +13,19 @@ import doctest
 import importlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy
+import numpy as np
 
+from grader.checks.closeness import assert_close
+from grader.checks.showing import describe_type, show, type_name
 from grader.errors import CheckFailed, StudentFault
 
 _FILE = "<test cell>"
 _LONGEST = 160
+AUTOTEST = "autotest"
+"""What a cell calls with values that are to be the solution's."""
 
 
 def run_cell(
@@ -30,6 +34,7 @@ def run_cell(
     *,
     names: Mapping[str, object] | None = None,
     output: str | None = None,
+    reference: Any = None,
 ) -> dict[str, Any]:
     """Return what the cell defines; raise CheckFailed where one of its asserts doesn't hold.
 
@@ -37,13 +42,21 @@ def run_cell(
     names : what the cell uses beside the student's, by name: {"pd": pd}; np and numpy are numpy
     output : what the cell prints and, last, the value that it ends with, as a notebook shows them;
         None where that doesn't matter. "..." stands for anything, as in doctest
-    Builtins are Python's own, whatever the student calls so.
+    reference : the fixture, for a cell with `autotest(f(1), f(2))`: the cell runs with the solution
+        as well, and both give values of one kind that are equal, numbers to six digits
+    A student's function that the cell deletes, or replaces by another, is so for the student's
+    code, too. Builtins are Python's own, whatever the student calls so.
     """
+    names = dict(names or {})
+    if reference is not None:
+        due: list[Any] = []
+        run_cell(reference, source, names=names | {AUTOTEST: lambda *values: due.extend(values)})
+        names[AUTOTEST] = _held_against(iter(due))
     tree = ast.parse(source, _FILE)
     last = None
     if output is not None and tree.body and isinstance(tree.body[-1], ast.Expr):
         last = ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]
-    scope = _Names(student, names or {})
+    scope = _Names(student, names)
     printed = io.StringIO()
     with contextlib.ExitStack() as stack:
         if output is not None:
@@ -79,12 +92,42 @@ class _Names(dict[str, Any]):
     """The cell's globals: its own names, then what it was given, then the student's."""
 
     def __init__(self, student: Any, given: Mapping[str, object]) -> None:
-        super().__init__({"__builtins__": builtins, "np": numpy, "numpy": numpy} | dict(given))
+        super().__init__({"__builtins__": builtins, "np": np, "numpy": np} | dict(given))
         self._student = student
         self._given = frozenset(self)
+        self._deleted: set[str] = set()
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        # In the course's own process it would be the one that the student's code calls.
+        replaced = callable(value) and not isinstance(value, type) and self._is_students(name)
+        if replaced or name in self._deleted:
+            self._deleted.discard(name)
+            self._put(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        theirs = name not in self._deleted and self._is_students(name)
+        if name in self:
+            super().__delitem__(name)
+        elif not theirs:
+            raise KeyError(name)
+        if theirs:
+            self._deleted.add(name)
+            self._put(name, _undefined(name))
+
+    def _is_students(self, name: str) -> bool:
+        has = getattr(type(self._student), "has", None)
+        return bool(has(self._student, name)) if has else hasattr(self._student, name)
+
+    def _put(self, name: str, value: Any) -> None:
+        put = getattr(type(self._student), "__setitem__", None)
+        if put is not None:
+            put(self._student, name, value)
+        else:
+            setattr(self._student, name, value)
 
     def __missing__(self, name: str) -> Any:
-        if hasattr(builtins, name) or name.startswith("__"):
+        if hasattr(builtins, name) or name.startswith("__") or name in self._deleted:
             raise KeyError(name)
         fetch = getattr(type(self._student), "value", None)
         if fetch is not None:
@@ -101,6 +144,56 @@ class _Names(dict[str, Any]):
             for name, value in self.items()
             if name not in self._given and not name.startswith("@")
         }
+
+
+def _undefined(name: str) -> Callable[..., Any]:
+    """Return what stands for a name that is gone: whoever calls it is told so."""
+
+    def call(*_: object, **__: object) -> Any:
+        raise NameError(f"name {name!r} is not defined")
+
+    return call
+
+
+def _held_against(due: Iterator[Any]) -> Callable[..., None]:
+    def autotest(*values: Any) -> None:
+        for value in values:
+            _require_same(value, next(due, None))
+
+    return autotest
+
+
+def _require_same(got: Any, due: Any) -> None:
+    """Raise CheckFailed where a value isn't of the solution's kind, or isn't equal to it."""
+    kinds = [_kind(value) for value in (got, due)]
+    if kinds[0] != kinds[1]:
+        raise CheckFailed(f"a value is {describe_type(got)} where {describe_type(due)} is due")
+    if kinds[1] == "numbers":
+        assert_close(got, due, rtol=1e-6, atol=1e-9, noun="a value")
+    elif kinds[1] == "sequence":
+        if len(got) != len(due):
+            raise CheckFailed(f"{len(got)} values came where {len(due)} are due")
+        for one, other in zip(got, due, strict=True):
+            _require_same(one, other)
+    elif kinds[1] == "dict":
+        if list(map(repr, got)) != list(map(repr, due)):
+            raise CheckFailed("a dict has other keys than are due")
+        for key in due:
+            _require_same(got[key], due[key])
+    elif not bool(np.all(got == due)):
+        raise CheckFailed("a value is another than is due", expected=show(due), got=show(got))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "bool"
+    if isinstance(value, (int, float, complex, np.number)) or (
+        isinstance(value, np.ndarray) and value.dtype.kind in "biufc"
+    ):
+        return "numbers"
+    if isinstance(value, (list, tuple)):
+        return "sequence"
+    return "dict" if isinstance(value, dict) else type_name(value)
 
 
 def _rewritten(tree: ast.Module, source: str) -> ast.Module:

@@ -1,8 +1,13 @@
-"""Tables: pandas frames and series as they came back, held against what is due."""
+"""Tables: frames and series as they came back, held against what is due.
+
+pandas need not be installed here: a frame that comes back is then one of the codec's own, with
+`columns`, `data` and `index`, and a dict of columns says what is due.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +17,25 @@ from grader.checks.showing import describe_type, show, type_name
 from grader.errors import CheckFailed
 
 _KINDS = {"i": "integers", "u": "integers", "f": "floats", "b": "booleans", "M": "dates"}
+_FRAMES = ("DataFrame", "Frame")
+_BOTH = (*_FRAMES, "Series")
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column without its labels.
+
+    values : in their order; gone : where one is missing; kind : the letter of a dtype
+    """
+
+    values: Sequence[Any] | np.ndarray
+    gone: np.ndarray
+    dtype: str
+    kind: str
+
+    @property
+    def words(self) -> str:
+        return _KINDS.get(self.kind, self.dtype)
 
 
 def assert_frame(
@@ -26,33 +50,83 @@ def assert_frame(
 ) -> None:
     """Accept a frame (or a series) with the labels, the kinds and the values of expected.
 
-    expected : a DataFrame or a Series
+    expected : a DataFrame or a Series; or {label: values} for a frame whose rows are 0, 1, 2, ...,
+        None where a value is missing, which needs no pandas here
     order : whether the order of the columns counts; index : whether the labels of rows count
     Raises CheckFailed, which names columns that are missing or odd, a dtype of another kind, rows
     that are missing, and the first value that differs.
     """
-    kind = type_name(expected)
-    if type_name(got) != kind:
+    is_frame = isinstance(expected, Mapping) or type_name(expected) in _FRAMES
+    due_type = "DataFrame" if is_frame else "Series"
+    if type_name(got) not in (_FRAMES if is_frame else ("Series",)):
         raise CheckFailed(
-            f"returned {describe_type(got)} where a {kind} is due",
+            f"returned {describe_type(got)} where a {due_type} is due",
             hint="df[['a']] is a frame, df['a'] a series." if type_name(got) in _BOTH else "",
             called=called,
         )
-    if kind == "Series":
-        _compare_rows(got, expected, index=index, called=called)
-        _compare_column(got, expected, "the series", rtol, atol, called)
+    rows, due_rows = list(got.index), _rows(expected)  # type: ignore[attr-defined]
+    if not is_frame:
+        _compare_rows(rows, due_rows, index=index, called=called)
+        _compare_column(_column(got), _column(expected), "the series", rtol, atol, called)
         return
-    found, due = list(got.columns), list(expected.columns)  # type: ignore[attr-defined]
+    found, due = list(got.columns), _labels(expected)  # type: ignore[attr-defined]
     _compare_labels(found, due, order=order, called=called)
-    _compare_rows(got, expected, index=index, called=called)
+    _compare_rows(rows, due_rows, index=index, called=called)
+    columns, due_columns = _columns(got), _columns(expected)
     for place, label in enumerate(due):
         # By place: a label may be there twice.
-        at = place if order else found.index(label)
-        column = got.iloc[:, at]  # type: ignore[attr-defined]
-        _compare_column(column, expected.iloc[:, place], f"column {label!r}", rtol, atol, called)
+        column = columns[place if order else found.index(label)]
+        _compare_column(column, due_columns[place], f"column {label!r}", rtol, atol, called)
 
 
-_BOTH = ("DataFrame", "Series")
+def _labels(frame: Any) -> list[Any]:
+    return list(frame) if isinstance(frame, Mapping) else list(frame.columns)
+
+
+def _rows(table: Any) -> list[Any]:
+    if not isinstance(table, Mapping):
+        return list(table.index)
+    lengths = {len(values) for values in table.values()}
+    if len(lengths) > 1:
+        raise ValueError(f"the columns of what is due have {sorted(lengths)} values")
+    return list(range(*lengths))
+
+
+def _columns(frame: Any) -> list[_Column]:
+    if isinstance(frame, Mapping):
+        return [_of_values(values) for values in frame.values()]
+    if type_name(frame) == "Frame":
+        return [_column(series) for series in frame.data]
+    return [_column(frame.iloc[:, place]) for place in range(len(frame.columns))]
+
+
+def _column(series: Any) -> _Column:
+    if not hasattr(series, "isna"):  # where pandas is missing
+        return _of_values(series.values, series.dtype)
+    kind = str(getattr(series.dtype, "kind", "O"))
+    gone = np.asarray(series.isna())
+    return _Column(list(series), gone, str(series.dtype), "i" if kind == "u" else kind)
+
+
+def _of_values(values: Any, dtype: str = "") -> _Column:
+    if isinstance(values, np.ndarray):
+        gone = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+        if values.dtype.kind in "mM":
+            gone = np.isnat(values)
+    else:
+        values = list(values)
+        gone = np.array([value is None or value != value for value in values], bool)
+        numbers = np.asarray([v for v, lost in zip(values, gone, strict=True) if not lost])
+        if numbers.size and numbers.dtype.kind in "biufM":
+            dtype = dtype or ("float64" if gone.any() else str(numbers.dtype))
+    dtype = dtype or str(getattr(values, "dtype", "object"))
+    return _Column(values, gone, dtype, _kind_of(dtype))
+
+
+def _kind_of(dtype: str) -> str:
+    """The letter of a dtype's name; of nullable ones that of their numbers, "O" for others."""
+    names = {"int": "i", "uint": "i", "float": "f", "bool": "b", "boolean": "b", "datetime": "M"}
+    return names.get(dtype.lower().rstrip("0123456789").split("64[")[0], "O")
 
 
 def _compare_labels(found: list[Any], due: list[Any], *, order: bool, called: str) -> None:
@@ -74,16 +148,15 @@ def _compare_labels(found: list[Any], due: list[Any], *, order: bool, called: st
         )
 
 
-def _compare_rows(got: Any, expected: Any, *, index: bool, called: str) -> None:
-    if len(got) != len(expected):
+def _compare_rows(found: list[Any], due: list[Any], *, index: bool, called: str) -> None:
+    if len(found) != len(due):
         raise CheckFailed(
-            f"it has {len(got)} rows where {len(expected)} are due",
+            f"it has {len(found)} rows where {len(due)} are due",
             hint="Are missing values dropped, or rows doubled by a merge?",
             called=called,
         )
     if not index:
         return
-    found, due = list(got.index), list(expected.index)
     if found == due or all(a == b or (a != a and b != b) for a, b in zip(found, due, strict=True)):
         return
     same = sorted(map(repr, found)) == sorted(map(repr, due))
@@ -96,24 +169,25 @@ def _compare_rows(got: Any, expected: Any, *, index: bool, called: str) -> None:
 
 
 def _compare_column(
-    got: Any, expected: Any, noun: str, rtol: float, atol: float, called: str
+    got: _Column, expected: _Column, noun: str, rtol: float, atol: float, called: str
 ) -> None:
-    if str(got.dtype) != str(expected.dtype) and _kind(got) != _kind(expected):
+    if got.dtype != expected.dtype and got.kind != expected.kind:
         raise CheckFailed(
-            f"{noun} holds {_words(got)} where {_words(expected)} are due",
+            f"{noun} holds {got.words} where {expected.words} are due",
             hint="Convert it: .astype(...), pd.to_numeric, pd.to_datetime.",
             called=called,
         )
-    gone, due_gone = np.asarray(got.isna()), np.asarray(expected.isna())
-    if not np.array_equal(gone, due_gone):
+    if not np.array_equal(got.gone, expected.gone):
         raise CheckFailed(
-            f"{noun} misses {int(gone.sum())} values where {int(due_gone.sum())} are missing",
+            f"{noun} misses {int(got.gone.sum())} values where {int(expected.gone.sum())} are "
+            "missing",
             hint="Look at how missing values are treated: dropna, fillna, skipna.",
             called=called,
-            where=f"row {int(np.argmax(gone != due_gone))}",
+            where=f"row {int(np.argmax(got.gone != expected.gone))}",
         )
-    values, due = got[~gone], expected[~due_gone]
-    if _kind(expected) in "iufb":
+    there = np.flatnonzero(~expected.gone)
+    values, due = [got.values[row] for row in there], [expected.values[row] for row in there]
+    if expected.kind in "iufb":
         assert_close(
             np.asarray(values, dtype=float),
             np.asarray(due, dtype=float),
@@ -123,16 +197,16 @@ def _compare_column(
             noun=noun,
         )
         return
-    pairs = zip(list(values), list(due), strict=True)
-    wrong = [(row, a, b) for row, (a, b) in enumerate(pairs) if not _equal(a, b)]
+    wrong = [
+        place for place, (a, b) in enumerate(zip(values, due, strict=True)) if not _equal(a, b)
+    ]
     if wrong:
-        row, a, b = wrong[0]
         raise CheckFailed(
             f"{len(wrong)} of {len(due)} values of {noun} are wrong",
             called=called,
-            expected=show(b),
-            got=show(a),
-            where=f"row {row}",
+            expected=show(due[wrong[0]]),
+            got=show(values[wrong[0]]),
+            where=f"row {int(there[wrong[0]])}",
         )
 
 
@@ -141,17 +215,6 @@ def _equal(a: Any, b: Any) -> bool:
         return bool(np.all(a == b))
     except (TypeError, ValueError):
         return False
-
-
-def _kind(column: Any) -> str:
-    """The letter of a dtype; of nullable ones that of their numbers, "O" for text and others."""
-    layout = column.dtype
-    kind = getattr(layout, "kind", "O")
-    return "i" if kind == "u" else str(kind)
-
-
-def _words(column: Any) -> str:
-    return _KINDS.get(_kind(column), str(column.dtype))
 
 
 def _listed(labels: Sequence[Any]) -> str:

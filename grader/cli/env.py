@@ -113,9 +113,12 @@ def remove(names: Sequence[str]) -> int:
 
 def _loaded(ids: Sequence[str], folder: Path | None) -> list[Assignment]:
     from grader.assignment import find_assignments, folder_of, load_assignment
+    from grader.choosing import load_sound
 
     found = find_assignments(Path.cwd(), folder, os.environ)
-    return [load_assignment(folder_of(name, found)) for name in ids or sorted(found)]
+    if not ids:
+        return [*load_sound(dict(sorted(found.items())), complain).values()]
+    return [load_assignment(folder_of(name, found)) for name in ids]
 
 
 def _line(built: object) -> str:

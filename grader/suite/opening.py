@@ -78,6 +78,8 @@ def _collected(arguments: list[str], plugin: Plugin) -> Iterator[Sequence[pytest
     """
     here = Path.cwd()
     config = _prepareconfig(arguments, [plugin, *check_helpers()])
+    # A failure is told by us; pytest would parse the source of each frame to show it to nobody.
+    config.option.tbstyle = "line"
     try:
         session = pytest.Session.from_config(config)
         config._do_configure()

@@ -45,7 +45,7 @@ def verdict_of(check: Check, error: BaseException, claims: Claims | None = None)
     if isinstance(error.__cause__, PassedOn):
         # Of the check's own function, which the student's code called: whose fault is it?
         text = _withheld(check, error.__cause__, "the code raised an error")
-        return check.outcome("error", 0.0, text, suspect=True)
+        return check.outcome("error", 0.0, text, suspect=True, called_back=True)
     # pytest.raises and pytest.fail, which end in no Exception
     if isinstance(error, AssertionError | pytest.fail.Exception):
         return check.outcome("failed", 0.0, _withheld(check, error, "the value is not right"))

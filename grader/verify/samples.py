@@ -26,7 +26,6 @@ import msgspec
 
 from grader.assignment.schema import Text
 from grader.errors import AssignmentError
-from grader.grading import grade_notebooks
 from grader.notebook import assembled, replace_definition, replace_region
 from grader.records import Assignment, Cell, ExerciseScore, Notebook, Result
 from grader.session import Kernels
@@ -184,6 +183,9 @@ def apply_sample(sample: Sample, reference: Notebook) -> Notebook:
 
 def check_sample(sample: Sample, kernels: Kernels, *, seed: int = 0) -> Result:
     """Return what the sample scores: its notebook's exercises, in a kernel of its own."""
+    # `grade try` reads samples, and grades no notebook whole.
+    from grader.grading import grade_notebooks
+
     assignment = kernels.assignment
     notebook = apply_sample(sample, assignment.notebooks[sample.notebook])
     with TemporaryFolder() as folder:

@@ -141,3 +141,31 @@ def test_what_only_sounds_like_it_is_published(stubs, cell):
 def test_somebody_who_has_looked_publishes_it(stubs):
     code, _ = stubs(("markdown", "Answer: 42 is the answer"), options=["--yes-publish"])
     assert code == 0
+
+
+RUN = '''\
+import pytest
+from grader.checks import run_cell
+
+
+@pytest.mark.exercise("f", points=1)
+def test_{}(student):
+    run_cell(student, """
+x = f(1)
+assert x == 2
+assert f(x) == 4
+{}""", names={{"f": 1}})
+'''
+
+
+def test_a_hidden_test_that_goes_on_where_a_public_one_ends_is_no_leak(stubs):
+    hidden = RUN.format("more", "assert f(17.0) == 34.0\nassert f(1e6) == 2e6\n")
+    assert (
+        stubs(public=RUN.format("some", ""), hidden=hidden.replace(', names={"f": 1}', ""))[0] == 0
+    )
+
+
+def test_code_of_python_2_is_named_as_such(stubs):
+    code, told = stubs(("code", "print 'x: ', f(2)"))
+    assert code == 2
+    assert "toy.ipynb, cell 1: `print 'x: ', f(2)` is Python 2" in told

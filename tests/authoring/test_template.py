@@ -227,6 +227,12 @@ def test_a_notebook_without_markers_is_told_where_they_go(tmp_path, capsys):
     ]
 
 
+def test_functions_that_hold_a_todo_are_proposed_as_gaps(tmp_path, capsys):
+    source = SOFTMAX.replace("e = np", "# TODO: the exponentials\n    e = np")
+    assert cli.run(["new", "sm", "--from", str(solved(tmp_path, source))]) == 2
+    assert "these hold a TODO: --gap softmax\n" in capsys.readouterr().err
+
+
 def test_markers_put_where_it_says_are_found(tmp_path):
     path = solved(tmp_path, SOFTMAX)
     with pytest.raises(UnmarkedNotebook) as told:

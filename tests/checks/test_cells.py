@@ -122,3 +122,84 @@ def test_the_examples_of_a_docstring_are_run():
         "6",
         "3",
     )
+
+
+# --- names that a cell deletes or replaces, and values of the solution's --------------------------
+
+
+class Notebook(Process):
+    """A student whose names can be set, and a function of it that calls another one."""
+
+    def __init__(self, **values):
+        super().__init__(square=lambda x: x * x, **values)
+
+    def has(self, name):
+        return name in self._values
+
+    def __setitem__(self, name, value):
+        self._values[name] = value
+
+    def __getattr__(self, name):
+        raise AttributeError(name)
+
+
+def summing():
+    student = Notebook()
+    student["total"] = lambda n: sum(student.value("square")(i) for i in range(n))
+    return student
+
+
+USES = """
+kept = square
+del square
+try:
+    total(3)
+except NameError:
+    pass
+else:
+    raise AssertionError("total does not use square")
+finally:
+    square = kept
+assert total(3) == 5
+"""
+
+
+def test_a_function_that_the_cell_deletes_is_gone_for_the_students_code_too():
+    run_cell(summing(), USES)
+    student = summing()
+    student["total"] = lambda n: 5
+    assert failure(USES, student).where == "total does not use square"
+
+
+def test_a_function_that_the_cell_replaces_is_the_one_that_the_students_code_calls():
+    run_cell(summing(), "def square(x):\n    return 1\nassert total(3) == 3")
+
+
+def test_what_was_deleted_is_not_there_for_the_cell_either():
+    with pytest.raises(NameError):
+        run_cell(summing(), "del square\nsquare(2)")
+    with pytest.raises(NameError):
+        run_cell(summing(), "del nothing")
+
+
+SOLUTION = Process(values=lambda n: [n, n / 2], words=lambda: {"a": "x"}, flag=lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "student", "problem"),
+    [
+        ("autotest(values(1), values(4))", {"values": lambda n: [n, n / 2 + 1e-9]}, ""),
+        ("autotest(values(1), values(4))", {"values": lambda n: [n, 0.5]}, "a value"),
+        ("autotest(values(1))", {"values": lambda n: [n]}, "1 values came where 2 are due"),
+        ("autotest(values(1))", {"values": lambda n: None}, "is None where a list of 2 values"),
+        ("autotest(words())", {"words": lambda: {"b": "x"}}, "other keys"),
+        ("autotest(words())", {"words": lambda: {"a": "y"}}, "another than is due"),
+        ("autotest(flag())", {"flag": lambda: 1}, "where an object of type bool is due"),
+        ("autotest(flag())", {"flag": lambda: False}, "another than is due"),
+    ],
+)
+def test_autotest_holds_values_against_the_solutions(cell, student, problem):
+    if problem:
+        assert problem in str(failure(cell, Process(**student), reference=SOLUTION))
+    else:
+        run_cell(Process(**student), cell, reference=SOLUTION)

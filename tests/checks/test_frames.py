@@ -1,5 +1,7 @@
 """Frames that came back, held against what is due: what differs has a name."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,70 @@ def test_labels_that_are_there_twice_are_compared_by_place():
     assert_frame(twice.copy(), twice)
     with pytest.raises(CheckFailed, match="column 'a'"):
         assert_frame(pd.DataFrame([[1.0, 3.0]], columns=["a", "a"]), twice)
+
+
+# --- where pandas is missing on this side ---------------------------------------------------------
+
+
+@dataclass
+class Series:
+    """What comes where pandas can't be imported: values, the name of their dtype, labels."""
+
+    name: str
+    values: object
+    dtype: str
+    index: list = field(default_factory=list)
+
+
+@dataclass
+class Frame:
+    columns: list
+    data: list
+    index: list
+
+
+def frame(**columns):
+    data = [Series(name, *pair) for name, pair in columns.items()]
+    return Frame(list(columns), data, list(range(len(data[0].values))))
+
+
+DUE = {"name": ["a", "b", None], "mean": [1.0, None, 3.0], "n": [1, 2, 3]}
+
+
+def good(**changed):
+    columns = {
+        "name": (["a", "b", None], "object"),
+        "mean": (np.array([1.0, np.nan, 3.0]), "float64"),
+        "n": (np.array([1, 2, 3]), "int64"),
+    }
+    return frame(**columns | changed)
+
+
+def test_a_dict_of_columns_says_what_is_due_with_pandas_and_without():
+    assert_frame(pd.DataFrame(DUE), DUE)
+    assert_frame(good(), DUE)
+    assert_frame(good(n=([1, 2, 3], "Int64")), DUE)
+    assert_frame(good(), pd.DataFrame(DUE))
+    assert_frame(Series("n", np.array([1, 2]), "int64", [0, 1]), pd.Series([1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("got", "problem"),
+    [
+        (good(name=(["a", "x", None], "object")), "1 of 2 values of column 'name' are wrong"),
+        (good(mean=(np.array([1.0, 2.0, 3.0]), "float64")), "misses 0 values where 1 are missing"),
+        (good(n=(["1", "2", "3"], "object")), "holds object where integers are due"),
+        (good(n=(np.array([1, 2, 4]), "int64")), "column 'n'"),
+        (frame(name=(["a", "b", None], "str")), "has no column 'mean', 'n'"),
+        (Frame(["n"], [], []), "has no column"),
+        (np.ones(3), "returned an array of shape .* where a DataFrame is due"),
+    ],
+)
+def test_what_differs_from_a_dict_of_columns_has_a_name(got, problem):
+    with pytest.raises(CheckFailed, match=problem):
+        assert_frame(got, DUE)
+
+
+def test_columns_of_unequal_length_are_the_checks_own_mistake():
+    with pytest.raises(ValueError, match=r"the columns of what is due have \[1, 2\] values"):
+        assert_frame(good(), {"a": [1], "b": [1, 2]})

@@ -112,3 +112,28 @@ def test_a_new_assignment_takes_along_what_its_notebook_opens_and_imports(tmp_pa
     assert "! lab.ipynb, cell 0: my_solutions.py may hold answers" in told
     assert "out.txt" not in told
     assert "unused" not in told
+
+
+def test_a_module_that_is_called_as_a_check_file_goes_out_and_is_none(tmp_path, capsys):
+    """EPFL's sheets import `test` of test_utils.py; a notebook may even be called utils.ipynb."""
+    cells = "from test_utils import test\nfrom layers_todo import *\nassert scale(2.0) == 1.0\n"
+    helper = "def test(f):\n    f()\n"
+    solved = "def g():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION\n"
+    source = {"utils.ipynb": notebook(cells), "test_utils.py": helper, "layers_todo.py": solved}
+    write(tmp_path / "mine", source)
+    to = tmp_path / "reference"
+    command = ["new", "lab", "--from", str(tmp_path / "mine/utils.ipynb")]
+    assert cli.run([*command, "--assignments", str(to)]) == 0
+    loaded = load_assignment(to / "lab")
+    assert (loaded.folder / "test_utils.py").read_text() == helper
+    assert sorted(loaded.files) == ["layers_todo.py", "test_utils.py"]
+    assert [path.name for path in loaded.check_files] == ["test_utils_checks.py"]
+    told = capsys.readouterr().err
+    assert "! layers_todo.py holds solutions, and goes out as it is" in told
+    assert "import *" not in told  # its names are the student's
+
+
+def test_a_file_with_a_check_in_it_is_a_check_file_even_where_files_names_it(tmp_path):
+    check = "import pytest\n@pytest.mark.exercise('mean', points=1)\ndef test_x(student): pass\n"
+    with pytest.raises(AssignmentError, match="which is a check file"):
+        load(tmp_path, '["test_more.py"]', more={"test_more.py": check})

@@ -22,9 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 class Course:
     """An assignment, its students' copy, and a folder to hand in from."""
 
-    def __init__(self, assignment, folder):
-        self.reference = ROOT / "reference" / assignment
-        self.templates = ROOT / "student_templates" / assignment
+    def __init__(self, assignment, folder, root=ROOT):
+        self.assignments = root / "reference"
+        self.reference = root / "reference" / assignment
+        self.templates = root / "student_templates" / assignment
         self.names = sorted(path.name for path in self.reference.glob("*.ipynb"))
         self.folder = folder
 
@@ -65,13 +66,13 @@ class Course:
         """A folder of its own with what a student is given."""
         return shutil.copytree(self.templates, self.folder / "copy")
 
-    def grade(self, path, *options, assignments=ROOT / "reference"):
+    def grade(self, path, *options, assignments=None):
         """Run the command; return what its JSON says of the (one) submission."""
-        return run(path, "--assignments", assignments, *options)
+        return run(path, "--assignments", assignments or self.assignments, *options)
 
     def grade_all(self, paths, *options):
         """The same of several submissions."""
-        return run_all(*paths, "--assignments", ROOT / "reference", *options)
+        return run_all(*paths, "--assignments", self.assignments, *options)
 
     def grade_at_home(self, copy, name):
         """The same where a student runs it: the checks are those of the students' copy."""

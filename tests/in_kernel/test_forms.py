@@ -7,6 +7,7 @@ import struct
 import types
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -208,6 +209,22 @@ def test_without_pandas_a_frame_is_described(pd, monkeypatch):
     assert frame["int"].values.tolist() == [1, 2]
     assert (frame["text"].values, frame["kind"].values) == (["x", None], ["u", "v"])
     assert (frame["some"].dtype, frame["some"].values) == ("Int64", [1, None])
+
+
+def test_a_frame_that_came_where_pandas_is_missing_goes_back_as_it_was(pd, monkeypatch):
+    frame = frame_of(pd).drop(columns=["zone", "kind", 3]).reset_index(drop=True)
+    series = pd.Series([0.5, 1.5], index=pd.Index([5, 9]), name="s")
+    # Labels of columns are text; whether pandas keeps them as "str" or "object" is its version's.
+    for sent, equal in (
+        (frame, partial(pd.testing.assert_frame_equal, check_column_type=False)),
+        (series, pd.testing.assert_series_equal),
+    ):
+        with monkeypatch.context() as without:
+            without.setattr(frame_forms.importlib, "import_module", _no_module)
+            here = codec.decode_bytes(b"".join(codec.encode(sent)))
+            back = b"".join(codec.encode(here))
+        assert type(here) in (frame_forms.Frame, frame_forms.Series)
+        equal(codec.decode_bytes(back), sent)
 
 
 # --- what is none -------------------------------------------------------------------------------

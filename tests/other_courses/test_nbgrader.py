@@ -100,3 +100,49 @@ def test_points_are_those_of_the_same_cells_before(imported):
     # As there, a cell of tests gives all of its points or none.
     wrong = course.solved("ps1", "vectors.ipynb", length=("np.sqrt(np.sum(v**2))", "5.0"))
     assert course.points(wrong) == {"test_length": 0, "test_cosine": 0}
+
+
+def test_autotests_become_hidden_checks_of_the_solutions_values(course):
+    written = course.write(
+        "ps2.ipynb",
+        course.graded(
+            "solution",
+            "double",
+            source="def double(n):\n    ### BEGIN SOLUTION\n    return [n, 2 * n]"
+            "\n    ### END SOLUTION",
+        ),
+        course.graded(
+            "tests",
+            "test_double",
+            2,
+            source="### AUTOTEST double(1); double(-2.5)\n    ### HASHED AUTOTEST double(7)"
+            "\n### AUTOTEST for",
+        ),
+        course.graded(
+            "solution",
+            "twice",
+            source="def twice(n):\n    ### BEGIN SOLUTION\n    return double(double(n)[1])"
+            "\n    ### END SOLUTION",
+        ),
+        course.graded(
+            "tests",
+            "test_twice",
+            1,
+            source="kept = double\ndel double\ntry:\n    twice(1)\nexcept NameError:\n    pass"
+            "\nelse:\n    raise AssertionError('double is not used')\nfinally:\n    double = kept",
+        ),
+    )
+    told = course.grade("new", "ps2", "--from", written)
+    assert "cell 1: ### AUTOTEST: values held against your solution's, a hidden check" in told
+    assert "! ps2.ipynb, cell 1: `### AUTOTEST for` is not understood: write an assert" in told
+    course.grade("stubs", "ps2")
+    assert "autotest(" not in "\n".join(course.stub("ps2", "ps2.ipynb")[1].values())
+    right = course.solved("ps2", "ps2.ipynb")
+    assert course.points(right) == {"test_double": 2, "test_twice": 1}
+    wrong = course.solved(
+        "ps2",
+        "ps2.ipynb",
+        a=("return [n, 2 * n]", "return [n, abs(2 * n)]"),
+        b=("double(double(n)[1])", "[2 * n, 4 * n]"),
+    )
+    assert course.points(wrong) == {"test_double": 0, "test_twice": 0}

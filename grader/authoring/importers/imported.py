@@ -21,6 +21,7 @@ class Check:
     at : how many cells of the new notebook stand before it
     output : what the cell has to print, None where only its asserts count
     examples : True for the `>>>` examples of a docstring
+    compared : its values are held against the solution's
     """
 
     exercise: str
@@ -31,6 +32,7 @@ class Check:
     hidden: bool = False
     output: str | None = None
     examples: bool = False
+    compared: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,17 @@ class Line:
 
 @dataclass
 class Draft:
-    """A new notebook as it grows, cell by cell."""
+    """A new notebook as it grows, cell by cell.
+
+    files : names of what it says it needs beside it, with the cell that says so
+    """
 
     kind: str = ""
     cells: list[Cell] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)
     heading: str = ""
 
     def keep(self, cell: Cell, source: str | None = None) -> None:

@@ -4,6 +4,7 @@
 x = 3  # SOLUTION                                        otter
 ### START CODE HERE ### ... ### END CODE HERE ###        deeplearning.ai
 # *****START OF YOUR CODE ... # *****END OF YOUR CODE    CS231n
+# TODO: ... (a box of comments) ... # END OF YOUR CODE   CS231n of earlier years
 ### SOLUTION ... ### TEMPLATE ... ### END SOLUTION       EPFL
 # YOUR CODE HERE, to the end of its block                anybody
 raise NotImplementedError                                a function that nobody has solved yet
@@ -26,13 +27,15 @@ _BEGIN = re.compile(r"\s*#+\s*BEGIN SOLUTION(?P<quiet> NO PROMPT)?\b", re.IGNORE
 _END = re.compile(r"\s*#+\s*END SOLUTION\b", re.IGNORECASE)
 _SECTION = re.compile(r"\s*#{2,}\s*SOLUTION\s*#*\s*$", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\s*#{2,}\s*TEMPLATE\s*#*\s*$", re.IGNORECASE)
-_SUFFIX = re.compile(r"(?P<code>.*\S)\s*#\s*SOLUTION(?P<quiet>\s+NO PROMPT)?\s*$")
+_SUFFIX = re.compile(r"(?P<code>.*\S)\s*#\s*SOLUTION(?P<quiet>\s+NO PROMPT)?[\s).:;]*$")
 _HERE = re.compile(
     r"\s*#[\s#=*>-]*((PUT|INSERT|WRITE|ADD|TYPE|FILL IN)\s+)?(YOUR|MY) (CODE|SOLUTION|ANSWER)"
     r"( (HERE|BELOW|GOES HERE))?[\s#=*:.>-]*$",
     re.IGNORECASE,
 )
-_PROMPT = re.compile(r'\s*(?:"""|\'\'\')\s*#\s*(?P<which>BEGIN|END) PROMPT\s*$', re.IGNORECASE)
+_TODO = re.compile(r"\s*#+\s*TODO\b")
+_RULE = re.compile(r"\s*#[#=*-]{9,}\s*")
+_PROMPT = re.compile(r'\s*(?:"""|\'\'\')\s*;?\s*#\s*(?P<which>BEGIN|END) PROMPT\s*$', re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"(?P<left>\s*[^\s=#(][^=#(]*?)\s*[-+*/@%&|^]?=(?!=)")
 NOT_WRITTEN = ("# YOUR CODE HERE", "raise NotImplementedError")
 
@@ -50,7 +53,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
 
     ellipsis : the stub of a solution block is `...`, as otter has it; else it is a TODO that raises
     """
-    lines = source.split("\n")
+    lines = _with_openings(source.split("\n"))
     found: list[Found] = []
     kept: list[str] = []
     number = 0
@@ -61,9 +64,11 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
         if match := _BEGIN.match(line):
             end = _next(lines, number, _END)
             if end:
-                stub, after = _prompt(lines, end)
-                stub = stub or ([] if match["quiet"] else ["..."] if ellipsis else [*NOT_WRITTEN])
-                taken = gap(lines[number + 1 : end], stub or ["pass"])
+                prompt, after = _prompt(lines, end)
+                stub_lines = prompt or (
+                    [] if match["quiet"] else ["..."] if ellipsis else [*NOT_WRITTEN]
+                )
+                taken = gap(lines[number + 1 : end], stub_lines or ["pass"])
                 found.append(Found(line.strip()))
                 end = after
         elif _SECTION.match(line):
@@ -79,9 +84,26 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
             while end + 1 < len(lines) and _same_run(lines[number], lines[end + 1]):
                 end += 1
             run = [match for text in lines[number : end + 1] if (match := _SUFFIX.match(text))]
-            stub = [_ellipsis(m["code"]) for m in run if not m["quiet"]]
-            taken = gap([match["code"] for match in run], stub or ["pass"])
+            dots = [_ellipsis(m["code"]) for m in run if not m["quiet"]]
+            taken = gap([match["code"] for match in run], dots or ["pass"])
             found.append(Found("# SOLUTION"))
+        elif (stub := _prompt(lines, number - 1))[0]:
+            # A prompt that no solution block is above: what is solved follows it, or nothing is.
+            end = stub[1]
+            body = []
+            while end + 1 < len(lines) and (quiet := _SUFFIX.match(lines[end + 1])):
+                if not quiet["quiet"]:
+                    break
+                body.append(quiet["code"])
+                end += 1
+            taken = gap(body or ["pass"], stub[0])
+            found.append(Found(line.strip()))
+        elif (box := _todo_box(lines, number)) is not None:
+            kept += lines[number : box.first]
+            body = lines[box.first : box.last + 1]
+            taken = gap(body, [*NOT_WRITTEN])
+            found.append(Found("# TODO ... # END OF YOUR CODE", not _is_empty(body)))
+            end = box.end
         elif (kind := marker_kind(line)) and kind[0] == "start":
             end = next((n for n in range(number + 1, len(lines)) if _closes(lines[n])), 0)
             if end:
@@ -103,6 +125,73 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
     if not found:
         return _unsolved(source)
     return "\n".join(kept), found
+
+
+@dataclass(frozen=True)
+class _Box:
+    """first, last : of the lines that are to be solved; end : the last of the box below them"""
+
+    first: int
+    last: int
+    end: int
+
+
+def _todo_box(lines: Sequence[str], start: int) -> _Box | None:
+    """Return what stands between a block of comments with TODO and `# END OF YOUR CODE`."""
+    if not _is_comment(lines[start]) or (start and _is_comment(lines[start - 1])):
+        return None
+    first = start
+    while first < len(lines) and _is_comment(lines[first]):
+        if marker_kind(lines[first]) is not None:
+            return None
+        first += 1
+    if not any(_TODO.match(line) for line in lines[start:first]):
+        return None
+    for number in range(first, len(lines)):
+        kind = marker_kind(lines[number])
+        if kind is not None and kind[0] == "end":
+            last, end = number - 1, number
+            while last >= first and _RULE.fullmatch(lines[last]):
+                last -= 1
+            while end + 1 < len(lines) and _RULE.fullmatch(lines[end + 1]):
+                end += 1
+            return _Box(first, last, end)
+        if kind is not None or _TODO.match(lines[number]):
+            return None  # another gap begins before this one ends
+    return None
+
+
+def _with_openings(lines: Sequence[str]) -> list[str]:
+    """Return the lines with a `### SOLUTION` where one was forgotten above `### TEMPLATE`.
+
+    Else the solution would stay above what students are given. It is the body of the function.
+    """
+    opened = False
+    for number, line in enumerate(lines):
+        if _SECTION.match(line) or _BEGIN.match(line):
+            opened = True
+        elif _END.match(line):
+            opened = False
+        elif _TEMPLATE.match(line) and not opened and _next(lines, number, _END):
+            tree = parsed(parseable("\n".join(lines)))
+            depth = len(line) - len(line.lstrip())
+            heads = [
+                node
+                for node in ast.walk(tree or ast.Module([], []))
+                if isinstance(node, ast.FunctionDef) and node.lineno <= number
+                if node.col_offset < depth
+            ]
+            if not heads:
+                continue
+            body = max(heads, key=lambda node: node.lineno).body
+            told = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+            at = (body[0].end_lineno or 1) if told and len(body) > 1 else body[0].lineno - 1
+            return _with_openings([*lines[:at], f"{' ' * depth}### SOLUTION", *lines[at:]])
+    return list(lines)
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
 
 
 def _next(lines: Sequence[str], start: int, pattern: re.Pattern[str]) -> int:

@@ -6,6 +6,7 @@ the whole cell is a hidden check, and what students see of it is a public one wi
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Any
 
@@ -14,6 +15,7 @@ from grader.authoring.importers.marked_code import NOT_WRITTEN, converted
 from grader.records import Cell, Notebook
 
 _HIDDEN = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
+_AUTOTEST = re.compile(r"(?P<indent>\s*)#+\s*(HASHED\s+)?AUTOTEST\s+(?P<code>.+)")
 _SCHEME = ("BEGIN MARK SCHEME", "END MARK SCHEME")
 
 
@@ -122,11 +124,36 @@ def _tests(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
         line for line in cell.source.split("\n") if not any(word in line for word in _HIDDEN)
     )
     at = len(draft.cells)
-    draft.checks.append(Check(name, name, whole, points, at, hidden=bool(hidden)))
-    if hidden and shown.strip():
+    whole, compared = _autotests(draft, cell, whole)
+    secret = bool(hidden) or compared  # what is due comes from the solution
+    draft.checks.append(Check(name, name, whole, points, at, hidden=secret, compared=compared))
+    if hidden and shown.strip() and not compared:
         draft.checks.append(Check(name, f"{name}-shown", shown, 0, at))
+    if compared:
+        draft.say(cell, "### AUTOTEST: values held against your solution's, a hidden check")
     more = f", {len(hidden.split(chr(10)))} lines of it hidden" if hidden else ""
     draft.say(cell, f"exercise {name}: tests that run as they are, {points:g} points{more}")
+
+
+def _autotests(draft: Draft, cell: Cell, source: str) -> tuple[str, bool]:
+    """Return the source with its AUTOTEST lines as calls, and whether there are any."""
+    lines, found = [], False
+    for line in source.split("\n"):
+        match = _AUTOTEST.match(line)
+        if match is None:
+            lines.append(line)
+            continue
+        try:
+            body = ast.parse(match["code"]).body
+        except SyntaxError:
+            body = []
+        values = [ast.unparse(part.value) for part in body if isinstance(part, ast.Expr)]
+        if not values or len(values) < len(body):
+            draft.say(cell, f"`{line.strip()}` is not understood: write an assert", todo=True)
+            continue
+        lines.append(f"{match['indent']}autotest({', '.join(values)})")
+        found = True
+    return "\n".join(lines), found
 
 
 def _without(source: str, words: tuple[str, str]) -> tuple[str, str]:

@@ -84,7 +84,7 @@ def import_otter(notebook: Notebook) -> Draft:
 def _assignment(draft: Draft, cell: Cell, config: Mapping[str, str]) -> None:
     draft.say(cell, "the assignment's configuration")
     if files := config.get("files"):
-        draft.say(cell, f"it needs {files}: name them as `files` of the assignment", todo=True)
+        draft.files |= dict.fromkeys((name.strip() for name in files.split(",")), cell.index)
 
 
 def _opened(draft: Draft, cell: Cell, config: Mapping[str, str]) -> _Question:

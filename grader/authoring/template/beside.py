@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from grader.assignment.check_files import holds_checks
+from grader.authoring.importers.marked_code import converted
 from grader.notebook.definitions import parsed
 from grader.notebook.plain import normalise
 from grader.records import Notebook
@@ -50,13 +53,24 @@ class Beside:
         return found
 
 
-def find_beside(folder: Path, notebook: Notebook, *, apart: frozenset[str]) -> Beside:
+def find_beside(
+    folder: Path,
+    notebook: Notebook,
+    *,
+    apart: frozenset[str],
+    also: Mapping[str, int] | None = None,
+) -> Beside:
     """Return the files in `folder` that the notebook's cells open or import, in turn.
 
     folder : where the notebook lies
     apart : names that are no such file: the notebooks themselves
+    also : names that the notebook says it needs, with the cell that says so
     """
     search = _Search(folder.resolve(), apart)
+    for name, number in (also or {}).items():
+        where = f"{notebook.name}, cell {number}"
+        if not search.named(name, where):
+            search.tell(f"! {where}: it needs {name}, which is not beside the notebook")
     for cell in notebook.cells:
         if cell.kind == "code" and (tree := parsed(normalise(cell.source).source)) is not None:
             search.read(tree, f"{notebook.name}, cell {cell.index}")
@@ -77,7 +91,7 @@ class _Search:
             for path in _imported(node, package):
                 self._module(path, where)
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                self._named(node.value, where, package)
+                self.named(node.value, where, package)
             if isinstance(node, ast.Call) and (name := _opened(node)):
                 self._missing(name, where, package)
 
@@ -95,12 +109,15 @@ class _Search:
                     self._take(file, where, imported=True)
                 return
 
-    def _named(self, text: str, where: str, package: PurePosixPath | None) -> None:
+    def named(self, text: str, where: str, package: PurePosixPath | None = None) -> bool:
+        """Take the file or the folder of that name; return whether there is one."""
         if not 0 < len(text) < _LONGEST or "\n" in text or "\0" in text:
-            return
+            return False
+        there = False
         for base in dict.fromkeys((PurePosixPath(), package or PurePosixPath())):
             path = self.folder / base / text
             try:
+                there = there or path.exists()
                 if path.is_file():
                     self._take(path, where)
                 elif path.is_dir() and path.resolve() not in (self.folder, *self.folder.parents):
@@ -109,13 +126,16 @@ class _Search:
                             self._take(file, where)
             except OSError:
                 continue
+        return there
 
     def _take(self, file: Path, where: str, *, imported: bool = False) -> None:
         real = file.resolve()
         if not real.is_relative_to(self.folder):
-            self._tell(
-                f"! {where}: {file} lies outside of the notebook's folder: put it beside the "
-                "notebook, and name it in `files`"
+            # A folder of another sheet may hold a hundred files.
+            place = os.path.relpath(file if imported else file.parent, self.folder)
+            self.tell(
+                f"! {where}: {place} lies outside of the notebook's folder: put what it needs of "
+                "it beside the notebook, and name that in `files`"
             )
             return
         name = real.relative_to(self.folder).as_posix()
@@ -124,21 +144,25 @@ class _Search:
         if name in self.found.files or name in self.apart or unseen or name.endswith(".ipynb"):
             return
         if any(word in name.lower() for word in _SECRET):
-            self._tell(f"! {where}: {name} may hold answers: name it in `files` if it doesn't")
+            self.tell(f"! {where}: {name} may hold answers: name it in `files` if it doesn't")
             return
-        if len(parts) == 1 and name.startswith("test_") and name.endswith(".py"):
-            self._tell(
-                f"! {where}: {name} has a check file's name: rename it, and name it in `files`"
-            )
+        if len(parts) == 1 and holds_checks(real):
+            self.tell(f"! {where}: {name} holds checks: rename it, and name it in `files`")
             return
         self.bytes += real.stat().st_size
         if self.bytes > _MAX_BYTES:
-            self._tell(f"! {where}: {name} is large: copy it yourself, and name it in `files`")
+            self.tell(f"! {where}: {name} is large: copy it yourself, and name it in `files`")
             return
         self.found.files[name] = real
-        self._tell(f"  {where}: {name} goes out with the notebook")
+        self.tell(f"  {where}: {name} goes out with the notebook")
         if real.suffix == ".py":
-            tree = parsed(real.read_text("utf-8", "replace"))
+            text = real.read_text("utf-8", "replace")
+            if any(gap.solved for gap in converted(text)[1]):
+                self.tell(
+                    f"! {name} holds solutions, and goes out as it is: take the students' copy of "
+                    "it, or move its functions into the notebook"
+                )
+            tree = parsed(text)
             if tree is not None:
                 self.read(tree, name, PurePosixPath(name).parent)
 
@@ -152,9 +176,9 @@ class _Search:
                 for base in (PurePosixPath(), package or PurePosixPath())
             )
         ):
-            self._tell(f"! {where}: it opens {name}, which is not beside the notebook")
+            self.tell(f"! {where}: it opens {name}, which is not beside the notebook")
 
-    def _tell(self, line: str) -> None:
+    def tell(self, line: str) -> None:
         if line not in self.told:
             self.told.add(line)
             self.found.report.append(line)

@@ -65,9 +65,9 @@ def write_from(
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise AssignmentError(f"two of the files would both be {twice}: rename one of them")
     taken: set[str] = set()
-    read = [_read(path, gaps, taken) for path in paths]
     given = frozenset({*names, *(path.name for path in paths)})
-    found = [find_beside(s.path.parent, s.notebook, apart=given) for s in read]
+    read = [_read(path, gaps, taken) for path in paths]
+    found = [find_beside(s.path.parent, s.notebook, apart=given, also=s.draft.files) for s in read]
     files: dict[str, str | bytes] = {
         "assignment.toml": _assignment_text(
             assignment_id,
@@ -80,7 +80,9 @@ def write_from(
         files |= {name: path.read_bytes() for name, path in one.files.items()}
     for source in read:
         files[source.notebook.name] = notebook_text(source.notebook.cells, source.notebook.name)
-        files |= _check_files(source)
+        for name, text in _check_files(source).items():
+            # A module of the course's may be called so: utils.ipynb and its test_utils.py.
+            files[name if name not in files else name.replace(".py", "_checks.py")] = text
     written = write_files(assignment_id, parent, files)
     notes = [
         note
@@ -113,9 +115,12 @@ def _read(path: Path, gaps: Sequence[str], taken: set[str]) -> _Source:
         raise AssignmentError(f"{path}: {damaged[0]}; complete the pair")
     if not notebook.regions and not draft.items:
         refuse_broken(notebook)
+        places = find_places(notebook)
+        todo = " ".join(f"--gap {place.name}" for place in places if place.todo)
         raise UnmarkedNotebook(
-            f"{path} has no gaps: put markers into it, or name its functions with --gap",
-            find_places(notebook),
+            f"{path} has no gaps: put markers into it, or name its functions with --gap"
+            + (f"; these hold a TODO: {todo}" if todo else ""),
+            places,
         )
     return _with_exercises(path, notebook, draft, taken)
 
@@ -147,7 +152,8 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
     else:
         untested = [name for name in left.values() if name in notebook.definitions]
         report += [f"  {path.name}: no test is for the gap `{name}`" for name in untested]
-    report += [f"! {path.name}: {problem}" for problem in names_used(checks, notebook)[2]]
+    problems = names_used(checks, notebook, path.parent)[2]
+    report += [f"! {path.name}: {problem}" for problem in problems]
     cells = [replace(cell, source=without_nose(cell)) for cell in notebook.cells]
     if any(new.source != old.source for new, old in zip(cells, notebook.cells, strict=True)):
         report.append(f"  {path.name}: nose is no more: its asserts are unittest's now")
@@ -268,7 +274,7 @@ def _checks_text(
 ) -> str:
     more = "\n\nA check that isn't written yet stops the grading; it gives and takes no points.\n"
     helpers = {"run_examples" if check.examples else "run_cell" for check in checks}
-    imports, names, _ = names_used(checks, source.notebook)
+    imports, names, _ = names_used(checks, source.notebook, source.path.parent)
     parts = [
         f'"""{title}{more if unwritten else ""}"""\n\n'
         + "".join(f"{line}\n" for line in imports)
@@ -284,9 +290,10 @@ def _checks_text(
         options = (", names=NAMES" if names else "") + (
             f", output={_block(check.output)}" if check.output is not None else ""
         )
+        options += ", reference=reference" if check.compared else ""
         parts.append(
             f"@pytest.mark.exercise({quoted(check.exercise)}, points={check.points:.12g})\n"
-            f"def test_{word}(student):\n"
+            f"def test_{word}(student{', reference' if check.compared else ''}):\n"
             f"    {call}(student, {_block(check.source)}{options})\n"
         )
     return "\n\n".join((*parts, *unwritten))

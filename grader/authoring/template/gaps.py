@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from grader.notebook import parseable, what_breaks
 from grader.notebook.definitions import first_line
 from grader.records import Cell, Notebook
 
+_TODO = re.compile(r"(#|\"\"\"|'''|^)\s*TODO\b")
 START = "### START YOUR CODE ###"
 END = "### END YOUR CODE ###"
 
@@ -20,6 +22,7 @@ class Place:
     """A function's body. START goes below line `after`, END below line `until`; from 1.
 
     after : the last line of the head or the docstring; 0 where all stands on one line
+    todo : whether it says so
     """
 
     name: str
@@ -27,6 +30,7 @@ class Place:
     after: int
     until: int
     indent: int
+    todo: bool = False
 
     def text(self) -> str:
         """Return where the two markers go, in words."""
@@ -95,7 +99,8 @@ def _place(
         return Place(name, cell, 0, 0, indent)
     while until < len(lines) and _is_comment_of(lines[until], indent):
         until += 1
-    return Place(name, cell, head, until, indent)
+    todo = any(_TODO.search(line) for line in lines[node.lineno - 1 : until])
+    return Place(name, cell, head, until, indent, todo)
 
 
 def _is_blank(line: str) -> bool:

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from grader.authoring.importers import Check
 from grader.notebook import parseable
@@ -30,9 +31,13 @@ _NOSE = {
 
 
 def names_used(
-    checks: Sequence[Check], notebook: Notebook
+    checks: Sequence[Check], notebook: Notebook, folder: Path
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return (import lines, entries of NAMES, problems) of what a notebook's tests use."""
+    """Return (import lines, entries of NAMES, problems) of what a notebook's tests use.
+
+    folder : where the notebook lies. A module beside it goes out with it: its names are the
+        student's
+    """
     used = {word for check in checks for word in re.findall(r"\w+", check.source)}
     lines: dict[str, None] = {}
     entries: dict[str, None] = {}
@@ -42,8 +47,13 @@ def names_used(
         for alias in node.names:
             name = alias.asname or alias.name.partition(".")[0]
             if name in ("np", "numpy", "*") or name not in used:
-                if name == "*" and not _is_here(module):
-                    problems.append(f"`from {module} import *`: put {module}.py beside the checks")
+                if name == "*" and not _is_here(module) and not _is_beside(module, folder):
+                    problems.append(
+                        f"`from {module} import *`: put {module}.py beside the notebook, and begin "
+                        "again"
+                    )
+                continue
+            if _is_beside(module, folder):
                 continue
             if isinstance(node, ast.ImportFrom) and module.startswith("nose"):
                 if name in _NOSE:
@@ -83,6 +93,11 @@ def _imports(notebook: Notebook) -> Iterable[ast.Import | ast.ImportFrom]:
         for node in tree.body if tree is not None else ():
             if isinstance(node, ast.Import | ast.ImportFrom):
                 yield node
+
+
+def _is_beside(module: str, folder: Path) -> bool:
+    top = folder / module.partition(".")[0]
+    return bool(module) and (top.with_suffix(".py").is_file() or top.is_dir())
 
 
 def _is_here(module: str) -> bool:

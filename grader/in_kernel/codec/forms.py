@@ -21,6 +21,7 @@ globals()["__builtins__"] = dict(vars(builtins))
 _APART: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     **plain_forms.APART,
     **array_forms.APART,
+    **frame_forms.APART,
     **generators.APART,
 }
 _BUILT: Final[dict[str, Callable[[Any], Any]]] = {

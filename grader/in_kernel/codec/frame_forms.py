@@ -13,7 +13,8 @@ A column is
     ["category", codes, column of the categories, is ordered]
     ["range", start, stop, step]
 
-Where pandas can be imported they are pandas' own again, else a `Frame`, a `Series`.
+Where pandas can be imported they are pandas' own again, else a `Frame`, a `Series`, which may
+travel back.
 """
 
 from __future__ import annotations
@@ -89,6 +90,42 @@ def pandas_apart(value: Any) -> tuple[str, Any] | None:
     if kind is pandas.Timestamp and value.tzinfo is None:
         return "stamp", [value.to_datetime64()]
     return None
+
+
+def _frame_apart(frame: Frame) -> list[Any]:
+    """The same of what came from where pandas is: it may be an argument of the next call."""
+    columns = [_own_column(series.values, series.dtype) for series in frame.data]
+    return [_own_labels(frame.columns), columns, _own_labels(frame.index)]
+
+
+def _series_apart(series: Series) -> list[Any]:
+    column = _own_column(series.values, series.dtype)
+    return [series.name, column, _own_labels(series.index)]
+
+
+def _own_labels(labels: list[Any]) -> list[Any]:
+    if labels and all(type(label) is tuple for label in labels):
+        return [[None] * len(labels[0]), labels]
+    if labels == list(range(len(labels))):
+        return [None, ["range", 0, len(labels), 1]]
+    array = _asarray(labels)
+    plain = array.dtype.kind in "iufbM"
+    return [None, ["plain", array if plain else labels, str(array.dtype) if plain else "object"]]
+
+
+def _own_column(values: Any, name: str) -> list[Any]:
+    """Raises ValueError for what pandas alone can make again: a category, a time in a zone."""
+    if type(values) is range:
+        values = _asarray(values)
+    if type(values) is ndarray and "," not in name:
+        return ["plain", values, name]
+    if name in _NULLABLE:
+        mask = _asarray([value is None for value in values], bool)
+        plain = _asarray([0 if value is None else value for value in values])
+        return ["nullable", plain.astype(name.lower().replace("boolean", "bool")), mask, name]
+    if name not in _TEXT:
+        raise ValueError(f"a {name} does not travel")
+    return ["plain", values, name]
 
 
 def _index(pandas: Any, index: Any) -> Any:
@@ -278,6 +315,10 @@ def _stamp(contents: Any) -> Any:
     return when if pandas is None else pandas.Timestamp(when)
 
 
+APART: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
+    Frame: ("frame", _frame_apart),
+    Series: ("series", _series_apart),
+}
 BUILT: Final[dict[str, Callable[[Any], Any]]] = {
     "frame": _frame,
     "series": _series,

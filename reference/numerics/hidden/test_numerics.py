@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from test_numerics import TOL, pair, require_raises, require_state, turn
+from test_numerics import TOL, pair, require_raises, require_state, table_of, turn
 
-from grader.checks import as_array, assert_close, counted
+from grader.checks import as_array, assert_close, assert_frame, counted
 from grader.errors import CheckFailed
 
 
@@ -119,3 +119,10 @@ def test_the_fit_takes_the_room_that_it_is_given(student, rng):
     t, A, k = rng.uniform(0.0, 60.0, size=20), rng.uniform(40.0, 70.0), rng.uniform(0.02, 0.06)
     got = pair(student.fit_cooling(t, 12.0 + A * np.exp(-k * t), 12.0), called="fit_cooling")
     assert_close([got[0], got[1]], [A, k], rtol=1e-7)
+
+
+@pytest.mark.exercise("5-cups", points=1)
+def test_the_rooms_temperature_goes_on_to_each_fit(student, rng):
+    """A cellar of 12 degrees; and the rows are numbered from 0."""
+    table, due = table_of(student, rng, ["tin", "bone"], 12.0)
+    assert_frame(student.fit_cups(table, 12.0), due, rtol=1e-7)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grader.checks import as_array, assert_close, assert_finite, assert_shape, counted
+from grader.checks import as_array, assert_close, assert_frame, assert_shape, counted
 from grader.errors import CheckFailed, StudentError
 
 TOL = 1e-8
@@ -208,28 +208,28 @@ def test_rk4_has_order_4(student):
 # --- task 5 -----------------------------------------------------------------------------------
 
 
+def known_rows(files):
+    """Return the rows of the table that have a temperature, as columns."""
+    rows = [line.split(",") for line in (files / "data/cooling.csv").read_text().split()[1:]]
+    return {
+        "cup": [cup for cup, _, T in rows if T],
+        "minute": [float(t) for _, t, T in rows if T],
+        "celsius": [float(T) for _, _, T in rows if T],
+    }
+
+
 @pytest.mark.exercise("5-table", points=1)
 def test_the_table_is_read(student, files):
-    """Minutes and temperatures of the rows that have one, in their order."""
-    rows = [line.split(",") for line in (files / "data/cooling.csv").read_text().split()[1:]]
-    known = np.array([(float(t), float(T)) for t, T in rows if T])
-    t, T = pair(student.read_table("data/cooling.csv"), called="read_table(path)")
-    assert_close(t, known[:, 0], called="read_table(path)[0]")
-    assert_close(T, known[:, 1], called="read_table(path)[1]")
+    """Cups, minutes and temperatures of the rows that have one, in their order."""
+    table = student.read_table("data/cooling.csv")
+    assert_frame(table, known_rows(files), index=False, called="read_table(path)")
 
 
 @pytest.mark.exercise("5-table", points=1)
-def test_rows_without_a_temperature_are_left_out(student, files):
-    """No nan is left, and no 0 in its place."""
-    rows = (files / "data/cooling.csv").read_text().split()[1:]
-    t, T = pair(student.read_table("data/cooling.csv"), called="read_table(path)")
-    assert_finite(T, called="read_table(path)[1]")
-    missing = sum(row.endswith(",") for row in rows)
-    if len(T) != len(rows) - missing or len(t) != len(T):
-        raise CheckFailed(
-            f"read_table(path) gives {len(T)} temperatures; {len(rows) - missing} of the "
-            f"{len(rows)} rows have one"
-        )
+def test_the_rows_that_are_left_are_numbered_from_0(student, files):
+    """Whoever leaves rows out has gaps in the labels of the others."""
+    table = student.read_table("data/cooling.csv")
+    assert_frame(table, known_rows(files), called="read_table(path)")
 
 
 @pytest.mark.exercise("5-fit", points=2)
@@ -250,3 +250,26 @@ def test_the_fit_is_the_one_of_least_squares(student, rng):
     got = pair(student.fit_cooling(t, T), called="fit_cooling(t, T)")
     assert_close(got[0], np.exp(log_A), rtol=1e-6, called="fit_cooling(t, T)[0], A")
     assert_close(got[1], -k, rtol=1e-6, called="fit_cooling(t, T)[1], k")
+
+
+def table_of(student, rng, cups, room=21.0):
+    """Return a table without noise, its rows shuffled, and what fit_cups makes of it."""
+    A, k = rng.uniform(40.0, 70.0, size=len(cups)), rng.uniform(0.02, 0.06, size=len(cups))
+    which = rng.permutation(np.repeat(np.arange(len(cups)), 8))
+    t = rng.uniform(0.0, 60.0, size=len(which))
+    columns = {
+        "cup": [cups[i] for i in which],
+        "minute": t,
+        "celsius": room + A[which] * np.exp(-k[which] * t),
+    }
+    order = np.argsort(cups)
+    due = {"cup": [cups[i] for i in order], "A": A[order], "k": k[order]}
+    return student.pd.DataFrame(columns), due
+
+
+@pytest.mark.exercise("5-cups", points=2)
+def test_each_cup_has_its_row(student, rng):
+    """Of other cups than those of the file, whose rows stand in any order."""
+    table, due = table_of(student, rng, ["paper", "bone", "tin", "cork"])
+    got = student.fit_cups(table)
+    assert_frame(got, due, rtol=1e-7, index=False, called="fit_cups(table)")

@@ -1,0 +1,87 @@
+"""Markers of other courses in code cells: which lines become the gap, and what students find."""
+
+import textwrap
+
+import pytest
+
+from grader.authoring.importers.marked_code import converted
+from grader.authoring.stubs import stub_source
+from grader.records import Cell
+
+
+def parts(source, **options):
+    """What students find of a cell, the solved lines of its gaps, and how they were marked."""
+    made, found = converted(textwrap.dedent(source).strip("\n"), **options)
+    lines = stub_source(Cell(0, "code", made), "lab.ipynb").split("\n")
+    shown = "\n".join(line for line in lines if "YOUR CODE ###" not in line)
+    return shown, made, [one.words for one in found]
+
+
+BOX = """
+best = None
+##############################
+# TODO: find the best value. #
+# Two loops will do.         #
+##############################
+for value in values:
+    best = value  # a comment
+##############################
+#      END OF YOUR CODE      #
+##############################
+print(best)
+"""
+
+
+def test_a_box_that_says_todo_opens_a_gap_that_end_of_your_code_closes():
+    shown, made, words = parts(BOX)
+    assert words == ["# TODO ... # END OF YOUR CODE"]
+    assert "best = value  # a comment" in made
+    assert "for value" not in shown
+    assert "# Two loops will do.         #" in shown
+    assert shown.endswith("print(best)")
+    assert "raise NotImplementedError" in shown
+
+
+def test_a_todo_without_an_end_is_no_gap():
+    assert parts("# TODO: later\nx = 1\nprint(x)")[2] == []
+    # The first one is a remark; what is closed is the second.
+    shown, _, words = parts("# TODO: one\nx = 1\n# TODO: two\ny = 2\n# END OF YOUR CODE")
+    assert words == ["# TODO ... # END OF YOUR CODE"]
+    assert "x = 1" in shown and "y = 2" not in shown
+
+
+def test_a_template_without_its_opening_hides_the_body_of_its_function():
+    shown, made, words = parts(
+        """
+        def f(x):
+            \"\"\"Return it.\"\"\"
+            secret = 3
+            return secret * x
+
+            ### TEMPLATE
+            # # INSERT YOUR CODE HERE
+            # raise NotImplementedError
+            ### END SOLUTION
+
+        f(2)
+        """
+    )
+    assert words == ["### SOLUTION"]
+    assert "secret" in made and "secret" not in shown
+    assert "Return it." in shown and "raise NotImplementedError" in shown and "f(2)" in shown
+
+
+@pytest.mark.parametrize("end", ['""" # END PROMPT', '"""; # END PROMPT'])
+def test_an_otter_prompt_stands_for_what_follows_it(end):
+    source = f'""" # BEGIN PROMPT\nplot(...)\n{end}\nplot("a")  # SOLUTION NO PROMPT)\nx = 1'
+    shown, made, _ = parts(source, ellipsis=True)
+    assert 'plot("a")' in made
+    assert shown.split("\n") == ["plot(...)", "x = 1"]
+
+
+def test_an_otter_prompt_that_ends_with_a_semicolon_belongs_to_the_block_above():
+    block = "# BEGIN SOLUTION NO PROMPT\nx = 1\n# END SOLUTION"
+    source = f'{block}\n""" # BEGIN PROMPT\nx = ...\n"""; # END PROMPT'
+    shown, made, words = parts(source, ellipsis=True)
+    assert (shown, len(words)) == ("x = ...", 1)
+    assert "x = 1" in made
