@@ -121,6 +121,7 @@ from grader.checks.rates import (
     assert_probabilities,
 )
 from grader.checks.slopes import GradientEvidence, measure_gradient, measure_gradient_error
+from grader.checks.sparse import assert_sparse
 from grader.checks.spectra import assert_spectrum
 from grader.checks.words import assert_says, assert_tells, numbers_in
 from grader.diagnosis.case import Diagnosis
@@ -187,6 +188,7 @@ __all__ = [
     "assert_series",
     "assert_shape",
     "assert_solves",
+    "assert_sparse",
     "assert_spectrum",
     "assert_stable",
     "assert_symmetric",

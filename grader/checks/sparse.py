@@ -1,0 +1,192 @@
+"""Sparse matrices as they came back: stored sparsely, in the format, the places and the values due.
+
+scipy need not be installed here: a matrix that comes back is then one of the codec's own, with
+`format`, `shape`, `row`, `col` and `data`, and a dense array says what is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grader.checks.arrays import as_array
+from grader.checks.closeness import assert_close
+from grader.checks.showing import describe_type, shape_of, show, type_name
+from grader.errors import CheckFailed
+
+_FORMATS = ("csr", "csc", "coo", "bsr", "dia", "lil", "dok")
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """The places that are stored, once each, in order of rows and columns, and their values."""
+
+    format: str
+    shape: tuple[int, ...]
+    places: np.ndarray
+    values: np.ndarray
+
+    def only(self, keep: np.ndarray) -> _Entries:
+        return _Entries(self.format, self.shape, self.places[keep], self.values[keep])
+
+    def index(self, place: int) -> str:
+        row, column = divmod(int(place), self.shape[1])
+        return f"[{row}, {column}]"
+
+
+def assert_sparse(
+    got: object,
+    expected: Any,
+    *,
+    format: str = "",
+    rtol: float = 1e-7,
+    atol: float = 1e-12,
+    zeros: bool = False,
+    called: str = "",
+) -> None:
+    """Accept a sparse matrix with the shape, the places and the values of expected.
+
+    expected : a sparse matrix or array of scipy's, or a dense array of which what is not 0 counts
+    format : "csr", "csc", ...; "" for any
+    zeros : whether it may store zeros besides, at places that are empty in expected
+    Entries of one place add up. Raises CheckFailed: for a dense array, for another format or
+    shape, for places that are missing or too many, and as assert_close for the values.
+    """
+    due = _entries(expected)
+    if due is None:
+        due = _of_dense(np.asarray(expected))
+    found = _entries(got)
+    if found is None:
+        dense = type_name(got) in ("ndarray", "matrix")
+        shown = (
+            f"a dense array of shape {shape_of(got.shape)}" if isinstance(got, np.ndarray) else ""
+        )
+        raise CheckFailed(
+            f"returned {shown or describe_type(got)} where a sparse matrix is due",
+            hint="Build it by scipy.sparse from the start, and leave .toarray(), .todense() and "
+            "np.array(...) out: what is dense takes rows times columns of memory."
+            if dense
+            else "",
+            called=called,
+        )
+    if found.shape != due.shape:
+        raise CheckFailed(
+            "the matrix has another shape than is due",
+            called=called,
+            expected=shape_of(due.shape),
+            got=shape_of(found.shape),
+        )
+    if format and found.format != format:
+        raise CheckFailed(
+            f"the matrix is stored as {found.format} where {format} is due",
+            hint=f"Convert it once, at the end: .to{format}(), or format={format!r}.",
+            called=called,
+        )
+    due = due.only(due.values != 0)
+    stored = np.isin(found.places, due.places)
+    empty = found.values == 0
+    # A block or a diagonal is stored whole.
+    zeros = zeros or found.format in ("bsr", "dia")
+    if not zeros and np.any(empty & ~stored):
+        raise CheckFailed(
+            f"it stores {int(np.sum(empty & ~stored))} zeros",
+            hint="Leave them out when it is built, or call .eliminate_zeros().",
+            called=called,
+        )
+    _compare_places(found.only(~empty), due, called)
+    at = {int(place): value for place, value in zip(found.places, found.values, strict=True)}
+    values = np.array([at[int(place)] for place in due.places])
+    try:
+        assert_close(values, due.values, rtol=rtol, atol=atol, called=called, noun="the entries")
+    except CheckFailed as error:
+        if values.size and np.all(np.isfinite(values)):
+            worst = int(np.argmax(np.abs(values - due.values)))
+            error.where = (
+                f"worst at {due.index(due.places[worst])}: "
+                f"expected {show(due.values[worst])}, got {show(values[worst])}"
+            )
+            error.args = (error.message(),)
+        raise
+
+
+def _compare_places(found: _Entries, due: _Entries, called: str) -> None:
+    missing = np.setdiff1d(due.places, found.places)
+    odd = np.setdiff1d(found.places, due.places)
+    if not missing.size and not odd.size:
+        return
+    parts = [f"{missing.size} of {due.places.size} entries are missing"] if missing.size else []
+    parts += [f"{odd.size} stand where nothing is due"] if odd.size else []
+    where = [f"missing at {due.index(missing[0])}"] if missing.size else []
+    where += [f"too many at {due.index(odd[0])}"] if odd.size else []
+    raise CheckFailed(
+        " and ".join(parts), hint=_moved(found, due), called=called, where=", ".join(where)
+    )
+
+
+def _moved(found: _Entries, due: _Entries) -> str:
+    """Return what would put each entry where it is due: the likely mistake."""
+    if found.places.size and due.places.size and found.shape[0] == found.shape[1]:
+        rows, columns = np.divmod(found.places, found.shape[1])
+        wanted = {int(place) for place in due.places}
+        moves: list[tuple[str, Callable[[], tuple[np.ndarray, np.ndarray]]]] = [
+            ("Rows and columns are swapped.", lambda: (columns, rows)),
+            ("It is a row too far down: are rows counted from 1?", lambda: (rows - 1, columns)),
+            ("It is a row too far up.", lambda: (rows + 1, columns)),
+            ("It is a column too far right: are they counted from 1?", lambda: (rows, columns - 1)),
+            ("It is a column too far left.", lambda: (rows, columns + 1)),
+        ]
+        for words, move in moves:
+            to_rows, to_columns = move()
+            inside = (to_rows >= 0) & (to_columns >= 0)
+            inside &= (to_rows < found.shape[0]) & (to_columns < found.shape[1])
+            moved = to_rows[inside] * found.shape[1] + to_columns[inside]
+            if {int(place) for place in moved} == wanted:
+                return words
+        # A diagonal lost its last entries, or has some too many.
+        kept = {int(d) for d in np.unique(columns - rows)}
+        due_rows, due_columns = np.divmod(due.places, due.shape[1])
+        wanted_diagonals = {int(d) for d in np.unique(due_columns - due_rows)}
+        if kept != wanted_diagonals and len(wanted_diagonals) < 2 * due.shape[0] - 1:
+            return (
+                f"It fills the diagonals {_listed(kept)}; due are {_listed(wanted_diagonals)}: "
+                "look at the offsets."
+            )
+    return "Print .toarray() of a small one, and compare it with one that you made by hand."
+
+
+def _listed(offsets: set[int]) -> str:
+    shown = sorted(offsets, key=lambda offset: (abs(offset), offset))[:7]
+    return ", ".join(map(str, sorted(shown))) + (", ..." if len(offsets) > 7 else "")
+
+
+def _entries(value: Any) -> _Entries | None:
+    """Return what a sparse matrix stores; None for anything else."""
+    # A handle on an object over there says of itself what it likes: what came here is a matrix.
+    layout = type(value).__name__.partition("_")[0]
+    if type(value).__name__ == "Sparse":
+        parts = value.row, value.col, value.data
+        layout = value.format
+    elif layout in _FORMATS and hasattr(value, "tocoo"):
+        entries = value.tocoo()
+        parts = entries.row, entries.col, entries.data
+    else:
+        return None
+    row, column, data = (np.asarray(part) for part in parts)
+    shape = tuple(int(axis) for axis in value.shape)
+    places, inverse = np.unique(
+        row.astype(np.int64) * shape[1] + column.astype(np.int64), return_inverse=True
+    )
+    values = np.zeros(places.size, np.result_type(data.dtype, np.float64))
+    np.add.at(values, inverse.reshape(-1), data)
+    return _Entries(layout, shape, places, values)
+
+
+def _of_dense(array: np.ndarray) -> _Entries:
+    array = as_array(array, dtype_kind="fiubc")
+    if array.ndim != 2:
+        raise ValueError(f"what is due has {array.ndim} axes; a matrix has two")
+    places = np.flatnonzero(array)
+    return _Entries("", array.shape, places, array.reshape(-1)[places])
