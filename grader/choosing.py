@@ -55,8 +55,8 @@ def load_sound(folders: Mapping[str, Path], warn: Callable[[str], None]) -> dict
             broken.append(error)
     if broken and not known:
         raise broken[0]
-    for error in broken:
-        warn(f"left out, until it is mended: {error}")
+    for why in broken:
+        warn(f"left out, until it is mended: {why}")
     return known
 
 
