@@ -92,6 +92,7 @@ from grader.checks.modules import (
     put_parameters,
 )
 from grader.checks.objects import assert_raises, live
+from grader.checks.operations import assert_operations
 from grader.checks.parameters import (
     Layers,
     find_layers,
@@ -176,6 +177,7 @@ __all__ = [
     "assert_not_convex_witness",
     "assert_not_dummy",
     "assert_one_of",
+    "assert_operations",
     "assert_parameter_count",
     "assert_permuted",
     "assert_probabilities",

@@ -18,14 +18,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from sys import gettrace, settrace
 from time import perf_counter
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from numpy import errstate, ndarray
 
-from grader.in_kernel import codec
+from grader.in_kernel import codec, counting
 from grader.in_kernel.functions import Functions, builtin_base
 from grader.in_kernel.operators import OPERATORS
 from grader.in_kernel.printing import Printed
@@ -46,6 +45,7 @@ _default_errstate = partial(errstate, divide="warn", over="warn", under="ignore"
 _catch_warnings = warnings.catch_warnings
 _simplefilter = warnings.simplefilter
 _getline = linecache.getline
+_count = counting.count
 _limit_behind = limits.limit_behind
 _name_of = type.__dict__["__name__"].__get__
 
@@ -255,9 +255,11 @@ class Check:
         kwargs: dict[str, Any],
         count_steps: bool,
         count_memory: bool = False,
+        count_operations: bool = False,
     ) -> dict[str, Any]:
         function = self._target(base, path)
-        value = raised = steps = memory = None
+        value = raised = steps = memory = operations = None
+        own = (lambda file: self._state.locate(file) is not None) if count_operations else None
         printed = self._state.printed
         printed.take()
         with _catch_warnings(record=True) as caught, _default_errstate():
@@ -267,8 +269,8 @@ class Check:
                 _tracemalloc.start(1)
             start = perf_counter()
             try:
-                if count_steps:
-                    value, steps = _count_steps(function, args, kwargs)
+                if count_steps or count_operations:
+                    value, steps, operations = _count(function, args, kwargs, own)
                 else:
                     value = function(*args, **kwargs)
             except BaseException as error:
@@ -293,6 +295,7 @@ class Check:
             # Without what the check's own functions took.
             "seconds": max(0.0, seconds - (self._functions.away_s - away_s)),
             "steps": steps,
+            "operations": operations,
             "memory": memory,
             "printed": printed.take(),
         }
@@ -343,31 +346,6 @@ class Check:
 
     def _figures(self) -> list[dict[str, Any]]:
         return [] if self._state.figures is None else self._state.figures()
-
-
-def _count_steps(function: Any, args: Any, kwargs: Any) -> tuple[Any, int | None]:
-    """What the call returns, and the bytecodes that Python ran for it, numpy's own included.
-
-    The steps are None where the student's code traces itself.
-    """
-    count = 0
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
-        if event == "opcode":
-            count += 1
-        elif event == "call":
-            frame.f_trace_opcodes = True
-            frame.f_trace_lines = False
-        return trace
-
-    settrace(trace)
-    try:
-        value = function(*args, **kwargs)
-    finally:
-        undisturbed = gettrace() is trace
-        settrace(None)
-    return value, count if undisturbed else None
 
 
 # --- what went wrong, in plain values -------------------------------------------------------

@@ -44,9 +44,10 @@ A check's stream knows
     ["call", base, path, args, kwargs]     -> what it returns
     ["map", base, path, items]             -> list of what the calls return; an item is the one
                                            argument, or a tuple of arguments
-    ["observe", base, path, args, kwargs, count_steps, count_memory]
+    ["observe", base, path, args, kwargs, count_steps, count_memory, count_operations]
         -> {"value", "error": failure or None, "arguments": tuple of the arguments after the call,
             "warnings": list of str, "seconds": float, "steps": int or None,
+            "operations": list of int, as counting.KINDS has them, or None,
             "memory": [bytes that are kept, bytes at the most] or None, "printed": str}
     ["get", base, path]                    -> value
     ["keep", base, path]                   -> a handle, of plain values too

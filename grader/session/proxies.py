@@ -62,19 +62,25 @@ class _Callable(Proxy):
         return values
 
     def observe(
-        self, *args: Any, steps: bool = False, memory: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        steps: bool = False,
+        memory: bool = False,
+        operations: bool = False,
+        **kwargs: Any,
     ) -> Observation:
         """Call it and return all there is to see. Its exception is in the Observation.
 
         steps : count the bytecodes that Python runs; slow
         memory : count the bytes that Python and numpy allocate; slower
+        operations : count products, operators, items and rounds of loops; as slow as steps
         """
         place = place_of(self)
 
         def called() -> str:
             return show_call(place.label, args, kwargs)
 
-        wanted = steps, memory
+        wanted = steps, memory, operations
         seen = place.wire.ask(called, "observe", place.base, place.path, args, kwargs, *wanted)
         seen_call = observation(seen, called(), len(args))
         if seen_call is None:

@@ -7,7 +7,7 @@ its handler in in_kernel/operations.py, the method that sends it in proxies.py o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,20 @@ from grader.text import printable
 TEXT_CHARS = 500
 NAME_CHARS = 80
 MAX_SIZES = 20
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What the student's own lines did in a call, as its process claims.
+
+    products : of matrices: `@`, and each use of dot, matmul, einsum, ...
+    arithmetic : the other operators; items : x[i] read or set; rounds : of loops
+    """
+
+    products: int
+    arithmetic: int
+    items: int
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,7 @@ class Observation:
     printed : the beginning of what it printed
     kept_bytes, peak_bytes : that it allocated and still holds, its value among them; that it held
         at the most; None where they were not asked for
+    operations : what its own lines did; None where it was not asked for, or it traces itself
     """
 
     value: Any
@@ -45,6 +60,7 @@ class Observation:
     printed: str
     kept_bytes: int | None = None
     peak_bytes: int | None = None
+    operations: Operations | None = None
 
 
 class IndexedError(StudentError):
@@ -82,6 +98,7 @@ def observation(seen: Any, called: str, argument_count: int) -> Observation | No
         "warnings",
         "seconds",
         "steps",
+        "operations",
         "memory",
         "printed",
     }:
@@ -90,6 +107,13 @@ def observation(seen: Any, called: str, argument_count: int) -> Observation | No
     steps, printed, memory = seen["steps"], seen["printed"], seen["memory"]
     if memory is not None and not (
         type(memory) is list and len(memory) == 2 and all(type(n) is int for n in memory)
+    ):
+        return None
+    operations = seen["operations"]
+    if operations is not None and not (
+        type(operations) is list
+        and len(operations) == len(fields(Operations))
+        and all(type(n) is int and 0 <= n < 1 << 62 for n in operations)
     ):
         return None
     error = None if seen["error"] is None else student_error(called, seen["error"])
@@ -114,6 +138,7 @@ def observation(seen: Any, called: str, argument_count: int) -> Observation | No
         printed=printed,
         kept_bytes=None if memory is None else memory[0],
         peak_bytes=None if memory is None else memory[1],
+        operations=None if operations is None else Operations(*operations),
     )
 
 

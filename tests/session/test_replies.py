@@ -67,6 +67,7 @@ SEEN = {
     "warnings": ["RuntimeWarning: x"],
     "seconds": 0.1,
     "steps": None,
+    "operations": None,
     "memory": None,
     "printed": "",
 }
