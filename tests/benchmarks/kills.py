@@ -1,9 +1,14 @@
-"""Kill a process of a batch at random moments, again and again: `python tests/benchmarks/kills.py`.
+"""Kill processes of batches at random moments, again and again: `python tests/benchmarks/kills.py`.
 
-Each round grades 20 submissions with results kept, and kills one process of the grading: the
-command, a worker, the process that kernels are forked from, a kernel or a check. A batch whose
-command was killed is called again. Afterwards nobody may have lost a point, nothing may have been
-graded twice that was kept, and no folder, process or shared memory may be left.
+Each round grades 20 submissions with results kept, and while it does, every few seconds one
+process of the grading is killed: the command, a worker, the process that kernels are forked from,
+a kernel or a check. Now and then a worker or a kernel is stopped for half a minute instead, as by
+SIGSTOP. A batch that did not end well is called again. Afterwards nobody may have lost a point,
+nothing may have been graded twice that was kept, and no folder, process or shared memory may be
+left.
+
+    --state FILE    what was done is kept there; the same call goes on where it was stopped
+    --minutes N     begin no round after so long
 """
 
 from __future__ import annotations
@@ -19,7 +24,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -29,8 +37,33 @@ from tests.threats.conftest import Host  # noqa: E402
 SUBMISSIONS = 20
 MAX, HALF = 8.0, 5.0
 VICTIMS = ("command", "worker", "fork server", "student's")
-# A whole batch takes longer; one that is killed later than it takes is not killed.
-LATEST_S = 25.0
+STOPPED = ("worker", "student's")
+STOP_S = 30.0
+STOPS_IN = 1 / 25
+# Of one round. A later one must find something to kill: each costs what was at work its progress.
+KILLS = 6
+BETWEEN_S = (0.2, 4.0)
+# Who is killed twice in the same place has ended itself, as far as anybody can tell.
+BETWEEN_STUDENTS_S = 8.0
+CALLS = 20
+
+
+@dataclass
+class Done:
+    """What was done so far. killed : by what it was; calls : of the command"""
+
+    seed: int
+    rounds: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+    killed: Counter[str] = field(default_factory=Counter)
+
+    def line(self) -> str:
+        parts = ", ".join(f"{name} {count}" for name, count in sorted(self.killed.items()))
+        return (
+            f"{date.today()}: {self.killed.total()} in {self.rounds} batches of {SUBMISSIONS} "
+            f"({self.calls} calls, {self.seconds:.0f} s, seed {self.seed}): {parts}"
+        )
 
 
 def members(host: Host) -> dict[str, list[int]]:
@@ -78,52 +111,100 @@ def grade(host: Host, paths: list[Path], results: Path) -> subprocess.Popen[str]
     )
 
 
-def one_round(host: Host, paths: list[Path], rng: random.Random, number: int) -> str:
-    """Kill once; return what was killed. Raises AssertionError for what must not be."""
+class Killer:
+    """Kills or stops one process after the other, at moments that a seed decides."""
+
+    def __init__(self, host: Host, rng: random.Random, *, most: int) -> None:
+        self.host = host
+        self.rng = rng
+        self.most = most
+        self.killed: Counter[str] = Counter()
+        self._student_at = -BETWEEN_STUDENTS_S
+
+    def work(self, process: subprocess.Popen[str]) -> None:
+        """Kill while that command runs, until it ends or there was enough."""
+        while process.poll() is None and self.killed.total() < self.most:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(self.rng.uniform(*BETWEEN_S))
+                return
+            self._one()
+
+    def _one(self) -> None:
+        stops = self.rng.random() < STOPS_IN
+        kind = self.rng.choice(STOPPED if stops else VICTIMS)
+        there = members(self.host)[kind]
+        now = time.monotonic()
+        if not there or (kind == "student's" and now - self._student_at < BETWEEN_STUDENTS_S):
+            return
+        victim = self.rng.choice(there)
+        with contextlib.suppress(ProcessLookupError):
+            if stops:
+                os.kill(victim, signal.SIGSTOP)
+                time.sleep(STOP_S)
+                os.kill(victim, signal.SIGCONT)
+            else:
+                os.kill(victim, signal.SIGKILL)
+            self.killed[f"{kind} stopped" if stops else kind] += 1
+        if kind == "student's":
+            self._student_at = time.monotonic()
+
+
+def one_round(host: Host, paths: list[Path], rng: random.Random, number: int, most: int) -> Done:
+    """Grade a batch while it is killed; return what was. Raises AssertionError."""
     results = host.root / f"results-{number}.sqlite"
     memory = shared_memory()
-    kind, after_s = rng.choice(VICTIMS), rng.uniform(0.2, LATEST_S)
-    process = grade(host, paths, results)
-    killed = "nothing"
-    until = time.monotonic() + after_s
-    while time.monotonic() < until and process.poll() is None:
-        time.sleep(0.05)
-    if process.poll() is None and (there := members(host)[kind]):
-        os.kill(rng.choice(there), signal.SIGKILL)
-        killed = kind
-    out, err = process.communicate(timeout=600)
-    calls = 1
-    # A batch that was killed goes on; one submission that was at work may need another try.
-    while process.returncode != 0 and calls < 4:
-        assert process.returncode in (3, -signal.SIGKILL), err[-2000:]
-        if process.returncode == 3:
-            for one in json.loads(out)["submissions"]:
-                assert one["status"] == "graded" or one["score"] is None, one
-        left = host.processes(patience_s=20.0)
-        assert left == [], (killed, left)
+    killer = Killer(host, rng, most=most)
+    started = time.monotonic()
+    kept = 0
+    for call in range(1, CALLS + 1):  # noqa: B007
         process = grade(host, paths, results)
+        killer.work(process)
         out, err = process.communicate(timeout=600)
-        calls += 1
-    assert process.returncode == 0, err[-2000:]
+        assert process.returncode in (0, 3, -signal.SIGKILL), err[-3000:]
+        left = host.processes(patience_s=20.0)
+        assert left == [], (killer.killed, left)
+        again = err.count("kept from an earlier run")
+        if process.returncode >= 0:
+            hold_harmless(json.loads(out)["submissions"])
+            # What was kept before is not graded again.
+            assert again >= kept, err[-3000:]
+            kept = again
+        if process.returncode == 0:
+            break
     scores = [one["score"] for one in json.loads(out)["submissions"]]
-    assert scores == [MAX, HALF] * (SUBMISSIONS // 2), (killed, scores)
+    assert scores == [MAX, HALF] * (SUBMISSIONS // 2), (killer.killed, scores)
     # Called once more, nothing is graded: all of it was kept, each once.
     process = grade(host, paths, results)
     _, err = process.communicate(timeout=600)
     assert err.count("kept from an earlier run") == SUBMISSIONS, err[-2000:]
     left = host.processes(patience_s=20.0)
-    assert left == [], (killed, left)
-    assert [path.name for path in host.tmp.iterdir()] == [], killed
-    assert shared_memory() <= memory, (killed, shared_memory() - memory)
+    assert left == [], (killer.killed, left)
+    assert [path.name for path in host.tmp.iterdir()] == [], killer.killed
+    assert shared_memory() <= memory, (killer.killed, shared_memory() - memory)
     for file in host.root.glob("results-*"):
         file.unlink()
-    return killed
+    return Done(0, 1, call + 1, time.monotonic() - started, killer.killed)
 
 
-def run(kills: int, seed: int) -> Counter[str]:
-    """Kill that often; return how often what was killed."""
-    rng = random.Random(seed)
-    done: Counter[str] = Counter()
+def hold_harmless(submissions: list[dict[str, Any]]) -> None:
+    """Raise AssertionError where somebody has other points than theirs; none at all is fine."""
+    for number, one in enumerate(submissions):
+        right = HALF if number % 2 else MAX
+        if one["status"] == "graded":
+            assert one["score"] == right, one
+        else:
+            assert (one["status"], one["score"]) == ("grader_fault", None), one
+
+
+def run(
+    kills: int, seed: int, *, state: Path | None = None, minutes: float = 1e9, most: int = KILLS
+) -> Done:
+    """Kill that often; return what was done."""
+    done = Done(seed)
+    if state is not None and state.exists():
+        done = Done(**json.loads(state.read_text()))
+        done.killed = Counter(done.killed)
+    until = time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory() as folder:
         host = Host(Path(folder))
         try:
@@ -131,24 +212,34 @@ def run(kills: int, seed: int) -> Counter[str]:
             for number in range(SUBMISSIONS):
                 make = host.half if number % 2 else host.right
                 paths.append(make(name=f"s{number:02}"))
-            number = 0
-            while done.total() - done["nothing"] < kills:
-                done[one_round(host, paths, rng, number)] += 1
-                number += 1
-                print(f"{number}: {dict(done)}", flush=True)
+            while (left := kills - done.killed.total()) > 0 and time.monotonic() < until:
+                rng = random.Random(f"{done.seed}/{done.rounds}")
+                one = one_round(host, paths, rng, done.rounds, min(most, left))
+                done.rounds += 1
+                done.calls += one.calls
+                done.seconds += one.seconds
+                done.killed += one.killed
+                if state is not None:
+                    state.write_text(json.dumps(vars(done)))
+                print(f"{one.seconds:.0f} s: {done.line()}", flush=True)
         finally:
             host.close()
     return done
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--minutes", type=float, default=1e9)
     arguments = parser.parse_args()
-    started = time.monotonic()
-    done = run(arguments.kills, arguments.seed)
-    print(f"{dict(done)} in {time.monotonic() - started:.0f} s: nobody lost a point")
+    done = run(
+        arguments.kills, arguments.seed, state=arguments.state, minutes=arguments.minutes
+    )
+    print(f"{done.line()}; nobody lost a point")
 
 
 if __name__ == "__main__":
