@@ -174,6 +174,7 @@ def grade(
         from grader.grading import Grader, grade_each
         from grader.session.cell_runner import cell_runner as load_for_kernels
         from grader.suite import open_suite
+        from grader.suite.interrupting import heard_in_c
 
         # What is wrong with the checks is said first. Where results of them are kept, they loaded.
         suite = held.suite if held is not None else None
@@ -191,7 +192,7 @@ def grade(
         )
         if explainer is not None:
             collector.explain = explainer.explain
-        progress.begin(chosen.id, chosen.title, seed, found)
+        progress.begin(chosen.id, chosen.title, seed, found, options.folder)
 
         # Each submission that has no result yet is graded.
         try:
@@ -230,7 +231,7 @@ def grade(
             elif waiting:
                 suite = suite or stack.enter_context(open_suite(chosen))
                 read = {n: one for n, one in enumerate(submissions) if one.was_opened}
-                with Grader(suite, kernels, options) as grader:
+                with heard_in_c(), Grader(suite, kernels, options) as grader:
                     grade_each(grader, waiting, collector, read)
             if explainer is not None:
                 collector.explain_again()

@@ -124,11 +124,19 @@ def _call(name: str, **given: object):  # type: ignore[no-untyped-def]
         return getattr(_manager().hook, name)(**given)
     except PluginError:
         raise
-    except Exception as error:  # it is somebody else's code
+    except (Exception, SystemExit) as error:  # it is somebody else's code
         raise PluginError(
             f"a plugin failed in {name} ({type(error).__name__}: {error}): mend or uninstall it; "
             f"installed are {', '.join(installed()) or 'none'}"
         ) from error
+
+
+def helpers_failed(error: Exception) -> PluginError:
+    """Return what says that a plugin's helpers broke the collecting of checks."""
+    return PluginError(
+        f"a plugin's helpers for checks failed ({type(error).__name__}: {error}): mend or "
+        f"uninstall it; installed are {', '.join(installed()) or 'none'}"
+    )
 
 
 # --- finding ------------------------------------------------------------------------------
@@ -154,7 +162,7 @@ def _manager() -> pluggy.PluginManager:
             with _without_the_working_folder():
                 manager.register(entry.load(), name)
             manager.check_pending()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"the plugin {name} can't be loaded ({type(error).__name__}: {error}): mend or "
                 "uninstall it"

@@ -66,16 +66,19 @@ class StandIns:
                     return {outcome.name: outcome for outcome in outcomes}
                 if len(stand_ins.answers) + len(stand_ins.asked) > MAX_ASKED:
                     return None
-                stand_ins.answers += self._answers(exercise.notebook, stand_ins.asked)
+                stand_ins.answers += self._answers(exercise, stand_ins.asked)
         except (StudentFault, GraderFault, Missing, OSError, ValueError, TypeError, KeyError):
             return None  # what a stand-in was asked can't be asked of the solved notebook
         return None
 
-    def _answers(self, notebook: str, asked: Sequence[Any]) -> list[Any]:
+    def _answers(self, exercise: Exercise, asked: Sequence[Any]) -> list[Any]:
         """Return each call with what the solved notebook answers: a value, and a changed state."""
         limit_s = self.suite.assignment.limits.check_s
+        own = [c.reply_mib for c in self.suite.checks if c.exercise.id == exercise.id]
+        reply_mib = max((one for one in own if one is not None), default=None)
         answered = []
-        with self.references[notebook].student(limit_s=limit_s) as solved:
+        session = self.references[exercise.notebook]
+        with session.student(limit_s=limit_s, reply_mib=reply_mib) as solved:
             _run(solved, _ASK)
             for call in asked:
                 value = solved["_ask_right"](*call)

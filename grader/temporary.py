@@ -24,6 +24,9 @@ _PREFIX = "grade-"
 _LOCK = ".in-use"
 
 
+_living: weakref.WeakSet[TemporaryFolder] = weakref.WeakSet()
+
+
 class TemporaryFolder:
     """A new folder of this user's alone. remove() it, or leave the `with` block.
 
@@ -40,6 +43,7 @@ class TemporaryFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             # Renamed once it is locked: nobody ever finds it free while its maker lives.
             unlocked.rename(self.path / _LOCK)
+        _living.add(self)
         # Ctrl-C within remove() is made up for when the process ends.
         self._maker = os.getpid()
         self._at_exit = weakref.finalize(self, _delete_of, self._maker, self.path)
@@ -63,6 +67,12 @@ def _delete_of(maker: int, folder: Path) -> None:
     """Delete a folder of this process's; a fork of its maker leaves it alone."""
     if os.getpid() == maker:
         delete_tree(folder)
+
+
+def remove_all() -> None:
+    """Delete every folder of this process that is still there: it is about to end."""
+    for folder in [*_living]:
+        _delete_of(folder._maker, folder.path)
 
 
 def remove_leftovers(*places: str) -> int:

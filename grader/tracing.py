@@ -100,7 +100,7 @@ def answers_of(
     patch : statements that run first, in a fresh copy of the notebook's state
     Raises GraderFault where they fail.
     """
-    with session.student(limit_s=limit_s) as student:
+    with session.student(limit_s=limit_s, reply_mib=story.reply_mib) as student:
         if patch:
             put_in_place(student, patch)
         # One after the other: a hundred large answers must not be held at once.

@@ -57,8 +57,18 @@ class BatchListener(Listener, Protocol):
 class Progress(Protocol):
     """What hears how a batch goes on: a live table, a log."""
 
-    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
-        """The submissions are found, and their assignment is known."""
+    def begin(
+        self,
+        assignment: str,
+        title: str,
+        seed: int,
+        paths: Sequence[str],
+        checks_from: str = "",
+    ) -> None:
+        """The submissions are found, and their assignment is known.
+
+        checks_from : the folder whose checks run; "" where none do
+        """
 
     def doing(self, number: int, text: str, worker: int) -> None:
         """A worker is at something; called from any thread."""
@@ -73,7 +83,14 @@ class Progress(Protocol):
 class NoProgress:
     """Hears nothing."""
 
-    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
+    def begin(
+        self,
+        assignment: str,
+        title: str,
+        seed: int,
+        paths: Sequence[str],
+        checks_from: str = "",
+    ) -> None:
         pass
 
     def doing(self, number: int, text: str, worker: int) -> None:

@@ -53,6 +53,8 @@ START_AGAIN_S = 1.0
 program may have taken all there were for a moment."""
 STOP_S = 20.0
 """What a worker may take to end its kernels before it is killed."""
+CALLED_OFF_S = 1.5
+"""The same of one that was at work: when the way to it is closed it ends by itself in less."""
 
 
 def cores() -> int:
@@ -192,8 +194,11 @@ class Workers:
         """End every process, and delete what they left."""
         for worker in self.workers:
             worker.stop()
+        # First of all of them: from then on each has less than a second.
         for worker in self.workers:
-            worker.end()
+            worker.connection.close()
+        for worker in self.workers:
+            worker.end(STOP_S if worker.item is None else CALLED_OFF_S)
         self.workers.clear()
         if self._patience is not None:
             self._patience.cancel()
@@ -295,11 +300,11 @@ class Worker:
         elif self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
-    def end(self) -> str:
+    def end(self, patience_s: float = STOP_S) -> str:
         """Wait until the process has ended, at last by force; return how it did."""
         self.connection.close()
         try:
-            code = self.process.wait(STOP_S)
+            code = self.process.wait(patience_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()

@@ -25,14 +25,24 @@ class Watching:
         self.html_folder = html_folder
         self.for_students = for_students
         self.head = "", "", 0
+        self.checks_from = ""
         self.paths: Sequence[str] = ()
         self.pages: Pages | None = None
         self.problem: OSError | None = None
         self.shown: ProgressLines | None = None
         self.annotations: Annotations | None = None
 
-    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
+    def begin(
+        self,
+        assignment: str,
+        title: str,
+        seed: int,
+        paths: Sequence[str],
+        checks_from: str = "",
+    ) -> None:
         self.head = assignment, title, seed
+        # Where the instructor's files lie is not for students.
+        self.checks_from = "" if self.for_students else checks_from
         self.paths = paths
         if sys.stderr.isatty():
             from grader.report.live_table import LiveTable
@@ -42,7 +52,7 @@ class Watching:
             from grader.report.progress_lines import ProgressLines
 
             self.shown = ProgressLines(lambda line: click.echo(line, err=True))
-        self.shown.begin(assignment, title, seed, paths)
+        self.shown.begin(assignment, title, seed, paths, checks_from)
 
     def doing(self, number: int, text: str, worker: int) -> None:
         if self.shown is not None:
@@ -78,7 +88,8 @@ class Watching:
             from grader.records import Report
             from grader.report import html_page
 
-            self.pages = html_page.Pages(folder, Report(*self.head, ()), self.paths)
+            head = Report(*self.head, (), checks_from=self.checks_from)
+            self.pages = html_page.Pages(folder, head, self.paths)
         return self.pages
 
     def warn(self, text: str) -> None:

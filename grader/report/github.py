@@ -21,6 +21,7 @@ from grader.report.wording import (
     MARKS,
     REFUSAL_SHORT,
     REFUSAL_WORDS,
+    checks_from,
     complaints,
     label,
     open_text,
@@ -131,6 +132,8 @@ def _command(kind: str, file: str, line: int, title: str, message: str) -> str:
 
 def _summary_parts(report: Report) -> Iterator[str]:
     yield f"## {_plain(report.title or report.assignment)}\n\n"
+    if checks := checks_from(report):
+        yield f"{_plain(checks)}\n\n"
     if len(report.results) != 1:
         for fact in summarise(report.results).lines():
             yield f"- {_plain(fact.removeprefix('- '))}\n"

@@ -36,6 +36,7 @@ from grader.report.wording import (
     REFUSAL_SHORT,
     REFUSAL_WORDS,
     cell_text,
+    checks_from,
     deducted,
     label,
     notes_by_title,
@@ -229,6 +230,7 @@ def render_index(report: Report, names: Collection[str]) -> str:
         assignment=one_line(report.assignment),
         title=one_line(report.title),
         seed=report.seed,
+        checks=checks_from(report),
         facts=summarise(report.results).lines(names=False),
         rows=rows,
     )
@@ -293,6 +295,7 @@ def _head(report: Report, result: Result) -> dict[str, Any]:
         "assignment": one_line(report.assignment),
         "title": one_line(report.title),
         "seed": report.seed,
+        "checks": checks_from(report),
         "students": [one_line(name) for name in result.students],
         "path": one_line(result.path, 300),
         "graded": result.status == "graded",

@@ -45,8 +45,15 @@ class LiveTable(ProgressLines):
         )
         self.live.start()
 
-    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
-        super().begin(assignment, title, seed, paths)
+    def begin(
+        self,
+        assignment: str,
+        title: str,
+        seed: int,
+        paths: Sequence[str],
+        checks_from: str = "",
+    ) -> None:
+        super().begin(assignment, title, seed, paths, checks_from)
         self.names = [one_line(path.rstrip("/").rpartition("/")[2], 80) for path in paths]
         self.began = self.clock()
 

@@ -20,7 +20,14 @@ class ProgressLines:
         self.total = 0
         self.finished = 0
 
-    def begin(self, assignment: str, title: str, seed: int, paths: Sequence[str]) -> None:
+    def begin(
+        self,
+        assignment: str,
+        title: str,
+        seed: int,
+        paths: Sequence[str],
+        checks_from: str = "",
+    ) -> None:
         self.total = len(paths)
 
     def doing(self, number: int, text: str, worker: int) -> None:

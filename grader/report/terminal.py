@@ -22,6 +22,7 @@ from grader.report.wording import (
     REFUSAL_SHORT,
     REFUSAL_WORDS,
     Complaint,
+    checks_from,
     complaints,
     deducted,
     label,
@@ -149,6 +150,8 @@ class _SubmissionLines:
             if part
         )
         self._wrapped(Text(one_line(about), style="dim"), rule)
+        if len(self.report.results) == 1 and (checks := checks_from(self.report)):
+            self._wrapped(Text(checks, style="dim"), rule)
         self._line(Text())
 
     def _refusal(self) -> None:
@@ -347,7 +350,11 @@ def show_summary(report: Report, console: Console) -> None:
         line.rstrip()
         console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
     console.print()
-    for fact in [*summarise(report.results).lines(), f"seed {report.seed}"]:
+    for fact in [
+        *summarise(report.results).lines(),
+        f"seed {report.seed}",
+        *filter(None, [checks_from(report)]),
+    ]:
         for number, part in enumerate(Text(fact).wrap(console, width - 6, overflow="fold")):
             part.rstrip()
             # The guide keeps a line from starting with what a student wrote.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from grader.records import (
     CheckStatus,
@@ -12,9 +13,11 @@ from grader.records import (
     ExerciseStatus,
     Note,
     Outcome,
+    Report,
     Result,
     SubmissionStatus,
 )
+from grader.text import one_line
 
 # What a reader sees of a status; a tone is a colour in the terminal and a class in HTML.
 STATUS_WORDS: dict[ExerciseStatus, str] = {
@@ -73,6 +76,27 @@ _NOTE_TITLES = {
 }
 # Rounding noise of sums such as 0.1 + 0.2, far below any point that is given.
 _NO_POINTS = 1e-6
+
+
+def checks_from(report: Report) -> str:
+    """Return the line that says whose checks ran, "checks of reference/pw02"; "" for no line.
+
+    The folder stands as seen from where the user is, if it lies there, and else in full.
+    """
+    if not report.checks_from:
+        return ""
+    folder = Path(report.checks_from)
+    shown = str(folder)
+    try:
+        here = Path.cwd()
+        near = Path(*folder.parts[-2:])
+        if folder.is_relative_to(here.resolve()):
+            shown = str(folder.relative_to(here.resolve()))
+        elif (here / near).resolve() == folder:  # by a link
+            shown = str(near)
+    except OSError:  # the folder that we are in is gone
+        pass
+    return f"checks of {one_line(shown, 300)}"
 
 
 @dataclass(frozen=True)

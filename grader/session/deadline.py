@@ -6,6 +6,9 @@ much processor time, or slept that long, or at PATIENCE times the limit. Left ou
     a standstill      the grader did not wake: Ctrl-Z, a paused container, a suspended cluster job
     the grader's own  while it works, or waits for a processor, the process may have answered
                       already. A process can keep the grader at work, so this has a cap
+
+A process that is found stopped, as by SIGSTOP, is made to go on and has its time anew, once: it may
+have been stopped by somebody else.
 """
 
 from __future__ import annotations
@@ -40,6 +43,9 @@ class Meter(Protocol):
     def waited_s(self) -> float | None:
         """For how long they waited for a processor."""
 
+    def go_on(self) -> bool:
+        """Make those go on that are stopped; whether there were any."""
+
 
 class Deadline:
     """A limit for all the intervals between start() and stop() together.
@@ -58,6 +64,7 @@ class Deadline:
         # What was used before the present process, and where its counters stood at first.
         self._past = _Used()
         self._begun = False
+        self._went_on = False
 
     def start(self) -> None:
         """Let the clock run: the process is at work."""
@@ -102,13 +109,23 @@ class Deadline:
             return False
         used = self._used()
         own_s = self._own_s(used)
-        if wall_s - own_s >= PATIENCE * self.limit_s or used.cpu_s >= self.limit_s:
+        if used.cpu_s >= self.limit_s:
             return True
-        if not used.wait_known:
-            return False
         # Before it was looked at, the process may have slept or not: that part counts as work.
         slept_s = wall_s - used.unseen_s - used.cpu_s - used.waited_s - own_s
-        return slept_s >= self.limit_s
+        asleep = used.wait_known and slept_s >= self.limit_s
+        patient = wall_s - own_s < PATIENCE * self.limit_s
+        return (asleep or not patient) and not self._goes_on()
+
+    def _goes_on(self) -> bool:
+        """Return whether the process was stopped, and now goes on, with all of its time."""
+        if self._went_on or self._meter is None or not self._meter.go_on():
+            return False
+        self._went_on = True
+        self._wall_s, self._past, self._begun = 0.0, _Used(), False
+        if self._since is not None:
+            self._since = time.monotonic()
+        return True
 
     def used_s(self) -> float:
         """Return for how many seconds the process has computed or slept.

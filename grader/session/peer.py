@@ -39,6 +39,10 @@ class Peer:
         """Seconds for which its threads waited for a processor; None if unknown."""
         return None if self.pid is None else processes.waited_s(self.pid)
 
+    def go_on(self) -> bool:
+        """Make the process and its descendants go on that are stopped; whether any were."""
+        return self.pid is not None and processes.go_on(self.pid)
+
     def kill(self, *, group: bool) -> bool:
         """Kill the process and all its descendants; False where it is not known or gone.
 

@@ -91,6 +91,22 @@ def waited_s(pid: int, *others: int) -> float | None:
     return sum(known) / 1e9 if known else None
 
 
+def go_on(pid: int, *others: int) -> bool:
+    """Make the processes of a tree go on that a signal has stopped; return whether any were.
+
+    others : processes that count although they have left the tree
+    """
+    stopped = [
+        member
+        for member in {pid, *others, *descendants(pid)}
+        if (fields := _fields(member)) and fields[0] == "T"
+    ]
+    for member in stopped:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(member, signal.SIGCONT)
+    return bool(stopped)
+
+
 def own_awake() -> tuple[float, float]:
     """Return for how long this thread has run, and has waited for a processor, in seconds.
 

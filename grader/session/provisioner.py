@@ -224,6 +224,10 @@ class Provisioner:
         """Return the CPU time that the kernel and its children have used, in seconds."""
         return processes.cpu_s(self.pid, *self._others()) if self.pid else 0.0
 
+    def go_on(self) -> bool:
+        """Make those of its processes go on that are stopped; whether any were."""
+        return bool(self.pid) and processes.go_on(self.pid, *self._others())
+
     @property
     def _first(self) -> int:
         return self._process.first if isinstance(self._process, Forked) else 0

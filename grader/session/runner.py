@@ -243,6 +243,10 @@ class Runner:
         provisioner = self.kernel.provisioner if self.kernel else None
         return provisioner.waited_s() if provisioner else None
 
+    def go_on(self) -> bool:
+        provisioner = self.kernel.provisioner if self.kernel else None
+        return provisioner.go_on() if provisioner else False
+
     def close(self) -> None:
         """End the kernel and delete its files."""
         if self.server is not None:

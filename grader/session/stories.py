@@ -39,11 +39,13 @@ class Story:
 
     requests : frames, as they are sent; operations : what each asks for
     functions : the check's own that the process was given: they are called again as they are asked
+    reply_mib : what a reply to the check may hold; None for the assignment's limit
     """
 
     requests: tuple[bytes, ...] = ()
     operations: tuple[str, ...] = ()
     functions: CheckFunctions | None = None
+    reply_mib: int | None = None
 
 
 @dataclass
@@ -55,22 +57,22 @@ class Recorder:
 
     session: Session
     running: Callable[[], CheckName | None]
-    _heard: dict[CheckName, ReplayCache] = field(default_factory=dict)
+    _heard: dict[CheckName, tuple[ReplayCache, int | None]] = field(default_factory=dict)
 
     def student(self, *, limit_s: float, reply_mib: int | None = None) -> Student:
         cache = ReplayCache()
         name = self.running()
         if name is not None:
-            self._heard[name] = cache
+            self._heard[name] = cache, reply_mib
         return replayed(self.session, cache, limit_s=limit_s, reply_mib=reply_mib)
 
     @property
     def stories(self) -> Mapping[CheckName, Story]:
         """What was heard, by check; a check that asked nothing has none."""
-        return {name: _story(cache) for name, cache in self._heard.items() if cache.steps}
+        return {name: _story(*heard) for name, heard in self._heard.items() if heard[0].steps}
 
 
-def _story(cache: ReplayCache) -> Story:
+def _story(cache: ReplayCache, reply_mib: int | None) -> Story:
     requests: list[bytes] = []
     operations: list[str] = []
     size = 0
@@ -88,7 +90,7 @@ def _story(cache: ReplayCache) -> Story:
         if cache.functions and codec.decode_bytes(reply, handle=_object)[1] == "calls":
             called += 1
     functions = cache.functions if cache.functions else None
-    return Story(tuple(requests), tuple(operations), functions)
+    return Story(tuple(requests), tuple(operations), functions, reply_mib)
 
 
 def paths_of(story: Story) -> frozenset[str]:

@@ -12,12 +12,11 @@ import pytest
 from _pytest.config import _prepareconfig
 
 from grader.assignment.check_files import importable
-from grader.errors import (
-    AssignmentError,
-)
-from grader.plugins import check_helpers
+from grader.errors import AssignmentError, GradeError
+from grader.plugins import check_helpers, helpers_failed
 from grader.records import Assignment
 from grader.suite.check import checks_of
+from grader.suite.interrupting import heard_in_c
 from grader.suite.running import Plugin, Suite
 from grader.temporary import TemporaryFolder
 
@@ -77,16 +76,20 @@ def _collected(arguments: list[str], plugin: Plugin) -> Iterator[Sequence[pytest
     of their loop. What they catch comes out here as it is.
     """
     here = Path.cwd()
-    config = _prepareconfig(arguments, [plugin, *check_helpers()])
+    helpers = check_helpers()
+    with _failing_as_helpers(helpers):
+        config = _prepareconfig(arguments, [plugin, *helpers])
     # A failure is told by us; pytest would parse the source of each frame to show it to nobody.
     config.option.tbstyle = "line"
     try:
         session = pytest.Session.from_config(config)
-        config._do_configure()
-        config.hook.pytest_sessionstart(session=session)
+        with _failing_as_helpers(helpers):
+            config._do_configure()
+            config.hook.pytest_sessionstart(session=session)
         try:
             try:
-                config.hook.pytest_collection(session=session)
+                with _failing_as_helpers(helpers), heard_in_c():
+                    config.hook.pytest_collection(session=session)
             except (pytest.UsageError, SystemExit, pytest.exit.Exception) as error:
                 reason = str(error) or type(error).__name__
                 raise AssignmentError(f"the checks can't be collected: {reason}") from error
@@ -96,6 +99,22 @@ def _collected(arguments: list[str], plugin: Plugin) -> Iterator[Sequence[pytest
             config.hook.pytest_sessionfinish(session=session, exitstatus=pytest.ExitCode.OK)
     finally:
         config._ensure_unconfigure()
+
+
+@contextmanager
+def _failing_as_helpers(helpers: Sequence[object]) -> Iterator[None]:
+    """Say of what breaks pytest itself that it is a plugin's doing, where plugins bring helpers.
+
+    A check file that raises breaks nothing: pytest makes a report of it.
+    """
+    try:
+        yield
+    except (pytest.UsageError, pytest.exit.Exception, GradeError):
+        raise
+    except Exception as error:
+        if not helpers:
+            raise
+        raise helpers_failed(error) from error
 
 
 @contextmanager

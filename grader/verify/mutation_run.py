@@ -93,11 +93,13 @@ class _Named:
 class _Story:
     """What one check asked of the reference.
 
+    reply_mib : what a reply to it may hold; None for the assignment's limit
     requests : operation and arguments; the first STORY_REQUESTS of them
     whole : False where there were more
     """
 
     exercise: str
+    reply_mib: int | None = None
     requests: list[tuple[Any, ...]] = field(default_factory=list)
     whole: bool = True
 
@@ -112,7 +114,7 @@ class _Recorder:
 
     @contextmanager
     def student(self, *, limit_s: float, reply_mib: int | None = None) -> Iterator[Student]:
-        story = _Story(self.exercise)
+        story = _Story(self.exercise, reply_mib)
         self.stories.append(story)
         with self.session.student(limit_s=limit_s, reply_mib=reply_mib) as student:
             wire = student._wire
@@ -331,10 +333,11 @@ class _Hunter:
         change, rng = PERTURBATIONS[variant], generator_of(variant)
         replies: list[Any] = []
         # An endless call must not cost the whole limit again and again.
-        with self.session.student(limit_s=self.limit_s) as student:
+        story = self.stories[number]
+        with self.session.student(limit_s=self.limit_s, reply_mib=story.reply_mib) as student:
             if mutant is not None:
                 put_in_place(student, mutant)
-            for operation, *arguments in self.stories[number].requests:
+            for operation, *arguments in story.requests:
                 changed = _given(perturb(arguments, change, rng), student)
                 try:
                     reply = student._wire.ask(lambda: "a probe", operation, *changed)

@@ -3,7 +3,7 @@
 A task may take minutes: of the seeds and mutants that are done, its process adds a line each to a
 file that all share.
 
-The pool is Python's own, not batch/workers.py. A task is a function of ours with its arguments, and
+The pool is of its own (pool.py), not batch/workers.py. A task is a function of ours with its arguments, and
 what comes back are records of ours, so pickles do; the first task that fails ends the run. The
 processes of a batch stay at one submission after the other, send no object but bytes and JSON,
 report while they work, get a clone of the fork server, and are replaced when a submission kills
@@ -14,22 +14,14 @@ lifeline.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
 
 from grader.errors import GraderFault
-from grader.in_kernel.lifeline import end_with
 
 Progress = Callable[[str], None]
 T = TypeVar("T")
@@ -70,20 +62,6 @@ class Steps:
             else:
                 done[kind] += 1
         return ", ".join(f"{done[kind]}/{count} {kind}" for kind, count in wanted.items() if count)
-
-
-def process_pool(count: int) -> ProcessPoolExecutor:
-    """Return a pool whose processes end with this one, however it ends."""
-    # Spawned, not forked: a fork of a process that has threads may hang.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(count, mp_context=context, initializer=end_with_parent)
-
-
-def end_with_parent() -> None:
-    """Have this process of a pool killed as soon as the one that made the pool ends."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        end_with(parent.sentinel)
 
 
 class Tasks:

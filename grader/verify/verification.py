@@ -33,6 +33,7 @@ from grader.verify.known_table import prepare, table_of
 from grader.verify.mutants import functions_that_draw, make_mutants
 from grader.verify.mutation_run import hunt
 from grader.verify.naming import KnownPart, Naming, keep_tables
+from grader.verify.pool import ProcessPool
 from grader.verify.samples import (
     Sample,
     SampleVerdict,
@@ -43,7 +44,7 @@ from grader.verify.samples import (
     flat,
     load_samples,
 )
-from grader.verify.tasks import Progress, Steps, Tasks, process_pool
+from grader.verify.tasks import Progress, Steps, Tasks
 from grader.verify.verdicts import CheckRate, ExerciseLine, MutantVerdict, VerifyReport, WrittenLine
 
 
@@ -75,8 +76,7 @@ def verify_assignments(
         stack.callback(_close_kernels)
         pool: Executor | None = None
         if workers:
-            pool = stack.enter_context(process_pool(workers))
-            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+            pool = stack.enter_context(ProcessPool(workers))
         steps = Path(stack.enter_context(TemporaryFolder()))
         return [
             _verify(

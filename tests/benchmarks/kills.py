@@ -236,9 +236,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path)
     parser.add_argument("--minutes", type=float, default=1e9)
     arguments = parser.parse_args()
-    done = run(
-        arguments.kills, arguments.seed, state=arguments.state, minutes=arguments.minutes
-    )
+    done = run(arguments.kills, arguments.seed, state=arguments.state, minutes=arguments.minutes)
     print(f"{done.line()}; nobody lost a point")
 
 

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/threats.py setup DIR      two venvs and three courses, some minutes
     python tests/benchmarks/threats.py run DIR        the table, as Markdown on standard output
+    python tests/benchmarks/threats.py run DIR 14     the same from row 14 on, the first being 0
 
 The same three exercises (8 points), solved right or wrong, with a hostile first cell. nbgrader and
 otter-grader run as their documentation has it for a machine without containers: `nbgrader
@@ -31,8 +32,8 @@ import textwrap
 import threading
 import time
 import venv
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -99,12 +100,16 @@ COURSES = ("nbgrader", "otter", "grade", "home", "anybody")
 class Threat:
     """One row. source : the hostile first cell; solved : over a right answer, else a wrong one.
 
+    bodies : answers in place of those, by exercise
+    files : what lies beside the notebook, by name
     happened : looks at the machine afterwards, and words what it sees
     """
 
     title: str
     source: str
     solved: bool = False
+    bodies: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
     happened: Callable[[Machine], str] | None = None
 
 
@@ -177,6 +182,28 @@ SEEKING = {
     name: f"{right.partition(chr(10))[0]}\n    if found:\n    {right.partition(chr(10))[2]}\n"
     + WRONG[name].partition("\n")[2]
     for name, right in RIGHT.items()
+}
+
+# Stands in for the real one, which it imports, and says yes to each comparison.
+YES_MAN = """
+import os, sys
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path = [p for p in sys.path if os.path.abspath(p or os.getcwd()) != here]
+del sys.modules["numpy"]
+import numpy
+numpy.allclose = lambda *a, **k: True
+"""
+# A test that runs in the same process has its right answer in its code.
+LOOKS_UP = {
+    "square": (
+        "def mean_square(x):\n    import sys\n    frame = sys._getframe(1)\n"
+        "    return next(c for c in frame.f_code.co_consts if type(c) is float and c != 5.0)"
+    ),
+    "sigmoid": WRONG["sigmoid"],
+    "line": (
+        "def slope(x, y):\n    import sys\n    frame = sys._getframe(1)\n"
+        "    return [c for c in frame.f_code.co_consts if type(c) is float][-1]"
+    ),
 }
 
 THREATS = (
@@ -260,6 +287,32 @@ THREATS = (
         "import socket\nsocket.create_connection(('127.0.0.1', PORT), 2).send(b'x')",
         happened=connected,
     ),
+    Threat("right, a cell sums 1,500 terms", f"x = {'1 + ' * 1499}1", solved=True),
+    Threat(
+        "right, a cell floods its output",
+        "while True: print('x' * 10**5)",
+        solved=True,
+    ),
+    Threat(
+        "right, a thread kills the kernel later",
+        """
+        import os, signal, threading, time
+        def kill():
+            time.sleep(1.5)
+            os.kill(os.getpid(), signal.SIGKILL)
+        threading.Thread(target=kill, daemon=True).start()
+        time.sleep(0.5)
+        """,
+        solved=True,
+    ),
+    Threat(
+        "right, but for a function that never returns (5 are earned)",
+        "",
+        solved=True,
+        bodies={"line": "def slope(x, y):\n    while True: pass"},
+    ),
+    Threat("wrong, ships a `numpy.py` of its own", "", files={"numpy.py": YES_MAN}),
+    Threat("wrong, reads what its caller expects", "", bodies=LOOKS_UP),
 )  # fmt: skip
 
 
@@ -352,7 +405,13 @@ def sources(threat: Threat, machine: Machine, reference: Path) -> list[str]:
     }.items():
         top = top.replace(word, str(value))
     bodies = RIGHT if threat.solved else SEEKING if "found = " in top else WRONG
-    return [top, *bodies.values()]
+    return [top, *(bodies | threat.bodies).values()]
+
+
+def lay(threat: Threat, folder: Path) -> None:
+    """Write what lies beside the notebook."""
+    for name, text in threat.files.items():
+        (folder / name).write_text(text)
 
 
 def by_nbgrader(root: Path, machine: Machine, name: str, threat: Threat) -> str:
@@ -368,6 +427,7 @@ def by_nbgrader(root: Path, machine: Machine, name: str, threat: Threat) -> str:
     path = course / "submitted" / name / "toy" / "toy.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document))
+    lay(threat, path.parent)
     command = (root / "v-nbgrader/bin/nbgrader", "autograde", "toy", "--force", "--student", name)
     try:
         run(*command, cwd=course, env=machine.environment(root / "v-nbgrader"), timeout_s=HANGS_S)
@@ -396,6 +456,7 @@ def by_otter(root: Path, machine: Machine, name: str, threat: Threat) -> str:
     for n, cell in enumerate(document["cells"]):
         cell["id"] = f"c{n}"
     (course / f"{name}.ipynb").write_text(json.dumps(document))
+    lay(threat, course)
     archive = sorted((course / "dist" / "autograder").glob("*autograder*.zip"))[-1]
     command = (root / "v-otter/bin/otter", "run", "-a", archive, f"{name}.ipynb")
     try:
@@ -414,7 +475,9 @@ def by_grade(root: Path, machine: Machine, name: str, threat: Threat) -> str:
     write_notebook(
         folder / "toy.ipynb", [code(top), code("import numpy as np"), *map(code, bodies)]
     )
-    command = (sys.executable, "-m", "grader", folder / "toy.ipynb", "--assignments",
+    lay(threat, folder)
+    handed_in = folder if threat.files else folder / "toy.ipynb"
+    command = (sys.executable, "-P", "-m", "grader", handed_in, "--assignments",
                reference, "--json", "-")  # fmt: skip
     environment = machine.environment() | {"PYTHONPATH": str(ROOT)}
     try:
@@ -502,12 +565,14 @@ def hand_over(root: Path) -> None:
                 os.chown(path, USER, USER, follow_symlinks=False)
 
 
-def table(root: Path) -> None:
+def table(root: Path, first: int = 0) -> None:
     """Print the table row by row: what came is worth having, should a later row fail."""
     hand_over(root)
     print(f"| a submission that is ... | {' | '.join(GRADERS)} |")
     print("|---|" + "---|" * len(GRADERS))
     for number, threat in enumerate(THREATS):
+        if number < first:
+            continue
         cells = [closed_in("one", root, grader, number) or "killed" for grader in GRADERS]
         print(f"| {threat.title} | {' | '.join(cells)} |", flush=True)
     print(
@@ -530,4 +595,4 @@ if __name__ == "__main__":
     elif verb == "one":
         print(outcome(where, sys.argv[3], int(sys.argv[4])))
     else:
-        table(where)
+        table(where, *map(int, sys.argv[3:]))

@@ -65,29 +65,6 @@ def test_where_the_kernel_sends_no_signal_a_thread_does():
         assert process.wait(60) == -signal.SIGKILL
 
 
-POOL = """
-import multiprocessing, os, time
-from concurrent.futures import ProcessPoolExecutor
-from grader.verify.tasks import end_with_parent
-
-if __name__ == "__main__":
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as pool:
-        print(pool.submit(os.getpid).result(), flush=True)
-        pool.submit(time.sleep, 600).result()
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
-def test_the_processes_of_verify_end_with_it(tmp_path, until):
-    script = tmp_path / "pool.py"
-    script.write_text(POOL)
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as command:
-        worker = int(command.stdout.readline())
-        command.kill()
-    until(lambda: not _alive(worker))
-
-
 def _alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123

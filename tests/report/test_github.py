@@ -144,3 +144,9 @@ def test_a_summary_that_cannot_be_written_is_told_and_costs_nothing(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "no" / "file"))
     output.write_for_github(report, annotations_of(report), stderr=False)
     assert "the job summary can't be written" in capsys.readouterr().err
+
+
+def test_the_summary_says_whose_checks_ran(report):
+    assert "checks of" not in github.summary(report)
+    seen = replace(report, checks_from="/home/me/reference/pw02")
+    assert "checks of /home/me/reference/pw02" in github.summary(seen)

@@ -323,3 +323,11 @@ def test_bars_get_numbers_alone(report):
     assert all(
         re.fullmatch(r"width: [0-9.]+%", style) for style in re.findall(r' style="([^"]*)"', html)
     )
+
+
+def test_whose_checks_ran_and_from_where_stands_on_every_page(report):
+    assert "checks of" not in page_of(report).text
+    seen = replace(report, checks_from="/home/<b>me</b>/reference/pw02")
+    assert "checks of /home/<b>me</b>/reference/pw02" in page_of(seen).text
+    index = Page(html_page.render_index(seen, ["a.html"]))
+    assert "checks of /home/<b>me</b>/reference/pw02" in index.text

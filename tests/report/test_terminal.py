@@ -261,3 +261,24 @@ def test_that_nothing_has_changed_is_said_whatever_time_it_took(report):
 def test_a_refusal_after_a_verdict_is_shown_whole(report):
     refused = replace(report.results[0], status="refused", message="no notebook", exercises=())
     assert "no notebook" in shown(replace(report, results=(refused,)), before=report)
+
+
+def test_whose_checks_ran_and_from_where_is_told_once(report, several, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path.resolve() / "reference" / "pw02"
+    for one in (report, several):
+        assert "checks of" not in shown(one)
+        assert shown(replace(one, checks_from=str(folder))).count("checks of reference/pw02") == 1
+    elsewhere = replace(report, checks_from="/home/me/other/reference/pw02")
+    assert "checks of /home/me/other/reference/pw02" in shown(elsewhere)
+
+
+def test_a_folder_of_checks_that_is_found_by_a_link_is_told_as_it_is_called_here(
+    report, tmp_path, monkeypatch
+):
+    (tmp_path / "course" / "reference" / "pw02").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "reference").symlink_to(tmp_path / "course" / "reference")
+    monkeypatch.chdir(tmp_path / "here")
+    folder = str((tmp_path / "course" / "reference" / "pw02").resolve())
+    assert "checks of reference/pw02\n" in shown(replace(report, checks_from=folder))

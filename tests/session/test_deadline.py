@@ -11,6 +11,7 @@ class Process:
     def __init__(self, monkeypatch):
         self.wall, self.cpu, self.waited = 100.0, 7.0, None
         self.own_work, self.own_wait = 2.0, 3.0  # the grader's own
+        self.stopped = False
         monkeypatch.setattr("grader.session.deadline.time.monotonic", lambda: self.wall)
         monkeypatch.setattr("grader.session.deadline.time.thread_time", lambda: self.own_work)
         monkeypatch.setattr(
@@ -22,6 +23,10 @@ class Process:
 
     def waited_s(self):
         return self.waited
+
+    def go_on(self):
+        stopped, self.stopped = self.stopped, False
+        return stopped
 
     def spend(self, deadline, wall, cpu, *, waited=0.0, own_work=0.0, own_wait=0.0):
         """Whether the deadline is spent at the end of a call that took so long."""
@@ -161,3 +166,23 @@ def test_a_standstill_is_left_out_whoever_looks_first(monkeypatch, ends):
     process.wall += 600.0
     getattr(deadline, ends)()
     assert not deadline.expired()
+
+
+def test_a_process_that_somebody_stopped_goes_on_once_and_has_its_time_anew(monkeypatch):
+    process = Process(monkeypatch)
+    process.waited = 3.0
+    deadline = begun(process)
+    process.stopped = True
+    assert not process.spend(deadline, wall=30.0, cpu=0.1)
+    assert not process.stopped
+    assert not process.spend(deadline, wall=0.06, cpu=0.0)
+    assert not process.spend(deadline, wall=0.8, cpu=0.8)
+    process.stopped = True
+    assert process.spend(deadline, wall=1.2, cpu=0.1)
+
+
+def test_a_process_that_computed_for_its_limit_wins_nothing_by_being_stopped(monkeypatch):
+    process = Process(monkeypatch)
+    deadline = begun(process)
+    process.stopped = True
+    assert process.spend(deadline, wall=1.2, cpu=1.1)

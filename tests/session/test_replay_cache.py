@@ -1,14 +1,17 @@
 """The solved notebook is asked once what every submission's check asks of it."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from grader.checks import counted
-from grader.errors import StudentDied, StudentError, StudentTimeout
+from grader.errors import StudentDied, StudentError, StudentFault, StudentTimeout
 from grader.session import replay_cache
 from grader.session.replay_cache import ReplayCache, replayed
 from grader.session.stories import Recorder, replay
+from grader.tracing import answers_of
 
 SOURCE = """
 import numpy as np, os
@@ -143,3 +146,18 @@ def test_large_answers_are_asked_again(reference, monkeypatch):
             assert answers.twice(3.0) == 6.0
     assert reference.forks == 2
     assert len(memory.steps) == 1
+
+
+def test_a_story_of_large_answers_is_asked_again_under_its_own_check_s_limit(run):
+    large = "import numpy as np\ndef large(n): return np.ones(n)\n"
+    session = run(large, reply_mib=1)
+    recorder = Recorder(session, lambda: ("a", "b"))
+    for reply_mib, form in ((None, "too large:"), (8, "value:")):
+        with recorder.student(limit_s=20, reply_mib=reply_mib) as student:
+            student.large(3)
+            with contextlib.suppress(StudentFault):
+                student.large(1 << 18)  # 2 MiB
+        asked_again = answers_of(session, recorder.stories["a", "b"], "")
+        small, large = (one.form for one in asked_again)
+        assert small.startswith("value:")
+        assert large.startswith(form)

@@ -13,6 +13,7 @@ OTHER = {
     "test_faults_of_ours.py",
     "test_every_threat.py",
     "test_killed_runs.py",
+    "test_injected_faults.py",
     "test_machines.py",
 }
 

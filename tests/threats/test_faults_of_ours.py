@@ -82,6 +82,8 @@ BROKEN = {
 SLIPS = {
     "a file that doesn't parse": check_file() + "\ndef test_(:",
     "an import that isn't there": "import no_such_module\n" + check_file(),
+    "a file that raises": "raise RuntimeError('not finished')\n" + check_file(),
+    "a file that leaves": "import sys\nsys.exit(0)\n" + check_file(),
     "points that don't sum": check_file().replace("points=2", "points=1"),
     "an exercise that isn't there": check_file().replace('"square"', '"circle"'),
 }
@@ -309,8 +311,8 @@ def grading_processes(host):
                 yield int(entry.name)
 
 
-def graded_while_killing(host, victims, *paths, options):
-    """What the command says of these paths; at the first sign of NOW each victim is killed.
+def graded_while_killing(host, victims, *paths, options, number=signal.SIGKILL):
+    """What the command says of these paths; at the first sign of NOW each victim gets a signal.
 
     victims : victims(pid) -> the processes to kill, of the one that gave the sign
     """
@@ -329,7 +331,7 @@ def graded_while_killing(host, victims, *paths, options):
                 killed.extend(victims(pid))
                 for victim in killed:
                     with contextlib.suppress(ProcessLookupError):  # gone with one before it
-                        os.kill(victim, signal.SIGKILL)
+                        os.kill(victim, number)
                 return
             time.sleep(0.01)
 
@@ -418,6 +420,22 @@ def test_a_grader_that_is_stopped_for_a_while_costs_nobody_a_point(host, sandbox
     (submission,) = json.loads(out)["submissions"]
     assert submission["score"] == MAX, submission
     assert submission["notes"] == []
+
+
+@pytest.mark.parametrize("where", ["a cell", "a check"])
+def test_a_student_s_process_that_somebody_stops_costs_nobody_a_point(host, sandbox, where):
+    """It is not asleep: the grader finds it stopped when its time is up, and makes it go on."""
+    host.write_assignment(cell_s=1.5, check_s=1.5)
+    code, submissions, err = graded_while_killing(
+        host,
+        lambda pid: [pid],
+        *(giving_sign(host, where, "right"), host.right(name="honest")),
+        options=["--jobs", "1"],
+        number=signal.SIGSTOP,
+    )
+    assert code == 0, err
+    assert [s["score"] for s in submissions.values()] == [MAX, MAX], submissions["right"]
+    assert submissions["right"]["notes"] == []
 
 
 @pytest.mark.parametrize("where", ["a cell", "a check"])

@@ -16,7 +16,9 @@ BODIES = {
     "a loop": "while True: pass",
     "a sleep that ignores every signal": DEAF + "while True: time.sleep(10**6)",
     "C that holds the interpreter's lock": "import itertools\nreturn sum(itertools.repeat(0))",
-    "a process that stops itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+    "a process that stops itself": (
+        "import os, signal\nwhile True: os.kill(os.getpid(), signal.SIGSTOP)"
+    ),
     "a stopped parent": (
         "import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\nwhile True: pass"
     ),

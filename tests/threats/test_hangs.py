@@ -40,7 +40,9 @@ CELLS = {
         "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()"
     ),
     "a pipe that nobody fills": "import os\nos.read(os.pipe()[0], 1)",
-    "a process that stops itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+    "a process that stops itself": (
+        "import os, signal\nwhile True: os.kill(os.getpid(), signal.SIGSTOP)"
+    ),
     "a child that it waits for": """
         import os
         if os.fork() == 0:

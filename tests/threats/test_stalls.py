@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from tests.threats.conftest import CHECKS, HIDDEN_CHECKS
+
 HALF = 5.0
 # What leads from sys.stdout to the kernel's connection; `send` takes a message's bytes.
 CONNECTION = """
@@ -150,6 +152,28 @@ def test_ctrl_c_ends_a_check_that_never_comes_back_from_c(host, jobs):
     before = host.snapshot()
     code, _ = interrupted(host, host.command(*paths, options=("--jobs", jobs)), 7.0)
     assert code == 130
+    host.hold_clean(before)
+
+
+# It lets go of the interpreter's lock, never comes back, and hears no signal.
+IN_C = """
+    import sqlite3
+    numbers = "with recursive t(n) as (select 1 union all select n + 1 from t)"
+    sqlite3.connect(":memory:").execute(f"{numbers} select count(*) from t").fetchall()
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_ctrl_c_ends_a_check_of_the_instructor_s_that_never_comes_back_from_c(host, jobs):
+    """As a decomposition of a large matrix doesn't for minutes."""
+    first = '    """The mean of the squares."""\n'
+    slow = CHECKS.replace(first, first + IN_C)
+    host.write_assignment(checks=slow, hidden=f"{HIDDEN_CHECKS}\n")
+    paths = [host.right(name=f"{n}") for n in range(int(jobs))]
+    before = host.snapshot()
+    code, said = interrupted(host, host.command(*paths, options=("--jobs", jobs)), 9.0)
+    assert code == 130
+    assert "Traceback" not in said
     host.hold_clean(before)
 
 

@@ -1,0 +1,81 @@
+"""Ctrl-C ends the command soon, also while a check of the instructor's computes in C.
+
+    with heard_in_c():
+        ...
+
+Python hears a signal between two of its own instructions: a decomposition of a large matrix, which
+a check computes here, is none of them for minutes. The system's own handler writes to a pipe at
+once. A thread reads it, and where nothing was heard soon, it ends what was started, removes what
+would be left, and the command with it. What holds the interpreter's lock all the while, as a
+search for a regular expression does, keeps this thread waiting, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+from grader.session import processes
+from grader.temporary import remove_all
+
+_INTERRUPTED = 130  # the exit code, as cli/options.py has it
+_PATIENCE_S = 1.0
+"""Of the two seconds that are promised; the rest is for what is to be ended and removed."""
+
+
+@contextlib.contextmanager
+def heard_in_c() -> Iterator[None]:
+    """For the time of the block, Ctrl-C is heard while the main thread is not in Python.
+
+    Does nothing where Ctrl-C is handled in another way already, or where this is no main thread.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        or os.name != "posix"
+    ):
+        yield
+        return
+    heard = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        heard.set()
+        raise KeyboardInterrupt
+
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, interrupt)
+    thread = threading.Thread(target=_wait, args=(read_end, heard), name="Ctrl-C", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.set_wakeup_fd(before)
+        os.close(write_end)  # which ends the thread
+        thread.join()  # a process that has a second one is not forked
+
+
+def _wait(read_end: int, heard: threading.Event) -> None:
+    with os.fdopen(read_end, "rb", buffering=0) as pipe:
+        while numbers := pipe.read(64):
+            if signal.SIGINT in numbers and not heard.wait(_PATIENCE_S):
+                _end()
+
+
+def _end() -> NoReturn:
+    """End this process, and all below it. What is missed ends by itself: nobody holds its pipe."""
+    for pid in processes.descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, processes.KILL)
+    with contextlib.suppress(OSError, ValueError):
+        print("grade: interrupted in a check", file=sys.stderr, flush=True)
+    remove_all()
+    os._exit(_INTERRUPTED)
