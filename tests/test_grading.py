@@ -1,5 +1,6 @@
 """What grading one submission says beside its checks: notes, hints, what is left out."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,14 @@ from grader.grading import Work
 from grader.notebook import compare_with_stub, parse_notebook
 from grader.records import Assignment, Exercise, ExerciseScore, Note, Options, Outcome
 
-GAP = "def {name}({parameters}):\n    ### START YOUR CODE ###\n    {body}\n    ### END YOUR CODE ###\n"
+GAP = "def {name}(x):\n    ### START YOUR CODE ###\n    {body}\n    ### END YOUR CODE ###\n"
 
 
-def gap(name, body="return 1", parameters="x"):
-    return GAP.format(name=name, body=body, parameters=parameters)
+def gap(name, body="return 1"):
+    return GAP.format(name=name, body=body)
 
 
 def read(*sources, name="toy.ipynb"):
-    import json
-
     cells = [{"cell_type": "code", "source": s, "metadata": {}, "outputs": []} for s in sources]
     return parse_notebook(json.dumps({"cells": cells, "metadata": {}}).encode(), name=name)
 

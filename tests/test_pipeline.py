@@ -1,13 +1,18 @@
 """The flow from paths to a report, without a kernel: a made-up session runs the cells in here."""
 
 import json
+import zipfile
 from contextlib import contextmanager
 
 import pytest
 
 from grader import pipeline
-from grader.errors import AssignmentError, Interrupted, NotDefined
-from grader.records import Isolation, Run
+from grader.assignment import load_assignment
+from grader.errors import AssignmentError, GraderFault, Interrupted, NotDefined
+from grader.grading import grade_notebooks
+from grader.notebook import parse_notebook
+from grader.records import Isolation, Options, Run
+from grader.session import Kernels
 
 TOML = """\
 id = "toy"
@@ -249,6 +254,334 @@ def test_ctrl_c_says_what_stands(course):
     ):
         course.grade()
     assert list(course.tmp.iterdir()) == []
+
+
+# --- what is heard, and who grades ------------------------------------------------------------
+
+
+class Heard(pipeline.NoProgress):
+    """Keeps what it hears."""
+
+    def __init__(self):
+        self.begun, self.steps, self.ended, self.warned = [], [], [], []
+
+    def begin(self, *arguments):
+        self.begun.append(arguments)
+
+    def doing(self, number, text, worker):
+        self.steps.append((number, text))
+
+    def done(self, number, result, kept):
+        self.ended.append((number, result.score, kept))
+
+    def warn(self, text):
+        self.warned.append(text)
+
+
+def test_the_progress_hears_each_submission_by_its_number(course):
+    paths = [str(course.hand_in(student)) for student in ("Ann", "Bea")]
+    heard = Heard()
+    report = course.grade(progress=heard, seed=3)
+    assert heard.begun == [("toy", "Toy", 3, paths)]
+    assert [n for n, text in heard.steps if text == "reading"] == [0, 1]
+    assert sorted({n for n, _ in heard.steps}) == [0, 1]
+    assert any(text != "reading" for _, text in heard.steps)
+    assert heard.ended == [(0, 6.0, False), (1, 6.0, False)]
+    assert (report.assignment, report.title, report.seed) == ("toy", "Toy", 3)
+    assert report.checks_from == str(course.toy.resolve())
+
+
+def test_what_no_assignment_answers_is_heard_as_well(course):
+    (course.handed_in / "Bb.py").write_text("x = 1\n")
+    heard = Heard()
+    report = course.grade(assignment=None, progress=heard, seed=5)
+    assert heard.begun == [("", "", 5, [str(course.handed_in / "Bb.py")])]
+    assert heard.ended == [(0, 0.0, False)]
+    assert (report.assignment, report.title, report.seed) == ("", "", 5)
+
+
+def test_what_an_export_holds_beside_submissions_is_warned_of(course):
+    with zipfile.ZipFile(course.handed_in / "export.zip", "w") as export:
+        folder = "Ann_Archer_1_assignsubmission_file_"
+        export.writestr(f"{folder}/toy.ipynb", notebook())
+        export.writestr("Bea_Bond_2_assignsubmission_file_/toy.ipynb", notebook())
+        export.writestr("notes.html", "x")
+    heard = Heard()
+    course.grade(course.handed_in / "export.zip", progress=heard, split=True)
+    assert len(heard.ended) == 2
+    assert any("export.zip" in line for line in heard.warned)
+
+
+def test_what_student_code_was_not_closed_in_by_is_in_the_report(course, monkeypatch):
+    isolation = Isolation((), {"seccomp": "not on this machine"})
+    monkeypatch.setattr(FakeSession, "isolation", isolation)
+    course.hand_in("Ann")
+    course.hand_in("Bea")
+    assert "seccomp" in course.grade().isolation
+    monkeypatch.setattr(FakeSession, "isolation", Isolation())
+    assert course.grade().isolation == ""
+
+
+class FakeForkServer:
+    def __init__(self, sandbox, python=None):
+        self.started_for = (sandbox, python)
+        self.closed = False
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def fork_servers(monkeypatch):
+    started = []
+
+    def start(*arguments):
+        started.append(FakeForkServer(*arguments))
+        return started[-1]
+
+    monkeypatch.setattr(pipeline, "start_fork_server", start)
+    return started
+
+
+def test_a_fork_server_is_started_once_and_closed(course, fork_servers):
+    course.hand_in("Ann")
+    course.grade(sandbox="none")
+    (server,) = fork_servers
+    assert (server.started_for, server.closed) == (("none", None), True)
+
+
+def test_a_notebook_with_an_interpreter_of_its_own_has_a_fork_server_of_it(
+    course, fork_servers, monkeypatch
+):
+    python = course.root / "python"
+    monkeypatch.setattr(pipeline, "python_of", lambda assignment: python)
+    course.hand_in("Ann")
+    (result,) = course.grade().results
+    assert result.score == 6.0
+    assert [server.started_for for server in fork_servers] == [("auto", None), ("auto", python)]
+    assert all(server.closed for server in fork_servers)
+
+
+def test_without_a_fork_server_it_goes_on_more_slowly(course, monkeypatch):
+    def fails(*arguments):
+        raise GraderFault("no process left")
+
+    monkeypatch.setattr(pipeline, "start_fork_server", fails)
+    course.hand_in("Ann")
+    heard = Heard()
+    (result,) = course.grade(progress=heard).results
+    assert result.score == 6.0
+    assert heard.warned == ["no process left: it goes on without, more slowly"]
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """Workers that only say what they were given."""
+    made = []
+
+    class FakeWorkers:
+        def __init__(self, options, *, count, fork_server, serve):
+            self.options, self.count, self.fork_server = options, count, fork_server
+            made.append(self)
+
+        def run(self, jobs, collector):
+            self.jobs = list(jobs)
+            for job in self.jobs:
+                collector.lost(job.number, "not graded here", "")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            pass
+
+    monkeypatch.setattr(pipeline, "Workers", FakeWorkers)
+    monkeypatch.setattr(pipeline, "cores", lambda: 8)
+    return made
+
+
+def test_several_processes_share_the_cores_and_get_what_can_be_read(course, workers):
+    for student in ("Ann", "Bea", "Cem"):
+        course.hand_in(student)
+    (course.handed_in / "Dd.zip").write_bytes(b"PK\3\4 cut off")
+    options = {"only": ["b"], "public": True, "seed": 4, "sandbox": "none"}
+    report = course.grade(jobs=2, **options)
+    (made,) = workers
+    assert (made.count, made.fork_server) == (2, None)
+    assert made.options == Options(
+        str(course.toy.resolve()), ("b",), True, 4, "none", evidence=False, figures=False,
+        kernels=4, alone=False, shared=made.options.shared,
+    )  # fmt: skip
+    assert [(job.number, job.path, job.input_hash) for job in made.jobs] == [
+        (n, str(course.handed_in / student), "") for n, student in enumerate(("Ann", "Bea", "Cem"))
+    ]
+    assert [r.status for r in report.results] == [*["grader_fault"] * 3, "refused"]
+
+
+def test_there_are_no_more_processes_than_submissions(course, workers):
+    for student in ("Ann", "Bea", "Cem"):
+        course.hand_in(student)
+    course.grade(jobs=16, evidence=True)
+    (made,) = workers
+    assert (made.count, made.options.kernels) == (3, 2)
+    assert (made.options.evidence, made.options.figures) == (True, True)
+
+
+def test_one_submission_is_graded_in_this_process(course, workers):
+    course.hand_in("Ann")
+    (result,) = course.grade(jobs=8).results
+    assert (result.score, workers) == (6.0, [])
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    made = []
+
+    class FakeCluster:
+        environment = "theirs"
+
+        def __init__(self, address):
+            self.address, self.closed = address, False
+            made.append(self)
+
+        def find_environment(self, warn):
+            warn("a cluster")
+
+        def run(self, options, jobs, collector):
+            self.options, self.jobs = options, list(jobs)
+            for job in self.jobs:
+                collector.lost(job.number, "not graded here", "")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            self.closed = True
+
+    monkeypatch.setattr("grader.batch.cluster.Cluster", FakeCluster)
+    return made
+
+
+def test_a_cluster_grades_instead_and_no_fork_server_starts(course, cluster, fork_servers):
+    pytest.importorskip("distributed")
+    course.hand_in("Ann")
+    heard = Heard()
+    report = course.grade(dask="tcp://one:1", jobs=4, progress=heard)
+    (made,) = cluster
+    assert (made.address, made.closed) == ("tcp://one:1", True)
+    assert [job.number for job in made.jobs] == [0]
+    assert (made.options.alone, made.options.folder) == (True, str(course.toy.resolve()))
+    assert heard.warned == ["a cluster"]
+    assert fork_servers == course.sessions == []
+    assert [r.status for r in report.results] == ["grader_fault"]
+
+
+def test_what_people_mark_has_its_figures_and_its_points_apart(course, workers):
+    with (course.toy / "assignment.toml").open("a") as file:
+        file.write('[[exercises]]\nid = "c"\ntitle = "Words"\npoints = 5\nmanual = true\n')
+        file.write('notebook = "toy.ipynb"\n')
+    ann, bea = course.hand_in("Ann"), course.hand_in("Bea")
+    (result,) = course.grade(ann).results
+    assert (result.score, result.max_score, result.manual_points) == (6.0, 6.0, 5.0)
+    course.grade(ann, bea, jobs=2)
+    assert workers[0].options.figures
+
+
+def test_what_is_kept_comes_from_a_course_that_is_known(course, monkeypatch):
+    asked = []
+
+    def require(chosen, assignments, warn):
+        asked.append((chosen.id, assignments))
+
+    monkeypatch.setattr(pipeline, "require_known_course", require)
+    course.hand_in("Ann")
+    course.grade()
+    assert asked == []
+    course.grade(keep=True)
+    assert asked == [("toy", course.toy.parent)]
+
+
+def test_what_is_kept_is_graded_again_where_that_is_wanted(course):
+    course.hand_in("Ann")
+    course.grade(keep=True)
+    heard = Heard()
+    course.grade(keep=True, regrade=True, progress=heard)
+    course.grade(keep=True, progress=heard)
+    assert heard.ended == [(0, 6.0, False), (0, 6.0, True)]
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+def refusal(course, student, name, text):
+    folder = course.handed_in / student
+    folder.mkdir()
+    (folder / name).write_text(text)
+    (result,) = course.grade(folder).results
+    assert result.status == "refused"
+    return result.message
+
+
+def test_what_holds_nothing_of_the_assignment_is_refused_with_what_was_looked_for(course):
+    assert refusal(course, "Ann", "other.py", "x = 1\n") == (
+        "nothing of assignment toy is in it: neither its notebooks (toy.ipynb) nor enough of their "
+        "functions"
+    )
+
+
+def test_other_work_under_the_notebooks_name_is_refused_as_such(course):
+    other = notebook(double="", name="").replace("double", "load").replace("name(x)", "learn(x)")
+    assert refusal(course, "Ann", "toy.ipynb", other) == (
+        "nothing of assignment toy is in it: toy.ipynb has a name of the sheet's, and defines none "
+        "of what the sheet asks for (double, name, ...): is it of another year, or of another "
+        "sheet?"
+    )
+
+
+def test_a_class_in_one_folder_is_refused_with_what_to_do(course):
+    folder = course.handed_in / "all"
+    folder.mkdir()
+    for n in range(7):
+        (folder / f"toy_{n}.ipynb").write_text(notebook())
+    (result,) = course.grade(folder, split=False).results
+    assert result.status == "refused"
+    assert "put each student's work into a folder" in result.message
+
+
+# --- notebooks that were not handed in --------------------------------------------------------
+
+
+@pytest.fixture
+def kernels(course):
+    with Kernels(load_assignment(course.toy), None) as opened:
+        yield opened
+
+
+def at_work(**bodies):
+    return {"toy.ipynb": parse_notebook(notebook(**bodies).encode(), name="toy.ipynb")}
+
+
+def test_a_notebook_at_work_has_the_verdict_of_one_that_was_handed_in(course, kernels):
+    result = grade_notebooks(kernels, at_work(double="return None"), folder=course.root)
+    assert (result.status, result.score, result.max_score) == ("graded", 4.0, 6.0)
+    assert (result.path, result.students) == ("", ())
+    assert checks(result)["double"].message == "not filled in yet: `double`"
+    assert {folder for folder, _ in course.sessions} >= {str(course.root)}
+
+
+def test_of_a_notebook_at_work_only_some_exercises_and_public_checks_may_be_run(course, kernels):
+    result = grade_notebooks(kernels, at_work(), folder=course.root, only=["b"], public=True)
+    assert [(e.id, e.max_points) for e in result.exercises] == [("b", 1.0)]
+
+
+def test_a_session_that_is_open_is_used_and_left_open(course, kernels):
+    session = FakeSession(at_work()["toy.ipynb"])
+    session.space["double"] = lambda x: 6
+    sessions = {"toy.ipynb": session}
+    result = grade_notebooks(
+        kernels, at_work(double="return 0"), folder=course.root, sessions=sessions
+    )
+    assert (result.score, session.closed) == (6.0, False)
 
 
 # --- what the instructor must put right -------------------------------------------------------

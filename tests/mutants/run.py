@@ -47,7 +47,10 @@ MODULES = {
     "regions": (("grader/notebook/regions.py",), ("tests/notebook/test_regions.py",)),
     "matching": (("grader/submission/matching.py",), ("tests/submission/test_matching.py",)),
     "store": (("grader/batch/store.py",), ("tests/batch/test_store.py",)),
-    "pipeline": (("grader/pipeline.py", "grader/grading.py"), ("tests/test_pipeline.py",)),
+    "pipeline": (
+        ("grader/pipeline.py", "grader/grading.py"),
+        ("tests/test_pipeline.py", "tests/test_grading.py"),
+    ),
     "submission": (
         ("grader/submission/archive.py", "grader/submission/finding.py"),
         ("tests/submission",),
