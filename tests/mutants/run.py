@@ -1,6 +1,6 @@
 """Breaks the grader itself, module by module, and lists what the module's own tests don't notice.
 
-    python tests/mutants/run.py [--sample N] [--seed N] [NAME...]    no name: every module of MODULES
+    python tests/mutants/run.py [--sample N] [--seed N] [NAME...]    no name: all MODULES
 
 mutmut makes the mutants and runs the tests. Of a module's mutants, a sample is drawn by the seed:
 as many as two minutes allow. At least DUE of them must be killed. A survivor that
