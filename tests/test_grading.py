@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import grading
+from grader import grading, not_filled_in
 from grader.grading import Work
 from grader.notebook import compare_with_stub, parse_notebook
 from grader.records import Assignment, Exercise, ExerciseScore, Note, Options, Outcome
@@ -128,17 +128,17 @@ def test_the_exercises_of_notebooks_that_are_not_there_are_left_out_and_named():
 )
 def test_an_exercise_of_which_nothing_was_filled_in_is_not_checked(sources, reasons):
     reasons = reasons | {"c": "more.ipynb was not handed in"}
-    assert grading._nothing_to_check(toy(), work(*sources)) == reasons
+    assert not_filled_in.nothing_to_check(toy(), work(*sources).notebooks) == reasons
 
 
 def test_an_exercise_that_a_person_marks_is_never_told_as_not_filled_in():
     manual = Exercise("m", "Words", 1.0, notebook="gone.ipynb", manual=True)
-    assert grading._nothing_to_check(toy(exercises=(manual,)), work()) == {}
+    assert not_filled_in.nothing_to_check(toy(exercises=(manual,)), {}) == {}
 
 
 def test_all_names_of_an_exercise_are_listed():
     states = {"f": "untouched", "g": "missing", "h": "untouched", "k": "missing"}
-    assert grading._still_the_template(states) == (
+    assert not_filled_in._still_the_template(states) == (
         "not filled in yet: `f`, `h`; not defined: `g`, `k`"
     )
 
