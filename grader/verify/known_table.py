@@ -29,6 +29,7 @@ machine leaves out the same."""
 OTHER_CHECKS = 3
 OF_A_HELPER = 8
 """Checks beyond those of a function's own exercises that its mistakes are asked."""
+_OF_STALE_VALUES = ("value for another", "values swapped")
 PER_GROUP = 3
 """Of mistakes that answer alike at one seed, so many are asked at the second."""
 
@@ -91,8 +92,16 @@ def table_of(
     asked, reach = prepared.asked, prepared.reach
     candidates = prepared.candidates[part::of]
     checks = list(asked)
+    # A call of a check's function goes to its own process and back: a hundred times in a story.
+    costly = {number for number, check in enumerate(checks) if asked[check].stories[0].functions}
     wanted = [
-        _checks_for(candidate.mistake, checks, prepared.work, reach, suite.assignment)
+        [
+            number
+            for number in _checks_for(
+                candidate.mistake, checks, prepared.work, reach, suite.assignment
+            )
+            if number not in costly or not _is_odd(candidate.mistake)
+        ]
         for candidate in candidates
     ]
     first = Telling(session, [asked[check] for check in checks], 0)
@@ -114,6 +123,13 @@ def table_of(
         for (candidate, traces), more in zip(kept, again, strict=True)
     ]
     return _table(both, reach), _nameable(tried, both)
+
+
+def _is_odd(mistake: Mistake) -> bool:
+    """Tell whether it is one of the many that any value may suffer, and that says little of it."""
+    if mistake.title or mistake.kind not in OF_ANY_VALUE or mistake.kind in _OF_STALE_VALUES:
+        return False
+    return mistake.says_little or "in one place" in mistake.told
 
 
 def _nameable(
