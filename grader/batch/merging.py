@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.batch.merging_marks import carry_marks
 from grader.batch.serialization import Packed, unpack
 from grader.batch.store import Store, open_store
 from grader.errors import StoreError
@@ -14,8 +15,10 @@ from grader.records import Result, RunRecord
 SUFFIX = ".sqlite"
 
 
-def merge(folder: Path, into: Path) -> tuple[int, int]:
-    """Return how many parts and submissions were joined, as the latest run of the file `into`.
+def merge(folder: Path, into: Path) -> tuple[int, int, int]:
+    """Return how many parts, submissions and judged answers were joined, in the file `into`.
+
+    The joined class is its latest run. What people said in a part's file goes with it.
 
     folder : holds a file of results for each part; the latest run of each counts
     Raises StoreError where the parts are not of one class: of two assignments, with other
@@ -55,7 +58,11 @@ def merge(folder: Path, into: Path) -> tuple[int, int]:
                     made.add(number, result, packed, input_hash="", kept=False)
                     number += 1
         made.end(first.isolation)
-    return len(files), total
+        judged = 0
+        for file in runs:
+            with open_store(file, create=False) as part:
+                judged += carry_marks(part, store, first.assignment)
+    return len(files), total, judged
 
 
 @dataclass(frozen=True)
