@@ -14,12 +14,14 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from grader.diagnosis.known import CheckName
 from grader.diagnosis.traces import Trace, evidence_of, same_trace
 from grader.errors import AssignmentError
 from grader.explaining import is_explained, traces_in
-from grader.records import Outcome, Region, Result
+from grader.files import write_whole
+from grader.records import Assignment, Outcome, Region, Result
 
 LEAST = 2
 """Submissions that answer alike: one alone is no pattern."""
@@ -86,6 +88,35 @@ def lines_of(groups: Sequence[Group]) -> list[str]:
     if len(groups) > SHOWN:
         lines.append(f"and {len(groups) - SHOWN} more groups")
     return lines
+
+
+def write_sample(
+    assignment: Assignment, group: Group, regions: Sequence[Region], *, name: str, title: str
+) -> Path:
+    """Write one of the group's submissions as a sample of the assignment; return its file.
+
+    name : the file's, without .toml; title : what the mistake is, in words
+    Raises AssignmentError where it can't be one, and OSError.
+    """
+    if not re.fullmatch(r"[\w-]+", name):
+        raise AssignmentError("a sample's name has letters, digits, - and _ alone")
+    if not title.strip():
+        raise AssignmentError("a sample needs a title: what the mistake is, in your words")
+    notebook = next(
+        (e.notebook for e in assignment.exercises if e.id == group.outcome.exercise), ""
+    )
+    if notebook not in assignment.notebooks:
+        raise AssignmentError(
+            f"{assignment.folder} is a student's copy: samples need reference/"
+            if assignment.public_only
+            else f"{group.outcome.exercise} has no solved notebook: it can have no sample"
+        )
+    file = assignment.folder / "samples" / f"{name}.toml"
+    if file.exists():
+        raise AssignmentError(f"{file} is there already: give another name")
+    known = assignment.notebooks[notebook].regions
+    write_whole(file, sample_text(group, regions, title=title, notebook=notebook, known=known))
+    return file
 
 
 def sample_text(

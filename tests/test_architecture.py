@@ -97,6 +97,7 @@ ALLOWED = {
         "session",
         "submission",
         "temporary",
+        "unexplained",
     },
     # What is kept from one run to the next. Its program, above the pipeline, is the command's.
     "warm": {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,26 +109,11 @@ def _write(
     assignments: Path | None,
 ) -> Path:
     from grader.assignment import find_assignments, load_assignment
-    from grader.files import write_whole
-    from grader.unexplained import Group, sample_text
+    from grader.unexplained import Group, write_sample
 
     assert isinstance(group, Group)
-    if not re.fullmatch(r"[\w-]+", name):
-        raise click.UsageError("A sample's NAME has letters, digits, - and _ alone.")
-    if not title.strip():
-        raise click.UsageError("A sample needs a TITLE: what the mistake is, in your words.")
     folders = find_assignments(Path.cwd(), assignments, os.environ)
     if run.assignment not in folders:
         raise click.UsageError(f"There is no assignment {run.assignment} here: --assignments.")
     assignment = load_assignment(folders[run.assignment])
-    notebook = next(e.notebook for e in assignment.exercises if e.id == group.outcome.exercise)
-    if notebook not in assignment.notebooks:
-        raise click.UsageError(f"{assignment.folder} is a student's copy: samples need reference/.")
-    file = assignment.folder / "samples" / f"{name}.toml"
-    if file.exists():
-        raise click.UsageError(f"{file} is there already: give another NAME.")
-    text = sample_text(
-        group, regions, title=title, notebook=notebook, known=assignment.notebooks[notebook].regions
-    )
-    write_whole(file, text)
-    return file
+    return write_sample(assignment, group, regions, name=name, title=title)

@@ -1,6 +1,7 @@
 """The pages of `grade review` over a real server, without scripts: every link and form works."""
 
 import re
+import tomllib
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from grader.records import (
     DerivationReached,
     ExerciseScore,
     Place,
+    Region,
     Result,
     Run,
 )
@@ -201,6 +203,68 @@ def test_a_group_gets_a_name_that_stays(empty, visit):
     assert "triples" in visitor.page(f"{CODE}/alike?by=trace")
     assert '<span class="tag">triples</span>' in visitor.page(f"{CODE}/0")
     assert "triples" not in visitor.page(f"{WORDS}/0")
+
+
+def named_group(empty, visitor, name, **more):
+    page = visitor.page(f"{CODE}/alike?by=trace")
+    key = re.search(r'name="group" value="([^"]*)"', page)[1].replace("&#34;", '"')
+    return visitor.do(f"{CODE}/alike", do="name", by="trace", group=key, name=name, **more)
+
+
+def with_solution(klass):
+    """The assignment at hand has its solved notebook, with the gap that students fill."""
+    assignment = klass.assignment
+    solved = replace(
+        assignment.notebooks["toy.ipynb"],
+        regions={"double": Region("double", 0, "return 2 * x", "filled")},
+    )
+    return replace(assignment, notebooks={"toy.ipynb": solved})
+
+
+def test_a_named_group_becomes_a_sample_of_the_assignment(empty, visit):
+    empty.grade(*(result_of(n, passed=False, trace="t", code="return x * x") for n in range(3)))
+    visitor = visit(empty, assignment=with_solution(empty))
+    status, _ = named_group(empty, visitor, "Squares: x², not 2x", sample="1")
+    assert status == 303
+    samples = empty.assignment.folder / "samples"
+    sample = tomllib.loads((samples / "squares-x-not-2x.toml").read_text())
+    assert sample["title"] == "Squares: x², not 2x"
+    assert sample["regions"] == {"double": "return x * x"}
+    assert list(sample["expect"]) == ["1-code"]
+    status, body = named_group(empty, visitor, "Squares: x², not 2x", sample="1")
+    assert (status, "is there already" in body) == (400, True)
+
+
+def test_who_may_change_no_verdict_writes_no_sample(empty, visit):
+    empty.grade(*(result_of(n, passed=False, trace="t") for n in range(2)))
+    grader = Grader("ben", frozenset({"mark", "rubric", "names"}))
+    visitor = visit(empty, grader, assignment=with_solution(empty))
+    assert named_group(empty, visitor, "squares", sample="1")[0] == 403
+    assert "write a sample" not in visitor.page(f"{CODE}/alike?by=trace")
+    assert not (empty.assignment.folder / "samples").exists()
+    assert "squares" not in visitor.page(f"{CODE}/alike?by=trace")
+
+
+def test_who_is_in_class_toml_and_handed_in_nothing_is_on_the_class_page(klass, visit):
+    klass = klass(1)
+    assignment = replace(klass.assignment, folder=klass.file.parent / "course" / "toy")
+    assignment.folder.mkdir(parents=True)
+    names = ("Anna Meier", "Ute <b>Zorn</b>")
+    text = "".join(f'[[students]]\nname = "{name}"\n' for name in names)
+    (assignment.folder.parent / "class.toml").write_text(text)
+    page = visit(klass, assignment=assignment).page("/")
+    assert "1 of class.toml" in page
+    assert "Ute &lt;b&gt;Zorn&lt;/b&gt;" in page
+    hidden = visit(klass, Grader("ben", frozenset({"mark"})), assignment=assignment).page("/")
+    assert "Zorn" not in hidden
+
+
+def test_a_class_toml_with_a_mistake_is_told_on_the_class_page(klass, visit):
+    klass = klass(1)
+    assignment = replace(klass.assignment, folder=klass.file.parent / "course" / "toy")
+    assignment.folder.mkdir(parents=True)
+    (assignment.folder.parent / "class.toml").write_text("[[studnets]]\n")
+    assert "can't be said: " in visit(klass, assignment=assignment).page("/")
 
 
 def test_another_verdict_for_all_alike_is_given_and_taken_back(empty, visit):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from grader.errors import ReviewError
-from grader.review.answers import answers_of
+import re
+
+from grader import unexplained
+from grader.errors import AssignmentError, ReviewError
+from grader.review.answers import answers_of, result_of
 from grader.review.history import note
 from grader.review.marking import change
 from grader.review.pages.visit import Page, Visit, go, render
@@ -38,6 +41,10 @@ def show_groups(visit: Visit, place: int) -> Page:
                     }
                     for n in group.numbers
                 ],
+                "wrong": any(
+                    check.outcome != "passed"
+                    for check in room.machine_score(group.numbers[0], column.id).checks
+                ),
                 "texts": [
                     printable(rows[n, column.id].text, MAX_EXCERPT)
                     for n in group.numbers[: EXCERPTS if by not in ("answer", "text") else 1]
@@ -53,6 +60,9 @@ def show_groups(visit: Visit, place: int) -> Page:
         groups=shown,
         alone=sum(len(group.numbers) == 1 for group in groups),
         items=room.book.items.get(column.id, []),
+        samples="verdicts" in visit.grader.may
+        and room.assignment is not None
+        and not room.assignment.public_only,
     )
 
 
@@ -83,6 +93,10 @@ def _name(visit: Visit, exercise: str, group: Group) -> str:
     name = printable(visit.form.get("name", ""), MAX_NAME).strip()
     if not name:
         raise ReviewError("a group's name needs words")
+    # First, since it may be refused: then the group has no name either.
+    said = ""
+    if visit.form.get("sample"):
+        said = _sample(visit, exercise, group, name)
     with visit.store.writing():
         visit.store.connection.execute(
             "INSERT INTO group_names (assignment, exercise, likeness, name) VALUES (?, ?, ?, ?) "
@@ -91,7 +105,29 @@ def _name(visit: Visit, exercise: str, group: Group) -> str:
         )
         note(visit.store, visit.grader.name, visit.room.name, "group named", exercise=exercise,
              before=group.name, after=name)  # fmt: skip
-    return f"The group is called {name}."
+    return f"The group is called {name}.{said}"
+
+
+def _sample(visit: Visit, exercise: str, group: Group, title: str) -> str:
+    """Make one of the group a sample of the assignment, so that later runs know the mistake."""
+    room = visit.room
+    visit.require("verdicts", exercise)
+    if room.assignment is None:
+        raise ReviewError("the assignment is not at hand: start this with --assignments")
+    number = group.numbers[0]
+    wrong = [c for c in room.machine_score(number, exercise).checks if c.outcome != "passed"]
+    if not wrong:
+        raise ReviewError("no check fails in this group: there is no mistake to know again")
+    regions = result_of(visit.store, room.run_id, number).evidence.regions.get(exercise, ())
+    slug = re.sub(r"[^a-z0-9]+", "-", title.casefold()).strip("-")[:60] or f"group-{number}"
+    with_check = unexplained.Group(wrong[0], ())
+    try:
+        file = unexplained.write_sample(
+            room.assignment, with_check, regions, name=slug, title=title
+        )
+    except (AssignmentError, OSError) as error:
+        raise ReviewError(str(error)) from error
+    return f" samples/{file.name} tells of the mistake: see it through, then `grade verify`."
 
 
 def _mark(visit: Visit, exercise: str, group: Group) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from grader.errors import GradeError
+from grader.gradebook.people import match
+from grader.gradebook.roster import FILE, read_roster
 from grader.records import Result
 from grader.report.wording import STATUS_TONES, percent, points_text
 from grader.review.classroom import Classroom
@@ -28,6 +32,32 @@ STATES = {
 SORTS = {"input": "as handed in", "name": "name", "points": "points, least first",
          "-points": "points, most first", "open": "most open first"}  # fmt: skip
 BINS = 10
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Who is in class.toml and handed in nothing.
+
+    problem : why the file can't be read; "" mostly
+    """
+
+    names: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def absent_of(room: Classroom) -> Absent:
+    """Return who is in the class.toml beside the assignments, and has no submission in the run."""
+    if room.assignment is None or room.assignment.public_only:
+        return Absent()
+    file = room.assignment.folder.parent / FILE
+    if not file.is_file():
+        return Absent()
+    try:
+        people = read_roster(file)
+    except GradeError as error:
+        return Absent(problem=one_line(str(error), 300))
+    found = match(people, [*room.results.values()]).results
+    return Absent(tuple(one_line(one.name, 80) for n, one in enumerate(people) if not found.get(n)))
 
 
 class Rows:
@@ -73,6 +103,7 @@ def show_class(visit: Visit, rows: Rows) -> Page:
         "class.html.j2",
         columns=columns,
         all_columns=room.columns,
+        absent=room.once("absent", lambda: absent_of(room)) if names else Absent(),
         rows=Markup("").join(
             rows.row(room, n, who, one_line(room.results[n].path, 120) if names else "", visit.base)
             for n, who in shown
