@@ -12,9 +12,13 @@ page each: Moodle would read a team's number as a participant's, and give it to 
 
 from __future__ import annotations
 
+import multiprocessing
 import re
+import signal
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -30,6 +34,10 @@ Archive = Literal["moodle", "canvas", "folder"]
 
 _NO_FILE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]+')
 MAX_NAME = 80
+_MANY = 200
+"""Pages from which on other processes help: each takes half a second to start."""
+_AHEAD = 8
+"""Pages of each process that wait to be written: more would only fill the memory."""
 # The same second in each archive: equal pages make equal bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -50,18 +58,20 @@ def write_feedback(
     report: Report,
     render: Callable[[Report, Result], str],
     evidence: Callable[[Result], Evidence],
+    processes: int = 1,
 ) -> int:
     """Write the pages, as a zip or into a folder; return how many.
 
     to : the zip's name, or the folder's for "folder"
-    render : gives a page's HTML
+    render : gives a page's HTML, in another process where there are many: a module's function
     evidence : gives what a person reads beside the score, looked up one by one
+    processes : how many pages are made at once
     Raises SheetError where a page has nobody to go to.
     """
     grades = [grade for grade in grades if grade.result is not None]
     title = re.sub(r"[^\w-]+", "-", report.assignment).strip("-") or "feedback"
     names = _names(archive, grades, f"{title}.html")
-    pages = _pages(grades, names, report, render, evidence)
+    pages = _pages(grades, names, report, render, evidence, processes)
     if archive == "folder":
         count = 0
         for name, page in pages:
@@ -85,13 +95,37 @@ def _pages(
     report: Report,
     render: Callable[[Report, Result], str],
     evidence: Callable[[Result], Evidence],
+    processes: int,
 ) -> Iterator[tuple[str, bytes]]:
-    for grade, name in zip(grades, names, strict=True):
+    head = replace(report, results=(), parts=())
+    shown = zip(names, _shown(grades, report.title or report.assignment, evidence), strict=True)
+    if processes < 2 or len(grades) < _MANY:
+        for name, result in shown:
+            yield name, render(head, result).encode()
+        return
+    context = multiprocessing.get_context("spawn")
+    # Ctrl-C is this process's to answer.
+    with ProcessPoolExecutor(
+        processes, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    ) as pool:
+        waiting: deque[tuple[str, Future[str]]] = deque()
+        for name, result in shown:
+            waiting.append((name, pool.submit(render, head, result)))
+            if len(waiting) > _AHEAD * processes:
+                name, page = waiting.popleft()
+                yield name, page.result().encode()
+        for name, page in waiting:
+            yield name, page.result().encode()
+
+
+def _shown(
+    grades: Sequence[Grade], title: str, evidence: Callable[[Result], Evidence]
+) -> Iterator[Result]:
+    """Yield each result as its student may see it, one after the other: a class takes much room."""
+    for grade in grades:
         result = with_rules(grade)
         assert result is not None and grade.result is not None
-        shown = for_student(result, grade.person, report.title or report.assignment)
-        shown = replace(shown, evidence=evidence(grade.result))
-        yield name, render(report, shown).encode()
+        yield replace(for_student(result, grade.person, title), evidence=evidence(grade.result))
 
 
 def _names(archive: Archive, grades: Sequence[Grade], page: str) -> list[str]:

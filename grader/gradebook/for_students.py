@@ -38,7 +38,12 @@ def for_students(result: Result) -> Result:
 
 def report_for_students(report: Report) -> Report:
     """Return the report with results as students may read them, and without where checks lie."""
-    return replace(report, results=ForStudents(report.results), checks_from="")
+    return replace(
+        report,
+        results=ForStudents(report.results),
+        checks_from="",
+        parts=tuple(map(report_for_students, report.parts)),
+    )
 
 
 class ForStudents(Sequence[Result]):

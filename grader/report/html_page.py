@@ -14,6 +14,7 @@ import struct
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,25 @@ class Pages:
         return [file]
 
 
+def write_contents(folder: Path, report: Report, parts: Sequence[Pages]) -> Path:
+    """Write the page that leads to the pages of each assignment. Raises OSError."""
+    rows = []
+    for part, pages in zip(report.each, parts, strict=True):
+        inner = pages.folder.name
+        count = len(part.results)
+        rows.append(
+            {
+                "file": f"{inner}/{'index.html' if count > 1 else pages.names[0]}",
+                "id": one_line(part.assignment),
+                "title": one_line(part.title),
+                "facts": " · ".join(summarise(part.results).lines(names=False)),
+            }
+        )
+    file = folder / "index.html"
+    write_whole(file, _template("contents.html.j2").render(rows=rows, seed=report.seed))
+    return file
+
+
 def page_names(paths: Collection[str]) -> list[str]:
     """Return a file name for each path: ASCII, no separators, unique also where case is ignored."""
     taken = {"index"}
@@ -282,8 +302,13 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
 
 def highlighted(code: str) -> Markup:
     """Return Python code as HTML spans; everything in it escaped."""
-    shown = printable(code, _CODE_LIMIT)
-    return Markup(highlight(shown, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)))
+    return Markup(highlight(printable(code, _CODE_LIMIT), *_highlighter()))
+
+
+@cache
+def _highlighter() -> tuple[PythonLexer, HtmlFormatter]:
+    # A formatter makes its style sheet when it is made: a quarter of a page's time, if for each.
+    return PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
 
 
 def _template(name: str) -> jinja2.Template:
