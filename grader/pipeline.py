@@ -8,9 +8,9 @@ the submission's form refuses it, ours stops its grading and costs nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,20 +18,22 @@ from grader.assignment import find_assignments
 from grader.batch import cache_key
 from grader.batch.collector import Collector, Job, NoProgress, Progress
 from grader.batch.known_builder import building
+from grader.batch.serialization import Results
 from grader.batch.workers import Workers, cores
 from grader.choosing import (
-    choose_assignment,
     require_exercises,
     require_known_course,
     require_students_machine,
+    tell_apart,
 )
 from grader.environments import python_of
 from grader.errors import GraderFault, Interrupted
 from grader.explaining import explainer_of
 from grader.plugins import take_export_apart
-from grader.records import Options, Report, Sandbox
+from grader.records import Assignment, Options, Report, Sandbox
 from grader.session import Kernels, remove_session_leftovers, require_sandbox, start_fork_server
-from grader.submission.incoming import find_incoming
+from grader.session.fork_server import ForkServer
+from grader.submission.incoming import Incoming, find_incoming
 from grader.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
@@ -61,7 +63,9 @@ def grade(
 ) -> Report:
     """Return the verdict on every submission found in paths, in order.
 
-    assignment : its id; recognised from the first readable submission where None
+    Where several assignments were handed in, each is graded by itself, and the report has parts.
+
+    assignment : its id; recognised, submission by submission, where None
     assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
     only : ids of exercises; empty for all
     public : run the public checks alone
@@ -85,13 +89,7 @@ def grade(
     progress = progress or NoProgress()
     with ExitStack() as stack:
         # It starts while submissions are read, checks are loaded and pytest is imported.
-        fork_server = None
-        if dask is None:
-            try:
-                fork_server = held.fork_server() if held else start_fork_server(sandbox)
-            except GraderFault as fault:
-                # Each kernel is started by itself; what can't be is told submission by submission.
-                progress.warn(f"{fault}: it goes on without, more slowly")
+        fork_server = None if dask is not None else _fork_server(sandbox, progress, held)
         if fork_server is not None:
             stack.callback(fork_server.close)
 
@@ -100,44 +98,143 @@ def grade(
         submissions, remarks = find_incoming(
             paths, scratch, split=split, shard=shard, unpacker=take_export_apart
         )
-        found = [incoming.shown for incoming in submissions]
-        origins = [incoming.origin for incoming in submissions]
         for line in remarks:
             progress.warn(line)
-        chosen = choose_assignment(assignment, folders, submissions, progress.warn)
-        if chosen is None:
-            collector = Collector(found, progress=progress, origins=origins)
+        asked = _Asked(
+            assignments, tuple(only), public, seed, sandbox, jobs, dask, keep, regrade, evidence,
+            progress, alone=len(submissions) == 1,
+            about={"paths": [os.path.abspath(path) for path in paths], "split": split,  # noqa: PTH100
+                   "shard": shard},
+        )  # fmt: skip
+        chosen = tell_apart(assignment, folders, submissions, progress.warn, asked.kept_assignments)
+        if not chosen:
+            found = [incoming.shown for incoming in submissions]
+            collector = Collector(
+                found, progress=progress, origins=[incoming.origin for incoming in submissions]
+            )
             progress.begin("", "", seed, found)
             for number, incoming in enumerate(submissions):
                 collector.put(number, incoming.result())
             return Report("", "", seed, collector.results())
-        if held is not None:
-            held.require(chosen, sandbox)
-        require_exercises(chosen, only)
-        if chosen.public_only and assignments is None:
-            require_students_machine(chosen, progress.warn)
-        elif keep and not chosen.public_only:
-            require_known_course(chosen, assignments, progress.warn)
+        for one, _ in chosen:
+            # What is wrong with any of them is said before a kernel starts.
+            if held is not None:
+                held.require(one, sandbox)
+            asked.require(one)
+        if len(chosen) == 1:
+            return _grade_class(chosen[0][0], submissions, asked, fork_server, held)
+        progress.several([one.id for one, _ in chosen])
+        parts: list[Report] = []
+        for one, places in chosen:
+            if parts and dask is None:  # whoever has used one has closed it
+                fork_server = _fork_server(sandbox, progress, held)
+            mine = [submissions[place] for place in places]
+            parts.append(_grade_class(one, mine, asked, fork_server, held))
+        return _together(parts)
 
-        # What they are graded with.
-        options = Options(
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `grade` was asked for, the same for each assignment."""
+
+    assignments: Path | None
+    only: tuple[str, ...]
+    public: bool
+    seed: int
+    sandbox: Sandbox
+    jobs: int
+    dask: str | None
+    keep: bool
+    regrade: bool
+    evidence: bool
+    progress: Progress
+    alone: bool
+    about: Mapping[str, object]
+    """Where the submissions lay, for the run that is kept."""
+
+    def require(self, chosen: Assignment) -> None:
+        """Raise AssignmentError where that assignment can't be graded so."""
+        require_exercises(chosen, self.only)
+        if chosen.public_only and self.assignments is None:
+            require_students_machine(chosen, self.progress.warn)
+        elif self.keep and not chosen.public_only:
+            require_known_course(chosen, self.assignments, self.progress.warn)
+
+    def options(self, chosen: Assignment) -> Options:
+        """Return what each grading process is told."""
+        return Options(
             str(chosen.folder.resolve()),
-            tuple(only),
-            public,
-            seed,
-            sandbox,
-            evidence=evidence or keep,
+            self.only,
+            self.public,
+            self.seed,
+            self.sandbox,
+            evidence=self.evidence or self.keep,
             # A page shows them, and whoever grades by hand wants them beside the words.
-            figures=evidence or any(e.manual or e.answer_cells for e in chosen.exercises),
+            figures=self.evidence or any(e.manual or e.answer_cells for e in chosen.exercises),
             kernels=cores(),
-            alone=len(submissions) == 1,
+            alone=self.alone,
         )
-        chosen = replace(chosen, sandbox=sandbox)
+
+    def kept_assignments(
+        self, known: Mapping[str, Assignment], submissions: Sequence[Incoming]
+    ) -> Mapping[int, str]:
+        """Return which assignment the submissions answered that an earlier run has graded."""
+        if not self.keep or self.dask is not None:
+            return {}
+        from grader.batch.keeping import kept_assignments
+
+        return kept_assignments(
+            {name: self.options(one) for name, one in known.items()},
+            [cache_key.input_hash(Path(i.path)) if not i.refused else "" for i in submissions],
+        )
+
+
+def _together(parts: Sequence[Report]) -> Report:
+    """Return one report of several assignments."""
+    results = Results([])
+    for part in parts:
+        assert isinstance(part.results, Results)
+        results += part.results
+    names = ", ".join(part.assignment for part in parts)
+    isolation = next((part.isolation for part in parts if part.isolation), "")
+    return Report(names, "", parts[0].seed, results, isolation, parts=tuple(parts))
+
+
+def _fork_server(sandbox: Sandbox, progress: Progress, held: Held | None) -> ForkServer | None:
+    try:
+        return held.fork_server() if held else start_fork_server(sandbox)
+    except GraderFault as fault:
+        # Each kernel is started by itself; what can't be is told submission by submission.
+        progress.warn(f"{fault}: it goes on without, more slowly")
+        return None
+
+
+def _grade_class(
+    chosen: Assignment,
+    submissions: Sequence[Incoming],
+    asked: _Asked,
+    fork_server: ForkServer | None,
+    held: Held | None,
+) -> Report:
+    """Return the verdict on every submission of one assignment, in order.
+
+    fork_server : is closed at the end
+    held : checks and a fork server of an earlier run
+    """
+    seed, progress, keep, dask = asked.seed, asked.progress, asked.keep, asked.dask
+    found = [incoming.shown for incoming in submissions]
+    origins = [incoming.origin for incoming in submissions]
+    with ExitStack() as stack:
+        if fork_server is not None:
+            stack.callback(fork_server.close)
+        # What they are graded with.
+        options = asked.options(chosen)
+        chosen = replace(chosen, sandbox=asked.sandbox)
         python = python_of(chosen)
         if fork_server is not None and held is None and python is not None:
             # It was started before anybody knew which interpreter is asked for.
             fork_server.close()
-            fork_server = start_fork_server(sandbox, python)
+            fork_server = start_fork_server(asked.sandbox, python)
             if fork_server is not None:
                 stack.callback(fork_server.close)
         kernels = stack.enter_context(
@@ -167,6 +264,7 @@ def grade(
                     submissions=len(found),
                     environment=environment or cache_key.environment(),
                     warn=progress.warn,
+                    about=asked.about,
                 )
             )
         # Imported here: pytest loads while the fork server imports what notebooks need.
@@ -184,7 +282,7 @@ def grade(
             found,
             progress=progress,
             run=run,
-            evidence=evidence,
+            evidence=asked.evidence,
             origins=origins,
         )
         explainer, tables = explainer_of(
@@ -205,14 +303,14 @@ def grade(
                     for number, one in enumerate(submissions)
                     if one.refused is None
                 ],
-                regrade=regrade,
+                regrade=asked.regrade,
             )
             if keep and tables is not None:
                 # More is known by the end, and for the next time.
                 stack.enter_context(
-                    building(chosen, tables, seed=seed, sandbox=sandbox, count=len(waiting))
+                    building(chosen, tables, seed=seed, sandbox=asked.sandbox, count=len(waiting))
                 )
-            count = min(jobs, len(waiting))
+            count = min(asked.jobs, len(waiting))
             if cluster is not None and waiting:
                 cluster.run(options, waiting, collector)
             elif count > 1:
@@ -245,4 +343,5 @@ def grade(
             collector.results(),
             collector.isolation,
             checks_from=options.folder,
+            run=collector.run.id if collector.run is not None else None,
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 RegionStatus = Literal["filled", "untouched", "missing"]
 CellStatus = Literal["ok", "error", "timeout", "crashed", "not_run", "extracted"]
@@ -627,6 +627,15 @@ class Report:
     """What the sandbox lacked, in one line."""
     checks_from: str = ""
     """The folder of the assignment whose checks ran."""
+    run: int | None = None
+    """Its number in the file of results, where it is kept."""
+    parts: tuple[Report, ...] = ()
+    """Where several assignments were handed in: each one's report. `results` are those of all."""
+
+    @property
+    def each(self) -> tuple[Report, ...]:
+        """The report of each assignment: this one, where it is of one."""
+        return self.parts or (self,)
 
 
 @dataclass(frozen=True)
@@ -639,6 +648,9 @@ class RunRecord:
         not_graded : how many were refused, or met a fault of the grader
     mean_percent : of those that were graded; None where none was
     settings : seed, only, public, sandbox
+    about : paths, split, shard: where the submissions lay; checks: what they were, by exercise;
+        environment; of a run that was graded again: of, exercises, reason, who. Empty in a file
+        of an earlier version
     """
 
     id: int
@@ -653,3 +665,4 @@ class RunRecord:
     mean_percent: float | None
     isolation: str
     settings: Mapping[str, object]
+    about: Mapping[str, Any] = field(default_factory=dict)

@@ -57,6 +57,9 @@ class BatchListener(Listener, Protocol):
 class Progress(Protocol):
     """What hears how a batch goes on: a live table, a log."""
 
+    def several(self, assignments: Sequence[str]) -> None:
+        """More than one assignment was handed in; each begins by itself. Called before that."""
+
     def begin(
         self,
         assignment: str,
@@ -82,6 +85,9 @@ class Progress(Protocol):
 
 class NoProgress:
     """Hears nothing."""
+
+    def several(self, assignments: Sequence[str]) -> None:
+        pass
 
     def begin(
         self,

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import Any
 
+from grader.assignment.check_fingerprints import check_fingerprints
 from grader.batch import cache_key
 from grader.batch.store import KeptRun, open_store, place
 from grader.errors import StoreError
 from grader.records import Assignment, Options
+
+
+def kept_assignments(options: Mapping[str, Options], input_hashes: Sequence[str]) -> dict[int, str]:
+    """Return the assignment that a submission was graded as, by its place, where a result is kept.
+
+    options : of each assignment, by its id
+    """
+    try:
+        file = place(os.environ)
+        if file is None or not file.is_file():
+            return {}
+        environment = cache_key.environment()
+        keys = {}
+        for name, asked in options.items():
+            for figures in (asked.figures, True):
+                keys[cache_key.key(replace(asked, figures=figures), environment)] = name
+        with open_store(file) as store:
+            return {
+                number: keys[key]
+                for number, input_hash in enumerate(input_hashes)
+                if input_hash and (key := store.graded_under(input_hash, list(keys)))
+            }
+    except (StoreError, OSError):  # whoever begins the run says so
+        return {}
 
 
 @contextmanager
@@ -21,12 +47,14 @@ def kept_run(
     submissions: int,
     environment: str,
     warn: Callable[[str], None],
+    about: Mapping[str, Any] | None = None,
 ) -> Iterator[KeptRun | None]:
     """Yield a run that has begun; None where nothing is to be kept, or can be.
 
     submissions : how many there are
     environment : of where they are graded, by cache_key.environment()
     warn : gets the reason why nothing can be kept
+    about : where they lay; see RunRecord
     """
     with ExitStack() as stack:
         run = None
@@ -46,6 +74,11 @@ def kept_run(
                     key=cache_key.key(options, environment),
                     # Figures more than are asked for do no harm.
                     acceptable=[cache_key.key(replace(options, figures=True), environment)],
+                    about={
+                        **(about or {}),
+                        "checks": check_fingerprints(assignment),
+                        "environment": environment,
+                    },
                 )
         except (StoreError, OSError) as error:
             warn(f"no result is kept: {error}")

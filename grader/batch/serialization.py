@@ -67,6 +67,9 @@ class Results(Sequence[Result]):
     def __len__(self) -> int:
         return len(self._verdicts)
 
+    def __add__(self, more: Results) -> Results:
+        return Results([*self._verdicts, *more._verdicts])
+
 
 def _packed_evidence(evidence: Evidence) -> bytes:
     try:

@@ -151,9 +151,14 @@ class Store:
         settings: Mapping[str, Any],
         key: str,
         acceptable: Sequence[str] = (),
+        about: Mapping[str, Any] | None = None,
     ) -> KeptRun:
-        """Return a run that begins now; it is in the file from its first result on."""
-        row = (time.time(), assignment, title, submissions, json.dumps(settings))
+        """Return a run that begins now; it is in the file from its first result on.
+
+        settings, about : see RunRecord
+        """
+        told = json.dumps(about or {})
+        row = (time.time(), assignment, title, submissions, json.dumps(settings), told)
         return KeptRun(self, row, key, acceptable)
 
     def runs(self, only: int | None = None) -> list[RunRecord]:
@@ -162,17 +167,17 @@ class Store:
             rows = self.connection.execute(
                 "SELECT runs.id, begun, ended, assignment, title, submissions, count(result), "
                 "coalesce(sum(kept), 0), coalesce(sum(status != 'graded'), 0), "
-                "avg(CASE WHEN status = 'graded' THEN percent END), isolation, settings "
-                "FROM runs LEFT JOIN items ON items.run = runs.id "
+                "avg(CASE WHEN status = 'graded' THEN percent END), isolation, settings, "
+                "about FROM runs LEFT JOIN items ON items.run = runs.id "
                 "LEFT JOIN results ON results.id = items.result "
                 "WHERE ?1 IS NULL OR runs.id = ?1 GROUP BY runs.id ORDER BY runs.id DESC",
                 (only,),
             ).fetchall()
         return [
             RunRecord(id_, begun, ended, assignment, title, submissions, results, kept,
-                      not_graded, mean, isolation, json.loads(settings))
+                      not_graded, mean, isolation, json.loads(settings), json.loads(about))
             for (id_, begun, ended, assignment, title, submissions, results, kept,
-                 not_graded, mean, isolation, settings) in rows
+                 not_graded, mean, isolation, settings, about) in rows
         ]  # fmt: skip
 
     def items(self, run: int, *, evidence: bool = False) -> Iterator[KeptItem]:
@@ -185,6 +190,16 @@ class Store:
                 (run,),
             ):
                 yield KeptItem(number, os.fsdecode(path), Packed(verdict, seen), bool(kept))
+
+    def graded_under(self, input_hash: str, keys: Sequence[str]) -> str:
+        """Return the key of these under which that input was graded last; "" for none."""
+        with self.guarded():
+            row = self.connection.execute(
+                "SELECT cache_key FROM results WHERE input_hash = ? AND status = 'graded' "
+                "AND cache_key IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT 1",
+                (input_hash, json.dumps(list(keys))),
+            ).fetchone()
+        return row[0] if row is not None else ""
 
     def numbers(self, run: int) -> list[int]:
         """Return the places in the input of the submissions that have a result, in order."""
@@ -220,6 +235,11 @@ class Store:
     def results(self, run: int) -> Results:
         """Return the verdicts of a run, in the order of its input."""
         return Results([item.relabelled().verdict for item in self.items(run)])
+
+    def drop(self, run: int) -> None:
+        """Take a run off the list. Its results stay for the next time, until one is forgotten."""
+        with self.writing():
+            self.connection.execute("DELETE FROM runs WHERE id = ?", (run,))
 
     def forget(self, run: int) -> None:
         """Delete a run, with the results and the marks that no other run shows."""
@@ -295,7 +315,7 @@ class KeptRun:
     def __init__(
         self, store: Store, row: Sequence[object], key: str, acceptable: Sequence[str] = ()
     ) -> None:
-        """row : begun, assignment, title, submissions, settings"""
+        """row : begun, assignment, title, submissions, settings, about"""
         self.store = store
         self._row = row
         self._id: int | None = None
@@ -309,8 +329,8 @@ class KeptRun:
         if self._id is None:
             with self.store.writing():
                 self._id = self.store.connection.execute(
-                    "INSERT INTO runs (begun, assignment, title, submissions, settings) "
-                    "VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO runs (begun, assignment, title, submissions, settings, about) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
                     self._row,
                 ).lastrowid
             assert self._id is not None

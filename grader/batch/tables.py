@@ -24,6 +24,9 @@ floor: what a check gives at least.
 
 Version 4 calls two columns of `results` by the words of cache_key.py: input_hash, cache_key.
 
+Version 5 has `about` in runs: where the submissions lay, what the checks were, why it was graded
+again and by whom.
+
 An answer is (assignment, subject, exercise, answer): subject is whose it is, answer the
 fingerprint of what it says. So marks stay where the same answer is graded again in a later run,
 and an answer that has changed since is open again. round is 1, or 2 for the second grader of an
@@ -202,7 +205,13 @@ _NAMES = (
     "ALTER TABLE results RENAME COLUMN circumstances TO cache_key",
 )
 
-STEPS: dict[int, tuple[str, ...]] = {1: _FIRST, 2: _REVIEW, 3: _FLOORS, 4: _NAMES}
+_ABOUT = (
+    "ALTER TABLE runs ADD COLUMN about TEXT NOT NULL DEFAULT '{}'",
+    # A page of feedback looks its evidence up by the path: without it, each reads the whole run.
+    "CREATE INDEX items_by_path ON items (run, path)",
+)
+
+STEPS: dict[int, tuple[str, ...]] = {1: _FIRST, 2: _REVIEW, 3: _FLOORS, 4: _NAMES, 5: _ABOUT}
 SCHEMA = max(STEPS)
 # What holds a person's data beside the results, by its column `subject`.
 OF_SUBJECTS = ("gradings", "marks", "overrides", "tasks", "history")

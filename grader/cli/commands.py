@@ -36,6 +36,7 @@ COMMANDS = {
     "try": "grader.cli.trying",
     "verify": "grader.cli.verify",
     "results": "grader.cli.results",
+    "regrade": "grader.cli.regrade",
     "env": "grader.cli.env",
     "pack": "grader.cli.pack",
     "review": "grader.cli.review",

@@ -249,9 +249,11 @@ def command(
             watching.write_index(report)
         from grader.gradebook import summary
 
-        if not for_students:
-            for line in summary.lines(report.results):
-                click.echo(line, err=True)
+        for part in report.each if not for_students else ():
+            for line in summary.lines(part.results):
+                click.echo(f"{part.assignment}: {line}" if report.parts else line, err=True)
+        if report.parts and all(part.run is not None for part in report.parts):
+            click.echo(_runs_of(report), err=True)
         if shard is not None and not report.results:
             return report, GRADED  # a part of the class in which nobody is
         code = exit_code(report, fail_under)
@@ -293,6 +295,15 @@ def _leave_behind(report: Report, path: Path, sandbox: Sandbox) -> None:
         return  # nothing was recognised: there is nothing to hold
     if why := leave_behind(Path(report.checks_from), path, sandbox):
         output.complain(why)
+
+
+def _runs_of(report: Report) -> str:
+    """Return which run of the file of results each assignment's is."""
+    counted = [(part, len(part.results)) for part in report.parts]
+    return ", ".join(
+        f"run {part.run} is {part.assignment} ({n} submission{'s' if n != 1 else ''})"
+        for part, n in counted
+    )
 
 
 def exit_code(report: Report, fail_under: float | None) -> int:

@@ -185,6 +185,7 @@ def _fill(
 def _feedback(
     opened: Store, run: RunRecord, report: Report, graded: GradedClass, wanted: Wanted
 ) -> None:
+    from grader.batch.workers import cores
     from grader.gradebook.feedback import write_feedback
     from grader.report.html_page import render_page
 
@@ -198,6 +199,7 @@ def _feedback(
             report=replace(report, checks_from=""),
             render=render_page,
             evidence=lambda result: opened.evidence_of(run.id, result.path),
+            processes=cores(),
         )
     click.echo(f"{to}: {count} page{'s' if count != 1 else ''}", err=True)
 

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     help="Compare, and let nobody lose points: each check gives what it gave before, with this "
     "reason in every report.",
 )
+@click.option(
+    "--history",
+    "history",
+    is_flag=True,
+    help="Show how each grade came about: every run, and who changed what, when and why.",
+)
 @click.option("--student", metavar="TEXT", help="Show those alone whose name or path holds it.")
 @options.json_file
 @options.junit_file
@@ -61,6 +67,7 @@ def command(
     changes: bool,
     join: bool,
     only_up: str | None,
+    history: bool,
     student: str | None,
     json_file: str | None,
     junit_file: str | None,
@@ -87,6 +94,7 @@ def command(
       grade results --changes              the same of the latest run and the one before
       grade results --only-up "the tolerance was wrong"
       grade results 12 13 --join           the late ones of run 13 and the class of run 12
+      grade results --history --student rossi
       grade results 12 --forget
       grade results latest --unexplained
       grade results latest --as-sample 1 no-mean "the mean over the examples is missing"
@@ -103,6 +111,8 @@ def command(
     changes = changes or only_up is not None
     if only_up is not None and student:
         raise click.UsageError("--only-up is for everybody: it goes with no --student.")
+    if history and (changes or join or forget or len(runs) > 1):
+        raise click.UsageError("--history shows one run's assignment.")
     if (marks_file or insight_file) and (changes or student or forget):
         raise click.UsageError("Marks and insight are a whole run's: name one, and no --student.")
     marks.check_insight(insight_file)
@@ -116,15 +126,25 @@ def command(
     if merge is not None:
         from grader.batch import merging
 
-        parts, joined = merging.merge(merge, file)
-        click.echo(f"{joined} submissions of {parts} parts are one run, the latest", err=True)
+        parts, joined, answers = merging.merge(merge, file)
+        said = f", with what people said of {answers} answers" if answers else ""
+        click.echo(f"{joined} submissions of {parts} parts are one run, the latest{said}", err=True)
         runs = runs or ("latest",)
-    if join and (changes or student or forget or len(runs) != 2):
-        raise click.UsageError("--join makes one run of two: name both.")
+    if join and (changes or student or forget or not runs):
+        raise click.UsageError("--join makes one run of two: name both, or the late one.")
     console = output.console(stderr="-" in (json_file, junit_file))
     with store.open_store(file, create=False) as opened:
         listed = opened.runs()
-        chosen = _chosen_runs(runs, listed, changes=changes)
+        if history:
+            from grader.cli import grade_history
+
+            (run,) = chosen_runs(runs or ["latest"], listed, changes=False)
+            grade_history.show(opened, run, student, wanted.assignments)
+            return GRADED
+        if join and len(runs) == 1:
+            # A late export, named alone: the class that it belongs to is the run before.
+            runs = [str(run.id) for run in chosen_runs(runs, listed, changes=True)]
+        chosen = chosen_runs(runs, listed, changes=changes)
         if join:
             from grader.batch import merging
             from grader.gradebook.people import who_is
@@ -161,7 +181,7 @@ def command(
                 for run in chosen
             ]
             if not any(pair):
-                raise _nobody(student)
+                raise nobody(student)
             found = report_changes.find_changes(*pair)
             report_changes.show_changes(found, before, after, console)
             if json_file is not None:
@@ -180,7 +200,7 @@ def command(
                 judged = ForStudents(judged)
             report = _report_of(run, _about(student, judged))
             if not report.results:
-                raise _nobody(student)
+                raise nobody(student)
             output.write_reports(report, json_file, junit_file)
             if html_folder is not None:
                 _write_pages_again(opened, run, report, judged, html_folder)
@@ -197,7 +217,7 @@ def command(
     return GRADED
 
 
-def _chosen_runs(
+def chosen_runs(
     names: Sequence[str], listed: Sequence[RunRecord], *, changes: bool
 ) -> list[RunRecord]:
     """Return the runs that are meant: none, one, or two to compare, the earlier one first."""
@@ -223,13 +243,16 @@ def _chosen_runs(
 
 
 def _about(student: str | None, results: Sequence[Result]) -> Sequence[Result]:
-    if student is None:
-        return results
-    wanted = student.casefold()
-    return [r for r in results if wanted in " ".join((r.path, *r.students)).casefold()]
+    return results if student is None else [r for r in results if is_about(student, r)]
 
 
-def _nobody(student: str | None) -> click.UsageError:
+def is_about(student: str, result: Result) -> bool:
+    """Return whether that text is in a student's name or in the path."""
+    return student.casefold() in " ".join((result.path, *result.students)).casefold()
+
+
+def nobody(student: str | None) -> click.UsageError:
+    """Return the error that says that a run holds nobody of the kind."""
     if student is None:
         return click.UsageError("This run has no results.")
     return click.UsageError(f"Nobody in this run has {student!r} in name or path.")

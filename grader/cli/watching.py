@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from grader.report.progress_lines import ProgressLines
 
 
+def folder_name(assignment: str) -> str:
+    """Return the name of the folder that holds an assignment's pages, where there are several."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", assignment) or "assignment"
+
+
 class Watching:
     """Shows how a batch goes on, and writes each page as soon as its result is there."""
 
@@ -27,10 +33,14 @@ class Watching:
         self.head = "", "", 0
         self.checks_from = ""
         self.paths: Sequence[str] = ()
-        self.pages: Pages | None = None
+        self.parts: Sequence[str] = ()
+        self.pages: list[Pages] = []
         self.problem: OSError | None = None
         self.shown: ProgressLines | None = None
         self.annotations: Annotations | None = None
+
+    def several(self, assignments: Sequence[str]) -> None:
+        self.parts = assignments
 
     def begin(
         self,
@@ -40,6 +50,10 @@ class Watching:
         paths: Sequence[str],
         checks_from: str = "",
     ) -> None:
+        if self.shown is not None:
+            self.shown.close()
+        if self.parts:
+            click.echo(f"{assignment}: {len(paths)} of the submissions", err=True)
         self.head = assignment, title, seed
         # Where the instructor's files lie is not for students.
         self.checks_from = "" if self.for_students else checks_from
@@ -83,14 +97,16 @@ class Watching:
         self.annotations.add(result)
 
     def _pages(self, folder: Path) -> Pages:
-        if self.pages is None:
+        if not self.pages or self.pages[-1].report.assignment != self.head[0]:
             # Not before the kernels have started: what makes the pages takes time to load.
             from grader.records import Report
             from grader.report import html_page
 
+            # The pages of several assignments are in a folder each.
+            inner = folder / folder_name(self.head[0]) if self.parts else folder
             head = Report(*self.head, (), checks_from=self.checks_from)
-            self.pages = html_page.Pages(folder, head, self.paths)
-        return self.pages
+            self.pages.append(html_page.Pages(inner, head, self.paths))
+        return self.pages[-1]
 
     def warn(self, text: str) -> None:
         if self.shown is None:
@@ -99,11 +115,16 @@ class Watching:
             self.shown.warn(text)
 
     def write_index(self, report: Report) -> None:
-        if self.pages is not None:
+        if self.pages:
+            from grader.report import html_page
+
             with clear_errors(str(self.html_folder)):
                 if self.problem is not None:
                     raise self.problem
-                self.pages.write_index(report)
+                for pages, part in zip(self.pages, report.each, strict=True):
+                    pages.write_index(part)
+                if self.parts:
+                    html_page.write_contents(Path(str(self.html_folder)), report, self.pages)
 
     def __enter__(self) -> Watching:
         return self

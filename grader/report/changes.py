@@ -8,7 +8,8 @@
 
 CHANGE is {"path", "students", "before": {"status", "score", "max_score"}, "after": {the same},
 "checks": [{"exercise", "name", "before": {"outcome", "points"} or null, "after": ...}, ...]}.
-Times are ISO 8601, in UTC; `ended` is null for a run that was stopped or goes on.
+"after" is null where nothing was kept. Times are ISO 8601, in UTC; `ended` is null for a run that
+was stopped or goes on.
 """
 
 from __future__ import annotations
@@ -162,10 +163,16 @@ def show_runs(runs: Sequence[RunRecord], console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
-def show_changes(changes: Changes, before: RunRecord, after: RunRecord, console: Console) -> None:
-    """Print whose score has changed, and which check made the difference."""
+def show_changes(
+    changes: Changes, before: RunRecord, after: RunRecord | None, console: Console
+) -> None:
+    """Print whose score has changed, and which check made the difference.
+
+    after : None for what the checks of now would give
+    """
     glyphs = Glyphs(console)
-    head = f"run {before.id} {glyphs.arrow} run {after.id} · {after.assignment} · {after.title}"
+    now = f"run {after.id}" if after is not None else "the checks of now"
+    head = f"run {before.id} {glyphs.arrow} {now} · {before.assignment} · {before.title}"
     console.print(Text(f"{glyphs.rule} {one_line(head)}", style="cyan"), soft_wrap=True)
     for change in changes.changed:
         console.print()
@@ -276,13 +283,13 @@ def runs_as_json(runs: Sequence[RunRecord]) -> str:
     )
 
 
-def changes_as_json(changes: Changes, before: RunRecord, after: RunRecord) -> str:
+def changes_as_json(changes: Changes, before: RunRecord, after: RunRecord | None) -> str:
     """Return what has changed as JSON text, one line break at its end."""
     return _json(
         {
             "schema": SCHEMA,
             "before": before.id,
-            "after": after.id,
+            "after": after.id if after is not None else None,
             "as_before": changes.as_before,
             "changed": [
                 {

@@ -63,7 +63,7 @@ class Annotations:
 def summary(report: Report) -> str:
     """Return the job summary as Markdown, at most MAX_SUMMARY_BYTES of it."""
     parts, size = [], 0
-    for part in _summary_parts(report):
+    for part in (text for one in report.each for text in _summary_parts(one)):
         size += len(part.encode())
         if size > MAX_SUMMARY_BYTES:
             parts.append("\n\nThe rest is too long for a summary: see --html or --json.\n")

@@ -3,7 +3,12 @@
     {"schema": 1, "assignment": "pw02", "seed": 0, "checks_from": FOLDER,
      "submissions": [SUBMISSION, ...]}
 
-FOLDER is the assignment's, whose checks ran; "" where no assignment was recognised.
+FOLDER is the assignment's, whose checks ran; "" where no assignment was recognised. Where several
+assignments were handed in, "assignment" names them all ("hw1, pw02"), "checks_from" is "",
+
+    "assignments": [{"assignment", "title", "checks_from", "submissions": HOW MANY}, ...]
+
+follows it, and each SUBMISSION says in the key "assignment", its last one, which it answers.
 
 SUBMISSION, keys in this order:
 
@@ -72,12 +77,11 @@ def render(report: Report) -> str:
 
 def pieces(report: Report) -> Iterator[str]:
     """Yield that text, one submission after the other: a class's is too large to hold whole."""
-    head, _, tail = _dumped(as_dict(replace(report, results=()))).rpartition("[]")
+    head, _, tail = _dumped({**_head(report), "submissions": []}).rpartition("[]")
     yield f"{head}["
     comma = ""
-    for result in report.results:
-        text = _dumped(_submission(_sound(result)))
-        yield f"{comma}\n{text}".replace("\n", "\n    ")
+    for submission in _submissions(report):
+        yield f"{comma}\n{_dumped(submission)}".replace("\n", "\n    ")
         comma = ","
     yield f"\n  ]{tail}\n" if comma else f"]{tail}\n"
 
@@ -88,13 +92,34 @@ def _dumped(value: object) -> str:
 
 def as_dict(report: Report) -> dict[str, object]:
     """Return the report as plain dicts, lists, strings and finite numbers."""
-    return {
+    return {**_head(report), "submissions": [*_submissions(report)]}
+
+
+def _head(report: Report) -> dict[str, object]:
+    head: dict[str, object] = {
         "schema": SCHEMA,
         "assignment": report.assignment,
         "seed": report.seed,
         "checks_from": one_line(report.checks_from, 1000),
-        "submissions": [_submission(_sound(result)) for result in report.results],
     }
+    if report.parts:
+        head["assignments"] = [
+            {
+                "assignment": part.assignment,
+                "title": one_line(part.title),
+                "checks_from": one_line(part.checks_from, 1000),
+                "submissions": len(part.results),
+            }
+            for part in report.parts
+        ]
+    return head
+
+
+def _submissions(report: Report) -> Iterator[dict[str, object]]:
+    for part in report.each:
+        own = {"assignment": part.assignment} if report.parts else {}
+        for result in part.results:
+            yield {**_submission(_sound(result)), **own}
 
 
 def _sound(result: Result) -> Result:

@@ -53,9 +53,10 @@ def pieces(report: Report) -> Iterator[str]:
 def _suites(report: Report) -> Iterator[ElementTree.Element]:
     # GitLab drops testcases whose classname and name repeat, whatever their suite: with several
     # submissions, the name has to tell them apart.
-    names = _short_names([result.path for result in report.results])
-    for name, result in zip(names, report.results, strict=True):
-        yield _suite(report, result, f" [{name}]" if len(names) > 1 else "")
+    names = _short_names([result.path for part in report.each for result in part.results])
+    both = [(part, result) for part in report.each for result in range(len(part.results))]
+    for name, (part, place) in zip(names, both, strict=True):
+        yield _suite(part, part.results[place], f" [{name}]" if len(names) > 1 else "")
 
 
 def _short_names(paths: list[str]) -> list[str]:

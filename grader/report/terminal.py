@@ -67,15 +67,17 @@ def show(
     before : an earlier report that was shown: of what is as it was, the total alone is
     """
     earlier = {result.path: result for result in before.results} if before is not None else {}
-    for result in report.results if len(report.results) <= _SHOWN_WHOLE else ():
-        was = earlier.get(result.path)
-        lines = _SubmissionLines(result, report, console, tracebacks)
-        if was is not None and was.status == result.status == "graded":
-            lines.show_changes(was)
-        else:
-            lines.show()
+    for part in report.each:
+        for result in part.results if len(report.results) <= _SHOWN_WHOLE else ():
+            was = earlier.get(result.path)
+            lines = _SubmissionLines(result, part, console, tracebacks)
+            if was is not None and was.status == result.status == "graded":
+                lines.show_changes(was)
+            else:
+                lines.show()
     if len(report.results) > 1:
-        show_summary(report, console)
+        for part in report.each:
+            show_summary(part, console, of=part.assignment if report.parts else "")
 
 
 @contextmanager
@@ -318,8 +320,11 @@ class Glyphs:
         return Text.assemble((self.full * filled, style), (self.empty * (width - filled), "dim"))
 
 
-def show_summary(report: Report, console: Console) -> None:
-    """Print a line a submission, and how many were graded."""
+def show_summary(report: Report, console: Console, *, of: str = "") -> None:
+    """Print a line a submission, and how many were graded.
+
+    of : the assignment, where there are several
+    """
     width = min(console.width, WIDEST)
     glyphs = Glyphs(console)
     rows = [_SummaryRow.of(result) for result in report.results]
@@ -330,7 +335,8 @@ def show_summary(report: Report, console: Console) -> None:
         10, width - (4 + 1 + score_width + 1 + (bar + 1 if bar else 0) + verdict_width)
     )
     name_width = min(name_width, max(cell_len(row.name) for row in rows))
-    console.print(Text(f"{glyphs.rule} Summary", style="bold cyan"))
+    title = f"Summary of {one_line(of)}" if of else "Summary"
+    console.print(Text(f"{glyphs.rule} {title}", style="bold cyan"))
     console.print()
     for row in rows:
         style = _STYLES[row.tone]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,6 +59,11 @@ class Incoming:
     @property
     def was_opened(self) -> bool:
         return self.submission is not None or self.failed is not None
+
+    def let_go(self) -> None:
+        """Forget what was read, until it is read again: a class's notebooks take much room."""
+        self.submission, self.notebooks = None, []
+        shutil.rmtree(self.into, ignore_errors=True)
 
     def result(self) -> Result:
         """Return the result of a submission that is not to be graded: refused, or failed."""

@@ -67,29 +67,38 @@ def recognise_assignment(
     advice : what the user can do where they answer none
     Raises SubmissionError where they fit none of them.
     """
+    scores = assignment_fits(notebooks, assignments)
+    if not scores:
+        raise SubmissionError(no_assignment(notebooks, assignments, advice))
+    return max(scores, key=lambda key: scores[key])
+
+
+def assignment_fits(
+    notebooks: Sequence[Notebook], assignments: Mapping[str, Assignment]
+) -> dict[str, float]:
+    """Return how well the notebooks fit each assignment that they may answer; > 0."""
     scores: dict[str, float] = {}
     for key, assignment in assignments.items():
-        best = [
-            max((_fit(assignment, name, notebook).score for notebook in notebooks), default=0.0)
+        scores[key] = sum(
+            max(_fit(assignment, name, notebook).score for notebook in notebooks)
             for name in assignment.notebook_names
-        ]
-        plausible = [
-            score
-            for score, name in zip(best, assignment.notebook_names, strict=True)
             if any(_is_candidate(assignment, name, notebook) for notebook in notebooks)
-        ]
-        scores[key] = sum(plausible)
-    ranked = sorted(scores.items(), key=lambda item: -item[1])
-    if not ranked or ranked[0][1] <= 0:
-        known = ", ".join(assignments) or "none"
-        handed = ", ".join(PurePosixPath(notebook.name).name for notebook in notebooks[:5])
-        named = [line for a in assignments.values() for line in other_work(a, notebooks)]
-        why = f" ({'; '.join(named[:3])})" if named else ""
-        raise SubmissionError(
-            f"nothing here ({handed or 'no notebook'}) answers a known assignment ({known})"
-            f"{why}: {advice}"
         )
-    return ranked[0][0]
+    return {key: score for key, score in scores.items() if score > 0}
+
+
+def no_assignment(
+    notebooks: Sequence[Notebook], assignments: Mapping[str, Assignment], advice: str
+) -> str:
+    """Return the words that say that notebooks answer none of the assignments."""
+    known = ", ".join(assignments) or "none"
+    handed = ", ".join(PurePosixPath(notebook.name).name for notebook in notebooks[:5])
+    named = [line for a in assignments.values() for line in other_work(a, notebooks)]
+    why = f" ({'; '.join(named[:3])})" if named else ""
+    return (
+        f"nothing here ({handed or 'no notebook'}) answers a known assignment ({known})"
+        f"{why}: {advice}"
+    )
 
 
 # --- the notebooks --------------------------------------------------------------------------

@@ -1,0 +1,173 @@
+"""A class graded again where checks have changed: the rest of each verdict stays as it was.
+
+regraded = regrade(store, before, partial, who_is=who_is)   what everybody has now
+found = compare(store, before, regraded, assignment)        who gains and who loses
+run = keep(store, before, regraded, about=...)              as a run of its own
+write_down(store, before, run, found, ...)                  each grade that changed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Any
+
+from grader.batch.serialization import Packed, pack, unpack
+from grader.batch.store import Store
+from grader.records import Assignment, Result, RunRecord
+from grader.report.changes import Changes, find_changes
+from grader.report.wording import points_text
+from grader.review.answers import AnswerRow, answers_of, index_run
+from grader.review.book import read_book
+from grader.review.history import note
+from grader.review.merged import judged
+from grader.score import total
+
+
+@dataclass(frozen=True)
+class Regraded:
+    """What everybody has now.
+
+    results : of each submission of the run before, by its number
+    same : numbers of those whose verdict of then stays, since they were not graded again
+    missing, other_work, failed : why: they were not found; they were found with other work; they
+        were refused or met a fault of the grader
+    """
+
+    results: Mapping[int, Result]
+    same: frozenset[int]
+    missing: tuple[Result, ...]
+    other_work: tuple[Result, ...]
+    failed: tuple[Result, ...]
+
+
+def regrade(
+    store: Store, before: RunRecord, partial: RunRecord, *, who_is: Callable[[Result], str]
+) -> Regraded:
+    """Put what was graded again into the verdicts of a run. Nothing is written.
+
+    partial : a run of some exercises of the same class
+    who_is : tells whose a submission is
+    """
+    again: dict[tuple[str, str], Result] = {}
+    people: set[str] = set()
+    for result in store.results(partial.id):
+        again[_whose(result, who_is), result.work] = result
+        people.add(_whose(result, who_is))
+    results: dict[int, Result] = {}
+    same: set[int] = set()
+    missing: list[Result] = []
+    other_work: list[Result] = []
+    failed: list[Result] = []
+    for item in store.items(before.id):
+        old = unpack(Packed(item.relabelled().verdict))
+        results[item.number] = old
+        if old.status != "graded":
+            same.add(item.number)
+            continue
+        who = _whose(old, who_is)
+        new = again.get((who, old.work))
+        if new is not None and new.status == "graded":
+            results[item.number] = with_exercises(old, new)
+            continue
+        same.add(item.number)
+        where = failed if new is not None else other_work if who in people else missing
+        where.append(old)
+    return Regraded(results, frozenset(same), tuple(missing), tuple(other_work), tuple(failed))
+
+
+def with_exercises(old: Result, new: Result) -> Result:
+    """Return a result with the exercises that were graded again in the place of those of then."""
+    found = {exercise.id: exercise for exercise in new.exercises}
+    exercises = tuple(found.pop(exercise.id, exercise) for exercise in old.exercises)
+    exercises += tuple(found.values())
+    points = total(exercises)
+    return replace(
+        old,
+        exercises=exercises,
+        score=points.score,
+        max_score=points.max_score,
+        manual_points=points.manual_points,
+        notes=tuple(dict.fromkeys([*old.notes, *new.notes])),
+    )
+
+
+def compare(
+    store: Store, before: RunRecord, regraded: Regraded, assignment: Assignment | None
+) -> Changes:
+    """Return who gains and who loses, with what people said: it stays with the answers."""
+    index_run(store, before.id, assignment)
+    book = read_book(store, before.assignment)
+    answers: dict[int, dict[str, AnswerRow]] = {}
+    for (number, exercise), row in answers_of(store, before.id).items():
+        answers.setdefault(number, {})[exercise] = row
+    was = zip(store.numbers(before.id), store.results(before.id), strict=True)
+    return find_changes(
+        [judged(result, answers.get(number, {}), book) for number, result in was],
+        [judged(one, answers.get(number, {}), book) for number, one in regraded.results.items()],
+    )
+
+
+def write_down(
+    store: Store,
+    before: RunRecord,
+    after: RunRecord,
+    found: Changes,
+    assignment: Assignment | None,
+    *,
+    grader: str,
+    reason: str,
+) -> None:
+    """Write each grade that changed into the history."""
+    index_run(store, after.id, assignment)
+    subjects = {number: row.subject for (number, _), row in answers_of(store, after.id).items()}
+    results = zip(store.numbers(after.id), store.results(after.id), strict=True)
+    whose = {(r.path, r.students): subjects[number] for number, r in results if number in subjects}
+    why = f": {reason}" if reason else ""
+    with store.writing():
+        for change in found.changed:
+            touched = dict.fromkeys(check.exercise for check in change.checks)
+            note(
+                store,
+                grader,
+                after.assignment,
+                f"graded again: {', '.join(touched)}",
+                subject=whose.get((change.after.path, change.after.students), ""),
+                before=f"{points_text(change.before.score)} (run {before.id})",
+                after=f"{points_text(change.after.score)} (run {after.id}){why}",
+            )
+
+
+def keep(
+    store: Store, before: RunRecord, regraded: Regraded, *, about: Mapping[str, Any]
+) -> RunRecord:
+    """Return a new run with these results; the run before stays as it is.
+
+    about : see RunRecord
+    """
+    made = store.begin(
+        assignment=before.assignment,
+        title=before.title,
+        submissions=before.submissions,
+        settings=before.settings,
+        key="",
+        about=about,
+    )
+    for number, result in regraded.results.items():
+        evidence = store.item(before.id, number, evidence=True).packed.evidence
+        made.add(
+            number,
+            result,
+            Packed(pack(result).verdict, evidence),
+            input_hash="",
+            kept=False,
+        )
+    made.end(before.isolation)
+    (run,) = store.runs(made.id)
+    return run
+
+
+def _whose(result: Result, who_is: Callable[[Result], str]) -> str:
+    """Return whose it is, wherever it lay."""
+    return who_is(replace(result, path=PurePath(result.path).name))
