@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from html import escape
 from importlib.util import find_spec
@@ -45,6 +45,12 @@ _MANY = 50
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A TOML file of who marks, and what each may do: an address for each. Default: you.",
 )
+@click.option(
+    "--earlier",
+    metavar="RUN|PATH",
+    multiple=True,
+    help="What an earlier year handed in, a kept run or a folder: it is no like work. Repeatable.",
+)
 @click.option("--browser/--no-browser", default=None, help="Open the page, or not.")
 @options.sandbox
 def command(
@@ -52,6 +58,7 @@ def command(
     assignments: Path | None,
     port: int,
     graders: Path | None,
+    earlier: Sequence[str],
     browser: bool | None,
     sandbox: Sandbox,
 ) -> int:
@@ -65,6 +72,7 @@ def command(
     Examples:
       grade review
       grade review 12 --graders graders.toml
+      grade review --earlier 3 --earlier ~/course/2024/submissions
       grade review --port 8123 --no-browser      then, from elsewhere: ssh -L 8123:127.0.0.1:8123
     """
     if missing := [name for name in _NEEDS if find_spec(name) is None]:
@@ -81,7 +89,9 @@ def command(
     if file is None:
         raise click.UsageError(f"No results are kept: ${store.VARIABLE} is {store.NOWHERE}.")
     with store.open_store(file, create=False) as opened:
-        chosen = _run(run, opened.runs())
+        listed = opened.runs()
+        chosen = _run(run, listed)
+        past = [_earlier(name, listed) for name in earlier]
     assignment = gradebook.find_assignment(chosen.assignment, assignments)
     if assignment is None:
         output.complain(
@@ -93,7 +103,9 @@ def command(
     who = read_graders(graders) if graders is not None else (Grader(grader_name()),)
     if chosen.results > _MANY:
         click.echo(f"reading {chosen.results} submissions ...", err=True)
-    with Review(file, chosen.id, graders=who, assignment=assignment, port=port) as review:
+    with Review(
+        file, chosen.id, graders=who, assignment=assignment, port=port, earlier=past
+    ) as review:
         title = one_line(chosen.title or chosen.assignment)
         click.echo(f"{title}: run {chosen.id}, {len(review.room.results)} submissions")
         _tell(review, who)
@@ -116,6 +128,14 @@ def _run(name: str, listed: list[RunRecord]) -> RunRecord:
         known = ", ".join(str(run.id) for run in listed[:5])
         raise click.UsageError(f"There is no run {name!r}; there is: latest, {known}.")
     return found[0]
+
+
+def _earlier(name: str, listed: list[RunRecord]) -> int | Path:
+    if any(str(run.id) == name for run in listed):
+        return int(name)
+    if not Path(name).exists():
+        raise click.UsageError(f"--earlier takes a run or a folder; {name!r} is neither.")
+    return Path(name)
 
 
 def _tell(review: Review, who: tuple[Grader, ...]) -> None:

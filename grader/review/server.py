@@ -52,12 +52,14 @@ class Review:
         graders: Sequence[Grader],
         assignment: Assignment | None = None,
         port: int = 0,
+        earlier: Sequence[int | Path] = (),
     ) -> None:
+        """earlier : runs and folders of earlier years: they don't count as like work"""
         self.file = file
         self.graders = tuple(graders)
         self.room = Classroom(run, assignment)
         self.rows = whole.Rows()
-        self.comparison = likeness.Comparison()
+        self.comparison = likeness.Comparison(earlier)
         self.tryout = Tryout(assignment)
         self.keys = Keys()
         with open_store(file, create=False) as store:

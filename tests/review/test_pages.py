@@ -1,5 +1,6 @@
 """The pages of `grade review` over a real server, without scripts: every link and form works."""
 
+import json
 import re
 import tomllib
 from dataclasses import replace
@@ -411,3 +412,26 @@ def test_insight_is_the_same_as_a_file(klass, visit):
     assert "1-code,doubles,3,0.0000" in body
     assert "# What the class teaches" in visitor.page("/insight.md")
     assert visitor.ask("/insight.exe")[0] == 404
+
+
+ODD = "# the goat crosses the river twice\n    wolf_and_goat = x + x\n    return wolf_and_goat"
+
+
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_what_an_earlier_year_handed_in_is_no_like_work(empty, visit, tmp_path, as_folder):
+    handed_in = [result_of(n, code=ODD) for n in range(2)]
+    empty.grade(result_of(4, code=ODD))
+    empty.grade(*handed_in, result_of(2))
+    assert "wolf_and_goat" in visit(empty).page("/likeness?pair=0")
+    past = empty.runs[0]
+    if as_folder:
+        past = tmp_path / "2024"
+        past.mkdir()
+        cells = [{"cell_type": "code", "id": "a", "metadata": {}, "execution_count": None,
+                  "outputs": [], "source": f"def double(x):\n    {ODD}"}]  # fmt: skip
+        text = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        (past / "Meier_Anna.ipynb").write_text(json.dumps(text))
+        (past / "Bad_Zip.zip").write_bytes(b"PK")
+    page = visit(empty, earlier=[past]).page("/likeness")
+    assert "wolf_and_goat" not in page
+    assert "Anna Meier" not in page

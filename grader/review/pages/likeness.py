@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from grader.notebook import answer_cells
@@ -11,6 +13,7 @@ from grader.records import Assignment, Evidence, Result
 from grader.report.html_page import highlighted
 from grader.review.answers import result_of
 from grader.review.classroom import Classroom
+from grader.review.earlier import earlier_texts
 from grader.review.pages.visit import Page, Visit, render
 from grader.review.similar import Pair, pairs_of
 from grader.text import printable
@@ -19,9 +22,13 @@ MAX_TEXT = 6_000
 
 
 class Comparison:
-    """The pairs of a run; made once, and again when more has come in."""
+    """The pairs of a run; made once, and again when more has come in.
 
-    def __init__(self) -> None:
+    earlier : runs and folders of earlier years, which don't count
+    """
+
+    def __init__(self, earlier: Sequence[int | Path] = ()) -> None:
+        self._earlier = earlier
         self._lock = threading.Lock()
         self._of: tuple[int, ...] = ()
         self._pairs: list[Pair] = []
@@ -31,7 +38,10 @@ class Comparison:
         with self._lock:
             numbers = tuple(n for n, r in room.results.items() if r.status == "graded")
             if numbers != self._of:
-                self._pairs = pairs_of(_Works(visit, numbers), known_texts(room.assignment))
+                known = chain(
+                    known_texts(room.assignment), earlier_texts(visit.store, self._earlier)
+                )
+                self._pairs = pairs_of(_Works(visit, numbers), known)
                 self._of = numbers
             return self._pairs
 

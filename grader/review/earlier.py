@@ -1,0 +1,44 @@
+"""What earlier years handed in: nothing that they had is a rarity of this year's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from grader.batch.serialization import unpack
+from grader.batch.store import Store
+from grader.submission.incoming import find_incoming
+from grader.temporary import TemporaryFolder
+
+
+def earlier_texts(store: Store, earlier: Sequence[int | Path]) -> Iterator[str]:
+    """Yield the texts that earlier submissions hold.
+
+    earlier : numbers of kept runs, and folders or exports of submissions
+    What can't be read has nothing to compare, and is passed over. Raises SubmissionError for a
+    folder that can't be read.
+    """
+    for one in earlier:
+        yield from _of_run(store, one) if isinstance(one, int) else _of_folder(one)
+
+
+def _of_run(store: Store, run: int) -> Iterator[str]:
+    for item in store.items(run, evidence=True):
+        evidence = unpack(item.packed).evidence
+        for regions in evidence.regions.values():
+            yield from (region.source for region in regions)
+        for cells in evidence.answers.values():
+            yield from (cell.source for cell in cells)
+
+
+def _of_folder(folder: Path) -> Iterator[str]:
+    with TemporaryFolder() as scratch:
+        submissions, _ = find_incoming([folder], scratch)
+        for incoming in submissions:
+            try:
+                incoming.read()
+            except Exception:
+                continue
+            for notebook in incoming.notebooks:
+                yield from (cell.source for cell in notebook.cells)
+            incoming.let_go()
