@@ -98,7 +98,21 @@ def test_runs_that_were_asked_for_differently_are_not_joined(runs, capsys):
     assert "what is joined is graded alike" in told
 
 
-def test_both_runs_are_named(runs, capsys):
+def test_a_run_is_named(runs, capsys):
     runs([handed_in("Anna")], [handed_in("Ben")])
-    assert grade(["results", "latest", "--join"]) == 2
+    assert grade(["results", "--join"]) == 2
     assert "name both" in capsys.readouterr().err
+
+
+def test_the_late_run_alone_is_joined_with_the_run_before_of_its_assignment(runs, capsys):
+    runs(
+        [handed_in("Anna")],
+        [handed_in("Zoe")],
+        [handed_in("Ben", 1.0)],
+        settings=({"seed": 0},) * 3,
+        titles=("toy", "other", "toy"),
+    )
+    assert grade(["results", "3", "--join", "--json", "r.json"]) == 0
+    assert "run 4: 1 new, 0 handed in again, 1 as before" in capsys.readouterr().err
+    assert grade(["results", "2", "--join"]) == 2
+    assert "There is no run of other before run 2" in capsys.readouterr().err
