@@ -132,6 +132,8 @@ class Store:
     def __init__(self, file: Path, connection: sqlite3.Connection) -> None:
         self.file = file
         self.connection = connection
+        self.rollbacks = 0
+        """Counts the blocks that failed: a run that began in one of them is not there."""
         with self.guarded():
             self.connection.execute("PRAGMA foreign_keys = ON")
             # What is deleted is overwritten: some builds of SQLite do so by default, most don't.
@@ -276,6 +278,7 @@ class Store:
                 yield
             except BaseException:
                 self.connection.execute("ROLLBACK")
+                self.rollbacks += 1
                 raise
             self.connection.execute("COMMIT")
 
@@ -319,6 +322,7 @@ class KeptRun:
         self.store = store
         self._row = row
         self._id: int | None = None
+        self._rollbacks = store.rollbacks
         self.key = key
         self.acceptable = json.dumps([key, *acceptable])
         self._taken: dict[str, int] = {}
@@ -326,7 +330,10 @@ class KeptRun:
     @property
     def id(self) -> int:
         """Its number in the file. Raises StoreError where it can't be written."""
-        if self._id is None:
+        if self._id is None or self._rollbacks != self.store.rollbacks:
+            self._rollbacks = self.store.rollbacks
+            if self._id is not None and self.store.runs(self._id):
+                return self._id
             with self.store.writing():
                 self._id = self.store.connection.execute(
                     "INSERT INTO runs (begun, assignment, title, submissions, settings, about) "
