@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from grader.gradebook import Person
     from grader.gradebook.rules import GradedClass
     from grader.gradebook.sheet import Sheet
-    from grader.records import Assignment, Report, RunRecord
+    from grader.records import Assignment, Report, Result, RunRecord
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 MAX_SHOWN = 10
@@ -115,7 +115,8 @@ def graded_class(
     sheet = read_sheet(wanted.fill) if wanted.fill is not None else None
     people = with_extra_days(people_in(sheet), roster) if sheet is not None else roster
     graded = grade_class(
-        report.results,
+        # What a check said takes most of the room, and no rule asks for it.
+        [_without_checks(result) for result in report.results],
         people,
         assignment=run.assignment,
         deadline=assignment.deadline if assignment is not None else None,
@@ -191,6 +192,7 @@ def _feedback(
 
     folder = wanted.feedback == "folder"
     to = wanted.to or Path(f"feedback-{run.assignment}{'' if folder else '.zip'}")
+    places = {_which(result): place for place, result in enumerate(report.results)}
     with output.clear_errors(str(to)):
         count = write_feedback(
             to,
@@ -199,9 +201,20 @@ def _feedback(
             report=replace(report, checks_from=""),
             render=render_page,
             evidence=lambda result: opened.evidence_of(run.id, result.path),
+            whole=lambda result: report.results[places[_which(result)]],
             processes=cores(),
         )
     click.echo(f"{to}: {count} page{'s' if count != 1 else ''}", err=True)
+
+
+def _without_checks(result: Result) -> Result:
+    exercises = tuple(replace(e, checks=(), derivation=None) for e in result.exercises)
+    return replace(result, exercises=exercises)
+
+
+def _which(result: Result) -> tuple[object, ...]:
+    """Return what tells a result from the others of its run."""
+    return result.path, result.students, tuple(sorted(result.origin.ids.items())), result.work
 
 
 def _say_who(graded: GradedClass, *, known: bool) -> None:

@@ -42,6 +42,10 @@ _AHEAD = 8
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
+def _as_it_is(result: Result) -> Result:
+    return result
+
+
 def for_student(result: Result, person: Person, title: str) -> Result:
     """Return the result as its student may see it.
 
@@ -58,6 +62,7 @@ def write_feedback(
     report: Report,
     render: Callable[[Report, Result], str],
     evidence: Callable[[Result], Evidence],
+    whole: Callable[[Result], Result] = _as_it_is,
     processes: int = 1,
 ) -> int:
     """Write the pages, as a zip or into a folder; return how many.
@@ -65,13 +70,14 @@ def write_feedback(
     to : the zip's name, or the folder's for "folder"
     render : gives a page's HTML, in another process where there are many: a module's function
     evidence : gives what a person reads beside the score, looked up one by one
+    whole : gives a grade's result with its checks, looked up one by one as well
     processes : how many pages are made at once
     Raises SheetError where a page has nobody to go to.
     """
     grades = [grade for grade in grades if grade.result is not None]
     title = re.sub(r"[^\w-]+", "-", report.assignment).strip("-") or "feedback"
     names = _names(archive, grades, f"{title}.html")
-    pages = _pages(grades, names, report, render, evidence, processes)
+    pages = _pages(grades, names, report, render, evidence, whole, processes)
     if archive == "folder":
         count = 0
         for name, page in pages:
@@ -95,10 +101,12 @@ def _pages(
     report: Report,
     render: Callable[[Report, Result], str],
     evidence: Callable[[Result], Evidence],
+    whole: Callable[[Result], Result],
     processes: int,
 ) -> Iterator[tuple[str, bytes]]:
     head = replace(report, results=(), parts=())
-    shown = zip(names, _shown(grades, report.title or report.assignment, evidence), strict=True)
+    title = report.title or report.assignment
+    shown = zip(names, _shown(grades, title, evidence, whole), strict=True)
     if processes < 2 or len(grades) < _MANY:
         for name, result in shown:
             yield name, render(head, result).encode()
@@ -119,12 +127,16 @@ def _pages(
 
 
 def _shown(
-    grades: Sequence[Grade], title: str, evidence: Callable[[Result], Evidence]
+    grades: Sequence[Grade],
+    title: str,
+    evidence: Callable[[Result], Evidence],
+    whole: Callable[[Result], Result],
 ) -> Iterator[Result]:
     """Yield each result as its student may see it, one after the other: a class takes much room."""
     for grade in grades:
-        result = with_rules(grade)
-        assert result is not None and grade.result is not None
+        assert grade.result is not None
+        result = with_rules(replace(grade, result=whole(grade.result)))
+        assert result is not None
         yield replace(for_student(result, grade.person, title), evidence=evidence(grade.result))
 
 

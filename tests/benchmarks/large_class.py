@@ -110,16 +110,19 @@ def worksheet(file: Path, count: int) -> None:
 
 
 PEAK = """
-import resource, sys
+import resource, sys, time
 from grader.cli.commands import run
 code = run(sys.argv[1:])
+of_children = resource.getrusage(resource.RUSAGE_CHILDREN)
+spent = time.process_time() + of_children.ru_utime + of_children.ru_stime
+print(f"spent {spent:.2f}", file=sys.stderr)
 print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}", file=sys.stderr)
 sys.exit(code)
 """
 
 
-def command(folder: Path, *arguments: str) -> tuple[float, float]:
-    """Run a command; return its seconds and its peak memory in MiB."""
+def command(folder: Path, *arguments: str) -> tuple[float, float, float]:
+    """Run a command; return its seconds, those of a processor, and its peak memory in MiB."""
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", PEAK, "results", "latest", *arguments],
@@ -132,7 +135,9 @@ def command(folder: Path, *arguments: str) -> tuple[float, float]:
     seconds = time.perf_counter() - began
     if done.returncode:
         raise SystemExit(done.stderr)
-    return seconds, float(done.stderr.rsplit("peak ", 1)[1])
+    spent, peak = (float(done.stderr.rsplit(f"{what} ", 1)[1].split()[0])
+                   for what in ("spent", "peak"))  # fmt: skip
+    return seconds, spent, peak
 
 
 def out(students: int) -> None:
@@ -142,17 +147,25 @@ def out(students: int) -> None:
             folder = Path(place)
             make_class(folder / "results.sqlite", count)
             worksheet(folder / "Grades.csv", count)
-            total = 0.0
+            total = of_processor = 0.0
             for what, arguments in (
                 ("worksheet", ["--fill", "Grades.csv"]),
                 ("table", ["--csv", "table.csv"]),
                 ("feedback zip", ["--roster", "Grades.csv", "--feedback", "moodle"]),
             ):
-                seconds, peak = command(folder, *arguments)
+                seconds, spent, peak = command(folder, *arguments)
                 total += seconds
-                print(f"{count:6,} students: {what}: {seconds:.1f} s, peak {peak:.0f} MiB")
+                of_processor += spent
+                print(
+                    f"{count:6,} students: {what}: {seconds:.1f} s, of a processor {spent:.1f} s, "
+                    f"peak {peak:.0f} MiB",
+                    flush=True,
+                )
             zipped = (folder / "feedback-large.zip").stat().st_size / 2**20
-            print(f"{count:6,} students: all three {total:.1f} s; the zip has {zipped:.1f} MiB")
+            print(
+                f"{count:6,} students: all three {total:.1f} s, of a processor "
+                f"{of_processor:.1f} s; the zip has {zipped:.1f} MiB"
+            )
 
 
 def timed(what: str, do: Callable[[], object], times: int = 5) -> None:

@@ -125,9 +125,16 @@ def test_what_the_version_before_kept_is_a_floor_of_the_answer_then(graded_twice
     """The file of version 2 held a fixed verdict, for whatever the student handed in later."""
     grade(["results", "--only-up", REASON])
     connection = graded_twice.store.connection
-    connection.execute("ALTER TABLE overrides DROP COLUMN answer")
-    connection.execute("ALTER TABLE overrides DROP COLUMN floor")
-    connection.execute("PRAGMA user_version = 2")
+    for statement in (
+        "DROP INDEX items_by_path",
+        "ALTER TABLE runs DROP COLUMN about",
+        "ALTER TABLE results RENAME COLUMN input_hash TO content",
+        "ALTER TABLE results RENAME COLUMN cache_key TO circumstances",
+        "ALTER TABLE overrides DROP COLUMN answer",
+        "ALTER TABLE overrides DROP COLUMN floor",
+        "PRAGMA user_version = 2",
+    ):
+        connection.execute(statement)
     with open_store(graded_twice.file) as store:
         ((found,),) = overrides_of(store, "toy").values()
         assert found.floor
