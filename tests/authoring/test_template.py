@@ -227,6 +227,20 @@ def test_a_notebook_without_markers_is_told_where_they_go(tmp_path, capsys):
     ]
 
 
+def test_a_solution_that_nothing_closes_is_named_and_nothing_is_written(tmp_path, capsys):
+    path = solved(tmp_path, "def f():\n    # BEGIN SOLUTION\n    return 1\n", MARKED_SOFTMAX)
+    assert cli.run(["new", "sm", "--from", str(path)]) == 2
+    assert "cell 0: `# BEGIN SOLUTION` has no END SOLUTION below it" in capsys.readouterr().err
+    assert not (tmp_path / "reference").exists()
+
+
+def test_a_source_that_is_no_notebook_is_told_to_its_author(tmp_path, capsys):
+    (tmp_path / "solved.ipynb").write_text("not json")
+    assert cli.run(["new", "sm", "--from", str(tmp_path / "solved.ipynb")]) == 2
+    told = capsys.readouterr().err
+    assert "is no notebook" in told and "begin again" in told and "hand it in" not in told
+
+
 def test_functions_that_hold_a_todo_are_proposed_as_gaps(tmp_path, capsys):
     source = SOFTMAX.replace("e = np", "# TODO: the exponentials\n    e = np")
     assert cli.run(["new", "sm", "--from", str(solved(tmp_path, source))]) == 2

@@ -194,6 +194,16 @@ def _is_comment(line: str) -> bool:
     return line.lstrip().startswith("#")
 
 
+def unclosed(source: str) -> str:
+    """Return the line that opens a solution which nothing closes; "" where there is none."""
+    lines = source.split("\n")
+    for number, line in enumerate(lines):
+        opens = _BEGIN.match(line) or _SECTION.match(line)
+        if opens and not _next(lines, number, _END):
+            return line.strip()
+    return ""
+
+
 def _next(lines: Sequence[str], start: int, pattern: re.Pattern[str]) -> int:
     return next((n for n in range(start + 1, len(lines)) if pattern.match(lines[n])), 0)
 

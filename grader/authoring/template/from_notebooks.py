@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.authoring.importers import Check, Draft, Item, import_notebook
+from grader.authoring.importers.marked_code import unclosed
 from grader.authoring.stubs import SOLUTION_TAG
 from grader.authoring.template.beside import find_beside
 from grader.authoring.template.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
@@ -23,7 +24,7 @@ from grader.authoring.template.layout import (
     write_files,
 )
 from grader.authoring.template.names_used import names_used, without_nose
-from grader.errors import AssignmentError
+from grader.errors import AssignmentError, SubmissionError
 from grader.notebook import assembled, read_notebook
 from grader.records import Cell, Definition, Notebook
 
@@ -105,7 +106,16 @@ def write_from(
 def _read(path: Path, gaps: Sequence[str], taken: set[str]) -> _Source:
     if path.suffix.lower() not in (".ipynb", ".py"):
         raise AssignmentError(f"{path}: a solved notebook is an .ipynb, or a .py with # %% cells")
-    given = replace(read_notebook(path), name=f"{path.stem}.ipynb")
+    try:
+        given = replace(read_notebook(path), name=f"{path.stem}.ipynb")
+    except SubmissionError as error:
+        raise AssignmentError(str(error).replace("hand it in again", "begin again")) from error
+    for cell in given.cells:
+        if cell.kind == "code" and (line := unclosed(cell.source)):
+            raise AssignmentError(
+                f"{path}, cell {cell.index}: `{line}` has no END SOLUTION below it: students "
+                "would find what follows"
+            )
     here = [name for name in gaps if name in given.definitions]
     given = _marked(given, here or gaps) if gaps else given
     draft = import_notebook(given)
