@@ -49,9 +49,7 @@ def run_cell(
     """
     names = dict(names or {})
     if reference is not None:
-        due: list[Any] = []
-        run_cell(reference, source, names=names | {AUTOTEST: lambda *values: due.extend(values)})
-        names[AUTOTEST] = _held_against(iter(due))
+        names[AUTOTEST] = _held_against(iter(_values_due(reference, source, names)))
     tree = ast.parse(source, _FILE)
     last = None
     if output is not None and tree.body and isinstance(tree.body[-1], ast.Expr):
@@ -153,6 +151,24 @@ def _undefined(name: str) -> Callable[..., Any]:
         raise NameError(f"name {name!r} is not defined")
 
     return call
+
+
+def _values_due(reference: Any, source: str, names: Mapping[str, object]) -> list[Any]:
+    """Return what the cell's autotests are given with the solution."""
+    due: list[Any] = []
+    # An error of the solution's may be what the cell looks for: `except ValueError` has to see it.
+    wire = reference._wire if hasattr(type(reference), "_wire") else None
+    was = getattr(wire, "is_reference", False)
+    try:
+        if wire is not None:
+            wire.is_reference = False
+        run_cell(reference, source, names={**names, AUTOTEST: lambda *values: due.extend(values)})
+    except (CheckFailed, StudentFault) as error:
+        raise RuntimeError(f"the cell fails with the solution: {error}") from error
+    finally:
+        if wire is not None:
+            wire.is_reference = was
+    return due
 
 
 def _held_against(due: Iterator[Any]) -> Callable[..., None]:

@@ -65,6 +65,7 @@ class Draft:
     """A new notebook as it grows, cell by cell.
 
     files : names of what it says it needs beside it, with the cell that says so
+    helpers : functions that its tests have defined so far, which later tests may call
     """
 
     kind: str = ""
@@ -73,6 +74,7 @@ class Draft:
     items: list[Item] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)
+    helpers: dict[str, str] = field(default_factory=dict)
     heading: str = ""
 
     def keep(self, cell: Cell, source: str | None = None) -> None:

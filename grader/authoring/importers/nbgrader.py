@@ -113,7 +113,7 @@ def _task(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
 def _tests(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
     points = _points(said)
     shown, hidden = _without(cell.source, _HIDDEN)
-    if shown.strip():
+    if shown.strip() and not (points and any(map(_AUTOTEST.match, cell.source.split("\n")))):
         draft.keep(cell, shown)
     if not points:
         draft.say(cell, "tests without points: students see them, they grade nothing")
@@ -124,15 +124,42 @@ def _tests(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
         line for line in cell.source.split("\n") if not any(word in line for word in _HIDDEN)
     )
     at = len(draft.cells)
-    whole, compared = _autotests(draft, cell, whole)
+    whole, compared = _autotests(draft, cell, _with_helpers(draft, whole))
     secret = bool(hidden) or compared  # what is due comes from the solution
     draft.checks.append(Check(name, name, whole, points, at, hidden=secret, compared=compared))
     if hidden and shown.strip() and not compared:
         draft.checks.append(Check(name, f"{name}-shown", shown, 0, at))
     if compared:
-        draft.say(cell, "### AUTOTEST: values held against your solution's, a hidden check")
+        draft.say(
+            cell,
+            "### AUTOTEST: values held against your solution's, a hidden check; students don't get "
+            "this cell",
+        )
     more = f", {len(hidden.split(chr(10)))} lines of it hidden" if hidden else ""
     draft.say(cell, f"exercise {name}: tests that run as they are, {points:g} points{more}")
+
+
+def _with_helpers(draft: Draft, source: str) -> str:
+    """Return a cell of tests below the functions of earlier ones that it calls.
+
+    They run where it runs: a student's process has no exception's class to hand to them.
+    """
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return source
+    own = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    wanted = [name for name in draft.helpers if name not in own]
+    words = set(re.findall(r"\w+", source))
+    used: list[str] = []
+    for name in reversed(wanted):  # a helper may call one that was defined before it
+        if name in words:
+            used.insert(0, name)
+            words |= set(re.findall(r"\w+", draft.helpers[name]))
+    for name, node in own.items():
+        draft.helpers.pop(name, None)
+        draft.helpers[name] = ast.get_source_segment(source, node) or ""
+    return "\n\n".join([*(draft.helpers[name] for name in used), source])
 
 
 def _autotests(draft: Draft, cell: Cell, source: str) -> tuple[str, bool]:
