@@ -24,6 +24,7 @@ from grader.in_kernel import codec
 from grader.in_kernel.functions import Functions
 from grader.in_kernel.operations import Check, State
 
+CALL_LINES = 100
 FOR_WAITING = 4
 """A story may last so many times its limit of processor time, by the clock."""
 _WATCHED = 200_000
@@ -56,6 +57,7 @@ class Teller:
         self.namespace = namespace
         self.stories = [[bytes(bytearray(frame)) for frame in story] for story in stories]
         self.callers = callers
+        self.calls = 0  # of check's functions
         self.away = False  # a call of a check's function is under way: its answer is waited for
         self.fingerprints = fingerprints
         self.limit_s = limit_s
@@ -107,7 +109,10 @@ class Teller:
         return answers
 
     def work(self, number: int) -> list[Any]:
-        """Return the lines of Python that a story runs, and its seconds of processor time."""
+        """Return the lines of Python that a story runs, and its seconds of processor time.
+
+        A call of a check's function counts as CALL_LINES: it goes to another process and back.
+        """
         self._ask(number)  # imports and caches come first
         self._restore()
         began = process_time()
@@ -123,13 +128,14 @@ class Teller:
             ours = str(frame.f_globals.get("__name__")).startswith(("grader.", "_grade_"))
             return None if ours else trace
 
+        self.calls = 0
         sys.settrace(trace)
         try:
             self._ask(number, 1000.0)
         finally:
             sys.settrace(None)
         self._restore()
-        return [lines, seconds]
+        return [lines + CALL_LINES * self.calls, seconds]
 
     def _ask(self, number: int, times: float = 1.0) -> list[Any]:
         """Ask one story; times : its limit is so much longer."""
@@ -175,6 +181,7 @@ class Teller:
     def _called(self, caller: Callable[..., Any], call: Sequence[Any], due: float) -> Any:
         """Let the grader call a function of the check's; what it says is never cut off."""
         self.away = True
+        self.calls += call[0] != -1
         try:
             answer = caller(*call)
         finally:

@@ -22,7 +22,8 @@ from grader.verify.telling import Telling, Work
 
 MAX_LINES = 100_000
 """Of Python that a check's story runs: what takes more is not asked of a thousand mistakes.
-They are counted, so that every machine has the same table."""
+They are counted, so that every machine has the same table. A call of the check's own function
+counts as a hundred."""
 MAX_SECONDS = 2.0
 """Of a processor: a few lines may hold much work. Far from what the lines allow, so that a slow
 machine leaves out the same."""

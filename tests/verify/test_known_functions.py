@@ -24,7 +24,7 @@ id = "rule"
 title = "A rule"
 points = 6
 notebook = "rules.ipynb"
-functions = ["integral"]
+functions = ["integral", "total"]
 """
 SOURCE = """\
 def integral(f, a, b, n):
@@ -35,6 +35,16 @@ def integral(f, a, b, n):
     for k in range(n):
         total = total + (f(a + k * h) + f(a + (k + 1) * h)) / 2
     return total * h
+    ### END YOUR CODE ###
+
+
+def total(n):
+    ### START YOUR CODE ###
+    # STUB: return 0
+    count = 0
+    for k in range(n):
+        count += k
+    return count
     ### END YOUR CODE ###
 """
 CHECKS = """\
@@ -48,7 +58,7 @@ from grader.errors import CheckFailed
 @pytest.mark.exercise("rule", points=4)
 def test_lines(student, rng):
     '''Exact for lines; each point is asked for twice.'''
-    for _ in range(5):
+    for _ in range(3):
         p, q, a, b = rng.uniform(1, 2, size=4)
         line = counted(lambda x: p + q * x, at_most=8)
         due = p * b + q * ((a + b) ** 2 - a**2) / 2
@@ -58,8 +68,8 @@ def test_lines(student, rng):
 
 @pytest.mark.exercise("rule", points=2)
 def test_long(student):
-    '''Of many points.'''
-    if abs(student.integral(lambda x: x * x, 0.0, 1.0, 60_000) - 1 / 3) > 1e-6:
+    '''Of many numbers.'''
+    if student.total(60_000) != 1_799_970_000:
         raise CheckFailed("the value is wrong")
 """
 
@@ -129,7 +139,8 @@ def test_what_a_check_takes_is_counted_alike_each_time(rules):
     first, second = telling.work(), telling.work()
     assert [one.lines for one in first] == [one.lines for one in second]
     short, long = (one.lines for one in first)
-    assert short < 1000 < 100_000 < long
+    # Three calls of it with eight calls of the check's function each, and a few lines.
+    assert 2400 < short < 4000 < 100_000 < long
 
 
 @pytest.mark.slow
