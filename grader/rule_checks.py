@@ -80,13 +80,6 @@ class BreachSearch:
         return breaches
 
 
-def find_breaches(
-    assignment: Assignment, exercise: Exercise, notebook: Notebook, *, folder: Path | None = None
-) -> list[tuple[str, Note]]:
-    """Return BreachSearch.breaches of one exercise."""
-    return BreachSearch(assignment, notebook, folder=folder).breaches(exercise)
-
-
 class _Code:
     """A notebook's or a module's code: what each of its names is, and how it names the rest.
 

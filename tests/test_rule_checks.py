@@ -7,7 +7,7 @@ import pytest
 
 from grader.notebook import read_notebook
 from grader.records import Assignment, Exercise, Rules
-from grader.rule_checks import find_breaches
+from grader.rule_checks import BreachSearch
 
 RULES = Rules(forbidden_imports=("sklearn", "torch"), forbidden_calls=("numpy.gradient",))
 
@@ -35,7 +35,7 @@ def breaches(tmp_path):
         )
         exercise = Exercise("a", "A", 1.0, notebook="toy.ipynb", functions=("f",))
         toy = Assignment("toy", "Toy", Path(), (exercise,), ("toy.ipynb",), (), rules=RULES)
-        return find_breaches(toy, exercise, read_notebook(path), folder=tmp_path)
+        return BreachSearch(toy, read_notebook(path), folder=tmp_path).breaches(exercise)
 
     return find
 

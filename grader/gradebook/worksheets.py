@@ -56,7 +56,6 @@ class Columns:
     kind: Kind
     grade: int
     comments: int | None = None
-    maximum_column: int | None = None
     locked: int | None = None
     maximum: float | None = None
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import random
 import signal
 import sys
-import types
 from collections.abc import Callable, Sequence
 from time import perf_counter, process_time
 from typing import Any
@@ -237,11 +236,3 @@ def _object(handle: codec.Handle | codec.Function) -> Any:
     if isinstance(handle, codec.Function):
         return ("function", handle.name)
     return ("object", handle.type_name)
-
-
-def module_of(name: str, source: str) -> Any:
-    """Return the module that a text holds."""
-    module = types.ModuleType(name)
-    sys.modules[name] = module
-    exec(compile(source, name, "exec"), vars(module))
-    return module

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -282,8 +282,3 @@ class Classroom:
 
 def _chance(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def numbers_of(classroom: Classroom, exercise: str) -> Sequence[int]:
-    """Return the submissions that have that exercise, in the order of the input."""
-    return [n for n, rows in classroom.answers.items() if exercise in rows]

@@ -16,7 +16,6 @@ from grader.records import (
     ExerciseScore,
     ExerciseStatus,
     Judgement,
-    Report,
     Result,
     RubricMark,
     RunRecord,
@@ -153,8 +152,3 @@ def judged_results(
     return JudgedResults(
         results, by_number, store.numbers(run.id), read_book(store, run.assignment)
     )
-
-
-def judged_report(store: Store, run: RunRecord, report: Report) -> Report:
-    """Return the report with the marks; the same where there is none."""
-    return replace(report, results=judged_results(store, run))

@@ -65,11 +65,6 @@ def _name(said: dict[str, Any], cell: Cell) -> str:
     return re.sub(r"[^\w.-]+", "-", str(said.get("grade_id") or f"cell-{cell.index}")).strip("-")
 
 
-def _by_hand(draft: Draft, name: str, said: dict[str, Any]) -> Item:
-    points = _points(said) or 1
-    return Item(name, draft.heading or name, points, manual=True, heading=f"Answer {name}")
-
-
 def _solution(draft: Draft, cell: Cell, said: dict[str, Any], *, graded: bool) -> None:
     source, found = converted(cell.source)
     if not found:
