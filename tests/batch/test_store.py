@@ -4,15 +4,16 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
 from grader.batch.serialization import pack, unpack
-from grader.batch.store import open_store, place
+from grader.batch.store import KeptItem, graded_with_solutions, open_store, place
 from grader.batch.tables import SCHEMA, STEPS
 from grader.errors import StoreError
-from grader.records import Result
+from grader.records import Evidence, Result
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ from dataclasses import replace
 from pathlib import Path
 from grader.batch.serialization import pack
 from grader.batch.store import open_store
-from grader.records import Result
+from grader.records import Evidence, Result
 
 name = sys.argv[2]
 with open_store(Path(sys.argv[1])) as store:
@@ -355,3 +356,179 @@ def test_a_mean_is_of_what_was_graded_alone(store):
     keep(run, 2, status="refused", score=0.0, input_hash="c")
     (record,) = store.runs()
     assert (record.mean_percent, record.not_graded, record.kept) == (75.0, 1, 0)
+
+
+def test_one_run_is_listed_alone(store):
+    first, second = begin(store), begin(store)
+    keep(first)
+    keep(second)
+    assert [run.id for run in store.runs()] == [second.id, first.id]
+    assert [run.id for run in store.runs(first.id)] == [first.id]
+    assert store.runs(99) == []
+
+
+def test_a_record_says_when_a_run_was_and_of_how_many(store):
+    before = time.time()
+    run = begin(store, submissions=7)
+    keep(run, score=3.0)
+    run.end("no seccomp")
+    (record,) = store.runs()
+    assert before <= record.begun <= record.ended <= time.time()
+    assert (record.submissions, record.mean_percent) == (7, 75.0)
+
+
+def test_a_result_of_no_points_counts_as_all_of_them(store):
+    run = begin(store)
+    result = Result("a", (), "graded", score=0.0, max_score=0.0)
+    run.add(0, result, pack(result), input_hash="a", kept=False)
+    assert store.runs()[0].mean_percent == 100.0
+
+
+SEEN = Evidence(answers={"a": ("because",)})
+
+
+def test_evidence_is_read_where_it_is_asked_for(store):
+    run = begin(store)
+    result = Result("a", (), "graded", evidence=SEEN)
+    run.add(3, result, pack(result), input_hash="a", kept=False)
+    for evidence, expected in ((True, SEEN), (False, Evidence())):
+        (listed,) = store.items(run.id, evidence=evidence)
+        one = store.item(run.id, 3, evidence=evidence)
+        assert unpack(listed.packed).evidence == unpack(one.packed).evidence == expected
+    assert unpack(next(store.items(run.id)).packed).evidence == Evidence()
+    assert unpack(store.item(run.id, 3).packed).evidence == Evidence()
+    assert store.evidence_of(run.id, "a") == SEEN
+    assert store.evidence_of(run.id, "b") == Evidence()
+    assert store.evidence_of(run.id + 1, "a") == Evidence()
+
+
+def test_a_submission_of_a_run_is_found_by_its_number(store):
+    run, other = begin(store), begin(store)
+    keep(run, 2, path="a\udcff.zip")
+    keep(run, 0, path="b.zip", input_hash="b")
+    keep(other, 5, input_hash="c")
+    assert store.numbers(run.id) == [0, 2]
+    item = store.item(run.id, 2)
+    assert (item.number, item.path, item.kept) == (2, "a\udcff.zip", False)
+    assert unpack(item.packed).path == "a\udcff.zip"
+    with pytest.raises(StoreError) as refused:
+        store.item(run.id, 5)
+    assert str(refused.value) == f"run {run.id} has no submission 5 any more"
+
+
+def test_only_a_result_that_was_taken_up_gets_another_path():
+    packed = pack(Result("old", (), "graded", evidence=SEEN))
+    assert KeptItem(0, "new", packed, kept=False).relabelled() is packed
+    taken_up = unpack(KeptItem(0, "new", packed, kept=True).relabelled())
+    assert (taken_up.path, taken_up.evidence) == ("new", SEEN)
+
+
+def test_a_result_of_another_origin_is_kept_once_more(store):
+    keep(begin(store))
+    second = begin(store)
+    packed = second.kept("abc")
+    moved = Result("b.zip", ("Bea",), "graded")
+    second.add(0, moved, pack(moved), input_hash="abc", kept=True, another_origin=True)
+    assert packed is not None
+    assert unpack(begin(store).kept("abc")).students == ("Bea",)
+    assert [run.kept for run in store.runs()] == [1, 0]
+
+
+def test_of_whom_no_run_shows_anything_nothing_stays(store):
+    first, second = begin(store), begin(store)
+    keep(first)
+    keep(second)
+    for number, run in enumerate((first, second)):
+        store.connection.execute(
+            "INSERT INTO answers (run, number, exercise, subject, answer) "
+            "VALUES (?, 0, 'a', ?, '')",
+            (run.id, f"student {number}"),
+        )
+        store.connection.execute(
+            "INSERT INTO history (changed, grader, assignment, subject, what) "
+            "VALUES (0, 'ann', 'toy', ?, 'marked')",
+            (f"student {number}",),
+        )
+    store.connection.execute(
+        "INSERT INTO history (changed, grader, assignment, what) VALUES (0, 'ann', 'toy', 'rubric')"
+    )
+    store.forget(first.id)
+    rows = store.connection.execute("SELECT subject FROM history ORDER BY subject").fetchall()
+    assert rows == [("",), ("student 1",)]
+
+
+# --- what is told where it can't be used ------------------------------------------------------
+
+ADVICE = (
+    "move the file away, name another one by $GRADE_RESULTS, or set GRADE_RESULTS=none to keep none"
+)
+
+
+def test_a_folder_in_its_place_is_told(tmp_path):
+    with pytest.raises(StoreError) as refused:
+        open_store(tmp_path)
+    assert str(refused.value) == (
+        f"the results in {tmp_path} can't be used (it is a folder): {ADVICE}"
+    )
+
+
+def test_what_the_system_says_is_told_without_its_number(tmp_path):
+    (tmp_path / "state").write_text("a file")
+    file = tmp_path / "state" / "results.sqlite"
+    with pytest.raises(StoreError) as refused:
+        open_store(file)
+    assert str(refused.value) == f"the results in {file} can't be used (File exists): {ADVICE}"
+
+
+def test_where_nothing_is_kept_yet_the_file_is_named(file):
+    with pytest.raises(StoreError) as refused:
+        open_store(file, create=False)
+    assert str(refused.value) == f"no results are kept yet: there is no {file}"
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    def homeless(*arguments, **options):
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr("grader.batch.store.platformdirs.user_state_path", homeless)
+    with pytest.raises(StoreError) as refused:
+        place({})
+    assert str(refused.value) == (
+        "there is no place for results (no home): name a file by $GRADE_RESULTS, or set "
+        "GRADE_RESULTS=none to keep none"
+    )
+
+
+def test_the_users_own_folder_is_called_grade(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    if sys.platform == "linux":
+        assert place({}) == tmp_path / "grade" / "results.sqlite"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert place({"GRADE_RESULTS": "~/r.sqlite"}) == tmp_path / "r.sqlite"
+
+
+def test_what_sqlite_refuses_within_a_block_is_a_store_error_and_nothing_is_written(store):
+    with pytest.raises(StoreError, match="no such table: nowhere"), store.writing():
+        keep(begin(store))
+        store.connection.execute("DELETE FROM nowhere")
+    assert store.runs() == []
+
+
+# --- who has graded with solutions ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("settings", "graded"), [({}, True), ({"public": True}, False)])
+def test_a_run_with_hidden_checks_is_an_instructors(file, settings, graded):
+    environ = {"GRADE_RESULTS": str(file)}
+    assert not graded_with_solutions(environ)
+    with open_store(file) as store:
+        run = store.begin(assignment="toy", title="", submissions=1, settings=settings, key="now")
+        keep(run)
+    assert graded_with_solutions(environ) is graded
+
+
+def test_without_a_usable_file_nobody_has_graded(file):
+    assert not graded_with_solutions({"GRADE_RESULTS": "none"})
+    file.parent.mkdir()
+    file.write_bytes(b"no database" * 100)
+    assert not graded_with_solutions({"GRADE_RESULTS": str(file)})
