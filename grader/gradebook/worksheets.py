@@ -253,7 +253,11 @@ def _moodle_columns(sheet: Sheet, wanted: str) -> Columns:
     values = {sheet.value(row, maximum) for row in range(1, len(sheet.rows))} if maximum else set()
     most = _number(next(iter(values))) if len(values) == 1 else None
     return Columns(
-        "moodle", grade, column_of(header, *_COMMENTS), maximum, column_of(header, *_LOCKED), most
+        "moodle",
+        grade,
+        column_of(header, *_COMMENTS),
+        locked=column_of(header, *_LOCKED),
+        maximum=most,
     )
 
 
