@@ -51,6 +51,8 @@ FAILED_STARTS = 10
 START_AGAIN_S = 1.0
 """So often, and after so long, a first process is tried where none can be started: another
 program may have taken all there were for a moment."""
+MANY = 50
+"""From so many submissions on, what makes a fork cheaper is worth its price."""
 STOP_S = 20.0
 """What a worker may take to end its kernels before it is killed."""
 CALLED_OFF_S = 1.5
@@ -83,6 +85,7 @@ class Workers:
         serve : what a worker does that is forked from this process, where it can be
         """
         self.serve = serve
+        self.many = False
         self.options = options
         self.count = count
         self.fork_server = fork_server
@@ -102,6 +105,7 @@ class Workers:
         called stop().
         """
         waiting = deque(jobs)
+        self.many = len(waiting) >= MANY
         ends: Counter[int] = Counter()
         silent = 0  # workers in a row that ended without a word
         failed_starts = 0
@@ -173,7 +177,8 @@ class Workers:
     def _clone(self) -> socket.socket | None:
         """Return the way to a copy of the fork server; without it, a worker starts its own."""
         with contextlib.suppress(GraderFault):
-            return self.fork_server.clone() if self.fork_server is not None else None
+            if self.fork_server is not None:
+                return self.fork_server.clone(many=self.many)
         return None
 
     def stop(self) -> None:

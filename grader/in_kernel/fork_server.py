@@ -7,8 +7,8 @@ thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. It ends 
 LIFELINE (see lifeline.py). Over the socket come datagrams:
 
     {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...]}
-    {"clone": true} with a descriptor: the end of another such pair, which a copy of this process
-    serves from now on; it ends when that hangs up
+    {"clone": true, "many": bool} with a descriptor: the end of another such pair, which a copy of
+    this process serves from now on; it ends when that hangs up. many: it is to fork many kernels
     {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `status`, and
     where there is a plan (see launch.py) its `control` and `report`
 
@@ -48,12 +48,10 @@ def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
 
     home : an empty folder; apart : fork kernels into namespaces, where there are any
     """
-    from grader.in_kernel import huge_pages
     from grader.in_kernel.lifeline import end_with
 
     end_with(lifeline)
     spawner = _start_spawner(descriptor) if apart else None
-    huge_pages.lay_together()
     gc.disable()  # imports leave little garbage, and looking for it takes a sixth of their time
     from grader.in_kernel import figures, launch
 
@@ -86,10 +84,10 @@ class ForkServer:
         self._sandboxes: dict[int, Sandbox] = {}  # pid -> where it lives
         self._codes: dict[int, int] = {}  # pid -> how it ended, until its sandbox has ended as well
         self._grader = socket.socket(fileno=descriptor)
-        self._settled = False
         self._status_pipes: dict[int, int] = {}  # pid -> where its end is told
         self._ended: set[int] = set()
         self._clones: set[int] = set()
+        self._collapsed = False
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)  # the grader's terminal is not ours
@@ -162,9 +160,13 @@ class ForkServer:
         request = json.loads(text)
         if "imports" in request:
             _preload(request)
-            self._settled = False
             return True
         if "clone" in request:
+            if request["many"] and not self._collapsed:
+                from grader.in_kernel import huge_pages
+
+                self._collapsed = True
+                huge_pages.collapse()
             with contextlib.suppress(OSError):  # the other end then finds nobody
                 self._make_clone(descriptors[0])
             os.close(descriptors[0])
@@ -181,15 +183,10 @@ class ForkServer:
 
     def _settle(self) -> None:
         """Get ready to fork."""
-        from grader.in_kernel import huge_pages
-
         gc.freeze()  # the collector would write to, and so copy, every object in each child
         gc.enable()
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
             raise OSError("what it imported has started threads")
-        if not self._settled:
-            self._settled = True
-            huge_pages.collapse()
 
     def _make_clone(self, descriptor: int) -> None:
         """Fork a process that does what this one does, at another descriptor."""
