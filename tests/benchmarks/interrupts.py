@@ -96,7 +96,10 @@ def checks(body: str, jobs: int = 1) -> Callable[[Host], list[str]]:
 def in_check(jobs: int = 1) -> Callable[[Host], list[str]]:
     def make(host: Host) -> list[str]:
         host.write_assignment(check_s=60)
-        paths = [host.right(name=f"{n}", mean_square=ONLY_IN_CHECKS) for n in range(jobs)]
+        paths = [
+            host.right(name=f"{n}", mean_square=ONLY_IN_CHECKS.replace("SIGN", ""))
+            for n in range(jobs)
+        ]
         return list(host.command(*paths, options=("--jobs", str(jobs))))
 
     return make

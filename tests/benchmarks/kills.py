@@ -37,6 +37,8 @@ from tests.threats.conftest import Host  # noqa: E402
 SUBMISSIONS = 20
 MAX, HALF = 8.0, 5.0
 VICTIMS = ("command", "worker", "fork server", "student's")
+# A killed command ends its batch; the others go on.
+SHARES = {"command": 1, "worker": 3, "fork server": 2, "student's": 4}
 STOPPED = ("worker", "student's")
 STOP_S = 30.0
 STOPS_IN = 1 / 25
@@ -131,12 +133,14 @@ class Killer:
 
     def _one(self) -> None:
         stops = self.rng.random() < STOPS_IN
-        kind = self.rng.choice(STOPPED if stops else VICTIMS)
-        there = members(self.host)[kind]
-        now = time.monotonic()
-        if not there or (kind == "student's" and now - self._student_at < BETWEEN_STUDENTS_S):
+        found = members(self.host)
+        if time.monotonic() - self._student_at < BETWEEN_STUDENTS_S:
+            found["student's"] = []
+        kinds = [kind for kind in (STOPPED if stops else VICTIMS) if found[kind]]
+        if not kinds:
             return
-        victim = self.rng.choice(there)
+        (kind,) = self.rng.choices(kinds, [SHARES[kind] for kind in kinds])
+        victim = self.rng.choice(found[kind])
         with contextlib.suppress(ProcessLookupError):
             if stops:
                 os.kill(victim, signal.SIGSTOP)

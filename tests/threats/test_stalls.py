@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.threats.conftest import CHECKS, HIDDEN_CHECKS
+from tests.threats.test_faults_of_ours import named, running, sign_of
 
 HALF = 5.0
 # What leads from sys.stdout to the kernel's connection; `send` takes a message's bytes.
@@ -85,11 +86,26 @@ STUBBORN = {
 }
 
 
+# Says from inside that it has begun: on a busy machine that may take a while.
+SIGN = "import ctypes\nctypes.CDLL(None).prctl(15, b'{name}')\n"
+
+
+def wait_for(begun, process):
+    """Wait until that is so of a process that goes on, and a second longer."""
+    end = time.monotonic() + 120
+    while not begun():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    time.sleep(1.0)
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("cell", STUBBORN)
 def test_ctrl_c_ends_the_command_soon_whatever_a_cell_does(host, cell, jobs):
     host.write_assignment(cell_s=60, notebook_s=60)
-    paths = [host.half(STUBBORN[cell], name=f"{n}") for n in range(int(jobs))]
+    sign = SIGN.format(name=sign_of(host))
+    paths = [host.half(sign + STUBBORN[cell], name=f"{n}") for n in range(int(jobs))]
     before = host.snapshot()
     command = subprocess.Popen(
         host.command(*paths, options=("--jobs", jobs)),
@@ -99,8 +115,7 @@ def test_ctrl_c_ends_the_command_soon_whatever_a_cell_does(host, cell, jobs):
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    time.sleep(6.0)
-    assert command.poll() is None
+    wait_for(lambda: [*named(sign_of(host))], command)
     os.killpg(command.pid, signal.SIGINT)
     start = time.monotonic()
     try:
@@ -116,12 +131,16 @@ def test_ctrl_c_ends_the_command_soon_whatever_a_cell_does(host, cell, jobs):
 
 # Called by its own notebook it returns; in a check it never comes back from C.
 ONLY_IN_CHECKS = (
-    "if len(x) == 3:\n    return np.mean(x**2)\nimport itertools\nreturn sum(itertools.repeat(0))"
+    "if len(x) == 3:\n    return np.mean(x**2)\n"
+    "import itertools\nSIGN\nreturn sum(itertools.repeat(0))"
 )
 
 
-def interrupted(host, command, after_s):
-    """Return its exit code, and what it wrote, of a command that gets Ctrl-C after so long."""
+def interrupted(host, command, after_s=0.0, *, begun=None):
+    """Return its exit code, and what it wrote, of a command that gets Ctrl-C after so long.
+
+    begun : it gets it a second after this is so
+    """
     process = subprocess.Popen(
         command,
         cwd=host.handed_in,
@@ -131,6 +150,8 @@ def interrupted(host, command, after_s):
         text=True,
         start_new_session=True,
     )
+    if begun is not None:
+        wait_for(begun, process)
     time.sleep(after_s)
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)
@@ -148,9 +169,11 @@ def interrupted(host, command, after_s):
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_ends_a_check_that_never_comes_back_from_c(host, jobs):
     host.write_assignment(check_s=60)
-    paths = [host.right(name=f"{n}", mean_square=ONLY_IN_CHECKS) for n in range(int(jobs))]
+    body = ONLY_IN_CHECKS.replace("SIGN", SIGN.format(name=sign_of(host)))
+    paths = [host.right(name=f"{n}", mean_square=body) for n in range(int(jobs))]
     before = host.snapshot()
-    code, _ = interrupted(host, host.command(*paths, options=("--jobs", jobs)), 7.0)
+    command = host.command(*paths, options=("--jobs", jobs))
+    code, _ = interrupted(host, command, begun=lambda: [*named(sign_of(host))])
     assert code == 130
     host.hold_clean(before)
 
@@ -167,11 +190,13 @@ IN_C = """
 def test_ctrl_c_ends_a_check_of_the_instructor_s_that_never_comes_back_from_c(host, jobs):
     """As a decomposition of a large matrix doesn't for minutes."""
     first = '    """The mean of the squares."""\n'
-    slow = CHECKS.replace(first, first + IN_C)
+    sign = host.root / "now"
+    slow = CHECKS.replace(first, f"{first}    open({str(sign)!r}, 'w').close()\n{IN_C}")
     host.write_assignment(checks=slow, hidden=f"{HIDDEN_CHECKS}\n")
     paths = [host.right(name=f"{n}") for n in range(int(jobs))]
     before = host.snapshot()
-    code, said = interrupted(host, host.command(*paths, options=("--jobs", jobs)), 9.0)
+    command = host.command(*paths, options=("--jobs", jobs))
+    code, said = interrupted(host, command, begun=sign.exists)
     assert code == 130
     assert "Traceback" not in said
     host.hold_clean(before)
@@ -180,7 +205,8 @@ def test_ctrl_c_ends_a_check_of_the_instructor_s_that_never_comes_back_from_c(ho
 def test_ctrl_c_ends_verify(host):
     where = ("--assignments", str(host.assignments))
     before = host.snapshot()
-    code, _ = interrupted(host, [sys.executable, "-m", "grader", "verify", "toy", *where], 5.0)
+    command = [sys.executable, "-m", "grader", "verify", "toy", *where]
+    code, _ = interrupted(host, command, begun=lambda: [*running(host, "in_kernel/fork_server.py")])
     assert code == 130
     host.hold_clean(before)
 
