@@ -55,7 +55,7 @@ MANY = 50
 """From so many submissions on, what makes a fork cheaper is worth its price."""
 STOP_S = 20.0
 """What a worker may take to end its kernels before it is killed."""
-CALLED_OFF_S = 1.5
+CALLED_OFF_S = 1.0
 """The same of one that was at work: when the way to it is closed it ends by itself in less."""
 
 
@@ -202,8 +202,10 @@ class Workers:
         # First of all of them: from then on each has less than a second.
         for worker in self.workers:
             worker.connection.close()
+        until = time.monotonic() + CALLED_OFF_S  # for all of them together
         for worker in self.workers:
-            worker.end(STOP_S if worker.item is None else CALLED_OFF_S)
+            left_s = max(0.0, until - time.monotonic())
+            worker.end(STOP_S if worker.item is None else left_s)
         self.workers.clear()
         if self._patience is not None:
             self._patience.cancel()
