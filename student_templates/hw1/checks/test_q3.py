@@ -78,7 +78,7 @@ def test_a_wrong_prediction_moves_two_rows(student, rng):
         known |= {"every other row is lowered": 2 * up - np.ones((K, 1)) * x}
         got = updated(model, W, x, y) - W
         assert_close(got, up - down, called="update_weight(x_i, y_i), another class predicted",
-                     mistakes=known, noun="the change of W")  # fmt: skip
+                     mistakes=known, noun="the change of W", factors={"y_i": y})  # fmt: skip
 
 
 # --- 1b. logistic regression ---
