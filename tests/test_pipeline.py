@@ -281,7 +281,7 @@ def test_the_progress_hears_each_submission_by_its_number(course):
     paths = [str(course.hand_in(student)) for student in ("Ann", "Bea")]
     heard = Heard()
     report = course.grade(progress=heard, seed=3)
-    assert heard.begun == [("toy", "Toy", 3, paths)]
+    assert heard.begun == [("toy", "Toy", 3, paths, str(course.toy.resolve()))]
     assert [n for n, text in heard.steps if text == "reading"] == [0, 1]
     assert sorted({n for n, _ in heard.steps}) == [0, 1]
     assert heard.ended == [(0, 6.0, False), (1, 6.0, False)]

@@ -76,7 +76,9 @@ def show(
             else:
                 lines.show()
     if len(report.results) > 1:
-        for part in report.each:
+        for place, part in enumerate(report.each):
+            if place:
+                console.print()
             show_summary(part, console, of=part.assignment if report.parts else "")
 
 

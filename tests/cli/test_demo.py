@@ -53,7 +53,7 @@ def test_each_of_the_class_gets_what_the_work_deserves(demo, page, score):
         ("Lindqvist_Asa", "twice as large"),
         ("Petrov_Ivan", "timed out"),
         ("Tanaka_Yuki", "weights"),
-        ("Keller_Max", "no zip archive"),
+        ("Keller_Max", "not a zip archive"),
         ("Void_Eve", "the same number in every element"),
     ],
 )
