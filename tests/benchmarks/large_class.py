@@ -174,7 +174,10 @@ def timed(what: str, do: Callable[[], object], times: int = 5) -> None:
         began = time.perf_counter()
         do()
         seconds.append(time.perf_counter() - began)
-    print(f"{what}: {1000 * statistics.median(seconds):.1f} ms (first {1000 * seconds[0]:.1f} ms)")
+    print(
+        f"{what}: {1000 * statistics.median(seconds):.1f} ms (first {1000 * seconds[0]:.1f} ms)",
+        flush=True,
+    )
 
 
 def rows(count: int) -> None:
@@ -220,33 +223,30 @@ def rows(count: int) -> None:
                 room.update(store)
 
             timed("review: one more has arrived, as a batch goes on", one_more, 10)
-    pages(count)
+        pages(file, count)
 
 
-def pages(count: int) -> None:
+def pages(file: Path, count: int) -> None:
     """What a browser's requests take: the class, and a question, of a server that has read it."""
     # Beside this file.
     from review_load import SERVER, Client
 
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "results.sqlite"
-        make_class(file, count)
-        server = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(file), "ann"], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            assert server.stdout is not None
-            client = Client("ann", server.stdout.readline().strip())
-            client.enter()
-            for what, path in (("the class", "/"), ("a question", f"/q/0/{count // 2}"),
-                               ("insight", "/insight")):  # fmt: skip
-                sizes = []
-                timed(f"page of {what}", lambda path=path, sizes=sizes: sizes.append(
-                    len(client.ask(path)[2])), 3)  # fmt: skip
-                print(f"  {sizes[-1] / 1024:.0f} KiB")
-        finally:
-            server.kill()
-            server.wait()
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(file), "ann"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout is not None
+        client = Client("ann", server.stdout.readline().strip())
+        client.enter()
+        for what, path in (("the class", "/"), ("a question", f"/q/0/{count // 2}"),
+                           ("insight", "/insight")):  # fmt: skip
+            sizes: list[int] = []
+            timed(f"page of {what}", lambda path=path, sizes=sizes: sizes.append(
+                len(client.ask(path)[2])), 3)  # fmt: skip
+            print(f"  {sizes[-1] / 1024:.0f} KiB", flush=True)
+    finally:
+        server.kill()
+        server.wait()
 
 
 def main() -> None:
