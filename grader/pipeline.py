@@ -60,6 +60,7 @@ def grade(
     split: bool | None = None,
     shard: tuple[int, int] | None = None,
     held: Held | None = None,
+    share_cells: bool = False,
 ) -> Report:
     """Return the verdict on every submission found in paths, in order.
 
@@ -78,6 +79,7 @@ def grade(
     progress : hears how it goes on
     split : what a path holds is a class's, or one submission; None: as its names say
     shard : (3, 16) for the third of 16 parts of the class; None for all of it
+    share_cells : run the template's first cells once for all submissions that have them unchanged
     held : checks and a fork server of an earlier run. Raises NotHeld where they are not these
     Raises AssignmentError and SubmissionError for what the user must put right first, before any
     kernel starts: no such path, no such assignment or exercise, checks that don't load. Raises
@@ -102,7 +104,7 @@ def grade(
             progress.warn(line)
         asked = _Asked(
             assignments, tuple(only), public, seed, sandbox, jobs, dask, keep, regrade, evidence,
-            progress, alone=len(submissions) == 1,
+            progress, alone=len(submissions) == 1, share_cells=share_cells,
             about={"paths": [os.path.abspath(path) for path in paths], "split": split,  # noqa: PTH100
                    "shard": shard},
         )  # fmt: skip
@@ -149,6 +151,7 @@ class _Asked:
     evidence: bool
     progress: Progress
     alone: bool
+    share_cells: bool
     about: Mapping[str, object]
     """Where the submissions lay, for the run that is kept."""
 
@@ -173,6 +176,7 @@ class _Asked:
             figures=self.evidence or any(e.manual or e.answer_cells for e in chosen.exercises),
             kernels=cores(),
             alone=self.alone,
+            share_cells=self.share_cells and not self.alone,
         )
 
     def kept_assignments(
@@ -238,7 +242,13 @@ def _grade_class(
             if fork_server is not None:
                 stack.callback(fork_server.close)
         kernels = stack.enter_context(
-            Kernels(chosen, fork_server, preloaded=held is not None, draw=options.figures)
+            Kernels(
+                chosen,
+                fork_server,
+                preloaded=held is not None,
+                draw=options.figures,
+                share_cells=options.share_cells,
+            )
         )
 
         # Where it is graded, and where the results go.

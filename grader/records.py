@@ -244,6 +244,7 @@ class Options:
     alone : whether one submission was named, no class: a student at work names one notebook
     shared : folder of read-only copies of the assignment's files, for all kernels of this machine;
         "" where each process makes its own
+    share_cells : run the template's first cells once for all who have them unchanged
     """
 
     folder: str
@@ -256,6 +257,7 @@ class Options:
     kernels: int = 1
     alone: bool = False
     shared: str = ""
+    share_cells: bool = False
 
 
 # --- the submission ---------------------------------------------------------------------

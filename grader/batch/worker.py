@@ -131,6 +131,7 @@ def _kernels(options: Options, assignment: Assignment, fork_server: ForkServer |
         preloaded=fork_server is not None,
         draw=options.figures,
         shared=Path(options.shared) if options.shared else None,
+        share_cells=options.share_cells,
     )
 
 

@@ -114,6 +114,13 @@ def _shard(
     "folder is done by it, within the hour. --no-keep-warm ends those that were left. Linux.",
 )
 @click.option(
+    "--share-cells/--no-share-cells",
+    default=False,
+    show_default=True,
+    help="Run the template's first cells, which load data, once for all who have them unchanged. "
+    "Linux, as root or with --sandbox none.",
+)
+@click.option(
     "--watch",
     is_flag=True,
     help="Grade again on each save, until Ctrl-C; what has changed since is shown.",
@@ -147,6 +154,7 @@ def command(
     dask: str | None,
     regrade: bool,
     keep_warm: bool | None,
+    share_cells: bool,
     watch: bool,
     sandbox: Sandbox,
     json_file: str | None,
@@ -222,6 +230,7 @@ def command(
                 split=split,
                 shard=shard,
                 held=held,
+                share_cells=share_cells,
             )
         if report.isolation:
             output.complain(report.isolation)

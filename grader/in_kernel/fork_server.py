@@ -9,10 +9,12 @@ LIFELINE (see lifeline.py). Over the socket come datagrams:
     {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...]}
     {"clone": true, "many": bool} with a descriptor: the end of another such pair, which a copy of
     this process serves from now on; it ends when that hangs up. many: it is to fork many kernels
+    {"given": {...}}: cells that all kernels have in common, run here first (see given.py); answered
+    by {"ready": true} or {"unfit": "..."}
     {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `status`, and
     where there is a plan (see launch.py) its `control` and `report`
 
-The last is answered by {"pid": 123, "first": 122} (see spawner.py; 0 for no sandbox) or by
+The last one is answered by {"pid": 123, "first": 122} (see spawner.py; 0 for no sandbox) or by
 {"error": "..."}. When a child has ended, and what it left behind, its status (8 bytes) is written
 to its `status`. A child without a sandbox is reaped only when the grader has closed the other end:
 its number stays its own for as long as the grader may signal it. The process ends when the grader
@@ -171,6 +173,9 @@ class ForkServer:
                 self._make_clone(descriptors[0])
             os.close(descriptors[0])
             return True
+        if "given" in request:
+            self._grader.send(json.dumps(self._run_given(request["given"])).encode())
+            return True
         try:
             answer: dict[str, Any] = self._fork(request, *descriptors)
         except OSError as error:
@@ -180,6 +185,17 @@ class ForkServer:
             os.close(end)
         self._grader.send(json.dumps(answer).encode())
         return True
+
+    def _run_given(self, request: dict[str, Any]) -> dict[str, Any]:
+        from grader.in_kernel import given
+
+        try:
+            self._settle()
+            given.run_given(self._kernel, request)
+            self._settle()
+        except Exception as error:  # whatever it is, kernels are forked from another process then
+            return {"unfit": str(error) or type(error).__name__}
+        return {"ready": True}
 
     def _settle(self) -> None:
         """Get ready to fork."""

@@ -77,6 +77,19 @@ def prepare(profile: str) -> Any:
 
 def become_kernel(kernel: Any, options: dict[str, Any]) -> None:
     """Run the cells that the grader sends, then serve it. Returns never."""
+    with contextlib.suppress(OSError):  # a notebook that lies nowhere: one made in memory
+        os.chdir(options["beside"])
+    if kernel.given is not None:
+        kernel.given.take_over()
+    else:
+        begin_notebook(options)
+    kernel.outlet.open(options["address"], options["token"], options["output_bytes"])
+    options["fault"].close()
+    kernel.run()
+
+
+def begin_notebook(options: dict[str, Any]) -> None:
+    """Make this process what a notebook's first cell finds."""
     import numpy as np
 
     from grader.in_kernel import figures
@@ -89,13 +102,8 @@ def become_kernel(kernel: Any, options: dict[str, Any]) -> None:
         offline_data.install(options["datasets"])
     random.seed(options["seed"])
     np.random.seed(options["seed"])
-    with contextlib.suppress(OSError):  # a notebook that lies nowhere: one made in memory
-        os.chdir(options["beside"])
     add_working_folder()
     sys.argv = [""]  # a notebook that parses arguments finds none, not these options
-    kernel.outlet.open(options["address"], options["token"], options["output_bytes"])
-    options["fault"].close()
-    kernel.run()
 
 
 def hollow_package() -> None:

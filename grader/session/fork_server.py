@@ -126,6 +126,22 @@ class ForkServer:
         except OSError as error:
             raise self._gone(error) from error
 
+    def run_given(self, request: Mapping[str, Any]) -> str:
+        """Have it run cells that all its kernels have in common; return why it can't be, or "".
+
+        request : as in_kernel/given.py has it
+        Where it can't, the process is of no use any more. Raises GraderFault.
+        """
+        try:
+            with self._lock:
+                self._socket.send(json.dumps({"given": request}).encode())
+                answer = self._socket.recv(1 << 12)
+        except OSError as error:
+            raise self._gone(error) from error
+        if not answer:  # the time was over, or the cells have ended it
+            raise self._gone(None)
+        return str(json.loads(answer).get("unfit", ""))
+
     def fork(
         self,
         options: Mapping[str, Any],

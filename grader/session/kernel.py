@@ -66,6 +66,11 @@ class Executed:
     outputs: tuple[Mapping[str, object], ...] = ()
 
 
+def cell_share(limits: Limits) -> int:
+    """Return how many bytes of output leave the kernel for one cell."""
+    return max(limits.output_mib * 2**20 // CELL_SHARE, 2**16)
+
+
 class Kernel:
     """A kernel process and the connection to it.
 
@@ -92,7 +97,7 @@ class Kernel:
         self._sandbox = sandbox
         self._fork_server = fork_server
         self.output_left = limits.output_mib * 2**20
-        self._cell_share = max(self.output_left // CELL_SHARE, 2**16)
+        self._cell_share = cell_share(limits)
         self._options = {**options, "output_bytes": self._cell_share}
         self._fault = scratch.root / "fault.txt"
         self._client: Client | None = None

@@ -13,6 +13,7 @@ from grader.errors import GraderFault
 from grader.notebook import imports_of
 from grader.records import Assignment, Notebook
 from grader.session.fork_server import ForkServer, start_fork_server
+from grader.session.given import GivenCells
 from grader.session.opened import Session, open_session
 from grader.session.shared_files import SharedFiles
 from grader.session.stopping import Stop
@@ -28,6 +29,7 @@ class Kernels:
     draw : whether figures become pictures, for people to look at
     shared : read-only copies of the assignment's files that another has made; it makes its own
         where None
+    share_cells : run cells that a class has in common once (given.py)
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class Kernels:
         preloaded: bool = False,
         draw: bool = True,
         shared: Path | None = None,
+        share_cells: bool = False,
     ) -> None:
-        self._given = shared
+        self.given = GivenCells(assignment, draw=draw) if share_cells else None
+        self._shared = shared
         self._made: SharedFiles | None = None
         self.assignment = assignment
         self.draw = draw
@@ -65,6 +69,8 @@ class Kernels:
                 self.fork_server.close()
                 self.fork_server = start_fork_server(self.assignment.sandbox, self.python)
                 self._preload()
+                if self.given is not None:
+                    self.given.close()
         return open_session(
             notebook,
             folder=folder,
@@ -73,6 +79,7 @@ class Kernels:
             seed=seed,
             sandbox=self.assignment.sandbox,
             fork_server=self.fork_server,
+            given=self.given,
             draw=self.draw,
             shared=self.shared,
             python=self.python,
@@ -83,8 +90,8 @@ class Kernels:
     @property
     def shared(self) -> Path | None:
         """The folder of the assignment's files, made when it is first asked for; None for none."""
-        if self._given is not None or not self.assignment.files:
-            return self._given
+        if self._shared is not None or not self.assignment.files:
+            return self._shared
         with self._lock:
             if self._made is None:
                 self._made = SharedFiles(self.assignment.files)
@@ -95,6 +102,8 @@ class Kernels:
         if self._made is not None:
             self._made.remove()
             self._made = None
+        if self.given is not None:
+            self.given.close()
         if self.fork_server is not None:
             self.fork_server.close()
 

@@ -77,6 +77,17 @@ def _nodes(text: bytes) -> int:
     return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
+# Of a request to execute a cell, all but its code.
+EXECUTE = {
+    "silent": False,
+    # IPython would format every exception once more for its history: 0.1 s.
+    "store_history": False,
+    "user_expressions": {},
+    "allow_stdin": False,
+    "stop_on_error": False,
+}
+
+
 class Channel:
     """What nbclient reads messages from."""
 
@@ -119,16 +130,7 @@ class Client:
         self._left = Allowance.of_a_cell(output_bytes)
 
     async def execute(self, code: str, **options: Any) -> str:
-        content = {
-            "code": code,
-            "silent": False,
-            # IPython would format every exception once more for its history: 0.1 s.
-            "store_history": False,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": False,
-        }
-        return await self.send("execute_request", content)
+        return await self.send("execute_request", {**EXECUTE, "code": code})
 
     async def send(self, kind: str, content: Mapping[str, Any]) -> str:
         """Send a request; return its number, which the answers to it bear."""

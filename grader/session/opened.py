@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from grader import records
 from grader.errors import StudentDied
 from grader.session.fork_server import ForkServer
+from grader.session.given import GivenCells
 from grader.session.runner import Runner
 from grader.session.stopping import Stop, run_in_thread
 from grader.session.student import Student
@@ -28,6 +29,7 @@ def open_session(
     seed: int = 0,
     sandbox: records.Sandbox = "auto",
     fork_server: ForkServer | None = None,
+    given: GivenCells | None = None,
     draw: bool = True,
     shared: Path | None = None,
     python: Path | None = None,
@@ -41,6 +43,7 @@ def open_session(
     seed : of the kernel's random generators
     sandbox : how the process is sandboxed: by what the machine offers, by all, not at all
     fork_server : forks the kernels; where None, each starts by itself
+    given : processes that have run the cells which the notebook may begin with
     draw : whether figures become pictures in the run's outputs; their data are there anyway
     shared : the instructor's files, which are laid beside the notebook (shared_files.py)
     python : the interpreter, of the fork server too; the grader's own where None
@@ -57,6 +60,10 @@ def open_session(
     runner = Runner(
         notebook, folder, limits, options, sandbox, fork_server, shared, python, on_cell
     )
+    if given is not None and fork_server is not None:
+        runner.forks_first = given.server(
+            notebook, folder, options, fork_server=fork_server, shared=shared
+        )
     try:
         run_in_thread(runner.run(), stop or Stop())
         return Session(notebook, runner)

@@ -71,6 +71,8 @@ class Runner:
         self.fork_server = fork_server
         self.shared = shared
         self.python = python
+        self.forks_first: ForkServer | None = None
+        """What the first kernel is forked from: it has run the first cells. Later ones run all."""
         self.isolation = records.Isolation()
         self.on_cell = on_cell
         self.code = code_cells(notebook)
@@ -180,12 +182,13 @@ class Runner:
         self._notebook_deadline.follow_new_process()
         self.close()
         self.scratch = Scratch(self.folder, self._lay_files if self.shared else None)
+        forks_first, self.forks_first = self.forks_first, None
         self.kernel = Kernel(
             self.scratch,
             limits=self.limits,
             sandbox=self.sandbox,
             options=self.options,
-            fork_server=self.fork_server,
+            fork_server=forks_first or self.fork_server,
             shared=self.shared,
             python=self.python,
         )

@@ -27,19 +27,25 @@ _lock = threading.Lock()
 
 
 def plan(
-    folders: Mapping[str, Path], limits: Limits, policy: Sandbox, *, seen: Sequence[Path] = ()
+    folders: Mapping[str, Path],
+    limits: Limits,
+    policy: Sandbox,
+    *,
+    seen: Sequence[Path] = (),
+    apart: bool = True,
 ) -> dict[str, Any]:
     """Return what confine.enter_sandbox needs, its file descriptors left out.
 
     folders : root, box, work, home, tmp, calls
     seen : what may be read besides Python and the system's libraries
+    apart : as root, with a user number of its own; release_user() gives it back
     """
     return {
         "strict": policy == "strict",
         "layers": [*confine.LAYERS],
         **{name: str(folder) for name, folder in folders.items()},
         "seen": [str(path) for path in seen],
-        "user": _take_user() if is_root() else 0,
+        "user": _take_user() if apart and is_root() else 0,
         "memory_mib": limits.memory_mib,
         "processes": limits.processes,
         "scratch_mib": limits.scratch_mib,

@@ -62,11 +62,11 @@ class Meter:
 METER = Meter()
 
 
-def grade(paths: list[Path], assignment: str, policy: str, folder: Path) -> dict[str, object]:
+def grade(paths: list[Path], assignment: str, folder: Path, *options: str) -> dict[str, object]:
     """Return the report of the whole command."""
     command = [sys.executable, "-m", "grader", *map(str, paths), "--assignment", assignment,
-               "--assignments", str(ROOT / "reference"), "--sandbox", policy,
-               "--json", "-"]  # fmt: skip
+               "--assignments", str(ROOT / "reference"), "--json", "-",
+               *options]  # fmt: skip
     done = subprocess.run(
         command,
         cwd=folder,
@@ -76,7 +76,7 @@ def grade(paths: list[Path], assignment: str, policy: str, folder: Path) -> dict
         preexec_fn=METER.join,
     )
     if done.returncode:
-        sys.exit(f"--sandbox {policy} ended with {done.returncode}:\n{done.stderr}")
+        sys.exit(f"{options} ended with {done.returncode}:\n{done.stderr}")
     report: dict[str, object] = json.loads(done.stdout)
     return report
 
@@ -104,7 +104,7 @@ def cost(paths: list[Path], policy: str, folder: Path) -> tuple[float, float]:
     """Return how long the whole command takes, on the wall and on all processors."""
     before_s = METER.used_s()
     started = time.perf_counter()
-    grade(paths, "pw02", policy, folder)
+    grade(paths, "pw02", folder, "--sandbox", policy)
     return time.perf_counter() - started, METER.used_s() - before_s
 
 
@@ -125,8 +125,11 @@ def print_costs(rounds: int, folder: Path) -> None:
 # --- that it changes no verdict -------------------------------------------------------------------
 
 
-def print_differences(assignment_id: str, folder: Path) -> int:
-    """Grade every sample with and without; print what differs, and return how many do."""
+def print_differences(assignment_id: str, folder: Path, ways: dict[str, list[str]]) -> int:
+    """Grade every sample in two ways; print what differs, and return how many do.
+
+    ways : options of the command, by what they stand for
+    """
     assignment = load_assignment(ROOT / "reference" / assignment_id)
     paths = []
     for sample in load_samples(assignment):
@@ -140,11 +143,14 @@ def print_differences(assignment_id: str, folder: Path) -> int:
         paths.append(folder / f"{sample.name}.zip")
         with zipfile.ZipFile(paths[-1], "w") as archive:
             archive.writestr(sample.notebook, json.dumps(document))
-    auto, none = (verdicts(grade(paths, assignment_id, policy, folder)) for policy in POLICIES)
-    different = [name for name in auto if auto[name] != none[name]]
+    one, other = (
+        verdicts(grade(paths, assignment_id, folder, *options)) for options in ways.values()
+    )
+    different = [name for name in one if one[name] != other[name]]
     for name in different:
-        print(f"{name}\n  closed in: {auto[name]}\n  not:       {none[name]}")
-    print(f"{assignment_id}: {len(auto) - len(different)} of {len(auto)} samples have one verdict")
+        for way, said in zip(ways, (one, other), strict=True):
+            print(f"{name}, {way}: {said[name]}")
+    print(f"{assignment_id}: {len(one) - len(different)} of {len(one)} samples have one verdict")
     return len(different)
 
 
@@ -165,5 +171,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch, contextlib.closing(METER):
         if sys.argv[1:2] == ["verdicts"]:
             named = sys.argv[2] if len(sys.argv) > 2 else "pw02"
-            sys.exit(print_differences(named, Path(scratch)) > 0)
+            closed = {"closed in": ["--sandbox", "auto"], "not": ["--sandbox", "none"]}
+            sys.exit(print_differences(named, Path(scratch), closed) > 0)
         print_costs(int(sys.argv[1]) if len(sys.argv) > 1 else 7, Path(scratch))

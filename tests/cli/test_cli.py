@@ -91,6 +91,7 @@ def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
         "regrade": False,
         "shard": None,
         "held": None,
+        "share_cells": False,
         "split": None,
         "evidence": False,
     }

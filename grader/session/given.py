@@ -1,0 +1,232 @@
+"""The template's own first cells, run once for all whose notebooks begin with them unchanged.
+
+A class's notebooks begin alike: imports, data that are loaded and prepared. Where a notebook's
+first code cells are the template's, byte for byte, its kernel is forked from a process that has
+run them (grader/in_kernel/given.py). The first cell that differs, or has a gap, runs in the
+student's own process, as does everything after it. Only the instructor's code runs shared.
+
+What the cells could see of one student is excluded here: files that were handed in and that the
+cells name or might import, and questions for the place where they run. What they leave behind that
+must not be shared is looked for in the process itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from grader import records
+from grader.errors import GraderFault
+from grader.session import sandbox
+from grader.session.code_cells import code_cells
+from grader.session.fork_server import ForkServer
+from grader.session.kernel import cell_share
+from grader.session.messages import EXECUTE
+from grader.session.scratch import NEVER_COPIED, Scratch, kernel_environment
+from grader.session.shared_files import lay
+
+Cells = tuple[tuple[int, str], ...]
+
+VARIANTS = 3
+"""Notebooks of an assignment, and their beginnings: each holds memory of its own."""
+SEEN = 2
+"""A beginning is run in advance when it comes for the second time: one alone would gain nothing."""
+SHARE = 4
+"""The cells may take this part of the limits of time: what they take is counted for nobody."""
+# What asks where the cells run, what lies there, or what is the process's own.
+_ASKS_WHERE = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        abspath absolute access cwd cwdb environ exists expanduser fork fstat getcwd getcwdb getenv
+        getpid getppid gettempdir glob home iglob is_dir is_file isdir isfile iterdir listdir lstat
+        memmap mkdtemp mkstemp mmap mmap_mode open_memmap realpath resolve rglob scandir stat walk
+        tempfile TemporaryFile NamedTemporaryFile TemporaryDirectory shared_memory SharedMemory
+        __file__ get_ipython
+        """,
+    )
+)
+
+
+class GivenCells:
+    """Processes that have run the first cells of an assignment's notebooks. close() it.
+
+    Called from several threads.
+    """
+
+    def __init__(self, assignment: records.Assignment, *, draw: bool) -> None:
+        self._assignment = assignment
+        self._draw = draw
+        self._lock = Lock()
+        self._seen: dict[tuple[object, ...], int] = {}
+        self._ready: dict[tuple[object, ...], ForkServer | None] = {}
+        self.unfit: list[str] = []
+        """Why cells were not run in advance, for tests and for who looks for the reason."""
+
+    def server(
+        self,
+        notebook: records.Notebook,
+        folder: Path | None,
+        options: Mapping[str, Any],
+        *,
+        fork_server: ForkServer,
+        shared: Path | None,
+    ) -> ForkServer | None:
+        """Return what to fork the notebook's kernel from; None where it is to run by itself.
+
+        options : as in_kernel/launch.py is told
+        shared : the instructor's files
+        """
+        cells = self._beginning(notebook)
+        if not cells or not self._sees_nothing_of(folder, cells):
+            return None
+        key = (cells, *(str(options[name]) for name in sorted(options)))
+        with self._lock:
+            self._seen[key] = self._seen.get(key, 0) + 1
+            if key not in self._ready and self._seen[key] >= SEEN and len(self._ready) < VARIANTS:
+                self._ready[key] = self._run(cells, options, fork_server, shared)
+            server = self._ready.get(key)
+            if server is not None and not server.alive:
+                server.close()
+                server = self._ready[key] = None
+        return server
+
+    def _beginning(self, notebook: records.Notebook) -> Cells:
+        """Return the notebook's first code cells as far as they are a template's; () for none."""
+        own = [(cell.index, cell.source) for cell in code_cells(notebook)]
+        found: Cells = ()
+        for stub in self._assignment.stubs.values():
+            given = _given_cells(stub)
+            count, at = 0, 0
+            while at < len(own) and count < len(given):
+                if own[at][1] == given[count]:
+                    count += 1
+                elif not _does_nothing(own[at][1]):
+                    break
+                at += 1
+            if count > len(found):
+                # What does nothing runs, if at all, in the student's process.
+                found = tuple(cell for cell in own[:at] if cell[1] in given)
+        return found if not any(map(_asks_where, (source for _, source in found))) else ()
+
+    def _sees_nothing_of(self, folder: Path | None, cells: Cells) -> bool:
+        """Whether the cells find the same, whatever of the student's lies beside the notebook."""
+        text = "\n".join(source for _, source in cells)
+        for place, folders, names in os.walk(folder) if folder is not None else ():
+            folders[:] = [name for name in folders if name not in NEVER_COPIED]
+            for name in [*names, *folders]:
+                inside = Path(place, name).relative_to(folder or "").as_posix()
+                known = self._assignment.files
+                if inside in known or any(n.startswith(f"{inside}/") for n in known):
+                    continue  # the instructor's own lies there when the notebook runs
+                if name.endswith((".py", ".so", ".pth")):  # they could be imported
+                    return False
+                # A notebook is named whole, where it is read; other names are put together.
+                word = name if name.endswith(".ipynb") else name.partition(".")[0]
+                if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text):
+                    return False
+        return True
+
+    def _run(
+        self,
+        cells: Cells,
+        options: Mapping[str, Any],
+        fork_server: ForkServer,
+        shared: Path | None,
+    ) -> ForkServer | None:
+        limits = self._assignment.limits
+        beside = options["beside"]
+
+        def lay_files(work: Path) -> None:
+            place = work / beside
+            place.mkdir(parents=True, exist_ok=True)
+            if shared is not None:
+                lay(shared, place, sandbox=self._assignment.sandbox)
+
+        server = None
+        scratch = Scratch(None, lay_files)
+        try:
+            plan = None
+            if self._assignment.sandbox != "none":
+                seen = [Path(path) for path in (options["datasets"], shared) if path]
+                plan = sandbox.plan(scratch.folders(), limits, "auto", seen=seen, apart=False)
+            request = {
+                "cells": cells,
+                "content": EXECUTE,
+                "options": {**options, "output_bytes": cell_share(limits)},
+                "plan": plan,
+                "environment": kernel_environment(scratch),
+                "folder": str(scratch.work),
+                "seconds": min(limits.cell_s, limits.notebook_s) / SHARE,
+            }
+            server = ForkServer(fork_server.clone())
+            why = server.run_given(request)
+        except (GraderFault, OSError) as error:
+            why = str(error)
+        finally:
+            scratch.remove()
+        if not why:
+            return server
+        self.unfit.append(why)
+        if server is not None:
+            server.close()
+        return None
+
+    def close(self) -> None:
+        for server in self._ready.values():
+            if server is not None:
+                server.close()
+        self._ready.clear()
+        self._seen.clear()
+
+
+def _given_cells(stub: records.Notebook) -> list[str]:
+    """Return the code of the stub's first cells, up to the first that has a gap."""
+    gaps = {region.cell for region in stub.regions.values()}
+    given = []
+    for cell in code_cells(stub):
+        if cell.index in gaps:
+            break
+        given.append(cell.source)
+    return given
+
+
+def _does_nothing(source: str) -> bool:
+    """Whether code has no effect: comments, and the cell that loads `%grade`, a command."""
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    for statement in statements:
+        inner = [statement]
+        if isinstance(statement, ast.Try) and not (statement.orelse or statement.finalbody):
+            inner = statement.body
+        if not all(isinstance(one, ast.Pass) for one in inner):
+            return False
+    return True
+
+
+def _asks_where(source: str) -> bool:
+    """Whether code may ask for what differs from process to process, or can't be read."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return True
+    for node in ast.walk(tree):
+        names: Sequence[str | None] = ()
+        if isinstance(node, ast.Name):
+            names = (node.id,)
+        elif isinstance(node, ast.Attribute):
+            names = (node.attr,)
+        elif isinstance(node, ast.alias):
+            names = (*node.name.split("."),)
+        elif isinstance(node, ast.keyword):
+            names = (node.arg,)
+        if not _ASKS_WHERE.isdisjoint(names):
+            return True
+    return False
