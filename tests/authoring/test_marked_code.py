@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from grader.authoring.importers.marked_code import converted
+from grader.authoring.importers.marked_code import converted, unclosed
 from grader.authoring.stubs import stub_source
 from grader.records import Cell
 
@@ -85,3 +85,9 @@ def test_an_otter_prompt_that_ends_with_a_semicolon_belongs_to_the_block_above()
     shown, made, words = parts(source, ellipsis=True)
     assert (shown, len(words)) == ("x = ...", 1)
     assert "x = 1" in made
+
+
+def test_what_opens_a_solution_and_is_not_closed_is_found_and_a_heading_is_not():
+    assert unclosed("x = 1\n    # BEGIN SOLUTION\ny = 2") == "# BEGIN SOLUTION"
+    assert unclosed("# BEGIN SOLUTION\ny = 2\n# END SOLUTION") == ""
+    assert unclosed("## solution ##\ny = 2") == ""

@@ -316,7 +316,7 @@ def _framed(tree: Any, buffers: list[bytes]) -> bytes:
 _FRAMES = st.builds(_framed, _TREE, st.lists(_npy(), max_size=3))
 _SEEN = {
     "value": np.arange(3.0), "error": None, "arguments": (1,), "warnings": ["x"], "seconds": 0.1,
-    "steps": None, "printed": "",
+    "steps": None, "operations": [1, 2, 3, 4], "memory": None, "printed": "",
 }  # fmt: skip
 _AXES = {
     "title": "t", "xlabel": "x", "ylabel": "y", "xscale": "linear", "yscale": "log",

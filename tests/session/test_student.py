@@ -699,7 +699,7 @@ def test_names_looked_for_by_the_student_lead_to_no_check(student_of):
     links, objects, modules = student_of(source).f()
     assert sum(link.startswith("socket:") for link in links) == 1
     inside = {"agent", "codec", "counting", "functions", "operations", "operators"}
-    inside |= {"printing", "protocol", "sandbox"}
+    inside |= {"printing", "protocol", "sandbox", "system"}
     inside |= {"sandbox.libc", "sandbox.limits"}
     inside |= {f"codec.{path.stem}" for path in CODEC.glob("[a-z]*.py")}
     inside = {f"grader.in_kernel.{module}" for module in inside}

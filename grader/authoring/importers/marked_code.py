@@ -198,8 +198,8 @@ def unclosed(source: str) -> str:
     """Return the line that opens a solution which nothing closes; "" where there is none."""
     lines = source.split("\n")
     for number, line in enumerate(lines):
-        opens = _BEGIN.match(line) or _SECTION.match(line)
-        if opens and not _next(lines, number, _END):
+        # "## Solution ##" alone may be a heading of the author's.
+        if _BEGIN.match(line) and not _next(lines, number, _END):
             return line.strip()
     return ""
 
