@@ -230,6 +230,14 @@ class Remote(_Callable):
             yield relabelled(found[0], f"{label}[{count}]", True)
             count += 1
 
+    def __next__(self) -> Any:
+        found = self._operate("next", "next")
+        if type(found) is not tuple or len(found) > 1:
+            raise place_of(self).wire.bad_reply(lambda: f"next({place_of(self).label})")
+        if not found:
+            raise StopIteration
+        return found[0]
+
     def __float__(self) -> float:
         return float(self._plain("float", "float", float))
 

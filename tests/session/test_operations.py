@@ -107,3 +107,15 @@ def test_code_that_traces_itself_is_told_so(student):
 def test_another_word_is_the_checks_mistake(student):
     with pytest.raises(ValueError, match="'loops' is not counted: it may be products"):
         assert_operations(student.product, X, W, most={"loops": 0})
+
+
+def test_a_generator_that_stays_over_there_gives_its_next_value(student_of):
+    source = "def two():\n    yield 1\n    yield 2\ndef number():\n    return object()\n"
+    student = student_of(source)
+    values = student.two()
+    assert (next(values), next(values)) == (1, 2)
+    with pytest.raises(StopIteration):
+        next(values)
+    assert list(student.two()) == [1, 2]
+    with pytest.raises(StudentError, match="not iterable"):
+        next(student.number())
