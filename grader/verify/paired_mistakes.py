@@ -73,16 +73,9 @@ def _swapped(
 def _rows_for_columns(
     parameters: list[str], results: list[str], inside: list[ast.stmt], source: str
 ) -> Iterator[WholeEdit]:
-    first, last = inside[0], inside[-1]
     for name, result in itertools.product(parameters, results):
         before, after = f"{name} = np.transpose({name})", f"{result} = np.transpose({result})"
-        if first is last:
-            places = [(first, _with_more(first, source, before=before, after=after))]
-        else:
-            places = [
-                (first, _with_more(first, source, before=before)),
-                (last, _with_more(last, source, after=after)),
-            ]
+        places = _around(inside, source, before=before, after=after)
         text = f"`{name}` and `{result}` transposed"
         yield WholeEdit(
             "rows for columns", places, text, f"with the rows of `{name}` for its columns"
@@ -129,19 +122,25 @@ def _both_signs(
     visible: Collection[str],
 ) -> Iterator[WholeEdit]:
     """-f(-x) for f(x)."""
-    first, last = inside[0], inside[-1]
     for name, result in itertools.product(parameters, results):
         before, after = f"{name} = -{name}", f"{result} = -{result}"
-        if first is last:
-            places = [(first, _with_more(first, source, before=before, after=after))]
-        else:
-            places = [
-                (first, _with_more(first, source, before=before)),
-                (last, _with_more(last, source, after=after)),
-            ]
+        places = _around(inside, source, before=before, after=after)
         shown = f"`{result}`" if result in visible else "its result"
         told = f"with the signs of `{name}` and of {shown} turned round"
         yield WholeEdit("both signs", places, f"`{before}`, `{after}`", told)
+
+
+def _around(
+    inside: list[ast.stmt], source: str, *, before: str, after: str
+) -> list[tuple[ast.stmt, str]]:
+    """Return the places of a change before the first statement and after the last one."""
+    first, last = inside[0], inside[-1]
+    if first is last:
+        return [(first, _with_more(first, source, before=before, after=after))]
+    return [
+        (first, _with_more(first, source, before=before)),
+        (last, _with_more(last, source, after=after)),
+    ]
 
 
 def _decayed_too(inside: list[ast.stmt], visible: Collection[str]) -> Iterator[WholeEdit]:
