@@ -2,13 +2,15 @@
 
 A killed process removes nothing. So each folder holds a file that its maker keeps locked; the
 system lets go of the lock when the maker ends, however it ends. remove_leftovers() deletes the
-folders whose lock is free: a run calls it when it begins.
+folders whose lock is free: a run calls it when it begins. That file is there from the first moment
+to the last, but for two in which the folder is empty: then its name tells whose it is.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -22,6 +24,9 @@ except ImportError:  # Windows: no leftovers are known there, and none are remov
 
 _PREFIX = "grade-"
 _LOCK = ".in-use"
+_NOT_LOCKED_YET = ".in-use.new"
+_MADE = re.compile(r"grade-[a-z0-9_]{8}")
+"""A name as tempfile.mkdtemp makes it."""
 
 
 _living: weakref.WeakSet[TemporaryFolder] = weakref.WeakSet()
@@ -35,14 +40,17 @@ class TemporaryFolder:
     """
 
     def __init__(self, *, parent: str | None = None) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         self._lock: IO[bytes] | None = None
-        if fcntl is not None:
-            unlocked = self.path / f"{_LOCK}.new"
-            self._lock = unlocked.open("wb")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            # Renamed once it is locked: nobody ever finds it free while its maker lives.
-            unlocked.rename(self.path / _LOCK)
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            try:
+                self._lock = _locked(self.path)
+                break
+            except FileNotFoundError:
+                continue  # another run took it for one that was left
+            except BaseException:
+                delete_tree(self.path)
+                raise
         _living.add(self)
         # Ctrl-C within remove() is made up for when the process ends.
         self._maker = os.getpid()
@@ -90,25 +98,58 @@ def remove_leftovers(*places: str) -> int:
     return removed
 
 
+def _locked(folder: Path) -> IO[bytes] | None:
+    """Return the folder's file, which this process holds locked. Raises OSError."""
+    if fcntl is None:
+        return None
+    unlocked = folder / _NOT_LOCKED_YET
+    lock = unlocked.open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Renamed once it is locked: nobody ever finds it free while its maker lives.
+        unlocked.rename(folder / _LOCK)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
 def _remove_if_left(folder: Path) -> bool:
     """Whether it was left by a dead process, and is deleted. Raises OSError."""
     if folder.lstat().st_uid != os.geteuid() or folder.is_symlink():
         return False
-    # No link is followed: where anybody may write, a folder of this name can be anyone's.
-    lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        delete_tree(folder)
-    finally:
-        os.close(lock)
+    for name in (_LOCK, _NOT_LOCKED_YET):
+        try:
+            # No link is followed: where anybody may write, a folder of this name can be anyone's.
+            lock = os.open(folder / name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            delete_tree(folder)
+        finally:
+            os.close(lock)
+        return True
+    if not _MADE.fullmatch(folder.name):
+        return False
+    folder.rmdir()  # where it is empty
     return True
 
 
 def delete_tree(folder: Path) -> None:
-    """Delete a folder, also what was made read-only in it. Raises nothing."""
+    """Delete a folder, also what was made read-only in it. Raises nothing.
+
+    The file that tells whose it is goes last: who is killed meanwhile leaves what can be told.
+    """
     for attempt in range(3):
         if attempt:
             _make_writable(folder)
+        with contextlib.suppress(OSError):
+            for entry in [*os.scandir(folder)]:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                elif entry.name != _LOCK:
+                    os.unlink(entry.path)  # noqa: PTH108
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             break

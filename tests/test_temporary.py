@@ -58,6 +58,57 @@ def test_a_folder_without_a_lock_is_somebody_elses(place):
     assert (place / "grade-sheets" / "a.ipynb").is_file()
 
 
+def test_a_maker_that_was_killed_before_it_had_a_lock_leaves_what_is_deleted(place):
+    (place / "grade-abcd_123").mkdir()
+    (place / "grade-abcd_124").mkdir()
+    (place / "grade-abcd_124" / ".in-use.new").touch()
+    assert remove_leftovers() == 2
+    assert [*place.iterdir()] == []
+
+
+def test_who_was_killed_while_it_deleted_leaves_what_is_deleted(place):
+    more = (
+        "for n in range(30): (folder / str(n)).mkdir()\n"
+        "left, rmdir = [*range(30)], os.rmdir\n"
+        "def removed(*args, **kwargs):\n"
+        "    rmdir(*args, **kwargs)\n"
+        "    left.pop()\n"
+        "    if not left: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "os.rmdir = removed\n"
+        "made.remove()"
+    )
+    left_by_a_killed_process(place, more)
+    assert remove_leftovers() == 1
+    assert [*place.iterdir()] == []
+
+
+def test_a_folder_that_was_taken_for_a_left_one_is_made_anew(place, monkeypatch):
+    taken = []
+    mkdtemp = temporary.tempfile.mkdtemp
+
+    def taken_once(**kwargs):
+        made = mkdtemp(**kwargs)
+        if not taken:
+            taken.append(made)
+            assert remove_leftovers() == 1
+        return made
+
+    monkeypatch.setattr(temporary.tempfile, "mkdtemp", taken_once)
+    with TemporaryFolder() as folder:
+        assert str(folder) not in taken
+        assert [*place.iterdir()] == [folder]
+
+
+def test_what_can_not_be_locked_is_not_left(place, monkeypatch):
+    def no_more(*args):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(temporary.fcntl, "flock", no_more)
+    with pytest.raises(OSError, match="Too many"):
+        TemporaryFolder()
+    assert [*place.iterdir()] == []
+
+
 def test_no_link_is_followed(place, tmp_path_factory):
     precious = left_by_a_killed_process(place).rename(tmp_path_factory.mktemp("other") / "precious")
     (place / "grade-link").symlink_to(precious)
