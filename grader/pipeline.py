@@ -31,7 +31,13 @@ from grader.errors import GraderFault, Interrupted
 from grader.explaining import explainer_of
 from grader.plugins import take_export_apart
 from grader.records import Assignment, Options, Report, Sandbox
-from grader.session import Kernels, remove_session_leftovers, require_sandbox, start_fork_server
+from grader.session import (
+    Kernels,
+    remove_session_leftovers,
+    require_open_files,
+    require_sandbox,
+    start_fork_server,
+)
 from grader.session.fork_server import ForkServer
 from grader.submission.incoming import Incoming, find_incoming
 from grader.temporary import TemporaryFolder
@@ -85,6 +91,7 @@ def grade(
     kernel starts: no such path, no such assignment or exercise, checks that don't load. Raises
     SandboxError, ClusterError, Interrupted.
     """
+    require_open_files()
     require_sandbox(sandbox)
     remove_session_leftovers()
     folders = find_assignments(Path.cwd(), assignments, os.environ, graded=paths)

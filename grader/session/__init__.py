@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grader.session.fork_server import ForkServer, start_fork_server
     from grader.session.kernels import Kernels
+    from grader.session.open_files import require_open_files
     from grader.session.opened import Session, open_session
     from grader.session.sandbox_check import require_sandbox
     from grader.session.scratch import remove_session_leftovers
@@ -20,6 +21,7 @@ __all__ = [
     "Stop",
     "open_session",
     "remove_session_leftovers",
+    "require_open_files",
     "require_sandbox",
     "start_fork_server",
 ]
@@ -32,6 +34,7 @@ _PLACES = {
     "Stop": "stopping",
     "open_session": "opened",
     "remove_session_leftovers": "scratch",
+    "require_open_files": "open_files",
     "require_sandbox": "sandbox_check",
     "start_fork_server": "fork_server",
 }

@@ -218,36 +218,34 @@ class StartedForkServer(ForkServer):
 
     def __init__(self, *, apart: bool, python: Path | None = None) -> None:
         self.apart = apart
-        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        super().__init__(mine)
-        self._scratch = Scratch(None)
-        lifeline, self._lifeline = os.pipe()
-        try:
-            with theirs:
-                self._process = subprocess.Popen(
-                    python_command(
-                        PARENT,
-                        str(self._scratch.home),
-                        str(theirs.fileno()),
-                        str(lifeline),
-                        "apart" if apart else "together",
-                        python=python,
-                    ),
-                    cwd=self._scratch.work,
-                    env=kernel_environment(self._scratch),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                    pass_fds=[theirs.fileno(), lifeline],
-                )
-        except BaseException:
-            mine.close()
-            os.close(self._lifeline)
-            self._scratch.remove()
-            raise
-        finally:
-            os.close(lifeline)
+        with contextlib.ExitStack() as undone, contextlib.ExitStack() as given:
+            mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            given.enter_context(theirs)
+            undone.callback(mine.close)
+            super().__init__(mine)
+            self._scratch = Scratch(None)
+            undone.callback(self._scratch.remove)
+            lifeline, self._lifeline = os.pipe()
+            given.callback(os.close, lifeline)
+            undone.callback(os.close, self._lifeline)
+            self._process = subprocess.Popen(
+                python_command(
+                    PARENT,
+                    str(self._scratch.home),
+                    str(theirs.fileno()),
+                    str(lifeline),
+                    "apart" if apart else "together",
+                    python=python,
+                ),
+                cwd=self._scratch.work,
+                env=kernel_environment(self._scratch),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=[theirs.fileno(), lifeline],
+            )
+            undone.pop_all()
 
     @property
     def pid(self) -> int:

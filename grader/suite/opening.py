@@ -36,7 +36,7 @@ def open_suite(assignment: Assignment, *, wanted: str = "") -> Iterator[Suite]:
         TemporaryFolder() as root,
         _quiet_pytest(),
         importable(assignment.folder),
-        _collected(_arguments(assignment.check_files, str(root)), plugin) as items,
+        _collected(_arguments(assignment.check_files, str(root)), plugin, assignment.id) as items,
     ):
         checks = checks_of(assignment, items, plugin.unloadable, wanted=wanted)
         yield Suite(assignment, checks, plugin)
@@ -69,7 +69,9 @@ def _arguments(files: Sequence[Path], root: str) -> list[str]:
 
 
 @contextmanager
-def _collected(arguments: list[str], plugin: Plugin) -> Iterator[Sequence[pytest.Item]]:
+def _collected(
+    arguments: list[str], plugin: Plugin, assignment: str
+) -> Iterator[Sequence[pytest.Item]]:
     """Yield the collected checks; what pytest set up ends with the block.
 
     The steps of pytest.main and of `wrap_session` in _pytest/main.py, with the block in the place
@@ -92,7 +94,11 @@ def _collected(arguments: list[str], plugin: Plugin) -> Iterator[Sequence[pytest
                     config.hook.pytest_collection(session=session)
             except (pytest.UsageError, SystemExit, pytest.exit.Exception) as error:
                 reason = str(error) or type(error).__name__
-                raise AssignmentError(f"the checks can't be collected: {reason}") from error
+                if isinstance(error, SystemExit):
+                    reason = f"a check file ends Python when it is loaded (SystemExit: {reason})"
+                raise AssignmentError(
+                    f"assignment {assignment}: the checks can't be collected: {reason}"
+                ) from error
             yield session.items
         finally:
             os.chdir(here)  # a check may have left it

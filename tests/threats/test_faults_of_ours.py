@@ -192,13 +192,28 @@ def test_a_temporary_folder_that_is_full_costs_nobody_a_point(host, monkeypatch)
         subprocess.run(["umount", str(small)], check=True)
 
 
-@pytest.mark.parametrize("descriptors", [8, 12, 16])
-def test_too_few_descriptors_cost_nobody_a_point(host, descriptors):
-    """The first of them that is missing is another one each time."""
+def _limited_to(descriptors):
     limit = "import os, resource, sys\n"
     limit += f"resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors}))\n"
     limit += "os.execv(sys.argv[1], sys.argv[1:])"
-    held_harmless(host.run(host.right(), code=3, wrap=[sys.executable, "-c", limit]))
+    return [sys.executable, "-c", limit]
+
+
+@pytest.mark.parametrize("descriptors", [8, 12, 16, 63])
+def test_too_few_descriptors_are_told_in_one_line_and_nothing_is_graded(host, descriptors):
+    done = subprocess.run(
+        [*_limited_to(descriptors), *host.command(host.right())],
+        env=host.environment(), capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stdout == ""
+    (line,) = [x for x in done.stderr.splitlines() if "to fork kernels from" not in x]
+    assert f"{descriptors} files may be open at once here, and grading needs 64" in line
+
+
+def test_few_descriptors_are_enough_for_one_submission(host):
+    graded = host.run(host.right(), wrap=_limited_to(64))
+    assert graded["right"]["score"] == graded["right"]["max_score"]
 
 
 def test_a_temporary_folder_that_is_not_there_is_told_in_one_line(host):
