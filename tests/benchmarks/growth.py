@@ -255,7 +255,7 @@ def run(command: list[str], results: Path, count: int) -> Measured:
     watching = threading.Thread(target=watch)
     watching.start()
     assert process.stderr is not None
-    times = [time.perf_counter() for line in process.stderr if line[0].isdigit()]
+    times = [time.perf_counter() for line in process.stderr if re.match(r"\d+/\d+ ", line)]
     code = process.wait()
     ended.set()
     watching.join()
