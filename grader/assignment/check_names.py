@@ -41,10 +41,11 @@ def assignment_of_check(wanted: str, folders: Mapping[str, Path]) -> str:
             )
     homes = {check: known for known in sorted(checks) for check in checks[known]}
     near = near_checks(name, homes)
+    known_ids = ", ".join(sorted(folders))
     hint = (
         f"did you mean {' or '.join(f'{check} ({homes[check]})' for check in near)}?"
         if near
-        else f"grade try {wanted} ASSIGNMENT lists the checks of one: {', '.join(sorted(folders))}"
+        else f"grade try {wanted} ASSIGNMENT lists the exercises of one: {known_ids}"
     )
     raise AssignmentError(
         f"no assignment has a check {wanted!r}, nor an exercise of that id; {hint}"

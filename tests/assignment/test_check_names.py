@@ -71,7 +71,7 @@ def test_a_check_that_no_assignment_has_is_told_with_what_is_near(folders):
     )
     assert refusal("NOSUCH", folders) == (
         "no assignment has a check 'NOSUCH', nor an exercise of that id; "
-        "grade try NOSUCH ASSIGNMENT lists the checks of one: broken, costs, images"
+        "grade try NOSUCH ASSIGNMENT lists the exercises of one: broken, costs, images"
     )
 
 
