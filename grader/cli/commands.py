@@ -22,6 +22,7 @@ from grader.cli import options
 from grader.cli.options import FAULT, GRADED, INTERRUPTED, PIPE_CLOSED, WRONG_INPUT, Invocation
 from grader.cli.output import complain
 from grader.errors import GradeError, GraderFault, NotHeld
+from grader.session.scratch import remove_session_leftovers
 from grader.text import one_line
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def run(arguments: Sequence[str], *, program: str = "grade", held: Held | None =
     except (click.Abort, KeyboardInterrupt) as stop:
         cause = stop.__cause__ if isinstance(stop, click.Abort) else stop
         complain(str(cause or "") or "interrupted")
+        # A worker that didn't end in time was killed, and removed nothing.
+        remove_session_leftovers()
         return INTERRUPTED
     except NotHeld:
         raise

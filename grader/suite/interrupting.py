@@ -22,6 +22,7 @@ from types import FrameType
 from typing import NoReturn
 
 from grader.session import processes
+from grader.session.scratch import remove_session_leftovers
 from grader.temporary import remove_all
 
 _INTERRUPTED = 130  # the exit code, as cli/options.py has it
@@ -82,4 +83,5 @@ def _end() -> NoReturn:
     with contextlib.suppress(OSError, ValueError):
         print("grade: interrupted in a check", file=sys.stderr, flush=True)
     remove_all()
+    remove_session_leftovers()  # theirs
     os._exit(_INTERRUPTED)

@@ -211,6 +211,23 @@ def test_ctrl_c_ends_verify(host):
     host.hold_clean(before)
 
 
+def test_ctrl_c_leaves_nothing_of_a_worker_that_had_to_be_killed(host):
+    where = ("--assignments", str(host.assignments))
+    before = host.snapshot()
+    command = [sys.executable, "-m", "grader", "verify", "toy", *where]
+
+    def stopped():
+        """Whether a worker has begun its first session; from then on it can end nothing itself."""
+        begun = [*running(host, "in_kernel/fork_server.py")]
+        for pid in [*running(host, "--multiprocessing-fork")] if begun else []:
+            os.kill(pid, signal.SIGSTOP)
+        return begun
+
+    code, _ = interrupted(host, command, begun=stopped)
+    assert code == 130
+    host.hold_clean(before)
+
+
 @pytest.mark.parametrize("after_s", [0.05, 0.3, 0.6, 0.9, 1.2])
 def test_ctrl_c_in_the_first_second_ends_it_and_leaves_nothing(host, after_s):
     """While Python itself starts the code is Python's own."""
