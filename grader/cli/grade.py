@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -257,9 +258,13 @@ def command(
                 output.write_for_github(report, watching.annotations, stderr=to_stderr)
             watching.write_index(report)
         from grader.gradebook import summary
+        from grader.report.class_summary import summarise
 
+        # The report's own summary is on the same screen, or it went into a file.
+        seen = to_stderr or sys.stdout.isatty()
         for part in report.each if not for_students else ():
-            for line in summary.lines(part.results):
+            marks = () if seen else summarise(part.results).marks()
+            for line in summary.lines(part.results, marks):
                 click.echo(f"{part.assignment}: {line}" if report.parts else line, err=True)
         if report.parts and all(part.run is not None for part in report.parts):
             click.echo(_runs_of(report), err=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from statistics import mean, median
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 from grader.gradebook.people import ids_of, squeezed
 from grader.records import Result
@@ -13,29 +12,20 @@ from grader.text import one_line
 MAX_SHOWN = 5
 
 
-def lines(results: Sequence[Result]) -> Iterator[str]:
-    """Yield what was graded and what was not, the middle of the class, and what stands out."""
+def lines(results: Sequence[Result], marks: Iterable[str] = ()) -> Iterator[str]:
+    """Yield what was graded and what was not, the middle of the class, and what stands out.
+
+    marks : the lines about the class's points; none where a report beside it has them
+    """
     if len(results) < 2:
         return
     yield _counts(results)
-    graded = [result for result in results if result.status == "graded"]
-    if graded:
-        yield _middle(graded)
-    failed = Counter(
-        (check.exercise, check.name)
-        for result in graded
-        for exercise in result.exercises
-        for check in exercise.checks
-        if check.outcome in ("failed", "error", "timeout")
-    )
-    if failed and len(graded) > 2:
-        (exercise, name), count = failed.most_common(1)[0]
-        yield f"most often failed: {exercise}, {name} ({count} of {len(graded)})"
+    yield from marks
     late = [result for result in results if result.origin.late]
     if late:
         yield f"{len(late)} late, says the platform: {_names(late)}"
     yield from _again(results)
-    yield from _same_work(graded)
+    yield from _same_work([result for result in results if result.status == "graded"])
 
 
 def _counts(results: Sequence[Result]) -> str:
@@ -52,14 +42,6 @@ def _counts(results: Sequence[Result]) -> str:
         if them:
             parts.append(f"{len(them)} {what} ({_names(them)})")
     return ", ".join(parts)
-
-
-def _middle(graded: Sequence[Result]) -> str:
-    scores = [result.score for result in graded]
-    most = max(result.max_score for result in graded)
-    opened = max(result.manual_points for result in graded)
-    more = f", {opened:g} more open" if opened else ""
-    return f"mean {mean(scores):.1f}, median {median(scores):g} of {most:g}{more}"
 
 
 def _again(results: Sequence[Result]) -> Iterator[str]:

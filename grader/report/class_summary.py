@@ -62,6 +62,10 @@ class ClassSummary:
                 yield f"- {who}: {why}"
             if len(self.not_graded) > _NAMED:
                 yield f"- and {len(self.not_graded) - _NAMED} more"
+        yield from self.marks()
+
+    def marks(self) -> Iterator[str]:
+        """Yield the middle of the class, and the check that fails most often, a line each."""
         if self.mean_percent is not None and self.median_percent is not None:
             yield (
                 f"mean {self.mean_percent:.0f} %, median {self.median_percent:.0f} % "

@@ -1,8 +1,10 @@
 """From a platform's export to its own worksheet, by the whole command."""
 
+import contextlib
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -74,8 +76,8 @@ def test_nobody_is_lost_and_what_is_not_graded_is_counted_and_named(course):
     ]  # fmt: skip
     assert found[1]["students"] == ["Luca Rossi (1002)"]
     assert "4 submissions, 1 without a notebook (Luca Rossi (1003))" in course.said
-    assert "mean 4.7, median 6 of 6" in course.said
-    assert "most often failed: a, mean of squares (1 of 3)" in course.said
+    assert "mean 78 %, median 100 % of the automatic points" in course.said
+    assert "fails most often: a, mean of squares, in 1 of 3" in course.said
     assert "the same work byte for byte: Luca Rossi (1002), Łukasz Żółć" in course.said
 
 
@@ -128,3 +130,24 @@ def test_the_same_export_again_keeps_its_names_and_numbers_where_results_are_kep
     assert [(s["origin"], s["students"]) for s in kept] == [
         (s["origin"], s["students"]) for s in json.loads(course.report)["submissions"]
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals of this kind here")
+def test_a_terminal_that_shows_the_summary_is_told_the_middle_of_the_class_once(klass):
+    klass.hand_in("Meier_A", **SUM)
+    klass.hand_in("Meier_B")
+    outside, inside = os.openpty()
+    command = subprocess.run(
+        klass.command("--jobs", "1"), env=klass.environment,
+        stdout=inside, stderr=subprocess.PIPE, text=True, timeout=120,
+    )  # fmt: skip
+    os.close(inside)
+    shown = b""
+    with os.fdopen(outside, "rb", buffering=0) as terminal, contextlib.suppress(OSError):
+        while read := terminal.read(65536):
+            shown += read
+    assert command.returncode == 0, command.stderr
+    assert (shown.count(b"mean 67 %"), shown.count(b"fails most often")) == (1, 1)
+    assert "2 submissions" in command.stderr
+    assert "mean" not in command.stderr
+    assert "fails most often" not in command.stderr
