@@ -64,9 +64,9 @@ def grade(
     Raises GradeError (grader.errors), whose text is one line that says what to do.
     """
     from grader import pipeline
+    from grader.request import Request
 
-    return pipeline.grade(
-        _paths(paths),
+    request = Request(
         assignment=assignment,
         assignments=Path(assignments) if assignments is not None else None,
         only=only,
@@ -75,6 +75,7 @@ def grade(
         sandbox=sandbox,
         jobs=jobs,
     )
+    return pipeline.grade(_paths(paths), request)
 
 
 def load_assignment(

@@ -137,7 +137,13 @@ EVERYWHERE = {"text", "files"}
 # What the student's process runs is all in one folder.
 STANDALONE = {"in_kernel", "errors.py", "records.py", "text.py", "files.py"}
 # The program of a worker process: it runs the pipeline.
-ABOVE_THE_PIPELINE = {"__init__.py", "batch/worker.py", "pipeline.py", "warm/process.py"}
+ABOVE_THE_PIPELINE = {
+    "__init__.py",
+    "batch/worker.py",
+    "grading_class.py",
+    "pipeline.py",
+    "warm/process.py",
+}
 # What runs in the student's process, and what instructors use anywhere, stays light.
 THIRD_PARTY = {
     "derivation": {"mpmath", "latex2mathml"},

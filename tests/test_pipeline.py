@@ -5,12 +5,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from grader import pipeline
+from grader import grading_class, pipeline
 from grader.assignment import load_assignment
+from grader.batch.collector import NoProgress
 from grader.errors import AssignmentError, GraderFault, Interrupted, NotDefined
 from grader.grading import grade_notebooks
 from grader.notebook import parse_notebook
 from grader.records import Isolation, Options, Run
+from grader.request import Request
 from grader.session import Kernels
 
 TOML = """\
@@ -144,13 +146,18 @@ class Course:
     def grade(self, *paths, **options):
         options.setdefault("assignment", "toy")
         found = paths or sorted(self.handed_in.iterdir())
-        return pipeline.grade(found, assignments=self.toy.parent, **options)
+        return pipeline.grade(found, Request(assignments=self.toy.parent, **options))
+
+
+def with_fork_server(monkeypatch, start):
+    for module in (pipeline, grading_class):
+        monkeypatch.setattr(module, "start_fork_server", start)
 
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
     made = Course(tmp_path)
-    monkeypatch.setattr(pipeline, "start_fork_server", lambda *_: None)
+    with_fork_server(monkeypatch, lambda *_: None)
     monkeypatch.setattr("grader.session.kernels.open_session", made.open_session)
     monkeypatch.setenv("TMPDIR", str(made.tmp))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -258,7 +265,7 @@ def test_ctrl_c_says_what_stands(course):
 # --- what is heard, and who grades ------------------------------------------------------------
 
 
-class Heard(pipeline.NoProgress):
+class Heard(NoProgress):
     """Keeps what it hears."""
 
     def __init__(self):
@@ -328,7 +335,7 @@ def fork_servers(monkeypatch):
         started.append(FakeForkServer(*arguments))
         return started[-1]
 
-    monkeypatch.setattr(pipeline, "start_fork_server", start)
+    with_fork_server(monkeypatch, start)
     return started
 
 
@@ -343,7 +350,7 @@ def test_a_notebook_with_an_interpreter_of_its_own_has_a_fork_server_of_it(
     course, fork_servers, monkeypatch
 ):
     python = course.root / "python"
-    monkeypatch.setattr(pipeline, "python_of", lambda assignment: python)
+    monkeypatch.setattr(grading_class, "python_of", lambda assignment: python)
     course.hand_in("Ann")
     course.grade()
     assert [server.started_for for server in fork_servers] == [("auto", None), ("auto", python)]
@@ -354,7 +361,7 @@ def test_without_a_fork_server_it_goes_on_more_slowly(course, monkeypatch):
     def fails(*arguments):
         raise GraderFault("no process left")
 
-    monkeypatch.setattr(pipeline, "start_fork_server", fails)
+    with_fork_server(monkeypatch, fails)
     course.hand_in("Ann")
     heard = Heard()
     (result,) = course.grade(progress=heard).results
@@ -383,8 +390,9 @@ def workers(monkeypatch):
         def __exit__(self, *exc):
             pass
 
-    monkeypatch.setattr(pipeline, "Workers", FakeWorkers)
-    monkeypatch.setattr(pipeline, "cores", lambda: 8)
+    monkeypatch.setattr(grading_class, "Workers", FakeWorkers)
+    for module in ("request", "grading_class"):
+        monkeypatch.setattr(f"grader.{module}.cores", lambda: 8)
     return made
 
 
@@ -480,7 +488,7 @@ def test_what_is_kept_comes_from_a_course_that_is_known(course, monkeypatch):
     def require(chosen, assignments, warn):
         asked.append((chosen.id, assignments))
 
-    monkeypatch.setattr(pipeline, "require_known_course", require)
+    monkeypatch.setattr("grader.request.require_known_course", require)
     course.hand_in("Ann")
     course.grade()
     assert asked == []
@@ -714,7 +722,7 @@ def test_one_assignment_that_cannot_be_read_is_named_and_the_others_are_graded(c
     broken.mkdir()
     (broken / "assignment.toml").write_text('id = "half-written"\ntitel = "x"\n')
     told = []
-    progress = pipeline.NoProgress()
+    progress = NoProgress()
     progress.warn = told.append
     report = course.grade(course.hand_in("Ann"), assignment=None, progress=progress)
     assert [(result.score, result.status) for result in report.results] == [(6.0, "graded")]
@@ -746,7 +754,7 @@ def test_the_evidence_holds_the_gaps_as_they_were_filled_in(course):
     course.hand_in("Ann", double="return x + x")
     seen = []
 
-    class Progress(pipeline.NoProgress):
+    class Progress(NoProgress):
         def done(self, number, result, kept):
             seen.append(result)
 

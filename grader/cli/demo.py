@@ -43,6 +43,7 @@ def command(folder: Path, browser: bool | None, sandbox: Sandbox) -> int:
     from grader import pipeline
     from grader.authoring import demo_class, template
     from grader.files import write_whole
+    from grader.request import Request
 
     if folder.exists() and any(folder.iterdir()):
         raise click.UsageError(
@@ -62,8 +63,7 @@ def command(folder: Path, browser: bool | None, sandbox: Sandbox) -> int:
     click.echo()
     pages = folder / "pages"
     with Watching(str(pages)) as watch:
-        report = pipeline.grade(
-            [folder / "submissions"],
+        request = Request(
             assignment=_ASSIGNMENT,
             assignments=folder / "reference",
             sandbox=sandbox,
@@ -71,6 +71,7 @@ def command(folder: Path, browser: bool | None, sandbox: Sandbox) -> int:
             evidence=True,
             progress=watch,
         )
+        report = pipeline.grade([folder / "submissions"], request)
     if report.isolation:
         output.complain(report.isolation)
     from grader.report import terminal

@@ -195,6 +195,7 @@ def command(
 
         click.get_current_context().with_resource(started_early(sandbox))
     from grader import pipeline
+    from grader.request import Request
 
     output.check_targets(json_file, junit_file, html_folder)
     plugin_reports = output.plugin_reports(reports)
@@ -214,8 +215,7 @@ def command(
 
     def once(held: Held | None, before: Report | None = None) -> tuple[Report, int]:
         with Watching(html_folder, for_students=for_students) as watching:
-            report = pipeline.grade(
-                paths,
+            request = Request(
                 assignment=assignment,
                 assignments=assignments,
                 only=only,
@@ -230,9 +230,9 @@ def command(
                 progress=watching,
                 split=split,
                 shard=shard,
-                held=held,
                 share_cells=share_cells,
             )
+            report = pipeline.grade(paths, request, held=held)
         if report.isolation:
             output.complain(report.isolation)
         if for_students:

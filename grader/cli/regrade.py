@@ -162,6 +162,7 @@ def _grade(
 ) -> int:
     """Grade these exercises as a run of its own; return its number."""
     from grader import pipeline
+    from grader.request import Request
 
     about = before.about
     where = [Path(path) for path in about.get("paths", ())]
@@ -176,8 +177,7 @@ def _grade(
     shard = about.get("shard") if not paths else None
     settings: dict[str, Any] = dict(before.settings)
     with Watching(None) as watch:
-        report = pipeline.grade(
-            paths or where,
+        request = Request(
             assignment=before.assignment,
             assignments=assignments,
             only=exercises,
@@ -190,6 +190,7 @@ def _grade(
             split=about.get("split") if not paths else None,
             shard=(int(shard[0]), int(shard[1])) if shard else None,
         )
+        report = pipeline.grade(paths or where, request)
     if report.isolation:
         output.complain(report.isolation)
     if report.run is None:

@@ -119,6 +119,7 @@ def grade_under_names(assignment: str, submissions: list[str]) -> None:
     _names.now = "start"
     from grader import grading, pipeline
     from grader.batch.collector import Collector
+    from grader.request import Request
     from grader.session import fork_server, scratch, watchdog, wire
     from grader.session.opened import Session
     from grader.session.server import AgentServer
@@ -154,8 +155,8 @@ def grade_under_names(assignment: str, submissions: list[str]) -> None:
         enter("end")
 
     grading.grade_each = graded
-    report = pipeline.grade([Path(one) for one in submissions], assignments=Path(assignment),
-                            jobs=1, split=True)  # fmt: skip
+    request = Request(assignments=Path(assignment), split=True)
+    report = pipeline.grade([Path(one) for one in submissions], request)
     print(len(report.results), "of", len({r.score for r in report.results}), "scores", flush=True)
 
 

@@ -26,6 +26,7 @@ from grader.assignment import load_assignment
 from grader.building_on import Echoes
 from grader.explaining import Explainer
 from grader.notebook import replace_region
+from grader.request import Request
 from grader.tracing import Tracer
 from grader.verify.samples import load_samples
 
@@ -102,9 +103,8 @@ def main() -> None:
         exercises = [e.id for e in load_assignment(REFERENCE / "pw02").exercises]
         only = [name for name in exercises if name.startswith("2") and "derivation" not in name]
         started = time.perf_counter()
-        report = pipeline.grade(
-            [folder], assignment="pw02", assignments=REFERENCE, only=only, split=True, jobs=1
-        )
+        request = Request(assignment="pw02", assignments=REFERENCE, only=only, split=True)
+        report = pipeline.grade([folder], request)
         whole = time.perf_counter() - started
     diagnosis = sum(spent.values())
     lost = sum(result.score < result.max_score - 1e-9 for result in report.results)

@@ -35,7 +35,8 @@ def pipeline(monkeypatch):
     fake.error = None
     fake.files = []
 
-    def grade(paths, **options):
+    def grade(paths, request, *, held=None):
+        options = vars(request) | {"held": held}
         fake.calls.append((list(map(str, paths)), options))
         if fake.error is not None:
             raise fake.error
@@ -365,7 +366,7 @@ from grader.records import Report, Result
 import grader
 fake = ModuleType('grader.pipeline')
 result = Result('a.zip', ('Zoé 王',), 'refused', 'no')
-fake.grade = lambda paths, **options: Report('a', '', 0, (result,) * 2000)
+fake.grade = lambda paths, request, *, held=None: Report('a', '', 0, (result,) * 2000)
 fake.cores = lambda: 1
 sys.modules['grader.pipeline'] = grader.pipeline = fake
 cli.main()
@@ -553,7 +554,7 @@ def test_a_report_survives_a_terminal_that_cannot_show_it(folder):
         "import grader\n"
         "fake = ModuleType('grader.pipeline')\n"
         "result = Result('a.zip', ('Zoé 王',), 'refused', 'no')\n"
-        "fake.grade = lambda paths, **options: Report('a', '', 0, (result,))\n"
+        "fake.grade = lambda paths, request, *, held=None: Report('a', '', 0, (result,))\n"
         "fake.cores = lambda: 1\n"
         "sys.modules['grader.pipeline'] = grader.pipeline = fake\n"
         "sys.exit(cli.run(['a.zip']))\n"

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from grader import pipeline
+from grader.request import Request
 
 TOML = """\
 id = "toy"
@@ -95,7 +96,7 @@ def results(tmp_path_factory):
         path.parent.mkdir()
         path.write_text(notebook(edits))
         paths.append(path.parent)
-    report = pipeline.grade(paths, assignments=root / "reference", assignment="toy", jobs=1)
+    report = pipeline.grade(paths, Request(assignments=root / "reference", assignment="toy"))
     return dict(zip(EDITS, report.results, strict=True))
 
 

@@ -50,7 +50,12 @@ MODULES = {
     "matching": (("grader/submission/matching.py",), ("tests/submission/test_matching.py",)),
     "store": (("grader/batch/store.py",), ("tests/batch/test_store.py",)),
     "pipeline": (
-        ("grader/pipeline.py", "grader/grading.py", "grader/not_filled_in.py"),
+        (
+            "grader/pipeline.py",
+            "grader/grading_class.py",
+            "grader/grading.py",
+            "grader/not_filled_in.py",
+        ),
         ("tests/test_pipeline.py", "tests/test_grading.py"),
     ),
     "submission": (

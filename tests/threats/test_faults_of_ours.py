@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import pipeline
+import grader
 from grader.session import kernels
 
 MAX = 8.0
@@ -243,7 +243,7 @@ def test_a_session_that_fails_stops_its_submission_alone(host, monkeypatch):
     monkeypatch.setattr(kernels, "open_session", failing)
     monkeypatch.setenv("TMPDIR", str(host.tmp))
     paths = [host.right(name=name) for name in ("a", "b", "c")]
-    report = pipeline.grade(paths, assignment="toy", assignments=host.assignments)
+    report = grader.grade(paths, assignment="toy", assignments=host.assignments)
     # The second one to be opened is the solved notebook's, which the first submission needs.
     assert [r.status for r in report.results] == ["grader_fault", "graded", "graded"]
     assert [r.score for r in report.results] == [0.0, MAX, MAX]
@@ -261,7 +261,7 @@ def test_a_student_s_own_session_that_fails_is_ours_too(host, monkeypatch):
     monkeypatch.setattr(kernels, "open_session", failing)
     monkeypatch.setenv("TMPDIR", str(host.tmp))
     paths = [host.right(name=name) for name in ("a", "b", "c")]
-    report = pipeline.grade(paths, assignment="toy", assignments=host.assignments)
+    report = grader.grade(paths, assignment="toy", assignments=host.assignments)
     assert [r.status for r in report.results] == ["graded", "grader_fault", "graded"]
     assert [r.score for r in report.results] == [MAX, 0.0, MAX]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import pipeline
+import grader
 
 MAX = 8.0
 HOSTILE = {
@@ -35,7 +35,7 @@ def used():
 def grade(host, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(host.tmp))
     monkeypatch.setattr("tempfile.tempdir", None)
-    return lambda *paths: pipeline.grade(paths, assignment="toy", assignments=host.assignments)
+    return lambda *paths: grader.grade(paths, assignment="toy", assignments=host.assignments)
 
 
 def test_neither_descriptors_nor_threads_nor_memory_grow(host, grade):

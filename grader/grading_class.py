@@ -1,0 +1,224 @@
+"""A class: every submission of one assignment that has no result yet is graded, and reported.
+
+It reads straight down: what they are graded with, where it is graded, where the results go, and
+then each submission, here, in workers, or on a cluster.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grader.batch import cache_key
+from grader.batch.collector import Collector, Job
+from grader.batch.known_builder import building
+from grader.batch.workers import Workers, cores
+from grader.environments import python_of
+from grader.errors import Interrupted
+from grader.explaining import explainer_of
+from grader.records import Assignment, Options, Report
+from grader.request import Request
+from grader.session import Kernels, start_fork_server
+from grader.session.fork_server import ForkServer
+from grader.submission.incoming import Incoming
+
+if TYPE_CHECKING:
+    from grader.batch.store import KeptRun
+    from grader.suite import Suite
+    from grader.warm.held import Held
+
+
+def grade_class(
+    chosen: Assignment,
+    submissions: Sequence[Incoming],
+    request: Request,
+    options: Options,
+    *,
+    fork_server: ForkServer | None,
+    held: Held | None = None,
+    about: dict[str, object],
+) -> Report:
+    """Return the verdict on every submission of one assignment, in order.
+
+    options : what each grading process is told
+    fork_server : is closed at the end
+    held : checks and a fork server of an earlier run
+    about : where the submissions lay, for the run that is kept
+    Raises AssignmentError for checks that don't load, ClusterError, Interrupted.
+    """
+    progress = request.progress
+    with ExitStack() as stack:
+        # What they are graded with.
+        if fork_server is not None:
+            stack.callback(fork_server.close)
+        python = python_of(chosen)
+        if fork_server is not None and held is None and python is not None:
+            # It was started before anybody knew which interpreter is asked for.
+            fork_server.close()
+            fork_server = start_fork_server(request.sandbox, python)
+            if fork_server is not None:
+                stack.callback(fork_server.close)
+        chosen = replace(chosen, sandbox=request.sandbox)
+        kernels = stack.enter_context(
+            Kernels(
+                chosen,
+                fork_server,
+                preloaded=held is not None,
+                draw=options.figures,
+                share_cells=options.share_cells,
+            )
+        )
+
+        # Where it is graded, and where the results go.
+        cluster = None
+        if request.dask is not None:
+            # Imported here: it is an extra, and takes half a second to load.
+            from grader.batch.cluster import Cluster
+
+            cluster = stack.enter_context(Cluster(request.dask))
+            cluster.find_environment(progress.warn)
+        environment = cluster.environment if cluster else ""
+        if not environment and not chosen.public_only:
+            environment = cache_key.environment()
+        run = None
+        if request.keep:
+            # Imported here: a student's machine has no use for it.
+            from grader.batch.keeping import kept_run
+
+            run = stack.enter_context(
+                kept_run(
+                    chosen,
+                    options,
+                    submissions=len(submissions),
+                    environment=environment or cache_key.environment(),
+                    warn=progress.warn,
+                    about=about,
+                )
+            )
+
+        # What is wrong with the checks is said first. Where results of them are kept, they loaded.
+        suite = _suite(chosen, run, held, stack)
+        found = [incoming.shown for incoming in submissions]
+        collector = Collector(
+            found,
+            progress=progress,
+            run=run,
+            evidence=request.evidence,
+            origins=[incoming.origin for incoming in submissions],
+        )
+        explainer, tables = explainer_of(
+            chosen, seed=request.seed, environment=environment, environ=os.environ
+        )
+        if explainer is not None:
+            collector.explain = explainer.explain
+        progress.begin(chosen.id, chosen.title, request.seed, found, options.folder)
+
+        # Each submission that has no result yet is graded.
+        try:
+            waiting = _waiting(submissions, collector, request)
+            if request.keep and tables is not None:
+                # More is known by the end, and for the next time.
+                stack.enter_context(
+                    building(
+                        chosen,
+                        tables,
+                        seed=request.seed,
+                        sandbox=request.sandbox,
+                        count=len(waiting),
+                    )
+                )
+            if cluster is not None and waiting:
+                cluster.run(options, waiting, collector)
+            elif waiting:
+                if suite is None:
+                    suite = _opened(chosen, stack)
+                if min(request.jobs, len(waiting)) > 1:
+                    _grade_in_workers(suite, kernels, options, waiting, collector, request.jobs)
+                else:
+                    _grade_here(suite, kernels, options, waiting, collector, submissions)
+            if explainer is not None:
+                collector.explain_again()
+        except KeyboardInterrupt as stop:
+            raise Interrupted(collector.interrupted()) from stop
+        collector.end()
+        return Report(
+            chosen.id,
+            chosen.title,
+            request.seed,
+            collector.results(),
+            collector.isolation,
+            checks_from=options.folder,
+            run=collector.run.id if collector.run is not None else None,
+        )
+
+
+def _suite(
+    chosen: Assignment, run: KeptRun | None, held: Held | None, stack: ExitStack
+) -> Suite | None:
+    """Return the checks, collected; None where results of them are kept."""
+    if held is not None and held.suite is not None:
+        return held.suite
+    return _opened(chosen, stack) if run is None or not run.has_results() else None
+
+
+def _opened(chosen: Assignment, stack: ExitStack) -> Suite:
+    # Imported here: pytest loads while the fork server imports what notebooks need.
+    from grader.suite import open_suite
+
+    return stack.enter_context(open_suite(chosen))
+
+
+def _waiting(submissions: Sequence[Incoming], collector: Collector, request: Request) -> list[Job]:
+    """Return those that are to be graded; the others' results are with the collector then."""
+    for number, incoming in enumerate(submissions):
+        if incoming.refused is not None:
+            collector.put(number, incoming.refused)
+    jobs = [
+        Job(number, one.path, cache_key.input_hash(Path(one.path)) if collector.run else "")
+        for number, one in enumerate(submissions)
+        if one.refused is None
+    ]
+    return collector.without_kept(jobs, regrade=request.regrade)
+
+
+def _grade_in_workers(
+    suite: Suite,
+    kernels: Kernels,
+    options: Options,
+    waiting: Sequence[Job],
+    collector: Collector,
+    jobs: int,
+) -> None:
+    from grader.batch.worker import serve_with
+    from grader.session.cell_runner import cell_runner as load_for_kernels
+
+    count = min(jobs, len(waiting))
+    options = replace(options, kernels=max(1, cores() // count), shared=str(kernels.shared or ""))
+    load_for_kernels()  # once, not in each worker
+    with Workers(
+        options,
+        count=count,
+        fork_server=kernels.fork_server,
+        serve=serve_with(suite, kernels.assignment),
+    ) as workers:
+        workers.run(waiting, collector)
+
+
+def _grade_here(
+    suite: Suite,
+    kernels: Kernels,
+    options: Options,
+    waiting: Sequence[Job],
+    collector: Collector,
+    submissions: Sequence[Incoming],
+) -> None:
+    from grader.grading import Grader, grade_each
+    from grader.suite.interrupting import heard_in_c
+
+    read = {number: one for number, one in enumerate(submissions) if one.was_opened}
+    with heard_in_c(), Grader(suite, kernels, options) as grader:
+        grade_each(grader, waiting, collector, read)

@@ -1,0 +1,93 @@
+"""What `grade` is asked for: the settings of one command, the same for each assignment in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader.batch import cache_key
+from grader.batch.collector import NoProgress, Progress
+from grader.batch.workers import cores
+from grader.choosing import require_exercises, require_known_course, require_students_machine
+from grader.records import Assignment, Options, Sandbox
+from grader.submission.incoming import Incoming
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `grade` is asked for.
+
+    assignment : its id; recognised, submission by submission, where None
+    assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
+    only : ids of exercises; empty for all
+    public : run the public checks alone
+    sandbox : how student code is closed in
+    jobs : grading processes; 1 grades in this one, as a single submission is graded always
+    dask : address of a dask scheduler; its workers grade instead
+    keep : keep results, and take up those of earlier runs, where batch/store.py says
+    regrade : take up none
+    evidence : give it to `progress` with each result; the report holds verdicts alone
+    progress : hears how it goes on
+    split : what a path holds is a class's, or one submission; None: as its names say
+    shard : (3, 16) for the third of 16 parts of the class; None for all of it
+    share_cells : run the template's first cells once for all submissions that have them unchanged
+    """
+
+    assignment: str | None = None
+    assignments: Path | None = None
+    only: Sequence[str] = ()
+    public: bool = False
+    seed: int = 0
+    sandbox: Sandbox = "auto"
+    jobs: int = 1
+    dask: str | None = None
+    keep: bool = False
+    regrade: bool = False
+    evidence: bool = False
+    progress: Progress = field(default_factory=NoProgress)
+    split: bool | None = None
+    shard: tuple[int, int] | None = None
+    share_cells: bool = False
+
+    def require(self, chosen: Assignment) -> None:
+        """Raise AssignmentError where that assignment can't be graded so."""
+        require_exercises(chosen, self.only)
+        if chosen.public_only and self.assignments is None:
+            require_students_machine(chosen, self.progress.warn)
+        elif self.keep and not chosen.public_only:
+            require_known_course(chosen, self.assignments, self.progress.warn)
+
+    def options(self, chosen: Assignment, *, alone: bool) -> Options:
+        """Return what each grading process is told.
+
+        alone : one submission was handed in, no class
+        """
+        return Options(
+            str(chosen.folder.resolve()),
+            tuple(self.only),
+            self.public,
+            self.seed,
+            self.sandbox,
+            evidence=self.evidence or self.keep,
+            # A page shows them, and whoever grades by hand wants them beside the words.
+            figures=self.evidence or any(e.manual or e.answer_cells for e in chosen.exercises),
+            kernels=cores(),
+            alone=alone,
+            share_cells=self.share_cells and not alone,
+        )
+
+    def kept_assignments(
+        self, known: Mapping[str, Assignment], submissions: Sequence[Incoming]
+    ) -> Mapping[int, str]:
+        """Return which assignment the submissions answered that an earlier run has graded."""
+        if not self.keep or self.dask is not None:
+            return {}
+        # Imported here: a student's machine has no use for it.
+        from grader.batch.keeping import kept_assignments
+
+        alone = len(submissions) == 1
+        return kept_assignments(
+            {name: self.options(one, alone=alone) for name, one in known.items()},
+            [cache_key.input_hash(Path(i.path)) if not i.refused else "" for i in submissions],
+        )
