@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from grader.records import Assignment, Exercise, Notebook, Outcome
 from grader.session import Session
-from grader.session.stories import Recorder, paths_of
+from grader.session.recordings import Recorder, paths_of
 from grader.stand_ins import StandIns
 from grader.suite import CheckJob, Suite
 
@@ -177,7 +177,9 @@ class Echoes:
                     reference=lambda name: self.references[name],
                 )
             )
-            self._paths[key] = {check: paths_of(story) for check, story in recorder.stories.items()}
+            self._paths[key] = {
+                check: paths_of(recording) for check, recording in recorder.recordings.items()
+            }
         return self._paths[key]
 
 

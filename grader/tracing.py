@@ -2,7 +2,7 @@
 
     outcomes = tracer.traced(job, outcomes)
 
-A check that fails has stopped at its first wrong answer. So its whole story, as the solved
+A check that fails has stopped at its first wrong answer. So its whole recording, as the solved
 notebook was asked it, is asked again in a fresh process, at two seeds. What comes back goes with
 the outcome: it names a known mistake, or groups submissions that answer alike. It gives no points
 and takes none.
@@ -19,7 +19,7 @@ from grader.diagnosis.traces import Print, differing, print_of, text_of
 from grader.errors import GraderFault, Missing, StudentFault
 from grader.records import Outcome
 from grader.session import Session
-from grader.session.stories import Recorder, Story, replay
+from grader.session.recordings import Recorder, Recording, replay
 from grader.session.student import Student
 from grader.suite import CheckedSession, CheckJob, Suite
 
@@ -30,7 +30,7 @@ LIMIT_S = 3.0
 BUDGET_S = 20.0
 """Of all replays of one submission together."""
 SLOW_S = 2.0
-"""Of a check's story on the solved notebook: what takes longer is not asked again."""
+"""Of a check's recording on the solved notebook: what takes longer is not asked again."""
 
 _OTHER_DRAWS = """
 import random
@@ -49,12 +49,12 @@ def second_seed(seed: int) -> int:
 
 @dataclass(frozen=True)
 class Asked:
-    """A check's story at each seed, and what the solved notebook answers.
+    """A check's recording at each seed, and what the solved notebook answers.
 
     seconds : of one replay on the solved notebook
     """
 
-    stories: tuple[Story, ...]
+    recordings: tuple[Recording, ...]
     expected: tuple[Expected, ...]
     seconds: float
 
@@ -66,7 +66,7 @@ def record(
 
     session : on the solved notebook
     """
-    by_seed: list[Mapping[CheckName, Story]] = []
+    by_seed: list[Mapping[CheckName, Recording]] = []
     for one in (seed, second_seed(seed)):
         recorder = Recorder(session, lambda: suite.running)
         suite.run(
@@ -74,40 +74,40 @@ def record(
                 sessions={notebook: recorder}, seed=one, only=only, reference=lambda name: session
             )
         )
-        by_seed.append(recorder.stories)
+        by_seed.append(recorder.recordings)
     asked = {}
     for check in by_seed[0]:
         if check not in by_seed[1]:
             continue
-        stories = tuple(stories[check] for stories in by_seed)
+        recordings = tuple(recordings[check] for recordings in by_seed)
         expected, seconds = [], []
-        for story in stories:
+        for recording in recordings:
             started = time.perf_counter()
-            answers = answers_of(session, story, "")
+            answers = answers_of(session, recording, "")
             seconds.append(time.perf_counter() - started)
-            again = answers_of(session, story, _OTHER_DRAWS)
+            again = answers_of(session, recording, _OTHER_DRAWS)
             noisy = frozenset(differing(answers, again))
             expected.append(Expected(tuple(answers), noisy))
-        asked[check] = Asked(stories, tuple(expected), max(seconds))
+        asked[check] = Asked(recordings, tuple(expected), max(seconds))
     return asked
 
 
 def answers_of(
-    session: CheckedSession, story: Story, patch: str, *, limit_s: float = LIMIT_S
+    session: CheckedSession, recording: Recording, patch: str, *, limit_s: float = LIMIT_S
 ) -> list[Print]:
-    """Return the fingerprints of a process's answers to a story.
+    """Return the fingerprints of a process's answers to a recording.
 
     patch : statements that run first, in a fresh copy of the notebook's state
     Raises GraderFault where they fail.
     """
-    with session.student(limit_s=limit_s, reply_mib=story.reply_mib) as student:
+    with session.student(limit_s=limit_s, reply_mib=recording.reply_mib) as student:
         if patch:
             put_in_place(student, patch)
         # One after the other: a hundred large answers must not be held at once.
-        replies = replay(student, story)
+        replies = replay(student, recording)
         return [
             print_of(operation, reply)
-            for operation, reply in zip(story.operations, replies, strict=False)
+            for operation, reply in zip(recording.operations, replies, strict=False)
         ]
 
 
@@ -157,8 +157,8 @@ class Tracer:
         if one is None or one.seconds > SLOW_S:
             return ""
         traces = []
-        for story, expected in zip(one.stories, one.expected, strict=True):
-            got = answers_of(session, story, "", limit_s=LIMIT_S + 5 * one.seconds)
+        for recording, expected in zip(one.recordings, one.expected, strict=True):
+            got = answers_of(session, recording, "", limit_s=LIMIT_S + 5 * one.seconds)
             wrong = differing(expected.answers, got, noisy=expected.noisy)
             traces.append(dict(sorted(wrong.items())[:MAX_ANSWERS]))
         return text_of(traces) if any(traces) else ""

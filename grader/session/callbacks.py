@@ -91,7 +91,7 @@ class CheckFunctions:
         self._raised.clear()
 
     def begin_again(self) -> None:
-        """A call begins of a story that is told once more: what was counted is forgotten."""
+        """A call begins of a recording that is asked once more: what was counted is forgotten."""
         self.begin()
         self.calls = 0
         for function in self._functions:

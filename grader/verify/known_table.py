@@ -17,11 +17,11 @@ from grader.session import Session
 from grader.suite import Suite
 from grader.tracing import Asked, record
 from grader.verify.known_candidates import Candidate, candidates_of, patch_for
+from grader.verify.replays import Replays, Work
 from grader.verify.samples import exercises_of
-from grader.verify.telling import Telling, Work
 
 MAX_LINES = 100_000
-"""Of Python that a check's story runs: what takes more is not asked of a thousand mistakes.
+"""Of Python that a check's recording runs: what takes more is not asked of a thousand mistakes.
 They are counted, so that every machine has the same table. A call of the check's own function
 counts as a hundred."""
 MAX_SECONDS = 2.0
@@ -39,7 +39,7 @@ PER_GROUP = 3
 class Prepared:
     """What a table of a notebook is computed from.
 
-    work : what each check's story takes of the solved notebook
+    work : what each check's recording takes of the solved notebook
     reach : the functions that each check's answers depend on
     """
 
@@ -68,9 +68,9 @@ def prepare(suite: Suite, notebook: Notebook, session: Session, *, seed: int = 0
         check: one
         for check, one in record(suite, notebook.name, session, seed=seed, only=only).items()
         # Figures were drawn when the cells ran: no call of a changed function draws them again.
-        if "figures" not in one.stories[0].operations
+        if "figures" not in one.recordings[0].operations
     }
-    work = dict(zip(asked, Telling(session, list(asked.values()), 0).work(), strict=True))
+    work = dict(zip(asked, Replays(session, list(asked.values()), 0).work(), strict=True))
     asked = {
         check: one
         for check, one in asked.items()
@@ -93,8 +93,8 @@ def table_of(
     asked, reach = prepared.asked, prepared.reach
     candidates = prepared.candidates[part::of]
     checks = list(asked)
-    # A call of a check's function goes to its own process and back: a hundred times in a story.
-    costly = {number for number, check in enumerate(checks) if asked[check].stories[0].functions}
+    # A call of a check's function goes to its own process and back: a hundred times in a recording.
+    costly = {number for number, check in enumerate(checks) if asked[check].recordings[0].functions}
     wanted = [
         [
             number
@@ -105,7 +105,7 @@ def table_of(
         ]
         for candidate in candidates
     ]
-    first = Telling(session, [asked[check] for check in checks], 0)
+    first = Replays(session, [asked[check] for check in checks], 0)
     tried = [
         (candidate, {checks[number]: trace for number, trace in wrong.items()})
         for candidate, wrong in zip(
@@ -114,7 +114,7 @@ def table_of(
         if wrong
     ]
     kept = _one_of_each(tried)
-    second = Telling(session, [asked[check] for check in checks], 1)
+    second = Replays(session, [asked[check] for check in checks], 1)
     again = second.wrong(
         [candidate.patch for candidate, _ in kept],
         [[checks.index(check) for check in traces] for _, traces in kept],
@@ -190,8 +190,8 @@ def _reach(
         name = function.rpartition(".")[2]
         lost = f"def {name}(*args, **kwargs):\n    raise NotImplementedError\n"
         patches.append(patch_for(notebook, function, lost))
-    telling = Telling(session, list(asked.values()), 0)
-    wrong = telling.wrong(patches, [range(len(asked))] * len(patches))
+    replays = Replays(session, list(asked.values()), 0)
+    wrong = replays.wrong(patches, [range(len(asked))] * len(patches))
     return {
         check: {name for name, found in zip(names, wrong, strict=True) if number in found}
         for number, check in enumerate(asked)

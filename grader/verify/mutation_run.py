@@ -45,14 +45,14 @@ PATIENCE = 5.0
 LEAST_LIMIT_S = 3.0
 """Under this, a busy machine would be taken for an endless loop."""
 
-STORY_REQUESTS = 64
+MAX_REQUESTS = 64
 """Requests of a check that are replayed: enough for every way in which it calls."""
 
-PERTURBED_STORIES = 6
-"""Stories whose arguments are changed, too; checks of one function ask much the same."""
+PERTURBED = 6
+"""Recordings whose arguments are changed, too; checks of one function ask much the same."""
 
 
-def hunt(
+def run_mutants(
     suite: Suite,
     notebook: str,
     session: Session,
@@ -67,7 +67,7 @@ def hunt(
     """
     if not mutants:
         return []
-    return _Hunter(suite, notebook, session).run(mutants, step)
+    return _MutationRun(suite, notebook, session).run(mutants, step)
 
 
 def put_in_place(student: Student, mutant: Mutant) -> None:
@@ -90,11 +90,11 @@ class _Named:
 
 
 @dataclass
-class _Story:
+class _Recording:
     """What one check asked of the reference.
 
     reply_mib : what a reply to it may hold; None for the assignment's limit
-    requests : operation and arguments; the first STORY_REQUESTS of them
+    requests : operation and arguments; the first MAX_REQUESTS of them
     whole : False where there were more
     """
 
@@ -105,29 +105,29 @@ class _Story:
 
 
 class _Recorder:
-    """A session whose students are overheard."""
+    """A session whose students are listened to."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.stories: list[_Story] = []
+        self.recordings: list[_Recording] = []
         self.exercise = ""
 
     @contextmanager
     def student(self, *, limit_s: float, reply_mib: int | None = None) -> Iterator[Student]:
-        story = _Story(self.exercise, reply_mib)
-        self.stories.append(story)
+        recording = _Recording(self.exercise, reply_mib)
+        self.recordings.append(recording)
         with self.session.student(limit_s=limit_s, reply_mib=reply_mib) as student:
             wire = student._wire
             ask = wire.ask
 
-            def overheard(called: Callable[[], str], operation: str, *arguments: Any) -> Any:
-                if len(story.requests) < STORY_REQUESTS:
-                    story.requests.append((operation, *_kept(arguments)))
+            def recorded(called: Callable[[], str], operation: str, *arguments: Any) -> Any:
+                if len(recording.requests) < MAX_REQUESTS:
+                    recording.requests.append((operation, *_kept(arguments)))
                 else:
-                    story.whole = False
+                    recording.whole = False
                 return ask(called, operation, *arguments)
 
-            wire.ask = overheard  # type: ignore[method-assign]
+            wire.ask = recorded  # type: ignore[method-assign]
             yield student
 
 
@@ -172,7 +172,7 @@ class _Bounded:
         return self.session.student(limit_s=min(limit_s, self.limit_s), reply_mib=reply_mib)
 
 
-class _Hunter:
+class _MutationRun:
     """What is known of one notebook's checks, and what each mutant comes to."""
 
     def __init__(self, suite: Suite, notebook: str, session: Session) -> None:
@@ -189,7 +189,7 @@ class _Hunter:
         self.limit_s = assignment.limits.check_s
         self.costs: dict[str, float] = {}
         self.accepted: set[tuple[str, str]] = set()
-        self.stories: list[_Story] = []
+        self.recordings: list[_Recording] = []
         self.reaching: dict[str, list[int]] = {}
         self.expected: dict[tuple[int, str], list[Any]] = {}
 
@@ -200,7 +200,7 @@ class _Hunter:
         for exercise in self.exercises:
             recorder.exercise = exercise
             outcomes += self._run_checks(recorder, exercise, None)
-        self.stories = [story for story in recorder.stories if story.requests]
+        self.recordings = [recording for recording in recorder.recordings if recording.requests]
         self.costs = {
             exercise: sum(o.seconds for o in outcomes if o.exercise == exercise)
             for exercise in self.exercises
@@ -278,31 +278,33 @@ class _Hunter:
 
     def _others(self, mutant: Mutant, own: Collection[str]) -> list[str]:
         """Return the other exercises whose checks reach the function, the quick ones first."""
-        reached = {self.stories[number].exercise for number in self._stories_that_reach(mutant)}
-        reached |= {story.exercise for story in self.stories if not story.whole}
+        reached = {
+            self.recordings[number].exercise for number in self._recordings_that_reach(mutant)
+        }
+        reached |= {recording.exercise for recording in self.recordings if not recording.whole}
         return sorted(reached - {*own}, key=lambda exercise: self.costs[exercise])
 
     # --- survivors: does it change a value at all? ---
 
     def _probe(self, mutant: Mutant) -> tuple[MutantStatus, str]:
-        reaching = self._stories_that_reach(mutant)
+        reaching = self._recordings_that_reach(mutant)
         if not reaching:
             return "unreached", "no check calls this function"
         probes = 0
         for variant in PERTURBATIONS:
-            told = reaching if variant == AS_CALLED else reaching[:PERTURBED_STORIES]
+            told = reaching if variant == AS_CALLED else reaching[:PERTURBED]
             for number in told:
                 expected = self._expected(number, variant)
                 got = self._replay(number, variant, mutant)
                 probes += len(expected)
                 index = first_difference(expected, got)
                 if index is not None:
-                    called = _shown(self.stories[number].requests[index])
+                    called = _shown(self.recordings[number].requests[index])
                     return "survived", f"differs at {called} {variant}"
         return "equivalent", f"{probes} probes"
 
-    def _stories_that_reach(self, mutant: Mutant) -> list[int]:
-        """Return the numbers of the stories that end otherwise when the function raises.
+    def _recordings_that_reach(self, mutant: Mutant) -> list[int]:
+        """Return the numbers of the recordings that end otherwise when the function raises.
 
         The light ones come first.
         """
@@ -310,34 +312,34 @@ class _Hunter:
             lost = _lost(mutant)
             reached = [
                 number
-                for number in range(len(self.stories))
+                for number in range(len(self.recordings))
                 if first_difference(
                     self._expected(number, AS_CALLED), self._replay(number, AS_CALLED, lost)
                 )
                 is not None
             ]
             self.reaching[mutant.function] = sorted(
-                reached, key=lambda number: payload(self.stories[number].requests)
+                reached, key=lambda number: payload(self.recordings[number].requests)
             )
         return self.reaching[mutant.function]
 
     def _expected(self, number: int, variant: str) -> list[Any]:
-        """Return the reference's replies to a variant of a story."""
+        """Return the reference's replies to a variant of a recording."""
         key = number, variant
         if key not in self.expected:
             self.expected[key] = self._replay(number, variant, None)
         return self.expected[key]
 
     def _replay(self, number: int, variant: str, mutant: Mutant | None) -> list[Any]:
-        """Return the replies to a story's requests; it ends where the process does."""
+        """Return the replies to a recording's requests; it ends where the process does."""
         change, rng = PERTURBATIONS[variant], generator_of(variant)
         replies: list[Any] = []
         # An endless call must not cost the whole limit again and again.
-        story = self.stories[number]
-        with self.session.student(limit_s=self.limit_s, reply_mib=story.reply_mib) as student:
+        recording = self.recordings[number]
+        with self.session.student(limit_s=self.limit_s, reply_mib=recording.reply_mib) as student:
             if mutant is not None:
                 put_in_place(student, mutant)
-            for operation, *arguments in story.requests:
+            for operation, *arguments in recording.requests:
                 changed = _given(perturb(arguments, change, rng), student)
                 try:
                     reply = student._wire.ask(lambda: "a probe", operation, *changed)

@@ -1,7 +1,7 @@
 """Tells a mutant that changes a value from one that is the same function in other words.
 
-What the checks ask of the reference is recorded, a story a check: its requests, in order.
-Replayed against a mutant, with the same and with changed arguments, the stories give the
+What the checks ask of the reference is recorded, check by check: its requests, in order.
+Replayed against a mutant, with the same and with changed arguments, the recordings give the
 reference's replies or they don't.
 """
 

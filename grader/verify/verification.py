@@ -31,7 +31,7 @@ from grader.verify.derivations import verify_written
 from grader.verify.explanations import explain, load_explanations
 from grader.verify.known_table import prepare, table_of
 from grader.verify.mutants import functions_that_draw, make_mutants
-from grader.verify.mutation_run import hunt
+from grader.verify.mutation_run import run_mutants
 from grader.verify.naming import KnownPart, Naming, keep_tables
 from grader.verify.pool import ProcessPool
 from grader.verify.samples import (
@@ -153,10 +153,10 @@ def _verify(
 
     benched = [bench() for bench in benches]
     found = sorted((item for bench in benched for item in bench.mutants), key=lambda item: item[:2])
-    hunted, stale = explain([verdict for *_, verdict in found], explained, whole=mutants)
+    tested, stale = explain([verdict for *_, verdict in found], explained, whole=mutants)
     keep_tables(assignment, [table() for table in tables], parts_of=shards)
     named = Naming(assignment, [table() for table in tables])
-    hunted = [named.of_mutant(verdict) for verdict in hunted]
+    tested = [named.of_mutant(verdict) for verdict in tested]
     of_samples = [named.of_sample(verdict()) for verdict in verdicts]
     return VerifyReport(
         assignment=assignment.id,
@@ -175,7 +175,7 @@ def _verify(
         rates=_in_order(assignment, [run for bench in benched for run in bench.runs]),
         seeds=seeds,
         samples=tuple(of_samples),
-        mutants=tuple(hunted),
+        mutants=tuple(tested),
         stale=stale,
         left_out=functions_that_draw(assignment) if mutants else (),
         skipped=_skipped(assignment, samples),
@@ -190,7 +190,7 @@ def _verify(
                         for v in of_samples
                         for text in v.suspects
                     ),
-                    *(f"on mutant {v.mutant.id}: {text}" for v in hunted for text in v.suspects),
+                    *(f"on mutant {v.mutant.id}: {text}" for v in tested for text in v.suspects),
                 ]
             )
         ),
@@ -403,7 +403,7 @@ def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shard
         step = source.steps.begin("seeds", len(seeds))
         runs = run_seeds(suite, {name: session}, seeds=seeds, only=only, step=step)
         step = source.steps.begin("mutants", len(share))
-        verdicts = hunt(suite, name, session, [mutant for _, mutant in share], step=step)
+        verdicts = run_mutants(suite, name, session, [mutant for _, mutant in share], step=step)
     return _Benched(
         tuple(runs),
         tuple((number, n, verdict) for (n, _), verdict in zip(share, verdicts, strict=True)),

@@ -9,8 +9,8 @@ from numpy.testing import assert_array_equal
 from grader.checks import counted
 from grader.errors import StudentDied, StudentError, StudentFault, StudentTimeout
 from grader.session import replay_cache
+from grader.session.recordings import Recorder, replay
 from grader.session.replay_cache import ReplayCache, replayed
-from grader.session.stories import Recorder, replay
 from grader.tracing import answers_of
 
 SOURCE = """
@@ -115,11 +115,11 @@ def test_a_story_holds_what_the_check_asked_and_its_functions_answer_others(run)
         assert student.twice(1.0) == 2.0
         student.newton(lambda x: x**2 - 4.0, lambda x: 2 * student.twice(0.5) * x, 1.0)
         assert student.twice(3.0) == 6.0
-    story = recorder.stories["a", "b"]
-    assert story.operations == ("call", "call", "call")
+    recording = recorder.recordings["a", "b"]
+    assert recording.operations == ("call", "call", "call")
     other = run(SOURCE.replace("2 * x", "3 * x").replace("steps=4", "steps=9"))
     with other.student(limit_s=20) as student:
-        first, second, third = list(replay(student, story))
+        first, second, third = list(replay(student, recording))
     assert (first, third) == (["value", 3.0], ["value", 9.0])
     # A function that asks the process of then gets no answer: the replay says so, and goes on.
     assert second[:1] == ["raised"]
@@ -131,7 +131,7 @@ def test_a_story_goes_on_with_as_many_calls_as_another_solution_makes(run):
         student.newton(lambda x: x**2 - 4.0, lambda x: 2 * x, 1.0)
         assert student.twice(3.0) == 6.0
     with run(SOURCE.replace("steps=4", "steps=9")).student(limit_s=20) as student:
-        replies = list(replay(student, recorder.stories["a", "b"]))
+        replies = list(replay(student, recorder.recordings["a", "b"]))
     assert replies[0] == ["value", 2.0]
     assert replies[1] == ["value", 6.0]
 
@@ -157,7 +157,7 @@ def test_a_story_of_large_answers_is_asked_again_under_its_own_check_s_limit(run
             student.large(3)
             with contextlib.suppress(StudentFault):
                 student.large(1 << 18)  # 2 MiB
-        asked_again = answers_of(session, recorder.stories["a", "b"], "")
+        asked_again = answers_of(session, recorder.recordings["a", "b"], "")
         small, large = (one.form for one in asked_again)
         assert small.startswith("value:")
         assert large.startswith(form)

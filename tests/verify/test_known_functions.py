@@ -13,7 +13,7 @@ from grader.session import Kernels, start_fork_server
 from grader.suite import open_suite
 from grader.tracing import record
 from grader.verify import known_table
-from grader.verify.telling import Telling
+from grader.verify.replays import Replays
 
 TOML = """\
 id = "rules"
@@ -135,7 +135,7 @@ def test_a_right_solution_of_another_form_is_not_named(rules, tmp_path):
 def test_what_a_check_takes_is_counted_alike_each_time(rules):
     _, _, suite, session, *_ = rules
     asked = record(suite, "rules.ipynb", session, seed=0, only=["rule"])
-    telling = Telling(session, list(asked.values()), 0)
+    telling = Replays(session, list(asked.values()), 0)
     first, second = telling.work(), telling.work()
     assert [one.lines for one in first] == [one.lines for one in second]
     short, long = (one.lines for one in first)

@@ -1,4 +1,4 @@
-"""The hunt: a mutant's definition takes the original's place, in one fork."""
+"""A mutation run: a mutant's definition takes the original's place, in one fork."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from grader.checks import counted
 from grader.errors import GraderFault
 from grader.session import open_session
 from grader.suite import open_suite
-from grader.verify import mutation_run as hunt_module
+from grader.verify import mutation_run
 from grader.verify.mutants import Mutant
-from grader.verify.mutation_run import _given, hunt, patch_source
+from grader.verify.mutation_run import _given, patch_source, run_mutants
 
 
 def patched(cell: str, function: str, source: str) -> dict:
@@ -81,9 +81,9 @@ def test_nothing_of_ours_stays_in_the_namespace():
 
 
 @pytest.fixture
-def hunted(write_toy, tmp_path, monkeypatch):
+def tested(write_toy, tmp_path, monkeypatch):
     """Hunt one definition of mean_square, in a real kernel."""
-    monkeypatch.setattr(hunt_module, "LEAST_LIMIT_S", 0.5)
+    monkeypatch.setattr(mutation_run, "LEAST_LIMIT_S", 0.5)
 
     def run(source: str):
         assignment = load_assignment(write_toy(samples={}))
@@ -95,7 +95,7 @@ def hunted(write_toy, tmp_path, monkeypatch):
             open_suite(assignment) as suite,
             open_session(solved, folder=empty, limits=assignment.limits) as session,
         ):
-            (verdict,) = hunt(suite, "toy.ipynb", session, [mutant])
+            (verdict,) = run_mutants(suite, "toy.ipynb", session, [mutant])
             with session.student() as student:
                 after = student.mean_square(np.array([3.0]), np.array([1.0]))
         return verdict, after
@@ -103,26 +103,26 @@ def hunted(write_toy, tmp_path, monkeypatch):
     return run
 
 
-def test_a_mutant_is_caught_by_name_and_the_session_keeps_the_original(hunted):
-    verdict, after = hunted("def mean_square(p, y):\n    return ((p - y) ** 2).sum()\n")
+def test_a_mutant_is_caught_by_name_and_the_session_keeps_the_original(tested):
+    verdict, after = tested("def mean_square(p, y):\n    return ((p - y) ** 2).sum()\n")
     assert (verdict.status, verdict.by) == ("caught", "a, a value")
     assert verdict.detail.startswith("the value is wrong")
     assert after == 4.0
 
 
-def test_an_endless_mutant_is_caught_by_the_clock(hunted):
-    verdict, _ = hunted("def mean_square(p, y):\n    while True:\n        pass\n")
+def test_an_endless_mutant_is_caught_by_the_clock(tested):
+    verdict, _ = tested("def mean_square(p, y):\n    while True:\n        pass\n")
     assert verdict.status == "timeout"
     assert verdict.caught
 
 
-def test_the_same_function_in_other_words_is_equivalent(hunted):
-    verdict, _ = hunted("def mean_square(p, y):\n    return ((y - p) ** 2).mean()\n")
+def test_the_same_function_in_other_words_is_equivalent(tested):
+    verdict, _ = tested("def mean_square(p, y):\n    return ((y - p) ** 2).mean()\n")
     assert verdict.status == "equivalent"
 
 
-def test_a_mutant_that_differs_only_where_no_check_looks_survives_and_says_where(hunted):
-    verdict, _ = hunted(
+def test_a_mutant_that_differs_only_where_no_check_looks_survives_and_says_where(tested):
+    verdict, _ = tested(
         "def mean_square(p, y):\n"
         "    d = p - y\n"
         "    return (d ** 2).mean() if abs(d).max() < 100 else 0.0\n"
@@ -131,9 +131,9 @@ def test_a_mutant_that_differs_only_where_no_check_looks_survives_and_says_where
     assert verdict.detail == "differs at mean_square(...) with extreme arguments"
 
 
-def test_a_mutant_that_can_not_be_put_in_place_is_our_fault(hunted):
+def test_a_mutant_that_can_not_be_put_in_place_is_our_fault(tested):
     with pytest.raises(GraderFault, match="mutant 'm' can't be put in place"):
-        hunted("@undefined\ndef mean_square(p, y):\n    return 0\n")
+        tested("@undefined\ndef mean_square(p, y):\n    return 0\n")
 
 
 def test_a_counted_function_of_a_check_is_counted_anew_in_each_replay():

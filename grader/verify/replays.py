@@ -16,17 +16,17 @@ from grader.diagnosis import traces
 from grader.diagnosis.known import MAX_ANSWERS
 from grader.diagnosis.traces import Print, differing
 from grader.errors import Missing, StudentFault
-from grader.in_kernel import codec, retelling
+from grader.in_kernel import codec, replaying
 from grader.session import Session
 from grader.session.callbacks import CheckFunctions
-from grader.session.stories import answer_of
+from grader.session.recordings import answer_of
 from grader.session.student import Student
 from grader.tracing import Asked
 
 LEAST_S = 0.5
 PATIENCE = 5.0
-"""A mistake may take this many times the seconds of the solution's slowest story."""
-FOR_WAITING = retelling.FOR_WAITING
+"""A mistake may take this many times the seconds of the solution's slowest recording."""
+FOR_WAITING = replaying.FOR_WAITING
 AT_ONCE = 60
 """Mistakes that are asked in one fork."""
 BUDGET_S = 4.0
@@ -34,29 +34,29 @@ BUDGET_S = 4.0
 
 
 class Work(NamedTuple):
-    """What a story takes: lines of Python that run, the same everywhere; seconds of a processor."""
+    """What a recording takes: lines of Python, the same everywhere; seconds of a processor."""
 
     lines: int
     seconds: float
 
 
-class Telling:
-    """Asks the stories of one seed of many mistakes, in forks of the solved notebook's process."""
+class Replays:
+    """Asks many mistakes what a seed's checks asked, in forks of the solved notebook's process."""
 
     def __init__(self, session: Session, asked: Sequence[Asked], seed: int) -> None:
         self.session = session
         self.asked = asked
         self.seed = seed
         self.frames = [
-            [np.frombuffer(request, np.uint8) for request in one.stories[seed].requests]
+            [np.frombuffer(request, np.uint8) for request in one.recordings[seed].requests]
             for one in asked
         ]
-        self.callers = [_caller(one.stories[seed].functions) for one in asked]
+        self.callers = [_caller(one.recordings[seed].functions) for one in asked]
         slowest = max((one.seconds for one in asked), default=0.0)
         self.limit_s = max(LEAST_S, PATIENCE * slowest)
 
     def work(self) -> list[Work]:
-        """Return what each story takes of the solved notebook.
+        """Return what each recording takes of the solved notebook.
 
         Where the process ends meanwhile, nobody knows: it is without end.
         """
@@ -73,12 +73,12 @@ class Telling:
     def wrong(
         self, patches: Sequence[str], wanted: Sequence[Sequence[int]]
     ) -> list[dict[int, dict[int, Print]]]:
-        """Return, for each patch, its answers that are not the solution's, by story."""
+        """Return, for each patch, its answers that are not the solution's, by recording."""
         found: list[dict[int, dict[int, Print]]] = []
         at_once = AT_ONCE
         while len(found) < len(patches):
             here = slice(len(found), len(found) + at_once)
-            told = self._tell(patches[here], wanted[here])
+            told = self._replayed(patches[here], wanted[here])
             if told is None and at_once > 1:
                 at_once = 1  # one of them ends the process: which?
                 continue
@@ -89,11 +89,13 @@ class Telling:
             at_once = AT_ONCE if at_once > 1 or len(found) % AT_ONCE == 0 else 1
         return found
 
-    def _tell(self, patches: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[Any] | None:
+    def _replayed(
+        self, patches: Sequence[str], wanted: Sequence[Sequence[int]]
+    ) -> list[Any] | None:
         """Return what the fork has told, of the first patches; None where it has ended."""
         try:
             with self._begun() as student:
-                told = student._grade_tell(list(patches), [list(numbers) for numbers in wanted])
+                told = student._grade_replay(list(patches), [list(numbers) for numbers in wanted])
         except (StudentFault, Missing):
             return None
         return told if isinstance(told, list) and told else None
@@ -125,17 +127,17 @@ def _begin(sources, main):
         module = types.ModuleType(name)
         sys.modules[name] = module
         exec(compile(source, name, "exec"), vars(module))
-    traces, retelling = (sys.modules[name] for name, _ in sources)
+    traces, replaying = (sys.modules[name] for name, _ in sources)
     def fingerprints(operation, reply):
         p = traces.print_of(operation, reply)
         return [p.form, p.shapes, list(p.sums), p.single, p.weight]
-    def begin(stories, callers, limit_s, budget_s):
+    def begin(recordings, callers, limit_s, budget_s):
         del main["_grade_begin"]
-        held.append(retelling.Teller(main, stories, callers, fingerprints, limit_s, budget_s))
-        main["_grade_tell"], main["_grade_work"] = tell, work
-    def tell(patches, wanted):
-        del main["_grade_tell"], main["_grade_work"]
-        return held[0].tell(patches, wanted)
+        held.append(replaying.Replayer(main, recordings, callers, fingerprints, limit_s, budget_s))
+        main["_grade_replay"], main["_grade_work"] = replay, work
+    def replay(patches, wanted):
+        del main["_grade_replay"], main["_grade_work"]
+        return held[0].replay(patches, wanted)
     def work(number):
         found = held[0].work(number)
         main["_grade_work"] = work  # as one of the notebook's new names it was taken away
@@ -148,7 +150,7 @@ _begin(_sources, vars(__main__))
 
 
 def _caller(functions: CheckFunctions | None) -> Callable[..., list[Any]] | None:
-    """Return what answers the calls of a story's functions, None where it has none.
+    """Return what answers the calls of a recording's functions, None where it has none.
 
     Number -1 says that a request begins.
     """
@@ -175,5 +177,5 @@ def _sources() -> tuple[tuple[str, str], ...]:
             f"_grade_{module.__name__.rpartition('.')[2]}",
             Path(module.__file__ or "").read_text("utf-8"),
         )
-        for module in (traces, retelling)
+        for module in (traces, replaying)
     )

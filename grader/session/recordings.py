@@ -1,11 +1,11 @@
-"""A story: what a check asks of the solved notebook, in order, to be asked of others.
+"""A recording: what a check asks of the solved notebook, in order, to be asked of others.
 
     recorder = Recorder(session, lambda: suite.running)
-    story = recorder.stories["3b-grad", "..."]
-    replies = replay(student, story)
+    recording = recorder.recordings["3b-grad", "..."]
+    replies = replay(student, recording)
 
-A story is kept as the frames of its requests, so that it is asked again byte by byte, and can be
-written to a file. What a process replies is an untrusted claim here as anywhere.
+It is kept as the frames of its requests, so that it is asked again byte by byte, and can be written
+to a file. What a process replies is an untrusted claim here as anywhere.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ MAX_REQUESTS = 240
 MAX_CALLS = 100_000
 """Of the check's functions, in answer to one request."""
 MAX_BYTES = 3 << 20
-"""Of a story's requests together."""
+"""Of a recording's requests together."""
 
 CheckName = tuple[str, str]
 """The exercise and the name of a check."""
 
 
 @dataclass(frozen=True)
-class Story:
+class Recording:
     """What one check asked of the solved notebook at one seed.
 
     requests : frames, as they are sent; operations : what each asks for
@@ -67,12 +67,12 @@ class Recorder:
         return replayed(self.session, cache, limit_s=limit_s, reply_mib=reply_mib)
 
     @property
-    def stories(self) -> Mapping[CheckName, Story]:
+    def recordings(self) -> Mapping[CheckName, Recording]:
         """What was heard, by check; a check that asked nothing has none."""
-        return {name: _story(*heard) for name, heard in self._heard.items() if heard[0].steps}
+        return {name: _recording(*heard) for name, heard in self._heard.items() if heard[0].steps}
 
 
-def _story(cache: ReplayCache, reply_mib: int | None) -> Story:
+def _recording(cache: ReplayCache, reply_mib: int | None) -> Recording:
     requests: list[bytes] = []
     operations: list[str] = []
     size = 0
@@ -90,13 +90,13 @@ def _story(cache: ReplayCache, reply_mib: int | None) -> Story:
         if cache.functions and codec.decode_bytes(reply, handle=_object)[1] == "calls":
             called += 1
     functions = cache.functions if cache.functions else None
-    return Story(tuple(requests), tuple(operations), functions, reply_mib)
+    return Recording(tuple(requests), tuple(operations), functions, reply_mib)
 
 
-def paths_of(story: Story) -> frozenset[str]:
-    """Return the last names of all that a story asks for: "predict" of Model.predict."""
+def paths_of(recording: Recording) -> frozenset[str]:
+    """Return the last names of all that a recording asks for: "predict" of Model.predict."""
     names = set()
-    for request in story.requests:
+    for request in recording.requests:
         _, _, *arguments = codec.decode_bytes(request, handle=_object)
         path = arguments[1] if len(arguments) > 1 else ""
         if isinstance(path, str) and path:
@@ -104,23 +104,27 @@ def paths_of(story: Story) -> frozenset[str]:
     return frozenset(names)
 
 
-def replay(student: Student, story: Story) -> Iterator[list[Any]]:
+def replay(student: Student, recording: Recording) -> Iterator[list[Any]]:
     """Yield what the process replies to each request, [status, content] each; keep none of it.
 
     An object that stays there is ("object", its class's name). It ends where the process does: the
     last reply is then ["ended", the fault's name].
     """
     wire = wire_of(student)
-    for request in story.requests:
+    for request in recording.requests:
         try:
-            if story.functions is not None:
-                story.functions.begin_again()
+            if recording.functions is not None:
+                recording.functions.begin_again()
             wire.stream.send(request, wire.deadline)
             reply = wire.stream.receive(wire.deadline, wire.stream.limits, _object)
             for _ in range(MAX_CALLS):
-                if story.functions is None or type(reply) is not list or reply[1:2] != ["calls"]:
+                if (
+                    recording.functions is None
+                    or type(reply) is not list
+                    or reply[1:2] != ["calls"]
+                ):
                     break
-                reply = _called(wire, story.functions, reply)
+                reply = _called(wire, recording.functions, reply)
         except StudentFault as fault:
             yield ["ended", type(fault).__name__]
             return

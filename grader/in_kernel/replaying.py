@@ -25,7 +25,7 @@ from grader.in_kernel.operations import Check, State
 
 CALL_LINES = 100
 FOR_WAITING = 4
-"""A story may last so many times its limit of processor time, by the clock."""
+"""A recording may last so many times its limit of processor time, by the clock."""
 _WATCHED = 200_000
 """Elements of arrays that are looked at after each mistake."""
 
@@ -34,27 +34,29 @@ class _TooLong(BaseException):
     pass
 
 
-class Teller:
-    """What asks stories of changed notebooks.
+class Replayer:
+    """Asks of changed notebooks what checks asked of the solved one.
 
     namespace : the notebook's own
-    stories : of each story its requests, frames as bytes
-    callers : of each story what answers calls of the check's functions, None where it has none
+    recordings : of each check its requests, frames as bytes
+    callers : of each check what answers calls of the check's functions, None where it has none
     fingerprints : gives plain values of (operation, reply) that tell answers apart
-    limit_s : of one story, of processor time; budget_s : of one call of `tell`
+    limit_s : of one recording, of processor time; budget_s : of one call of `replay`
     """
 
     def __init__(
         self,
         namespace: dict[str, Any],
-        stories: Sequence[Sequence[Any]],
+        recordings: Sequence[Sequence[Any]],
         callers: Sequence[Callable[..., Any] | None],
         fingerprints: Callable[[str, Any], Any],
         limit_s: float,
         budget_s: float,
     ) -> None:
         self.namespace = namespace
-        self.stories = [[bytes(bytearray(frame)) for frame in story] for story in stories]
+        self.recordings = [
+            [bytes(bytearray(frame)) for frame in recording] for recording in recordings
+        ]
         self.callers = callers
         self.calls = 0  # of check's functions
         self.away = False  # a call of a check's function is under way: its answer is waited for
@@ -77,8 +79,8 @@ class Teller:
         self.numpy_state = np.random.get_state()
         self.python_state = random.getstate()
 
-    def tell(self, patches: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[Any]:
-        """Return, for each patch in turn, the fingerprints of each wanted story's answers.
+    def replay(self, patches: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[Any]:
+        """Return, for each patch in turn, the fingerprints of each wanted recording's answers.
 
         Fewer than the patches where time is up, or where one has changed an array for good. None
         stands for a patch that raises.
@@ -108,7 +110,7 @@ class Teller:
         return answers
 
     def work(self, number: int) -> list[Any]:
-        """Return the lines of Python that a story runs, and its seconds of processor time.
+        """Return the lines of Python that a recording runs, and its seconds of processor time.
 
         A call of a check's function counts as CALL_LINES: it goes to another process and back.
         """
@@ -137,7 +139,7 @@ class Teller:
         return [lines + CALL_LINES * self.calls, seconds]
 
     def _ask(self, number: int, times: float = 1.0) -> list[Any]:
-        """Ask one story; times : its limit is so much longer."""
+        """Ask one recording; times : its limit is so much longer."""
         check = Check(None, State(self.namespace, None, None), 64 << 20)  # type: ignore[arg-type]
         prints = []
         limit_s = self.limit_s * times
@@ -149,7 +151,7 @@ class Teller:
         try:
             signal.setitimer(signal.ITIMER_PROF, limit_s, 0.05)
             signal.setitimer(signal.ITIMER_REAL, FOR_WAITING * limit_s, 0.05)
-            for frame in self.stories[number]:
+            for frame in self.recordings[number]:
                 if caller is not None:
                     self._called(caller, [-1, None], due)
                 index, operation, *arguments = codec.decode_bytes(frame, handle=check._object)
