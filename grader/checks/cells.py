@@ -38,6 +38,8 @@ def run_cell(
 ) -> dict[str, Any]:
     """Return what the cell defines; raise CheckFailed where one of its asserts doesn't hold.
 
+    Where a statement can't use a value of the student's (None + 1), that is a failure, too.
+
     student : the fixture, or any object that has the names as attributes
     names : what the cell uses beside the student's, by name: {"pd": pd}; np and numpy are numpy
     output : what the cell prints and, last, the value that it ends with, as a notebook shows them;
@@ -232,22 +234,49 @@ def _execute(tree: ast.Module | ast.Expression, source: str, scope: _Names) -> A
         raise
     except AssertionError as error:
         raise _failure(error, source) from error
+    except _OF_A_VALUE as error:
+        if isinstance(error.__cause__, StudentFault):  # of a function that the student's code calls
+            raise
+        raise _unusable(error, source) from error
 
 
-def _failure(error: AssertionError, source: str) -> CheckFailed:
-    """Return what an assert says: the statement, both sides, its own message."""
+# What an expression raises that meets a value of another kind, None say. A name that is not there
+# may be misspelt in the cell: that one stays as it is.
+_OF_A_VALUE = (
+    TypeError, ValueError, AttributeError, LookupError, ArithmeticError, StopIteration
+)  # fmt: skip
+
+
+def _unusable(error: Exception, source: str) -> CheckFailed:
+    """Return what is said where a test can't go on with the value that came."""
+    none = "NoneType" in str(error) or "None" in str(error).split()
+    return CheckFailed(
+        f"a test of this cell can't use a value that it got: {type(error).__name__}",
+        called=_statement_of(error, source),
+        where=_shortened(" ".join(str(error).split()), 300),
+        hint="A value is None: does a function lack its return?" if none else "",
+    )
+
+
+def _statement_of(error: Exception, source: str) -> str:
+    """Return the cell's statement that an exception comes from, in backquotes."""
     lines = []
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == _FILE:
             lines.append(trace.tb_lineno)
         trace = trace.tb_next
+    return f"`{_statement(source, lines[-1])}`" if lines else ""
+
+
+def _failure(error: AssertionError, source: str) -> CheckFailed:
+    """Return what an assert says: the statement, both sides, its own message."""
     # "own words\nassert 3 == 4\n +  where 3 = f(2)", or one of the two alone.
     own, assertion, sides = f"\n{error}".partition("\nassert ")
     sides = re.sub(r"<\w+ of the student's process>", "<student's>", sides if assertion else "")
     return CheckFailed(
         "a test of this cell doesn't hold",
-        called=f"`{_statement(source, lines[-1])}`" if lines else "",
+        called=_statement_of(error, source),
         got=_shortened(" ".join(sides.split("\n")[0].split()), 300),
         where=_shortened(" ".join(own.split()), 300),
     )

@@ -42,6 +42,45 @@ def test_a_box_that_says_todo_opens_a_gap_that_end_of_your_code_closes():
     assert "raise NotImplementedError" in shown
 
 
+def test_a_comment_below_the_box_belongs_to_the_solution():
+    shown, _, _ = parts(BOX.replace("for value", "# the smallest wins\nfor value"))
+    assert "the smallest wins" not in shown
+    assert "# Two loops will do.         #" in shown
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "# END OF TODO",
+        "#    END OF TODO    #",
+        "# ============\n# END OF YOUR CODE\n# ============",
+    ],
+)
+def test_a_box_is_closed_in_other_words_and_by_other_rules(end):
+    box = BOX.replace("#      END OF YOUR CODE      #", end)
+    shown, _, words = parts(box)
+    assert words == ["# TODO ... # END OF YOUR CODE"]
+    assert "for value" not in shown
+    assert shown.endswith("print(best)")
+
+
+def test_a_box_around_your_code_here_ends_where_a_box_says_so():
+    box = BOX.replace("# TODO: find the best value. #\n", "")
+    shown, made, _ = parts(box.replace("# Two loops will do.         #", "# YOUR CODE HERE #"))
+    assert "for value" not in shown
+    assert shown.endswith("print(best)")
+    assert made.count("END YOUR CODE") == 1
+
+
+def test_a_box_that_ends_what_a_marker_has_ended_is_no_second_end():
+    both = BOX.replace("for value", "# *****START OF YOUR CODE*****\nfor value")
+    both = both.replace("# a comment", "# a comment\n# *****END OF YOUR CODE*****")
+    shown, made, words = parts(both)
+    assert len(words) == 1
+    assert "for value" not in shown
+    assert "END OF YOUR CODE" not in made
+
+
 def test_a_todo_without_an_end_is_no_gap():
     assert parts("# TODO: later\nx = 1\nprint(x)")[2] == []
     # The first one is a remark; what is closed is the second.

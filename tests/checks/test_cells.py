@@ -61,6 +61,28 @@ def test_of_a_loop_or_a_function_the_assert_itself_is_told():
     assert error.got == "2 == 0"
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "assert abs(double(3) - 6) < 1e-9",
+        "assert double(3)[0] == 6",
+        "assert double(3).shape == (2,)",
+    ],
+)
+def test_a_test_that_cannot_use_what_came_fails_with_its_statement(cell):
+    failed = failure(cell, Process(double=lambda x: None))
+    assert "can't use a value that it got" in failed.problem
+    assert failed.called == f"`{cell}`"
+    assert "NoneType" in failed.where
+    assert failed.hint == "A value is None: does a function lack its return?"
+    assert "double" not in failed.hidden_message()
+
+
+def test_examples_of_a_docstring_that_cannot_use_what_came_fail_too():
+    with pytest.raises(CheckFailed, match="can't use a value that it got"):
+        run_examples(Process(double=lambda x: None), ">>> double(3) + 1\n7\n")
+
+
 def test_builtins_and_numpy_are_our_own():
     run_cell(STUDENT, "assert abs(-3) == 3\nassert np.allclose(numpy.ones(2), 1)")
 

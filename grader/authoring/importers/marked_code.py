@@ -34,7 +34,8 @@ _HERE = re.compile(
     re.IGNORECASE,
 )
 _TODO = re.compile(r"\s*#+\s*TODO\b")
-_RULE = re.compile(r"\s*#[#=*-]{9,}\s*")
+_RULE = re.compile(r"\s*#\s?[#=*-]{9,}\s*")
+_END_TODO = re.compile(r"\s*#[\s#=*-]*END (OF )?(THE )?TODO\b", re.IGNORECASE)
 _PROMPT = re.compile(r'\s*(?:"""|\'\'\')\s*;?\s*#\s*(?P<which>BEGIN|END) PROMPT\s*$', re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"(?P<left>\s*[^\s=#(][^=#(]*?)\s*[-+*/@%&|^]?=(?!=)")
 NOT_WRITTEN = ("# YOUR CODE HERE", "raise NotImplementedError")
@@ -107,13 +108,17 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
         elif (kind := marker_kind(line)) and kind[0] == "start":
             end = next((n for n in range(number + 1, len(lines)) if _closes(lines[n])), 0)
             if end:
-                body = lines[number + 1 : end]
+                body = _without_rules(lines[number + 1 : end])
                 shown = any(text.lstrip().startswith("# STUB:") for text in body)
                 taken = lines[number : end + 1] if shown else gap(body, _emptied(body))
+                end = _last_end(lines, end)
                 found.append(Found(line.strip(), not _is_empty(body)))
         elif _HERE.match(line):
             end = _end_of_block(lines, number)
-            body = lines[number + 1 : end + 1]
+            # In a box of comments a second box may end it: below that one nothing is a solution.
+            closed = next((n for n in range(number + 1, end + 1) if _closes(lines[n])), 0)
+            body = _without_rules(lines[number + 1 : closed or end + 1])
+            end = closed or end
             taken = gap(body or [line], [*NOT_WRITTEN])
             found.append(Found(line.strip(), not _is_empty(body)))
         if taken is None:
@@ -141,15 +146,19 @@ def _todo_box(lines: Sequence[str], start: int) -> _Box | None:
     if not _is_comment(lines[start]) or (start and _is_comment(lines[start - 1])):
         return None
     first = start
+    said = False
     while first < len(lines) and _is_comment(lines[first]):
         if marker_kind(lines[first]) is not None:
             return None
         first += 1
-    if not any(_TODO.match(line) for line in lines[start:first]):
+        said = said or bool(_TODO.match(lines[first - 1]))
+        if said and _RULE.fullmatch(lines[first - 1]):
+            break  # the box ends here: a comment below it is the solution's
+    if not said:
         return None
     for number in range(first, len(lines)):
         kind = marker_kind(lines[number])
-        if kind is not None and kind[0] == "end":
+        if _END_TODO.match(lines[number]) or (kind is not None and kind[0] == "end"):
             last, end = number - 1, number
             while last >= first and _RULE.fullmatch(lines[last]):
                 last -= 1
@@ -159,6 +168,16 @@ def _todo_box(lines: Sequence[str], start: int) -> _Box | None:
         if kind is not None or _TODO.match(lines[number]):
             return None  # another gap begins before this one ends
     return None
+
+
+def _without_rules(lines: Sequence[str]) -> list[str]:
+    """Return the lines without the rows of hashes that they begin and end with."""
+    first, last = 0, len(lines)
+    while first < last and _RULE.fullmatch(lines[first]):
+        first += 1
+    while last > first and _RULE.fullmatch(lines[last - 1]):
+        last -= 1
+    return list(lines[first:last])
 
 
 def _with_openings(lines: Sequence[str]) -> list[str]:
@@ -211,6 +230,14 @@ def _next(lines: Sequence[str], start: int, pattern: re.Pattern[str]) -> int:
 def _closes(line: str) -> bool:
     kind = marker_kind(line)
     return kind is not None and kind[0] == "end"
+
+
+def _last_end(lines: Sequence[str], end: int) -> int:
+    """Return the last line of a box that ends the gap a second time right below its end."""
+    number = end + 1
+    while number < len(lines) and (_RULE.fullmatch(lines[number]) or _closes(lines[number])):
+        number += 1
+    return number - 1 if any(_closes(line) for line in lines[end + 1 : number]) else end
 
 
 def _prompt(lines: Sequence[str], end: int) -> tuple[list[str], int]:
