@@ -4,20 +4,24 @@
     python tests/benchmarks/demos.py run DIR NBGRADER OTTER         the tables, in Markdown
 
 NBGRADER and OTTER are checkouts of the two projects; nothing of theirs is kept here. Each demo is
-built by its own tool and by `grade new --from`, without an edit. Each submission, those that lie
-beside the demo, the solution and what students are given, is graded by both, question by question.
+built by its own tool and by `grade new --from`, without an edit. Each submission is graded by both,
+question by question: the solution and what students are given, those that lie beside the demo, and
+four that `made` makes of the first two (half, wrong, broken, raising).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tokenize
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 Points = Mapping[str, float]
 """What each question earned."""
@@ -122,10 +126,12 @@ def of_otter(
     otter = root / "v-otter" / "bin" / "otter"
     run([otter, "assign", "--no-run-tests", "--no-pdfs", demo.name, "dist"], course)
     (archive,) = (course / "dist" / "autograder").glob("*.zip")
-    handed_in = {
-        "solution": course / "dist" / "autograder" / demo.name,
-        "stub": course / "dist" / "student" / demo.name,
-    }
+    solution = course / "dist" / "autograder" / demo.name
+    stub = course / "dist" / "student" / demo.name
+    handed_in = {"solution": solution, "stub": stub}
+    for name, document in made(read(solution), read(stub)).items():
+        handed_in[name] = fresh(course / "made" / name) / demo.name
+        handed_in[name].write_text(json.dumps(document), encoding="utf-8")
     handed_in |= {p.stem: p for p in sorted(beside.glob("*.ipynb"))} if beside else {}
     grade(course, "new", "demo", "--from", demo.name)
     theirs: dict[str, Points] = {}
@@ -140,6 +146,65 @@ def of_otter(
         }
         ours[name] = graded(course, copied.parent)
     return {s: questions(p, ours[s]) for s, p in theirs.items()}, ours
+
+
+Document = dict[str, Any]
+"""A notebook, as its JSON is."""
+
+
+def made(solution: Document, stub: Document) -> dict[str, Document]:
+    """Return four submissions: every second answer, other numbers, a broken and a raising cell.
+
+    An answer is a code cell of the solution that isn't the stub's. What is broken or raises is the
+    second answer; the others are right.
+    """
+    solved, given = code_of(solution), code_of(stub)
+    texts = {n: solved[n] for n, other in zip(solved, given.values(), strict=True)
+             if solved[n] != other}  # fmt: skip
+    empty = dict(zip(solved, given.values(), strict=True))
+    second = list(texts)[1]
+    half = {n: text if place % 2 else empty[n] for place, (n, text) in enumerate(texts.items())}
+    changes = {
+        "half": half,
+        "wrong": {n: other_numbers(text) for n, text in texts.items()},
+        "broken": {second: f"{texts[second]}\nif (:\n"},
+        "raising": {second: f"raise RuntimeError('not today')\n{texts[second]}"},
+    }
+    return {name: changed(solution, new) for name, new in changes.items()}
+
+
+def code_of(notebook: Document) -> dict[int, str]:
+    """Return the sources of its code cells, by their place."""
+    cells = enumerate(notebook["cells"])
+    return {n: "".join(cell["source"]) for n, cell in cells if cell["cell_type"] == "code"}
+
+
+def other_numbers(source: str) -> str:
+    """Return the source, each of its numbers one larger."""
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return source
+    lines = source.splitlines(keepends=True)
+    for token in reversed(tokens):
+        if token.type == tokenize.NUMBER:
+            (row, first), (_, last) = token.start, token.end
+            line = lines[row - 1]
+            lines[row - 1] = f"{line[:first]}({token.string} + 1){line[last:]}"
+    return "".join(lines)
+
+
+def changed(notebook: Document, sources: Mapping[int, str]) -> Document:
+    cells = [
+        cell | ({"source": sources[n]} if n in sources else {})
+        for n, cell in enumerate(notebook["cells"])
+    ]
+    return notebook | {"cells": cells}
+
+
+def read(path: Path) -> Document:
+    document: Document = json.loads(path.read_text(encoding="utf-8"))
+    return document
 
 
 def questions(theirs: Points, ours: Points) -> Points:
