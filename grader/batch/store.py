@@ -172,8 +172,8 @@ class Store:
                 "avg(CASE WHEN status = 'graded' THEN percent END), isolation, settings, "
                 "about FROM runs LEFT JOIN items ON items.run = runs.id "
                 "LEFT JOIN results ON results.id = items.result "
-                "WHERE ?1 IS NULL OR runs.id = ?1 GROUP BY runs.id ORDER BY runs.id DESC",
-                (only,),
+                "WHERE :only IS NULL OR runs.id = :only GROUP BY runs.id ORDER BY runs.id DESC",
+                {"only": only},
             ).fetchall()
         return [
             RunRecord(id_, begun, ended, assignment, title, submissions, results, kept,

@@ -8,6 +8,7 @@ paired, the whole definition is the region: nothing that a student wrote is over
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,6 +103,7 @@ def marker_kind(line: str) -> tuple[Literal["start", "end"], bool] | None:
     return None
 
 
+@functools.lru_cache(maxsize=256)
 def markers(source: str) -> tuple[Marker, ...]:
     """Return the cell's markers in order, each with the definition that encloses it."""
     text = parseable(source)
@@ -109,10 +111,15 @@ def markers(source: str) -> tuple[Marker, ...]:
         return ()
     lines = text.split("\n")
     found: list[Marker] = []
-    quoted = _lines_in_strings(source) if '"""' in text or "'''" in text else frozenset()
+    quoted: frozenset[int] | None = None
     for number, line in enumerate(lines, start=1):
-        match = marker_kind(line) if "#" in line and number not in quoted else None
+        match = marker_kind(line) if "#" in line else None
         if match is None or len(found) >= MAX_MARKERS:
+            continue
+        if quoted is None:  # parsed for a cell that has such a line alone: most have none
+            several = '"""' in text or "'''" in text
+            quoted = _lines_in_strings(source) if several else frozenset()
+        if number in quoted:
             continue
         owner, owner_line = owner_of(source, number)
         indent = len(line) - len(line.lstrip())

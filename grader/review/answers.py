@@ -161,9 +161,9 @@ def index_run(store: Store, run: int, assignment: Assignment | None) -> int:
     with store.guarded():
         waiting = store.connection.execute(
             "SELECT number FROM items JOIN results ON results.id = items.result "
-            "WHERE run = ?1 AND status = 'graded' AND number NOT IN "
-            f"(SELECT number FROM answers WHERE run = ?1 {known}) ORDER BY number",
-            (run,),
+            "WHERE run = :run AND status = 'graded' AND number NOT IN "
+            f"(SELECT number FROM answers WHERE run = :run {known}) ORDER BY number",
+            {"run": run},
         ).fetchall()
         taken = {
             subject

@@ -47,7 +47,7 @@ def read_book(
     items: dict[str, list[Item]] = defaultdict(list)
     for item in items_of(store, assignment, exercise):
         items[item.exercise].append(item)
-    wanted = (assignment, exercise, subject)
+    wanted = {"assignment": assignment, "exercise": exercise, "subject": subject}
     with store.guarded():
         starts = store.connection.execute(
             "SELECT exercise, start FROM rubrics WHERE assignment = ?", (assignment,)
@@ -55,14 +55,16 @@ def read_book(
         marks = store.connection.execute(
             "SELECT subject, marks.exercise, answer, round, item FROM marks "
             "JOIN rubric_items ON rubric_items.id = item "
-            "WHERE marks.assignment = ?1 AND NOT retired "
-            "AND (?2 IS NULL OR marks.exercise = ?2) AND (?3 IS NULL OR subject = ?3)",
+            "WHERE marks.assignment = :assignment AND NOT retired "
+            "AND (:exercise IS NULL OR marks.exercise = :exercise) "
+            "AND (:subject IS NULL OR subject = :subject)",
             wanted,
         ).fetchall()
         gradings = store.connection.execute(
             "SELECT subject, exercise, answer, round, comment, adjustment, reason, done, grader, "
-            "changed, version FROM gradings WHERE assignment = ?1 "
-            "AND (?2 IS NULL OR exercise = ?2) AND (?3 IS NULL OR subject = ?3)",
+            "changed, version FROM gradings WHERE assignment = :assignment "
+            "AND (:exercise IS NULL OR exercise = :exercise) "
+            "AND (:subject IS NULL OR subject = :subject)",
             wanted,
         ).fetchall()
     applying: dict[Key, set[int]] = defaultdict(set)

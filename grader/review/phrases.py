@@ -23,8 +23,14 @@ def find(store: Store, assignment: str, exercise: str, text: str = "") -> list[s
     pattern = "%" + text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
     with store.guarded():
         rows = store.connection.execute(
-            "SELECT words FROM phrases WHERE assignment = ?1 AND words LIKE ?3 ESCAPE '\\' "
-            "ORDER BY exercise != ?2, id DESC LIMIT ?4",
-            (assignment, exercise, pattern, SHOWN),
+            "SELECT words FROM phrases "
+            "WHERE assignment = :assignment AND words LIKE :pattern ESCAPE '\\' "
+            "ORDER BY exercise != :exercise, id DESC LIMIT :shown",
+            {
+                "assignment": assignment,
+                "exercise": exercise,
+                "pattern": pattern,
+                "shown": SHOWN,
+            },
         ).fetchall()
     return [words for (words,) in rows]
