@@ -179,6 +179,8 @@ SEEN = {
     "github.com/andersy005/deep-learning-specialization-coursera/pull/5; "
     "a mask with the wrong boundary: github.com/iamtrask/Grokking-Deep-Learning/pull/13",
     "relu": f"a leaky relu, or none: {_OURS}",
+    "another activation": f"a leaky relu or tanh on the way forwards and back: {_OURS}",
+    "one bias for all": f"`X @ W + b[0]`: {_OURS}",
     "sigmoid's slope": "the argument in the place of the sigmoid's value in s (1 - s): "
     "a question on softmax's derivative at python.dizzycoding.com",
     "label off by one": "labels from 1 taken as indices from 0: "

@@ -10,6 +10,7 @@ This text is sent to a process of ours alone, the solved notebook's; no student'
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import sys
@@ -26,6 +27,8 @@ from grader.in_kernel.operations import Check, State
 CALL_LINES = 100
 FOR_WAITING = 4
 """A recording may last so many times its limit of processor time, by the clock."""
+TIMES_CUT_OFF = 2
+"""Recordings of one mistake that are cut off; such a mistake is asked no more of them."""
 _WATCHED = 200_000
 """Elements of arrays that are looked at after each mistake."""
 
@@ -42,6 +45,7 @@ class Replayer:
     callers : of each check what answers calls of the check's functions, None where it has none
     fingerprints : gives plain values of (operation, reply) that tell answers apart
     limit_s : of one recording, of processor time; budget_s : of one call of `replay`
+    most_calls : of the check's functions, in each recording
     """
 
     def __init__(
@@ -52,13 +56,16 @@ class Replayer:
         fingerprints: Callable[[str, Any], Any],
         limit_s: float,
         budget_s: float,
+        most_calls: Sequence[float],
     ) -> None:
         self.namespace = namespace
         self.recordings = [
             [bytes(bytearray(frame)) for frame in recording] for recording in recordings
         ]
         self.callers = callers
-        self.calls = 0  # of check's functions
+        self.most_calls = most_calls
+        self.calls = 0  # of check's functions, in the recording that is asked
+        self.was_cut_off = False  # the last recording
         self.away = False  # a call of a check's function is under way: its answer is waited for
         self.fingerprints = fingerprints
         self.limit_s = limit_s
@@ -95,7 +102,8 @@ class Replayer:
         return told
 
     def _one(self, patch: str, numbers: Sequence[int]) -> list[Any] | None:
-        answers = []
+        answers: list[Any] = []
+        cut_off = 0
         try:
             code = compile(patch, "<mistake>", "exec")
         except (SyntaxError, ValueError):
@@ -107,10 +115,13 @@ class Replayer:
             except Exception:
                 return None
             answers.append(self._ask(number))
+            cut_off += self.was_cut_off
+            if cut_off == TIMES_CUT_OFF:
+                break
         return answers
 
     def work(self, number: int) -> list[Any]:
-        """Return the lines of Python that a recording runs, and its seconds of processor time.
+        """Return a recording's lines of Python, its seconds of processor time, and its calls.
 
         A call of a check's function counts as CALL_LINES: it goes to another process and back.
         """
@@ -129,31 +140,33 @@ class Replayer:
             ours = str(frame.f_globals.get("__name__")).startswith(("grader.", "_grade_"))
             return None if ours else trace
 
-        self.calls = 0
         sys.settrace(trace)
         try:
             self._ask(number, 1000.0)
         finally:
             sys.settrace(None)
         self._restore()
-        return [lines + CALL_LINES * self.calls, seconds]
+        return [lines + CALL_LINES * self.calls, seconds, self.calls]
 
     def _ask(self, number: int, times: float = 1.0) -> list[Any]:
         """Ask one recording; times : its limit is so much longer."""
         check = Check(None, State(self.namespace, None, None), 64 << 20)  # type: ignore[arg-type]
         prints = []
+        self.was_cut_off = False
+        self.calls = 0
         limit_s = self.limit_s * times
         due = process_time() + limit_s
         caller = self.callers[number]
         if caller is not None:
-            check._functions = Functions(lambda call: self._called(caller, call, due))
+            most = self.most_calls[number]
+            check._functions = Functions(lambda call: self._called(caller, call, due, most))
         old = [signal.signal(one, self._late) for one in (signal.SIGPROF, signal.SIGALRM)]
         try:
             signal.setitimer(signal.ITIMER_PROF, limit_s, 0.05)
             signal.setitimer(signal.ITIMER_REAL, FOR_WAITING * limit_s, 0.05)
             for frame in self.recordings[number]:
                 if caller is not None:
-                    self._called(caller, [-1, None], due)
+                    self._called(caller, [-1, None], due, math.inf)
                 index, operation, *arguments = codec.decode_bytes(frame, handle=check._object)
                 try:
                     check._functions.begin()
@@ -169,8 +182,10 @@ class Replayer:
                     reply = ["ended", "StudentTimeout"]
                 prints.append(self.fingerprints(operation, reply))
                 if reply[0] == "ended":
+                    self.was_cut_off = True
                     break
         except _TooLong:
+            self.was_cut_off = True
             prints.append(self.fingerprints("", ["ended", "StudentTimeout"]))
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -179,15 +194,20 @@ class Replayer:
                 signal.signal(one, handler)
         return prints
 
-    def _called(self, caller: Callable[..., Any], call: Sequence[Any], due: float) -> Any:
-        """Let the grader call a function of the check's; what it says is never cut off."""
+    def _called(
+        self, caller: Callable[..., Any], call: Sequence[Any], due: float, most: float
+    ) -> Any:
+        """Let the grader call a function of the check's; what it says is never cut off.
+
+        Calls are counted: while one is waited for, no processor time runs here.
+        """
         self.away = True
         self.calls += call[0] != -1
         try:
             answer = caller(*call)
         finally:
             self.away = False
-        if process_time() > due:
+        if process_time() > due or self.calls > most:
             raise _TooLong
         return answer
 

@@ -206,41 +206,6 @@ def _scores(value: ast.expr | None) -> str:
     return ""
 
 
-def rectifiers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """Relu and its slope: the value for the slope, the sign, a leak, the mask for the value."""
-    match node:
-        case ast.Compare(left=left, ops=[ast.Gt() | ast.GtE()], comparators=[bound]):
-            if not (is_number(bound) and getattr(bound, "value", 1) == 0):
-                return
-            a = code_of(left)
-            for new, told in (
-                (f"np.maximum({a}, 0)", "with the value of relu where its slope belongs"),
-                (f"np.sign({a})", "with the sign where the slope of relu belongs"),
-                (f"np.where(({a}) > 0, 1.0, 0.01)", "with a leaky slope of relu (0.01)"),
-                (f"np.where(({a}) > 0, 1.0, 0.1)", "with a leaky slope of relu (0.1)"),
-                (f"({a})", "with a value where a mask of 0 and 1 belongs"),
-                (f"({a}) * (1 - ({a}))", "with the slope of a sigmoid's value for that of relu"),
-                (f"1 - np.tanh({a}) ** 2", "with the slope of tanh for that of relu"),
-                ("1.0", "with the slope of relu left out"),
-                (f"np.abs({a})", "with an absolute value where the slope of relu belongs"),
-            ):
-                yield FieldEdit("relu's slope", new, told)
-        case ast.Call(func=func, args=[a, b]) if last_name(func) == "maximum":
-            inner = next((x for x, y in ((a, b), (b, a)) if getattr(y, "value", 1) == 0), None)
-            if inner is None:
-                return
-            a_ = code_of(inner)
-            for new, told in (
-                (f"(({a_}) > 0) * 1.0", "with a mask of 0 and 1 for the value of relu"),
-                (SIGMOID.format(a_), "with a sigmoid for relu"),
-                (f"np.tanh({a_})", "with tanh for relu"),
-                (f"np.abs({a_})", "with an absolute value for relu"),
-                (f"np.where(({a_}) > 0, {a_}, 0.01 * ({a_}))", "with a leaky relu (0.01)"),
-                (f"({a_})", "without relu"),
-            ):
-                yield FieldEdit("relu", new, told)
-
-
 def sigmoids(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     """s (1 - s): only one factor, its square, the argument in the place of s."""
     match node:
@@ -421,7 +386,6 @@ FIELD_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], .
     related_functions,
     order_of_steps,
     softmaxes,
-    rectifiers,
     sigmoids,
     labels,
     optimisers,

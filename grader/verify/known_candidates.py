@@ -5,13 +5,13 @@ the right samples, which are other forms of it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grader.diagnosis.known import OTHER_FORM, Mistake
 from grader.records import Notebook
 from grader.suite import Suite
-from grader.verify.known_changes import known_changes
+from grader.verify.known_changes import known_changes, statement_keys
 from grader.verify.mutants import Mutant, region_lines_of, student_functions
 from grader.verify.patching import patch_source
 from grader.verify.samples import Sample, apply_sample, load_samples
@@ -32,8 +32,9 @@ def candidates_of(suite: Suite, notebook: Notebook) -> list[Candidate]:
     functions = student_functions(notebook, listed)
     samples = [s for s in load_samples(assignment) if s.notebook == notebook.name]
     found: list[Candidate] = []
+    told = {name: statement_keys(notebook.definitions[name].source) for name in functions}
     for sample in samples:
-        found += _of_sample(sample, notebook, functions)
+        found += _of_sample(sample, notebook, told)
     arguments = _arguments(notebook)
     for name in functions:
         definition = notebook.definitions[name]
@@ -53,9 +54,13 @@ def candidates_of(suite: Suite, notebook: Notebook) -> list[Candidate]:
 
 
 def _of_sample(
-    sample: Sample, notebook: Notebook, functions: Collection[str]
+    sample: Sample, notebook: Notebook, told: dict[str, set[str]]
 ) -> Iterator[Candidate]:
-    """Yield a mistake sample, or the mutants of a right one: other forms of the same solution."""
+    """Yield a mistake sample, or the mutants of a right one: other forms of the same solution.
+
+    told : of each function the statements whose mistakes the solution and earlier samples have
+        given: the same mistake in the same statement answers the same. The sample's are added
+    """
     changed = apply_sample(sample, notebook)
     named = [
         name
@@ -78,11 +83,17 @@ def _of_sample(
             yield Candidate(mistake, whole)
             return
     for name in named:
-        if name not in functions:
+        if name not in told:
             continue
         definition = changed.definitions[name]
         others = "\n".join(patch for other, patch in patches.items() if other != name)
-        for change in known_changes(definition.source, lines=region_lines_of(changed, definition)):
+        changes = known_changes(
+            definition.source,
+            lines=region_lines_of(changed, definition),
+            other_form_of=told[name],
+        )
+        told[name] |= statement_keys(definition.source)
+        for change in changes:
             if change.kind in _OWN_TO_A_FORM:
                 continue
             mistake = Mistake(
@@ -91,7 +102,9 @@ def _of_sample(
                 change.told,
                 f"{change.text}{OTHER_FORM}samples/{sample.name}.toml",
             )
-            yield Candidate(mistake, f"{others}\n{patch_for(notebook.name, name, change.source)}")
+            if not mistake.says_little:  # of a form that the student has never seen
+                patch = patch_for(notebook.name, name, change.source)
+                yield Candidate(mistake, f"{others}\n{patch}")
 
 
 _OWN_TO_A_FORM = (

@@ -13,6 +13,7 @@ from itertools import chain
 
 from grader.diagnosis.catalogue import told_of
 from grader.verify.array_mistakes import ARRAY_OPERATORS
+from grader.verify.bias_mistakes import broadcast
 from grader.verify.code_words import in_short, shorten
 from grader.verify.field_mistakes import FIELD_OPERATORS, FieldEdit, Surroundings
 from grader.verify.function_text import FunctionText
@@ -25,7 +26,10 @@ from grader.verify.order_mistakes import (
     repeated_edits,
 )
 from grader.verify.paired_mistakes import paired_edits
+from grader.verify.rectifier_mistakes import activations, lost_masks, rectifiers
 from grader.verify.value_mistakes import visible_names, whole_edits
+
+_OPERATORS = (*FIELD_OPERATORS, rectifiers, broadcast, *ARRAY_OPERATORS, *ORDER_OPERATORS)
 
 
 def known_changes(
@@ -33,10 +37,13 @@ def known_changes(
     *,
     lines: Collection[int] | None = None,
     functions: Mapping[str, int] | None = None,
+    other_form_of: Collection[str] | None = None,
 ) -> list[Change]:
     """Return every known mistake of the one function that `source` defines, each code once.
 
     lines : 1-based lines that may change, None for the whole body
+    other_form_of : statements, as `statement_keys` gives them, whose mistakes are known of
+        another form of the function; what comes in as a parameter is left as well
     functions : the notebook's own functions by their numbers of arguments
     """
     tree = ast.parse(source)
@@ -44,6 +51,7 @@ def known_changes(
     if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         return []
     visible = visible_names(function, lines)
+    only = None if other_form_of is None else _lines_beyond(function, other_form_of)
     bases = [source]
     text = FunctionText(source, function)
     for places in naive_forms(function):
@@ -55,7 +63,7 @@ def known_changes(
     for number, base in enumerate(bases):
         # The naive form itself overflows where the stable one does not.
         itself = [_naive(base)] if number else []
-        for change in chain(itself, _of_base(base, lines, functions or {}, visible)):
+        for change in chain(itself, _of_base(base, lines, functions or {}, visible, only)):
             fingerprint = _fingerprint(change.source)
             if fingerprint and fingerprint not in seen:
                 seen.add(fingerprint)
@@ -89,7 +97,9 @@ def _of_base(
     lines: Collection[int] | None,
     functions: Mapping[str, int],
     visible: Collection[str],
+    only: Collection[int] | None,
 ) -> Iterator[Change]:
+    """Yield the mistakes of one form. only : lines of which each must touch one, None for all"""
     try:
         function = ast.parse(source).body[0]
     except SyntaxError:  # a naive form of half an expression
@@ -99,25 +109,63 @@ def _of_base(
     # The field's own words first: of equal code the first is kept.
     around = _surroundings(function, functions)
     single: list[tuple[ast.expr, FieldEdit]] = []
-    for node in _expressions(function, lines):
-        for operator in (*FIELD_OPERATORS, *ARRAY_OPERATORS, *ORDER_OPERATORS):
+    for node in _expressions(function, lines if only is None else only):
+        for operator in _OPERATORS:
             for edit in operator(node, around):
                 single.append((node, edit))
                 wording = f"`{in_short(node)}` -> `{shorten(normal(edit.new))}`"
                 changed = text.replaced([(node, edit.new)])
                 yield Change(edit.kind, wording, node.lineno, changed, edit.told)
-    for change in mutate(source, lines=lines):
+    for lost in lost_masks(function, lines if only is None else only):
+        changed = text.replaced(lost.places)
+        yield Change(lost.kind, lost.text, lost.places[0][0].lineno, changed, lost.told)
+    for change in mutate(source, lines=lines if only is None else only):
         told = told_of(change.kind, change.text, visible)
         yield Change(change.kind, change.text, change.line, change.source, told)
     for whole in chain(
         ordered_edits(function, source, lines, visible),
         repeated_edits(single),
         repeated_edits([*all_signs(function, lines)]),
+        activations(function, lines),
         paired_edits(function, source, lines, visible),
-        whole_edits(function, source, lines, visible),
+        whole_edits(function, source, lines, visible, parameters=only is None),
     ):
+        if only is not None and not any(_touches(node, only) for node, _ in whole.places):
+            continue
         first = min(node.lineno for node, _ in whole.places)
         yield Change(whole.kind, whole.text, first, text.replaced(whole.places), whole.told)
+
+
+def statement_keys(source: str) -> set[str]:
+    """Return what is equal for equal statements, of each statement of the function in `source`."""
+    function = ast.parse(source).body[0]
+    body = getattr(function, "body", [])
+    return {_key(statement) for statement, _ in statements_of(body, False)}
+
+
+def _key(statement: ast.stmt) -> str:
+    """Return a statement's code; of one that holds others its head alone."""
+    if not hasattr(statement, "body"):
+        return ast.unparse(statement)
+    heads = [ast.unparse(part) for part in expressions_of(statement)]
+    return f"{type(statement).__name__} {' in '.join(heads)}"
+
+
+def _lines_beyond(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, known: Collection[str]
+) -> set[int]:
+    """Return the lines of the statements that are not among the known ones."""
+    found = set()
+    for statement, _ in statements_of(function.body, False):
+        if _key(statement) not in known:
+            inside = getattr(statement, "body", None)
+            end = inside[0].lineno - 1 if inside else statement.end_lineno or statement.lineno
+            found |= {*range(statement.lineno, max(end, statement.lineno) + 1)}
+    return found
+
+
+def _touches(node: ast.expr | ast.stmt, lines: Collection[int]) -> bool:
+    return any(n in lines for n in range(node.lineno, (node.end_lineno or node.lineno) + 1))
 
 
 def _surroundings(

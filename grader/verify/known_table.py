@@ -105,7 +105,8 @@ def table_of(
         ]
         for candidate in candidates
     ]
-    first = Replays(session, [asked[check] for check in checks], 0)
+    work = [prepared.work[check] for check in checks]
+    first = Replays(session, [asked[check] for check in checks], 0, work)
     tried = [
         (candidate, {checks[number]: trace for number, trace in wrong.items()})
         for candidate, wrong in zip(
@@ -114,7 +115,7 @@ def table_of(
         if wrong
     ]
     kept = _one_of_each(tried)
-    second = Replays(session, [asked[check] for check in checks], 1)
+    second = Replays(session, [asked[check] for check in checks], 1, work)
     again = second.wrong(
         [candidate.patch for candidate, _ in kept],
         [[checks.index(check) for check in traces] for _, traces in kept],
@@ -201,9 +202,12 @@ def _reach(
 def _one_of_each(
     tried: Sequence[tuple[Candidate, dict[CheckName, dict[int, Print]]]],
 ) -> list[tuple[Candidate, dict[CheckName, dict[int, Print]]]]:
-    """Of mistakes that answer alike, keep those of different words, a few."""
+    """Of mistakes that answer alike, keep those of different words, a few.
+
+    Of equal words the solution's own come before those of another form.
+    """
     groups: dict[object, list[tuple[Candidate, dict[CheckName, dict[int, Print]]]]] = {}
-    for candidate, first in tried:
+    for candidate, first in sorted(tried, key=lambda pair: OTHER_FORM in pair[0].mistake.text):
         group = groups.setdefault(_answers_key(first), [])
         words = {other.mistake.title or other.mistake.told for other, _ in group}
         if (candidate.mistake.title or candidate.mistake.told) in words:

@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Collection, Iterator
 
 from grader.verify.array_mistakes import DECAYS
-from grader.verify.code_words import code_of, last_name
-from grader.verify.field_mistakes import PENALTIES
+from grader.verify.bias_mistakes import penalised_biases
+from grader.verify.code_words import code_of
 from grader.verify.statement_mistakes import returned_names
 from grader.verify.value_mistakes import WholeEdit
 
@@ -43,7 +43,7 @@ def paired_edits(
     yield from _taken_from(parameters, results, inside, source, visible)
     yield from _added(parameters, results, inside, source, visible)
     yield from _both_signs(parameters, results, inside, source, visible)
-    yield from _decayed_too(inside, visible)
+    yield from penalised_biases(inside, visible)
     yield from _labels_marked(inside)
     yield from _in_one_statement(parameters, inside, visible)
     yield from _without_decay(inside)
@@ -141,41 +141,6 @@ def _around(
         (first, _with_more(first, source, before=before)),
         (last, _with_more(last, source, after=after)),
     ]
-
-
-def _decayed_too(inside: list[ast.stmt], visible: Collection[str]) -> Iterator[WholeEdit]:
-    """b - lr (g_b + decay b): the penalty of the weights on what has none."""
-    steps = [node for statement in inside for node in ast.walk(statement)]
-    penalties = {
-        code_of(node)
-        for node in steps
-        if isinstance(node, ast.Name | ast.Attribute) and last_name(node) in PENALTIES
-    }
-    for node in steps:
-        match node:
-            case ast.BinOp(
-                left=ast.Name() | ast.Attribute() as value,
-                op=ast.Sub(),
-                right=ast.BinOp(op=ast.Mult(), right=gradient),
-            ):
-                target = value
-            case ast.AugAssign(
-                target=ast.Name() | ast.Attribute() as value,
-                op=ast.Sub(),
-                value=ast.BinOp(op=ast.Mult(), right=gradient),
-            ):
-                target = value
-            case _:
-                continue
-        for penalty in sorted(penalties):
-            if penalty in code_of(gradient):
-                continue
-            new = f"({code_of(gradient)} + {penalty} * {code_of(target)})"
-            text = f"`{code_of(gradient)}` -> `{new}`"
-            known = last_name(target) in visible or code_of(target).startswith("self.")
-            shown = f"`{code_of(target)}`" if known else "what has no penalty (the biases)"
-            told = f"with the penalty on {shown}, too"
-            yield WholeEdit("penalty on biases", [(gradient, new)], text, told)
 
 
 def _labels_marked(inside: list[ast.stmt]) -> Iterator[WholeEdit]:

@@ -26,6 +26,10 @@ from grader.tracing import Asked
 LEAST_S = 0.5
 PATIENCE = 5.0
 """A mistake may take this many times the seconds of the solution's slowest recording."""
+CALLS = 20
+MORE_CALLS = 500
+"""A mistake may call a check's functions so many times as often as the solution, and so often more:
+a search that never ends would wait for them until its time by the clock is over."""
 FOR_WAITING = replaying.FOR_WAITING
 AT_ONCE = 60
 """Mistakes that are asked in one fork."""
@@ -34,16 +38,29 @@ BUDGET_S = 4.0
 
 
 class Work(NamedTuple):
-    """What a recording takes: lines of Python, the same everywhere; seconds of a processor."""
+    """What a recording takes: lines of Python, the same everywhere; seconds of a processor.
+
+    calls : of the check's own functions
+    """
 
     lines: int
     seconds: float
+    calls: int = 0
 
 
 class Replays:
-    """Asks many mistakes what a seed's checks asked, in forks of the solved notebook's process."""
+    """Asks many mistakes what a seed's checks asked, in forks of the solved notebook's process.
 
-    def __init__(self, session: Session, asked: Sequence[Asked], seed: int) -> None:
+    work : of each recording, where it is known
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        asked: Sequence[Asked],
+        seed: int,
+        work: Sequence[Work] | None = None,
+    ) -> None:
         self.session = session
         self.asked = asked
         self.seed = seed
@@ -52,8 +69,13 @@ class Replays:
             for one in asked
         ]
         self.callers = [_caller(one.recordings[seed].functions) for one in asked]
-        slowest = max((one.seconds for one in asked), default=0.0)
+        slowest = max((one.seconds for one in (work or asked)), default=0.0)
         self.limit_s = max(LEAST_S, PATIENCE * slowest)
+        self.most_calls = (
+            [sys.maxsize] * len(asked)
+            if work is None
+            else [CALLS * one.calls + MORE_CALLS for one in work]
+        )
 
     def work(self) -> list[Work]:
         """Return what each recording takes of the solved notebook.
@@ -104,7 +126,7 @@ class Replays:
     def _begun(self) -> Iterator[Student]:
         with self.session.student(limit_s=BUDGET_S + 2 * FOR_WAITING * self.limit_s + 10) as one:
             one["__builtins__"].exec(_BEGIN, {"_sources": list(_sources())})
-            one._grade_begin(self.frames, self.callers, self.limit_s, BUDGET_S)
+            one._grade_begin(self.frames, self.callers, self.limit_s, BUDGET_S, self.most_calls)
             yield one
 
     def _differing(
@@ -131,9 +153,10 @@ def _begin(sources, main):
     def fingerprints(operation, reply):
         p = traces.print_of(operation, reply)
         return [p.form, p.shapes, list(p.sums), p.single, p.weight]
-    def begin(recordings, callers, limit_s, budget_s):
+    def begin(recordings, callers, limit_s, budget_s, most_calls):
         del main["_grade_begin"]
-        held.append(replaying.Replayer(main, recordings, callers, fingerprints, limit_s, budget_s))
+        limits = limit_s, budget_s, most_calls
+        held.append(replaying.Replayer(main, recordings, callers, fingerprints, *limits))
         main["_grade_replay"], main["_grade_work"] = replay, work
     def replay(patches, wanted):
         del main["_grade_replay"], main["_grade_work"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from grader.verify.code_words import code_of, last_name
 from grader.verify.field_mistakes import ONE_HOT_OF_LARGEST, SIGMOID, SOFTMAX
+from grader.verify.plain_numbers import is_plain, number_names
 
 Places = Sequence[tuple[ast.expr | ast.stmt, str]]
 
@@ -87,19 +88,43 @@ _AT_ONE_PLACE = (
 )
 
 
+_OF_ARRAYS = frozenset(
+    (
+        *("reduced", "mean", "normalised", "centred", "transposed", "flipped", "first"),
+        *("sorted", "shifted in place"),
+    )
+)
+"""Changes that leave a single number as it is, or raise."""
+_OF_ROWS = frozenset((SOFTMAX, ONE_HOT_OF_LARGEST))
+"""The same of a number is always 1."""
+
+
+def _changes_of(node: ast.expr, numbers: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the changes that a value may suffer. numbers : names of single numbers"""
+    plain = is_plain(node, numbers)
+    for kind, form, told in _CHANGES:
+        if not (plain and (kind in _OF_ARRAYS or form in _OF_ROWS)):
+            yield kind, form, told
+
+
 def whole_edits(
     function: ast.FunctionDef | ast.AsyncFunctionDef,
     source: str,
     lines: Collection[int] | None,
     visible: Collection[str],
+    *,
+    parameters: bool = True,
 ) -> Iterator[WholeEdit]:
     """Yield the mistakes of the function that `source` holds.
 
     lines : that may change; visible : names that the template shows to students
+    parameters : whether what comes in is changed, too
     """
-    yield from _parameters(function, source, lines)
-    yield from _locals(function, lines, visible)
-    yield from _single_places(function, lines, visible)
+    numbers = number_names(function)
+    if parameters:
+        yield from _parameters(function, source, lines, numbers)
+    yield from _locals(function, lines, visible, numbers)
+    yield from _single_places(function, lines, visible, numbers)
     yield from _taken_for_another(function, lines, visible)
 
 
@@ -127,7 +152,10 @@ def _value(name: str, visible: Collection[str]) -> str:
 
 
 def _parameters(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, source: str, lines: Collection[int] | None
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    source: str,
+    lines: Collection[int] | None,
+    numbers: Collection[str],
 ) -> Iterator[WholeEdit]:
     """Each parameter, and each name that the template sets, changed before the function begins."""
     body = [s for s in function.body if not _is_docstring(s)]
@@ -135,7 +163,7 @@ def _parameters(
     if not inside:
         return
     for name in [argument.arg for argument in _arguments(function)]:
-        yield from _changed_before(body[0], name, source)
+        yield from _changed_before(body[0], name, source, numbers)
     given = {
         target.id
         for statement in body[: body.index(inside[0])]
@@ -145,17 +173,19 @@ def _parameters(
         if isinstance(target, ast.Name)
     }
     for name in sorted(given):
-        yield from _changed_before(inside[0], name, source)
+        yield from _changed_before(inside[0], name, source, numbers)
 
 
 def _touches(statement: ast.stmt, lines: Collection[int]) -> bool:
     return any(n in lines for n in range(statement.lineno, (statement.end_lineno or 0) + 1))
 
 
-def _changed_before(statement: ast.stmt, name: str, source: str) -> Iterator[WholeEdit]:
+def _changed_before(
+    statement: ast.stmt, name: str, source: str, numbers: Collection[str]
+) -> Iterator[WholeEdit]:
     segment = ast.get_source_segment(source, statement) or ""
     indent = " " * statement.col_offset
-    for kind, form, told in _CHANGES:
+    for kind, form, told in _changes_of(ast.Name(name), numbers):
         new = form.format(name)
         yield WholeEdit(
             kind,
@@ -173,6 +203,7 @@ def _locals(
     function: ast.FunctionDef | ast.AsyncFunctionDef,
     lines: Collection[int] | None,
     visible: Collection[str],
+    numbers: Collection[str],
 ) -> Iterator[WholeEdit]:
     """What an assignment, a return or an augmented assignment gives, changed."""
     for node in ast.walk(function):
@@ -198,9 +229,7 @@ def _locals(
                 words = f"the change of {words}"
             values = [(node.value, words)]
         for value, words in values:
-            for kind, form, told in _CHANGES:
-                if isinstance(value, ast.Constant) and form.startswith("({0})["):
-                    continue  # a number has no parts
+            for kind, form, told in _changes_of(value, numbers):
                 new = form.format(code_of(value))
                 text = f"`{code_of(value)}` taken as `{new}`"
                 yield WholeEdit(kind, [(value, new)], text, f"with {words} {told}")
@@ -210,13 +239,14 @@ def _single_places(
     function: ast.FunctionDef | ast.AsyncFunctionDef,
     lines: Collection[int] | None,
     visible: Collection[str],
+    numbers: Collection[str],
 ) -> Iterator[WholeEdit]:
     """One occurrence of a value changed, the others left."""
     for node in _loads(function, lines):
         if isinstance(node, ast.Name) and node.id in ("np", "self"):
             continue
         name = last_name(node) or code_of(node)
-        for kind, form, told in _CHANGES:
+        for kind, form, told in _changes_of(node, numbers):
             if kind in _AT_ONE_PLACE:
                 new = form.format(code_of(node))
                 text = f"`{code_of(node)}` taken as `{new}` in line {node.lineno}"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grader.diagnosis.catalogue import SEEN, is_vague, told_of
-from grader.verify.known_changes import known_changes
+from grader.verify.known_changes import known_changes, statement_keys
 
 SOFTMAX = """
 def softmax(z):
@@ -396,3 +396,106 @@ def test_the_small_number_outside_the_root_is_known():
     source = "def f(v, eps):\n    s = 1 / np.sqrt(v + eps)\n    return s\n"
     told = words_of(source, 1 / (np.sqrt(2.0) + 0.1), np.float64(2.0), np.float64(0.1))
     assert any("outside the root" in words for words in told)
+
+
+LAYER = """
+def layer(X, W, b):
+    return np.maximum(X @ W + b, 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (lambda z: np.where(z > 0, z, 0.01 * z), "with a leaky relu (0.01)"),
+        (np.tanh, "with tanh for relu"),
+        (lambda z: np.log1p(np.exp(z)), "with softplus for relu"),
+    ],
+)
+def test_another_activation_for_relu_is_known(wanted, told):
+    X, W, b = np.array([[0.5, -1.0], [2.0, 0.3]]), np.array([[1.0, -2.0], [0.4, 1.5]]), np.ones(2)
+    assert told in words_of(LAYER, wanted(X @ W + b), X, W, b)
+
+
+def test_the_first_bias_for_all_of_them_is_known():
+    X, W, b = np.array([[0.5, 1.0]]), np.array([[1.0, 2.0], [0.4, 1.5]]), np.array([0.3, 0.7])
+    told = words_of(LAYER, X @ W + b[0], X, W, b)
+    assert "with the first number of `b` for all of them" in told
+
+
+WAY_BACK = """
+def way_back(x, W1, b1, w2, error):
+    a = W1 @ x + b1
+    h = np.maximum(a, 0.0)
+    delta = error * w2 * (a > 0)
+    return np.concatenate([error * h, delta])
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "slope", "told"),
+    [
+        (np.tanh, lambda a: 1 - np.tanh(a) ** 2, "with tanh and its slope for relu"),
+        (
+            lambda a: np.where(a > 0, a, 0.1 * a),
+            lambda a: np.where(a > 0, 1, 0.1),
+            "with a leaky relu (0.1) and its slope",
+        ),
+        (lambda a: np.maximum(a, 0), np.ones_like, "with the slope of relu left out"),
+    ],
+)
+def test_another_activation_on_the_way_back_is_known(value, slope, told):
+    x, W1, b1 = np.array([0.5, -1.0]), np.array([[1.0, 0.2], [-0.4, 1.5]]), np.array([0.1, 0.2])
+    w2, a = np.array([0.7, -0.3]), W1 @ x + b1
+    wanted = np.concatenate([1.5 * value(a), 1.5 * w2 * slope(a)])
+    assert told in words_of(WAY_BACK, wanted, x, W1, b1, w2, 1.5)
+
+
+def test_a_mask_that_is_lost_where_zeros_are_set_is_known():
+    source = "def back(d, a):\n    d = d.copy()\n    d[a <= 0] = 0\n    return d\n"
+    d, a = np.array([0.5, 2.0]), np.array([1.0, -1.0])
+    assert "with the slope of relu left out" in words_of(source, d, d, a)
+
+
+@pytest.mark.parametrize("keys", [("W1", "b1"), ("W2", "b2")])
+def test_the_penalty_of_the_weights_on_a_bias_is_known(keys):
+    W, b = keys
+    source = (
+        f"def gradients(x, d, {W}, {b}, lam):\n    grad_{W} = np.outer(d, x) + 2 * lam * {W}\n"
+        f"    grad_{b} = d\n    return np.hstack([grad_{W}.ravel(), grad_{b}])\n"
+    )
+    x, d, w = np.array([0.5, 2.0]), np.array([1.0, -1.0]), np.array([[1.0, 2.0], [0.5, 0.1]])
+    bias = np.array([0.7, 0.3])
+    wanted = np.hstack([(np.outer(d, x) + 0.2 * w).ravel(), d + 0.2 * bias])
+    told = words_of(source, wanted, x, d, w, bias, 0.1)
+    assert f"with the penalty on `{b}`, too" in told
+
+
+def test_a_penalty_on_the_biases_of_both_layers_is_known():
+    source = (
+        "def gradients(d1, d2, W1, b1, W2, b2, lam):\n    grad_W1 = d1 + lam * W1\n"
+        "    grad_b1 = d1.sum()\n    grad_W2 = d2 + lam * W2\n    grad_b2 = d2.sum()\n"
+        "    return np.hstack([grad_W1, grad_b1, grad_W2, grad_b2])\n"
+    )
+    d1, d2 = np.array([1.0, 3.0]), np.array([0.5, 0.2])
+    W1, b1, W2, b2 = np.array([0.1, 0.4]), 0.7, np.array([0.9, 0.8]), 0.6
+    wanted = np.hstack([d1 + W1 / 2, d1.sum() + b1 / 2, d2 + W2 / 2, d2.sum() + b2 / 2])
+    told = words_of(source, wanted, d1, d2, W1, b1, W2, b2, 0.5)
+    assert "with the penalty on the biases, too" in told
+
+
+def test_a_number_is_neither_sorted_nor_summed_up():
+    source = "def f(x, n=3):\n    h = (x.max() - 1.0) / n\n    k = float(n)\n    return k * h * x\n"
+    told = {change.told for change in known_changes(source)}
+    assert "with `x` sorted" in told
+    assert "with `n` doubled" in told
+    assert not {text for text in told if "`n`" in text and ("sorted" in text or "summed" in text)}
+
+
+def test_another_form_has_the_mistakes_of_its_own_statements_alone():
+    solution = "def f(x):\n    y = x + 1\n    return np.sum(y ** 2)\n"
+    form = "def f(x):\n    y = x + 1\n    return y @ y\n"
+    changes = known_changes(form, other_form_of=statement_keys(solution))
+    assert changes
+    for change in changes:
+        assert "return y @ y\n" not in change.source
