@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from grader.notebook import answer_cells, drawing_cells, region_of
+from grader.notebook import answer_cells, drawing_cells, region_of, regions_that_set
 from grader.records import Assignment, Cell, Evidence, Notebook, Place, Region, Run
 
 
@@ -66,12 +66,13 @@ def _drawn(
 def _regions(
     assignment: Assignment, notebooks: Mapping[str, Notebook]
 ) -> dict[str, tuple[Region, ...]]:
-    return {
-        exercise.id: tuple(
-            region
-            for name in exercise.functions
-            for region in region_of(notebooks[exercise.notebook], name)
-        )
-        for exercise in assignment.exercises
-        if exercise.notebook in notebooks
-    }
+    found = {}
+    for exercise in assignment.exercises:
+        notebook = notebooks.get(exercise.notebook)
+        if notebook is None:
+            continue
+        given = assignment.given(exercise.notebook)
+        of_functions = [r for name in exercise.functions for r in region_of(notebook, name)]
+        of_values = [r for name in exercise.values for r in regions_that_set(notebook, given, name)]
+        found[exercise.id] = (*of_functions, *of_values)
+    return found

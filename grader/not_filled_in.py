@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from grader.notebook import region_of
-from grader.records import Assignment, Notebook, Outcome, Region, RegionStatus
+from grader.notebook import region_of, regions_that_set
+from grader.records import Assignment, Exercise, Notebook, Outcome, Region, RegionStatus
 
 
 def nothing_to_check(assignment: Assignment, notebooks: Mapping[str, Notebook]) -> dict[str, str]:
@@ -22,6 +23,7 @@ def nothing_to_check(assignment: Assignment, notebooks: Mapping[str, Notebook]) 
         # Where nothing of that name exists the checks decide: a plot may be right without
         # the helper that the template asks for.
         own = {name: _state(region_of(notebook, name)) for name in exercise.functions}
+        own |= _values(assignment, exercise, notebook)
         needed = {name: _state(region_of(notebook, name)) for name in exercise.needs}
         for states in (own, own | needed):
             if "untouched" in states.values() and "filled" not in states.values():
@@ -41,11 +43,30 @@ def of_the_template(
     if notebook is None:
         return outcome
     called = outcome.message.partition("(")[0].rpartition(".")[2]
-    for name in exercise.functions:
-        if name.rpartition(".")[2] == called and _state(region_of(notebook, name)) == "untouched":
+    states = {
+        name: _state(region_of(notebook, name))
+        for name in exercise.functions
+        if name.rpartition(".")[2] == called
+    }
+    first = re.match(r"\w+", outcome.message)
+    states |= {
+        name: state
+        for name, state in _values(assignment, exercise, notebook).items()
+        if first and first[0] == name
+    }
+    for name, state in states.items():
+        if state == "untouched":
             text = f"not filled in yet: `{name}`"
             return replace(outcome, outcome="failed", message=text, for_students=text, missing=True)
     return outcome
+
+
+def _values(
+    assignment: Assignment, exercise: Exercise, notebook: Notebook
+) -> dict[str, RegionStatus]:
+    """Return what stands in the gaps, outside any function, that the exercise's values hang on."""
+    given = assignment.given(exercise.notebook)
+    return {name: _state(regions_that_set(notebook, given, name)) for name in exercise.values}
 
 
 def _still_the_template(states: Mapping[str, RegionStatus]) -> str:

@@ -160,6 +160,7 @@ class Exercise:
     functions : qualified names that the student fills ("GradientDescent.predict")
     needs : names that other exercises score and this one builds on; where none of them is
         filled in either, there is nothing to check
+    values : names that a cell sets which holds a gap outside any function
     notebook : file name of the reference notebook that holds them
     manual : a person grades it; its points stay open
     bonus : its points add to the score, not to the maximum
@@ -174,6 +175,7 @@ class Exercise:
     notebook: str = ""
     functions: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
     manual: bool = False
     bonus: bool = False
     rules: Rules | None = None
@@ -218,6 +220,10 @@ class Assignment:
         """Return every function that the exercises of that notebook ask for, once each."""
         names = (f for e in self.exercises if e.notebook == notebook for f in e.functions)
         return tuple(dict.fromkeys(names))
+
+    def given(self, notebook: str) -> Notebook | None:
+        """Return the solved notebook of that name, the stub in a student's copy."""
+        return self.notebooks.get(notebook, self.stubs.get(notebook))
 
     def lacking(self, notebook: str) -> str:
         """Return why that notebook can't run here, and what to install; "" where it can."""

@@ -131,6 +131,34 @@ def test_an_exercise_of_which_nothing_was_filled_in_is_not_checked(sources, reas
     assert not_filled_in.nothing_to_check(toy(), work(*sources).notebooks) == reasons
 
 
+CELL_GAP = "### START YOUR CODE ###\n{body}\n### END YOUR CODE ###\nnet = width + 1\n"
+
+
+def with_a_cell_gap(body, *, functions=(), message=""):
+    """The exercise of a gap that stands in no function: what is skipped, and what a check says."""
+    stub = read("import numpy", CELL_GAP.format(body="width = 0"), gap("double", "pass"))
+    exercise = Exercise("v", "V", 1.0, notebook="toy.ipynb", functions=functions, values=("net",))
+    assignment = toy(exercises=(exercise,), stubs={"toy.ipynb": stub})
+    handed_in = read("import numpy", CELL_GAP.format(body=body), gap("double"))
+    notebooks = {"toy.ipynb": compare_with_stub(handed_in, stub, functions=functions)}
+    outcome = Outcome("v", "net", "failed", 0.0, 1.0, message=message)
+    judged = not_filled_in.of_the_template(outcome, assignment, notebooks)
+    return not_filled_in.nothing_to_check(assignment, notebooks), judged
+
+
+def test_a_gap_outside_any_function_is_not_filled_in_yet():
+    assert with_a_cell_gap("width = 0")[0] == {"v": "not filled in yet: `net`"}
+    assert with_a_cell_gap("width = 3")[0] == {}
+
+
+def test_beside_functions_that_are_filled_in_the_check_of_the_value_says_so():
+    left, judged = with_a_cell_gap("width = 0", functions=("double",), message="net: got 1")
+    assert (left, judged.message, judged.missing) == ({}, "not filled in yet: `net`", True)
+    for body, message in (("width = 3", "net: got 4"), ("width = 0", "netto: got 1")):
+        _, judged = with_a_cell_gap(body, functions=("double",), message=message)
+        assert (judged.message, judged.missing) == (message, False)
+
+
 def test_an_exercise_that_a_person_marks_is_never_told_as_not_filled_in():
     manual = Exercise("m", "Words", 1.0, notebook="gone.ipynb", manual=True)
     assert not_filled_in.nothing_to_check(toy(exercises=(manual,)), {}) == {}

@@ -12,7 +12,7 @@ from grader.assignment.finding import FILE
 from grader.assignment.schema import AssignmentFile
 from grader.authoring.stubs import stub_notebook
 from grader.errors import AssignmentError, SubmissionError
-from grader.notebook import read_notebook
+from grader.notebook import gaps_that_set, read_notebook
 from grader.records import Assignment, Environment, Exercise, Notebook, Rules
 from grader.toml_files import read_toml
 
@@ -110,6 +110,12 @@ def _hold_against(
             raise AssignmentError(
                 f"{where}: {exercise.notebook} defines no {name!r}; "
                 f"it defines {_listed(notebook.definitions)}"
+            )
+    for name in exercise.values:
+        if not gaps_that_set(notebook, name):
+            raise AssignmentError(
+                f"{where}: no cell of {exercise.notebook} that sets {name!r} holds a gap outside "
+                "any function: `values` names what such a cell sets"
             )
     headings = {
         line.lstrip("#").strip()

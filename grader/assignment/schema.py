@@ -149,6 +149,7 @@ class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     notebook: str = ""
     functions: tuple[Text, ...] = ()
     needs: tuple[Text, ...] = ()
+    values: tuple[Text, ...] = ()
     manual: bool = False
     bonus: bool = False
     rules: RulesTable | None = None
@@ -172,9 +173,10 @@ class ExerciseTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             )
         if self.derivation is None:
             return
-        if self.functions or self.needs or self.follows:
+        if self.functions or self.needs or self.follows or self.values:
             raise ValueError(
-                f"exercise {self.id!r}: a derivation has no `functions`, `needs` or `follows`"
+                f"exercise {self.id!r}: a derivation has no `functions`, `values`, `needs` or "
+                "`follows`"
             )
         task = self.derivation
         if not (task.file or task.tag or self.answer_cells):

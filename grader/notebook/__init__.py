@@ -9,7 +9,7 @@ answers       what a student wrote where words were asked for
 """
 
 from grader.notebook.answers import answer_cells, drawing_cells
-from grader.notebook.comparison import compare_with_stub, region_of
+from grader.notebook.comparison import compare_with_stub, gaps_that_set, region_of, regions_that_set
 from grader.notebook.definitions import parseable, what_breaks, why_not_defined
 from grader.notebook.imports import imports_of
 from grader.notebook.reading import assembled, parse_notebook, read_notebook
@@ -20,11 +20,13 @@ __all__ = [
     "assembled",
     "compare_with_stub",
     "drawing_cells",
+    "gaps_that_set",
     "imports_of",
     "parse_notebook",
     "parseable",
     "read_notebook",
     "region_of",
+    "regions_that_set",
     "replace_definition",
     "replace_region",
     "what_breaks",

@@ -14,6 +14,7 @@ from grader.notebook.changes import changed_cells, changed_definitions
 from grader.notebook.code_side import Side
 from grader.notebook.definitions import (
     Span,
+    assigned,
     parseable,
 )
 from grader.notebook.logical_lines import shape_of
@@ -78,6 +79,29 @@ def region_of(notebook: Notebook, function: str) -> tuple[Region, ...]:
     if own is not None and not (members and own.status == "filled"):
         return (own, *inside)
     return tuple(inside)
+
+
+def gaps_that_set(given: Notebook, name: str) -> tuple[str, ...]:
+    """Return the names of the gaps outside any function that stand in a cell which sets `name`.
+
+    given : the stub, or the solved notebook
+    """
+    setting = {
+        cell.index
+        for cell in given.cells
+        if cell.kind == "code" and any(one.name == name for one in assigned(cell.source))
+    }
+    return tuple(
+        gap
+        for gap, region in given.regions.items()
+        if gap.startswith("cell ") and region.cell in setting
+    )
+
+
+def regions_that_set(notebook: Notebook, given: Notebook | None, name: str) -> tuple[Region, ...]:
+    """Return a notebook's regions in the gaps that set a name; given : see gaps_that_set"""
+    gaps = gaps_that_set(given, name) if given is not None else ()
+    return tuple(notebook.regions[gap] for gap in gaps if gap in notebook.regions)
 
 
 def _is_old_note(note: Note) -> bool:
