@@ -39,6 +39,9 @@ def printable(text: str, limit: int = 4000) -> str:
 
     limit : the most characters that stay; what was cut is counted at the end
     """
+    # Most texts are plain: nothing below would change one.
+    if len(text) <= limit and text.isascii() and text.replace("\n", "").isprintable():
+        return text
     # Escapes are at most 10 characters long, so this prefix always suffices to fill the limit
     # unless it is made of removed sequences; it bounds the work on a text of any size.
     head = text[: 8 * limit + 1000]

@@ -11,7 +11,7 @@ import json
 import types
 import typing
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar, overload
@@ -42,9 +42,12 @@ def unpack(packed: Packed) -> Result:
     result = record_of(Result, json.loads(zlib.decompress(packed.verdict)))
     if not packed.evidence:
         return result
-    return replace(
-        result, evidence=record_of(Evidence, json.loads(zlib.decompress(packed.evidence)))
-    )
+    return replace(result, evidence=unpack_evidence(packed.evidence))
+
+
+def unpack_evidence(evidence: bytes) -> Evidence:
+    """Return the evidence of a Packed; empty where none was packed."""
+    return record_of(Evidence, json.loads(zlib.decompress(evidence))) if evidence else Evidence()
 
 
 class Results(Sequence[Result]):
@@ -115,24 +118,46 @@ def record_of(kind: type[T], plain: Any) -> T:
 
     Keys that the record doesn't have are passed over, so that older results can be read.
     """
-    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable
-    return kind(**{name: _as(hints[name], item) for name, item in plain.items() if name in hints})
+    makers = _makers(kind)  # type: ignore[arg-type]  # a class is hashable
+    values = {}
+    for name, item in plain.items():
+        if name in makers:
+            make = makers[name]
+            values[name] = item if make is None else make(item)
+    return kind(**values)
+
+
+_Maker = Callable[[Any], Any]
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _makers(kind: type) -> dict[str, _Maker | None]:
+    """Return what makes each field's value; None where the plain value is the value.
+
+    Types are looked at once, not for every value: a class has millions of them.
+    """
+    return {name: _maker(hint) for name, hint in typing.get_type_hints(kind).items()}
 
 
-def _as(hint: Any, value: Any) -> Any:
+def _maker(hint: Any) -> _Maker | None:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
-        return record_of(hint, value)
+    if is_dataclass(hint) and isinstance(hint, type):
+        record: type = hint
+        return lambda value: record_of(record, value) if isinstance(value, dict) else value
     if origin is tuple:
-        return tuple(_as(arguments[0], item) for item in value)
+        inner = _maker(arguments[0])
+        if inner is None:
+            return tuple
+        return lambda value: tuple(map(inner, value))
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        return {key: _as(arguments[1], item) for key, item in value.items()}
-    if origin in (typing.Union, types.UnionType) and value is not None:
+        of_values = _maker(arguments[1])
+        if of_values is None:
+            return dict
+        return lambda value: {key: of_values(item) for key, item in value.items()}
+    if origin in (typing.Union, types.UnionType):
         (known,) = (argument for argument in arguments if argument is not type(None))
-        return _as(known, value)
-    return value
+        there = _maker(known)
+        if there is None:
+            return None
+        return lambda value: None if value is None else there(value)
+    return None

@@ -25,11 +25,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import platformdirs
 
-from grader.batch.serialization import Packed, Results, pack, unpack
+from grader.batch.serialization import Packed, Results, pack, unpack, unpack_evidence
 from grader.batch.tables import OF_SUBJECTS, SCHEMA, STEPS
 from grader.errors import StoreError
 from grader.records import Evidence, Result, RunRecord
@@ -228,15 +228,19 @@ class Store:
         """Return what a person reads beside that submission's score; empty where none was kept."""
         with self.guarded():
             row = self.connection.execute(
-                "SELECT verdict, evidence FROM items JOIN results ON results.id = items.result "
+                "SELECT evidence FROM items JOIN results ON results.id = items.result "
                 "WHERE run = ? AND path = ? ORDER BY number",
                 (run, os.fsencode(path)),
             ).fetchone()
-        return unpack(Packed(*row)).evidence if row else Evidence()
+        return unpack_evidence(row[0]) if row else Evidence()
 
     def results(self, run: int) -> Results:
         """Return the verdicts of a run, in the order of its input."""
         return Results([item.relabelled().verdict for item in self.items(run)])
+
+    def results_in_place(self, run: int) -> Sequence[Result]:
+        """Return the same, each read when it is looked at: as long as the store is open."""
+        return StoredResults(self, run)
 
     def drop(self, run: int) -> None:
         """Take a run off the list. Its results stay for the next time, until one is forgotten."""
@@ -306,6 +310,30 @@ class Store:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class StoredResults(Sequence[Result]):
+    """A run's verdicts, each read from the file when it is looked at: a class takes no room."""
+
+    def __init__(self, store: Store, run: int, numbers: Sequence[int] | None = None) -> None:
+        self._store, self._run = store, run
+        self._numbers = store.numbers(run) if numbers is None else numbers
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> StoredResults: ...
+
+    def __getitem__(self, index: int | slice) -> Result | StoredResults:
+        if isinstance(index, slice):
+            return StoredResults(self._store, self._run, self._numbers[index])
+        item = self._store.item(self._run, self._numbers[index])
+        result = unpack(Packed(item.packed.verdict))
+        return replace(result, path=item.path) if item.kept else result
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
 
 class KeptRun:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -98,7 +98,7 @@ def options(function: _Function) -> _Function:
 
 
 def graded_class(
-    run: RunRecord, report: Report, wanted: Wanted
+    run: RunRecord, results: Sequence[Result], wanted: Wanted
 ) -> tuple[GradedClass, Assignment | None, Sheet | None]:
     """Return the class's grades under the rules, with the assignment and the worksheet, if any."""
     from grader.gradebook.roster import FILE, read_roster, with_extra_days
@@ -115,8 +115,7 @@ def graded_class(
     sheet = read_sheet(wanted.fill) if wanted.fill is not None else None
     people = with_extra_days(people_in(sheet), roster) if sheet is not None else roster
     graded = grade_class(
-        # What a check said takes most of the room, and no rule asks for it.
-        [_without_checks(result) for result in report.results],
+        results,
         people,
         assignment=run.assignment,
         deadline=assignment.deadline if assignment is not None else None,
@@ -143,7 +142,8 @@ def find_assignment(name: str, folder: Path | None) -> Assignment | None:
 
 def write(opened: Store, run: RunRecord, report: Report, wanted: Wanted) -> None:
     """Write what was asked for, and say what is missing on either side."""
-    graded, assignment, sheet = graded_class(run, report, wanted)
+    short = _in_short(report.results)
+    graded, assignment, sheet = graded_class(run, short, wanted)
     _say_who(graded, known=bool(sheet or wanted.roster))
     if wanted.csv_file is not None:
         from grader.gradebook import table
@@ -153,7 +153,9 @@ def write(opened: Store, run: RunRecord, report: Report, wanted: Wanted) -> None
     if sheet is not None:
         _fill(sheet, graded, assignment, run, wanted)
     if wanted.feedback is not None:
-        _feedback(opened, run, report, graded, wanted)
+        # A grade's result is one of these very ones.
+        places = {id(result): place for place, result in enumerate(short)}
+        _feedback(opened, run, report, graded, wanted, lambda one: report.results[places[id(one)]])
 
 
 def _fill(
@@ -184,15 +186,20 @@ def _fill(
 
 
 def _feedback(
-    opened: Store, run: RunRecord, report: Report, graded: GradedClass, wanted: Wanted
+    opened: Store,
+    run: RunRecord,
+    report: Report,
+    graded: GradedClass,
+    wanted: Wanted,
+    whole: Callable[[Result], Result],
 ) -> None:
+    """Write the pages. whole : gives a grade's result with its checks"""
     from grader.batch.workers import cores
     from grader.gradebook.feedback import write_feedback
     from grader.report.html_page import render_page
 
     folder = wanted.feedback == "folder"
     to = wanted.to or Path(f"feedback-{run.assignment}{'' if folder else '.zip'}")
-    places = {_which(result): place for place, result in enumerate(report.results)}
     with output.clear_errors(str(to)):
         count = write_feedback(
             to,
@@ -201,20 +208,28 @@ def _feedback(
             report=replace(report, checks_from=""),
             render=render_page,
             evidence=lambda result: opened.evidence_of(run.id, result.path),
-            whole=lambda result: report.results[places[_which(result)]],
+            whole=whole,
             processes=cores(),
         )
     click.echo(f"{to}: {count} page{'s' if count != 1 else ''}", err=True)
 
 
-def _without_checks(result: Result) -> Result:
-    exercises = tuple(replace(e, checks=(), derivation=None) for e in result.exercises)
-    return replace(result, exercises=exercises)
+def _in_short(results: Sequence[Result]) -> list[Result]:
+    """Return the results as far as rules and tables ask: a class is held whole, in little room.
 
+    What a check said takes most of it, and lines of exercises that are equal are one.
+    """
+    from grader.records import ExerciseScore
 
-def _which(result: Result) -> tuple[object, ...]:
-    """Return what tells a result from the others of its run."""
-    return result.path, result.students, tuple(sorted(result.origin.ids.items())), result.work
+    lines: dict[ExerciseScore, ExerciseScore] = {}
+    shortened = []
+    for result in results:
+        exercises = (
+            ExerciseScore(e.id, "", e.points, e.max_points, e.status) for e in result.exercises
+        )
+        mine = tuple(lines.setdefault(line, line) for line in exercises)
+        shortened.append(replace(result, exercises=mine, notes=()))
+    return shortened
 
 
 def _say_who(graded: GradedClass, *, known: bool) -> None:

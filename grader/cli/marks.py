@@ -47,7 +47,7 @@ def judged(
     from grader.review.book import has_marks
 
     if marks_file is None and not has_marks(opened, run.assignment):
-        return opened.results(run.id)
+        return opened.results_in_place(run.id)
     from grader.review.answers import index_run
     from grader.review.marks_file import render_marks
     from grader.review.merged import judged_results

@@ -69,9 +69,8 @@ class ForStudents(Sequence[Result]):
 
 def _told(check: Outcome) -> Outcome:
     # The change of a known mistake is the solution's text; a trace is made of the answers.
-    check = replace(check, known="", trace="")
     if not check.hidden:
-        return check
+        return replace(check, known="", trace="") if check.known or check.trace else check
     # How long it took is the student's to choose, as finely as a clock tells.
     message = check.for_students or _SENTENCES[check.outcome]
-    return replace(check, message=message, seconds=0.0)
+    return replace(check, known="", trace="", message=message, seconds=0.0)

@@ -22,7 +22,7 @@ _MARKS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a class's worksheet has tens of thousands
 class Cell:
     """One cell. value : its text; start, end : where it stands in the file's text"""
 

@@ -142,7 +142,7 @@ def judged_results(
 
     assignment : tells which prompts were left as the template has them
     """
-    results = store.results(run.id)
+    results = store.results_in_place(run.id)
     if not has_marks(store, run.assignment):
         return results
     index_run(store, run.id, assignment)

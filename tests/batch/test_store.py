@@ -48,6 +48,18 @@ def test_a_kept_result_is_found_by_a_later_run(store):
     assert unpack(begin(store).kept("abc")) == result
 
 
+def test_results_read_in_place_are_the_run_s_under_its_own_paths(store):
+    first = begin(store)
+    kept = [keep(first, n, f"{n}.zip", input_hash=f"h{n}") for n in (0, 2, 5)]
+    again = begin(store)
+    packed = again.kept("h2")
+    again.add(0, replace(kept[1], path="late/2.zip"), packed, input_hash="h2", kept=True)
+    read = store.results_in_place(first.id)
+    assert (len(read), list(read), read[-1]) == (3, kept, kept[2])
+    assert list(read[1:]) == kept[1:]
+    assert list(store.results_in_place(again.id)) == [replace(kept[1], path="late/2.zip")]
+
+
 @pytest.mark.parametrize("status", ["grader_fault", "refused"])
 def test_only_what_was_graded_is_taken_up_again(store, status):
     keep(begin(store), status=status)
