@@ -7,6 +7,7 @@ taken again of a kept result once a table is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -84,20 +85,30 @@ class Explainer:
 def explainer_of(
     assignment: Assignment, *, seed: int, environment: str, environ: Mapping[str, str]
 ) -> tuple[Explainer | None, Path | None]:
-    """Return what explains results of the assignment at a seed, and where its tables lie.
+    """Return what explains results of the assignment at a seed, and where its tables are kept.
 
-    None and None where nothing is kept, or there is no solution to compare with.
+    The tables in the assignment's own folder serve first; where they are whole, none need be
+    computed, and the place is None. None and None where there is nothing of either kind, or no
+    solution to compare with.
     environment : of where it is graded, by cache_key.environment()
     """
     if assignment.public_only or not assignment.notebooks:
         return None, None
-    try:
+    folder, published = None, None
+    with suppress(OSError, StoreError):
+        published = known_store.published(assignment, seed)
+    with suppress(OSError, StoreError):
         folder = known_store.folder_of(environ, known_store.key_of(assignment, seed, environment))
-    except (OSError, StoreError):
-        return None, None
-    if folder is None:
-        return None, None
-    return Explainer(assignment, partial(known_store.load, folder)), folder
+    if published is None:
+        if folder is None:
+            return None, None
+        return Explainer(assignment, partial(known_store.load, folder)), folder
+
+    def table(notebook: str) -> Known | None:
+        known = published.load(notebook)
+        return known if known is not None or folder is None else known_store.load(folder, notebook)
+
+    return Explainer(assignment, table), None if published.serves(assignment) else folder
 
 
 def traces_in(outcome: Outcome) -> list[Trace]:

@@ -10,7 +10,6 @@ and takes none.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +19,7 @@ from grader.errors import GraderFault, Missing, StudentFault
 from grader.records import Outcome
 from grader.session import Session
 from grader.session.recordings import Recorder, Recording, replay
-from grader.session.student import Student
+from grader.session.student import Student, wire_of
 from grader.suite import CheckedSession, CheckJob, Suite
 
 SECOND_SEED = 1_000_003
@@ -28,7 +27,7 @@ SECOND_SEED = 1_000_003
 LIMIT_S = 3.0
 """Of one replay; a submission that takes longer goes without."""
 BUDGET_S = 20.0
-"""Of all replays of one submission together."""
+"""Of all replays of one submission together, as it computes or sleeps."""
 SLOW_S = 2.0
 """Of a check's recording on the solved notebook: what takes longer is not asked again."""
 
@@ -51,7 +50,7 @@ def second_seed(seed: int) -> int:
 class Asked:
     """A check's recording at each seed, and what the solved notebook answers.
 
-    seconds : of one replay on the solved notebook
+    seconds : for which the solved notebook's process computes or sleeps in one replay
     """
 
     recordings: tuple[Recording, ...]
@@ -82,9 +81,8 @@ def record(
         recordings = tuple(recordings[check] for recordings in by_seed)
         expected, seconds = [], []
         for recording in recordings:
-            started = time.perf_counter()
-            answers = answers_of(session, recording, "")
-            seconds.append(time.perf_counter() - started)
+            answers, used_s = _answers_in(session, recording, "", limit_s=LIMIT_S)
+            seconds.append(used_s)
             again = answers_of(session, recording, _OTHER_DRAWS)
             noisy = frozenset(differing(answers, again))
             expected.append(Expected(tuple(answers), noisy))
@@ -100,15 +98,23 @@ def answers_of(
     patch : statements that run first, in a fresh copy of the notebook's state
     Raises GraderFault where they fail.
     """
+    return _answers_in(session, recording, patch, limit_s=limit_s)[0]
+
+
+def _answers_in(
+    session: CheckedSession, recording: Recording, patch: str, *, limit_s: float
+) -> tuple[list[Print], float]:
+    """Return the answers, and for how many seconds the process computed or slept."""
     with session.student(limit_s=limit_s, reply_mib=recording.reply_mib) as student:
         if patch:
             put_in_place(student, patch)
         # One after the other: a hundred large answers must not be held at once.
         replies = replay(student, recording)
-        return [
+        answers = [
             print_of(operation, reply)
             for operation, reply in zip(recording.operations, replies, strict=False)
         ]
+        return answers, wire_of(student).deadline.used_s()
 
 
 def put_in_place(student: Student, patch: str) -> None:
@@ -135,19 +141,21 @@ class Tracer:
 
         Nothing that goes wrong here touches a verdict.
         """
-        until = time.perf_counter() + BUDGET_S
+        left_s = BUDGET_S
         found = []
         for outcome in outcomes:
             trace = ""
-            if _is_wrong(outcome) and time.perf_counter() < until:
+            if _is_wrong(outcome) and left_s > 0:
                 try:
-                    trace = self._trace(job, outcome)
+                    trace, used_s = self._trace(job, outcome)
+                    left_s -= used_s
                 except (GraderFault, StudentFault, Missing, OSError, KeyError):
-                    trace = ""
+                    left_s -= LIMIT_S
             found.append(replace(outcome, trace=trace) if trace else outcome)
         return found
 
-    def _trace(self, job: CheckJob, outcome: Outcome) -> str:
+    def _trace(self, job: CheckJob, outcome: Outcome) -> tuple[str, float]:
+        """Return the wrong answers as a text, and the seconds that asking for them took."""
         exercises = {e.id: e for e in self.suite.assignment.exercises}
         notebook = exercises[outcome.exercise].notebook
         session = job.sessions[notebook]
@@ -155,13 +163,15 @@ class Tracer:
             (outcome.exercise, outcome.name)
         )
         if one is None or one.seconds > SLOW_S:
-            return ""
-        traces = []
+            return "", 0.0
+        traces, used_s = [], 0.0
         for recording, expected in zip(one.recordings, one.expected, strict=True):
-            got = answers_of(session, recording, "", limit_s=LIMIT_S + 5 * one.seconds)
+            limit_s = LIMIT_S + 5 * one.seconds
+            got, seconds = _answers_in(session, recording, "", limit_s=limit_s)
+            used_s += seconds
             wrong = differing(expected.answers, got, noisy=expected.noisy)
             traces.append(dict(sorted(wrong.items())[:MAX_ANSWERS]))
-        return text_of(traces) if any(traces) else ""
+        return text_of(traces) if any(traces) else "", used_s
 
     def _stories(self, seed: int, notebook: str, exercise: str) -> dict[CheckName, Asked]:
         key = seed, exercise

@@ -22,6 +22,7 @@ _LEFT_BEHIND = ("__pycache__", "__MACOSX")
 _OF_OURS = {
     HIDDEN: "stays with you, as all that is hidden",
     "samples": "is a sample",
+    "known": "is a table of known mistakes",
     "checks": "stands where the students' copy has its checks",
     "stubs": "stands where the students' copy has its stubs",
     FILE: "is the assignment itself",

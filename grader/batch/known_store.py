@@ -3,9 +3,11 @@
     key = key_of(assignment, seed)
     load(environ, key, notebook)      what is there of a notebook's table, in parts
     save(environ, key, notebook, part, parts, table)
+    publish(assignment, seed, tables)  whole, in the assignment's own folder: it goes with it
 
 A table lies under the fingerprint of all that it depends on: the assignment with its samples, the
-code that computes it, Python and the packages. So it is never out of date, only not there.
+code that computes it, Python and the packages. So it is never out of date, only not there. What
+lies in the assignment's folder serves wherever that goes: it hangs on the assignment alone.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +28,23 @@ from grader.files import write_whole
 from grader.records import Assignment, Options
 
 FOLDER = "known"
+"""Of the results', and of the assignment's folder."""
 
 
 def key_of(assignment: Assignment, seed: int, environment: str) -> str:
     """Return the fingerprint of all that a table depends on. Raises OSError."""
     order = Options(str(assignment.folder.resolve()), seed=seed)
     digest = hashlib.sha256(cache_key.key(order, environment).encode())
-    folders = [assignment.folder / "samples", Path(grader.__file__).parent / "verify"]
+    _add_sources(digest, assignment.folder / "samples", Path(grader.__file__).parent / "verify")
+    return digest.hexdigest()[:32]
+
+
+def _add_sources(digest: hashlib._Hash, *folders: Path) -> None:
     for folder in folders:
         if folder.is_dir():
             for name, file in cache_key.files_in(folder):
                 if name.endswith((".py", ".toml")):
                     digest.update(name.encode() + file.read_bytes())
-    return digest.hexdigest()[:32]
 
 
 def folder_of(environ: Mapping[str, str], key: str) -> Path | None:
@@ -75,6 +81,68 @@ def load(folder: Path, notebook: str) -> Known | None:
         except (OSError, ValueError, zlib.error, KeyError, TypeError):
             continue  # what can't be read is as if it were not there
     return parts[0].merged(parts[1:]) if parts else None
+
+
+# --- in the assignment's folder -------------------------------------------------------------
+
+
+def publish(assignment: Assignment, seed: int, tables: Mapping[str, Known]) -> Path:
+    """Write whole tables into the assignment's folder, in place of those there; return the place.
+
+    tables : by notebook. Raises OSError.
+    """
+    place = assignment.folder / FOLDER
+    key = _key_of_content(assignment, seed)
+    for notebook, known in tables.items():
+        text = json.dumps({"key": key, **_plain(known)}).encode()
+        write_whole(place / f"{notebook}{_PUBLISHED}", zlib.compress(text, 9))
+    for old in place.glob(f"*{_PUBLISHED}"):
+        if old.name.removesuffix(_PUBLISHED) not in assignment.notebooks:
+            old.unlink()
+    return place
+
+
+def published(assignment: Assignment, seed: int) -> Published | None:
+    """Return the tables that lie in the assignment's folder, None where there are none."""
+    files = sorted((assignment.folder / FOLDER).glob(f"*{_PUBLISHED}"))
+    return Published(files, _key_of_content(assignment, seed)) if files else None
+
+
+class Published:
+    """The tables in an assignment's folder. key : of the assignment as it is now"""
+
+    def __init__(self, files: Sequence[Path], key: str) -> None:
+        self._files = {file.name.removesuffix(_PUBLISHED): file for file in files}
+        self._key = key
+
+    def load(self, notebook: str) -> Known | None:
+        """Return a notebook's table, None where none is there, or the assignment has changed."""
+        file = self._files.get(notebook)
+        try:
+            plain = json.loads(zlib.decompress(file.read_bytes())) if file else {}
+            return _known(plain) if plain.get("key") == self._key else None
+        except (OSError, ValueError, zlib.error, KeyError, TypeError, AttributeError):
+            return None
+
+    def stale(self) -> tuple[str, ...]:
+        """Return the notebooks whose tables are of an earlier state of the assignment."""
+        return tuple(name for name in self._files if self.load(name) is None)
+
+    def serves(self, assignment: Assignment) -> bool:
+        """Return whether every notebook that can run here has its table."""
+        names = [name for name in assignment.notebooks if not assignment.lacking(name)]
+        return all(self.load(name) is not None for name in names)
+
+
+_PUBLISHED = ".json.z"
+
+
+def _key_of_content(assignment: Assignment, seed: int) -> str:
+    """Return the fingerprint of the assignment alone: its table holds on any machine."""
+    order = Options(str(assignment.folder.resolve()), seed=seed)
+    digest = hashlib.sha256(cache_key.key(order, "").encode())
+    _add_sources(digest, assignment.folder / "samples")
+    return digest.hexdigest()[:32]
 
 
 def _file(folder: Path, notebook: str, part: int, parts: int) -> Path:

@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     "--watch", is_flag=True, help="Do it again whenever a file of the assignment changes."
 )
 @click.option("--mutants/--no-mutants", default=True, help="Run automatic mutants, or not.")
+@click.option(
+    "--write-known",
+    is_flag=True,
+    help="Write the tables of known mistakes into the assignment's folder: where it goes, they "
+    "name the mistakes of a single submission, too.",
+)
 @options.sandbox
 @options.json_file
 @click.option(
@@ -58,6 +64,7 @@ def command(
     write_survivors: bool,
     watch: bool,
     mutants: bool,
+    write_known: bool,
     sandbox: Sandbox,
     json_file: str | None,
     markdown_file: str | None,
@@ -74,7 +81,16 @@ def command(
       grade verify pw02 --samples-only
       grade verify --seeds 200 --no-mutants
       grade verify pw02 --samples-only --watch
+      grade verify pw02 --write-known    also one submission's mistakes are named
     """
+    if write_known and (samples_only or not mutants):
+        raise click.UsageError(
+            "--write-known needs the mutants: leave out --samples-only and --no-mutants."
+        )
+    if write_known and watch:
+        raise click.UsageError(
+            "--write-known changes what --watch looks at: leave one of them out."
+        )
     output.check_targets(json_file, markdown_file, None)
     output.check_data()
 
@@ -90,12 +106,14 @@ def command(
                 jobs=jobs,
                 sandbox=sandbox,
                 progress=tell,
+                write_known=write_known,
             )
         console = output.console(stderr="-" in (json_file, markdown_file))
         for report in reports:
             verification.render(console, report)
         if write_survivors:
             _write_survivors(reports, assignments)
+        _tell_stale(ids, assignments)
         if json_file is not None:
             output.write(json_file, verification.as_json(reports))
         if markdown_file is not None:
@@ -112,6 +130,20 @@ def _folders(ids: Sequence[str], assignments: Path | None) -> list[Path]:
 
     found = find_assignments(Path.cwd(), assignments, os.environ)
     return [found[name] for name in ids or sorted(found) if name in found]
+
+
+def _tell_stale(ids: Sequence[str], assignments: Path | None) -> None:
+    """Say which tables in an assignment's folder serve no longer."""
+    from grader.assignment import load_assignment
+    from grader.batch import known_store
+
+    for folder in _folders(ids, assignments):
+        published = known_store.published(load_assignment(folder), 0)
+        if stale := published.stale() if published is not None else ():
+            complain(
+                f"{folder / known_store.FOLDER}: of an earlier state of the assignment: "
+                f"{', '.join(stale)}; write them anew: grade verify {folder.name} --write-known"
+            )
 
 
 def _write_survivors(reports: Sequence[VerifyReport], assignments: Path | None) -> None:

@@ -248,6 +248,8 @@ SEEN = {
     "whole division": "the step of a learning rate by / and by //: "
     "github.com/nmhkahn/CARN-pytorch/issues/28 and "
     "github.com/d-li14/mobilenetv2.pytorch/issues/22",
+    "plain mean": f"a covariance where a correlation is due: {_BANK}",
+    "one more left out": f"a p-value in which the observed one does not count: {_BANK}",
     "power as a product": f"lr * drop * k for lr * drop ** k: {_BANK}",
     "parentheses": f"(a - b) / c without its parentheses: {_BANK}",
     "both signs": f"log(sigmoid(z)) for log(1 + exp(z)): {_BANK}",

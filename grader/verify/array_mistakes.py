@@ -90,8 +90,25 @@ def systems(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
 
 
 def divisions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """A division that is whole or not, rounded up, a remainder; a product for a power."""
+    """A division that is whole or not, rounded up, a remainder; a product for a power.
+
+    A sum that is divided by something else than its number: the plain mean, in its place. A share
+    of counts that are one larger each: a p-value, a smoothed probability.
+    """
     match node:
+        case ast.BinOp(left=a, op=ast.Div(), right=b):
+            above, below = _one_less(a), _one_less(b)
+            if above and below:
+                told = "without the 1 that each count has more: the observed one, or a pseudo-count"
+                yield FieldEdit("one more left out", f"({above}) / ({below})", told)
+    match node:
+        case ast.BinOp(left=ast.Call(func=func, args=[a]) as total, op=ast.Div(), right=right) if (
+            last_name(func) == "sum" and not total.keywords and "len" not in code_of(right)
+        ):
+            told = "with a plain mean: what a sum is divided by is left out"
+            for size in ("", " * len({0}) / (len({0}) - 1)"):
+                new = f"np.mean({code_of(a)})" + size.format(f"np.ravel({code_of(a)})")
+                yield FieldEdit("plain mean", new, told)
         case ast.BinOp(left=a, op=ast.FloorDiv(), right=b):
             left, right = f"({code_of(a)})", f"({code_of(b)})"
             for new, told in (
@@ -107,6 +124,16 @@ def divisions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 yield FieldEdit(
                     "another power", f"{base} ** ({power} {more})", "with an exponent off by one"
                 )
+
+
+def _one_less(node: ast.expr) -> str:
+    """Return a of a + 1 and of 1 + a, "" for anything else."""
+    match node:
+        case ast.BinOp(left=a, op=ast.Add(), right=ast.Constant(value=1 | 1.0)):
+            return code_of(a)
+        case ast.BinOp(left=ast.Constant(value=1 | 1.0), op=ast.Add(), right=a):
+            return code_of(a)
+    return ""
 
 
 def cases(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from grader.batch import cache_key, known_store
 from grader.diagnosis.known import CheckName, Known
@@ -39,6 +40,23 @@ def keep_tables(assignment: Assignment, parts: Sequence[KnownPart], *, parts_of:
                 known_store.save(folder, one.notebook, one.part, parts_of, one.table)
 
 
+def publish_tables(assignment: Assignment, parts: Sequence[KnownPart]) -> Path:
+    """Write the tables of seed 0 into the assignment's own folder; return the place there.
+
+    Raises OSError.
+    """
+    return known_store.publish(assignment, 0, _whole(parts))
+
+
+def _whole(parts: Sequence[KnownPart]) -> dict[str, Known]:
+    """Return the tables of notebooks, each put together of its parts."""
+    tables: dict[str, Known] = {}
+    for one in parts:
+        before = tables.get(one.notebook)
+        tables[one.notebook] = one.table if before is None else before.merged([one.table])
+    return tables
+
+
 class Naming:
     """Tells whether the messages of mutants and samples name them.
 
@@ -47,12 +65,9 @@ class Naming:
 
     def __init__(self, assignment: Assignment, parts: Sequence[KnownPart]) -> None:
         self.checks: dict[str, frozenset[CheckName]] = {}
-        tables: dict[str, Known] = {}
         for one in parts:
             self.checks |= one.checks
-            before = tables.get(one.notebook)
-            tables[one.notebook] = one.table if before is None else before.merged([one.table])
-        self.explainer = Explainer(assignment, tables.get)
+        self.explainer = Explainer(assignment, _whole(parts).get)
         self.has_tables = bool(parts)
 
     def of_mutant(self, verdict: MutantVerdict) -> MutantVerdict:

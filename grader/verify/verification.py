@@ -32,7 +32,7 @@ from grader.verify.explanations import explain, load_explanations
 from grader.verify.known_table import prepare, table_of
 from grader.verify.mutants import functions_that_draw, make_mutants
 from grader.verify.mutation_run import run_mutants
-from grader.verify.naming import KnownPart, Naming, keep_tables
+from grader.verify.naming import KnownPart, Naming, keep_tables, publish_tables
 from grader.verify.pool import ProcessPool
 from grader.verify.samples import (
     Sample,
@@ -57,6 +57,7 @@ def verify_assignments(
     jobs: int | None = None,
     sandbox: Sandbox = "auto",
     progress: Progress | None = None,
+    write_known: bool = False,
 ) -> list[VerifyReport]:
     """Return a report for each assignment, in the order of ids; for all where ids is empty.
 
@@ -65,6 +66,7 @@ def verify_assignments(
     jobs : worker processes; as many as there are processors where None; 0 for none
     sandbox : how the notebooks are closed in
     progress : gets a line of text whenever a task is done
+    write_known : whether the tables of known mistakes are written into the assignment's folder
     Raises AssignmentError for what the assignment's own files get wrong.
     """
     folders = find_assignments(Path.cwd(), assignments, os.environ)
@@ -86,6 +88,7 @@ def verify_assignments(
                 seeds=seeds,
                 mutants=mutants,
                 tell=tell,
+                write_known=write_known,
             )
             for name, folder in wanted.items()
         ]
@@ -99,6 +102,7 @@ def _verify(
     seeds: int,
     mutants: bool,
     tell: Progress,
+    write_known: bool,
 ) -> VerifyReport:
     started = time.perf_counter()
     assignment = _assignment(source)
@@ -155,6 +159,8 @@ def _verify(
     found = sorted((item for bench in benched for item in bench.mutants), key=lambda item: item[:2])
     tested, stale = explain([verdict for *_, verdict in found], explained, whole=mutants)
     keep_tables(assignment, [table() for table in tables], parts_of=shards)
+    if write_known:
+        publish_tables(assignment, [table() for table in tables])
     named = Naming(assignment, [table() for table in tables])
     tested = [named.of_mutant(verdict) for verdict in tested]
     of_samples = [named.of_sample(verdict()) for verdict in verdicts]

@@ -484,6 +484,23 @@ def test_a_penalty_on_the_biases_of_both_layers_is_known():
     assert "with the penalty on the biases, too" in told
 
 
+def test_a_covariance_in_the_place_of_a_correlation_is_known():
+    source = (
+        "def correlation(x, y):\n    a, b = x - x.mean(), y - y.mean()\n"
+        "    return np.sum(a * b) / np.sqrt(np.sum(a**2) * np.sum(b**2))\n"
+    )
+    x, y = np.array([1.0, 4.0, 2.0]), np.array([0.5, 0.1, 0.3])
+    for ddof in (0, 1):
+        told = words_of(source, np.cov(x, y, ddof=ddof)[0, 1], x, y)
+        assert "with a plain mean: what a sum is divided by is left out" in told
+
+
+def test_counts_without_the_one_that_is_added_are_known():
+    source = "def share(k, n):\n    return (1 + k) / (n + 1)\n"
+    told = words_of(source, 3.0 / 7.0, 3.0, 7.0)
+    assert any("the observed one, or a pseudo-count" in words for words in told)
+
+
 def test_a_number_is_neither_sorted_nor_summed_up():
     source = "def f(x, n=3):\n    h = (x.max() - 1.0) / n\n    k = float(n)\n    return k * h * x\n"
     told = {change.told for change in known_changes(source)}

@@ -1,12 +1,14 @@
 """The table of known mistakes of a real notebook in a real kernel, and what it says of students."""
 
+import shutil
+import zlib
 from dataclasses import replace
 
 import pytest
 
 from grader.assignment import load_assignment
 from grader.batch import known_store
-from grader.explaining import Explainer
+from grader.explaining import Explainer, explainer_of
 from grader.grading import grade_notebooks
 from grader.notebook import assembled, replace_definition
 from grader.session import Kernels, start_fork_server
@@ -141,3 +143,73 @@ def test_an_endless_mistake_costs_no_other_its_place(toy):
     told = {mistake.told for mistake in toy[2].mistakes}
     assert "with one result doubled" in told or any("doubled" in text for text in told)
     assert len(told) > 20
+
+
+# --- in the assignment's folder -------------------------------------------------------------
+
+
+def explained(assignment, notebook, kernels, folder, environ):
+    """A submission of one, explained with what is kept and what the assignment's folder holds."""
+    explainer, place = explainer_of(assignment, seed=0, environment="here", environ=environ)
+    result = grade_notebooks(kernels, {"toy.ipynb": notebook}, folder=folder)
+    said = result if explainer is None else explainer.explain(result)
+    (outcome,) = next(e for e in said.exercises if e.id == "a").checks
+    return outcome.message, place
+
+
+@pytest.fixture
+def wrong(toy):
+    source = "def mean_square(p, y):\n    return np.mean(np.abs(p - y))\n"
+    solved = toy[0].notebooks["toy.ipynb"]
+    cells = [
+        replace(cell, source=replace_definition(cell.source, "mean_square", source) or cell.source)
+        for cell in solved.cells
+    ]
+    return assembled(cells, name="toy.ipynb", metadata={})
+
+
+def test_a_table_in_the_assignments_folder_names_the_mistake_of_a_single_submission(
+    toy, wrong, tmp_path
+):
+    assignment, kernels, known = toy
+    nowhere, kept = {"GRADE_RESULTS": "none"}, {"GRADE_RESULTS": str(tmp_path / "results.sqlite")}
+    assert "behaves exactly" not in explained(assignment, wrong, kernels, tmp_path, nowhere)[0]
+    assert explained(assignment, wrong, kernels, tmp_path, kept)[1] is not None
+    known_store.publish(assignment, 0, {"toy.ipynb": known})
+    try:
+        # Nothing is to be computed any more, for a class of any size.
+        for environ in (nowhere, kept):
+            message, place = explained(assignment, wrong, kernels, tmp_path, environ)
+            assert "`mean_square` behaves exactly as the solution would" in message
+            assert place is None
+        explainer, _ = explainer_of(assignment, seed=1, environment="", environ=nowhere)
+        assert explainer is None or explainer.table("toy.ipynb") is None  # of another seed
+    finally:
+        shutil.rmtree(assignment.folder / "known")
+
+
+def test_a_table_of_an_earlier_state_of_the_assignment_names_nothing(toy, tmp_path):
+    assignment, _, known = toy
+    folder = tmp_path / "toy"
+    shutil.copytree(assignment.folder, folder)
+    moved = load_assignment(folder)
+    known_store.publish(moved, 0, {"toy.ipynb": known})
+    published = known_store.published(moved, 0)
+    assert published.load("toy.ipynb") is not None
+    assert published.stale() == ()
+    with (folder / "test_toy.py").open("a") as file:
+        file.write("# changed\n")
+    published = known_store.published(load_assignment(folder), 0)
+    assert published.load("toy.ipynb") is None
+    assert published.stale() == ("toy.ipynb",)
+    assert not published.serves(moved)
+
+
+def test_a_table_that_cannot_be_read_is_as_if_it_were_not_there(toy, tmp_path):
+    assignment, _, _ = toy
+    folder = tmp_path / "toy"
+    shutil.copytree(assignment.folder, folder)
+    (folder / "known").mkdir()
+    for content in (b"", b"no table", zlib.compress(b"[]"), zlib.compress(b'{"key": 1}')):
+        (folder / "known" / "toy.ipynb.json.z").write_bytes(content)
+        assert known_store.published(load_assignment(folder), 0).load("toy.ipynb") is None
