@@ -94,8 +94,9 @@ def publish(assignment: Assignment, seed: int, tables: Mapping[str, Known]) -> P
     place = assignment.folder / FOLDER
     key = _key_of_content(assignment, seed)
     for notebook, known in tables.items():
-        text = json.dumps({"key": key, **_plain(known)}).encode()
-        write_whole(place / f"{notebook}{_PUBLISHED}", zlib.compress(text, 9))
+        text = json.dumps(_plain(known)).encode()
+        # The key stands before it: whether a table serves is told without reading it.
+        write_whole(place / f"{notebook}{_PUBLISHED}", key.encode() + zlib.compress(text, 9))
     for old in place.glob(f"*{_PUBLISHED}"):
         if old.name.removesuffix(_PUBLISHED) not in assignment.notebooks:
             old.unlink()
@@ -117,21 +118,29 @@ class Published:
 
     def load(self, notebook: str) -> Known | None:
         """Return a notebook's table, None where none is there, or the assignment has changed."""
-        file = self._files.get(notebook)
-        try:
-            plain = json.loads(zlib.decompress(file.read_bytes())) if file else {}
-            return _known(plain) if plain.get("key") == self._key else None
-        except (OSError, ValueError, zlib.error, KeyError, TypeError, AttributeError):
+        if not self._holds(notebook):
             return None
+        try:
+            text = self._files[notebook].read_bytes()[len(self._key) :]
+            return _known(json.loads(zlib.decompress(text)))
+        except (OSError, ValueError, zlib.error, KeyError, TypeError):
+            return None
+
+    def _holds(self, notebook: str) -> bool:
+        try:
+            with self._files[notebook].open("rb") as file:
+                return file.read(len(self._key)) == self._key.encode()
+        except (OSError, KeyError):
+            return False
 
     def stale(self) -> tuple[str, ...]:
         """Return the notebooks whose tables are of an earlier state of the assignment."""
-        return tuple(name for name in self._files if self.load(name) is None)
+        return tuple(name for name in self._files if not self._holds(name))
 
     def serves(self, assignment: Assignment) -> bool:
         """Return whether every notebook that can run here has its table."""
         names = [name for name in assignment.notebooks if not assignment.lacking(name)]
-        return all(self.load(name) is not None for name in names)
+        return all(self._holds(name) for name in names)
 
 
 _PUBLISHED = ".json.z"

@@ -6,6 +6,8 @@ They serve diagnosis alone, as those of field_mistakes.py do.
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 from collections.abc import Callable, Iterator
 
 from grader.verify.code_words import code_of, is_number, last_name
@@ -96,8 +98,8 @@ def divisions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     of counts that are one larger each: a p-value, a smoothed probability.
     """
     match node:
-        case ast.BinOp(left=a, op=ast.Div(), right=b):
-            above, below = _one_less(a), _one_less(b)
+        case ast.BinOp(left=count, op=ast.Div(), right=number):
+            above, below = _one_less(count), _one_less(number)
             if above and below:
                 told = "without the 1 that each count has more: the observed one, or a pseudo-count"
                 yield FieldEdit("one more left out", f"({above}) / ({below})", told)
@@ -175,6 +177,82 @@ def centres(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 yield FieldEdit("standardised", f"({whole}) / np.std({x}{axis}{ddof})", told)
 
 
+def blocks(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """x.reshape(a, k, b, k).max(axis=(1, 3)): the sizes in another order, what is reduced last."""
+    match node:
+        case ast.Call(
+            func=ast.Attribute(
+                value=ast.Call(func=ast.Attribute(attr="reshape") as reshape, args=sizes),
+                attr=reduced,
+            )
+        ) if len(sizes) > 2:
+            axes = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "axis")]
+            if len(axes) != 1 or not isinstance(axes[0], ast.Tuple):
+                return
+            gone = [one.value for one in axes[0].elts if isinstance(one, ast.Constant)]
+            if len(gone) != len(axes[0].elts) or any(type(n) is not int for n in gone):
+                return
+            kept = [size for n, size in enumerate(sizes) if n not in gone]
+            last = [size for n, size in enumerate(sizes) if n in gone]
+            shape = ", ".join(code_of(size) for size in (*kept, *last))
+            new = (
+                f"{code_of(reshape)}({shape}).{reduced}(axis={tuple(range(len(kept), len(sizes)))})"
+            )
+            told = "with blocks that a reshape cuts wrongly: its sizes are in another order"
+            yield FieldEdit("blocks", new, told)
+
+
+def indices(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """x[i : i + k, j : j + k]: the row's number for the column's, and the other way round."""
+    match node:
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=parts)):
+            pass
+        case _:
+            return
+    names = [_first_name(part) for part in parts]
+    for n, (a, b) in enumerate(itertools.pairwise(names)):
+        if a and b and a != b:
+            swapped = [code_of(part) for part in parts]
+            swapped[n], swapped[n + 1] = (
+                re.sub(rf"\b{a}\b", b, swapped[n]),
+                re.sub(rf"\b{b}\b", a, swapped[n + 1]),
+            )
+            new = f"{code_of(value)}[{', '.join(swapped)}]"
+            yield FieldEdit("index swapped", new, "with row and column swapped in one index")
+
+
+def _first_name(part: ast.expr) -> str:
+    """Return i of i, of i : i + k and of i * s : ..., "" for anything else."""
+    match part:
+        case ast.Name(id=name):
+            return name
+        case ast.Slice(lower=ast.Name(id=name)):
+            return name
+        case ast.Slice(lower=ast.BinOp(left=ast.Name(id=name))):
+            return name
+    return ""
+
+
+def contractions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """tensordot(a, b, axes=([1, 2], [1, 2])): the first channel alone; one axis not summed."""
+    match node:
+        case ast.Call(func=func, args=[a, b, *_]) if last_name(func) == "tensordot":
+            axes = [*node.args[2:], *(k.value for k in node.keywords if k.arg == "axes")]
+        case _:
+            return
+    match axes:
+        case [
+            ast.Tuple(elts=[ast.List(elts=left), ast.List(elts=right)])
+            | ast.List(elts=[ast.List(elts=left), ast.List(elts=right)])
+        ] if len(left) == len(right):
+            for i, j in zip(left, right, strict=True):
+                first = f"np.take({code_of(a)}, [0], axis={code_of(i)})"
+                second = f"np.take({code_of(b)}, [0], axis={code_of(j)})"
+                new = f"{code_of(func)}({first}, {second}, axes={code_of(axes[0])})"
+                told = "with the first along one axis alone (a channel), where all are summed"
+                yield FieldEdit("first along an axis", new, told)
+
+
 def new_axes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     """x[:, None] and x[None, :]: a mask, a label or a bias along the other axis."""
     match node:
@@ -231,6 +309,9 @@ ARRAY_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], .
     cases,
     reversals,
     centres,
+    blocks,
+    contractions,
+    indices,
     new_axes,
     averages,
     rates,

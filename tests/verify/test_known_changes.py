@@ -501,6 +501,32 @@ def test_counts_without_the_one_that_is_added_are_known():
     assert any("the observed one, or a pseudo-count" in words for words in told)
 
 
+def test_blocks_that_a_reshape_cuts_wrongly_are_known():
+    source = "def pool(x):\n    return x.reshape(2, 2, 3, 2).max(axis=(1, 3))\n"
+    x = np.arange(24.0).reshape(4, 6)
+    told = words_of(source, x.reshape(2, 3, 2, 2).max(axis=(2, 3)), x)
+    assert any("a reshape cuts wrongly" in words for words in told)
+
+
+def test_the_first_channel_alone_is_known():
+    source = "def conv(x, w):\n    return np.tensordot(x, w, axes=([1, 2], [1, 2]))\n"
+    x, w = np.arange(24.0).reshape(2, 3, 4), np.arange(36.0).reshape(3, 3, 4)
+    told = words_of(source, x[:, 0] @ w[:, 0].T, x, w)
+    assert any("a channel" in words for words in told)
+
+
+def test_row_and_column_swapped_in_one_index_are_known():
+    source = (
+        "def windows(x, out):\n    for i in range(2):\n        for j in range(2):\n"
+        "            out[i, j] = x[i : i + 3, j : j + 2].sum()\n    return out\n"
+    )
+    x = np.arange(30.0).reshape(5, 6) ** 2
+    wanted = np.array([[x[j : j + 3, i : i + 2].sum() for j in range(2)] for i in range(2)])
+    assert "with row and column swapped in one index" in words_of(
+        source, wanted, x, np.zeros((2, 2))
+    )
+
+
 def test_a_number_is_neither_sorted_nor_summed_up():
     source = "def f(x, n=3):\n    h = (x.max() - 1.0) / n\n    k = float(n)\n    return k * h * x\n"
     told = {change.told for change in known_changes(source)}

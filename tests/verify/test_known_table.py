@@ -8,6 +8,7 @@ import pytest
 
 from grader.assignment import load_assignment
 from grader.batch import known_store
+from grader.diagnosis.known import Known
 from grader.explaining import Explainer, explainer_of
 from grader.grading import grade_notebooks
 from grader.notebook import assembled, replace_definition
@@ -209,7 +210,10 @@ def test_a_table_that_cannot_be_read_is_as_if_it_were_not_there(toy, tmp_path):
     assignment, _, _ = toy
     folder = tmp_path / "toy"
     shutil.copytree(assignment.folder, folder)
-    (folder / "known").mkdir()
-    for content in (b"", b"no table", zlib.compress(b"[]"), zlib.compress(b'{"key": 1}')):
-        (folder / "known" / "toy.ipynb.json.z").write_bytes(content)
+    known_store.publish(load_assignment(folder), 0, {"toy.ipynb": Known()})
+    file = folder / "known" / "toy.ipynb.json.z"
+    key = file.read_bytes()[:32]
+    assert known_store.published(load_assignment(folder), 0).load("toy.ipynb") == Known()
+    for content in (b"", b"no table", key, key + zlib.compress(b"[]"), key + b"no table"):
+        file.write_bytes(content)
         assert known_store.published(load_assignment(folder), 0).load("toy.ipynb") is None
