@@ -104,12 +104,12 @@ def divisions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 told = "without the 1 that each count has more: the observed one, or a pseudo-count"
                 yield FieldEdit("one more left out", f"({above}) / ({below})", told)
     match node:
-        case ast.BinOp(left=ast.Call(func=func, args=[a]) as total, op=ast.Div(), right=right) if (
-            last_name(func) == "sum" and not total.keywords and "len" not in code_of(right)
+        case ast.BinOp(left=ast.Call(func=func, args=[x]) as total, op=ast.Div(), right=by) if (
+            last_name(func) == "sum" and not total.keywords and "len" not in code_of(by)
         ):
             told = "with a plain mean: what a sum is divided by is left out"
             for size in ("", " * len({0}) / (len({0}) - 1)"):
-                new = f"np.mean({code_of(a)})" + size.format(f"np.ravel({code_of(a)})")
+                new = f"np.mean({code_of(x)})" + size.format(f"np.ravel({code_of(x)})")
                 yield FieldEdit("plain mean", new, told)
         case ast.BinOp(left=a, op=ast.FloorDiv(), right=b):
             left, right = f"({code_of(a)})", f"({code_of(b)})"
