@@ -73,6 +73,19 @@ class Explainer:
             ),
         )
 
+    def unnamed(self, result: Result) -> set[str]:
+        """Return the notebooks of the result's wrong answers that name no known mistake."""
+        return {
+            self.notebooks.get(outcome.exercise, "")
+            for exercise in result.exercises
+            for outcome in exercise.checks
+            if outcome.trace and not outcome.known
+        } - {""}
+
+    def look_again(self) -> None:
+        """Take tables anew where they lie: they may have grown."""
+        self._tables.clear()
+
     def _table(self, notebook: str) -> Known | None:
         if notebook not in self._tables:
             known = self.table(notebook)

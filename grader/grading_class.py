@@ -7,15 +7,15 @@ then each submission, here, in workers, or on a cluster.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.batch import cache_key
+from grader.batch import cache_key, known_builder
 from grader.batch.collector import Collector, Job
-from grader.batch.known_builder import building
 from grader.batch.workers import Workers, cores
 from grader.environments import python_of
 from grader.errors import Interrupted
@@ -103,34 +103,23 @@ def grade_class(
         # What is wrong with the checks is said first. Where results of them are kept, they loaded.
         suite = _suite(chosen, run, held, stack)
         found = [incoming.shown for incoming in submissions]
+        explainer, tables = explainer_of(
+            chosen, seed=request.seed, environment=environment, environ=os.environ
+        )
         collector = Collector(
             found,
             progress=progress,
             run=run,
             evidence=request.evidence,
             origins=[incoming.origin for incoming in submissions],
+            explainer=explainer,
         )
-        explainer, tables = explainer_of(
-            chosen, seed=request.seed, environment=environment, environ=os.environ
-        )
-        if explainer is not None:
-            collector.explain = explainer.explain
         progress.begin(chosen.id, chosen.title, request.seed, found, options.folder)
 
         # Each submission that has no result yet is graded.
         try:
             waiting = _waiting(submissions, collector, request)
-            if request.keep and tables is not None:
-                # More is known by the end, and for the next time.
-                stack.enter_context(
-                    building(
-                        chosen,
-                        tables,
-                        seed=request.seed,
-                        sandbox=request.sandbox,
-                        count=len(waiting),
-                    )
-                )
+            began = time.monotonic()
             if cluster is not None and waiting:
                 cluster.run(options, waiting, collector)
             elif waiting:
@@ -140,7 +129,17 @@ def grade_class(
                     _grade_in_workers(suite, kernels, options, waiting, collector, request.jobs)
                 else:
                     _grade_here(suite, kernels, options, waiting, collector, submissions)
-            if explainer is not None:
+            if request.keep and tables is not None and len(waiting) >= known_builder.CLASS:
+                # Afterwards, and where somebody is to be told: the class goes first.
+                known_builder.build(
+                    chosen,
+                    tables,
+                    collector.unnamed,
+                    seed=request.seed,
+                    sandbox=request.sandbox,
+                    class_s=time.monotonic() - began,
+                    doing=collector.doing,
+                )
                 collector.explain_again()
         except KeyboardInterrupt as stop:
             raise Interrupted(collector.interrupted()) from stop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -79,8 +79,24 @@ class Progress(Protocol):
     def done(self, number: int, result: Result, kept: bool) -> None:
         """A submission is through. kept : its result is of an earlier run."""
 
+    def explained(self, number: int, result: Result) -> None:
+        """More is said of a submission that is through: its points stay."""
+
     def warn(self, text: str) -> None:
         """Something is wrong that no verdict depends on."""
+
+
+class Explains(Protocol):
+    """Tells which known mistake a result's wrong answers are those of; explaining.py."""
+
+    def explain(self, result: Result) -> Result:
+        """Return the result with the mistakes that its wrong answers name."""
+
+    def unnamed(self, result: Result) -> set[str]:
+        """Return the notebooks of the wrong answers that name none."""
+
+    def look_again(self) -> None:
+        """Take notice of what has become known since."""
 
 
 class NoProgress:
@@ -105,12 +121,11 @@ class NoProgress:
     def done(self, number: int, result: Result, kept: bool) -> None:
         pass
 
-    def warn(self, text: str) -> None:
+    def explained(self, number: int, result: Result) -> None:
         pass
 
-
-def _as_it_is(result: Result) -> Result:
-    return result
+    def warn(self, text: str) -> None:
+        pass
 
 
 class Collector:
@@ -120,7 +135,7 @@ class Collector:
     run : where results are kept; None for nowhere
     evidence : the progress display wants to see it
     origins : the learning platform's keys of each submission
-    explain : tells which known mistakes a result's answers name; points stay as they are
+    explainer : tells which known mistakes a result's answers name; points stay as they are
     """
 
     def __init__(
@@ -131,10 +146,12 @@ class Collector:
         run: KeptRun | None = None,
         evidence: bool = False,
         origins: Sequence[Origin] = (),
-        explain: Callable[[Result], Result] = _as_it_is,
+        explainer: Explains | None = None,
     ) -> None:
         self.paths = paths
-        self.explain = explain
+        self.explainer = explainer
+        self.unnamed: dict[str, set[int]] = {}
+        """Submissions with wrong answers of which no mistake is known, by notebook."""
         self.origins = origins or [Origin()] * len(paths)
         self.progress = progress or NoProgress()
         self.run = run
@@ -191,13 +208,28 @@ class Collector:
                 self.progress.warn(str(error))
 
     def explain_again(self) -> None:
-        """Explain what stands here once more: more may be known by now."""
-        for number, verdict in enumerate(self._verdicts):
-            if verdict is not None:
-                result = unpack(Packed(verdict))
-                explained = self.explain(result)
-                if explained is not result:
-                    self._verdicts[number] = pack(explained).verdict
+        """Explain what nothing was known of once more: more is known by now."""
+        if self.explainer is None:
+            return
+        self.explainer.look_again()
+        for number in sorted(set().union(*self.unnamed.values())):
+            verdict = self._verdicts[number]
+            assert verdict is not None
+            result = unpack(Packed(verdict))
+            explained = self.explainer.explain(result)
+            if explained is result:
+                continue
+            packed = Packed(pack(explained).verdict)
+            self._verdicts[number] = packed.verdict
+            if self.run is not None:
+                try:
+                    packed = self.run.explain(number, packed)
+                except StoreError as error:
+                    self.progress.warn(str(error))
+                    continue
+                if self.evidence:
+                    explained = unpack(packed)
+            self.progress.explained(number, explained)
 
     def interrupted(self) -> str:
         """Return the line that says what stands of a run that was stopped."""
@@ -231,9 +263,12 @@ class Collector:
                 students=_students_by(origin, result.students),
             )
             packed = Packed(pack(result).verdict, packed.evidence)
-        explained = self.explain(result)
-        if explained is not result:
-            result, packed = explained, Packed(pack(explained).verdict, packed.evidence)
+        if self.explainer is not None:
+            explained = self.explainer.explain(result)
+            if explained is not result:
+                result, packed = explained, Packed(pack(explained).verdict, packed.evidence)
+            for notebook in self.explainer.unnamed(result):
+                self.unnamed.setdefault(notebook, set()).add(number)
         # A result is kept first: the progress display may fail.
         if self.run is not None:
             try:

@@ -1,4 +1,4 @@
-"""Computes a table of known mistakes in the background of a batch, in a process of low priority."""
+"""Computes tables of known mistakes for a class that is through, in processes of low priority."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grader.batch import known_store
+from grader.batch.workers import cores
 from grader.in_kernel.system import HAS_SIGNALS
 from grader.records import Assignment, Sandbox
 
@@ -17,29 +19,56 @@ PARTS = 8
 """Of a notebook's table: each is written when it is done, so that the next batch goes on."""
 CLASS = 10
 """Submissions from which on a table is worth its time."""
+LEAST_S = 10.0
+SHARE = 0.25
+"""The reports wait so long at most: a quarter of what the class took."""
 ENDING_S = 10.0
 
 
-def is_whole(folder: Path, assignment: Assignment) -> bool:
-    """Return whether every notebook's table is there."""
-    return all(
-        known_store.is_whole(folder, name)
-        for name in assignment.notebooks
-        if not assignment.lacking(name)
-    )
+def build(
+    assignment: Assignment,
+    folder: Path,
+    unnamed: Mapping[str, Collection[int]],
+    *,
+    seed: int,
+    sandbox: Sandbox,
+    class_s: float,
+    doing: Callable[[int, str, int], None],
+) -> None:
+    """Fill the folder with tables of notebooks, as far as there is time for it.
+
+    unnamed : the notebooks whose wrong answers nobody knows, and whose answers they are
+    class_s : seconds that the class has taken
+    doing : is told of a submission, what is done for it, and a number of who does it
+    """
+    wanted = [
+        name
+        for name in unnamed
+        if name in assignment.notebooks
+        and not assignment.lacking(name)
+        and not known_store.is_whole(folder, name)
+    ]
+    if not wanted:
+        return
+    shares = [wanted[n :: cores()] for n in range(min(cores(), len(wanted)))]
+    with contextlib.ExitStack() as stack:
+        until = time.monotonic() + max(LEAST_S, SHARE * class_s)
+        started = []
+        for worker, names in enumerate(shares, start=1):
+            with contextlib.suppress(OSError):  # no process is left: less is known then
+                begun = _builder(assignment, folder, names, seed=seed, sandbox=sandbox)
+                started.append(stack.enter_context(begun))
+                doing(min(unnamed[names[0]]), "wrong answers: which known mistakes?", worker)
+        for process in started:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
 
 
 @contextlib.contextmanager
-def building(
-    assignment: Assignment, folder: Path, *, seed: int, sandbox: Sandbox, count: int
-) -> Iterator[None]:
-    """Let a process fill the folder as long as the block runs; it ends with the block.
-
-    count : of submissions; for a few nothing is begun
-    """
-    if count < CLASS or is_whole(folder, assignment):
-        yield
-        return
+def _builder(
+    assignment: Assignment, folder: Path, names: Sequence[str], *, seed: int, sandbox: Sandbox
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a process that computes tables of these notebooks; it ends with the block."""
     life, lifeline = os.pipe()
     try:
         process = subprocess.Popen(
@@ -47,7 +76,7 @@ def building(
                 sys.executable,
                 # -P: nothing in the current folder, a student's perhaps, is imported.
                 *("-P", "-m", "grader.verify.known_build"),
-                *(str(assignment.folder), str(folder), f"{seed}", sandbox, str(life)),
+                *(str(assignment.folder), str(folder), f"{seed}", sandbox, str(life), *names),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -60,7 +89,7 @@ def building(
     finally:
         os.close(life)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:

@@ -11,8 +11,9 @@ any moment has lost at most what was being graded, and the next one goes on from
 runs may write at the same time. SQLite's rollback journal is used, not its write-ahead log: home
 folders often lie on a network file system, where the log does not work.
 
-Results never change. A regraded submission gets a new one, and the runs before it still show
-theirs. Faults of the grader and refusals belong to their run, and are never taken up again.
+Results never change, but for words that tell which known mistake a wrong answer is. A regraded
+submission gets a new one, and the runs before it still show theirs. Faults of the grader and
+refusals belong to their run, and are never taken up again.
 """
 
 from __future__ import annotations
@@ -437,6 +438,22 @@ class KeptRun:
                 "INSERT INTO items (run, number, path, result, kept) VALUES (?, ?, ?, ?, ?)",
                 (run, number, os.fsencode(result.path), row, kept),
             )
+
+    def explain(self, number: int, packed: Packed) -> Packed:
+        """Put other words into a result of this run; return it with its evidence.
+
+        packed : the same verdict, with what is said of its wrong answers
+        """
+        of_this = "id = (SELECT result FROM items WHERE run = ? AND number = ?)"
+        with self.store.writing():
+            self.store.connection.execute(
+                f"UPDATE results SET verdict = ? WHERE {of_this}",
+                (packed.verdict, self.id, number),
+            )
+            (evidence,) = self.store.connection.execute(
+                f"SELECT evidence FROM results WHERE {of_this}", (self.id, number)
+            ).fetchone()
+        return Packed(packed.verdict, evidence)
 
     def end(self, isolation: str) -> None:
         """Say that the run is through."""

@@ -89,6 +89,18 @@ class Watching:
         # It is needed at the end; other processes are at work now.
         from grader.report import terminal  # noqa: F401
 
+    def explained(self, number: int, result: Result) -> None:
+        if self.html_folder is None or self.problem is not None:
+            return
+        if self.for_students:
+            from grader.gradebook.for_students import for_students
+
+            result = for_students(result)
+        try:
+            self._pages(Path(self.html_folder)).write(number, result)
+        except OSError as error:
+            self.problem = error
+
     def _annotate(self, result: Result) -> None:
         if self.annotations is None:
             from grader.report.github import Annotations

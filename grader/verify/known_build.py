@@ -1,6 +1,6 @@
 """The program that computes an assignment's table of known mistakes, part by part.
 
-python -m grader.verify.known_build ASSIGNMENT_FOLDER TABLE_FOLDER SEED SANDBOX LIFELINE
+python -m grader.verify.known_build ASSIGNMENT_FOLDER TABLE_FOLDER SEED SANDBOX LIFELINE NOTEBOOK...
 
 It ends with the program that holds the other end of LIFELINE, a pipe.
 """
@@ -32,7 +32,7 @@ NICE = 19
 
 
 def main(arguments: list[str]) -> int:
-    place, table, seed, sandbox, life = arguments
+    place, table, seed, sandbox, life, *notebooks = arguments
     end_with(int(life))
     signal.signal(signal.SIGTERM, _end)
     if hasattr(os, "nice"):
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     closed = replace(assignment, sandbox=cast("Sandbox", sandbox))
     warm = start_fork_server(closed.sandbox, python_of(closed))
     with Kernels(closed, warm, draw=False) as kernels, open_suite(closed) as suite:
-        for notebook in closed.notebooks:
+        for notebook in notebooks:
             if exercises_of(closed, notebook) and not closed.lacking(notebook):
                 build_missing(closed, suite, kernels, notebook, Path(table), seed=int(seed))
     return 0

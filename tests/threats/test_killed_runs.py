@@ -73,10 +73,10 @@ def test_a_killed_command_leaves_no_process(host, cell, options):
     assert host.processes(patience_s=5.0) == []
 
 
-def test_what_computes_known_mistakes_beside_a_class_ends_with_its_command(host):
-    """It is begun for a class, whose results are kept, and goes on while kernels are at work."""
-    host.write_assignment(cell_s=60, notebook_s=60)
-    paths = [host.half(ASLEEP, name=f"{number:02}") for number in range(12)]
+def test_what_computes_known_mistakes_of_a_class_ends_with_its_command(host):
+    """It is begun when a class is through in which somebody was wrong."""
+    host.write_assignment()
+    paths = [host.half(name=f"{number:02}") for number in range(12)]
     results = str(host.home / "state" / "results.sqlite")
     command = subprocess.Popen(
         host.command(*paths, options=("--jobs", "2")),
@@ -91,20 +91,22 @@ def test_what_computes_known_mistakes_beside_a_class_ends_with_its_command(host)
         assert time.monotonic() < end
         assert command.poll() is None
         time.sleep(0.05)
-    kill(command, 1.0)
+    kill(command, 0.5)
     assert host.processes(patience_s=10.0) == []
 
 
-def test_a_module_in_the_current_folder_is_no_part_of_what_computes_beside_a_class(host):
+def test_a_module_in_the_current_folder_is_no_part_of_what_computes_for_a_class(host):
     """A folder of submissions may hold a file that is called as a library is."""
     said = host.root / "imported"
     for name in ("grader", "numpy", "msgspec", "pytest"):
         (host.handed_in / f"{name}.py").write_text(f"open({str(said)!r}, 'w').close()\n")
-    paths = [host.right(name=f"{number:02}") for number in range(12)]
-    results = {"GRADE_RESULTS": str(host.tmp / "state" / "results.sqlite"), "PYTHONSAFEPATH": "1"}
+    paths = [host.half(name=f"{number:02}") for number in range(12)]
+    state = host.root / "state"
+    results = {"GRADE_RESULTS": str(state / "results.sqlite"), "PYTHONSAFEPATH": "1"}
     # The command itself is told not to look there; what it starts is to know that by itself.
     wrap = [sys.executable, "-P", "-c", UNSAFE]
     host.run(*paths, options=("--jobs", "2"), environment=results, wrap=wrap)
+    assert [*state.glob("known/*/*.json.z")]
     assert not said.exists()
 
 

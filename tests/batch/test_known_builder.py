@@ -1,0 +1,84 @@
+"""When a table of known mistakes is computed for a class, and who reads of it."""
+
+import html
+import json
+
+import pytest
+
+from grader.batch import known_builder
+from grader.batch.serialization import unpack
+from grader.batch.store import open_store
+
+SUM = "return ((p - y) ** 2).sum()"
+NAMED = "`mean_square` behaves exactly as the solution would "
+
+
+def tables(klass):
+    return sorted(klass.root.glob("known/*/*.json.z"))
+
+
+@pytest.mark.slow
+def test_wrong_answers_of_a_class_are_named_at_its_end_wherever_one_reads_of_them(klass):
+    checks = klass.reference / "toy" / "test_toy.py"
+    # Of one number alone nobody tells what made it.
+    line = "    assert_close(student.mean_square"
+    checks.write_text(
+        checks.read_text()
+        .replace("    p = rng.normal(size=7)", "    for p in rng.normal(size=(4, 7)):")
+        .replace(line, f"    {line}")
+    )
+    for n in range(known_builder.CLASS):
+        klass.hand_in(f"Meier_{chr(65 + n)}x", mean_square=SUM, more=f"n = {n}")
+    pages = klass.root / "pages"
+    report = json.loads(klass.grade("--html", str(pages))[0])
+    assert tables(klass)
+    for submission in report["submissions"]:
+        assert submission["score"] == 2.0
+        assert NAMED in submission["exercises"][0]["checks"][0]["message"]
+    for page in sorted(pages.glob("Meier*.html")):
+        assert "behaves exactly as the solution would" in html.unescape(page.read_text())
+    with open_store(klass.results) as store:
+        kept = [unpack(item.packed) for item in store.items(1, evidence=True)]
+    assert all(NAMED in result.exercises[0].checks[0].message for result in kept)
+    assert all(result.evidence.regions for result in kept)
+
+
+@pytest.mark.slow
+def test_a_class_of_right_answers_costs_no_table(klass):
+    for n in range(known_builder.CLASS):
+        klass.hand_in(f"Meier_{chr(65 + n)}x", more=f"n = {n}")
+    klass.grade()
+    assert not tables(klass)
+
+
+class NoProcess:
+    def __init__(self, *arguments, **options):
+        raise AssertionError("a process is begun")
+
+
+def build(assignment, folder, unnamed):
+    known_builder.build(
+        assignment, folder, unnamed, seed=0, sandbox="none", class_s=1.0, doing=lambda *_: None
+    )
+
+
+def test_a_process_is_begun_for_notebooks_with_unknown_mistakes_alone(klass, tmp_path, monkeypatch):
+    from grader.assignment import load_assignment
+
+    assignment = load_assignment(klass.reference / "toy")
+    monkeypatch.setattr(known_builder.subprocess, "Popen", NoProcess)
+    build(assignment, tmp_path, {})
+    build(assignment, tmp_path, {"no such.ipynb": {0}})
+    with pytest.raises(AssertionError, match="a process is begun"):
+        build(assignment, tmp_path, {"toy.ipynb": {0}})
+
+
+def test_nothing_is_begun_where_the_table_is_whole(klass, tmp_path, monkeypatch):
+    from grader.assignment import load_assignment
+    from grader.batch import known_store
+    from grader.diagnosis.known import Known
+
+    assignment = load_assignment(klass.reference / "toy")
+    known_store.save(tmp_path, "toy.ipynb", 0, 1, Known())
+    monkeypatch.setattr(known_builder.subprocess, "Popen", NoProcess)
+    build(assignment, tmp_path, {"toy.ipynb": {0}})
