@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from grader.in_kernel import figure_data
+
 # Bounds, so that a loop that plots can't take the memory that the student's own code needs.
 MAX_FIGURES = 200
 MAX_PNGS = 60
@@ -38,7 +40,7 @@ _cell = 0
 _pngs = 0
 _records: list[dict[str, Any]] = []
 _places: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-_publish: Callable[[bytes, str], None] | None = None
+_publish: Callable[[bytes, str, str], None] | None = None
 _draws = True
 
 
@@ -52,8 +54,8 @@ def records() -> list[dict[str, Any]]:
     return _records
 
 
-def set_publisher(publish: Callable[[bytes, str], None]) -> None:
-    """Send PNGs by publish(png, text) from now on."""
+def set_publisher(publish: Callable[[bytes, str, str], None]) -> None:
+    """Send PNGs by publish(png, text, fingerprint of the data) from now on."""
     global _publish
     _publish = publish
 
@@ -81,10 +83,10 @@ def flush() -> None:
         Gcf.destroy_all()  # destroying remembers
 
 
-def png_of(figure: Any) -> bytes | None:
-    """Return the figure as a PNG, and remember it: what Jupyter shows for `fig` at a cell's end."""
+def png_of(figure: Any) -> tuple[bytes, dict[str, Any]] | None:
+    """Return the figure as a PNG with metadata, and remember it: what Jupyter shows for `fig`."""
     remember(figure)
-    return _draw(figure) if _draws else None
+    return (_draw(figure), {figure_data.METADATA: _data_of_figure(figure)}) if _draws else None
 
 
 def rehearse() -> None:
@@ -144,9 +146,17 @@ def _send(figure: Any) -> None:
         png = _draw(figure)
     except Exception as error:  # a label's TeX, a size of 10**6 inches
         text = f"{type(error).__name__}: {error}"
-        _publish(b"", f"The figure can't be drawn: {text[:300]}")
+        _publish(b"", f"The figure can't be drawn: {text[:300]}", "")
     else:
-        _publish(png, repr(figure)[:100])
+        _publish(png, repr(figure)[:100], _data_of_figure(figure))
+
+
+def _data_of_figure(figure: Any) -> str:
+    """Return the fingerprint of what the figure shows; "" where that can't be told."""
+    try:
+        return figure_data.fingerprint(figure, _read(figure))
+    except Exception:  # whatever is odd about it
+        return ""
 
 
 # --- reading a figure -------------------------------------------------------------------

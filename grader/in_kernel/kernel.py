@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from grader.in_kernel import agent, figures
+from grader.in_kernel import agent, figure_data, figures
 from grader.in_kernel.sandbox.limits import limit_behind
 
 
@@ -308,11 +308,13 @@ def _text_of(error: BaseException) -> str:
 def _show_figures_in(shell: Any) -> None:
     """Show figures as the inline backend does: when they are closed, and as a cell's value."""
 
-    def publish(png: bytes, text: str) -> None:
+    def publish(png: bytes, text: str, fingerprint: str) -> None:
         data: dict[str, Any] = {"text/plain": text}
+        metadata = {}
         if png:
             data["image/png"] = png
-        shell.display_pub.publish(data)
+            metadata["image/png"] = {figure_data.METADATA: fingerprint}
+        shell.display_pub.publish(data, metadata)
 
     figures.set_publisher(publish)
     formatter = shell.display_formatter.formatters["image/png"]

@@ -24,7 +24,17 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 
 from grader.files import write_whole
-from grader.records import Cell, CellRun, ExerciseScore, Notebook, Outcome, Place, Report, Result
+from grader.records import (
+    Cell,
+    CellRun,
+    Evidence,
+    ExerciseScore,
+    Notebook,
+    Outcome,
+    Place,
+    Report,
+    Result,
+)
 from grader.report import markdown
 from grader.report.class_summary import summarise
 from grader.report.derivation_words import derivation_table
@@ -98,13 +108,13 @@ class Gallery:
     formula : makes harmless HTML of a formula in an answer; None to show its LaTeX
     """
 
-    def __init__(self, result: Result, *, formula: Callable[[str], str] | None = None) -> None:
+    def __init__(self, evidence: Evidence, *, formula: Callable[[str], str] | None = None) -> None:
         self.formula = formula
         self.shown = 0
         self.left_out = 0
         self.room = MAX_PAGE_FIGURE_BYTES
         self.drawn: dict[tuple[str, int], list[Figure]] = {}
-        for name, run in result.evidence.runs.items():
+        for name, run in evidence.runs.items():
             for cell in run.cells:
                 figures = [self.take(data, name, cell.index) for data in _images(cell)]
                 self.drawn.setdefault((name, cell.index), []).extend(filter(None, figures))
@@ -203,7 +213,7 @@ def page_names(paths: Collection[str]) -> list[str]:
 
 def render_page(report: Report, result: Result) -> str:
     """Return one submission's page."""
-    gallery = Gallery(result)
+    gallery = Gallery(result.evidence)
     exercises = [exercise_parts(exercise, result, gallery) for exercise in result.exercises]
     failures = list(_failures(result))
     told = {(failure["notebook"], failure["index"]) for failure in failures}

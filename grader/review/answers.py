@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -20,6 +21,9 @@ from grader.records import Assignment, Cell, Evidence, Exercise, ExerciseScore, 
 
 MAX_TEXT = 20_000
 _AT_ONCE = 50
+_FIGURE_DATA = "grade_figure_data"
+"""The key in a picture's metadata, as in_kernel/figure_data.py has it."""
+_FINGERPRINT = re.compile(r"[0-9a-f]{24}")
 _UNKNOWN = -1
 """Of `answered`: the template was not at hand."""
 
@@ -108,10 +112,14 @@ def text_of(exercise: str, evidence: Evidence) -> str:
 
 
 def figures_of(exercise: str, evidence: Evidence) -> str:
-    """Return a fingerprint of the pictures that go with an answer; "" where there is none."""
+    """Return a fingerprint of the figures that go with an answer; "" where there is none.
+
+    Of what they show, where the student's process told that beside the picture; else of the
+    picture. What it told is a claim, and puts answers side by side: nobody is graded by it alone.
+    """
     places = {(p.notebook, p.cell) for p in evidence.drawn.get(exercise, ())}
     found = [
-        data["image/png"]
+        _data_of(output) or data["image/png"]
         for name, run in evidence.runs.items()
         for cell in run.cells
         if (name, cell.index) in places
@@ -120,6 +128,14 @@ def figures_of(exercise: str, evidence: Evidence) -> str:
     ]
     # What a notebook displayed may be anything.
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:24] if found else ""
+
+
+def _data_of(output: Mapping[str, object]) -> str:
+    """Return the fingerprint of a figure's data that came with its picture; "" for none."""
+    metadata = output.get("metadata")
+    of_png = metadata.get("image/png") if isinstance(metadata, Mapping) else None
+    told = of_png.get(_FIGURE_DATA) if isinstance(of_png, Mapping) else None
+    return told if isinstance(told, str) and _FINGERPRINT.fullmatch(told) else ""
 
 
 def is_answered(exercise: Exercise, evidence: Evidence, assignment: Assignment) -> bool:

@@ -19,7 +19,7 @@ from grader.text import one_line
 KINDS = {
     "answer": "the same answer, sign by sign",
     "text": "the same words or code, but for spaces, case and comments",
-    "figure": "the same figure",
+    "figure": "the same data in the figures, whatever their looks",
     "trace": "the same wrong values",
     "diagnosis": "the same verdicts with the same words",
     "exception": "the same exception",

@@ -111,8 +111,7 @@ def _tried(result: Result, run: Any, index: int, *, notes: tuple[str, ...]) -> T
     last = max(run.cells, key=lambda cell: cell.index, default=None)
     if last is None:
         raise GraderFault("the notebook ran without the cell that was to be tried")
-    shown = replace(result, evidence=replace(result.evidence, runs={}))
-    gallery = Gallery(shown)
+    gallery = Gallery(replace(result.evidence, runs={}))
     figures, texts = [], []
     for output in last.outputs:
         data = output.get("data")

@@ -1,7 +1,9 @@
 """The pages of `grade review` over a real server, without scripts: every link and form works."""
 
+import base64
 import json
 import re
+import struct
 import tomllib
 from dataclasses import replace
 
@@ -149,10 +151,15 @@ def test_who_has_other_exercises_changes_nothing_of_these_by_a_number_either(kla
     assert klass.exercise(0, "1-code").points == 4.0
 
 
-def test_the_same_figure_makes_a_group(empty, visit):
-    def drawn(number, picture):
+def picture(length):
+    """A PNG's beginning: as much as a page looks at."""
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", length, 8) + bytes(99)
+
+
+def test_the_same_figure_makes_a_group_and_is_shown_in_it(empty, visit):
+    def drawn(number, picture, **told):
         result = result_of(number)
-        output = {"output_type": "display_data", "data": {"image/png": picture}}
+        output = {"output_type": "display_data", "data": {"image/png": picture}, **told}
         ran = Run((CellRun(0, "ok", outputs=(output,)),))
         evidence = replace(result.evidence, runs={"toy.ipynb": ran},
                            drawn={"2-words": (Place("toy.ipynb", 0),)})  # fmt: skip
@@ -161,6 +168,18 @@ def test_the_same_figure_makes_a_group(empty, visit):
     empty.grade(drawn(0, "AAAA"), drawn(1, "AAAA"), drawn(2, "BBBB"), result_of(3))
     page = visit(empty).page(f"{WORDS}/alike?by=figure")
     assert "2 alike" in page and "1 are alone" in page
+
+    # What the pictures show is told beside them; what is no fingerprint tells nothing.
+    def told(data):
+        return {"metadata": {"image/png": {"grade_figure_data": data}}}
+
+    blue, red = (base64.b64encode(picture(length)).decode() for length in (8, 9))
+    same = told("0123456789abcdef01234567")
+    empty.grade(drawn(0, blue, **same), drawn(1, red, **same), drawn(2, blue),
+                drawn(3, red, **told("<b>")), drawn(4, red, metadata=[1]))  # fmt: skip
+    page = visit(empty).page(f"{WORDS}/alike?by=figure")
+    assert page.count("2 alike") == 2 and "1 are alone" in page
+    assert all(f"data:image/png;base64,{shown}" in page for shown in (blue, red))
 
 
 def test_two_at_once_get_a_page_to_merge_and_both_are_kept(klass, serve):

@@ -199,8 +199,8 @@ def test_what_is_drawn_belongs_to_the_cell_that_runs(plt: ModuleType) -> None:
 def test_a_figure_that_can_not_be_drawn_keeps_its_data(
     plt: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[tuple[bytes, str]] = []
-    monkeypatch.setattr(figures, "_publish", lambda png, text: sent.append((png, text)))
+    sent: list[tuple[bytes, str, str]] = []
+    monkeypatch.setattr(figures, "_publish", lambda *shown: sent.append(shown))
     plt.plot([1, 2])
     plt.title("$\\nonsense{$")
     plt.show()
@@ -289,3 +289,43 @@ def test_what_a_called_function_draws_is_seen_by_its_check_alone(
         assert len(student.figures) == 1
     with session.student() as student:
         assert student.figures == []
+
+
+SAME_DATA = {
+    "looks": "plt.plot(x, x**2, 'r--', lw=4); plt.title('t'); plt.xlabel('x'); plt.grid()",
+    "size": "plt.figure(figsize=(9, 2)); plt.plot(x, x**2, label='l'); plt.legend()",
+    "markers": "plt.scatter(x, x**2)",
+    "rounding": "plt.plot(x, x * x * (1 + 1e-13))",
+    "value": "fig = plt.Figure(); fig.add_subplot().plot(x, x**2); fig",
+}
+OTHER_DATA = {
+    "values": "plt.plot(x, x**3)",
+    "scale": "plt.plot(x, 2 * x**2)",
+    "one more": "plt.plot(x, x**2); plt.plot(x, x)",
+    "bars": "plt.bar(x, x**2)",
+    "image": "plt.imshow([x, x**2])",
+}
+# What is drawn is not among the data that are read: the picture alone tells.
+UNREAD = {
+    "area": "plt.plot(x, x**2); plt.fill_between(x, x)",
+    "wedges": "plt.pie([1, 2])",
+    "nothing": "plt.figure()",
+}
+
+
+def test_a_picture_tells_what_its_figure_shows_whatever_the_looks(
+    run: Callable[..., Session],
+) -> None:
+    sources = ["import numpy as np, matplotlib.pyplot as plt; x = np.linspace(0, 1, 33)",
+               "plt.plot(x, x**2)", *SAME_DATA.values(), *OTHER_DATA.values(),
+               *UNREAD.values()]  # fmt: skip
+    session = run(*sources)
+    told = []
+    for cell in session.run.cells[1:]:
+        output: Any = next(o for o in cell.outputs if "image/png" in o["data"])  # type: ignore[operator]
+        told.append(output["metadata"]["image/png"]["grade_figure_data"])
+    first, rest = told[0], dict(zip([*SAME_DATA, *OTHER_DATA, *UNREAD], told[1:], strict=True))
+    assert first
+    assert {name for name in rest if rest[name] == first} == set(SAME_DATA)
+    assert len({rest[name] for name in OTHER_DATA}) == len(OTHER_DATA)
+    assert [rest[name] for name in UNREAD] == ["", "", ""]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 from grader import unexplained
 from grader.errors import AssignmentError, ReviewError
+from grader.records import Evidence
+from grader.report.html_page import Figure, Gallery
 from grader.review.answers import answers_of, result_of
 from grader.review.history import note
 from grader.review.marking import change
@@ -16,6 +20,8 @@ from grader.text import printable
 EXCERPTS = 3
 MAX_EXCERPT = 1500
 MAX_NAME = 120
+PICTURED = 20
+"""Groups whose figures are shown: a page of hundreds would be as large as its pictures."""
 
 
 def show_groups(visit: Visit, place: int) -> Page:
@@ -25,7 +31,7 @@ def show_groups(visit: Visit, place: int) -> Page:
     groups = groups_of(visit.store, visit.room, column.id, by)
     rows = answers_of(visit.store, visit.room.run_id, exercise=column.id, text=True)
     room = visit.room
-    shown = []
+    shown: list[dict[str, Any]] = []
     for group in groups:
         if len(group.numbers) < 2:
             continue
@@ -45,6 +51,9 @@ def show_groups(visit: Visit, place: int) -> Page:
                     check.outcome != "passed"
                     for check in room.machine_score(group.numbers[0], column.id).checks
                 ),
+                "figures": _figures(visit, group, column.id)
+                if by == "figure" and len(shown) < PICTURED
+                else [],
                 "texts": [
                     printable(rows[n, column.id].text, MAX_EXCERPT)
                     for n in group.numbers[: EXCERPTS if by not in ("answer", "text") else 1]
@@ -64,6 +73,21 @@ def show_groups(visit: Visit, place: int) -> Page:
         and room.assignment is not None
         and not room.assignment.public_only,
     )
+
+
+def _figures(visit: Visit, group: Group, exercise: str) -> list[Figure]:
+    """Return the figures of a few of the group: that they are alike is for a person to see."""
+    found: list[Figure] = []
+    for number in group.numbers[:EXCERPTS]:
+        evidence = result_of(visit.store, visit.room.run_id, number).evidence
+        places = evidence.drawn.get(exercise, ())
+        own = {(place.notebook, place.cell) for place in places}
+        runs = {
+            name: replace(run, cells=tuple(c for c in run.cells if (name, c.index) in own))
+            for name, run in evidence.runs.items()
+        }
+        found += Gallery(Evidence(runs=runs)).beside(places)[0]
+    return found
 
 
 def _by(visit: Visit) -> str:

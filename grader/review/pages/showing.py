@@ -34,7 +34,7 @@ def shown_answer(
     result : with its evidence
     exercise : with what people said
     """
-    gallery = Gallery(result, formula=rendered_formula)
+    gallery = Gallery(result.evidence, formula=rendered_formula)
     parts = exercise_parts(exercise, result, gallery)
     regions = result.evidence.regions.get(exercise.id, ())
     for shown, region in zip(parts["regions"], regions, strict=True):
