@@ -48,7 +48,10 @@ MODULES = {
     ),
     "regions": (("grader/notebook/regions.py",), ("tests/notebook/test_regions.py",)),
     "matching": (("grader/submission/matching.py",), ("tests/submission/test_matching.py",)),
-    "store": (("grader/batch/store.py",), ("tests/batch/test_store.py",)),
+    "store": (
+        ("grader/batch/store.py",),
+        ("tests/batch/test_store.py", "tests/batch/test_store_runs.py"),
+    ),
     "pipeline": (
         (
             "grader/pipeline.py",
@@ -93,7 +96,8 @@ class Survivor:
 
 
 _SQL = re.compile(
-    r"\b(?:SELECT|INSERT|DELETE|UPDATE|VALUES|FROM|JOIN|WHERE|PRAGMA|BEGIN|COMMIT|ROLLBACK)\b"
+    r"\b(?:SELECT|INSERT|DELETE|UPDATE|VALUES|FROM|JOIN|WHERE|ORDER BY|PRAGMA|BEGIN|COMMIT"
+    r"|ROLLBACK)\b"
 )
 
 
