@@ -1,0 +1,245 @@
+"""What the flow says beside the points, and what each part of it is handed on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grader import pipeline
+from grader.batch.serialization import Results, pack
+from grader.batch.store import open_store
+from grader.building_on import FOLLOWED
+from grader.errors import NotHeld
+from grader.grading import _followed
+from grader.records import ExerciseScore, Outcome, Report, Result
+from grader.request import Request
+from grader.suite import Suite
+
+from .test_pipeline import FakeForkServer, Heard, course, fork_servers, notebook, workers
+
+__all__ = ["course", "fork_servers", "workers"]
+
+
+def notes(result):
+    return [(note.kind, note.message) for note in result.notes]
+
+
+# --- notes --------------------------------------------------------------------------------------
+
+
+def test_checks_that_were_cut_short_are_noted(course, monkeypatch):
+    monkeypatch.setattr(Suite, "time_line", lambda self, job: "the checks took too long")
+    course.hand_in("Ann")
+    (result,) = course.grade().results
+    assert ("time_budget", "the checks took too long") in notes(result)
+
+
+def scored(exercise, *messages):
+    checks = tuple(
+        Outcome(exercise, f"c{n}", "failed", 0.0, 1.0, message=m) for n, m in enumerate(messages)
+    )
+    return ExerciseScore(exercise, exercise, 0.0, 1.0, "partial", checks)
+
+
+def test_points_that_follow_another_answer_are_noted_once_an_exercise():
+    line = f"is right {FOLLOWED} of a"
+    found = _followed(
+        [
+            scored("b", f"{line}\nmore", f"{line}\nother words"),
+            scored("a", "wrong"),
+            scored("c", line),
+        ]
+    )
+    assert [(note.kind, note.message) for note in found] == [
+        ("follow_through", f"b {line}"), ("follow_through", f"c {line}"),
+    ]  # fmt: skip
+
+
+HALF = """\
+
+@pytest.mark.exercise("a", points=1)
+def test_half(student):
+    from grader.checks import assert_close
+    assert_close(student.half(4), 2.0, called="half(4)")
+"""
+
+
+def test_a_function_of_an_exercise_that_is_not_filled_in_is_told_as_missing(course):
+    toml, checks = course.toy / "assignment.toml", course.toy / "test_toy.py"
+    toml.write_text(toml.read_text().replace('["double"]', '["double", "half"]'))
+    checks.write_text(checks.read_text().replace("points=2", "points=1") + HALF)
+    opened = "def half(x):\n    ### START YOUR CODE ###\n    # STUB: return 0.0\n"
+    more = f"{opened}    {{}}\n    ### END YOUR CODE ###"
+    (course.toy / "toy.ipynb").write_text(notebook(more=more.format("return x / 2")))
+    untouched = course.hand_in("Ann", more=more.replace("# STUB: ", "").format(""))
+    wrong = course.hand_in("Bea", more=more.format("return x"))
+    messages = {}
+    for folder in (untouched, wrong):
+        (result,) = course.grade(folder).results
+        (check,) = [c for c in result.exercises[0].checks if c.name == "half"]
+        messages[folder.name] = (check.missing, check.message)
+    assert messages["Ann"] == (True, "not filled in yet: `half`")
+    assert messages["Bea"][0] is False
+    assert "half(4)" in messages["Bea"][1]
+
+
+# --- what is handed on --------------------------------------------------------------------------
+
+
+def test_assignments_are_found_from_where_the_command_runs(course, monkeypatch):
+    folder = course.hand_in("Ann")
+    monkeypatch.chdir(course.root)
+    monkeypatch.delenv("GRADE_ASSIGNMENTS", raising=False)
+    report = pipeline.grade([folder], Request())
+    assert (report.assignment, report.results[0].score) == ("toy", 6.0)
+
+
+class HeldForkServer(FakeForkServer):
+    alive = True
+
+
+class FakeHeld:
+    suite = None
+
+    def __init__(self, refuses=""):
+        self.refuses, self.asked, self.servers = refuses, [], []
+
+    def require(self, chosen, sandbox):
+        self.asked.append((chosen.id, sandbox))
+        if self.refuses:
+            raise NotHeld(self.refuses)
+
+    def fork_server(self):
+        self.servers.append(HeldForkServer("held"))
+        return self.servers[-1]
+
+
+def graded_with(held, course, **options):
+    request = Request(assignments=course.toy.parent, assignment="toy", **options)
+    return pipeline.grade(sorted(course.handed_in.iterdir()), request, held=held)
+
+
+def test_what_is_held_is_asked_whether_it_fits_and_forked_once(course, fork_servers):
+    course.hand_in("Ann")
+    held = FakeHeld()
+    (result,) = graded_with(held, course, sandbox="none").results
+    assert (result.score, result.message) == (6.0, "")
+    assert held.asked == [("toy", "none")]
+    assert [server.closed for server in held.servers] == [True]
+    assert fork_servers == []
+
+
+def test_what_is_held_and_does_not_fit_grades_nothing(course, fork_servers):
+    course.hand_in("Ann")
+    held = FakeHeld("the assignment has changed")
+    with pytest.raises(NotHeld, match="the assignment has changed"):
+        graded_with(held, course)
+    assert course.sessions == []
+    assert all(server.closed for server in held.servers)
+
+
+def test_a_fork_server_goes_to_the_workers(course, workers, fork_servers):
+    course.hand_in("Ann")
+    course.hand_in("Bea")
+    course.grade(jobs=2)
+    (made,) = workers
+    assert made.fork_server is fork_servers[0]
+    assert made.options.shared == ""
+
+
+def test_a_kept_run_says_where_the_submissions_lay(course, monkeypatch):
+    course.hand_in("Ann")
+    monkeypatch.chdir(course.root)
+    request = Request(assignments=course.toy.parent, assignment="toy", keep=True, split=True)
+    report = pipeline.grade([Path("handed in")], request)
+    with open_store(course.root / "results.sqlite") as store:
+        (run,) = store.runs()
+    assert run.id == report.run
+    assert run.about["paths"] == [str(course.handed_in)]
+    assert (run.about["split"], run.about["shard"]) == (True, None)
+
+
+def test_tables_of_known_mistakes_are_made_with_what_was_asked_for(course, monkeypatch):
+    from contextlib import contextmanager
+
+    from grader import grading_class
+
+    asked = []
+
+    @contextmanager
+    def building(chosen, tables, **options):
+        asked.append((chosen.id, tables, options))
+        yield
+
+    monkeypatch.setattr(grading_class, "building", building)
+    monkeypatch.setattr(grading_class, "explainer_of", lambda *_, **__: (None, course.tmp))
+    course.hand_in("Ann")
+    course.hand_in("Bea")
+    course.grade(seed=3, sandbox="none")
+    assert asked == []  # nothing is kept
+    course.grade(seed=3, sandbox="none", keep=True)
+    assert asked == [("toy", course.tmp, {"seed": 3, "sandbox": "none", "count": 2})]
+
+
+# --- what is asked for --------------------------------------------------------------------------
+
+
+def options_of(course, *, alone=False, **asked):
+    from grader.assignment import load_assignment
+
+    return Request(**asked).options(load_assignment(course.toy), alone=alone)
+
+
+def test_what_is_shown_or_kept_has_evidence_and_what_is_shown_has_figures(course):
+    plain, shown, kept = (
+        options_of(course, **asked) for asked in ({}, {"evidence": True}, {"keep": True})
+    )
+    assert [(o.evidence, o.figures) for o in (plain, shown, kept)] == [
+        (False, False), (True, True), (True, False),
+    ]  # fmt: skip
+
+
+def test_cells_are_shared_in_a_class_alone(course):
+    assert options_of(course, share_cells=True).share_cells
+    assert not options_of(course, share_cells=True, alone=True).share_cells
+    assert not options_of(course).share_cells
+    assert options_of(course, alone=True).alone
+
+
+def test_without_a_file_of_results_no_assignment_is_known_from_before():
+    assert Request().kept_assignments({}, []) == {}
+    assert Request(keep=True, dask="tcp://one:1").kept_assignments({}, []) == {}
+
+
+def test_a_students_copy_that_was_found_is_told_and_one_that_was_named_is_not(course, monkeypatch):
+    from grader.assignment import load_assignment
+
+    chosen = load_assignment(course.toy)
+    monkeypatch.delenv("GRADE_ASSIGNMENTS", raising=False)
+    heard = Heard()
+    copy = replace(chosen, public_only=True)
+    Request(progress=heard).require(copy)
+    assert heard.warned == [f"graded by the public checks beside the notebook, in {copy.folder}"]
+    heard.warned.clear()
+    Request(progress=heard, assignments=course.toy.parent).require(copy)
+    Request(progress=heard, assignments=course.toy.parent, keep=True).require(copy)
+    Request(progress=heard).require(chosen)
+    assert heard.warned == []
+
+
+# --- several assignments ------------------------------------------------------------------------
+
+
+def report(name, seed, isolation, path):
+    results = Results([pack(Result(path, (), "graded", score=1.0, max_score=1.0)).verdict])
+    return Report(name, name.title(), seed, results, isolation)
+
+
+def test_reports_of_several_assignments_are_one():
+    parts = [report("one", 3, "", "a"), report("two", 3, "no seccomp", "b")]
+    whole = pipeline._together(parts)
+    assert (whole.assignment, whole.title, whole.seed) == ("one, two", "", 3)
+    assert whole.isolation == "no seccomp"
+    assert [result.path for result in whole.results] == ["a", "b"]
+    assert whole.parts == tuple(parts)
+    assert pipeline._together(parts[:1] * 2).isolation == ""
