@@ -159,28 +159,6 @@ def test_a_kept_run_says_where_the_submissions_lay(course, monkeypatch):
     assert (run.about["split"], run.about["shard"]) == (True, None)
 
 
-def test_tables_of_known_mistakes_are_made_with_what_was_asked_for(course, monkeypatch):
-    from contextlib import contextmanager
-
-    from grader import grading_class
-
-    asked = []
-
-    @contextmanager
-    def building(chosen, tables, **options):
-        asked.append((chosen.id, tables, options))
-        yield
-
-    monkeypatch.setattr(grading_class, "building", building)
-    monkeypatch.setattr(grading_class, "explainer_of", lambda *_, **__: (None, course.tmp))
-    course.hand_in("Ann")
-    course.hand_in("Bea")
-    course.grade(seed=3, sandbox="none")
-    assert asked == []  # nothing is kept
-    course.grade(seed=3, sandbox="none", keep=True)
-    assert asked == [("toy", course.tmp, {"seed": 3, "sandbox": "none", "count": 2})]
-
-
 # --- what is asked for --------------------------------------------------------------------------
 
 
