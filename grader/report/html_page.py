@@ -22,6 +22,7 @@ import jinja2
 from markupsafe import Markup
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from grader.files import write_whole
 from grader.records import (
@@ -39,7 +40,6 @@ from grader.report import markdown
 from grader.report.class_summary import summarise
 from grader.report.derivation_words import derivation_table
 from grader.report.judgement_words import judgement_lines, missed
-from grader.report.python_lexer import FastPythonLexer
 from grader.report.templates import environment
 from grader.report.wording import (
     MARKS,
@@ -326,9 +326,9 @@ def _highlighted_once(code: str) -> Markup:
 
 
 @cache
-def _highlighter() -> tuple[FastPythonLexer, HtmlFormatter]:
+def _highlighter() -> tuple[PythonLexer, HtmlFormatter]:
     # A formatter makes its style sheet when it is made: a quarter of a page's time, if for each.
-    return FastPythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
+    return PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
 
 
 def _template(name: str) -> jinja2.Template:

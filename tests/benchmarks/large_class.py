@@ -47,8 +47,11 @@ HEADER = (
 
 
 def result_of(number: int, rng: random.Random) -> Result:
-    """A submission as a course's are: 20 exercises of three checks, a notebook of 40 cells."""
-    exercises, regions = [], {}
+    """A submission as a course's are: 20 exercises of three checks, a notebook of 40 cells.
+
+    Every other cell is the template's; the others hold a gap that no two students fill alike.
+    """
+    exercises, regions, sources = [], {}, []
     for e in range(EXERCISES):
         id_ = f"{e:02}-exercise"
         right = [rng.random() < 0.8 for _ in range(3)]
@@ -63,11 +66,11 @@ def result_of(number: int, rng: random.Random) -> Result:
         exercises.append(ExerciseScore(id_, f"Exercise {e}", points, 6.0, status, checks))
         source = "".join(f"    x{line} = {rng.random()} * x\n" for line in range(6))
         regions[id_] = (Region(f"f{e}", 2 * e, source, "filled"),)
-    cells = tuple(
-        Cell(n, "code", f"def f{n // 2}(x):\n" + "".join(
-            f"    x{line} = {rng.random()} * x\n" for line in range(6)))
-        for n in range(40)
-    )  # fmt: skip
+        sources += [
+            f"def f{e}(x):\n{source}",
+            "".join(f"y{line} = f{e}({line})\n" for line in range(7)),
+        ]
+    cells = tuple(Cell(n, "code", source) for n, source in enumerate(sources))
     runs = {"work.ipynb": Run(tuple(CellRun(n, "ok", 0.01) for n in range(40)))}
     name = f"Student {number:05}"
     return Result(
