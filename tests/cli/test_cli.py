@@ -224,6 +224,9 @@ def test_a_refusal_is_one_clear_line_beside_the_others(pipeline, folder, capsys)
         ("a.zip --html a.zip", "Can't write a.zip: it is not a folder"),
         ("verfiy pw02", "'verfiy' does not exist. Did you mean `grade verify`?"),
         ("verify --seeds 0", "0"),
+        ("verify --write-known --samples-only", "--write-known needs the mutants"),
+        ("verify --write-known --no-mutants", "--write-known needs the mutants"),
+        ("verify --write-known --watch", "what --watch looks at"),
         ("stubs --no-such", "--no-such"),
     ],
 )
