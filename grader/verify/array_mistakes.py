@@ -233,6 +233,27 @@ def _first_name(part: ast.expr) -> str:
     return ""
 
 
+def ends(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """x[:k] and x[-k:]: the last ones for the first, and the other way round."""
+    match node:
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=parts)):
+            pass
+        case ast.Subscript(value=value, slice=ast.Slice() as alone):
+            parts = [alone]
+        case _:
+            return
+    for part in parts:
+        match part:
+            case ast.Slice(lower=None, upper=ast.Name() as k, step=None):
+                new, told = f"-{code_of(k)}:", "with the last ones where the first belong"
+            case ast.Slice(lower=ast.UnaryOp(op=ast.USub(), operand=k), upper=None, step=None):
+                new, told = f":{code_of(k)}", "with the first ones where the last belong"
+            case _:
+                continue
+        texts = [code_of(other) if other is not part else new for other in parts]
+        yield FieldEdit("other end", f"{code_of(value)}[{', '.join(texts)}]", told)
+
+
 def contractions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     """tensordot(a, b, axes=([1, 2], [1, 2])): the first channel alone; one axis not summed."""
     match node:
@@ -312,6 +333,7 @@ ARRAY_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], .
     blocks,
     contractions,
     indices,
+    ends,
     new_axes,
     averages,
     rates,

@@ -527,6 +527,13 @@ def test_row_and_column_swapped_in_one_index_are_known():
     )
 
 
+def test_the_last_ones_for_the_first_are_known():
+    source = "def first(x, k):\n    return x[:, :k] * 2\n"
+    x = np.arange(12.0).reshape(3, 4)
+    told = words_of(source, x[:, -2:] * 2, x, np.int64(2))
+    assert "with the last ones where the first belong" in told
+
+
 def test_a_number_is_neither_sorted_nor_summed_up():
     source = "def f(x, n=3):\n    h = (x.max() - 1.0) / n\n    k = float(n)\n    return k * h * x\n"
     told = {change.told for change in known_changes(source)}
