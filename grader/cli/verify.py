@@ -113,7 +113,6 @@ def command(
             verification.render(console, report)
         if write_survivors:
             _write_survivors(reports, assignments)
-        _tell_stale(ids, assignments)
         if json_file is not None:
             output.write(json_file, verification.as_json(reports))
         if markdown_file is not None:
@@ -130,20 +129,6 @@ def _folders(ids: Sequence[str], assignments: Path | None) -> list[Path]:
 
     found = find_assignments(Path.cwd(), assignments, os.environ)
     return [found[name] for name in ids or sorted(found) if name in found]
-
-
-def _tell_stale(ids: Sequence[str], assignments: Path | None) -> None:
-    """Say which tables in an assignment's folder serve no longer."""
-    from grader.assignment import load_assignment
-    from grader.batch import known_store
-
-    for folder in _folders(ids, assignments):
-        published = known_store.published(load_assignment(folder), 0)
-        if stale := published.stale() if published is not None else ():
-            complain(
-                f"{folder / known_store.FOLDER}: of an earlier state of the assignment: "
-                f"{', '.join(stale)}; write them anew: grade verify {folder.name} --write-known"
-            )
 
 
 def _write_survivors(reports: Sequence[VerifyReport], assignments: Path | None) -> None:

@@ -48,6 +48,12 @@ def publish_tables(assignment: Assignment, parts: Sequence[KnownPart]) -> Path:
     return known_store.publish(assignment, 0, _whole(parts))
 
 
+def stale_tables(assignment: Assignment) -> tuple[str, ...]:
+    """Return the notebooks whose tables in the assignment's folder serve no longer."""
+    published = known_store.published(assignment, 0)
+    return published.stale() if published is not None else ()
+
+
 def _whole(parts: Sequence[KnownPart]) -> dict[str, Known]:
     """Return the tables of notebooks, each put together of its parts."""
     tables: dict[str, Known] = {}

@@ -223,6 +223,9 @@ def detail_sections(report: VerifyReport) -> dict[str, list[str]]:
     return {
         "What does not hold": list(report.problems),
         "Checks that raised an exception instead of a verdict": list(report.warnings),
+        "Tables in known/ that no longer fit; write them anew with --write-known": list(
+            report.stale_tables
+        ),
         "Explanations in survivors.toml that have no survivor": list(report.stale),
         "Functions that draw, of which there are no mutants": list(report.left_out),
         "Survivors that are explained": [

@@ -138,6 +138,7 @@ class VerifyReport:
     left_out : functions without mutants, as they draw; samples tell of their mistakes
     written : the exercises that are written derivations
     skipped : notebooks that need a package which is not installed here
+    stale_tables : notebooks whose table in the assignment's folder is of an earlier state of it
     warnings : checks that raised an exception of their own instead of giving a verdict
     """
 
@@ -159,6 +160,7 @@ class VerifyReport:
     left_out: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     written: tuple[WrittenLine, ...] = ()
+    stale_tables: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 

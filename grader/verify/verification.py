@@ -32,7 +32,7 @@ from grader.verify.explanations import explain, load_explanations
 from grader.verify.known_table import prepare, table_of
 from grader.verify.mutants import functions_that_draw, make_mutants
 from grader.verify.mutation_run import run_mutants
-from grader.verify.naming import KnownPart, Naming, keep_tables, publish_tables
+from grader.verify.naming import KnownPart, Naming, keep_tables, publish_tables, stale_tables
 from grader.verify.pool import ProcessPool
 from grader.verify.samples import (
     Sample,
@@ -186,6 +186,7 @@ def _verify(
         left_out=functions_that_draw(assignment) if mutants else (),
         skipped=_skipped(assignment, samples),
         written=written(),
+        stale_tables=stale_tables(assignment),
         warnings=tuple(
             dict.fromkeys(
                 [
