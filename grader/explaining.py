@@ -148,7 +148,8 @@ def told(outcome: Outcome, named: Named | None) -> Outcome:
         return outcome
     mistake = named.mistake
     if mistake.title:
-        line = f"{LIKE_A_MISTAKE}{mistake.title}."
+        also = f" The same here: {named.also.told}." if named.also else ""
+        line = f"{LIKE_A_MISTAKE}{mistake.title}.{also}"
     else:
         name = mistake.function.rpartition(".")[2]
         also = f", or (the same here) {named.also.told}" if named.also else ""

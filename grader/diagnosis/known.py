@@ -164,16 +164,16 @@ _OTHER_WAY_ROUND = {
 def _another(told: Sequence[Mistake]) -> Mistake | None:
     """Return the second mistake to tell, where what is asked tells it from the first in nothing.
 
-    The instructor's own words stand alone, and what says little, or comes from another form of
-    the solution, is no second reading.
+    What says little, or comes from another form of the solution, is no second reading. Beside the
+    instructor's own words stands a sign alone: many mistakes end in one.
     """
     first = told[0]
-    if first.title:
-        return None
     for other in told[1:]:
         says_little = not other.told or other.says_little or " in one place" in other.told
         alike = other.kind == first.kind or {other.kind, first.kind} <= _OTHER_WAY_ROUND
-        if other.function != first.function or alike or says_little:
+        if other.function != first.function or alike or says_little or other.title:
+            continue
+        if first.title and other.kind != "flipped sign":
             continue
         if other.kind in _ODD and first.kind not in OF_ANY_VALUE:
             continue

@@ -110,6 +110,12 @@ def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit
                 f"({code_of(node.args[0])})",
                 "with one call of a function left out",
             )
+            # What is left out may have made an array of its argument.
+            yield FieldEdit(
+                "forgotten call",
+                f"np.asarray({code_of(node.args[0])}, dtype=float)",
+                "with one call of a function left out",
+            )
 
 
 def _more(node: ast.Call) -> str:
@@ -380,6 +386,13 @@ def powers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 (f"np.sqrt(np.abs({base}))", "with a root where a square belongs"),
             ):
                 yield FieldEdit("another power", new, told)
+        case ast.Constant(value=float() as value) if value.is_integer() and 2 <= value <= 20:
+            # A whole one is a mutant already.
+            for new, told in (
+                (f"{value + 1}", "with a constant that is one too large"),
+                (f"{value - 1}", "with a constant that is one too small"),
+            ):
+                yield FieldEdit("off by one", new, told)
 
 
 FIELD_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], ...] = (

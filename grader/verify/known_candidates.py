@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from grader.diagnosis.known import OTHER_FORM, Mistake
+from grader.diagnosis.known import OF_ANY_VALUE, OTHER_FORM, Mistake
 from grader.records import Notebook
 from grader.suite import Suite
 from grader.verify.known_changes import known_changes, statement_keys
@@ -102,7 +102,8 @@ def _of_sample(
                 change.told,
                 f"{change.text}{OTHER_FORM}samples/{sample.name}.toml",
             )
-            if not mistake.says_little:  # of a form that the student has never seen
+            # Of the many that any value may suffer, those that say nothing of this form.
+            if not (mistake.says_little and change.kind in OF_ANY_VALUE):
                 patch = patch_for(notebook.name, name, change.source)
                 yield Candidate(mistake, f"{others}\n{patch}")
 

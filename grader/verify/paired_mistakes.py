@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from grader.verify.array_mistakes import DECAYS
 from grader.verify.bias_mistakes import penalised_biases
 from grader.verify.code_words import code_of
+from grader.verify.field_mistakes import SIGMOID, SOFTMAX
 from grader.verify.statement_mistakes import returned_names
 from grader.verify.value_mistakes import WholeEdit
 
@@ -43,6 +44,7 @@ def paired_edits(
     yield from _taken_from(parameters, results, inside, source, visible)
     yield from _added(parameters, results, inside, source, visible)
     yield from _both_signs(parameters, results, inside, source, visible)
+    yield from _other_functions(parameters, results, inside, source)
     yield from penalised_biases(inside, visible)
     yield from _labels_marked(inside)
     yield from _in_one_statement(parameters, inside, visible)
@@ -112,6 +114,33 @@ def _added(
         shown = f"`{result}`" if result in visible else "its result"
         places = [(inside[-1], _with_more(inside[-1], source, after=after))]
         yield WholeEdit("added", places, f"`{after}` at the end", f"with `{name}` added to {shown}")
+
+
+_OTHER_FUNCTIONS = (
+    ("np.tanh({0})", "tanh({0})"),
+    (SIGMOID, "the sigmoid of {0}"),
+    ("np.maximum({0}, 0)", "relu({0})"),
+    ("np.log1p(np.exp({0}))", "softplus({0})"),
+    ("np.exp({0})", "exp({0})"),
+    ("np.abs({0})", "the absolute value of {0}"),
+    ("({0}) ** 2", "the square of {0}"),
+    (SOFTMAX, "the softmax of {0}"),
+)
+
+
+def _other_functions(
+    parameters: list[str], results: list[str], inside: list[ast.stmt], source: str
+) -> Iterator[WholeEdit]:
+    """tanh(z) for sigmoid(z): another function of the field altogether."""
+    if len(parameters) != 1:
+        return
+    (name,) = parameters
+    for result in results:
+        for form, words in _OTHER_FUNCTIONS:
+            new = f"{result} = {form.format(f'np.asarray({name}, dtype=float)')}"
+            places = [(inside[-1], _with_more(inside[-1], source, after=new))]
+            told = f"with {words.format(name)} for its result"
+            yield WholeEdit("another function", places, f"`{new}` at the end", told)
 
 
 def _both_signs(

@@ -64,6 +64,17 @@ def test_a_second_reading_of_another_kind_is_told_with_the_first():
     assert named.also.told == "with `U` transposed"
 
 
+def test_beside_the_instructors_words_stands_a_sign_alone():
+    traces = {COST: (wrong(-X), wrong(-Y))}
+    sample = Mistake("cost", "sample", "", "", "", "the inner derivative -1 is forgotten")
+    for kind, also in (("flipped sign", "with one sign turned round"), ("dropped term", None)):
+        told = "with one sign turned round" if also else "without one term"
+        known = table((sample, traces), (mistake("cost", told, kind=kind), traces))
+        named = name_mistakes(known, {COST: traces[COST]})[COST]
+        assert named.mistake.title == "the inner derivative -1 is forgotten"
+        assert (named.also.told if named.also else None) == also
+
+
 def test_a_mistake_that_does_not_fit_another_failing_check_of_its_function_is_not_told():
     known = table(
         (mistake("cost", "negated"), {COST: (wrong(-X), wrong(-Y)), GRAD: (wrong(-X), wrong(-Y))}),

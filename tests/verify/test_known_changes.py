@@ -534,6 +534,18 @@ def test_the_last_ones_for_the_first_are_known():
     assert "with the last ones where the first belong" in told
 
 
+def test_another_function_altogether_is_known():
+    source = "def sigmoid(z):\n    s = 1 / (1 + np.exp(-z))\n    return s\n"
+    z = np.array([0.3, -1.2])
+    assert "with tanh(z) for its result" in words_of(source, np.tanh(z), z)
+
+
+def test_a_constant_that_is_one_too_small_is_known():
+    source = "def f(s):\n    v = s * (1.0 - 3.0 * s)\n    return v\n"
+    s = np.array([0.3, 0.8])
+    assert "with a constant that is one too small" in words_of(source, s * (1 - 2 * s), s)
+
+
 def test_a_number_is_neither_sorted_nor_summed_up():
     source = "def f(x, n=3):\n    h = (x.max() - 1.0) / n\n    k = float(n)\n    return k * h * x\n"
     told = {change.told for change in known_changes(source)}
