@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import dis
 from collections.abc import Callable
-from sys import gettrace, settrace
+from sys import _getframe, gettrace, settrace
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -61,6 +61,7 @@ def count(
                 if kind is not None:
                     counts[kind] += 1
         elif event == "call":
+            frame.f_trace = trace  # Python 3.13 asks for bytecodes of a frame that has one alone
             frame.f_trace_opcodes = True
             frame.f_trace_lines = False
             code = frame.f_code
@@ -68,12 +69,16 @@ def count(
                 known[code] = _kinds_of(code) if is_own(code.co_filename) else {}
         return trace
 
+    # Python 3.12 looks for bytecodes only where a frame has asked for them before settrace.
+    here = _getframe()
+    here.f_trace_opcodes = True
     settrace(trace)
     try:
         value = function(*args, **kwargs)
     finally:
         undisturbed = gettrace() is trace
         settrace(None)
+        here.f_trace_opcodes = False
     if not undisturbed:
         return value, None, None
     return value, steps, None if is_own is None else counts

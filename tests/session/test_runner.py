@@ -411,7 +411,7 @@ def test_long_outputs_are_cut(run: Run) -> None:
 
 
 def test_what_is_printed_and_shown_is_kept_nowhere(run: Run) -> None:
-    session = run("import sys\nfrom IPython.display import display\nx = 'x' * 100",
+    session = run("import sys\nfrom IPython.display import display\nx = ''.join(['x'] * 100)",
                   "for _ in range(9): print(x); display({'text/plain': x}, raw=True)",
                   "print(sys.getrefcount(x))")  # fmt: skip
     assert printed(session, 2) == "2\n"  # its name, and the question itself
