@@ -117,15 +117,20 @@ def _checks_of(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _without_repeated(body: list[str], shown: list[list[str]]) -> list[str]:
-    """Return a hidden check's lines but those of public checks that it repeats whole and extends.
+    """Return a hidden check's lines but those that are public on purpose.
 
-    The importer writes such ones: what a cell of tests showed, and then what it hid.
+    The importer writes checks that repeat a public one whole and extend it: what a cell of tests
+    showed, and then what it hid. Others have a loop or an import in common with a public check; as
+    long as half of the lines are their own, that is the course's way of writing.
     """
     lines = set(body)
     # The end of a cell's text, with what run_cell is given besides, is no line of it.
     told = [[line for line in public if not line.startswith('"""')] for public in shown]
     repeated = {line for public in told if set(public) < lines for line in public}
-    return [line for line in body if line not in repeated]
+    own = [line for line in body if line not in repeated]
+    in_checks = {line for public in told for line in public}
+    hidden = [line for line in own if line not in in_checks and not line.startswith('"""')]
+    return hidden if 2 * len(hidden) >= len(own) else own
 
 
 def _code_lines(text: str) -> list[str]:

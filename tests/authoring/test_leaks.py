@@ -124,6 +124,39 @@ def test_a_public_check_that_goes_on_after_all_of_a_hidden_one_is_a_leak(stubs):
     assert "test_toy.py holds lines of the hidden check `test_f_at_secret_points`" in told
 
 
+LOOP = """\
+import pytest
+
+
+@pytest.mark.exercise("f", points=1)
+def test_{name}(student):
+    values = [{values}]
+    more = [{values}, {values}]
+    for x in values + more:
+        got = student.f(x)
+        assert got == x + x
+        assert type(got) is float
+"""
+
+
+def test_a_loop_that_public_and_hidden_checks_have_in_common_is_no_leak(stubs):
+    public, hidden = (
+        LOOP.format(name=name, values=values) for name, values in (("f", "1.0"), ("g", "17.5"))
+    )
+    short = hidden.replace("        assert type(got) is float\n", "        assert got != 17\n")
+    assert stubs(public=public, hidden=short)[0] == 0
+
+
+def test_a_hidden_check_of_which_most_lines_are_public_is_one(stubs):
+    public, hidden = (
+        LOOP.format(name=name, values=values) for name, values in (("f", "1.0"), ("g", "17.5"))
+    )
+    hidden = hidden.replace("    more = [17.5, 17.5]\n", "    more = [1.0, 1.0]\n")
+    code, told = stubs(public=public, hidden=hidden)
+    assert code != 0
+    assert "holds lines of the hidden check `test_g`" in told
+
+
 @pytest.mark.parametrize(
     "cell",
     [

@@ -72,6 +72,38 @@ def test_a_box_around_your_code_here_ends_where_a_box_says_so():
     assert made.count("END YOUR CODE") == 1
 
 
+RULED = """
+def f(x):
+    # ====== YOUR CODE: ======
+    secret = x + 1
+    # ------------------------
+    # ========================
+    secret *= 2
+    # ========================
+    return secret
+
+
+def g(x):
+    # ====== YOUR CODE: ======
+    hidden = 3
+    # ========================
+    return hidden
+"""
+
+
+def test_a_rule_ends_what_your_code_between_rules_begins():
+    shown, made, words = parts(RULED)
+    assert len(words) == 2
+    assert made.count("### END YOUR CODE ###") == 2
+    assert not any(text in shown for text in ("secret = x", "secret *=", "hidden = 3"))
+    assert "    return secret" in shown and "    return hidden" in shown
+
+
+def test_without_a_rule_below_it_the_block_is_the_solution():
+    shown, _, _ = parts(RULED.replace("# ========================", "# more"))
+    assert "secret" not in shown
+
+
 def test_a_box_that_ends_what_a_marker_has_ended_is_no_second_end():
     both = BOX.replace("for value", "# *****START OF YOUR CODE*****\nfor value")
     both = both.replace("# a comment", "# a comment\n# *****END OF YOUR CODE*****")

@@ -7,6 +7,7 @@ x = 3  # SOLUTION                                        otter
 # TODO: ... (a box of comments) ... # END OF YOUR CODE   CS231n of earlier years
 ### SOLUTION ... ### TEMPLATE ... ### END SOLUTION       EPFL
 # YOUR CODE HERE, to the end of its block                anybody
+# ====== YOUR CODE: ====== ... # ==============          homework of deep learning at Technion
 raise NotImplementedError                                a function that nobody has solved yet
 """
 
@@ -35,6 +36,7 @@ _HERE = re.compile(
 )
 _TODO = re.compile(r"\s*#+\s*TODO\b")
 _RULE = re.compile(r"\s*#\s?[#=*-]{9,}\s*")
+_RULED = re.compile(r"([=*-])\1{2,}\s*$")
 _END_TODO = re.compile(r"\s*#[\s#=*-]*END (OF )?(THE )?TODO\b", re.IGNORECASE)
 _PROMPT = re.compile(r'\s*(?:"""|\'\'\')\s*;?\s*#\s*(?P<which>BEGIN|END) PROMPT\s*$', re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"(?P<left>\s*[^\s=#(][^=#(]*?)\s*[-+*/@%&|^]?=(?!=)")
@@ -115,8 +117,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
                 found.append(Found(line.strip(), not _is_empty(body)))
         elif _HERE.match(line):
             end = _end_of_block(lines, number)
-            # In a box of comments a second box may end it: below that one nothing is a solution.
-            closed = next((n for n in range(number + 1, end + 1) if _closes(lines[n])), 0)
+            closed = _closed_at(lines, number, end)
             body = _without_rules(lines[number + 1 : closed or end + 1])
             end = closed or end
             taken = gap(body or [line], [*NOT_WRITTEN])
@@ -230,6 +231,30 @@ def _next(lines: Sequence[str], start: int, pattern: re.Pattern[str]) -> int:
 def _closes(line: str) -> bool:
     kind = marker_kind(line)
     return kind is not None and kind[0] == "end"
+
+
+def _closed_at(lines: Sequence[str], start: int, last: int) -> int:
+    """Return the line that ends what `# YOUR CODE HERE` begins before its block does; 0 for none.
+
+    In a box of comments a second box may end it. "# ====== YOUR CODE: ======" ends at a
+    "# ========================" as deep as it; the last one, for a solution may have such lines.
+    """
+    for number in range(start + 1, last + 1):
+        if _closes(lines[number]):
+            return number
+    ruled = _RULED.search(lines[start])
+    if ruled is None:
+        return 0
+    depth = len(lines[start]) - len(lines[start].lstrip())
+    found = 0
+    for number in range(start + 2, last + 1):
+        line = lines[number]
+        if _HERE.match(line):
+            break
+        same = _RULE.fullmatch(line) and ruled[1] in line
+        if same and len(line) - len(line.lstrip()) == depth:
+            found = number
+    return found
 
 
 def _last_end(lines: Sequence[str], end: int) -> int:

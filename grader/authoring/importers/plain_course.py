@@ -35,8 +35,9 @@ def import_plain(notebook: Notebook) -> Draft:
                 same = [one for one in found if one.words == words]
                 many = "a gap" if len(same) == 1 else f"{len(same)} gaps"
                 draft.say(cell, f"{many} (`{words}`)")
-                if not all(one.solved for one in same):
-                    draft.say(cell, "nothing is solved there yet: write the solution in", todo=True)
+                if empty := sum(not one.solved for one in same):
+                    what = "nothing is" if empty == len(same) else f"{empty} of them are not"
+                    draft.say(cell, f"{what} solved there yet: write the solution in", todo=True)
         elif cell.kind == "markdown" and has_answer(cell.source):
             draft.keep(cell)
             draft.say(cell, "an answer in words between markers: it stays with you")
