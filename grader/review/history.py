@@ -54,9 +54,16 @@ def changes(
     with store.guarded():
         rows = store.connection.execute(
             "SELECT id, changed, grader, subject, exercise, what, before, after FROM history "
-            "WHERE assignment = ?1 AND id > ?2 AND (?3 IS NULL OR subject = ?3) "
-            "AND (?4 IS NULL OR exercise = ?4) ORDER BY id DESC LIMIT ?5",
-            (assignment, after, subject, exercise, limit),
+            "WHERE assignment = :assignment AND id > :after "
+            "AND (:subject IS NULL OR subject = :subject) "
+            "AND (:exercise IS NULL OR exercise = :exercise) ORDER BY id DESC LIMIT :limit",
+            {
+                "assignment": assignment,
+                "after": after,
+                "subject": subject,
+                "exercise": exercise,
+                "limit": limit,
+            },
         ).fetchall()
     return [Change(*row) for row in rows]
 

@@ -115,8 +115,9 @@ def withdraw(
     with store.writing():
         row = store.connection.execute(
             "SELECT exercise, check_name, subject, reason FROM overrides "
-            "WHERE id = ?1 AND assignment = ?2 AND NOT withdrawn AND (?3 IS NULL OR exercise = ?3)",
-            (override, assignment, exercise),
+            "WHERE id = :id AND assignment = :assignment AND NOT withdrawn "
+            "AND (:exercise IS NULL OR exercise = :exercise)",
+            {"id": override, "assignment": assignment, "exercise": exercise},
         ).fetchone()
         if row is None:
             raise ReviewError("this verdict was taken back already")

@@ -46,9 +46,9 @@ def items_of(store: Store, assignment: str, exercise: str | None = None) -> list
     """Return the rubric in its order, without what is retired."""
     with store.guarded():
         rows = store.connection.execute(
-            f"SELECT {_COLUMNS} FROM rubric_items WHERE assignment = ? AND NOT retired "
-            "AND (?2 IS NULL OR exercise = ?2) ORDER BY exercise, position, id",
-            (assignment, exercise),
+            f"SELECT {_COLUMNS} FROM rubric_items WHERE assignment = :assignment AND NOT retired "
+            "AND (:exercise IS NULL OR exercise = :exercise) ORDER BY exercise, position, id",
+            {"assignment": assignment, "exercise": exercise},
         ).fetchall()
     return [_item(row) for row in rows]
 

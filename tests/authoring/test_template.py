@@ -247,6 +247,27 @@ def test_functions_that_hold_a_todo_are_proposed_as_gaps(tmp_path, capsys):
     assert "these hold a TODO: --gap softmax\n" in capsys.readouterr().err
 
 
+def test_a_students_copy_is_told_by_its_placeholders(tmp_path, capsys):
+    path = solved(
+        tmp_path, "def f(x):\n    <YOUR CODE>", "x = <your code: a number>", "y = a < b > c"
+    )
+    assert cli.run(["new", "sm", "--from", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert "cell 0 doesn't compile" in told
+    assert "2 cells hold a placeholder, the first is cell 0 (<YOUR CODE>)" in told
+    assert "Begin with the solved notebook" in told
+
+
+def test_modules_that_hold_the_gaps_are_named(tmp_path, capsys):
+    (tmp_path / "layers.py").write_text("def f(x):\n    # YOUR CODE HERE\n    return x\n")
+    (tmp_path / "plots.py").write_text("def show(x):\n    return x\n")
+    path = solved(tmp_path, "import layers, plots\nlayers.f(1)")
+    assert cli.run(["new", "sm", "--from", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert f"Modules that it imports have gaps: {tmp_path / 'layers.py'}. Begin with" in told
+    assert "plots.py" not in told
+
+
 def test_markers_put_where_it_says_are_found(tmp_path):
     path = solved(tmp_path, SOFTMAX)
     with pytest.raises(UnmarkedNotebook) as told:

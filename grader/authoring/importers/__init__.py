@@ -6,6 +6,7 @@ nbgrader        by the metadata of its cells
 otter           by its raw cells
 plain_course    by markers in code, asserts, examples in docstrings, "Your Answer:"
 marked_code     the markers in code, of all courses
+earlier_tests   what a test needs of the tests above it
 imported        what comes of it
 """
 

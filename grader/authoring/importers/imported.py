@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from grader.authoring.importers.earlier_tests import EarlierTests
 from grader.authoring.stubs import SOLUTION_TAG
 from grader.records import Cell
 
@@ -66,6 +67,7 @@ class Draft:
 
     files : names of what it says it needs beside it, with the cell that says so
     helpers : functions that its tests have defined so far, which later tests may call
+    earlier, earlier_shown : its tests so far, whole and as students see them
     """
 
     kind: str = ""
@@ -75,6 +77,8 @@ class Draft:
     lines: list[Line] = field(default_factory=list)
     files: dict[str, int] = field(default_factory=dict)
     helpers: dict[str, str] = field(default_factory=dict)
+    earlier: EarlierTests = field(default_factory=EarlierTests)
+    earlier_shown: EarlierTests = field(default_factory=EarlierTests)
     heading: str = ""
 
     def keep(self, cell: Cell, source: str | None = None) -> None:

@@ -110,6 +110,7 @@ def _tests(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
     shown, hidden = _without(cell.source, _HIDDEN)
     if shown.strip() and not (points and any(map(_AUTOTEST.match, cell.source.split("\n")))):
         draft.keep(cell, shown)
+        draft.earlier.cells.add(len(draft.cells) - 1)
     if not points:
         draft.say(cell, "tests without points: students see them, they grade nothing")
         return
@@ -119,11 +120,18 @@ def _tests(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
         line for line in cell.source.split("\n") if not any(word in line for word in _HIDDEN)
     )
     at = len(draft.cells)
-    whole, compared = _autotests(draft, cell, _with_helpers(draft, whole))
-    secret = bool(hidden) or compared  # what is due comes from the solution
-    draft.checks.append(Check(name, name, whole, points, at, hidden=secret, compared=compared))
+    # Of what is set in the hidden part of an earlier cell students get nothing.
+    secret = bool(hidden) or draft.earlier.sets(whole, but=draft.earlier_shown)
+    run = (draft.earlier if secret else draft.earlier_shown).above(whole, draft.cells)
+    seen = draft.earlier_shown.above(shown, draft.cells)
+    draft.earlier.add(whole, at)
+    draft.earlier_shown.add(shown, at)
+    draft.earlier_shown.cells = draft.earlier.cells
+    run, compared = _autotests(draft, cell, _with_helpers(draft, run))
+    secret = secret or compared  # what is due comes from the solution
+    draft.checks.append(Check(name, name, run, points, at, hidden=secret, compared=compared))
     if hidden and shown.strip() and not compared:
-        draft.checks.append(Check(name, f"{name}-shown", shown, 0, at))
+        draft.checks.append(Check(name, f"{name}-shown", seen, 0, at))
     if compared:
         draft.say(
             cell,

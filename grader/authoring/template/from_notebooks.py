@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.authoring.importers import Check, Draft, Item, import_notebook
-from grader.authoring.importers.marked_code import unclosed
+from grader.authoring.importers.marked_code import converted, unclosed
 from grader.authoring.stubs import SOLUTION_TAG
 from grader.authoring.template.beside import find_beside
 from grader.authoring.template.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
@@ -129,10 +129,27 @@ def _read(path: Path, gaps: Sequence[str], taken: set[str]) -> _Source:
         todo = " ".join(f"--gap {place.name}" for place in places if place.todo)
         raise UnmarkedNotebook(
             f"{path} has no gaps: put markers into it, or name its functions with --gap"
-            + (f"; these hold a TODO: {todo}" if todo else ""),
+            + (f"; these hold a TODO: {todo}" if todo else "")
+            + _modules_with_gaps(path, notebook),
             places,
         )
     return _with_exercises(path, notebook, draft, taken)
+
+
+def _modules_with_gaps(path: Path, notebook: Notebook) -> str:
+    """Return which modules beside a notebook hold the gaps that it lacks; "" for none."""
+    beside = find_beside(path.parent, notebook, apart=frozenset()).files
+    holding = [
+        str(path.parent / name)
+        for name, file in sorted(beside.items())
+        if file.suffix == ".py" and converted(file.read_text("utf-8", "replace"))[1]
+    ]
+    if not holding:
+        return ""
+    return (
+        f". Modules that it imports have gaps: {', '.join(holding)}. Begin with these files "
+        "instead of the notebook, or move their functions into it"
+    )
 
 
 def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str]) -> _Source:

@@ -13,6 +13,8 @@ from grader.notebook.definitions import first_line
 from grader.records import Cell, Notebook
 
 _TODO = re.compile(r"(#|\"\"\"|'''|^)\s*TODO\b")
+# Of students' copies in which a solution takes the place of a word that isn't Python.
+_PLACEHOLDER = re.compile(r"<[^<>\n]{0,30}\b(YOUR|MY|your)\b[^<>\n]{0,60}>|<\s*(TODO|todo)\s*>")
 START = "### START YOUR CODE ###"
 END = "### END YOUR CODE ###"
 
@@ -63,8 +65,19 @@ def find_places(notebook: Notebook) -> list[Place]:
 
 def refuse_broken(notebook: Notebook) -> None:
     """Raise AssignmentError, with its line, for a cell in which no function can be found."""
-    if broken := what_breaks(notebook):
-        raise AssignmentError(f"{broken}: mend it first")
+    if not (broken := what_breaks(notebook)):
+        return
+    holding = [
+        f"cell {cell.index} ({match.group()})"
+        for cell in notebook.cells
+        if cell.kind == "code" and (match := _PLACEHOLDER.search(cell.source))
+    ]
+    if holding:
+        raise AssignmentError(
+            f"{broken}. It seems to be the students' copy: {len(holding)} cells hold a "
+            f"placeholder, the first is {holding[0]}. Begin with the solved notebook"
+        )
+    raise AssignmentError(f"{broken}: mend it first")
 
 
 def _places(cell: Cell) -> Iterator[Place]:

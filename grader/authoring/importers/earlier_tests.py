@@ -1,0 +1,129 @@
+"""Values that a cell of tests has set and a later one uses: in a notebook they share their names.
+
+As checks they run one by one. What a later check needs of an earlier cell is put above it: the
+statements that set something, without the asserts.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from dataclasses import dataclass, field
+
+from grader.notebook import parseable
+from grader.notebook.definitions import parsed
+from grader.records import Cell
+
+_SETS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Import, ast.ImportFrom)
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What one cell of tests has set.
+
+    source : the statements
+    at : how many cells of the new notebook there were below it
+    """
+
+    names: frozenset[str]
+    needs: frozenset[str]
+    source: str
+    at: int
+
+
+@dataclass
+class EarlierTests:
+    """The cells of tests so far, of one notebook."""
+
+    setups: list[_Setup] = field(default_factory=list)
+    cells: set[int] = field(default_factory=set)
+    """Places in the new notebook of cells that are tests."""
+
+    def add(self, source: str, at: int) -> None:
+        """Remember a cell of tests. at : how many cells of the new notebook there are by now"""
+        tree = parsed(parseable(source))
+        kept = [node for node in tree.body if isinstance(node, _SETS)] if tree is not None else []
+        if kept:
+            text = "\n".join(ast.unparse(node) for node in kept)
+            names = frozenset(name for node in kept for name in _bound(node))
+            self.setups.append(_Setup(names, _needed(text), text, at))
+
+    def above(self, source: str, cells: list[Cell]) -> str:
+        """Return the source below what earlier cells have set and it needs.
+
+        cells : the new notebook's so far. What a cell that is no test has set since is the
+            student's
+        """
+        used: set[int] = set()
+        asked = [(name, len(self.setups)) for name in _needed(source)]
+        while asked:
+            name, before = asked.pop()
+            for number in reversed(range(before)):
+                setup = self.setups[number]
+                if name not in setup.names:
+                    continue
+                if number not in used and not self._set_since(name, setup.at, cells):
+                    used.add(number)
+                    asked += [(needed, number) for needed in setup.needs]
+                break
+        return "\n".join([*(self.setups[number].source for number in sorted(used)), source])
+
+    def sets(self, source: str, but: EarlierTests) -> bool:
+        """Return whether the source needs something that these have set and the others have not."""
+        names, others = (
+            {name for setup in tests.setups for name in setup.names} for tests in (self, but)
+        )
+        return not _needed(source).isdisjoint(names - others)
+
+    def _set_since(self, name: str, at: int, cells: list[Cell]) -> bool:
+        for place in range(at, len(cells)):
+            cell = cells[place]
+            tree = parsed(parseable(cell.source)) if cell.kind == "code" else None
+            if place in self.cells or tree is None:
+                continue
+            if any(name in _bound(node) for node in tree.body):
+                return True
+        return False
+
+
+def _bound(node: ast.AST) -> set[str]:
+    """Return the names that a statement binds where it stands."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    return {
+        part.id
+        for part in ast.walk(node)
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    }
+
+
+def _needed(source: str) -> frozenset[str]:
+    """Return the names that a cell reads before it has bound them."""
+    tree = parsed(parseable(source))
+    needed: set[str] = set()
+    bound: set[str] = set()
+    for node in tree.body if tree is not None else ():
+        needed |= _read(node) - bound
+        bound |= _bound(node)
+    return frozenset(name for name in needed if not hasattr(builtins, name))
+
+
+def _read(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement reads and that nothing inside it binds."""
+    read: set[str] = set()
+    inner: set[str] = set()
+    plain = isinstance(statement, _SETS)
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            read.add(node.id)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            read.add(node.target.id)
+        elif isinstance(node, ast.Name) and not plain:
+            inner.add(node.id)
+        elif isinstance(node, ast.comprehension):
+            inner |= _bound(node.target)
+        elif isinstance(node, ast.arg):
+            inner.add(node.arg)
+    return read - inner
