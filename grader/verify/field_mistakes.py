@@ -90,7 +90,8 @@ def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit
                 continue
             if not owner and other not in around.functions:
                 continue
-            told = f"with `{other}` where another function belongs"
+            belongs = "exp" if name == "exp" else "another function"
+            told = f"with `{other}` where {belongs} belongs"
             yield FieldEdit("related function", f"{owner}{other}({rest})", told)
     if name == "tanh" and node.args:
         yield FieldEdit(
@@ -108,13 +109,13 @@ def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit
             yield FieldEdit(
                 "forgotten call",
                 f"({code_of(node.args[0])})",
-                "with one call of a function left out",
+                f"with a call of `{name}` left out",
             )
             # What is left out may have made an array of its argument.
             yield FieldEdit(
                 "forgotten call",
                 f"np.asarray({code_of(node.args[0])}, dtype=float)",
-                "with one call of a function left out",
+                f"with a call of `{name}` left out",
             )
 
 
