@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from grader.batch.serialization import Packed, unpack
@@ -167,41 +167,55 @@ def _plain(cell: Cell) -> str:
 # --- the answers of a run -----------------------------------------------------------------------
 
 
-def index_run(store: Store, run: int, assignment: Assignment | None) -> int:
+def index_run(
+    store: Store,
+    run: int,
+    assignment: Assignment | None,
+    *,
+    numbers: Collection[int] | None = None,
+    seen: dict[int, Result] | None = None,
+) -> int:
     """Write down the answers of a run that aren't yet; return how many submissions that were.
 
     assignment : tells what the template has; None where it is not at hand
+    numbers : of these submissions alone
+    seen : is given the results that were read for it, without evidence
     """
     # With the template at hand, what was not known before is looked at again.
     known = "AND answered != -1" if assignment is not None else ""
+    only = json.dumps(list(numbers)) if numbers is not None else None
     with store.guarded():
         waiting = store.connection.execute(
             "SELECT number FROM items JOIN results ON results.id = items.result "
-            "WHERE run = :run AND status = 'graded' AND number NOT IN "
-            f"(SELECT number FROM answers WHERE run = :run {known}) ORDER BY number",
-            {"run": run},
+            "WHERE run = ?1 AND status = 'graded' AND NOT EXISTS (SELECT 1 FROM answers "
+            f"WHERE answers.run = ?1 AND answers.number = items.number {known}) "
+            "AND (?2 IS NULL OR number IN (SELECT value FROM json_each(?2))) ORDER BY number",
+            (run, only),
         ).fetchall()
-        taken = {
-            subject
-            for (subject,) in store.connection.execute(
-                "SELECT subject FROM answers WHERE run = ?", (run,)
-            )
-        }
         mine: dict[int, str] = dict(
             store.connection.execute(
-                "SELECT DISTINCT number, subject FROM answers WHERE run = ?", (run,)
+                "SELECT DISTINCT number, subject FROM answers WHERE run = ?1 "
+                "AND (?2 IS NULL OR number IN (SELECT value FROM json_each(?2)))",
+                (run, only),
             ).fetchall()
         )
-    numbers = [number for (number,) in waiting]
-    for start in range(0, len(numbers), _AT_ONCE):
+    found = [number for (number,) in waiting]
+    for start in range(0, len(found), _AT_ONCE):
         rows: list[tuple[object, ...]] = []
-        for number in numbers[start : start + _AT_ONCE]:
+        taken: set[str] = set()
+        for number in found[start : start + _AT_ONCE]:
             result = result_of(store, run, number)
             subject = mine.get(number) or subject_of(result)
-            if number not in mine and subject in taken and not ids_of(result):
+            if (
+                number not in mine
+                and not ids_of(result)
+                and (subject in taken or _is_taken(store, run, subject))
+            ):
                 subject = subject_of(result, whole_path=True)
             taken.add(subject)
             rows += _rows(run, number, subject, result, assignment)
+            if seen is not None:
+                seen[number] = replace(result, evidence=Evidence())
         with store.writing():
             store.connection.executemany(
                 "INSERT OR REPLACE INTO answers "
@@ -209,7 +223,15 @@ def index_run(store: Store, run: int, assignment: Assignment | None) -> int:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
-    return len(numbers)
+    return len(found)
+
+
+def _is_taken(store: Store, run: int, subject: str) -> bool:
+    with store.guarded():
+        row = store.connection.execute(
+            "SELECT 1 FROM answers WHERE subject = ? AND run = ? LIMIT 1", (subject, run)
+        ).fetchone()
+    return row is not None
 
 
 def _rows(

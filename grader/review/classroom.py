@@ -23,6 +23,8 @@ from grader.text import one_line
 
 T = TypeVar("T")
 _ALL = 10**9
+AT_ONCE = 100
+"""Submissions that are read at once: others who ask wait for so many at most."""
 
 
 @dataclass(frozen=True)
@@ -56,33 +58,66 @@ class Classroom:
         """Counts what has changed, so that whoever keeps something knows that it is old."""
         self.changed: dict[int, int] = {}
         """The version at which each submission has changed last."""
+        self.waiting = 0
+        """How many submissions of the file aren't read yet."""
+        self.verdicts = 0
+        """The version at which verdicts of checks have changed last."""
         self._scores: dict[int, dict[str, ExerciseScore]] = {}
+        self._by_subject: dict[str, list[int]] = {}
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}
         self._kept: dict[str, tuple[int, object]] = {}
         self._seen = -1
 
-    def update(self, store: Store) -> None:
-        """Read what is new. Raises ReviewError where the run is gone."""
+    def update(self, store: Store, *, most: int = AT_ONCE) -> None:
+        """Read what is new, so many submissions at most. Raises ReviewError where the run is gone.
+
+        What this takes does not depend on how large the class is, but for what has changed.
+        """
         with self.lock:
-            found = store.runs(self.run_id)
-            if not found:
-                raise ReviewError(f"run {self.run_id} is not in the file of results any more")
-            self.run = found[0]
-            fresh = set(store.numbers(self.run_id)) - set(self.results)
+            fresh = self._fresh(store)[:most]
             if fresh:
                 self._add(store, fresh)
-            last = latest(store, self.run.assignment)
+            self.waiting -= len(fresh)
+            last = latest(store, self.name)
             if last != self._seen:
                 self._read(store, last)
             elif fresh:
-                self._judge(fresh)
+                self._judge(set(fresh))
+
+    def _fresh(self, store: Store) -> list[int]:
+        """Return the numbers that aren't read yet, in order, and how the run stands."""
+        with store.guarded():
+            found = store.connection.execute(
+                "SELECT ended, (SELECT count(*) FROM items WHERE run = ?1) FROM runs WHERE id = ?1",
+                (self.run_id,),
+            ).fetchone()
+        if found is None:
+            raise ReviewError(f"run {self.run_id} is not in the file of results any more")
+        ended, count = found
+        if self.run is None or self.run.ended != ended:
+            self.run = next(iter(store.runs(self.run_id)))
+        self.waiting = count - len(self.results)
+        if not self.waiting:
+            return []
+        return [number for number in store.numbers(self.run_id) if number not in self.results]
 
     def once(self, what: str, make: Callable[[], T]) -> T:
         """Return what `make` gives, made once until something of the class changes."""
+        return self._once(what, self.version, make)
+
+    def once_of_verdicts(self, what: str, make: Callable[[], T]) -> T:
+        """Return the same, made once until a check's verdict changes or submissions arrive."""
+        return self._once(what, self.verdicts, make)
+
+    def once_of_work(self, what: str, make: Callable[[], T]) -> T:
+        """Return the same, made once until submissions arrive: of what nobody can change."""
+        return self._once(what, len(self.results), make)
+
+    def _once(self, what: str, now: int, make: Callable[[], T]) -> T:
         version, kept = self._kept.get(what, (-1, None))
-        if version != self.version:
-            version, kept = self.version, make()
-            self._kept[what] = (version, kept)
+        if version != now:
+            kept = make()
+            self._kept[what] = (now, kept)
         return kept  # type: ignore[return-value]
 
     @property
@@ -90,20 +125,18 @@ class Classroom:
         assert self.run is not None
         return self.run.assignment
 
-    def _add(self, store: Store, fresh: set[int]) -> None:
-        index_run(store, self.run_id, self.assignment)
+    def _add(self, store: Store, fresh: list[int]) -> None:
+        seen: dict[int, Result] = {}
+        index_run(store, self.run_id, self.assignment, numbers=fresh, seen=seen)
         rows = answers_of(store, self.run_id, numbers=fresh)
         # Others read meanwhile: what they hold is not changed, but replaced.
         results, answers = dict(self.results), dict(self.answers)
-        for number in sorted(fresh):
-            results[number] = result_of(store, self.run_id, number, evidence=False)
-            answers[number] = {}
-        for (number, id_), row in rows.items():
-            answers[number][id_] = row
-        self.results = dict(sorted(results.items()))
-        self.answers = dict(sorted(answers.items()))
         columns = {column.id: column for column in self.columns}
-        for result in self.results.values():
+        for number in fresh:
+            result = seen.get(number)
+            if result is None:
+                result = result_of(store, self.run_id, number, evidence=False)
+            results[number], answers[number] = result, {}
             for exercise in result.exercises:
                 if exercise.id not in columns:
                     columns[exercise.id] = Column(
@@ -113,6 +146,13 @@ class Classroom:
                         exercise.max_points,
                         exercise.status == "manual",
                     )
+        for (number, id_), row in rows.items():
+            if not answers[number]:
+                self._by_subject.setdefault(row.subject, []).append(number)
+            answers[number][id_] = row
+        in_order = not self.results or fresh[0] > next(reversed(self.results))
+        self.results = results if in_order else dict(sorted(results.items()))
+        self.answers = answers if in_order else dict(sorted(answers.items()))
         self.columns = [*columns.values()]
 
     def _read(self, store: Store, last: int) -> None:
@@ -121,7 +161,7 @@ class Classroom:
         subjects = {change.subject for change in news}
         if self._seen < 0 or "" in subjects or len(subjects) > 20:
             self.book = read_book(store, self.name)
-            touched = set(self.results)
+            touched, whole = set(self.results), True
         else:
             gradings: dict[Key, Grading] = dict(self.book.gradings)
             for subject in subjects:
@@ -133,11 +173,7 @@ class Classroom:
             if whole:
                 overrides = read_book(store, self.name, subject="").overrides
             self.book = replace(self.book, gradings=gradings, overrides=overrides)
-            touched = {
-                number
-                for number, rows in self.answers.items()
-                if any(row.subject in subjects for row in rows.values())
-            }
+            touched = {n for subject in subjects for n in self._by_subject.get(subject, ())}
         with store.guarded():
             tasks = store.connection.execute(
                 "SELECT exercise, grader, subject FROM tasks WHERE assignment = ?", (self.name,)
@@ -151,6 +187,8 @@ class Classroom:
             self.tasks.setdefault(exercise, {}).setdefault(grader, set()).add(subject)
         self.twice = dict(twice)
         self._seen = last
+        if whole:
+            self.verdicts = self.version + 1
         self._judge(touched | (set(self.results) - set(self.judged)))
 
     def _judge(self, numbers: set[int]) -> None:
@@ -160,7 +198,9 @@ class Classroom:
             made[number] = judged(self.results[number], self.answers[number], self.book)
             scores[number] = {exercise.id: exercise for exercise in made[number].exercises}
             self.changed[number] = self.version
-        self.judged, self._scores = dict(sorted(made.items())), scores
+        if not numbers <= self.judged.keys():
+            made, self.verdicts = dict(sorted(made.items())), self.version
+        self.judged, self._scores = made, scores
         self._counts = {}
 
     # --- one answer -------------------------------------------------------------------------------
@@ -196,16 +236,24 @@ class Classroom:
     def label(self, number: int, *, names: bool) -> str:
         """Return whose a submission is; a number where names are hidden."""
         if names:
-            return one_line(label(self.results[number]))
-        return f"Answer {self.order('', '').index(number) + 1}"
+            return self.once_of_work(
+                "labels", lambda: {n: one_line(label(r)) for n, r in self.results.items()}
+            )[number]
+        places = self.once_of_work(
+            "places", lambda: {n: p for p, n in enumerate(self.order("", ""), start=1)}
+        )
+        return f"Answer {places[number]}"
 
     # --- whose turn it is -------------------------------------------------------------------------
 
     def order(self, grader: str, exercise: str) -> list[int]:
         """Return the submissions in an order of chance, the same for a grader and a question."""
-        return sorted(
-            self.results,
-            key=lambda n: _chance(self.name, grader, exercise, self._subject(n), str(n)),
+        return self.once_of_work(
+            f"order of {exercise} for {grader}",
+            lambda: sorted(
+                self.results,
+                key=lambda n: _chance(self.name, grader, exercise, self._subject(n), str(n)),
+            ),
         )
 
     def _subject(self, number: int) -> str:
@@ -258,7 +306,7 @@ class Classroom:
         """Return the submission that waits for the grader next; None where none does."""
         order = self.order(grader, exercise)
         if back:
-            order.reverse()
+            order = order[::-1]
         start = order.index(after) + 1 if after in order else 0
         around = [*order[start:], *order[:start]]
         return next((n for n in around if n != after and self.needs(grader, n, exercise)), None)

@@ -7,8 +7,10 @@ with Review(file, run, graders=graders) as review:
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -26,7 +28,7 @@ from grader.errors import GradeError, ReviewError
 from grader.records import Assignment
 from grader.review.access import Door, Keys, body_of
 from grader.review.answers import result_of
-from grader.review.classroom import Classroom
+from grader.review.classroom import AT_ONCE, Classroom
 from grader.review.pages import alike, likeness, people, question, teaching, whole
 from grader.review.pages.visit import Page, Refused, Visit, environment, go, render
 from grader.review.rights import Grader
@@ -62,9 +64,11 @@ class Review:
         self.comparison = likeness.Comparison(earlier)
         self.tryout = Tryout(assignment)
         self.keys = Keys()
+        self._turn = threading.Lock()
+        self._reading: threading.Thread | None = None
         with open_store(file, create=False) as store:
-            self.room.update(store)
-        # The first page of a large class is then as quick as the next.
+            self.room.update(store, most=whole.PER_PAGE)
+        # The first page is then as quick as the next.
         self.rows.draw(self.room, self.keys.prefix)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -94,6 +98,11 @@ class Review:
         """Answer requests until the process is interrupted."""
         import uvicorn
 
+        if self.room.waiting:
+            # It ends with the process: what it has written stands, and the rest is read next time.
+            self._reading = threading.Thread(target=self._read_on, daemon=True)
+            self._reading.start()
+
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
@@ -111,6 +120,12 @@ class Review:
         )
         self.server = Server(config)
         self.server.run(sockets=[self.socket])
+
+    def _read_on(self) -> None:
+        """Read the rest of a large class, while its first pages are looked at."""
+        with contextlib.suppress(GradeError), open_store(self.file, create=False) as store:
+            while self.room.waiting > 0:
+                self.room.update(store)
 
     def stop(self) -> None:
         """End serve(), from another thread."""
@@ -184,7 +199,11 @@ class Review:
     def _handle(
         self, handler: Handler, request: Request, form: Mapping[str, list[str]]
     ) -> Response:
-        with open_store(self.file, create=False) as store:
+        # Who waits here goes on at once; who waits for SQLite asks again and again, ever later.
+        # What is tried changes nothing, and takes as long as a cell may.
+        changes = request.method == "POST" and not request.url.path.endswith("/try")
+        turn = self._turn if changes else contextlib.nullcontext()
+        with turn, open_store(self.file, create=False) as store:
             visit = Visit(
                 store,
                 self.room,
@@ -196,7 +215,8 @@ class Review:
                 len(self.graders) > 1,
             )
             try:
-                self.room.update(store)
+                reading = self._reading is not None and self._reading.is_alive()
+                self.room.update(store, most=0 if reading else AT_ONCE)
                 return _response(handler(visit, request.path_params))
             except Refused as error:
                 return _response(_told(visit, error, 403))

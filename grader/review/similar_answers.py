@@ -82,15 +82,23 @@ def names_of(store: Store, room: Classroom, exercise: str, number: int) -> list[
 
 def likeness_of(room: Classroom, exercise: str, number: int) -> int:
     """Return how many others have the same answer, or the same wrong values."""
+    kinds = room.once_of_work(f"alike {exercise}", lambda: _alike(room, exercise))
     row = room.row(number, exercise)
-    mine = _trace(room, number, row)[0]
-    count = 0
-    for other, rows in room.answers.items():
-        if other == number or exercise not in rows:
+    mine = [("answer", row.answer), ("trace", _trace(room, number, row)[0])]
+    return len(set().union(*(kinds.get(one, ()) for one in mine)) - {number})
+
+
+def _alike(room: Classroom, exercise: str) -> dict[tuple[str, str], set[int]]:
+    """Return who has each answer, and each trace of wrong values."""
+    found: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for number, rows in room.answers.items():
+        if exercise not in rows:
             continue
-        same = rows[exercise].answer == row.answer
-        count += same or (bool(mine) and _trace(room, other, rows[exercise])[0] == mine)
-    return count
+        row = rows[exercise]
+        found["answer", row.answer].add(number)
+        if trace := _trace(room, number, row)[0]:
+            found["trace", trace].add(number)
+    return dict(found)
 
 
 def _checks(room: Classroom, number: int, row: AnswerRow) -> Sequence[Outcome]:

@@ -186,6 +186,7 @@ def timed(what: str, do: Callable[[], object], times: int = 5) -> None:
 def rows(count: int) -> None:
     """What the file of results does with so many submissions."""
     from grader.review.classroom import Classroom
+    from grader.review.pages.whole import PER_PAGE
 
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "results.sqlite"
@@ -213,7 +214,14 @@ def rows(count: int) -> None:
             )
             tracemalloc.stop()
             room = Classroom(record.id, None)
-            timed("review: the class is read for the first time", lambda: room.update(store), 1)
+            timed("review: what the first page shows is read for the first time",
+                  lambda: room.update(store, most=PER_PAGE), 1)  # fmt: skip
+
+            def the_rest() -> None:
+                while room.waiting:
+                    room.update(store)
+
+            timed("review: the rest is read, while the first pages are looked at", the_rest, 1)
             timed("review: nothing is new", lambda: room.update(store), 20)
             rng = random.Random(1)
             kept = store.begin(assignment="large", title="", submissions=1, settings={}, key="k")
@@ -241,8 +249,11 @@ def pages(file: Path, count: int) -> None:
         assert server.stdout is not None
         client = Client("ann", server.stdout.readline().strip())
         client.enter()
-        for what, path in (("the class", "/"), ("a question", f"/q/0/{count // 2}"),
-                           ("insight", "/insight")):  # fmt: skip
+        while b"more are being read" in client.ask("/")[2]:
+            time.sleep(1.0)
+        for what, path in (("the class", "/"), ("its last rows", "/?page=999"),
+                           ("a search in it", "/?find=99&sort=-points"),
+                           ("a question", f"/q/0/{count // 2}"), ("insight", "/insight")):  # fmt: skip
             sizes: list[int] = []
             timed(f"page of {what}", lambda path=path, sizes=sizes: sizes.append(
                 len(client.ask(path)[2])), 3)  # fmt: skip

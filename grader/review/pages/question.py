@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from grader.errors import ReviewError
@@ -9,7 +10,7 @@ from grader.records import Derivation
 from grader.report.derivation_words import reached_text
 from grader.review import marking, overrides, phrases, rubric
 from grader.review.answers import Answer, result_of
-from grader.review.classroom import Column
+from grader.review.classroom import Classroom, Column
 from grader.review.marking import Conflict, Grading
 from grader.review.merged import is_open
 from grader.review.pages.showing import shown_answer
@@ -90,19 +91,24 @@ def _checks(visit: Visit, number: int, column: Column) -> list[dict[str, Any]]:
     """Return each check with what may be done about its verdict."""
     row = visit.room.row(number, column.id)
     machine = visit.room.machine_score(number, column.id)
+    traces = visit.room.once_of_work(f"traces {column.id}", lambda: _traces(visit.room, column.id))
     found = []
     for place, check in enumerate(machine.checks):
         holds = overrides.override_of(check, row.subject, row.answer, visit.room.book.overrides)
-        alike = sum(
-            other.trace == check.trace and other.name == check.name
-            for result in visit.room.results.values()
-            for exercise in result.exercises
-            if exercise.id == column.id
-            for other in exercise.checks
-        )
         found.append({"place": place, "check": check, "override": holds,
-                      "alike": alike if check.trace else 0})  # fmt: skip
+                      "alike": traces[check.name, check.trace] if check.trace else 0})  # fmt: skip
     return found
+
+
+def _traces(room: Classroom, exercise: str) -> Counter[tuple[str, str]]:
+    """Return how many have each trace, by the check's name."""
+    return Counter(
+        (check.name, check.trace)
+        for result in room.results.values()
+        for one in result.exercises
+        if one.id == exercise
+        for check in one.checks
+    )
 
 
 def suggestion_of(

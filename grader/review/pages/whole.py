@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,11 @@ STATES = {
 }
 SORTS = {"input": "as handed in", "name": "name", "points": "points, least first",
          "-points": "points, most first", "open": "most open first"}  # fmt: skip
+_ASKED = ("find", "state", "exercise", "failed", "diagnosis", "sort")
+"""What the form above the rows asks for, and the links to their other pages keep."""
 BINS = 10
+PER_PAGE = 500
+"""Rows of a page: what is shown is made, sent and laid out, and no more."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +84,25 @@ class Rows:
         return made
 
     def draw(self, room: Classroom, base: str) -> None:
-        """Draw every row, names shown."""
-        for number, result in room.results.items():
-            self.row(room, number, room.label(number, names=True), one_line(result.path, 120), base)
+        """Draw the rows of the first page, names shown."""
+        for number in list(room.judged)[:PER_PAGE]:
+            path = one_line(room.results[number].path, 120)
+            self.row(room, number, room.label(number, names=True), path, base)
 
 
 def show_class(visit: Visit, rows: Rows) -> Page:
     room, query = visit.room, visit.query
     names = visit.names
-    places = {n: p for p, n in enumerate(room.order("", ""), start=1)} if not names else {}
     shown = []
     for number in room.judged:
-        who = room.label(number, names=True) if names else f"Answer {places[number]}"
+        who = room.label(number, names=names)
         if _is_wanted(room, number, who, query):
             shown.append((number, who))
     sort = query.get("sort", "input")
     shown.sort(key=_sort_key(room, sort if names or sort != "input" else "name"))
-    graded = [r for r in room.judged.values() if r.status == "graded"]
+    pages = max(1, -(-len(shown) // PER_PAGE))
+    page = min(_page(query), pages)
+    rows_shown = shown[(page - 1) * PER_PAGE : page * PER_PAGE]
     columns = [column for column in room.columns if visit.grader.sees(column.id)]
     return render(
         visit,
@@ -106,19 +112,34 @@ def show_class(visit: Visit, rows: Rows) -> Page:
         absent=room.once("absent", lambda: absent_of(room)) if names else Absent(),
         rows=Markup("").join(
             rows.row(room, n, who, one_line(room.results[n].path, 120) if names else "", visit.base)
-            for n, who in shown
+            for n, who in rows_shown
         ),
         count=len(shown),
-        histogram=histogram(graded),
+        page=page,
+        pages=pages,
+        first=(page - 1) * PER_PAGE + 1,
+        last=(page - 1) * PER_PAGE + len(rows_shown),
+        asked={name: value for name, value in query.items() if name in _ASKED},
+        histogram=room.once("histogram", lambda: _histogram_of(room)),
         progress=[(c, *room.open_count(visit.grader.name, c.id)) for c in columns if _any_open(c)],
         counts=room.once("states", lambda: _state_counts(room)),
         states=STATES,
         sorts=SORTS,
         query=query,
-        failed=room.once("failing", lambda: _failing_checks(room)),
-        diagnoses=room.once("diagnoses", lambda: _diagnoses(room)),
-        live=room.run is not None and room.run.ended is None,
+        failed=room.once_of_verdicts("failing", lambda: _failing_checks(room)),
+        diagnoses=room.once_of_verdicts("diagnoses", lambda: _diagnoses(room)),
+        live=room.waiting > 0 or (room.run is not None and room.run.ended is None),
     )
+
+
+def _page(query: Mapping[str, str]) -> int:
+    """Return which page of rows is asked for, from 1; what is no number asks for the first."""
+    text = query.get("page", "")
+    return max(1, int(text)) if text.isdecimal() and len(text) < 10 else 1
+
+
+def _histogram_of(room: Classroom) -> list[dict[str, Any]]:
+    return histogram([r for r in room.judged.values() if r.status == "graded"])
 
 
 def _any_open(column: Any) -> bool:
