@@ -251,9 +251,13 @@ def pages(file: Path, count: int) -> None:
         client.enter()
         while b"more are being read" in client.ask("/")[2]:
             time.sleep(1.0)
-        for what, path in (("the class", "/"), ("its last rows", "/?page=999"),
-                           ("a search in it", "/?find=99&sort=-points"),
-                           ("a question", f"/q/0/{count // 2}"), ("insight", "/insight")):  # fmt: skip
+        for what, path in (
+            ("the class", "/"),
+            ("its last rows", "/?page=999"),
+            ("a search in it", "/?find=99&sort=-points"),
+            ("a question", f"/q/0/{count // 2}"),
+            ("insight", "/insight"),
+        ):
             sizes: list[int] = []
             timed(f"page of {what}", lambda path=path, sizes=sizes: sizes.append(
                 len(client.ask(path)[2])), 3)  # fmt: skip
