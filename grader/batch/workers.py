@@ -51,8 +51,8 @@ FAILED_STARTS = 10
 START_AGAIN_S = 1.0
 """So often, and after so long, a first process is tried where none can be started: another
 program may have taken all there were for a moment."""
-MANY = 50
-"""From so many submissions on, what makes a fork cheaper is worth its price."""
+MANY = 15
+"""From so many submissions on, what makes a fork cheaper is worth its price: some 50 ms."""
 STOP_S = 20.0
 """What a worker may take to end its kernels before it is killed."""
 CALLED_OFF_S = 1.0
