@@ -1,6 +1,7 @@
 """Grade every sample of an assignment at two commits, and compare the reports but for times.
 
-    python tests/benchmarks/same_verdicts.py BASE [HEAD] [--assignment ID] [--leave-out KEY]
+    python tests/benchmarks/same_verdicts.py BASE [HEAD] [--assignment ID] [--samples PATTERN]
+                                             [--leave-out KEY]
 
 BASE and HEAD are commits; HEAD is the working tree where it is left out. The samples are those of
 the working tree, written as notebooks once: each commit grades the same files with its own code
@@ -21,6 +22,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +42,14 @@ def main() -> int:
     parser.add_argument("base")
     parser.add_argument("head", nargs="?")
     parser.add_argument("--assignment", default="pw02")
+    parser.add_argument("--samples", default="*", metavar="PATTERN", help="of these names alone")
     parser.add_argument("--leave-out", action="append", default=[], metavar="KEY")
     parser.add_argument("--jobs", default="2")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="same-verdicts-") as folder:
         scratch = Path(folder)
         samples = scratch / "samples"
-        count = write_samples(given.assignment, samples)
+        count = write_samples(given.assignment, samples, given.samples)
         reports = []
         for name, commit in (("base", given.base), ("head", given.head)):
             tree = check_out(commit, scratch / name) if commit else ROOT
@@ -60,10 +63,10 @@ def main() -> int:
     return 0 if same else 1
 
 
-def write_samples(assignment_id: str, to: Path) -> int:
+def write_samples(assignment_id: str, to: Path, pattern: str) -> int:
     """Write a folder a sample, and one of the solved notebooks; return how many there are."""
     assignment = load_assignment(ROOT / "reference" / assignment_id)
-    samples = load_samples(assignment)
+    samples = [s for s in load_samples(assignment) if fnmatch(s.name, pattern)]
     for sample in samples:
         changed = apply_sample(sample, assignment.notebooks[sample.notebook])
         write_notebook(changed, to / sample.name / sample.notebook)

@@ -113,7 +113,9 @@ COMPARISONS = {
 def test_an_object_where_a_value_is_due_fails_the_check_and_learns_nothing(student_of, compare):
     student = student_of(SPY)
     spy = student.f(1)
-    with pytest.raises(CheckFailed):
+    # numpy 1 looks at the dtype before it asks for a value: the check breaks, and learns nothing.
+    before = np.lib.NumpyVersion(np.__version__) < "2.0.0"
+    with pytest.raises((CheckFailed, TypeError) if before else CheckFailed):
         compare(spy)
     assert student.told() == 0
 
