@@ -1,7 +1,7 @@
 """The class as teacher: wrong answers that no known mistake explains, grouped by what they are.
 
     groups = unexplained(results)
-    lines_of(groups)            "3 submissions answer alike at 3b-grad, unexplained: ..."
+    lines_of(groups)            "3 submissions give the same answers at 3b-grad, unexplained: ..."
     sample_text(...)            one of them as a sample file, which an instructor has named
 
 What is grouped are claims of students' processes: a group gives no points, and shows what was said
@@ -81,8 +81,8 @@ def _put(listed: list[Group], outcome: Outcome, traces: Sequence[Trace], path: s
 def lines_of(groups: Sequence[Group]) -> list[str]:
     """Return a line for each group, a few of them."""
     lines = [
-        f"{len(group.paths)} submissions answer alike at {group.outcome.exercise}, unexplained: "
-        f"{group.outcome.name}"
+        f"{len(group.paths)} submissions give the same answers at {group.outcome.exercise}, "
+        f"unexplained: {group.outcome.name}"
         for group in groups[:SHOWN]
     ]
     if len(groups) > SHOWN:

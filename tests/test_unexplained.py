@@ -29,7 +29,9 @@ def handed_in(path, factor=1.0, *, known="", trace=True):
 def test_those_who_answer_alike_are_one_group():
     (group,) = unexplained([handed_in("a"), handed_in("b", 2.0), handed_in("c")])
     assert group.paths == ["a", "c"]
-    assert lines_of([group]) == ["2 submissions answer alike at 3b, unexplained: the gradient"]
+    assert lines_of([group]) == [
+        "2 submissions give the same answers at 3b, unexplained: the gradient"
+    ]
 
 
 def test_a_group_shows_who_was_judged_on_other_values():

@@ -58,8 +58,8 @@ def command(context: click.Context) -> int | None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write into. Default: $GRADE_DATA.",
 )
-@click.option("--allow-unknown", is_flag=True, help="Import images whose hash is not known, too.")
-@click.option("--replace", is_flag=True, help="Take the place of another content that is there.")
+@click.option("--allow-unknown", is_flag=True, help="Also import images whose hash is not known.")
+@click.option("--replace", is_flag=True, help="Replace a data set that is there.")
 def import_data(
     name: str, files: Sequence[Path], folder: Path | None, allow_unknown: bool, replace: bool
 ) -> int:

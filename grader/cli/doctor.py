@@ -342,7 +342,9 @@ def find_data() -> Iterator[Finding]:
 
     configured = os.environ.get("GRADE_DATA", "")
     if configured and not datasets.datasets_dir().is_dir():
-        yield Finding("GRADE_DATA", "note", f"{configured} is no folder; the shipped sets serve")
+        yield Finding(
+            "GRADE_DATA", "note", f"{configured} is not a folder: the data sets that ship are used"
+        )
     for name in datasets.NAMES:
         try:
             x, _ = datasets.load(name)

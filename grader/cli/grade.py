@@ -79,14 +79,14 @@ def _shard(
 @click.option(
     "--split/--no-split",
     default=None,
-    help="What a PATH holds is a class's, one submission each; or it is one submission. "
-    "Default: as the platform's and the students' names say.",
+    help="--split: a PATH holds a class, one submission for each student. --no-split: a PATH is "
+    "one submission. Default: the names of files and folders decide.",
 )
 @options.assignments
 @click.option(
-    "--only", metavar="EXERCISE", multiple=True, help="Grade this exercise alone; repeatable."
+    "--only", metavar="EXERCISE", multiple=True, help="Grade only this exercise. Repeatable."
 )
-@click.option("--public", is_flag=True, help="Run the public checks alone, as students do.")
+@click.option("--public", is_flag=True, help="Run only the public checks, as students do.")
 @click.option(
     "--seed",
     metavar="N",
@@ -99,7 +99,8 @@ def _shard(
     "--shard",
     metavar="PART/PARTS",
     callback=_shard,
-    help="Grade this part of the class alone, 3/16 say; `grade results --merge` joins the parts.",
+    help="Grade only one part of the class, for example 3/16. `grade results --merge` joins the "
+    "parts.",
 )
 @options.jobs("Grading processes. Default: one a core; a single submission needs no other.")
 @click.option(
@@ -111,20 +112,20 @@ def _shard(
 @click.option(
     "--keep-warm/--no-keep-warm",
     default=None,
-    help="Leave a process behind that has everything loaded: the next `grade` of a file in this "
-    "folder is done by it, within the hour. --no-keep-warm ends those that were left. Linux.",
+    help="Keep a process with everything loaded for an hour: it grades the next file of this "
+    "folder faster. --no-keep-warm ends such processes. Linux only.",
 )
 @click.option(
     "--share-cells/--no-share-cells",
     default=False,
     show_default=True,
-    help="Run the template's first cells, which load data, once for all who have them unchanged. "
-    "Linux, as root or with --sandbox none.",
+    help="Run the first cells of the template, which load data, once for all submissions that have "
+    "not changed them. Linux only, as root or with --sandbox none.",
 )
 @click.option(
     "--watch",
     is_flag=True,
-    help="Grade again on each save, until Ctrl-C; what has changed since is shown.",
+    help="Grade again after each save, until Ctrl-C, and show what has changed.",
 )
 @options.sandbox
 @options.json_file
@@ -202,14 +203,13 @@ def command(
     # Standard output belongs to the machine-readable report where one goes there.
     to_stderr = "-" in (json_file, junit_file, *(file for _, file in plugin_reports))
     if dask is not None and jobs is not None:
-        raise click.UsageError("--jobs counts processes of this machine; --dask uses a cluster's.")
-    if watch and (dask is not None or shard is not None or keep_warm):
         raise click.UsageError(
-            "--watch grades on this machine, all of it, and keeps what it needs loaded: it goes "
-            "without --dask, --shard and --keep-warm."
+            "--jobs is for this machine and --dask for a cluster: give one of them."
         )
+    if watch and (dask is not None or shard is not None or keep_warm):
+        raise click.UsageError("--watch can't be used with --dask, --shard or --keep-warm.")
     if watch and to_stderr:
-        raise click.UsageError("--watch grades again and again: a report needs a file, not '-'.")
+        raise click.UsageError("With --watch a report needs the name of a file, not '-'.")
     if dask is None:
         output.check_data()
 

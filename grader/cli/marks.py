@@ -25,15 +25,16 @@ def options(function: _Function) -> _Function:
         "--insight",
         "insight_file",
         metavar="FILE",
-        help="Write what the class teaches, as Markdown (.md) or CSV; - for standard output.",
+        help="Write what the results say about the class, as Markdown (.md) or CSV; - is standard "
+        "output.",
     )(function)
     return click.option(
         "--marks",
         "marks_file",
         metavar="FILE",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Read a person's marks from a CSV file, for every report; write one where there is "
-        "none.",
+        help="Read a person's marks from a CSV file, for every report. Where there is none, "
+        "write one to fill in.",
     )(function)
 
 
@@ -80,7 +81,9 @@ def keep_points(
     if found.other_work:
         gradebook.tell("lost points with other work than before", map(_named, found.other_work))
     for exercise, name in found.gone:
-        output.complain(f"{exercise}, {name}: the check is gone, and its points with it")
+        output.complain(
+            f"{exercise}, {name}: this check no longer exists, and neither do its points"
+        )
 
 
 def _named(students: tuple[str, ...]) -> str:

@@ -30,7 +30,7 @@ def check_targets(json_file: str | None, junit_file: str | None, html: str | Non
     from grader import files
 
     if "" in (json_file, junit_file, html):
-        raise click.UsageError("A report needs a name: '' is none.")
+        raise click.UsageError("A report needs a name, not ''.")
     if json_file == junit_file == "-":
         raise click.UsageError("Two reports can't both go to standard output.")
     if json_file and junit_file and Path(json_file).resolve() == Path(junit_file).resolve():
@@ -47,7 +47,7 @@ def check_targets(json_file: str | None, junit_file: str | None, html: str | Non
 
 
 def no_data_folder(configured: str) -> str:
-    return f"$GRADE_DATA names {configured}, which is no folder; the small sets are served"
+    return f"$GRADE_DATA names {configured}, which is not a folder: the small data sets are used"
 
 
 def check_data() -> None:

@@ -35,10 +35,15 @@ if TYPE_CHECKING:
 @click.option(
     "--only-up",
     metavar="REASON",
-    help="Nobody loses points: each check gives an answer at least what it gave before.",
+    help="Nobody may lose points: each check gives at least what it gave before. Reports show "
+    "the reason.",
 )
-@click.option("--lower", metavar="REASON", help="Who loses points loses them, for this reason.")
-@click.option("--reason", metavar="TEXT", default="", help="Why, where nobody loses any.")
+@click.option(
+    "--lower", metavar="REASON", help="Some students may lose points. Reports show the reason."
+)
+@click.option(
+    "--reason", metavar="TEXT", default="", help="The reason to show where nobody loses points."
+)
 @options.assignments
 @options.jobs("Grading processes. Default: one a core.")
 @options.json_file
@@ -107,7 +112,7 @@ def command(
                               for c in losing[:5])  # fmt: skip
             more = f" and {len(losing) - 5} more" if len(losing) > 5 else ""
             output.complain(
-                f"{len(losing)} would lose points: {names}{more}. Nothing is changed: say "
+                f"{len(losing)} would lose points: {names}{more}. Nothing was changed: decide by "
                 "--only-up REASON or --lower REASON"
             )
             return UNDER
@@ -208,8 +213,8 @@ def _about(
     same = before.about.get("environment") == partial.about.get("environment")
     if before.about and not same:
         output.complain(
-            f"the grader, a package or a data set has changed since run {before.id}: the other "
-            "exercises keep their verdicts of then"
+            f"the grader, a package or a data set has changed since run {before.id}; the other "
+            "exercises keep the verdicts of that run"
         )
     return {
         **before.about,

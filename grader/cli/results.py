@@ -19,17 +19,19 @@ if TYPE_CHECKING:
 
 @options.command("results", short_help="Show earlier runs, and what has changed between them.")
 @click.argument("runs", nargs=-1, metavar="[RUN [RUN]]")
-@click.option("--changes", is_flag=True, help="Compare with the run before, of one assignment.")
+@click.option(
+    "--changes", is_flag=True, help="Compare a run with the one before it, of the same assignment."
+)
 @click.option(
     "--join",
     is_flag=True,
-    help="Make one run of two: a late export is added to the class; who hands in again has both.",
+    help="Make one run of two: add a late export to the class. Who handed in again has both.",
 )
 @click.option(
     "--only-up",
     metavar="REASON",
-    help="Compare, and let nobody lose points: each check gives what it gave before, with this "
-    "reason in every report.",
+    help="Compare, and let nobody lose points: each check gives at least what it gave before. "
+    "Every report shows this reason.",
 )
 @click.option(
     "--history",
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Show how each grade came about: every run, and who changed what, when and why.",
 )
-@click.option("--student", metavar="TEXT", help="Show those alone whose name or path holds it.")
+@click.option(
+    "--student", metavar="TEXT", help="Show only submissions with this text in a name or path."
+)
 @options.json_file
 @options.junit_file
 @options.html_folder
@@ -47,19 +51,23 @@ if TYPE_CHECKING:
     "--merge",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Join the files of results in DIR, one a part of `grade --shard`, into one run.",
+    help="Join the files of results in DIR, one for each part of `grade --shard`, into one run.",
 )
 @click.option(
-    "--unexplained", is_flag=True, help="Show wrong answers that several have, and nothing names."
+    "--unexplained",
+    is_flag=True,
+    help="Show wrong answers that several submissions share and that no message explains.",
 )
 @click.option(
     "--as-sample",
     metavar="N NAME TITLE",
     type=(int, str, str),
-    help="Make group N of --unexplained a sample of the assignment: file NAME, in your words.",
+    help="Make group N of --unexplained a sample of the assignment, with this file name and title.",
 )
 @marks.options
-@click.option("--forget", is_flag=True, help="Delete the run, and what no other run shows.")
+@click.option(
+    "--forget", is_flag=True, help="Delete the run, and all results that no other run uses."
+)
 @click.pass_obj
 def command(
     invocation: Invocation,
@@ -110,16 +118,20 @@ def command(
     output.check_targets(json_file, junit_file, html_folder)
     changes = changes or only_up is not None
     if only_up is not None and student:
-        raise click.UsageError("--only-up is for everybody: it goes with no --student.")
+        raise click.UsageError("--only-up is for the whole class: leave --student out.")
     if history and (changes or join or forget or len(runs) > 1):
         raise click.UsageError("--history shows one run's assignment.")
     if (marks_file or insight_file) and (changes or student or forget):
-        raise click.UsageError("Marks and insight are a whole run's: name one, and no --student.")
+        raise click.UsageError(
+            "--marks and --insight are for a whole run: name one run, and leave --student out."
+        )
     marks.check_insight(insight_file)
     if wanted.anything and (changes or student or forget):
-        raise click.UsageError("Grades leave for a whole run: name one, and no --student.")
+        raise click.UsageError(
+            "Grades are written for a whole run: name one run, and leave --student out."
+        )
     if forget and (changes or student or json_file or junit_file or html_folder):
-        raise click.UsageError("--forget deletes a whole run: it goes with no other option.")
+        raise click.UsageError("--forget deletes a whole run: leave other options out.")
     file = store.place(os.environ)
     if file is None:
         raise click.UsageError(f"No results are kept: ${store.VARIABLE} is {store.NOWHERE}.")

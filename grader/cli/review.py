@@ -43,13 +43,13 @@ _MANY = 50
     "--graders",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A TOML file of who marks, and what each may do: an address for each. Default: you.",
+    help="A TOML file of the graders and what each may do; each gets an address. Default: you.",
 )
 @click.option(
     "--earlier",
     metavar="RUN|PATH",
     multiple=True,
-    help="What an earlier year handed in, a kept run or a folder: it is no like work. Repeatable.",
+    help="Work of an earlier year, a kept run or a folder, to find work that is alike. Repeatable.",
 )
 @click.option("--browser/--no-browser", default=None, help="Open the page, or not.")
 @options.sandbox

@@ -20,7 +20,7 @@ from grader.cli.options import GRADED, UNDER
 @click.option(
     "--yes-publish",
     is_flag=True,
-    help="Write them although something looks like a solution: you have looked at it.",
+    help="Write them although something looks like a solution, after you have looked at it.",
 )
 def command(ids: Sequence[str], assignments: Path | None, check: bool, yes_publish: bool) -> int:
     """Make student_templates/ from the solved notebooks in reference/.

@@ -43,14 +43,14 @@ def show(
         group = groups[number - 1]
         regions = _regions(store, run, group.paths[0], group.outcome.exercise)
         file = _write(run, group, regions, name, title, assignments)
-        click.echo(f"{file} tells of it: see it through, then `grade verify {run.assignment}`")
+        click.echo(f"{file} is written: complete it, then run `grade verify {run.assignment}`")
         return
     if not groups:
-        click.echo("no wrong answers of several submissions are without a name")
+        click.echo("every wrong answer that several submissions share is explained")
     for number, group in enumerate(groups, start=1):
         click.echo(
-            f"{number}. {len(group.paths)} submissions answer alike at {group.outcome.exercise}, "
-            f"{group.outcome.name}"
+            f"{number}. {len(group.paths)} submissions give the same answers at "
+            f"{group.outcome.exercise}, {group.outcome.name}"
         )
         click.echo(f"   one of them: {one_line(group.paths[0], 200)}")
         for line in printable(group.outcome.message).splitlines():

@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=50,
     show_default=True,
-    help="Over how many seeds the reference must pass.",
+    help="The number of seeds with which the reference must pass.",
 )
 @options.jobs("Processes at once. Default: one a core.")
-@click.option("--samples-only", is_flag=True, help="Run the samples alone: no mutants, no seeds.")
+@click.option("--samples-only", is_flag=True, help="Run only the samples: no mutants, no seeds.")
 @click.option(
     "--write-survivors",
     is_flag=True,
-    help="Add the mutants that survive to survivors.toml; you write why each may.",
+    help="Add the mutants that survive to survivors.toml, where you explain each.",
 )
 @click.option(
-    "--watch", is_flag=True, help="Do it again whenever a file of the assignment changes."
+    "--watch", is_flag=True, help="Validate again whenever a file of the assignment changes."
 )
 @click.option("--mutants/--no-mutants", default=True, help="Run automatic mutants, or not.")
 @click.option(
     "--write-known",
     is_flag=True,
-    help="Write the tables of known mistakes into the assignment's folder: where it goes, they "
-    "name the mistakes of a single submission, too.",
+    help="Write the tables of known mistakes into the assignment's folder. With them the mistakes "
+    "of a single submission are named, too.",
 )
 @options.sandbox
 @options.json_file

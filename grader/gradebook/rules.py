@@ -131,11 +131,11 @@ def _settled(
     points = f"{_text(result.score)} of {_text(result.max_score)}"
     if rules.due is None:
         return result.score, (
-            f"{points} (late, says the platform)" if result.origin.late else points,
+            f"{points} (late by the platform's record)" if result.origin.late else points,
         )
     when = _moment(result.origin.handed_in)
     if when is None:
-        said = "late, says the platform; " if result.origin.late else ""
+        said = "late by the platform's record; " if result.origin.late else ""
         return result.score, (f"{points} ({said}no time of the hand-in is known: no deduction)",)
     extra = person.extra_days.get(assignment, person.extra_days.get("*", 0.0))
     due = _local(rules.due) + timedelta(days=extra)

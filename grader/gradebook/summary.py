@@ -23,7 +23,7 @@ def lines(results: Sequence[Result], marks: Iterable[str] = ()) -> Iterator[str]
     yield from marks
     late = [result for result in results if result.origin.late]
     if late:
-        yield f"{len(late)} late, says the platform: {_names(late)}"
+        yield f"{len(late)} late by the platform's record: {_names(late)}"
     yield from _again(results)
     yield from _same_work([result for result in results if result.status == "graded"])
 

@@ -210,7 +210,7 @@ def test_a_refusal_is_one_clear_line_beside_the_others(pipeline, folder, capsys)
         ("a.zip --seed -1", "-1"),
         ("a.zip --seed x", "'x'"),
         ("a.zip --jobs 0", "0"),
-        ("a.zip --jobs 2 --dask tcp://x:8786", "--dask uses a cluster's"),
+        ("a.zip --jobs 2 --dask tcp://x:8786", "--dask for a cluster"),
         ("a.zip --assignments nowhere", "'nowhere' does not exist"),
         ("a.zip --sed 1", "--seed"),
         ("a.zip --json - --junit -", "can't both go to standard output"),
@@ -411,7 +411,7 @@ def test_a_terminal_without_a_width_shows_the_report(folder):
 def test_a_folder_of_data_that_is_not_there_is_told(pipeline, folder, monkeypatch, capsys):
     monkeypatch.setenv("GRADE_DATA", "nowhere")
     assert cli.run(["a.zip"]) == 0
-    assert "$GRADE_DATA names nowhere, which is no folder" in capsys.readouterr().err
+    assert "$GRADE_DATA names nowhere, which is not a folder" in capsys.readouterr().err
     assert cli.run(["a.zip", "--dask", "tcp://elsewhere:8786"]) == 0
     assert "GRADE_DATA" not in capsys.readouterr().err
 
