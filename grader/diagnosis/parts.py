@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.diagnosis.case import Case, Diagnosis
-from grader.diagnosis.evidence import INDEPENDENT, independent
+from grader.diagnosis.evidence import INDEPENDENT, independent, is_generic
 from grader.diagnosis.wording import Array
 
 
@@ -17,8 +17,13 @@ def explain_clipping(case: Case) -> Diagnosis | None:
     inside = ~wrong
     if inside.sum() < 2 or wrong.mean() > 0.75 or low == high:
         return None
-    if independent(case.expected[inside]) < INDEPENDENT:
-        return None  # any function with a limit is "cut" far out, where the rest of it is 0
+    # Any function with a limit is "cut" far out, where the rest of it is 0. Two different values
+    # that both come as one number of many digits are cut by somebody.
+    far_out = independent(case.expected[inside]) < INDEPENDENT
+    cut = np.unique(case.got[wrong])
+    by_somebody = wrong.sum() >= 4 and cut.size == 1 and is_generic(float(cut[0]))
+    if far_out and not (by_somebody and independent(case.expected[wrong]) > 1):
+        return None
     if case.same(np.clip(case.expected, low, high)):
         above, below = case.expected[wrong] > high, case.expected[wrong] < low
         ends = [word for word, cut in (("above", above), ("below", below)) if cut.any()]

@@ -446,6 +446,11 @@ def test_a_result_that_saturates_far_out_is_not_said_to_be_clipped():
     assert diagnose(np.minimum(due, 1.0), due) is None
 
 
+def test_one_number_of_many_digits_in_the_place_of_different_ones_is_a_limit():
+    due = np.array([0.0, 1000.0, 750.0, 0.0, 1e4, 1.2e4])
+    assert "cut to one limit" in diagnose(np.minimum(due, -np.log(1e-12)), due).problem
+
+
 def test_a_vector_of_another_length_than_1_is_told_by_its_length():
     due = np.array([0.6, 0.48, -0.64])
     assert diagnose(2.589 * due, due).kind == "length"
