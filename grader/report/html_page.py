@@ -11,7 +11,6 @@ import base64
 import binascii
 import re
 import struct
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -40,6 +39,7 @@ from grader.report import markdown
 from grader.report.class_summary import summarise
 from grader.report.derivation_words import derivation_table
 from grader.report.judgement_words import judgement_lines, missed
+from grader.report.page_names import page_names
 from grader.report.templates import environment
 from grader.report.wording import (
     MARKS,
@@ -191,24 +191,6 @@ def write_contents(folder: Path, report: Report, parts: Sequence[Pages]) -> Path
     file = folder / "index.html"
     write_whole(file, _template("contents.html.j2").render(rows=rows, seed=report.seed))
     return file
-
-
-def page_names(paths: Collection[str]) -> list[str]:
-    """Return a file name for each path: ASCII, no separators, unique also where case is ignored."""
-    taken = {"index"}
-    names = []
-    for path in paths:
-        last = re.split(r"[/\\]", path.rstrip("/\\"))[-1]
-        stem = re.sub(r"\.(zip|ipynb|py)$", "", last, flags=re.IGNORECASE)
-        plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
-        safe = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-_")[:80] or "submission"
-        name, n = safe, 1
-        while name.lower() in taken:
-            n += 1
-            name = f"{safe}-{n}"
-        taken.add(name.lower())
-        names.append(f"{name}.html")
-    return names
 
 
 def render_page(report: Report, result: Result) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -12,6 +13,7 @@ from pygments.lexers import PythonLexer
 
 from grader.records import Cell, CellRun, Evidence, ExerciseScore, Note, Place, Report, Run
 from grader.report import html_page
+from grader.report.page_names import page_names
 
 HARMLESS = {
     "html", "head", "meta", "title", "style", "body", "main", "header", "div", "p", "strong", "h1",
@@ -283,20 +285,36 @@ def test_a_fault_of_ours_keeps_its_traceback_on_the_page(refused):
     ("paths", "names"),
     [
         (["Dupont_Anne.zip"], ["Dupont_Anne.html"]),
-        (["in/Zoé Ng - O'Neil #2.zip"], ["Zoe-Ng-O-Neil-2.html"]),
+        (["in/Zoé Ng - O'Neil #2.zip"], ["Zoé-Ng-O-Neil-2.html"]),
+        (["in/Ελένη_Παπαδοπούλου.zip"], ["Ελένη_Παπαδοπούλου.html"]),
+        (
+            ["सुनीता शर्मा.ipynb", "นิดา.zip", "Łukasz.py"],
+            ["सुनीता-शर्मा.html", "นิดา.html", "Łukasz.html"],
+        ),
+        # One name, composed and not; and with case ignored, ß is ss.
+        (["Zoe\u0301.zip", "b/Zo\u00e9.zip"], ["Zo\u00e9.html", "Zo\u00e9-2.html"]),
+        (["Groß.zip", "GROSS.zip"], ["Groß.html", "GROSS-2.html"]),
+        (["con.zip", "LPT1.ipynb"], ["submission-con.html", "submission-LPT1.html"]),
+        (["Ann\u202egnp.zip", "a\u200bb.zip"], ["Ann_gnp.html", "a_b.html"]),
         (["a/x.zip", "b/x.zip", "c/X.ipynb"], ["x.html", "x-2.html", "X-3.html"]),
         (["index.zip"], ["index-2.html"]),
         (["../../etc/passwd"], ["passwd.html"]),
         (["..", "...zip", "/"], ["submission.html", "submission-2.html", "submission-3.html"]),
         (["C:\\work\\a.zip"], ["a.html"]),
         (["x\0\n\u202e.zip"], ["x.html"]),
-        (["王.zip"], ["submission.html"]),
+        (["王.zip"], ["王.html"]),
+        (["王" * 300 + ".zip"], ["王" * 66 + ".html"]),
         (["a" * 300 + ".zip"], ["a" * 80 + ".html"]),
         (["folder/"], ["folder.html"]),
     ],
 )
 def test_a_page_is_named_after_its_submission_and_nothing_else(paths, names):
-    assert html_page.page_names(paths) == names
+    assert page_names(paths) == names
+
+
+def test_on_a_system_with_an_old_encoding_a_page_s_name_is_ascii(monkeypatch):
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso-8859-1")
+    assert page_names(["Zoé.zip", "Ελένη.zip"]) == ["Zoé.html", "submission.html"]
 
 
 def written(report, folder):
