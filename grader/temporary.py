@@ -83,6 +83,11 @@ def remove_all() -> None:
         _delete_of(folder._maker, folder.path)
 
 
+def is_lock(path: Path) -> bool:
+    """Whether a path is that of the file by which a folder's maker shows that it lives."""
+    return path.name in (_LOCK, _NOT_LOCKED_YET) and path.parent.name.startswith(_PREFIX)
+
+
 def remove_leftovers(*places: str) -> int:
     """Delete the folders of processes that were killed; return how many.
 

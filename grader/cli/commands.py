@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +21,15 @@ from click_default_group import DefaultGroup
 
 import grader
 from grader.cli import options
-from grader.cli.options import FAULT, GRADED, INTERRUPTED, PIPE_CLOSED, WRONG_INPUT, Invocation
+from grader.cli.options import (
+    FAULT,
+    GRADED,
+    INTERRUPTED,
+    PIPE_CLOSED,
+    TERMINATED,
+    WRONG_INPUT,
+    Invocation,
+)
 from grader.cli.output import complain
 from grader.errors import GradeError, GraderFault, NotHeld
 from grader.session.scratch import remove_session_leftovers
@@ -57,8 +67,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # schema of whole notebooks first, for 0.1 s.
     os.environ.setdefault("NBFORMAT_VALIDATOR", "jsonschema")
     _open_closed_streams()
+    end_in_order_when_asked()
     program = "numgrade" if Path(sys.argv[0]).stem == "numgrade" else "grade"
     sys.exit(run(sys.argv[1:] if arguments is None else arguments, program=program))
+
+
+def end_in_order_when_asked() -> None:
+    """Have SIGTERM do what Ctrl-C does: what was begun is ended, and nothing is left.
+
+    `timeout`, a batch system and a service manager ask so.
+    """
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end_in_order)
+
+
+def _end_in_order(number: int, frame: FrameType | None) -> None:
+    if not _asked_to_end:  # once is enough
+        _asked_to_end.append(number)
+        raise KeyboardInterrupt
+
+
+_asked_to_end: list[int] = []
 
 
 def _open_closed_streams() -> None:
@@ -94,7 +123,7 @@ def run(arguments: Sequence[str], *, program: str = "grade", held: Held | None =
         complain(str(cause or "") or "interrupted")
         # A worker that didn't end in time was killed, and removed nothing.
         remove_session_leftovers()
-        return INTERRUPTED
+        return TERMINATED if _asked_to_end else INTERRUPTED
     except NotHeld:
         raise
     except GraderFault as fault:

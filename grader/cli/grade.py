@@ -15,6 +15,7 @@ import grader
 from grader.cli import options, output, unexplained_groups
 from grader.cli.options import FAULT, GRADED, UNDER, WRONG_INPUT, Invocation
 from grader.cli.watching import Watching
+from grader.session.guard import standing_by
 
 if TYPE_CHECKING:
     from grader.records import Report, Result, Sandbox
@@ -190,6 +191,8 @@ def command(
     asks = one_file and keep_warm is not False and not watch and invocation.held is None
     if asks and (code := _done_by_another(invocation, paths[0])) is not None:
         return code
+    # Before all that makes a fork of this process cost more.
+    click.get_current_context().with_resource(standing_by())
     if dask is None and invocation.held is None:
         # Before anything that takes long to load: it warms up meanwhile.
         from grader.session.fork_server import started_early

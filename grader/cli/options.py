@@ -18,6 +18,7 @@ UNDER = 1  # under --fail-under; verify found a survivor; stubs are out of date
 WRONG_INPUT = 2  # the same as click's own for wrong usage
 FAULT = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+TERMINATED = 143  # 128 + SIGTERM
 PIPE_CLOSED = 141  # 128 + SIGPIPE: `grade ... | head` has read enough
 
 EXIT_CODES = """\b

@@ -13,6 +13,7 @@ from grader.cli import marks, options, output
 from grader.cli.options import GRADED, UNDER, Invocation
 from grader.cli.results import chosen_runs
 from grader.cli.watching import Watching
+from grader.session.guard import standing_by
 from grader.text import one_line
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def command(
     PATH is where the submissions lie; default: where the run found them. With --json -, who gains
     and who loses is written as `grade results 12 13 --json -` writes it.
     """
+    click.get_current_context().with_resource(standing_by())
     from grader.batch import store
     from grader.review import regrading
 

@@ -11,6 +11,7 @@ import click
 
 from grader.cli import options, output
 from grader.cli.options import GRADED, UNDER
+from grader.session.guard import standing_by
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +40,7 @@ def command(
       grade try test_gradient
       grade try 3b-grad pw02
     """
+    click.get_current_context().with_resource(standing_by())
     from dataclasses import replace
 
     from grader.verify.trying import try_checks

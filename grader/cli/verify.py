@@ -13,6 +13,7 @@ from grader.cli import options, output
 from grader.cli.options import GRADED, UNDER
 from grader.cli.output import complain
 from grader.cli.watching_files import watched
+from grader.session.guard import standing_by
 
 if TYPE_CHECKING:
     from grader.records import Sandbox
@@ -83,6 +84,7 @@ def command(
       grade verify pw02 --samples-only --watch
       grade verify pw02 --write-known    also one submission's mistakes are named
     """
+    click.get_current_context().with_resource(standing_by())
     if write_known and (samples_only or not mutants):
         raise click.UsageError(
             "--write-known needs the mutants: leave out --samples-only and --no-mutants."

@@ -16,6 +16,7 @@ from pathlib import Path
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_VSIZE = 20  # of the fields from the state on; source: proc_pid_stat(5), field 23
 _TREE_MAX = 10_000
 
 
@@ -53,6 +54,15 @@ def session_members(session: int) -> list[int]:
     except OSError:
         return []
     return [pid for pid in pids if (stat := _stat(pid)) and stat[3] == session]
+
+
+def lives(pid: int) -> bool:
+    """Return whether it is there and has memory of its own.
+
+    The first process of a namespace that was killed has none, but stays until others are reaped.
+    """
+    fields = _fields(pid)
+    return bool(fields) and fields[0] not in "ZX" and fields[_VSIZE] != "0"
 
 
 def cpu_s(pid: int, *others: int) -> float:

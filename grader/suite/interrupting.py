@@ -4,10 +4,11 @@
         ...
 
 Python hears a signal between two of its own instructions: a decomposition of a large matrix, which
-a check computes here, is none of them for minutes. The system's own handler writes to a pipe at
-once. A thread reads it, and where nothing was heard soon, it ends what was started, removes what
-would be left, and the command with it. What holds the interpreter's lock all the while, as a
-search for a regular expression does, keeps this thread waiting, too.
+a check computes here, is none of them for minutes. On Linux the command's guard sees to that
+(session/guard.py). Elsewhere, and in a program of several threads that calls grade(), the system's
+own handler writes to a pipe at once. A thread reads it, and where nothing was heard soon, it ends
+what was started, removes what would be left, and the program with it. What holds the interpreter's
+lock all the while, as a search for a regular expression does, keeps this thread waiting, too.
 """
 
 from __future__ import annotations
@@ -21,13 +22,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
-from grader.session import processes
+from grader.session import guard, processes
 from grader.session.scratch import remove_session_leftovers
 from grader.temporary import remove_all
 
 _INTERRUPTED = 130  # the exit code, as cli/options.py has it
-_PATIENCE_S = 1.0
-"""Of the two seconds that are promised; the rest is for what is to be ended and removed."""
 
 
 @contextlib.contextmanager
@@ -43,6 +42,12 @@ def heard_in_c() -> Iterator[None]:
     ):
         yield
         return
+    with guard.listening() as guarded, contextlib.nullcontext() if guarded else _by_a_thread():
+        yield
+
+
+@contextlib.contextmanager
+def _by_a_thread() -> Iterator[None]:
     heard = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
@@ -58,20 +63,24 @@ def heard_in_c() -> Iterator[None]:
     before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, interrupt)
     thread = threading.Thread(target=_wait, args=(read_end, heard), name="Ctrl-C", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no thread is left, either
+        os.close(read_end)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.set_wakeup_fd(before)
         os.close(write_end)  # which ends the thread
-        thread.join()  # a process that has a second one is not forked
+        if thread.ident is not None:
+            thread.join()  # a process that has a second one is not forked
 
 
 def _wait(read_end: int, heard: threading.Event) -> None:
     with os.fdopen(read_end, "rb", buffering=0) as pipe:
         while numbers := pipe.read(64):
-            if signal.SIGINT in numbers and not heard.wait(_PATIENCE_S):
+            if signal.SIGINT in numbers and not heard.wait(guard.PATIENCE_S):
                 _end()
 
 

@@ -26,7 +26,7 @@ from grader.errors import (
     StudentTimeout,
 )
 from grader.records import Assignment, Outcome
-from grader.session import Session
+from grader.session import Session, guard
 from grader.session.claims import Claims, listen
 from grader.session.replay_cache import ReplayCache, replayed
 from grader.session.student import Student, as_reference, renew, used_s_of
@@ -167,7 +167,8 @@ class Plugin:
         self.failure = self.claims = None
         item = check.item
         try:
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+            with guard.checking():
+                item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
         except pytest.exit.Exception as error:
             # pytest lets this one pass: it is meant to end a run, and must end no batch.
             item.ihook.pytest_runtest_teardown(item=item, nextitem=None)

@@ -324,6 +324,8 @@ class _Process:
             if code == _NOT_HELD:
                 self._not_held(client)
                 continue
+            if code == -signal.SIGINT:  # by its guard
+                code = _INTERRUPTED
             if code >= 0:  # of one that was killed the client only sees the end
                 self._tell(client, {"code": code})
             self._drop(client)
@@ -354,6 +356,7 @@ class _Process:
             client.connection.close()
 
 
+_INTERRUPTED = 130  # as cli/options.py has it
 _NOT_HELD = 113  # of a fork: no exit code of the command
 _CTRL_C = (signal.SIGINT,)
 

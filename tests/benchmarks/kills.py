@@ -1,11 +1,11 @@
 """Kill processes of batches at random moments, again and again: `python tests/benchmarks/kills.py`.
 
 Each round grades 20 submissions with results kept, and while it does, every few seconds one
-process of the grading is killed: the command, a worker, the process that kernels are forked from,
-a kernel or a check. Now and then a worker or a kernel is stopped for half a minute instead, as by
-SIGSTOP. A batch that did not end well is called again. Afterwards nobody may have lost a point,
-nothing may have been graded twice that was kept, and no folder, process or shared memory may be
-left.
+process of the grading is killed: the command, its guard, a worker, the process that kernels are
+forked from, a kernel or a check. Now and then a worker or a kernel is stopped for half a minute
+instead, as by SIGSTOP. A batch that did not end well is called again. Afterwards nobody may have
+lost a point, nothing may have been graded twice that was kept, and no folder, process or shared
+memory may be left.
 
     --state FILE    what was done is kept there; the same call goes on where it was stopped
     --minutes N     begin no round after so long
@@ -32,13 +32,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from grader.session.guard import NAME as GUARD  # noqa: E402
 from tests.threats.conftest import Host  # noqa: E402
 
 SUBMISSIONS = 20
 MAX, HALF = 8.0, 5.0
-VICTIMS = ("command", "worker", "fork server", "student's")
-# A killed command ends its batch; the others go on.
-SHARES = {"command": 1, "worker": 3, "fork server": 2, "student's": 4}
+VICTIMS = ("command", "guard", "worker", "fork server", "student's")
+# A killed command ends its batch; the others go on. There is one guard a batch.
+SHARES = {"command": 1, "guard": 0.5, "worker": 3, "fork server": 2, "student's": 4}
 STOPPED = ("worker", "student's")
 STOP_S = 30.0
 STOPS_IN = 1 / 25
@@ -76,9 +77,12 @@ def members(host: Host) -> dict[str, list[int]]:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
             parents_words = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
             continue
-        if b"grader" in words:  # a worker is a fork of the command
+        if name == GUARD:
+            found["guard"].append(pid)
+        elif b"grader" in words:  # a worker is a fork of the command
             found["worker" if words == parents_words else "command"].append(pid)
         elif any(word.endswith(b"fork_server.py") for word in words):
             found["fork server"].append(pid)

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import importlib.util
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -74,8 +75,8 @@ def search(target: Target, seconds: float, first_seed: int) -> tuple[int, str]:
     return tried, ""
 
 
-def with_atheris(target: Target, seconds: float) -> str:
-    """Return what atheris found within that time; "" for nothing.
+def with_atheris(target: Target, seconds: float) -> tuple[int, str]:
+    """Return how many inputs atheris tried within that time, and what broke: "" for nothing.
 
     In a process of its own: it never returns.
     """
@@ -90,7 +91,8 @@ def with_atheris(target: Target, seconds: float) -> str:
         errors="replace",
         timeout=seconds + STARTING_S,
     )
-    return "" if done.returncode == 0 else done.stdout[-3000:]
+    tried = re.search(r"^Done (\d+) runs", done.stdout, re.MULTILINE)
+    return int(tried[1]) if tried else 0, "" if done.returncode == 0 else done.stdout[-3000:]
 
 
 def alone(target: Target, seconds: str) -> None:
@@ -130,8 +132,11 @@ def main() -> int:
         print(f"{target.name}: {tried} inputs in {share_s:.0f} s: {found or 'nothing broke'}")
         broken += bool(found)
         if use_atheris:
-            found = with_atheris(target, share_s)
-            print(f"{target.name}, atheris, {share_s:.0f} s: {found or 'nothing broke'}")
+            tried, found = with_atheris(target, share_s)
+            print(
+                f"{target.name}, atheris: {tried} inputs in {share_s:.0f} s: "
+                f"{found or 'nothing broke'}"
+            )
             broken += bool(found)
         sys.stdout.flush()
     return 1 if broken else 0

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from grader.session.guard import NAME as GUARD
 from tests.benchmarks.kills import run as run_kills
+from tests.threats.test_faults_of_ours import named, parent_of
 
 MAX = 8.0
 # The Python of the notebook's process can't be told anything while this runs.
@@ -140,8 +142,14 @@ def test_killed_at_any_moment_it_leaves_no_process_and_the_next_run_cleans_up(ho
 
 
 def test_the_next_run_deletes_what_a_killed_one_left_and_nothing_else(host):
+    """Where its guard was killed with it."""
     host.write_assignment(cell_s=60, notebook_s=60)
-    kill(start(host, host.half(ASLEEP)), 5.0)
+    command = start(host, host.half(ASLEEP))
+    time.sleep(5.0)
+    for pid in named(GUARD):
+        if parent_of(pid) == command.pid:
+            os.kill(pid, signal.SIGKILL)
+    kill(command, 0.0)
     left = folders(host)
     assert left
     (host.tmp / "grade-of-somebody-else").mkdir()
@@ -151,7 +159,7 @@ def test_the_next_run_deletes_what_a_killed_one_left_and_nothing_else(host):
     of_the_living = folders(host)
     host.run(host.right())
     assert set(of_the_living) <= set(folders(host))
-    kill(alive, 0.0)
+    kill(alive, 0.0)  # what it leaves its own guard deletes as well
     host.run(host.right())
     assert folders(host) == ["grade-of-somebody-else"]
     (host.tmp / "grade-of-somebody-else").rmdir()

@@ -74,6 +74,31 @@ def test_ctrl_c_ends_the_run_and_not_the_process(desk, warm, until):
     assert warm.poll() is None
 
 
+def test_ctrl_c_ends_a_run_whose_check_never_comes_back_from_c(desk, until):
+    """It holds the interpreter's lock; the client learns what a shell would."""
+    sign = desk.folder / "now"
+    checks = desk.folder / "checks" / "test_sigmoid.py"
+    holds = f"    import itertools\n    open({str(sign)!r}, 'w').close()\n"
+    text = checks.read_text()
+    first = text.index("def test_")
+    body = text.index("\n", first) + 1
+    checks.write_text(f"{text[:body]}{holds}    sum(itertools.repeat(0))\n{text[body:]}")
+    warm = desk.start()
+    until(lambda: desk.listens or warm.poll() is not None)
+    idle = len(desk.pids())
+    client = subprocess.Popen(
+        desk.command(), cwd=desk.folder, env=desk.environment, stderr=subprocess.PIPE
+    )
+    until(sign.exists)
+    client.send_signal(signal.SIGINT)
+    _, told = client.communicate(timeout=60)
+    assert client.returncode == 130, told
+    until(lambda: len(desk.pids()) == idle)
+    assert warm.poll() is None
+    warm.terminate()
+    warm.wait(60)
+
+
 def test_a_client_that_is_killed_takes_its_run_with_it(desk, warm, until):
     idle = len(desk.pids())
     desk.write(HANGS)
