@@ -26,6 +26,8 @@ ReferenceFault            the same of a call into the solved notebook: no studen
 """
 
 import builtins
+import errno
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -85,6 +87,22 @@ class NotHeld(GradeError):
 
 class GraderFault(GradeError):
     """The grader or its machine failed. The submission is not scored and loses nothing."""
+
+
+_NO_PROCESS = ("can't start new thread", os.strerror(errno.EAGAIN))
+
+
+def fault_line(text: str, *more: str) -> str:
+    """Return what a fault says, with the next step where the machine has no process or thread left.
+
+    more : what else was said of it
+    """
+    if not any(said in one for said in _NO_PROCESS for one in (text, *more)):
+        return text
+    return (
+        f"{text.rstrip('.')}: the limit of processes is reached (`ulimit -u`, a container's pids); "
+        "raise it or grade with --jobs 1, and call the command again"
+    )
 
 
 class CheckFailed(AssertionError):

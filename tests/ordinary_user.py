@@ -1,8 +1,8 @@
 """Runs Python as a user without rights: `python tests/ordinary_user.py -m pytest tests/session`.
 
 As root, in a mount namespace of its own: where Python or this repository lies in a folder of
-root's, that folder is covered there by one that shows them and nothing else. As anyone else it
-just runs Python.
+root's, that folder is covered there by one that shows them and nothing else. The user's home is in
+memory, seen there alone, and gone with the last process of it. As anyone else it just runs Python.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 from grader.in_kernel.sandbox import libc
 
 USER = 54321
+HOME = "/mnt"  # covered; whatever lies there is nothing that a test looks at
 NEW_MOUNTS = 0x00020000
 BIND_ALL, ALL_PRIVATE = 4096 | 16384, 16384 | (1 << 18)
 
@@ -46,11 +47,11 @@ def open_a_way() -> None:
 def main() -> None:
     if os.geteuid() == 0:
         open_a_way()
+        libc.mount("tmpfs", HOME, "tmpfs", 0, f"mode=700,uid={USER},gid={USER}")
         os.setgroups([])
         os.setresgid(USER, USER, USER)
         os.setresuid(USER, USER, USER)
-        home = tempfile.mkdtemp(prefix="grade-home-")
-        os.environ |= {"HOME": home, "USER": "ordinary", "LOGNAME": "ordinary"}
+        os.environ |= {"HOME": HOME, "USER": "ordinary", "LOGNAME": "ordinary"}
         os.environ.pop("XDG_RUNTIME_DIR", None)
     os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from grader.batch.serialization import Packed, Results, pack, unpack
-from grader.errors import StoreError
+from grader.errors import StoreError, fault_line
 from grader.records import Note, Origin, Result
 from grader.submission.students import students_of
 
@@ -190,7 +190,7 @@ class Collector:
 
     def lost(self, number: int, how: str, said: str) -> None:
         path = self.paths[number]
-        message = f"a fault of the grader, not of the submission: {how}"
+        message = f"a fault of the grader, not of the submission: {fault_line(how, said)}"
         notes = (Note("traceback", said),) if said else ()
         self.put(number, Result(path, _students(path), "grader_fault", message, notes=notes))
 

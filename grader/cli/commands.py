@@ -31,7 +31,7 @@ from grader.cli.options import (
     Invocation,
 )
 from grader.cli.output import complain
-from grader.errors import GradeError, GraderFault, NotHeld
+from grader.errors import GradeError, GraderFault, NotHeld, fault_line
 from grader.session.scratch import remove_session_leftovers
 from grader.text import one_line
 
@@ -198,6 +198,9 @@ def _report_fault(error: Exception, invocation: Invocation) -> int:
     if invocation.tracebacks:
         click.echo(trace, err=True, nl=False)
         complain(f"a fault of the grader: {what}")
+        return FAULT
+    if (line := fault_line(what)) != what:  # the machine's: a traceback helps nobody
+        complain(line)
         return FAULT
     try:
         descriptor, file = tempfile.mkstemp(prefix="grade-fault-", suffix=".txt")

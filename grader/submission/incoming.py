@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from grader.errors import NoWork, SubmissionError
+from grader.errors import NoWork, SubmissionError, fault_line
 from grader.notebook import read_notebook, what_breaks
 from grader.records import Note, Notebook, Result, Submission
 from grader.submission import Part, find_parts, open_submission
@@ -98,7 +98,8 @@ def fault_result(path: str, error: Exception, students: tuple[str, ...] = ()) ->
         path,
         students,
         "grader_fault",
-        f"a fault of the grader, not of the submission: {error or type(error).__name__}",
+        "a fault of the grader, not of the submission: "
+        + fault_line(str(error) or type(error).__name__),
         notes=(Note("traceback", trace),),
     )
 

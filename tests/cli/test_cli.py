@@ -274,6 +274,16 @@ def test_a_fault_of_ours_is_one_line_and_a_file(pipeline, folder, capsys, error,
     assert "Traceback (most recent call last)" in kept.read_text()
 
 
+def test_a_machine_without_a_process_left_is_told_with_what_to_do(pipeline, folder, capsys):
+    pipeline.error = RuntimeError("can't start new thread")
+    assert cli.run(["a.zip"]) == 3
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert "the limit of processes is reached (`ulimit -u`" in line
+    assert "call the command again" in line
+    assert not list(folder.glob("grade-fault-*"))
+
+
 def test_the_traceback_is_shown_when_it_is_asked_for(pipeline, folder, capsys, monkeypatch):
     pipeline.error = KeyError("surprise")
     assert cli.run(["a.zip", "--traceback"]) == 3
