@@ -56,6 +56,7 @@ class Guard:
 
     def __init__(self) -> None:
         """Raises OSError."""
+        _reap()
         read_end, self._way = os.pipe()
         command = os.getpid()
         # A Ctrl-C that comes before the guard is deaf to it waits.
@@ -117,16 +118,25 @@ class Guard:
             os.write(self._way, bytes([what]))
 
     def close(self) -> None:
-        """Let the guard go. May be called twice."""
+        """Let the guard go, without waiting for its end. May be called twice."""
         if self._way >= 0:
             self._tell(_BYE)
             os.close(self._way)
             self._way = -1
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self.pid, 0)
+            _ending.append(self.pid)
 
 
 _standing: list[Guard] = []
+_ending: list[int] = []
+
+
+def _reap() -> None:
+    """Reap the guards of earlier blocks: where the program goes on, the latest alone is left."""
+    for pid in [*_ending]:
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                continue
+        _ending.remove(pid)
 
 
 @contextlib.contextmanager
