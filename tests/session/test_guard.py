@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -53,6 +54,11 @@ def ended(number, *, then, before="pass"):
             _, said = process.communicate(timeout=60)
         finally:
             process.kill()
+            end = (
+                time.monotonic() + 5.0
+            )  # it was killed; the system needs a moment on a busy machine
+            while alive(pid) and time.monotonic() < end:
+                time.sleep(0.02)
             child = alive(pid)
             if child:
                 os.kill(int(pid), signal.SIGKILL)
