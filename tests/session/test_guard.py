@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from grader.session.processes import cpu_s
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
 
 HOLDS = "sum(itertools.repeat(0))"
@@ -49,6 +51,9 @@ def ended(number, *, then, before="pass"):
         text=True,
     ) as process:
         pid, folder = process.stdout.readline().split()
+        busy_s = cpu_s(process.pid) + 0.2
+        while "sleep" not in then and cpu_s(process.pid) < busy_s:
+            time.sleep(0.02)  # until it is in C
         process.send_signal(number)
         try:
             _, said = process.communicate(timeout=60)
