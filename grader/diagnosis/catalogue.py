@@ -255,6 +255,8 @@ SEEN = {
     "index swapped": f"windows that take the place of (j, i): {_BANK}",
     "other end": f"the last components for the first ones: {_BANK}",
     "another function": f"tanh for the sigmoid: {_BANK}",
+    "other operation": f"values multiplied where they are added: {_BANK}",
+    "reshape": f"an image turned by a reshape: {_BANK}",
     "power as a product": f"lr * drop * k for lr * drop ** k: {_BANK}",
     "parentheses": f"(a - b) / c without its parentheses: {_BANK}",
     "both signs": f"log(sigmoid(z)) for log(1 + exp(z)): {_BANK}",

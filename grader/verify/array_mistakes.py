@@ -254,6 +254,30 @@ def ends(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         yield FieldEdit("other end", f"{code_of(value)}[{', '.join(texts)}]", told)
 
 
+def operations(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """A product for a sum, a quotient for a difference; a reshape for a transpose."""
+    match node:
+        case ast.BinOp(left=a, op=(ast.Add() | ast.Mult() | ast.Sub() | ast.Div()) as op, right=b):
+            mark, told = _OTHER_OPERATION[type(op)]
+            new = f"(({code_of(a)}) {mark} ({code_of(b)}))"
+            yield FieldEdit("other operation", new, told)
+        case ast.Attribute(value=x, attr="T"):
+            new = f"({code_of(x)}).reshape(({code_of(x)}).shape[::-1])"
+            yield FieldEdit("reshape", new, "with a reshape where a transpose belongs")
+        case ast.Call(func=ast.Attribute(value=x, attr="transpose"), args=axes) if axes:
+            sizes = ", ".join(f"({code_of(x)}).shape[{code_of(axis)}]" for axis in axes)
+            new = f"({code_of(x)}).reshape({sizes})"
+            yield FieldEdit("reshape", new, "with a reshape where a transpose belongs")
+
+
+_OTHER_OPERATION: dict[type[ast.operator], tuple[str, str]] = {
+    ast.Add: ("*", "with a product where a sum belongs"),
+    ast.Mult: ("+", "with a sum where a product belongs"),
+    ast.Sub: ("/", "with a quotient where a difference belongs"),
+    ast.Div: ("-", "with a difference where a quotient belongs"),
+}
+
+
 def contractions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     """tensordot(a, b, axes=([1, 2], [1, 2])): the first channel alone; one axis not summed."""
     match node:
@@ -334,6 +358,7 @@ ARRAY_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], .
     contractions,
     indices,
     ends,
+    operations,
     new_axes,
     averages,
     rates,

@@ -546,6 +546,25 @@ def test_a_constant_that_is_one_too_small_is_known():
     assert "with a constant that is one too small" in words_of(source, s * (1 - 2 * s), s)
 
 
+@pytest.mark.parametrize(
+    ("source", "wanted", "told"),
+    [
+        ("x + v", lambda x, v: x * v, "with a product where a sum belongs"),
+        ("x * v", lambda x, v: x + v, "with a sum where a product belongs"),
+        ("x - v", lambda x, v: x / v, "with a quotient where a difference belongs"),
+        ("x.T * 2", lambda x, v: x.reshape(3, 2) * 2, "with a reshape where a transpose belongs"),
+        (
+            "x.transpose(1, 0)",
+            lambda x, v: x.reshape(3, 2),
+            "with a reshape where a transpose belongs",
+        ),
+    ],
+)
+def test_another_operation_is_known(source, wanted, told):
+    x, v = np.arange(1.0, 7.0).reshape(2, 3), np.array([0.5, 3.0, 7.0])
+    assert told in words_of(f"def f(x, v):\n    return {source}\n", wanted(x, v), x, v)
+
+
 def test_a_number_is_neither_sorted_nor_summed_up():
     source = "def f(x, n=3):\n    h = (x.max() - 1.0) / n\n    k = float(n)\n    return k * h * x\n"
     told = {change.told for change in known_changes(source)}
