@@ -32,6 +32,7 @@ from grader.batch.serialization import Packed, plain_of
 from grader.errors import AssignmentError, GraderFault
 from grader.records import Options
 from grader.session.ending import how_it_ended
+from grader.session.scratch import remove_session_leftovers
 from grader.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
@@ -319,4 +320,6 @@ class Worker:
         with contextlib.suppress(OSError):
             self.said = (self.scratch / "stderr").read_text("utf-8", "replace")[-4000:].strip()
         shutil.rmtree(self.scratch, ignore_errors=True)
+        if code < 0:  # it was killed, and what it had elsewhere is still there
+            remove_session_leftovers()
         return how_it_ended(code)

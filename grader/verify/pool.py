@@ -26,6 +26,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from grader.in_kernel.lifeline import end_with
 from grader.session.ending import how_it_ended
+from grader.session.scratch import remove_session_leftovers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -156,6 +157,8 @@ class _Hand:
         process.join()
         code = process.exitcode or 0
         process.close()
+        if code < 0:  # it was killed, and has removed nothing
+            remove_session_leftovers()
         return code
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from grader.session.guard import NAME as GUARD
 from tests.benchmarks.kills import run as run_kills
-from tests.threats.test_faults_of_ours import named, parent_of
+from tests.threats.test_faults_of_ours import grading_processes, named, parent_of, sign_of
 
 MAX = 8.0
 # The Python of the notebook's process can't be told anything while this runs.
@@ -171,3 +171,34 @@ def test_the_next_run_deletes_what_a_killed_one_left_and_nothing_else(host):
 def test_whatever_is_killed_in_a_batch_costs_nobody_a_point_and_is_graded_once():
     """A short run of the script that does so 200 times: the command, workers, kernels, checks."""
     assert run_kills(3, seed=7).killed.total() >= 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_worker_that_is_killed_leaves_nothing_once_its_command_has_ended(host, number):
+    """By the system, or because it was stopped and doesn't end; sockets have a folder elsewhere."""
+    host.write_assignment(cell_s=20, notebook_s=20)
+    sockets = host.root / "run"
+    sockets.mkdir()
+    sign = f"import ctypes\nctypes.CDLL(None).prctl(15, b'{sign_of(host)}')\n"
+    paths = [host.half(f"{sign}import time\ntime.sleep(2)", name=name) for name in "ab"]
+    command = subprocess.Popen(
+        host.command(*paths, options=("--jobs", "2")),
+        cwd=host.handed_in,
+        env=host.environment(XDG_RUNTIME_DIR=str(sockets)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 60
+    while not [*named(sign_of(host))] and time.monotonic() < end:
+        time.sleep(0.05)
+    for pid in grading_processes(host):
+        os.kill(pid, number)
+        if number == signal.SIGKILL:
+            break
+    else:
+        command.send_signal(signal.SIGTERM)
+    assert command.wait(60) == (0 if number == signal.SIGKILL else 143)
+    assert host.processes() == []
+    assert [path.name for path in sockets.iterdir()] == []
+    assert folders(host) == []
