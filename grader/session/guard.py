@@ -23,6 +23,7 @@ import gc
 import os
 import select
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -316,16 +317,22 @@ def _send(command: int, number: int, handle: int) -> None:
 
 
 def _folders_of(command: int) -> list[Path]:
-    """Return the temporary folders that a process has locked (grader/temporary.py)."""
+    """Return the temporary folders that a process has locked (grader/temporary.py).
+
+    Only where such folders are made: what a student hands in may hold files of the same name.
+    """
+    from grader.session.scratch import place_of_sockets
     from grader.temporary import is_lock
 
+    temporary = tempfile.gettempdir()
+    places = {os.path.realpath(place) for place in (temporary, place_of_sockets() or temporary)}
     found = []
-    place = f"/proc/{command}/fd"
+    opened = f"/proc/{command}/fd"
     with contextlib.suppress(OSError):
-        for name in os.listdir(place):  # noqa: PTH208
+        for name in os.listdir(opened):  # noqa: PTH208
             with contextlib.suppress(OSError):
-                path = Path(os.readlink(f"{place}/{name}"))  # noqa: PTH115
-                if is_lock(path):
+                path = Path(os.readlink(f"{opened}/{name}"))  # noqa: PTH115
+                if is_lock(path) and str(path.parent.parent) in places:
                     found.append(path.parent)
     return found
 

@@ -35,14 +35,20 @@ def heard_in_c() -> Iterator[None]:
 
     Does nothing where Ctrl-C is handled in another way already, or where this is no main thread.
     """
+    handler = signal.getsignal(signal.SIGINT)
+    interruptible = handler is signal.default_int_handler
     if (
         threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        # A shell has what it runs in the background ignore Ctrl-C; SIGTERM it may hear.
+        or not (interruptible or handler == signal.SIG_IGN)
         or os.name != "posix"
     ):
         yield
         return
-    with guard.listening() as guarded, contextlib.nullcontext() if guarded else _by_a_thread():
+    with (
+        guard.listening() as guarded,
+        contextlib.nullcontext() if guarded or not interruptible else _by_a_thread(),
+    ):
         yield
 
 

@@ -81,6 +81,15 @@ def test_a_guard_ends_what_holds_the_interpreters_lock_and_all_that_it_began():
     assert said == "grade: interrupted in a check\n"
 
 
+def test_a_guard_deletes_no_folder_that_only_looks_like_one_of_ours(tmp_path):
+    handed_in = tmp_path / "grade-aaaaaaaa" / ".in-use"
+    handed_in.parent.mkdir()
+    handed_in.write_text("a student's")
+    code, folder, _, _ = ended(signal.SIGINT, then=HOLDS, before=f"x = open({str(handed_in)!r})")
+    assert (code, folder) == (-signal.SIGINT, False)
+    assert handed_in.exists()
+
+
 def test_where_there_are_threads_one_more_ends_what_lets_go_of_the_lock():
     code, folder, child, said = ended(signal.SIGINT, then=LETS_GO, before=MANY)
     assert (code, folder, child) == (130, False, False)

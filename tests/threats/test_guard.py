@@ -70,6 +70,20 @@ def test_sigterm_ends_a_check_of_the_instructor_s_that_never_ends(host, what):
     host.hold_clean(before)
 
 
+def test_sigterm_ends_such_a_check_of_a_command_in_the_background(host):
+    """Which a shell has ignore Ctrl-C."""
+    command, sign = endless(host, HOLDING)
+    before = host.snapshot()
+    code, _ = interrupted(
+        host,
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command],
+        begun=sign.exists,
+        number=signal.SIGTERM,
+    )
+    assert ended_by(code, signal.SIGTERM)
+    host.hold_clean(before)
+
+
 def test_ctrl_c_ends_a_check_file_that_never_loads(host):
     sign = host.root / "now"
     holds = f"import itertools\nopen({str(sign)!r}, 'w').close()\nsum(itertools.repeat(0))\n"
