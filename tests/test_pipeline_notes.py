@@ -1,11 +1,12 @@
 """What the flow says beside the points, and what each part of it is handed on."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from grader import pipeline
+from grader import grading_class, pipeline
 from grader.batch.serialization import Results, pack
 from grader.batch.store import open_store
 from grader.building_on import FOLLOWED
@@ -13,6 +14,7 @@ from grader.errors import NotHeld
 from grader.grading import _followed
 from grader.records import ExerciseScore, Outcome, Report, Result
 from grader.request import Request
+from grader.session import Kernels
 from grader.suite import Suite
 
 from .test_pipeline import FakeForkServer, Heard, course, fork_servers, notebook, workers
@@ -77,10 +79,34 @@ def test_a_function_of_an_exercise_that_is_not_filled_in_is_told_as_missing(cour
     for folder in (untouched, wrong):
         (result,) = course.grade(folder).results
         (check,) = [c for c in result.exercises[0].checks if c.name == "half"]
-        messages[folder.name] = (check.missing, check.message)
-    assert messages["Ann"] == (True, "not filled in yet: `half`")
-    assert messages["Bea"][0] is False
-    assert "half(4)" in messages["Bea"][1]
+        messages[folder.name] = check
+    ann, bea = messages.values()
+    assert (ann.missing, ann.outcome) == (True, "failed")
+    assert ann.message == ann.for_students == "not filled in yet: `half`"
+    assert not bea.missing
+    assert "half(4)" in bea.message
+
+
+def test_other_work_of_the_notebooks_name_is_noted_beside_the_work_that_is_graded(course):
+    folder = course.hand_in("Ann")
+    (folder / "toy.ipynb").rename(folder / "mine.ipynb")
+    others = "".join(f"def other{n}(x):\n    return x\n" for n in range(8))
+    document = json.loads(notebook())
+    document["cells"] = [document["cells"][0] | {"source": others}]
+    (folder / "toy.ipynb").write_text(json.dumps(document))
+    (result,) = course.grade().results
+    assert result.score == 6.0
+    assert [kind for kind, _ in notes(result)].count("wrong_name") >= 1
+    assert any("is it of another year" in text for kind, text in notes(result))
+
+
+def test_what_lies_among_the_submissions_and_is_none_is_told(course):
+    for student in ("Ann", "Bea", "Cem"):
+        course.hand_in(student)
+    (course.handed_in / "report.pdf").write_bytes(b"%PDF")
+    heard = Heard()
+    course.grade(course.handed_in, progress=heard)
+    assert heard.warned == [f"1 in {course.handed_in}, no submission, and not graded: report.pdf"]
 
 
 # --- what is handed on --------------------------------------------------------------------------
@@ -157,6 +183,24 @@ def test_a_kept_run_says_where_the_submissions_lay(course, monkeypatch):
     assert run.id == report.run
     assert run.about["paths"] == [str(course.handed_in)]
     assert (run.about["split"], run.about["shard"]) == (True, None)
+
+
+def test_kernels_are_sandboxed_and_draw_as_was_asked(course, monkeypatch):
+    made = []
+
+    def kernels(assignment, fork_server, **options):
+        made.append((assignment.sandbox, options))
+        return Kernels(assignment, fork_server, **options)
+
+    monkeypatch.setattr(grading_class, "Kernels", kernels)
+    course.hand_in("Ann")
+    course.hand_in("Bea")
+    course.grade(sandbox="none", evidence=True)
+    course.grade(share_cells=True)
+    (first, drawn), (second, plain) = made
+    assert (first, second) == ("none", "auto")
+    assert (drawn["draw"], drawn["share_cells"], drawn["preloaded"]) == (True, False, False)
+    assert (plain["draw"], plain["share_cells"]) == (False, True)
 
 
 # --- what is asked for --------------------------------------------------------------------------

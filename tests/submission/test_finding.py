@@ -62,6 +62,17 @@ def test_zips_of_two_students_beside_a_notebook_are_a_class(tmp_path):
     assert found(tmp_path) == ["a.ipynb", "Meier_Anna.zip", "Rossi_Luca.zip"]
 
 
+def test_zips_with_a_platforms_names_beside_a_notebook_are_a_class(tmp_path):
+    names = [f"{name}_{n}_assignsubmission_file.zip" for n, name in ((1, "anna b"), (2, "luca"))]
+    lay(tmp_path, "a.ipynb", *names)
+    assert found(tmp_path) == ["a.ipynb", *names]
+
+
+def test_a_folder_that_is_called_like_a_script_is_none(tmp_path):
+    lay(tmp_path, "old.py/notes.txt", "Meier_Anna/x.ipynb", "Rossi_Luca/x.ipynb")
+    assert found(tmp_path) == ["Meier_Anna", "Rossi_Luca"]
+
+
 def test_one_students_zip_beside_a_notebook_is_no_class(tmp_path):
     lay(tmp_path, "a.ipynb", "Meier_Anna.zip")
     assert found(tmp_path) == ["."]
