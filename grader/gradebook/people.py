@@ -124,6 +124,7 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
         later.append((result, bool(owners)))
     own = frozenset(found)
     named: set[int] = set()
+    candidates_of: dict[int, list[tuple[Result, bool]]] = defaultdict(list)
     nobody: list[Result] = []
     unclear: list[str] = []
     for result, known in later:
@@ -135,11 +136,18 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
                 places |= free
             elif len(candidates) > 1 and not known:
                 unclear.append(f"{result.path}: {len(candidates)} people are called {name}")
-        for place in sorted(places):
-            found[place].append(result)
-        named |= places
+        for place in places:
+            candidates_of[place].append((result, known))
         if not known and not places:
             nobody.append(result)
+    for place, bearing in sorted(candidates_of.items()):
+        if _are_several(people[place], [result for result, _ in bearing]):
+            paths = ", ".join(result.path for result, _ in bearing)
+            unclear.append(f"work of several bears the name {people[place].name}: {paths}")
+            nobody += [result for result, known in bearing if not known]
+            continue
+        found[place] += [result for result, _ in bearing]
+        named.add(place)
     return Matched(
         {place: tuple(them) for place, them in found.items()},
         frozenset(named),
@@ -157,6 +165,19 @@ def _owners_by_id(result: Result, by_id: Mapping[tuple[str, str], Sequence[int]]
             if len(places) == 1:
                 owners.update(places)
     return owners
+
+
+def _are_several(person: Person, results: Sequence[Result]) -> bool:
+    """Return whether the platform's keys tell the results apart: two people of one name.
+
+    What is of a team, or of somebody else with a partner in its file's name, tells nothing.
+    """
+    own = [
+        ids_of(r) for r in results if [squeezed(n) for n in r.students] == [squeezed(person.name)]
+    ]
+    return any(
+        len({_folded(ids[kind]) for ids in own if kind in ids}) > 1 for kind in set(KINDS.values())
+    )
 
 
 def _folded(value: str) -> str:

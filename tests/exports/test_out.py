@@ -290,6 +290,24 @@ def test_a_name_that_two_people_have_gives_it_to_neither(people):
     assert graded.nobody == tuple(results)
 
 
+def test_two_of_one_name_are_not_two_attempts_of_the_one_in_another_platform_s_list():
+    def by(*keys):
+        origins = {key: Origin("moodle", "Luca Rossi", {"participant": key}) for key in keys}
+        results = [
+            Result(f"{key}/w.zip", ("Luca Rossi",), "graded", score=float(key[-1]), max_score=9.0,
+                   origin=origins[key])
+            for key in keys
+        ]  # fmt: skip
+        return results, grade_class(results, [Person("Luca Rossi", {"user": "1"})])
+
+    results, two = by("92", "93")
+    assert two.grades[0].status == "absent" and two.nobody == tuple(results)
+    assert two.unclear == ("work of several bears the name Luca Rossi: 92/w.zip, 93/w.zip",)
+    # One who hands in again is one.
+    _, again = by("92", "92")
+    assert (again.grades[0].points, again.grades[0].attempts, again.nobody) == (2.0, 2, ())
+
+
 def test_a_group_s_grade_reaches_each_member(people):
     group = Result("e.zip/Group 2_501", ("Group 2",), "graded", score=7.0, max_score=90.0,
                    origin=Origin("moodle", "Group 2", {"participant": "501"}))  # fmt: skip
