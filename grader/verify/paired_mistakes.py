@@ -125,6 +125,8 @@ _OTHER_FUNCTIONS = (
     ("np.abs({0})", "the absolute value of {0}"),
     ("({0}) ** 2", "the square of {0}"),
     (SOFTMAX, "the softmax of {0}"),
+    ("{0}", "{0} itself"),
+    ("({0}).reshape(({0}).shape[1::-1] + ({0}).shape[2:])", "a reshape of {0}"),
 )
 
 

@@ -540,6 +540,13 @@ def test_another_function_altogether_is_known():
     assert "with tanh(z) for its result" in words_of(source, np.tanh(z), z)
 
 
+def test_a_reshape_for_the_whole_is_known():
+    source = "def turn(x):\n    y = x.T[::-1].copy()\n    return y\n"
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    assert "with a reshape of x for its result" in words_of(source, x.reshape(3, 2), x)
+    assert "with x itself for its result" in words_of(source, x, x)
+
+
 def test_a_constant_that_is_one_too_small_is_known():
     source = "def f(s):\n    v = s * (1.0 - 3.0 * s)\n    return v\n"
     s = np.array([0.3, 0.8])
