@@ -45,6 +45,12 @@ def test_rows_come_page_by_page_whatever_was_asked_for(klass, visit, monkeypatch
         assert rows(visitor.page(f"/?sort=name&page={page}")) == rows(shown), page
 
 
+def test_without_names_answers_stand_in_the_order_of_their_numbers(klass, visit):
+    visitor = visit(klass(12))
+    visitor.ask("/settings", {"name": "names", "value": "off", "back": ""})
+    assert rows(visitor.page("/")) == [f"Answer {n}" for n in range(1, 13)]
+
+
 def test_a_class_is_read_in_parts_and_the_parts_are_the_whole(klass, monkeypatch):
     klass = klass(7)
     parts, at_once = (Classroom(klass.run.id, klass.assignment) for _ in range(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -223,13 +224,19 @@ def _diagnoses(room: Classroom) -> list[str]:
 
 def _sort_key(room: Classroom, sort: str) -> Callable[[tuple[int, str]], Any]:
     if sort == "name":
-        return lambda one: (one[1].casefold(), one[0])
+        return lambda one: (_with_numbers(one[1]), one[0])
     if sort in ("points", "-points"):
         sign = -1.0 if sort.startswith("-") else 1.0
         return lambda one: (sign * room.judged[one[0]].score, one[0])
     if sort == "open":
         return lambda one: (-room.judged[one[0]].manual_points, one[0])
     return lambda one: one[0]
+
+
+def _with_numbers(who: str) -> list[str | int]:
+    """Return what a name is sorted by: "Answer 2" comes before "Answer 10"."""
+    parts = re.split(r"(\d+)", who.casefold())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def histogram(results: list[Result]) -> list[dict[str, Any]]:
