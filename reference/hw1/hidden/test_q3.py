@@ -130,11 +130,11 @@ def test_an_epoch_makes_one_step_for_each_example(student, rng):
 
 @pytest.mark.exercise("q3-mlp", points=1, hidden=True)
 def test_the_network_learns_to_tell_clothes(student, rng, datasets):
-    """After 4 epochs over 1200 images: right ones reach 66 to 79 %, the last layer alone 48 %."""
+    """After 4 epochs over 1200 images: right ones reach 66 to 79 %, W2 alone mostly below 62 %."""
     X, y, X_test, y_test = clothes(rng, datasets)
     model = make_mlp(student, 10, 196, 50)
     for _ in range(4):
         model.train_epoch(X[:, :-1], y, learning_rate=0.01)
     labels = as_array(model.predict(X_test[:, :-1]), called="predict(X)", shape=(500,))
     called = "the accuracy after 4 epochs"
-    assert_accuracy(np.mean(labels == y_test), at_least=0.58, classes=10, called=called)
+    assert_accuracy(np.mean(labels == y_test), at_least=0.62, classes=10, called=called)
