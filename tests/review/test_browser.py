@@ -85,11 +85,9 @@ class Keyboard:
         self.page.wait_for_selector("h1")
 
     def add_item(self, words, points):
-        if not self.page.is_visible("#new-words"):
-            self.press("+")
-            self.page.wait_for_selector("#new-words")
-        else:
-            self.page.focus("#new-words")
+        # As the guide has it, whether the form is open already or not.
+        self.press("+")
+        self.page.wait_for_selector("#new-words:focus")
         self.page.keyboard.type(words)
         self.press("Tab")
         self.page.keyboard.type(points)

@@ -74,8 +74,10 @@ function press(key) {
     element.focus();
     if (element.type === "search") element.select();
   } else if (element.tagName === "DETAILS") {
-    element.open = !element.open;
-    const first = element.open && element.querySelector("input:not([type=hidden]), pre");
+    // A form that is open already is written in, not closed: the first rubric begins with one.
+    const form = element.querySelector("input:not([type=hidden])");
+    element.open = Boolean(element.open && form) || !element.open;
+    const first = element.open && (form || element.querySelector("pre"));
     (first || element.querySelector("summary")).focus();
   } else {
     element.click();
