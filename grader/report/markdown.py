@@ -1,7 +1,8 @@
 """A student's Markdown as HTML that does nothing: no raw HTML, no link, nothing loaded.
 
 markdown-it-py reads it, with HTML switched off. What it gives is walked token by token: links and
-pictures become their words and addresses as text, headings stay below those of the page, and no
+pictures become their words and addresses as text, headings stay below those of the page,
+without a level left out, and no
 attribute of the student's remains.
 """
 
@@ -82,13 +83,19 @@ def _inert(tokens: list[Token]) -> list[Token]:
     """Return the tokens without anything that leads away, loads, or has a student's attribute."""
     kept: list[Token] = []
     leads_to: list[str] = []
+    headings: list[str] = []  # those that the present one stands below, and itself
     for token in tokens:
         address = str(token.attrs.get("href") or token.attrs.get("src") or "")
         start = token.attrs.get("start") if token.type == "ordered_list_open" else None
         token.attrs = {} if not isinstance(start, int) else {"start": min(start, 10**6)}
         token.info = ""  # the language of a code block would become a class
+        if token.type == "heading_open":
+            while headings and headings[-1] >= token.tag:
+                headings.pop()
+            headings.append(token.tag)
         if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1:]) + _LOWEST_OF_PAGE)}"
+            # No level is left out, whichever the student began with: screen readers tell levels.
+            token.tag = f"h{min(6, _LOWEST_OF_PAGE + len(headings))}"
         if token.children is not None:
             token.children = _inert(token.children)
         if token.type == "link_open":

@@ -36,6 +36,12 @@ class Read(HTMLParser):
     [
         ("It *falls* **fast**.", "<p>It <em>falls</em> <strong>fast</strong>.</p>\n"),
         ("# Why", "<h4>Why</h4>\n"),
+        ("### Why", "<h4>Why</h4>\n"),
+        (
+            "## A\n#### B\n##### C\n### D\n# E",
+            "<h4>A</h4>\n<h5>B</h5>\n<h6>C</h6>\n<h5>D</h5>\n<h4>E</h4>\n",
+        ),
+        ("# A\n## B\n### C\n#### D", "<h4>A</h4>\n<h5>B</h5>\n<h6>C</h6>\n<h6>D</h6>\n"),
         ("3. c\n4. d", '<ol start="3">\n<li>c</li>\n<li>d</li>\n</ol>\n'),
         ("`w_1 < 2`", "<p><code>w_1 &lt; 2</code></p>\n"),
         ("so $a_1 b_1 < c$", '<p>so <span class="math"><code>a_1 b_1 &lt; c</code></span></p>\n'),
