@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from grader.session.guard import NAME as GUARD
+
 TOML = """\
 id = "toy"
 title = "Toy"
@@ -175,8 +177,12 @@ class Class:
 
     def workers(self, of):
         """The grading processes of a running command, by their numbers."""
-        # Forks of it have its words.
-        return [pid for pid in children(of.pid) if words(pid) == words(of.pid) != b""]
+        # Forks of it have its words; its guard is one, too.
+        return [
+            pid
+            for pid in children(of.pid)
+            if words(pid) == words(of.pid) != b"" and words(pid, "comm").strip() != GUARD.encode()
+        ]
 
     def processes(self, patience_s=15.0):
         """What is alive of this class's gradings; what was ended gets a moment to be gone."""

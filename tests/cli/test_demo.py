@@ -34,7 +34,7 @@ def points(page):
         ("Haddad_Karim", "10"),
         ("Novak_Petra", "4"),
         ("Silva_Joao", "4"),
-        ("Lindqvist_Asa", "6"),
+        ("Lindqvist_Åsa", "6"),
         ("Tanaka_Yuki", "4"),
         ("Petrov_Ivan", "4"),
         ("Dubois_Chloe", "0"),
@@ -50,7 +50,7 @@ def test_each_of_the_class_gets_what_the_work_deserves(demo, page, score):
     [
         ("Novak_Petra", "12 times"),
         ("Silva_Joao", "sign"),
-        ("Lindqvist_Asa", "twice as large"),
+        ("Lindqvist_Åsa", "twice as large"),
         ("Petrov_Ivan", "timed out"),
         ("Tanaka_Yuki", "weights"),
         ("Keller_Max", "not a zip archive"),
