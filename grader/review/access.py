@@ -163,6 +163,7 @@ class Door:
         path = f"{self.keys.prefix}/"
         page = (
             '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>grade review</title>'
+            '<link rel="icon" href="data:,">'  # else the browser asks for one, and is refused
             f'<meta http-equiv="refresh" content="0;url={path}"></head>'
             f'<body><p><a href="{path}">Go on</a></p></body></html>'
         )

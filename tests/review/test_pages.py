@@ -33,6 +33,14 @@ def add(visitor, words="says why", points="2", path=f"{WORDS}/0"):
     return max(int(n) for n in re.findall(r'id="item-(\d+)"', visitor.page(path)))
 
 
+def test_no_page_has_the_browser_ask_for_an_icon(klass, visit):
+    visitor = visit(klass(1))
+    review = visitor.review
+    address = review.address(review.graders[0]).split(str(review.port), 1)[1]
+    for page in (visitor.ask(address, prefix="")[2], visitor.page("/")):
+        assert '<link rel="icon" href="data:,">' in page
+
+
 def test_every_page_is_there(klass, visit):
     visitor = visit(klass(4, passed=False, trace="t"))
     for path in ("/", f"{WORDS}/0", f"{CODE}/0", f"{WORDS}/alike", f"{CODE}/alike?by=trace",
