@@ -26,11 +26,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import platformdirs
 
 from grader.batch.serialization import Packed, Results, pack, unpack, unpack_evidence
+from grader.batch.stored_results import StoredResults
 from grader.batch.tables import OF_SUBJECTS, SCHEMA, STEPS
 from grader.errors import StoreError
 from grader.records import Evidence, Result, RunRecord
@@ -311,30 +312,6 @@ class Store:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-class StoredResults(Sequence[Result]):
-    """A run's verdicts, each read from the file when it is looked at: a class takes no room."""
-
-    def __init__(self, store: Store, run: int, numbers: Sequence[int] | None = None) -> None:
-        self._store, self._run = store, run
-        self._numbers = store.numbers(run) if numbers is None else numbers
-
-    @overload
-    def __getitem__(self, index: int) -> Result: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> StoredResults: ...
-
-    def __getitem__(self, index: int | slice) -> Result | StoredResults:
-        if isinstance(index, slice):
-            return StoredResults(self._store, self._run, self._numbers[index])
-        item = self._store.item(self._run, self._numbers[index])
-        result = unpack(Packed(item.packed.verdict))
-        return replace(result, path=item.path) if item.kept else result
-
-    def __len__(self) -> int:
-        return len(self._numbers)
 
 
 class KeptRun:
