@@ -141,7 +141,7 @@ def test_folders_of_one_students_work_in_one_folder_stay_together(tmp_path):
 
 def test_folders_of_a_class_are_known_by_the_notebooks_deeper_in_them(tmp_path):
     for n, text in enumerate(TEMPLATE):
-        lay(tmp_path, f"all/{n}/work/answer.ipynb", text=text)
+        lay(tmp_path, f"all/{n}/inner/answer.ipynb", text=text)
     lay(tmp_path, "all/readme/")
     assert len(found(tmp_path)) == len(TEMPLATE)
 
