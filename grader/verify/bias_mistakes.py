@@ -9,7 +9,7 @@ import ast
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from grader.verify.code_words import code_of, last_name
+from grader.verify.code_words import code_of, last_name, summands
 from grader.verify.field_mistakes import PENALTIES, FieldEdit, Surroundings
 from grader.verify.value_mistakes import WholeEdit
 
@@ -130,7 +130,7 @@ def _penalty_terms(value: ast.expr) -> Iterator[list[ast.expr]]:
     """Yield the summands that are a penalty's: all of them first, then each of several."""
     found = [
         term
-        for term in _summands(value)
+        for term in summands(value)
         if any(_is_weight(node) for node in ast.walk(term))
         and any(
             isinstance(node, ast.Name | ast.Attribute) and _IS_PENALTY.fullmatch(last_name(node))
@@ -141,15 +141,6 @@ def _penalty_terms(value: ast.expr) -> Iterator[list[ast.expr]]:
         yield found
     if len(found) > 1:
         yield from ([term] for term in found)
-
-
-def _summands(node: ast.expr) -> Iterator[ast.expr]:
-    match node:
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            yield from _summands(left)
-            yield from _summands(right)
-        case _:
-            yield node
 
 
 def _is_weight(node: ast.AST) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 SHOWN = 64
 """Characters of code that an id quotes: enough to tell statements of one function apart."""
@@ -25,6 +26,16 @@ def is_number(node: ast.AST) -> bool:
         and isinstance(node.value, int | float)
         and not isinstance(node.value, bool)
     )
+
+
+def summands(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield the terms of a sum, in their order; of anything else, itself."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            yield from summands(left)
+            yield from summands(right)
+        case _:
+            yield node
 
 
 def in_short(node: ast.AST) -> str:

@@ -9,7 +9,7 @@ import ast
 import itertools
 from collections.abc import Callable, Collection, Iterator
 
-from grader.verify.code_words import code_of, is_number, last_name
+from grader.verify.code_words import code_of, is_number, last_name, summands
 from grader.verify.field_mistakes import PENALTIES, RATES, FieldEdit, Surroundings
 from grader.verify.value_mistakes import WholeEdit
 
@@ -341,8 +341,8 @@ def _terms_as_one(
             continue
         if lines is not None and node.lineno not in lines:
             continue
-        bare = [term for term in _summands(node.value) if isinstance(term, ast.Name)]
-        if bare and len(bare) < len([*_summands(node.value)]):
+        bare = [term for term in summands(node.value) if isinstance(term, ast.Name)]
+        if bare and len(bare) < len([*summands(node.value)]):
             shown = " and ".join(f"`{term.id}`" for term in bare)
             known = all(term.id in visible for term in bare)
             told = f"with 1 in the place of the term{'s' * (len(bare) > 1)} {shown}"
@@ -352,15 +352,6 @@ def _terms_as_one(
                 f"{shown} -> `1`",
                 told if known else "with 1 in the place of a term",
             )
-
-
-def _summands(node: ast.expr) -> Iterator[ast.expr]:
-    match node:
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            yield from _summands(left)
-            yield from _summands(right)
-        case _:
-            yield node
 
 
 def _target_of(statement: ast.stmt) -> str:
