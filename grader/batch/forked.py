@@ -4,8 +4,8 @@ A process that starts by itself imports pytest and what reads notebooks, and col
 second of a processor, as much as ten small notebooks take. A fork has all that.
 
 A fork has the thread that made it alone, and whatever lock another thread held stays locked in it.
-So may_fork() says no as soon as there is a second thread, of Python's or of a library's; workers.py
-then starts a process by itself, as it does where there is no fork.
+So may_fork() of in_kernel/system.py says no as soon as there is a second thread, of Python's or of
+a library's; workers.py then starts a process by itself, as it does where there is no fork.
 """
 
 from __future__ import annotations
@@ -16,22 +16,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import BinaryIO
 
 _LOOK_S = 0.01
-
-
-def may_fork() -> bool:
-    """Whether this process can be forked: on Linux, with no thread but this one."""
-    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
-        return False
-    try:
-        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208
-    except OSError:
-        return False
 
 
 class Forked:

@@ -30,6 +30,7 @@ from grader.batch import forked
 from grader.batch.collector import BatchListener, Job
 from grader.batch.serialization import Packed, plain_of
 from grader.errors import AssignmentError, GraderFault
+from grader.in_kernel.system import may_fork
 from grader.records import Options
 from grader.session.ending import how_it_ended
 from grader.session.scratch import remove_session_leftovers
@@ -172,7 +173,7 @@ class Workers:
     def _start(self) -> None:
         self.started += 1
         scratch = self.scratch / f"w{self.started}"
-        serve = self.serve if self.serve is not None and forked.may_fork() else None
+        serve = self.serve if self.serve is not None and may_fork() else None
         self.workers.append(Worker(self.options, self.started, scratch, self._clone(), serve))
 
     def _clone(self) -> socket.socket | None:

@@ -23,3 +23,15 @@ HAS_SIGNALS = os.name == "posix"
 def is_root() -> bool:
     """Return whether this process may give others a user number of their own."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def may_fork() -> bool:
+    """Return whether this process can be forked: on Linux, with no thread but this one."""
+    import threading  # not at the top: the small processes around a kernel do without
+
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return False
+    try:
+        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208
+    except OSError:
+        return False

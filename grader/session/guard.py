@@ -24,12 +24,13 @@ import os
 import select
 import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
+
+from grader.in_kernel.system import may_fork
 
 NAME = "grade-guard"
 """As `ps` shows it."""
@@ -147,7 +148,7 @@ def standing_by() -> Iterator[None]:
     There is none where a fork is not to be had: on Windows, in a process of several threads.
     """
     guard = None
-    if not _standing and _alone():
+    if not _standing and may_fork():
         with contextlib.suppress(OSError):  # no process, no descriptor left
             guard = Guard()
             _standing.append(guard)
@@ -188,16 +189,6 @@ def checking() -> Iterator[None]:
         raise
     finally:
         guard.in_check = False
-
-
-def _alone() -> bool:
-    """Whether this process can be forked and heard: on POSIX, with no thread but this one."""
-    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
-        return False
-    try:
-        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208
-    except OSError:
-        return False
 
 
 def _have_once(number: int) -> None:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from grader.batch import forked
+from grader.in_kernel.system import may_fork
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forked on Linux alone")
 
@@ -17,7 +17,8 @@ def run(work, after=""):
     script = f"""
 import os, signal, sys, tempfile
 from pathlib import Path
-from grader.batch.forked import fork, may_fork
+from grader.batch.forked import fork
+from grader.in_kernel.system import may_fork
 held, far = os.pipe()
 told, tell = os.pipe()
 file = tempfile.TemporaryFile()
@@ -75,7 +76,7 @@ def test_a_process_with_a_second_thread_is_not_forked():
     thread = threading.Thread(target=event.wait)
     thread.start()
     try:
-        assert not forked.may_fork()
+        assert not may_fork()
     finally:
         event.set()
         thread.join()
