@@ -10,6 +10,8 @@ from grader.batch.serialization import unpack
 from grader.batch.store import open_store
 
 SUM = "return ((p - y) ** 2).sum()"
+# How long a table takes is the machine's: here there is time for the whole of it.
+IN_TIME = "from grader.batch import known_builder; known_builder.LEAST_S = 240.0"
 NAMED = "`mean_square` behaves exactly as the solution would "
 
 
@@ -30,7 +32,7 @@ def test_wrong_answers_of_a_class_are_named_at_its_end_wherever_one_reads_of_the
     for n in range(known_builder.CLASS):
         klass.hand_in(f"Meier_{chr(65 + n)}x", mean_square=SUM, more=f"n = {n}")
     pages = klass.root / "pages"
-    report = json.loads(klass.grade("--html", str(pages))[0])
+    report = json.loads(klass.grade("--html", str(pages), first=IN_TIME)[0])
     assert tables(klass)
     for submission in report["submissions"]:
         assert submission["score"] == 2.0

@@ -24,12 +24,15 @@ STARTS_OTHERS = (
     "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],\n"
     "                     start_new_session=True)\n" + ASLEEP
 )
-# Runs the command with the variable taken away that children would else have from it.
+# Runs the command with the variable taken away that children would else have from it,
+# and with time for the whole of a table: how long it takes is the machine's.
 UNSAFE = """
 import os, sys
 os.environ.pop("PYTHONSAFEPATH", None)
 sys.argv = ["grade", *sys.argv[4:]]
+from grader.batch import known_builder
 from grader.cli import main
+known_builder.LEAST_S = 120.0
 main()
 """
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
