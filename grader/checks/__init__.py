@@ -5,7 +5,7 @@ They take plain arrays and callables, need numpy alone, and work in any notebook
     assert_close(sigmoid(z), 1 / (1 + np.exp(-z)), called="sigmoid(z)")
     assert_gradient(cost, grad, at=rng.normal(size=5), rng=rng, name="w", factors={"m": m})
 
-A failure is a CheckFailed whose `problem` names the mistake where the numbers show it
+A failure is a CheckFailed whose `problem` names the mistake if the numbers show it
 ("the gradient with respect to w is 120 times too large") and whose `hint` says what to
 look at next ("120 = m: is the mean (1/m) missing?"). Neither shows an input or an answer.
 """

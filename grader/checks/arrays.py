@@ -1,7 +1,7 @@
-"""What came back, made into an array or refused with a reason.
+"""Make an array of what a student's function returned, or refuse it with a reason.
 
-Values come from a process that nobody trusts: None, a string, a tuple, an object that
-stayed over there. Each of these is a mistake with a name.
+The value comes from a process that is not trusted. It may be None, a string, a tuple, or an
+object that stayed in that process. Each of these is a mistake with a name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from grader.checks.showing import (
     index_text,
     kind_came,
     kinds_due,
-    shape_of,
     show,
     type_name,
 )
@@ -28,20 +27,20 @@ from grader.checks.tolerances import PRECISION
 from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, NonFiniteValue
 
-# An imaginary part that is smaller beside its array is what an inverse transform leaves.
+# An inverse transform leaves an imaginary part of about this size, relative to the array.
 _ROUNDING = 1e-12
 
-# What a hint may say about a type that is no array, by the name of its class.
+# The hint for a type that is not an array, by the name of its class.
 _SPARSE = "Return an array: matrix.toarray()."
 _OPAQUE_HINTS = {
-    "function": "A function came back: is it returned without being called, f for f(x)?",
-    "method": "A method came back: is it returned without being called, f for f(x)?",
-    "builtin_function_or_method": "A function came back: are its parentheses missing?",
+    "function": "Your code returned a function. Did you write f where you meant f(x)?",
+    "method": "Your code returned a method. Did you write f where you meant f(x)?",
+    "builtin_function_or_method": "Your code returned a function. Are its parentheses missing?",
     "generator": "Build a list or an array from it: np.array(list(...)).",
     "map": "Build a list or an array from it: np.array(list(...)).",
     "zip": "Build a list or an array from it: np.array(list(...)).",
     "range": "Build an array from it: np.arange(...).",
-    "set": "A set has no order; build an array.",
+    "set": "A set has no order: build an array.",
     "DataFrame": "Return an array: frame.to_numpy().",
     "Series": "Return an array: series.to_numpy().",
     "csr_matrix": _SPARSE,
@@ -51,8 +50,8 @@ _OPAQUE_HINTS = {
     "coo_matrix": _SPARSE,
     "coo_array": _SPARSE,
     "Tensor": "Return an array: tensor.detach().numpy().",
-    "NotImplementedType": "Is the function still to be written?",
-    "ellipsis": "Is the function still to be written?",
+    "NotImplementedType": "Is the function not written yet?",
+    "ellipsis": "Is the function not written yet?",
 }
 
 
@@ -76,7 +75,7 @@ def as_array(
         array, dtype_kind = _without_imaginary(array), "fiub"
     if array.dtype.kind not in dtype_kind:
         raise CheckFailed(
-            f"{kind_came(array.dtype.kind)} came where {kinds_due(dtype_kind)} were due",
+            f"got {kind_came(array.dtype.kind)}, expected {kinds_due(dtype_kind)}",
             hint=_kind_hint(array.dtype.kind, dtype_kind),
             called=called,
             got=f"dtype {array.dtype}",
@@ -90,14 +89,14 @@ def as_scalar(value: object, *, called: str = "") -> float | np.floating[Any]:
     """Return the value as a float; arrays of one element, such as shape (1, 1), count.
 
     A float32 or float16 stays one, so that it is held to its own precision.
-    Raises CheckFailed where more than one number came, or none.
+    Raises CheckFailed for an array of several elements, or of none.
     """
     if isinstance(value, tuple):
         raise _tuple_failure(value, "one number", called=called)
     array = as_array(value, called=called)
     if array.size != 1:
         raise CheckFailed(
-            f"an array of shape {array.shape} came where one number was due",
+            f"got an array of shape {array.shape}, expected one number",
             hint="Is the sum or the mean over all elements missing?" if array.size else "",
             called=called,
             got=show(array),
@@ -117,26 +116,24 @@ def assert_shape(
 
     shape : dimensions as int, as a letter of `names` ("m"), or None for any length;
         a list of such tuples accepts each of them
-    names : letters of the dimensions, {"m": 120}, which the message then speaks in
-    Raises CheckFailed: "an array of shape (120,) came where (120, 1) = (m, 1) was due".
+    names : letters of the dimensions, {"m": 120}; the message names the dimensions by them
+    Raises CheckFailed: "got shape (120,) = (m,), expected (120, 1) = (m, 1)".
     """
     letters = dict(names or {})
     array = _convert(value, called=called)
     due = [
         tuple(letters.get(d, d) if isinstance(d, str) else d for d in s) for s in each_shape(shape)
     ]
-    if any(fits(array.shape, wanted) for wanted in due):
+    if any(fits(array.shape, one) for one in due):
         return
-    wanted_text = " or ".join(
-        shape_text(wanted, spec, letters)
-        for wanted, spec in zip(due, each_shape(shape), strict=True)
+    expected = " or ".join(
+        shape_text(one, spec, letters) for one, spec in zip(due, each_shape(shape), strict=True)
     )
-    came = "a single number" if array.ndim == 0 else f"an array of shape {shape_of(array.shape)}"
-    named = shape_text(array.shape, array.shape, letters) if array.ndim else ""
-    if "=" in named:
-        came = f"an array of shape {named}"
+    got = shape_text(array.shape, array.shape, letters)
     raise CheckFailed(
-        f"{came} came where {wanted_text} was due",
+        f"got shape {got}, expected {expected}"
+        if array.ndim
+        else f"got {got}, expected shape {expected}",
         hint=shape_hint(array.shape, due),
         called=called,
     )
@@ -146,7 +143,7 @@ def assert_dtype(value: object, kind: str, *, called: str = "") -> None:
     """Accept a value whose dtype is of this kind.
 
     kind : "float", "int", "bool", "number", or a dtype by its name ("float64", "uint8")
-    Raises CheckFailed, which names the dtype that came.
+    Raises CheckFailed, which names both dtypes.
     """
     array = _convert(value, called=called)
     kinds = {"float": "f", "int": "iu", "bool": "b", "number": "fiu"}.get(kind)
@@ -161,8 +158,7 @@ def assert_dtype(value: object, kind: str, *, called: str = "") -> None:
         due = f"{np.dtype(kind)}"
         hint = f"Convert with .astype(np.{np.dtype(kind)}), or create the array with that dtype."
     raise CheckFailed(
-        f"the values are of dtype {array.dtype} where {due} {'was' if kinds is None else 'were'}"
-        " due",
+        f"the values are of dtype {array.dtype}, expected {due}",
         hint=hint,
         called=called,
     )
@@ -212,15 +208,16 @@ def _convert(value: object, *, called: str) -> Array:
     if isinstance(value, np.ndarray):
         if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
             raise CheckFailed(
-                "a masked array came, some of whose values are masked, where numbers were due",
-                hint="What stands for a masked value? See .filled(...) and .compressed().",
+                "got a masked array with masked values, expected numbers",
+                hint="Replace the masked values with .filled(...), or drop them with "
+                ".compressed().",
                 called=called,
             )
         array = np.asarray(value)
         if array.dtype.kind in "OVMm":
             raise CheckFailed(
-                f"an array of {KIND_WORDS[array.dtype.kind]} came where numbers were due",
-                hint="Its rows may differ in length, or it holds arrays, None or strings.",
+                f"got an array of {KIND_WORDS[array.dtype.kind]}, expected numbers",
+                hint="Do its rows differ in length, or does it hold arrays, None or strings?",
                 called=called,
             )
         return array
@@ -253,7 +250,7 @@ def _from_numbers(value: object, *, called: str) -> Array:
     array = np.asarray(value)
     if array.dtype.kind == "O":
         raise CheckFailed(
-            "an integer came that is too large for 64 bits",
+            "got an integer that is too large for 64 bits",
             hint="Compute with floats: 2.0 ** n for 2 ** n.",
             called=called,
         )
@@ -264,8 +261,8 @@ def _from_list(value: list[Any], *, called: str) -> Array:
     odd = _first_odd(value)
     if odd is not None:
         raise CheckFailed(
-            f"a list came that holds {'None' if odd is _NONE else describe_type(odd)}"
-            " where numbers were due",
+            f"got a list that holds {'None' if odd is _NONE else describe_type(odd)},"
+            " expected numbers",
             hint="Does a function that fills the list lack its `return`?" if odd is _NONE else "",
             called=called,
         )
@@ -273,15 +270,15 @@ def _from_list(value: list[Any], *, called: str) -> Array:
         array = np.asarray(value)
     except (ValueError, OverflowError, TypeError) as error:
         raise CheckFailed(
-            "a list came whose rows differ in length",
-            hint="An array needs rows of one length; is an index or a slice off by one?",
+            "got a list whose rows differ in length",
+            hint="All rows of an array have one length. Is an index or a slice off by one?",
             called=called,
         ) from error
     return _from_numbers(array, called=called)
 
 
 def _first_odd(value: object, depth: int = 0) -> object:
-    """Return the first item, however nested, that is no number and no array."""
+    """Return the first item, at any depth, that is neither a number nor an array."""
     if depth > 32:
         return value
     if isinstance(value, (list, tuple)):
@@ -306,30 +303,28 @@ _NONE = object()
 
 
 def _tuple_failure(value: tuple[Any, ...], due: str, *, called: str) -> CheckFailed:
-    hint = "Return that one alone."
+    hint = "Return it alone."
     if len(value) == 1:
-        hint = "A comma after the value makes a tuple of it: `return x,` for `return x`."
-    return CheckFailed(
-        f"returned {describe_type(value)} where {due} was due", hint=hint, called=called
-    )
+        hint = "A comma after the value makes a tuple of it: write `return x`, not `return x,`."
+    return CheckFailed(f"returned {describe_type(value)}, expected {due}", hint=hint, called=called)
 
 
 def _type_failure(value: object, *, called: str) -> CheckFailed:
     if value is None:
         return CheckFailed(
             "returned None: is a `return` missing?",
-            hint="A function without `return` gives None; printing a value doesn't return it.",
+            hint="A function without `return` gives None. Printing a value doesn't return it.",
             called=called,
         )
     if isinstance(value, str):
         return CheckFailed(
-            "returned a string where numbers were due",
+            "returned a string, expected numbers",
             hint="Return the number itself, not its text.",
             called=called,
             got=show(value, limit=80),
         )
     return CheckFailed(
-        f"returned {describe_type(value)} where an array was due",
+        f"returned {describe_type(value)}, expected an array",
         hint=_OPAQUE_HINTS.get(type_name(value), ""),
         called=called,
     )
@@ -337,11 +332,11 @@ def _type_failure(value: object, *, called: str) -> CheckFailed:
 
 def _kind_hint(kind: str, due: str) -> str:
     if kind == "c":
-        return "Is the root or the power of a negative number taken?"
+        return "Does the code take a root or a power of a negative number?"
     if kind == "b" and "f" in due:
-        return "A comparison gives booleans; convert with .astype(float) where numbers are due."
+        return "A comparison gives booleans. Convert them to numbers with .astype(float)."
     if kind in "iu" and "f" in due:
-        return "An array of integers cuts off fractions: create it as float, e.g. np.zeros(n)."
+        return "An integer array cuts off fractions: create it as float, e.g. np.zeros(n)."
     if kind == "f" and "i" in due:
         return "Convert with .astype(int)."
     if kind in "US":

@@ -1,4 +1,4 @@
-"""Calls that look at more than the value, and results of which several are right."""
+"""Calls that look at more than the returned value, and checks with several right answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 def call_quietly(function: Any, *arguments: Any, called: str = "") -> Any:
-    """Return the value of student.f; refuse a call that warns of an overflow, or the like."""
+    """Return the value of student.f; refuse a call that gives a numerical warning."""
     seen = _observed(function, arguments)
     assert_no_warnings(seen.warnings, called=called)
     return seen.value
@@ -34,10 +34,10 @@ def call_unchanging(
 
 @dataclass(frozen=True)
 class Samples:
-    """Many calls of a function, watched: one of each for every input, in their order.
+    """What many calls of a function did: one entry for each input, in their order.
 
-    values : what they returned, None where one raised; errors : StudentError or None
-    warnings, printed : of each, texts; seconds : of each, inside the student's process
+    values : what each call returned, None where it raised; errors : StudentError or None
+    warnings, printed : texts of each call; seconds : its time inside the student's process
     """
 
     values: tuple[Any, ...]
@@ -71,7 +71,7 @@ def sample_calls(function: Any, inputs: Iterable[Any]) -> Samples:
 
 
 def assert_one_of(ways: Iterable[Way], check: Callable[[Way], Result]) -> Result:
-    """Return check(way) of the first way that it accepts; where there is none, tell of the first.
+    """Return check(way) for the first way that it accepts, or raise the first way's failure.
 
     For conventions that need more than a comparison: a gradient may follow 1/m or 1/(2m).
     """
@@ -87,7 +87,7 @@ def assert_one_of(ways: Iterable[Way], check: Callable[[Way], Result]) -> Result
 
 
 def _observed(function: Any, arguments: tuple[Any, ...]) -> Any:
-    """Return the Observation of a call that went well; raise what the call raised."""
+    """Return the Observation of a call; raise what the call raised."""
     seen = function.observe(*arguments)
     if seen.error is not None:
         raise seen.error

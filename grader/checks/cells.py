@@ -25,7 +25,7 @@ from grader.errors import CheckFailed, StudentFault
 _FILE = "<test cell>"
 _LONGEST = 160
 AUTOTEST = "autotest"
-"""What a cell calls with values that are to be the solution's."""
+"""The function that a cell calls with values that must equal the solution's."""
 
 
 def run_cell(
@@ -36,18 +36,18 @@ def run_cell(
     output: str | None = None,
     reference: Any = None,
 ) -> dict[str, Any]:
-    """Return what the cell defines; raise CheckFailed where one of its asserts doesn't hold.
+    """Return what the cell defines; raise CheckFailed if one of its asserts fails.
 
-    Where a statement can't use a value of the student's (None + 1), that is a failure, too.
+    A statement that can't use a student's value (None + 1) is a failure, too.
 
     student : the fixture, or any object that has the names as attributes
-    names : what the cell uses beside the student's, by name: {"pd": pd}; np and numpy are numpy
-    output : what the cell prints and, last, the value that it ends with, as a notebook shows them;
-        None where that doesn't matter. "..." stands for anything, as in doctest
+    names : what the cell uses besides the student's names: {"pd": pd}; np and numpy are numpy
+    output : what the cell prints, then the value of its last line, as a notebook shows them;
+        None if that doesn't matter. "..." matches anything, as in doctest
     reference : the fixture, for a cell with `autotest(f(1), f(2))`: the cell runs with the solution
         as well, and both give values of one kind that are equal, numbers to six digits
-    A student's function that the cell deletes, or replaces by another, is so for the student's
-    code, too. Builtins are Python's own, whatever the student calls so.
+    If the cell deletes or replaces a student's function, the student's code sees that, too.
+    Builtins are Python's own, even if the student redefines their names.
     """
     names = dict(names or {})
     if reference is not None:
@@ -71,7 +71,7 @@ def run_cell(
 
 
 def run_examples(student: Any, text: str, *, names: Mapping[str, object] | None = None) -> None:
-    """Raise CheckFailed where one of the `>>>` examples in a docstring gives something else.
+    """Raise CheckFailed if one of the `>>>` examples in a docstring gives another result.
 
     names : as for run_cell
     """
@@ -89,7 +89,7 @@ def run_examples(student: Any, text: str, *, names: Mapping[str, object] | None 
 
 
 class _Names(dict[str, Any]):
-    """The cell's globals: its own names, then what it was given, then the student's."""
+    """The cell's globals: first its own names, then those given to it, then the student's."""
 
     def __init__(self, student: Any, given: Mapping[str, object]) -> None:
         super().__init__({"__builtins__": builtins, "np": np, "numpy": np} | dict(given))
@@ -99,7 +99,7 @@ class _Names(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
-        # In the course's own process it would be the one that the student's code calls.
+        # If all ran in one process, the student's code would call the new one.
         replaced = callable(value) and not isinstance(value, type) and self._is_students(name)
         if replaced or name in self._deleted:
             self._deleted.discard(name)
@@ -138,7 +138,7 @@ class _Names(dict[str, Any]):
             raise KeyError(name) from None
 
     def own(self) -> dict[str, Any]:
-        """Return what the cell itself has bound."""
+        """Return the names that the cell itself has bound."""
         return {
             name: value
             for name, value in self.items()
@@ -147,7 +147,7 @@ class _Names(dict[str, Any]):
 
 
 def _undefined(name: str) -> Callable[..., Any]:
-    """Return what stands for a name that is gone: whoever calls it is told so."""
+    """Return the stand-in for a deleted name: a call of it raises NameError."""
 
     def call(*_: object, **__: object) -> Any:
         raise NameError(f"name {name!r} is not defined")
@@ -156,9 +156,9 @@ def _undefined(name: str) -> Callable[..., Any]:
 
 
 def _values_due(reference: Any, source: str, names: Mapping[str, object]) -> list[Any]:
-    """Return what the cell's autotests are given with the solution."""
+    """Return the values that the cell's autotests get from the solution."""
     due: list[Any] = []
-    # An error of the solution's may be what the cell looks for: `except ValueError` has to see it.
+    # The cell may expect an error of the solution: `except ValueError` has to see it.
     wire = reference._wire if hasattr(type(reference), "_wire") else None
     was = getattr(wire, "is_reference", False)
     try:
@@ -182,24 +182,24 @@ def _held_against(due: Iterator[Any]) -> Callable[..., None]:
 
 
 def _require_same(got: Any, due: Any) -> None:
-    """Raise CheckFailed where a value isn't of the solution's kind, or isn't equal to it."""
+    """Raise CheckFailed if a value isn't of the solution's kind, or isn't equal to it."""
     kinds = [_kind(value) for value in (got, due)]
     if kinds[0] != kinds[1]:
-        raise CheckFailed(f"a value is {describe_type(got)} where {describe_type(due)} is due")
+        raise CheckFailed(f"got {describe_type(got)}, expected {describe_type(due)}")
     if kinds[1] == "numbers":
         assert_close(got, due, rtol=1e-6, atol=1e-9, noun="a value")
     elif kinds[1] == "sequence":
         if len(got) != len(due):
-            raise CheckFailed(f"{len(got)} values came where {len(due)} are due")
+            raise CheckFailed(f"got {len(got)} values, expected {len(due)}")
         for one, other in zip(got, due, strict=True):
             _require_same(one, other)
     elif kinds[1] == "dict":
         if list(map(repr, got)) != list(map(repr, due)):
-            raise CheckFailed("a dict has other keys than are due")
+            raise CheckFailed("a dict has the wrong keys")
         for key in due:
             _require_same(got[key], due[key])
     elif not bool(np.all(got == due)):
-        raise CheckFailed("a value is another than is due", expected=show(due), got=show(got))
+        raise CheckFailed("a value is wrong", expected=show(due), got=show(got))
 
 
 def _kind(value: Any) -> str:
@@ -215,7 +215,7 @@ def _kind(value: Any) -> str:
 
 
 def _rewritten(tree: ast.Module, source: str) -> ast.Module:
-    """Return the tree with asserts that tell both of their sides, where pytest is at hand."""
+    """Return the tree with asserts that show both of their sides, if pytest is there."""
     try:
         rewriting = importlib.import_module("_pytest.assertion.rewrite")
     except ImportError:
@@ -228,27 +228,29 @@ def _execute(tree: ast.Module | ast.Expression, source: str, scope: _Names) -> A
     mode = "exec" if isinstance(tree, ast.Module) else "eval"
     code = compile(tree, _FILE, mode, dont_inherit=True)
     try:
-        # As locals too: a global that isn't there is looked for by __missing__ only so.
+        # As locals, too: only then Python asks __missing__ for a global that isn't there.
         return eval(code, scope, scope)
-    except (CheckFailed, StudentFault):  # an error of the student's may be an AssertionError too
+    except (CheckFailed, StudentFault):  # a student's error may be an AssertionError, too
         raise
     except AssertionError as error:
         raise _failure(error, source) from error
     except _OF_A_VALUE as error:
-        if isinstance(error.__cause__, StudentFault):  # of a function that the student's code calls
+        if isinstance(
+            error.__cause__, StudentFault
+        ):  # from a function that the student's code calls
             raise
         raise _unusable(error, source) from error
 
 
-# What an expression raises that meets a value of another kind, None say. A name that is not there
-# may be misspelt in the cell: that one stays as it is.
+# What an expression raises for a value of a wrong kind, such as None. A NameError may be a typo in
+# the cell, and stays as it is.
 _OF_A_VALUE = (
     TypeError, ValueError, AttributeError, LookupError, ArithmeticError, StopIteration
 )  # fmt: skip
 
 
 def _unusable(error: Exception, source: str) -> CheckFailed:
-    """Return what is said where a test can't go on with the value that came."""
+    """Return the failure of a test that can't use the value that it got."""
     none = "NoneType" in str(error) or "None" in str(error).split()
     return CheckFailed(
         f"a test of this cell can't use a value that it got: {type(error).__name__}",
@@ -270,7 +272,7 @@ def _statement_of(error: Exception, source: str) -> str:
 
 
 def _failure(error: AssertionError, source: str) -> CheckFailed:
-    """Return what an assert says: the statement, both sides, its own message."""
+    """Return the failure of an assert: the statement, both sides, its own message."""
     # "own words\nassert 3 == 4\n +  where 3 = f(2)", or one of the two alone.
     own, assertion, sides = f"\n{error}".partition("\nassert ")
     sides = re.sub(r"<\w+ of the student's process>", "<student's>", sides if assertion else "")
@@ -292,13 +294,13 @@ def _statement(source: str, line: int) -> str:
 
 
 def _compare(printed: str, wanted: str, source: str) -> None:
-    """Raise CheckFailed where the output isn't what was wanted, blanks at line ends apart."""
+    """Raise CheckFailed if the output isn't the expected one; blanks at line ends don't matter."""
     checker = doctest.OutputChecker()
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     if checker.check_output(_plain(wanted), _plain(printed), flags):
         return
     raise CheckFailed(
-        "the output is not the one that was due",
+        "the output is not the expected one",
         called=f"`{_shortened(' '.join(source.split()), _LONGEST)}`",
         expected=_shortened(wanted.strip(), 300),
         got=_shortened(printed.strip(), 300) or "nothing",
@@ -306,7 +308,7 @@ def _compare(printed: str, wanted: str, source: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Return an output in which a number of numpy's looks like one of Python's, as in numpy 1."""
+    """Return the output with numpy's numbers written like Python's, as in numpy 1."""
     text = re.sub(r"\bnp\.(?:float|int|uint|longdouble)\d*\(([^()]*)\)", r"\1", text)
     text = re.sub(r"\bnp\.(True|False)_", r"\1", text)
     return text.strip("\n") + "\n" if text.strip() else ""

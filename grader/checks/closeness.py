@@ -1,4 +1,4 @@
-"""Got against expected: shape, finite, values, and why they differ."""
+"""Compare a result with the expected one: its shape, its values, and why they differ."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from grader.errors import CheckFailed, Missing
 _NEXT_STEP = (
     "Try it on two or three numbers of your own, compute the same by hand, and compare the steps."
 )
-# A result that is nearer to a convention than this follows it, and has another fault.
+# A result nearer than this to a convention follows that convention, and has another fault.
 _NEARLY = 1e-3
 # As many places of the largest value are right by chance once in a million times, or less.
 _ENOUGH = 13
@@ -61,7 +61,7 @@ def measure_close(
     """Return how far got is from expected, element by element.
 
     An element is close where |got - expected| <= atol + rtol * |expected|; nan never is.
-    A result in float32 or float16 gets the room of what its sums have rounded on top.
+    A result in float32 or float16 gets an additional tolerance for the rounding of its sums.
     summed : array or number, the sum of the sizes of each element's terms, for that room
     Raises ValueError where the shapes can't be compared.
     """
@@ -117,15 +117,15 @@ def assert_close(
     summed: Any = None,
     dtype_kind: str | None = None,
 ) -> None:
-    """Accept got where it has expected's shape, is finite and is close to it.
+    """Accept got if it has expected's shape, is finite and is close to it.
 
-    A float32 result is held to float32's precision, that of sums: summed, as in measure_close.
+    A float32 result gets the tolerance of float32; summed : as in measure_close.
     A scalar may come as (1,) or (1, 1). dtype_kind : as in as_array
     factors, terms, mistakes, dummy, inputs, broadcast : what `diagnose` may name
     names : letters of the dimensions for the message about a shape
-    hint : the next step where the numbers show none
-    Raises CheckFailed with the diagnosis; Missing where the stub's dummy came back;
-    NonFiniteValue for nan or inf, even where expected holds them.
+    hint : the next step if the numbers show none
+    Raises CheckFailed with the diagnosis; Missing for the stub's dummy; NonFiniteValue for nan or
+    inf, even where expected has them.
     """
     due = np.asarray(expected)
     if dtype_kind is None and due.dtype.kind == "c":
@@ -154,7 +154,7 @@ def assert_close(
     found = diagnose(array, due, **known, rtol=min(max(rtol, 1e-6), 1e-2), atol=atol)
     next_step = hint or _NEXT_STEP
     if found is not None:
-        # A mistake that has a name needs no further advice.
+        # A mistake with a name needs no further advice.
         problem, next_step = found.problem, found.hint or hint
     elif evidence.n == 1:
         problem = f"{noun} is wrong"
@@ -169,7 +169,7 @@ def assert_close(
         problem,
         hint=next_step,
         called=called,
-        # Of a single number the evidence is all there is to show.
+        # For a single number the message needs nothing else.
         expected=f"{number_of(evidence.expected)} {_tolerance(evidence)}"
         if evidence.n == 1
         else show(due),
@@ -190,8 +190,8 @@ def assert_close_to_one_of(
     """Return the name of the convention that the result follows: {"1/(2m)": a, "1/m": b}.
 
     The nearest that fits wins. known : as in assert_close
-    Raises CheckFailed: against the convention that it nearly meets, else against the one whose
-    diagnosis is simplest.
+    Raises CheckFailed, compared with the convention that it nearly follows, or else with the one
+    that gives the simplest diagnosis.
     """
     failures: list[tuple[float, str, CheckFailed]] = []
     away = {name: _distance(got, expected) for name, expected in conventions.items()}
@@ -205,7 +205,7 @@ def assert_close_to_one_of(
             return name
     if not failures:
         raise ValueError("no convention to compare with")
-    # The first convention is the sheet's own and wins a draw.
+    # The first convention is the exercise sheet's own, and wins a tie.
     order = list(conventions)
     _, _, told = min(failures, key=lambda told: (told[0], order.index(told[1])))
     if type(told) is not CheckFailed:
@@ -229,7 +229,7 @@ def assert_not_dummy(
     called: str = "",
     noun: str = "the result",
 ) -> None:
-    """Refuse what the unfilled stub returns, unless it is what is expected.
+    """Refuse the value that the unfilled stub returns, unless it is the expected one.
 
     Raises Missing: there is nothing to check yet.
     """
@@ -249,7 +249,7 @@ def _refuse_shape(
     known: dict[str, Any],
     rtol: float,
 ) -> None:
-    """Raise for the wrong shape, with what the values say about it."""
+    """Raise for the wrong shape, with the mistake that the values show."""
     found = diagnose(array, due, **known, rtol=min(max(rtol, 1e-6), 1e-2))
     if due.ndim == 0 and found is None:
         as_scalar(array, called=called)
@@ -269,7 +269,7 @@ def _refuse_shape(
 
 
 def _largest_is_due(array: Array, due: Array) -> str:
-    """Return the next step where scores, or one-hot rows, came and their argmax is due."""
+    """Return the hint for scores, or one-hot rows, whose argmax is expected."""
     if array.ndim != due.ndim + 1 or due.size < _ENOUGH or np.unique(due).size < 3:
         return ""
     for axis in (-1, 0):
@@ -280,21 +280,21 @@ def _largest_is_due(array: Array, due: Array) -> str:
         if np.array_equal(np.argmax(array, axis=axis), due):
             line, number = ("row", array.ndim - 1) if axis else ("column", 0)
             return (
-                f"The place of the largest value in each {line} is right: return "
-                f"np.argmax(..., axis={number}) of it."
+                f"The largest value in each {line} is at the right place. "
+                f"Return np.argmax(..., axis={number})."
             )
     return ""
 
 
 def _weight(got: object, expected: object, known: Mapping[str, Any]) -> float:
-    """Return how much the diagnosis assumes; inf where there is none."""
+    """Return how much the diagnosis assumes; inf if there is none."""
     shapes_and_hints = ("names", "hint")
     found = diagnose(got, expected, **{k: v for k, v in known.items() if k not in shapes_and_hints})
     return np.inf if found is None else found.weight
 
 
 def _distance(got: object, expected: object) -> float:
-    """Return the largest difference, beside the size of what is expected; inf for no numbers."""
+    """Return the largest difference, relative to the size of expected; inf for non-numbers."""
     try:
         g, e = np.asarray(got, dtype=np.complex128), np.asarray(expected, dtype=np.complex128)
     except (TypeError, ValueError):

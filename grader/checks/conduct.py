@@ -17,7 +17,7 @@ from grader.diagnosis.wording import number
 from grader.errors import CheckFailed, NonFiniteValue
 from grader.text import one_line
 
-# Bytecode steps that any call may take, whatever its size: argument checks, a debug print.
+# Bytecode steps that any call may take, for inputs of any size: argument checks, a debug print.
 _FREE_STEPS = 200
 
 
@@ -30,8 +30,8 @@ def assert_unchanged(
 ) -> None:
     """Accept arguments that a call left as they were.
 
-    before, after : the positional arguments, a tuple each, or one array each; what can't
-        be compared (handles) is passed over
+    before, after : the positional arguments, a tuple each, or one array each; values that can't
+        be compared (handles) are skipped
     names : of the arguments, for the message
     Raises CheckFailed, which names the argument.
     """
@@ -57,7 +57,7 @@ def assert_deterministic(values: Sequence[object], *, called: str = "") -> None:
     for i, value in enumerate(values[1:], start=2):
         if not _same(values[0], value):
             raise CheckFailed(
-                "the same call gives another result when it is repeated",
+                "the same call returns a different result when it is repeated",
                 hint="Does it draw random numbers without the given generator or seed, "
                 "or keep a state (a list that grows, an input changed in place)?",
                 called=called,
@@ -68,10 +68,10 @@ def assert_deterministic(values: Sequence[object], *, called: str = "") -> None:
 _WARNING_HINTS = {
     "overflow": "exp of a large number overflows: rewrite the formula so that exp only sees "
     "arguments <= 0 (np.where, np.logaddexp, or subtract the maximum).",
-    "divide by zero": "A division by 0 or log(0) happened: combine log and exp into one stable "
-    "formula, or guard the denominator.",
+    "divide by zero": "The code divides by 0 or computes log(0): combine log and exp into one "
+    "stable formula, or guard the denominator.",
     "invalid value": "nan came up (0/0, inf - inf, log or root of a negative number): check what "
-    "the formula does for the extreme elements, also those that np.where throws away.",
+    "the formula does for extreme elements, including those that np.where discards.",
 }
 
 
@@ -110,7 +110,7 @@ def assert_stable(
     """Accept a function that stays finite, and near its limits, at large inputs.
 
     f : array -> array, or the values that it gave; at : the inputs
-    limits : the right values there; None asks for finite values alone
+    limits : the right values there; None checks only that the values are finite
     Raises NonFiniteValue, CheckFailed.
     """
     x = np.asarray(at, dtype=np.float64)
@@ -137,7 +137,7 @@ def assert_stable(
     except CheckFailed as failure:
         raise CheckFailed(
             f"for large inputs, {failure.problem}",
-            hint=failure.hint or "It should approach its limit on either side.",
+            hint=failure.hint or "It should approach its limits on both sides.",
             called=called,
             expected=failure.expected,
             got=failure.got,
@@ -167,7 +167,8 @@ def assert_vectorised(
     size = f"{number(sizes[1] / sizes[0])} times as many elements" if sizes else "A larger input"
     raise CheckFailed(
         "a Python loop runs over the elements",
-        hint="Let numpy do the loop: broadcasting, x[:, None], a product, a sum over an axis.",
+        hint="Let numpy do the loop: use broadcasting, x[:, None], a matrix product or a sum "
+        "over an axis.",
         called=called,
         got=f"{size} took {number(times)} times as many Python steps",
     )
@@ -187,8 +188,8 @@ _EXACT = (
 
 
 def _same(a: object, b: object) -> bool:
-    """Tell whether two values are equal, nan included; what can't be compared counts as equal."""
-    # A 0-d array and a numpy scalar are one value in two wrappings.
+    """Tell whether two values are equal; nan equals nan, and what can't be compared is equal."""
+    # A 0-d array and a numpy scalar are the same value.
     a, b = _unwrapped(a), _unwrapped(b)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):

@@ -42,7 +42,7 @@ def measure_convergence_order(h: Any, errors: Any, *, floor: float = 0.0) -> Con
     order = np.argsort(-steps)
     steps, sizes = steps[order], sizes[order]
     used = sizes > max(floor, _ROUNDING * sizes.max(initial=0.0))
-    # From the first that is rounding on, smaller steps tell nothing.
+    # Once an error is rounding, smaller steps say nothing.
     count = int(np.argmin(used)) if not used.all() else len(used)
     if count < 2:
         return Convergence(float("nan"), (), count)
@@ -67,7 +67,7 @@ def assert_convergence_order(
     h : step sizes; errors : of the student's method at each
     room : what the slope may be below `order`; above as well with at_least=False
     floor : errors up to it are rounding; where all are, the method is exact, which is accepted
-    Raises CheckFailed, which names an order lost, none at all, and errors that grow.
+    Raises CheckFailed, which says whether an order is lost, or errors stay or grow.
     """
     sizes = as_array(errors, called=called)
     assert_finite(sizes, called=called)
@@ -85,15 +85,15 @@ def assert_convergence_order(
         hint = "Is the sum of n terms weighted by h? Is a difference divided by the right power?"
     elif whole <= 0:
         problem = f"{noun} does not fall with the step"
-        hint = "Does it tend to another value? Look at a constant factor, an end point, a sign."
+        hint = "Does it tend to a wrong value? Look at constant factors, end points and signs."
     elif found.order > order:
-        problem = f"{noun} falls faster than a method of order {number(order)} lets it"
-        hint = "Is another method used than the exercise asks for?"
+        problem = f"{noun} falls faster than with a method of order {number(order)}"
+        hint = "Is this another method than the exercise asks for?"
     else:
-        problem = f"{noun} falls with order {found.order:.1f} where {number(order)} is due"
+        problem = f"{noun} falls with order {found.order:.1f}, expected {number(order)}"
         hint = (
-            "One order is often lost at the ends: the first step, the last interval, a half step "
-            "that is a whole one, an evaluation at t in place of t + h/2."
+            "One order is often lost at the ends: at the first step or the last interval, by a "
+            "whole step instead of a half one, or by an evaluation at t instead of t + h/2."
         )
     raise CheckFailed(problem, hint=hint, called=called, expected=f"order {number(order)}", got=got)
 

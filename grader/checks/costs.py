@@ -1,7 +1,7 @@
-"""Why a cost can't tell whether a gradient is right: it is noisy, rounded, coarse, or has a state.
+"""Why a cost can't show whether a gradient is right: it is noisy, rounded, coarse, or has a state.
 
-Such a cost is told so. Its gradient may be right or wrong: it is not blamed for it, and it
-does not pass.
+The message says so. The gradient may be right or wrong: the message does not blame it, and the
+check does not pass.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from grader.checks.tolerances import PRECISION, shown_decimals, shown_eps
 from grader.diagnosis.wording import Array, number
 from grader.errors import CheckFailed
 
-# Two calls at one point that differ by more than this share are no rounding of parallel sums.
+# Two calls at one point that differ by more than this share: more than rounding of parallel sums.
 _REPEATS = 1e-9
-_TELLS_NOTHING = "Its gradient can't be checked: finite differences of the cost tell no slope."
+_TELLS_NOTHING = (
+    "Its gradient can't be checked: finite differences of the cost give no reliable slope."
+)
 
 
 def is_repeatable(evidence: GradientEvidence) -> bool:
@@ -25,7 +27,7 @@ def is_repeatable(evidence: GradientEvidence) -> bool:
 
 
 def undecided(evidence: GradientEvidence, *, name: str, called: str) -> CheckFailed:
-    """Return the verdict on a cost whose slopes are too uncertain to judge a gradient by."""
+    """Return the verdict where the cost's slopes are too uncertain to judge a gradient."""
     values = np.array(evidence.function.seen)
     problem, hint = reason(
         values,
@@ -42,16 +44,16 @@ def undecided(evidence: GradientEvidence, *, name: str, called: str) -> CheckFai
         hint=f"{_TELLS_NOTHING} {hint}",
         called=called,
         where=f"the slope along one direction is known to {100 * share:.2g} %, "
-        f"{100 * KNOWN:g} % is due"
+        f"a verdict needs {100 * KNOWN:g} %"
         if np.isfinite(share)
         else "",
     )
 
 
 def changes(*, called: str) -> CheckFailed:
-    """Return the verdict on a cost that gives another value at each call."""
+    """Return the verdict on a cost that returns a different value at each call."""
     return CheckFailed(
-        "the cost gives another value at each call with the same input",
+        "the cost returns a different value at each call with the same input",
         hint="Does it draw random numbers, or change its inputs or its own state?",
         called=called,
     )
@@ -76,17 +78,17 @@ def reason(
     if decimals == 0:
         return (
             f"the {noun} moves in whole steps when {name} changes",
-            "Is it a count of errors, or is it cut off to an integer? It needs a slope.",
+            "Is it a count of errors, or is it cut off to an integer? A gradient needs a slope.",
         )
     if decimals is not None:
         return (
             f"the {noun} is rounded to {decimals} decimal{'s' * (decimals > 1)}",
-            "Return the number as computed; round only where it is printed.",
+            "Return the number as computed. Round only where you print it.",
         )
     for dtype, digits in (("float16", 3), ("float32", 7)):
         if max(eps, shown_eps(values)) == PRECISION[dtype].eps:
             return (
-                f"the {noun} has only the precision of {dtype}, {digits} digits",
+                f"the {noun} has only {digits} digits, the precision of {dtype}",
                 "Compute it in float64: is .astype or a dtype= argument too small?",
             )
     rough = (
@@ -105,7 +107,7 @@ def reason(
     if size * EPS > 1e-9 * moved:
         return (
             f"the {noun} is near {number(size)} and changes by as little as {number(moved)}: "
-            "float64 does not hold the digits that are left",
+            "float64 has no digits left for that",
             "Is a large constant added to it?",
         )
     return rough

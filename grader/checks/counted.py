@@ -1,4 +1,4 @@
-"""A function of a check's that remembers how it was called."""
+"""A check's own function that remembers how it was called."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ KEPT_BYTES = 64 << 20
 
 
 def counted(function: Callable[..., Any], *, at_most: int | None = None) -> Counted:
-    """Return the function, as an argument of calls, with a count of how often it is called.
+    """Return the function with a count of its calls, to be passed to the student's code.
 
-    at_most : the calls that are allowed; at the next, the check fails
+    at_most : the calls that are allowed; one more fails the check
     """
     return Counted(function, at_most=at_most)
 
@@ -31,7 +31,7 @@ class Counted:
         calls and KEPT_BYTES bytes; arrays are copies
     keywords : the keyword arguments of each of those
     returned : what each of those returned; None where it raised
-    at_most : the calls that are allowed; at the next, the check fails. None for no limit
+    at_most : the calls that are allowed; one more fails the check. None for no limit
     """
 
     def __init__(self, function: Callable[..., Any], *, at_most: int | None = None) -> None:
@@ -42,7 +42,7 @@ class Counted:
         self.reset()
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Start counting from 0 again."""
         self.calls = 0
         self.arguments: list[tuple[Any, ...]] = []
         self.keywords: list[dict[str, Any]] = []
@@ -52,14 +52,15 @@ class Counted:
     def points(self) -> np.ndarray:
         """Return the first argument of each call that is kept, one array: (calls, ...).
 
-        Raises CheckFailed where the calls' arguments have several shapes, or one has none.
+        Raises CheckFailed where the shapes of the arguments differ, or a call has no argument.
         """
         try:
             return np.array([np.asarray(args[0], float) for args in self.arguments])
         except (IndexError, TypeError, ValueError):
             raise CheckFailed(
-                f"{self.__name__} was called with other than one number or array each time",
-                hint="Look at how it is called: its first argument.",
+                f"{self.__name__} was called with different kinds or shapes of arguments",
+                hint="Pass one number, or one array of the same shape, as its first argument "
+                "each time.",
             ) from None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -67,7 +68,7 @@ class Counted:
         if self.at_most is not None and self.calls > self.at_most:
             raise CalledMore(
                 f"{self.__name__} was called more than {self.at_most} times",
-                hint="Keep a value that is needed again, and look at when the loop stops.",
+                hint="Store values that you need again, and look at when the loop stops.",
             )
         size = sum(_size(value) for value in (*args, *kwargs.values()))
         kept = len(self.arguments) < KEPT_CALLS and self._bytes + size <= KEPT_BYTES

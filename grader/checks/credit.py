@@ -1,4 +1,4 @@
-"""Part of a check's points, with the reason why not all of them."""
+"""Part of a check's points, with the reason why the rest is lost."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ def assert_convex(
     if worst > 0:
         raise CheckFailed(
             f"{noun} is not convex: it lies above one of its chords",
-            hint="Is its sign right? A convex loss is never above the line between two points.",
+            hint="Is its sign right? A convex function is never above the line between two of "
+            "its points.",
             called=called,
             where=where,
         )
@@ -80,8 +81,8 @@ def assert_not_convex_witness(
         return
     raise CheckFailed(
         "the function never rises above the chord between the two points",
-        hint="Non-convexity shows where the second derivative is negative: "
-        "take both ends from that stretch.",
+        hint="The function is not convex where its second derivative is negative: "
+        "take both ends from there.",
         called=called,
         got=f"a = {show(left)}, b = {show(right)}",
     )
@@ -145,7 +146,7 @@ def assert_symmetric(
         triangle = not np.any(np.tril(matrix, -1)) or not np.any(np.triu(matrix, 1))
         raise CheckFailed(
             f"{noun} is not symmetric",
-            hint="Only one triangle is filled: copy it to the other."
+            hint="Only one triangle is filled: copy it to the other one."
             if triangle
             else "Its element [i, j] must equal [j, i].",
             called=called,

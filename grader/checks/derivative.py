@@ -25,7 +25,7 @@ from grader.diagnosis.values import diagnose
 from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, Missing
 
-# How often a point is moved until each element was seen away from a kink.
+# How often a point is moved, at most, to see each element away from a kink.
 _POINTS_TRIED = 3
 
 
@@ -43,13 +43,13 @@ def assert_derivative(
     dummy: object = None,
     hint: str = "",
 ) -> None:
-    """Accept df where it is the derivative of the elementwise function f.
+    """Accept df as the derivative of the elementwise function f.
 
     f, df : array -> array of its shape; both are called with whole arrays
-    at : float array of points; points where f has a kink or is not finite nearby are left out
-    rtol : on df; the estimated error of the central differences comes on top
-    Raises CheckFailed with the diagnosis and the x of the worst error, or with what f lacks to
-    decide it (it is rounded, coarser than float64).
+    at : float array of points; points near a kink of f, or where it is not finite, are left out
+    rtol : on df; the estimated error of the central differences is added to it
+    Raises CheckFailed with the diagnosis and the x of the worst error; or with the reason why f
+    can't decide it (it is rounded, or coarser than float64).
     """
     x = np.asarray(at, dtype=np.float64)
     got = as_array(df(x.copy()), called=called)
@@ -63,7 +63,7 @@ def assert_derivative(
     assert_finite(got, called=called)
     if not usable.any():
         raise CheckFailed(
-            f"the function has a jump, a kink or no finite value at every {name} that was tried",
+            f"at every {name} that was tried the function has a jump, a kink or no finite value",
             hint="Its derivative is compared with central differences of the function itself.",
             called=called,
         )
@@ -116,10 +116,10 @@ def assert_jacobian(
 ) -> None:
     """Accept jacobian where J[i, j] is df_i/dx_j.
 
-    f : (d,) -> (k,); jacobian : (d,) -> (k, d); at : (d,). What lies at a kink of f there is
+    f : (d,) -> (k,); jacobian : (d,) -> (k, d); at : (d,). Elements at a kink of f there are
     compared at a point nearby.
-    rtol : on J's elements; the estimated error of the central differences comes on top
-    Raises CheckFailed with the diagnosis, or with what f lacks to decide it.
+    rtol : on J's elements; the estimated error of the central differences is added to it
+    Raises CheckFailed with the diagnosis, or with the reason why f can't decide it.
     """
     x = np.asarray(at, dtype=np.float64)
     nudge = np.random.default_rng(0)
@@ -139,7 +139,7 @@ def assert_jacobian(
             return
         x = x + 1e-2 * np.maximum(1.0, np.abs(x)) * nudge.normal(size=x.shape)
     raise CheckFailed(
-        "the function has a jump, a kink or no finite value at every point that was tried",
+        "at every point that was tried the function has a jump, a kink or no finite value",
         hint="Its Jacobian is compared with central differences of the function itself.",
         called=called,
     )
@@ -156,7 +156,7 @@ def _judge_jacobian(
     mistakes: Mapping[str, Any] | None,
     dummy: object,
 ) -> Array:
-    """Return the mask of the elements that were compared at x; raise where one is wrong."""
+    """Return the mask of the elements that were compared at x; raise if one is wrong."""
     got = as_array(jacobian(x.copy()), called=called)
     if dummy is not None:
         _refuse_dummy(got, dummy, called)
@@ -219,7 +219,7 @@ def assert_backward(
 
 @dataclass(frozen=True)
 class _Judged:
-    """Slopes of arrays beside what was got: the masks of what is usable, decided and wrong.
+    """Slopes of arrays compared with a result: which elements are usable, decided and wrong.
 
     scale : of the numeric slopes; noise : the largest error of a usable one
     worst : the index of the element that is farthest outside its tolerance
@@ -233,19 +233,20 @@ class _Judged:
     worst: tuple[int, ...]
 
     def refuse_undecided(self, told: ArrayDifference, *, name: str, noun: str, called: str) -> None:
-        """Raise what the function lacks, where an element can't be decided."""
+        """Raise the reason why the function can't decide an element, if there is one."""
         if self.decided[self.usable].all():
             return
         problem, hint = reason(told.values, told.eps, name, noun)
         raise CheckFailed(
             problem,
-            hint=f"Its derivative can't be checked: finite differences tell no slope. {hint}",
+            hint="Its derivative can't be checked: finite differences give no reliable slope. "
+            f"{hint}",
             called=called,
         )
 
 
 def _judge(got: Array, told: ArrayDifference, rtol: float) -> _Judged:
-    """Return which elements are wrong, and which can't be told, by differences with errors."""
+    """Return which elements are wrong, and which can't be decided, from slopes with errors."""
     slopes = told.slopes
     numeric, error = slopes.slope, usable_error(slopes)
     usable = np.isfinite(error)
@@ -255,13 +256,14 @@ def _judge(got: Array, told: ArrayDifference, rtol: float) -> _Judged:
     room = precision_of(got).rtol_of_sums * size
     with np.errstate(invalid="ignore"):
         off = np.abs(g - numeric)
-        # rtol is on the right slope: a wrong one that is much too large makes no room for itself.
+        # rtol is on the right slope: a result that is much too large must not widen its own
+        # tolerance.
         allowed = rtol_for(got, rtol) * np.abs(numeric) + room + CERTAIN * error + 1e-300
         wrong = usable & ~(off <= allowed)
         small = resolved(told.eps)
         known = np.maximum(KNOWN * np.abs(numeric), small * np.maximum(scale, slopes.reach))
     decimals = shown_decimals(told.values)
-    # Standing still nearby is a slope of 0 where that is certain beside the slopes farther off.
+    # No change nearby is a slope of 0 if its error is small beside the slopes farther away.
     flat = (told.farthest == 0) | (error <= RESOLVED * told.farthest)
     still = (slopes.reach == 0) & flat & (not decimals)
     decided = (error <= known) | still | (off > allowed + 20 * error)
@@ -277,7 +279,7 @@ def _refuse_dummy(got: Array, dummy: object, called: str) -> None:
     if same and np.all(got == given):
         raise Missing(
             "the derivative is still the template's dummy value",
-            hint="Fill the region between the markers, then run its cell again.",
+            hint="Fill in the region between the markers, then run its cell again.",
             called=called,
         )
 

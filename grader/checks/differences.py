@@ -1,4 +1,4 @@
-"""Finite differences of functions: along a direction, by element, of arrays."""
+"""Finite differences of functions: along a direction, element by element, and of arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grader.errors import CheckFailed
 
 Function = Callable[[Any], Any]
 
-# Elements that get the whole ladder, of those that one step leaves in doubt.
+# So many of the elements that one step leaves in doubt get all the steps.
 _MAX_LADDERS = 64
 
 
@@ -26,8 +26,8 @@ class CountedFunction:
     """A function of points that returns one number; its calls and its precision are kept.
 
     shape : of the points as f wants them; () for plain floats
-    eps : of the coarsest dtype that came back, or that the values themselves show
-    seen : some of the values that came back, for what they tell about their rounding
+    eps : of the coarsest dtype that f returned, or that the values themselves show
+    seen : some of the values that f returned; they show how it rounds
     noise : of the values, once a slope needed to know it
     """
 
@@ -94,7 +94,7 @@ def slope_along(
     """Return the slope of f at x along v, (d,) each; v holds the size of a whole step.
 
     f0 : f(x); repeat : how much f differs between two calls at one point
-    good : tells whether the first step's result will do; else the whole ladder is tried
+    good : says whether the first step's result is good enough; otherwise all steps are tried
     """
 
     def measured(h: Array) -> Difference:
@@ -115,10 +115,10 @@ def slope_along(
 
 
 def _noise(function: CountedFunction, x: Array, v: Array, f0: float) -> float:
-    """Return the standard deviation of f's noise, from values so near that f stands still.
+    """Return the standard deviation of f's noise, from values so near that f hardly changes.
 
-    Differences of high order leave nothing of a smooth function (Moré and Wild). Two steps, as
-    noise that repeats itself at one of them looks smooth.
+    Differences of high order remove a smooth function (Moré and Wild). Two steps are used, since
+    noise that is periodic in one of them looks smooth.
     """
     found = [0.0]
     for times in (4.0, 11.0):
@@ -156,8 +156,8 @@ def differentiate(
     """Return df/dx_i for these flat indices, (k,), each with its own error.
 
     f0, repeat : as in slope_along; power : of 2, on the first step
-    doubtful : tells, (k,) bool, which of them one step leaves in doubt: the first 64 of these
-        get the whole ladder
+    doubtful : (k,) bool, which of them one step leaves in doubt; the first 64 of these get all
+        steps
     """
     flat = x.reshape(-1)
     size = np.maximum(1.0, np.abs(flat))
@@ -211,7 +211,7 @@ def numerical_jacobian(f: Function, at: Any) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class ArrayDifference:
-    """The slopes of a function that returns arrays, with the values that they come from.
+    """The slopes of a function that returns arrays, and the values they were computed from.
 
     slopes : of the shape of the result; values : of f, all that were seen; eps : of their dtype
     farthest : how far f moves within a step, over the step, at the step where that is most
@@ -263,7 +263,7 @@ def by_coordinate(f: Function, x: Array) -> ArrayDifference:
 
 
 def usable_error(found: Difference) -> Array:
-    """Return the errors of the slopes, inf where there is a kink."""
+    """Return the errors of the slopes; inf at a kink."""
     usable = np.isfinite(found.slope) & ~(found.kink & (found.error > 1e-3 * np.abs(found.slope)))
     return np.where(usable, found.error, np.inf)
 
@@ -271,7 +271,7 @@ def usable_error(found: Difference) -> Array:
 def _precision(values: Array, eps: float) -> tuple[float, float]:
     """Return the eps that the values show, and the unit that they are rounded to, or 0."""
     finite = values[np.isfinite(values)]
-    # A function that gives integers alone may be right to: floor has the slope 0.
+    # A function may rightly give only integers: floor has the slope 0.
     decimals = shown_decimals(finite)
     return max(eps, shown_eps(finite)), 10.0**-decimals if decimals else 0.0
 

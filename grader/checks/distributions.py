@@ -1,8 +1,8 @@
 """What random numbers must look like: their distribution, frequencies, mean and variance.
 
-Each check has a declared rate of false failures: how often it refuses what was drawn rightly.
-`false_fail` sets it; the default is one in a million: of a hundred students with ten such checks
-one is refused in a thousand years. tests/benchmarks/distributions.py measures the rates.
+Each check has a declared rate of false failures: how often it refuses correct draws. `false_fail`
+sets it. The default is one in a million: of a hundred students with ten such checks a year, one is
+refused in a thousand years. tests/benchmarks/distributions.py measures the rates.
 
 Sources: Stephens, Use of the Kolmogorov-Smirnov statistics without extensive tables, J. R.
 Stat. Soc. B 32 (1970); Wilson and Hilferty, The distribution of chi-square, PNAS 17 (1931).
@@ -25,7 +25,7 @@ from grader.errors import CheckFailed
 FALSE_FAIL = 1e-6
 # Fewer numbers than this can't show that they were drawn.
 _FEWEST = 8
-# Of cells with fewer expected hits than this chi-square says nothing.
+# Chi-square says nothing of cells with fewer expected hits than this.
 _FEW_HITS = 5.0
 # A series this long is in order once in 80 million times.
 _ORDERED = 11
@@ -40,10 +40,10 @@ def assert_drawn(
     noun: str = "the weights",
     false_fail: float = FALSE_FAIL,
 ) -> None:
-    """Accept what a normal distribution with this mean and standard deviation may have drawn.
+    """Accept values that look drawn from a normal distribution with this mean and deviation.
 
-    Looks at the standard deviation, the mean, the shape of the distribution, and at what no
-    generator gives: a few values again and again, equal rows, numbers in order.
+    Looks at the standard deviation, the mean and the shape of the distribution. It also refuses
+    what no generator gives: a few values again and again, equal rows, numbers in order.
     Raises CheckFailed, which names the first of these.
     """
     values = _numbers(weights, called)
@@ -75,7 +75,7 @@ def assert_uniform(
     noun: str = "the numbers",
     false_fail: float = FALSE_FAIL,
 ) -> None:
-    """Accept what a uniform distribution on [low, high] may have drawn.
+    """Accept values that look drawn from a uniform distribution on [low, high].
 
     Raises CheckFailed for a number outside, a few values again and again, equal rows, numbers
     in order, and for another distribution.
@@ -108,7 +108,7 @@ def assert_distribution(
     noun: str = "the numbers",
     false_fail: float = FALSE_FAIL,
 ) -> None:
-    """Accept values that a continuous distribution may have drawn, by Kolmogorov and Smirnov.
+    """Accept values that look drawn from a continuous distribution, by Kolmogorov and Smirnov.
 
     cdf : (n,) -> (n,), the distribution's cumulative function; name : of it, for the message
     Raises CheckFailed, with the largest distance between the two cumulative functions.
@@ -123,8 +123,8 @@ def assert_distribution(
             f"{noun} are not drawn from {name}",
             hint="A histogram of them (plt.hist) shows how they differ.",
             called=called,
-            where=f"{100 * steps[at + 1]:.3g} % are at most {array[at]:.4g}, where "
-            f"{100 * p[at]:.3g} % are due",
+            where=f"{100 * steps[at + 1]:.3g} % are at most {array[at]:.4g}, expected "
+            f"{100 * p[at]:.3g} %",
         )
 
 
@@ -136,10 +136,10 @@ def assert_frequencies(
     noun: str = "the values",
     false_fail: float = FALSE_FAIL,
 ) -> None:
-    """Accept values that come as often as their probabilities say, by Pearson's chi-square.
+    """Accept values that are as frequent as their probabilities say, by Pearson's chi-square.
 
     probabilities : {value: p}, which sum to 1; values with few expected hits count together
-    Raises CheckFailed for a value that is not among them, and for other frequencies.
+    Raises CheckFailed for a value that is not among them, and for wrong frequencies.
     """
     array = np.asarray(as_array(values, called=called, dtype_kind="fiubSU")).reshape(-1)
     if abs(sum(probabilities.values()) - 1) > 1e-9:
@@ -148,7 +148,7 @@ def assert_frequencies(
     due = array.size * np.array(list(probabilities.values()), dtype=float)
     if hits.sum() < array.size or np.any(hits[due == 0]):
         raise CheckFailed(
-            f"{noun} hold others than {', '.join(map(str, probabilities))}", called=called
+            f"{noun} hold values other than {', '.join(map(str, probabilities))}", called=called
         )
     few = due < _FEW_HITS
     if few.any():
@@ -161,10 +161,10 @@ def assert_frequencies(
         worst = int(np.argmax((hits - due) ** 2 / due))
         names = [str(v) for v, rare in zip(probabilities, few, strict=True) if not rare]
         raise CheckFailed(
-            f"{noun} do not come as often as they should",
+            f"{noun} are not as frequent as they should be",
             called=called,
             where=f"{[*names, 'the rare ones'][worst]}: {int(hits[worst])} of {array.size}, "
-            f"{number(float(due[worst]))} are due",
+            f"expected {number(float(due[worst]))}",
         )
 
 
@@ -192,7 +192,7 @@ def assert_mean(
         raise CheckFailed(
             f"{noun} do not have mean {mean:g}",
             called=called,
-            got=f"mean {found:.4g}; {mean - room:.4g} to {mean + room:.4g} can come of chance",
+            got=f"mean {found:.4g}; {mean - room:.4g} to {mean + room:.4g} can happen by chance",
         )
 
 
@@ -224,7 +224,7 @@ def assert_variance(
 
 
 def kolmogorov(distance: float, n: int) -> float:
-    """Return how likely n right draws are this far from their distribution, or farther."""
+    """Return the probability that n correct draws are this far from their distribution."""
     root = math.sqrt(n)
     x = (root + 0.12 + 0.11 / root) * distance
     if x < 0.2:
@@ -243,14 +243,14 @@ def _refuse_patterns(values: Array, *, called: str, noun: str) -> None:
     if distinct == 1:
         raise CheckFailed(
             f"{noun} are all {number(float(flat[0]))}",
-            hint="Draw each of them: all units that start alike learn alike.",
+            hint="Draw each of them: units that start with equal weights stay equal.",
             called=called,
         )
     # A generator gives 2**24 numbers in float32 at least: it repeats a few of many thousand.
     if distinct < 0.9 * flat.size:
         raise CheckFailed(
-            f"{noun} take only {distinct} different values in {flat.size} places",
-            hint="Draw a number for each place: give the shape to the generator.",
+            f"{noun} take only {distinct} different values in {flat.size} elements",
+            hint="Draw a number for each element: pass the shape to the generator.",
             called=called,
         )
     if values.ndim == 2:
@@ -259,7 +259,7 @@ def _refuse_patterns(values: Array, *, called: str, noun: str) -> None:
             if lines.shape[1] > 1 and len(np.unique(lines, axis=0)) < len(lines):
                 raise CheckFailed(
                     f"two {line} of {noun} are equal",
-                    hint="Draw each of them: units that start alike learn alike.",
+                    hint="Draw each of them: units that start with equal weights stay equal.",
                     called=called,
                 )
     for order in (flat, values.T.reshape(-1)):
@@ -267,8 +267,8 @@ def _refuse_patterns(values: Array, *, called: str, noun: str) -> None:
         in_order = flat.size >= _ORDERED and (np.all(steps >= 0) or np.all(steps <= 0))
         if in_order or _follows_itself(order):
             raise CheckFailed(
-                f"{noun} are in order, where drawn ones are not",
-                hint="Is np.linspace or np.arange taken, or are they sorted?",
+                f"{noun} are in order; random numbers are not",
+                hint="Do they come from np.linspace or np.arange, or are they sorted?",
                 called=called,
                 got=show(flat),
             )
@@ -306,7 +306,7 @@ def _variance_fits(values: Array, mean: float | None, variance: float, level: fl
 
 
 def _spread_hint(values: Array, mean: float, std: float) -> str:
-    """Return what a wrong standard deviation looks like, "" where it looks like nothing known."""
+    """Return the likely cause of a wrong standard deviation, "" where none is known."""
     seen, centre = float(values.std()), float(values.mean())
     near = max(0.03, 4 / math.sqrt(2 * values.size))
 
@@ -319,7 +319,7 @@ def _spread_hint(values: Array, mean: float, std: float) -> str:
         what = "divided, or multiplied by a small number," if times > 1 else "multiplied"
         return (
             f"Mean and standard deviation are both about {size} {'small' if times > 1 else 'large'}"
-            f": are the numbers {what} once more after they are drawn?"
+            f". Are the numbers {what} once more after they are drawn?"
         )
     if is_about(seen, std**2) or is_about(seen, math.sqrt(std)):
         return "np.random.normal takes the standard deviation, not the variance."
@@ -327,7 +327,10 @@ def _spread_hint(values: Array, mean: float, std: float) -> str:
         for size_of in values.shape if values.ndim == 2 else ():
             if is_about(seen, math.sqrt(scale / size_of)):
                 text = f"sqrt({scale:g}/{size_of})"
-                return f"{text} is the standard deviation of {of}'s initialisation: not asked here."
+                return (
+                    f"{text} is the standard deviation of {of}'s initialisation, not the one "
+                    "asked here."
+                )
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Which elements of a gradient are wrong, each beside its own central difference."""
+"""Which elements of a gradient are wrong, each compared with its own central difference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grader.checks.tolerances import PRECISION
 from grader.diagnosis.case import Factor
 from grader.diagnosis.wording import Array
 
-# At most this many elements are differentiated; larger gradients by sample.
+# At most this many elements are differentiated; of larger gradients, a sample.
 _MAX_ELEMENTS = 1024
 _SAMPLE = 128
 
@@ -27,7 +27,7 @@ class Fault:
 
     got, expected : arrays of the parameter's shape where `whole`, else (k,)
     indices : flat indices; uncertainty : of each numeric element, (k,)
-    rtol, room : what an element may be off by, relative and absolute, beside its uncertainty
+    rtol, room : relative and absolute tolerance of an element, besides its uncertainty
     """
 
     whole: bool
@@ -53,10 +53,10 @@ class Fault:
 
     @property
     def wrong(self) -> Array:
-        """The mask, (k,), of elements that differ by more than any right answer's."""
+        """Return the mask, (k,), of elements that differ by more than a right answer's would."""
         got, expected = self.got.reshape(-1), self.expected.reshape(-1)
         off = np.abs(got - expected)
-        # What an element is off by is never more certain than its own difference.
+        # An element's error is never known better than its own difference.
         known = np.isfinite(self.uncertainty)
         allowed = self.rtol * np.abs(expected) + self.room + CERTAIN * self.uncertainty
         wrong: Array = known & ~(off <= allowed)
@@ -110,7 +110,7 @@ class Fault:
 
 
 def locate(f: Function, evidence: GradientEvidence, *, rng: np.random.Generator) -> Fault:
-    """Return the elements beside their differences: all, or a sample with the worst."""
+    """Return the elements with their differences: all, or a sample with the worst."""
     x = evidence.at
     g = evidence.gradient.reshape(-1)
     function = CountedFunction(f, x.shape)
@@ -130,7 +130,7 @@ def locate(f: Function, evidence: GradientEvidence, *, rng: np.random.Generator)
     room = precision.rtol_of_sums * size if precision else 0.0
 
     def doubtful(found: Difference) -> Array:
-        """Neither clearly right nor clearly wrong."""
+        """Tell which elements are neither clearly right nor clearly wrong."""
         off = np.abs(g[indices] - found.slope)
         allowed = evidence.rtol * np.abs(found.slope) + room
         doubt: Array = ~(found.error <= 0.1 * allowed) & ~(off > allowed + 20 * found.error)
@@ -155,7 +155,7 @@ def locate(f: Function, evidence: GradientEvidence, *, rng: np.random.Generator)
 def _bisect(
     function: CountedFunction, x: Array, g: Array, f0: float, rng: np.random.Generator
 ) -> int:
-    """Return the flat index of an element that is wrong, halving the block that is worse."""
+    """Return the flat index of a wrong element: halve the worse block until one is left."""
     flat = x.reshape(-1)
     block = np.arange(flat.size)
     while block.size > 1:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from grader.checks.meaning import Rules, Scope, TooMuch, Work, parse, text_of, walk
 
 MAX_STEPS = 2_000_000
-"""Of one Search: names looked up, nodes looked at. About three seconds; real work takes 20,000."""
+"""Names looked up and nodes visited by one Search. About three seconds; real work takes 20,000."""
 _RUNS_STRINGS = frozenset({"eval", "exec", "compile"})
 _MAX_DEPTH = 8
 
@@ -55,16 +55,16 @@ def find_forbidden(
 def names_meant(source: str, *, context: str = "") -> set[str]:
     """Return the dotted names that the source uses or imports; never raises.
 
-    `m.f(x)` means "mine.f" where `import mine as m` stands in it or in the context;
+    `m.f(x)` means "mine.f" where `import mine as m` is in it or in the context;
     `from mine import *` means "mine.*", and every name that it may bring "mine.name".
     """
     return Search(context).names_meant(source)
 
 
 class Search:
-    """Searches pieces of one notebook's code; what the whole of it binds is read once.
+    """Searches pieces of one notebook's code; the names that the notebook binds are read once.
 
-    exhausted : True where a search had to stop before its end: the code is too intricate
+    exhausted : True where a search stopped before its end, since the code is too complex
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Search:
             self.exhausted = True
 
     def breaches(self, source: str) -> list[Breach]:
-        """Return the breaches in the source, by line; those found so far where it is exhausted."""
+        """Return the breaches in the source, by line; those found so far if the search stopped."""
         unique: dict[tuple[int, str], Breach] = {}
         try:
             for breach in _search(source, self._scope, 0):
@@ -147,7 +147,7 @@ def _search(source: str, outer: Scope, depth: int) -> Iterator[Breach]:
         yield from _search_tokens(source, outer)
         return
     scope = outer.inner()
-    # What the source binds counts from its start: a function may use what stands below it.
+    # Names that the source binds count from its start: a function may use names defined below it.
     scope.bind(tree.body)
     for node, names in walk(tree, scope):
         for rule in _breaches_of(node, names):

@@ -1,7 +1,7 @@
-"""Tables: frames and series as they came back, held against what is due.
+"""Compare a table (a frame or a series) that a student's function returned with the expected one.
 
 pandas need not be installed here: a frame that comes back is then one of the codec's own, with
-`columns`, `data` and `index`, and a dict of columns says what is due.
+`columns`, `data` and `index`, and a dict of columns says what is expected.
 """
 
 from __future__ import annotations
@@ -60,8 +60,10 @@ def assert_frame(
     due_type = "DataFrame" if is_frame else "Series"
     if type_name(got) not in (_FRAMES if is_frame else ("Series",)):
         raise CheckFailed(
-            f"returned {describe_type(got)} where a {due_type} is due",
-            hint="df[['a']] is a frame, df['a'] a series." if type_name(got) in _BOTH else "",
+            f"returned {describe_type(got)}, expected a {due_type}",
+            hint="df[['a']] is a DataFrame, df['a'] is a Series."
+            if type_name(got) in _BOTH
+            else "",
             called=called,
         )
     rows, due_rows = list(got.index), _rows(expected)  # type: ignore[attr-defined]
@@ -88,7 +90,7 @@ def _rows(table: Any) -> list[Any]:
         return list(table.index)
     lengths = {len(values) for values in table.values()}
     if len(lengths) > 1:
-        raise ValueError(f"the columns of what is due have {sorted(lengths)} values")
+        raise ValueError(f"the expected columns have {sorted(lengths)} values")
     return list(range(*lengths))
 
 
@@ -124,7 +126,7 @@ def _of_values(values: Any, dtype: str = "") -> _Column:
 
 
 def _kind_of(dtype: str) -> str:
-    """The letter of a dtype's name; of nullable ones that of their numbers, "O" for others."""
+    """Return the letter of a dtype's kind; a nullable dtype has that of its numbers, others "O"."""
     names = {"int": "i", "uint": "i", "float": "f", "bool": "b", "boolean": "b", "datetime": "M"}
     return names.get(dtype.lower().rstrip("0123456789").split("64[")[0], "O")
 
@@ -137,22 +139,20 @@ def _compare_labels(found: list[Any], due: list[Any], *, order: bool, called: st
         parts += [f"has a column {_listed(odd)} too many"] if odd else []
         raise CheckFailed(
             f"the frame {' and '.join(parts)}",
-            hint="Is a column the index now? .reset_index() makes a column of it again."
+            hint="Is a column the index now? .reset_index() makes it a column again."
             if missing and not odd
             else "",
             called=called,
         )
     if (order and found != due) or len(found) != len(due):
-        raise CheckFailed(
-            "the columns stand in another order than is due", called=called, got=_listed(found)
-        )
+        raise CheckFailed("the columns are in the wrong order", called=called, got=_listed(found))
 
 
 def _compare_rows(found: list[Any], due: list[Any], *, index: bool, called: str) -> None:
     if len(found) != len(due):
         raise CheckFailed(
-            f"it has {len(found)} rows where {len(due)} are due",
-            hint="Are missing values dropped, or rows doubled by a merge?",
+            f"it has {len(found)} rows, expected {len(due)}",
+            hint="Did the code drop missing values, or did a merge double rows?",
             called=called,
         )
     if not index:
@@ -161,7 +161,7 @@ def _compare_rows(found: list[Any], due: list[Any], *, index: bool, called: str)
         return
     same = sorted(map(repr, found)) == sorted(map(repr, due))
     raise CheckFailed(
-        "the rows stand in another order than is due" if same else "the rows have other labels",
+        "the rows are in the wrong order" if same else "the rows have the wrong labels",
         hint="Sort it as the exercise says." if same else "See .set_index and .reset_index.",
         called=called,
         got=_listed(found),
@@ -173,14 +173,13 @@ def _compare_column(
 ) -> None:
     if got.dtype != expected.dtype and got.kind != expected.kind:
         raise CheckFailed(
-            f"{noun} holds {got.words} where {expected.words} are due",
+            f"{noun} holds {got.words}, expected {expected.words}",
             hint="Convert it: .astype(...), pd.to_numeric, pd.to_datetime.",
             called=called,
         )
     if not np.array_equal(got.gone, expected.gone):
         raise CheckFailed(
-            f"{noun} misses {int(got.gone.sum())} values where {int(expected.gone.sum())} are "
-            "missing",
+            f"{noun} has {int(got.gone.sum())} missing values, expected {int(expected.gone.sum())}",
             hint="Look at how missing values are treated: dropna, fillna, skipna.",
             called=called,
             where=f"row {int(np.argmax(got.gone != expected.gone))}",

@@ -1,8 +1,8 @@
-"""Gradients held against finite differences of the function itself.
+"""Compare gradients with finite differences of the function itself.
 
 A gradient is first compared along a few directions (slopes.py); only where that fails is it
-compared element by element (faults.py), to find and name the fault. What the differences
-can't decide never passes: costs.py says why they can't. No reference is needed, so these
+compared element by element (faults.py), to find and name the fault. A gradient that the
+differences can't decide never passes; costs.py gives the reason. No reference is needed, so these
 checks can be public.
 """
 
@@ -47,17 +47,17 @@ def assert_gradient(
     rtol: float = 1e-4,
     hint: str = "",
 ) -> None:
-    """Accept grad where it is the gradient of f; on failure, find the fault and name it.
+    """Accept grad as the gradient of f; otherwise find the fault and name it.
 
-    f, grad, at, redraw, rtol, terms, transposed_ok : as in measure_gradient. f is the student's
-        own cost where conventions differ: the gradient is then held to that one
+    f, grad, at, redraw, rtol, terms, transposed_ok : as in measure_gradient. Where conventions
+        differ, take the student's own cost for f: the gradient must match that one
     name : the parameter, for the message ("W"); factors, mistakes : as in diagnose;
         the values of terms and mistakes may be callables of x
     dummy : what the unfilled stub returns
-    A gradient that is off along a direction gets a second look, element by element: each is
-    held to rtol, beside the error of its own difference.
-    Raises CheckFailed with the diagnosis, or with what the cost lacks to decide it (it is
-    noisy, rounded, coarser than float64); Missing where the dummy came back.
+    A gradient that is wrong along a direction is compared again, element by element: each must
+    be right to rtol plus the error of its own difference.
+    Raises CheckFailed with the diagnosis, or with the reason why the cost can't decide it (it is
+    noisy, rounded, or coarser than float64); Missing for the dummy.
     """
     evidence = measure_gradient(
         f,
@@ -119,7 +119,7 @@ def assert_gradient(
 
 
 def _refuse_dummy(evidence: GradientEvidence, dummy: object, *, name: str, called: str) -> None:
-    """Refuse what the stub returns; where that is right, the slopes have said so before."""
+    """Refuse the stub's dummy value; if it is right, the slopes have accepted it before."""
     if dummy is None:
         return
     given = np.asarray(dummy)
@@ -136,7 +136,7 @@ def _refuse_dummy(evidence: GradientEvidence, dummy: object, *, name: str, calle
 def _wrong_term(
     slope: Slope, factors: Mapping[str, Factor] | None, *, noun: str, called: str
 ) -> CheckFailed:
-    """Return the verdict on a summand that is too small to show in the elements."""
+    """Return the verdict on a term that is too small to show in the elements."""
     times = 1.0 + (slope.analytic - slope.numeric) / slope.of_term
     if abs(times) < 0.05:
         return CheckFailed(

@@ -1,7 +1,7 @@
 """How the cost of a call grows with its input: steps and memory, over several sizes.
 
-One time says nothing, and times alone decide nothing here: what Python runs and what is allocated
-are counted, and repeat exactly. Times are told beside them.
+A single time says nothing, and no verdict rests on times alone. The steps that Python runs and the
+bytes that it allocates are counted, and repeat exactly. The message shows times beside them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _LEAST_STEPS = 200
 
 @dataclass(frozen=True)
 class Growth:
-    """What calls of growing inputs cost: each an exponent of n, the slope of log cost over log n.
+    """What calls with growing inputs cost: each exponent of n is the slope of log cost over log n.
 
     sizes : n; steps, peak_bytes, seconds : of each call
-    steps_order, bytes_order, seconds_order : nan where there is too little to see
+    steps_order, bytes_order, seconds_order : nan where the costs are too small
     """
 
     sizes: tuple[float, ...]
@@ -92,14 +92,14 @@ def assert_growth(
             found.bytes_order,
             [peak / _KIB for peak in found.peak_bytes],
             "KiB",
-            "Is an array made of all pairs, x[:, None] - x[None, :], or is (m, 1) met by (m,)?",
+            "Is there an array of all pairs, x[:, None] - x[None, :], or does (m, 1) meet (m,)?",
         ),
         (
             "number of Python steps",
             found.steps_order,
             found.steps,
             "steps",
-            "Is there a loop in a loop, or `x in list`, or list.pop(0), within a loop?",
+            "Is there a loop inside a loop, or `x in list` or list.pop(0) inside a loop?",
         ),
     ):
         if np.isnan(grown) or grown <= order + room:
@@ -108,7 +108,7 @@ def assert_growth(
             "" if np.isnan(found.seconds_order) else f"; its time like n^{found.seconds_order:.1f}"
         )
         raise CheckFailed(
-            f"its {noun} grows like n^{grown:.1f} where n^{number(order)} is due",
+            f"its {noun} grows like n^{grown:.1f}, expected n^{number(order)}",
             hint=hint,
             called=called,
             got=f"{_listed(costs)} {unit} for n = {_listed(found.sizes)}{times}",
@@ -119,7 +119,7 @@ def assert_growth(
 def assert_no_leak(
     function: Any, *arguments: Any, calls: int = 6, room_kib: float = 64, called: str = ""
 ) -> None:
-    """Accept a function that holds no more memory after each call than after the one before.
+    """Accept a function that keeps no memory after a call.
 
     calls : how often it is called, the first to warm up; room_kib : for all calls after that
     Raises CheckFailed, with what stays allocated.
@@ -148,12 +148,12 @@ def _observed(function: Any, arguments: tuple[Any, ...], **counted: bool) -> Any
 
 
 def _order(sizes: Sequence[float], costs: Sequence[float], least: float) -> float:
-    """The slope of log cost over log size, of the costs that are not too small to tell."""
+    """Return the slope of log cost over log size, without the costs that are too small."""
     x, y = np.log(np.asarray(sizes, float)), np.asarray(costs, float)
     used = y >= least
     if used.sum() < 2 or not used[-1]:
         return float("nan")
-    # What is constant hides the growth of small ones: the last three say most.
+    # A constant part hides the growth of small ones: the last three say most.
     x, y = x[used][-3:], np.log(y[used][-3:])
     return float(np.polyfit(x, y, 1)[0])
 

@@ -1,8 +1,8 @@
 """Slopes from a ladder of steps, with an estimate of their error.
 
-The step is eps**(1/3) at first, the best for a well-behaved function; where the estimate
-says that this is no good, a ladder of steps is tried: larger ones for a function that is
-noisy (float32 inside), smaller ones for a function that turns fast.
+The first step is eps**(1/3), the best for a well-behaved function. If the estimate of its error is
+too large, a ladder of steps is tried: larger ones for a function that is noisy (float32 inside),
+smaller ones for a function that changes fast.
 
 Sources: Press et al., Numerical Recipes, 3rd ed., sec. 5.7 (step sizes); Moré and Wild,
 Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) (noise from differences).
@@ -21,7 +21,7 @@ EPS = float(np.finfo(np.float64).eps)
 POWERS = np.array([-25, -20, -15, -10, -5, 0, 2, 4, 6, 8, 10, 12, 14])
 _BASE = 5  # the place of 0 among them
 _SHORT = 5  # steps below 1
-# A step whose error is a larger share of how far f moves than this is no good.
+# A step is bad if its error is a larger share than this of how far f moves.
 _POOR = 0.05
 # The points of one step, as multiples of it.
 POINTS = (1.0, -1.0, 0.5, -0.5)
@@ -33,7 +33,7 @@ class Difference:
 
     error : its estimated error; floor : the share of rounding in it
     bend : how much the slopes over the step and over half of it differ; it is part of the error
-    noise : what its fourth difference leaves of f itself
+    noise : of f, estimated from its fourth difference
     reach : how far f moves within the step, over the step
     kink : the slopes on the two sides differ as at a kink, or f is not finite nearby
     power : of the step, see POWERS
@@ -51,7 +51,7 @@ class Difference:
     power: Array
 
     def at(self, index: Array) -> Difference:
-        """Return one level at each place."""
+        """Return one of the levels at each place."""
 
         def take(values: Array) -> Array:
             taken: Array = np.take_along_axis(values, np.expand_dims(index, 0), axis=0)[0]
@@ -61,7 +61,7 @@ class Difference:
 
 
 def base_step(eps: float) -> float:
-    """Return the first step: a power of 2, so that adding it rounds as little as can be."""
+    """Return the first step: a power of 2, so that adding it rounds as little as possible."""
     return float(2.0 ** np.round(np.log2(eps ** (1 / 3))))
 
 
@@ -78,7 +78,7 @@ def estimate(
 
     values : (4, levels, ...), the values at POINTS; f0 : at x; h : (levels, ...)
     repeat : how much f differs between two calls at one point; size : of x, at least 1
-    Where f is finite on one side alone, as at its domain's edge, the slope is that side's.
+    Where f is finite on one side only, as at the edge of its domain, the slope is that side's.
     """
     a, b, c, d = values
     with np.errstate(all="ignore"):
@@ -127,7 +127,7 @@ def best_level(levels: Difference, small: float) -> Difference:
         # Extrapolation removes most of what the two steps differ by; that it did, a neighbour
         # confirms, whose steps are longer or shorter.
         error = np.maximum(levels.error - 0.75 * levels.bend, nearest)
-        # At the shortest steps nothing but noise is left: what they agree on holds for all.
+        # At the shortest steps only noise is left: a noise that they agree on holds for all.
         # (The second least of five: a function that turns fast moves at some of them. It is
         # about half of the noise's standard deviation.)
         noise = 2 * np.sort(levels.noise[:_SHORT], axis=0)[1]
@@ -141,8 +141,8 @@ def best_level(levels: Difference, small: float) -> Difference:
     distance = np.abs(np.arange(len(POWERS)) - _BASE).reshape(-1, *[1] * (slope.ndim - 1))
     score = score * (1 + 0.01 * distance)
     best = np.argmin(score, axis=0)
-    # Flat nearby, with a kink farther off: the longest step at which it stands still is as good
-    # as any. (A function that computes in float32 stands still at first, too, but has a step
+    # Flat nearby, with a kink farther away: the longest step at which f is constant is as good
+    # as any. (A function that computes in float32 is constant at first, too, but has a step
     # that is good.)
     still = levels.reach == 0
     longest = len(POWERS) - 1 - np.argmax(still[::-1], axis=0)

@@ -1,4 +1,4 @@
-"""Solutions of linear systems and eigenproblems: by what they solve, whatever their own error."""
+"""Solutions of linear systems and eigenproblems, judged by how well they solve the problem."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def assert_solves(
     called: str = "",
     noun: str = "x",
 ) -> None:
-    """Accept x where A x = b holds to rounding, however badly conditioned A is; least squares too.
+    """Accept x if A x = b holds to rounding, however badly conditioned A is; least squares too.
 
     A : (m, n); for m > n the residual must be orthogonal to the columns of A
     rtol : of the backward error; None for a few units of rounding for each unknown
@@ -92,7 +92,7 @@ def assert_solves(
     elif matrix.shape[0] == matrix.shape[1] and error_of(found, matrix.T) <= room:
         problem, hint = f"{noun} solves the system of A.T", "Are rows and columns interchanged?"
     elif error < 1e-4 and not overdetermined:
-        hint = "It is near: is an iteration stopped too early, or the inverse multiplied by?"
+        hint = "It is close. Does an iteration stop too early, or is A inverted instead of solved?"
     raise CheckFailed(
         problem,
         hint=hint,
@@ -112,16 +112,16 @@ def assert_up_to_sign(
     called: str = "",
     noun: str = "the result",
 ) -> None:
-    """Accept got where it is expected, or its opposite, as eigenvectors and components are.
+    """Accept got if it is expected or its opposite, as for eigenvectors and principal components.
 
-    axis : None for one sign of all; 0 where each column has a sign of its own, 1 for each row
-    Raises CheckFailed, as assert_close of the nearer one.
+    axis : None for one sign of the whole array; 0 for a sign of each column, 1 of each row
+    Raises CheckFailed, as assert_close for the nearer one.
     """
     due = np.asarray(expected)
     array = as_array(got, called=called, dtype_kind="fiubc" if due.dtype.kind == "c" else None)
     if array.shape == due.shape and array.size:
         products = np.sum(np.conj(due) * array, axis=axis, keepdims=True)
-        # Of complex ones any phase.
+        # For complex values, any phase.
         sizes = np.abs(products)
         signs = np.where(sizes > 0, products / np.where(sizes > 0, sizes, 1), 1)
         due = due * signs
@@ -139,11 +139,11 @@ def assert_permuted(
     called: str = "",
     noun: str = "the result",
 ) -> Array:
-    """Accept got where its rows are those of expected in some order; return that order.
+    """Accept got if its rows are those of expected in any order; return that order.
 
     For roots, eigenvalues, centres of k-means: got, expected (k,) or (k, d)
     Returns the (k,) integers with got[order] close to expected.
-    Raises CheckFailed, which says how many have no partner.
+    Raises CheckFailed, which says how many rows are not among the expected ones.
     """
     due = np.asarray(expected)
     array = as_array(got, called=called, dtype_kind="fiubc" if due.dtype.kind == "c" else None)
@@ -157,16 +157,16 @@ def assert_permuted(
         return order
     lost = int((order < 0).sum())
     raise CheckFailed(
-        f"{lost} of {len(due)} rows of {noun} are not among those that are due, in any order"
+        f"{lost} of {len(due)} rows of {noun} are not among the expected ones, in any order"
         if due.ndim > 1
-        else f"{lost} of {len(due)} values of {noun} are not among those that are due",
-        hint="The order does not matter here. Is one found twice, and another not at all?",
+        else f"{lost} of {len(due)} values of {noun} are not among the expected ones",
+        hint="The order does not matter here. Is one found twice, and another one not at all?",
         called=called,
     )
 
 
 def _matching(near: Array) -> Array:
-    """Return for each row of `near` a column of its own where it is True; -1 for none."""
+    """Return for each row of `near` a different column where it is True; -1 for none."""
     partner = np.full(near.shape[1], -1)
 
     def find(row: int, tried: set[int]) -> bool:
@@ -190,7 +190,7 @@ def _matching(near: Array) -> Array:
 def assert_same_labels(
     got: object, expected: Any, *, at_least: float = 1.0, called: str = "", noun: str = "the labels"
 ) -> None:
-    """Accept labels that part the samples as expected does, whatever the groups are called.
+    """Accept labels that group the samples as expected does; the names of the groups don't matter.
 
     got, expected : (n,) integers; at_least : the share of samples that must agree, [0, 1]
     Raises CheckFailed, with the share that agrees under the best naming.
@@ -206,10 +206,10 @@ def assert_same_labels(
     if share >= at_least - 1e-12:
         return
     raise CheckFailed(
-        f"{noun} part the samples otherwise than is due",
-        hint=f"There are {len(names)} groups, {len(kinds)} are due."
+        f"{noun} group the samples in the wrong way",
+        hint=f"There are {len(names)} groups, expected {len(kinds)}."
         if len(names) != len(kinds)
-        else "What the groups are called does not matter here.",
+        else "The names of the groups do not matter here.",
         called=called,
         expected=f"{number(100 * at_least)} % that agree",
         got=f"{number(round(100 * share, 1))} %",
@@ -263,7 +263,7 @@ def assert_same_subspace(
 
     got, expected : (n, k), full rank; any basis of the space is right, orthonormal or not
     atol : of the sine of the largest angle between the two spaces
-    Raises CheckFailed, which names the rows taken for columns, dependent columns and the angle.
+    Raises CheckFailed for vectors in the rows, for dependent columns, or with the angle.
     """
     due = np.asarray(expected, dtype=float)
     array = as_array(got, called=called)
@@ -271,7 +271,7 @@ def assert_same_subspace(
         angle = _sine(array.T, due)
         if angle is not None and angle <= atol:
             raise CheckFailed(
-                f"{noun} stands in the rows where columns are due",
+                f"{noun} is in the rows, expected in the columns",
                 hint="Transpose it.",
                 called=called,
             )
@@ -294,7 +294,7 @@ def assert_same_subspace(
 
 
 def _sine(a: Array, b: Array) -> float | None:
-    """The sine of the largest angle between two column spaces; None where a has a lower rank."""
+    """Return the sine of the largest angle of two column spaces; None if a has a lower rank."""
     if np.linalg.matrix_rank(a) < a.shape[1]:
         return None
     q, _ = np.linalg.qr(a)
@@ -313,7 +313,7 @@ def assert_eigenpairs(
     """Accept (k,) values and (n, k) vectors with A v = lambda v for each column, in any order.
 
     atol : of |A v - lambda v|, relative to |A| |v|
-    Raises CheckFailed, which names zero columns, and vectors that stand in the rows.
+    Raises CheckFailed, which names zero columns, and vectors that are in the rows.
     """
     matrix = np.asarray(A)
     kinds = "fiubc"
@@ -337,13 +337,13 @@ def assert_eigenpairs(
     square = columns.shape[0] == columns.shape[1]
     if square and (errors(columns.T) <= atol).all():
         raise CheckFailed(
-            "the eigenvectors stand in the rows where columns are due",
+            "the eigenvectors are in the rows, expected in the columns",
             hint="Transpose the matrix of vectors.",
             called=called,
         )
     raise CheckFailed(
-        f"{int(wrong.sum())} of {lambdas.size} pairs are no eigenvalue and eigenvector",
-        hint="After sorting the values, are the vectors sorted the same way, by columns?",
+        f"{int(wrong.sum())} of {lambdas.size} pairs are not an eigenvalue and its eigenvector",
+        hint="Are the columns of vectors sorted in the same order as the values?",
         called=called,
         where=f"pair {int(np.argmax(wrong))}",
     )

@@ -1,7 +1,7 @@
 """What the names in a piece of source stand for: "np.gradient" for `g` after `g = n.gradient`.
 
 Nothing is run. Names are followed through imports, aliases, assignments, `__import__`, importlib,
-getattr and vars. The work that one search may do is counted, so that no source takes it long.
+getattr and vars. The work of one search is counted and limited, so that no source takes long.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-# Names that stand for these modules by convention, where no import says otherwise.
+# Names that mean these modules by convention, unless an import says otherwise.
 _CONVENTIONS = {
     "np": "numpy",
     "sp": "scipy",
@@ -25,10 +25,10 @@ _CONVENTIONS = {
 }
 _PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 _DEEPEST = 50
-"""Of an expression that is followed: `a.b.c` is three deep. Real code has ten at most."""
+"""Of an expression: `a.b.c` is three deep. Real code has ten at most."""
 _LONGEST_CHAIN = 40
 """Of scopes within scopes that are looked through one by one."""
-# An import's parentheses: unbounded, the pattern would take squared time where none closes.
+# An import's parentheses. Without a bound, the pattern takes quadratic time if none closes.
 _BINDING_LINE = re.compile(
     r"^(?:(?:async\s+)?(?:def|class)\s+(?P<defined>\w+)"
     r"|from\s[^\n(]*\([^)]{0,4000}\)|(?:from|import)\s[^\n]*|\w+\s*=(?!=)[^\n]*)",
@@ -37,7 +37,7 @@ _BINDING_LINE = re.compile(
 
 
 class TooMuch(Exception):
-    """The search has done all the work that it may."""
+    """The search has used up the work that it is allowed."""
 
 
 class Work:
@@ -47,7 +47,7 @@ class Work:
         self.left = steps
 
     def spend(self, steps: int = 1) -> None:
-        """Raise TooMuch where no steps are left."""
+        """Raise TooMuch if no steps are left."""
         self.left -= steps
         if self.left < 0:
             raise TooMuch
@@ -76,7 +76,7 @@ class Rules:
         return self.forbids_module(name)
 
     def forbids_method(self, name: str) -> str | None:
-        """Return the rule that covers a method of this name, of whatever object."""
+        """Return the rule that covers a method of this name, of any object."""
         rule = f".{name}"
         return rule if rule in self.calls else None
 
@@ -131,7 +131,7 @@ class Scope:
     # Binding.
 
     def bind(self, body: Sequence[ast.stmt]) -> None:
-        """Take over what these statements bind, in order, without entering definitions."""
+        """Record the names that these statements bind, in order, without entering definitions."""
         for node in _statements(body):
             self.work.spend()
             self._bind_one(node)
@@ -170,7 +170,7 @@ class Scope:
                 self.names[node.id] = None
 
     def bind_by_lines(self, source: str) -> None:
-        """Take over what unindented lines bind, one by one: the whole doesn't parse."""
+        """Record the names that unindented lines bind, for source that doesn't parse."""
         for match in _BINDING_LINE.finditer(source.replace("\0", " ")):
             self.work.spend()
             if match["defined"]:
@@ -213,7 +213,7 @@ class Scope:
         return _CONVENTIONS.get(name, name)
 
     def meanings(self, name: str) -> list[str]:
-        """Return all that a name may stand for: what is bound, or what a star may have brought."""
+        """Return all that a name may mean: what is bound, or what `import *` may have brought."""
         bound, meaning = self._bound(name)
         if bound:
             return [meaning] if meaning else []
@@ -224,7 +224,7 @@ class Scope:
         """Return the module that __import__("x") or import_module("x") gives."""
         return _module_by_call(node, self.resolve(node.func))
 
-    # Each part is resolved once: a chain of calls would else take twice as long a link.
+    # Each part is resolved once: otherwise each link of a chain of calls would double the time.
 
     def _subscript(self, node: ast.Subscript, depth: int) -> str | None:
         key = text_of(node.slice)
@@ -320,7 +320,7 @@ def parse(source: str) -> ast.Module | None:
     for text, shift in _readings(source):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "invalid escape sequence" is no breach
+                warnings.simplefilter("ignore")  # "invalid escape sequence" is not a breach
                 tree = ast.parse(text)
         except _PARSE_ERRORS:
             continue
@@ -331,7 +331,7 @@ def parse(source: str) -> ast.Module | None:
 
 
 def _readings(source: str) -> Iterator[tuple[str, int]]:
-    """Give the source as it stands, dedented, without magics, and as half of an `if`."""
+    """Give the source as it is, dedented, without magics, and as half of an `if`."""
     yield source, 0
     plain = textwrap.dedent(source)
     yield plain, 0

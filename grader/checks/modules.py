@@ -56,8 +56,8 @@ def put_parameters(
         shape = np.shape(value)
         if np.shape(known[name]) != shape:
             raise CheckFailed(
-                f"parameter {name!r} has the shape {shape_of(np.shape(known[name]))} where "
-                f"{shape_of(shape)} is due",
+                f"parameter {name!r} has shape {shape_of(np.shape(known[name]))}, expected "
+                f"{shape_of(shape)}",
                 called=called,
             )
     made = {
@@ -70,7 +70,7 @@ def put_parameters(
 def assert_parameter_count(
     model: Any, expected: int, *, called: str = "", noun: str = "the module"
 ) -> None:
-    """Accept a module with so many numbers in all its parameters.
+    """Accept a module whose parameters hold this many numbers in all.
 
     Raises CheckFailed, with the shape of each parameter.
     """
@@ -83,9 +83,9 @@ def assert_parameter_count(
     if count - biases == expected and biases:
         hint = "Without its biases it would be right."
     elif not found:
-        hint = "Are the layers attributes of the module, or in a ModuleList? A list hides them."
+        hint = "Are the layers in a list? Make them attributes of the module, or use a ModuleList."
     raise CheckFailed(
-        f"{noun} has {count} parameters where {expected} are due",
+        f"{noun} has {count} parameters, expected {expected}",
         hint=hint,
         called=called,
         got=", ".join(f"{name} {shape_of(array.shape)}" for name, array in found.items()),
@@ -101,8 +101,8 @@ def assert_gradients_reach(
 ) -> None:
     """Accept a module after backward() where each parameter has a finite gradient that is not 0.
 
-    frozen : names of parameters that must have none; zero : of those that may be 0
-    Raises CheckFailed, which tells what is cut off (None) from what is dead (0).
+    frozen : names of parameters that must have no gradient; zero : of those whose may be 0
+    Raises CheckFailed. No gradient (None) means cut off, a gradient of 0 means dead.
     """
     found = module_gradients(model)
     if unknown := [name for name in (*frozen, *zero) if name not in found]:
@@ -111,9 +111,9 @@ def assert_gradients_reach(
     if cut:
         raise CheckFailed(
             f"no gradient reaches {', '.join(cut)}",
-            hint="What cuts it off: .detach(), .item(), .data, numpy, torch.no_grad()?"
+            hint="Is it cut off by .detach(), .item(), .data, numpy or torch.no_grad()?"
             if len(cut) < len(found)
-            else "Is backward() called, and on what depends on the parameters?",
+            else "Is backward() called, on a value that depends on the parameters?",
             called=called,
         )
     for name, grad in found.items():
@@ -121,7 +121,7 @@ def assert_gradients_reach(
             continue
         if name in frozen and np.any(grad):
             raise CheckFailed(
-                f"{name} has a gradient, and is to be frozen",
+                f"{name} has a gradient, but it should be frozen",
                 hint="See requires_grad_(False).",
                 called=called,
             )
@@ -175,6 +175,6 @@ def _arrays(pairs: Any, noun: str) -> dict[str, Array]:
     found = {}
     for pair in pairs:
         if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str):
-            raise CheckFailed(f"{describe_type(pair)} came where a name and a {noun} are due")
+            raise CheckFailed(f"got {describe_type(pair)}, expected a name and a {noun}")
         found[pair[0]] = as_array(pair[1], called=pair[0])
     return found

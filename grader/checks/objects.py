@@ -1,4 +1,4 @@
-"""Objects of the student's: their own operators, and the exceptions that calls raise."""
+"""The student's objects: their own operators, and the exceptions that calls raise."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from grader.errors import CheckFailed, StudentError
 def live(value: Any) -> Any:
     """Return an object of the student's with its own operators: a * b + 1, a == b, a < b, x in a.
 
-    What they give is the object's claim, and operands go to the student's process: let no expected
-    value be among them. Compare what a result holds.
+    The operators return what the object claims, and operands go to the student's process: never
+    pass an expected value. Compare what a result holds.
 
         Value = live(student.Value)
         out = Value(2.0) * Value(-3.0) + 10
         assert_close(out.data, 4.0)
 
     value : an object, or a class or function of the student's, whose results are then live
-    Raises CheckFailed where it is neither.
+    Raises CheckFailed if it is neither.
     """
     to_live = getattr(type(value), "__live__", None)
     if to_live is not None:
@@ -30,7 +30,7 @@ def live(value: Any) -> Any:
             return live(value(*args, **kwargs))
 
         return made
-    raise CheckFailed(f"returned {describe_type(value)} where an object was due")
+    raise CheckFailed(f"returned {describe_type(value)}, expected an object")
 
 
 def assert_raises(
@@ -38,7 +38,7 @@ def assert_raises(
 ) -> StudentError:
     """Assert that a call of the student's function raises an exception; return it.
 
-    kind : a builtin class (ValueError), or the name of a class of the student's ("NoBracket")
+    kind : a builtin class (ValueError), or the name of a class of the notebook ("NoBracket")
     """
     name = kind if isinstance(kind, str) else kind.__name__
     try:
@@ -48,13 +48,13 @@ def assert_raises(
         if right or error.kind == name:
             return error
         raise CheckFailed(
-            f"raised {error.kind} where {name} was due",
+            f"raised {error.kind}, expected {name}",
             called=called or error.called,
             got=error.text,
             where=error.where,
         ) from error
     raise CheckFailed(
-        f"returned {describe_type(value)} where {name} was to be raised",
-        hint=f"Look at the arguments before you compute with them: raise {name}(...).",
+        f"returned {describe_type(value)}, expected it to raise {name}",
+        hint=f"Check the arguments before you compute with them: raise {name}(...).",
         called=called,
     )

@@ -1,7 +1,7 @@
 """How often a function multiplies matrices, goes through a loop, or looks at one element.
 
-Two right answers may differ in that: one product for all rows, or one for each row in a loop. What
-is counted is what the student's own lines do, not what numpy does for them, and repeats exactly.
+Two right answers may differ in that: one product for all rows, or one for each row in a loop. Only
+the operations of the student's own lines count, not those inside numpy. The counts repeat exactly.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _WORDS = {
     "rounds": ("round of a loop", "rounds of loops"),
 }
 _TOO_MANY = {
-    "products": "Multiply once, and keep what is needed again; all rows go through one product.",
-    "arithmetic": "Compute once what does not change, before the loop.",
+    "products": "Multiply once and keep the result. One product can take all rows.",
+    "arithmetic": "Compute what does not change once, before the loop.",
     "items": "Let numpy take all elements at once: x[1:] - x[:-1], x[mask], x.sum(axis=1).",
     "rounds": "Let numpy do the loop: broadcasting, a product, a sum over an axis.",
 }
@@ -36,12 +36,12 @@ def assert_operations(
     least: Mapping[str, int] | None = None,
     called: str = "",
 ) -> Any:
-    """Accept a call that does each kind of operation so often; return what was counted.
+    """Accept a call that does each kind of operation within its limits; return the counts.
 
     most, least : by "products" (@ and names such as dot, matmul, einsum), "arithmetic" (other
         operators), "items" (x[i] read or set) and "rounds" (of loops and comprehensions)
-    Of the student's own lines: what numpy does inside is not seen, nor is a name given to np.dot.
-    Raises CheckFailed, and what the call raises. ValueError for another word.
+    Only the student's own lines count: operations inside numpy are not seen, nor is another name
+    for np.dot. Raises CheckFailed, and what the call raises. ValueError for another word.
     """
     for word in (*(most or ()), *(least or ())):
         if word not in _WORDS:
@@ -51,15 +51,15 @@ def assert_operations(
         raise seen.error
     if seen.operations is None:
         raise CheckFailed(
-            "what it does can't be counted",
-            hint="Take sys.settrace, a debugger or a coverage tool out of the notebook.",
+            "its operations can't be counted",
+            hint="Remove sys.settrace, a debugger or a coverage tool from the notebook.",
             called=called,
         )
     for word, limit in (most or {}).items():
         count = getattr(seen.operations, word)
         if count > limit:
             raise CheckFailed(
-                f"it takes {_counted(count, word)} where {limit} will do",
+                f"it takes {_counted(count, word)}, {limit} are enough",
                 hint=_TOO_MANY[word],
                 called=called,
             )
@@ -67,7 +67,7 @@ def assert_operations(
         count = getattr(seen.operations, word)
         if count < limit:
             raise CheckFailed(
-                f"it takes {_counted(count, word)} where {limit} are due",
+                f"it takes {_counted(count, word)}, expected at least {limit}",
                 hint=_TOO_FEW.get(word, ""),
                 called=called,
             )

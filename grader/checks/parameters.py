@@ -18,11 +18,11 @@ import numpy as np
 from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, Missing, StudentFault
 
-# Of one list: a longer one is a history of losses, no parameters.
+# Of one list: a longer one is a history of losses, not parameters.
 _MAX_ITEMS = 32
 _MAX_DEPTH = 3
 _MAX_WAYS = 24
-# What has attributes too, but no parameters in them.
+# Types that have attributes, but no parameters in them.
 _NO_OWNERS = frozenset(("function", "method", "builtin_function_or_method", "module", "type"))
 
 
@@ -34,18 +34,18 @@ def read_parameters(model: Any) -> dict[str, Array]:
 def write_parameters(model: Any, values: Mapping[str, Any]) -> None:
     """Put these values in the place of the model's own; names as in read_parameters.
 
-    An array that is an attribute is filled in place: whatever else the model calls it by, as
-    `self.weights = [self.W1, self.W2]`, then holds the value, too.
+    An array that is an attribute is filled in place. Other names of the same array, as in
+    `self.weights = [self.W1, self.W2]`, then hold the value, too.
     """
     _write(model, "", values, 0)
 
 
 @dataclass(frozen=True)
 class Layers:
-    """One way to see a model as dense layers: which parameter is which weight and bias.
+    """One reading of a model as dense layers: which parameter is which weight or bias.
 
     sizes : (n, h, ..., k) units; names : of W1, b1, W2, b2, ...
-    others : further names under which the model keeps the same parameter; written to with it
+    others : other names of the same parameter in the model; they are written to with it
     written : what was put in last, by name
     """
 
@@ -91,7 +91,7 @@ class Layers:
             write_parameters(self.model, stale)
 
     def _live(self, name: str, kept: Mapping[str, Array]) -> Array:
-        """Return the parameter from the name that the model's own code has written to."""
+        """Return the parameter under the name that the model's own code has written to."""
         if name in self.written:
             for one in (name, *sorted(self.others.get(name, ()))):
                 if one in kept and not np.array_equal(kept[one], self.written[name]):
@@ -100,12 +100,12 @@ class Layers:
 
 
 def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[Layers]:
-    """Return the ways to see the model as dense layers of these sizes, the likeliest first.
+    """Return the readings of the model as dense layers of these sizes, the likeliest first.
 
-    sizes : (n, h, ..., k) units. Where arrays are of one size, as b1 (h,) and W2 (1, h) are, each
-        may be either; what is all zeros is a bias first.
-    Raises Missing, which says what of W1, b1, W2, b2, ... the model does not keep, and what it
-    keeps; CheckFailed where what it keeps has other sizes than were asked for.
+    sizes : (n, h, ..., k) units. Arrays of one size, such as b1 (h,) and W2 (1, h), may be either;
+        an array of zeros is taken for a bias first.
+    Raises Missing where the model does not keep one of W1, b1, W2, b2, ...; the message lists what
+    it keeps. Raises CheckFailed where it keeps arrays of other sizes than were asked for.
     """
     kept = read_parameters(model)
     choices = []
@@ -125,7 +125,7 @@ def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[L
     distinct = [names for names in ways if len(set(names)) == len(names)]
 
     def unlikely(names: tuple[str, ...]) -> int:
-        """How many biases are not zero, and weights are."""
+        """Return how many biases are not zero, and how many weights are zero."""
         return sum(bool(np.any(kept[name])) == bool(i % 2) for i, name in enumerate(names))
 
     if not distinct:
@@ -137,7 +137,7 @@ def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[L
 def _what_it_keeps(
     arrays: Mapping[str, tuple[int, ...]], sizes: Sequence[int], own: Sequence[int]
 ) -> str:
-    """Return what to look at where a layer is missing: all arrays, and a size nobody asked for."""
+    """Return the hint for a missing layer: all arrays, and a size that was not asked for."""
     if not arrays:
         return (
             "Create weights and biases in __init__, as floats: self.W1 = ..., self.b1 = "

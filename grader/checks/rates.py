@@ -50,7 +50,7 @@ def assert_probabilities(
     noun: str = "the probabilities",
     rtol: float = 1e-9,
 ) -> None:
-    """Accept values in [0, 1] whose sums along the axis are 1; axis None asks no sum."""
+    """Accept values in [0, 1] that sum to 1 along the axis; axis None checks no sum."""
     array = as_array(p, called=called)
     assert_in_range(array, 0.0, 1.0, called=called, noun=noun, slack=1e-6)
     if axis is None:
@@ -63,9 +63,10 @@ def assert_probabilities(
         other = array.ndim == 2 and bool(np.all(np.abs(array.sum(axis=1 - axis % 2) - 1) <= rtol))
         raise CheckFailed(
             f"{noun} do not sum to 1 along axis {axis % array.ndim}",
-            hint="They sum to 1 along the other axis: normalise along the classes, keepdims=True."
+            hint="They sum to 1 along the other axis. Normalise along the classes, with "
+            "keepdims=True."
             if other
-            else "Divide by the sum along that axis, keepdims=True.",
+            else "Divide by the sum along that axis, with keepdims=True.",
             called=called,
             where=f"sum {index_text(index)} is {float(np.asarray(sums)[index]):.6g}"
             if index
@@ -89,8 +90,8 @@ def assert_error_rate(
     guessing = 1 - 1 / classes
     if value > at_most + _rounding(rate):
         raise CheckFailed(
-            f"{noun} is {_percent(value)}, more than the {_percent(at_most)} that is allowed",
-            hint="It is that of guessing: are labels, features or the update's sign mixed up?"
+            f"{noun} is {_percent(value)}, more than the allowed {_percent(at_most)}",
+            hint="Guessing gives the same. Are labels or features mixed up, or the update's sign?"
             if abs(value - guessing) < 0.05 and at_most < guessing - 0.1
             else "Almost everything is wrong: are the classes swapped?"
             if value > 0.9 and classes == 2 and at_most < 0.5
@@ -109,14 +110,14 @@ def assert_accuracy(
 ) -> None:
     """Accept an accuracy in [0, 1] of at least this much; the message says both numbers.
 
-    classes : how many there are, alike in number: what is near 1/classes is told to be guessing
+    classes : how many there are, of equal size; the message calls a value near 1/classes guessing
     """
     accuracy = _rate(value, called=called, noun=noun)
     if accuracy < at_least - _rounding(value):
         raise CheckFailed(
-            f"{noun} is {_percent(accuracy)}, less than the {_percent(at_least)} that is due",
-            hint=f"That is what guessing among {classes} classes gives: do the updates reach what "
-            "the prediction uses, and go down the gradient?"
+            f"{noun} is {_percent(accuracy)}, less than the required {_percent(at_least)}",
+            hint=f"Guessing among {classes} classes gives the same. Do the updates go down the "
+            "gradient, and does the prediction use the updated parameters?"
             if classes and abs(accuracy - 1 / classes) < 0.5 / classes
             else "Check the data's scale, the learning rate and the number of epochs.",
             called=called,
@@ -150,14 +151,14 @@ def assert_monotone(
         moved = "does not change" if np.ptp(series) <= room else f"does not {wanted}"
         raise CheckFailed(
             f"{noun} {moved} from its first to its last value",
-            hint="Is the parameter updated, with the right sign, and is each value recorded anew?",
+            hint="Is the parameter updated, with the right sign? Is each value recorded again?",
             called=called,
             got=show(series),
         )
     good = float(np.mean(steps <= room))
     if good < share:
         raise CheckFailed(
-            f"{noun} should {wanted}, but goes the other way in {int(np.sum(steps > room))} of "
+            f"{noun} should {wanted}, but goes the wrong way in {int(np.sum(steps > room))} of "
             f"{steps.size} steps",
             hint="Is the learning rate too large?",
             called=called,

@@ -1,4 +1,4 @@
-"""Shapes: what is accepted, and what a wrong one tells."""
+"""Shapes: which ones are accepted, and the likely mistake behind a wrong one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def shape_hint(came: tuple[int, ...], dues: Sequence[Shape]) -> str:
 
 def _one_shape_hint(came: tuple[int, ...], due: tuple[int, ...]) -> str:
     if came == ():
-        return "Does a sum or a mean run over every axis? Name the axis: axis=0 or axis=1."
+        return "Does a sum or a mean run over all axes? Name the axis: axis=0 or axis=1."
     if due == ():
         return "Is the sum or the mean over the elements missing?"
     if len(came) == 2 and came[0] == came[1] > 1 and came[0] in due and due.count(came[0]) == 1:
@@ -59,23 +59,25 @@ def _one_shape_hint(came: tuple[int, ...], due: tuple[int, ...]) -> str:
     if len(due) == 1 and len(came) == 2 and sorted(came) == sorted((1, due[0])):
         return "Flatten it: x.ravel(), or x[:, 0]."
     if len(came) > 1 and came == due[::-1]:
-        return "Its axes are in the reverse order: is it transposed (x.T), or is a product's order?"
+        return "Its axes are in reverse order. Is it transposed (x.T), or are two factors swapped?"
     if len(came) == len(due):
         off = [c - d for c, d in zip(came, due, strict=True) if c != d]
         if len(off) == 1 and abs(off[0]) == 1 and -1 not in due:
             return (
-                f"One {'too many' if off[0] == 1 else 'too few'} along axis "
+                f"There is one element {'too many' if off[0] == 1 else 'too few'} along axis "
                 f"{[c != d for c, d in zip(came, due, strict=True)].index(True)}: "
                 "is a range or a slice off by one?"
             )
     if len(came) < len(due) and _is_subsequence(came, due):
-        return "An axis was summed away: keepdims=True keeps it, or name another axis."
+        return (
+            "An axis is lost: a sum with keepdims=True keeps it. Or is it another axis to sum over?"
+        )
     if len(came) == len(due) + 1 and came[1:] == due:
-        return f"One axis of {came[0]} too many in front: is the sum or the mean over it missing?"
+        return f"It has a first axis of {came[0]} too many. Is the sum or the mean over it missing?"
     if -1 not in due and int(np.prod(came)) == int(np.prod(due)):
         if sorted(came) == sorted(due):
-            return "Its axes are in another order: is it transposed or turned, or are two swapped?"
-        return "The number of elements is right: is a reshape missing, or one too many?"
+            return "Its axes are in another order. Is it transposed, or are two axes swapped?"
+        return "The number of elements is right. Is a reshape missing, or is there one too many?"
     return ""
 
 

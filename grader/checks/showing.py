@@ -31,11 +31,11 @@ KIND_WORDS = {
 def show(value: object, *, limit: int = 240) -> str:
     """Return a short printable text of a value; never the repr of an unknown object."""
     if isinstance(value, np.ndarray):
-        # Of every axis its ends: the more axes, the fewer of each say the most in a line.
+        # The ends of each axis: the more axes there are, the fewer elements of each are shown.
         ends = max(1, 4 - value.ndim)
         with np.printoptions(precision=6, threshold=12, edgeitems=ends, suppress=False):
             text = " ".join(np.array2string(np.asarray(value), separator=", ").split())
-        text = re.sub(r"(?<=\[) | (?=[],])", "", text)  # numpy's columns: this is one line
+        text = re.sub(r"(?<=\[) | (?=[],])", "", text)  # numpy aligns columns; this is one line
         if value.size > 12:
             shape = f", shape {shape_of(value.shape)}"
             text = _cut(text, limit - len(shape)) + shape
@@ -79,7 +79,7 @@ def first_index(mask: Array) -> tuple[int, ...]:
 
 
 def index_text(index: tuple[int, ...]) -> str:
-    """Return an index as one writes it: [3, 0]; "the value" for a scalar."""
+    """Return an index in brackets, [3, 0]; "the value" for a scalar."""
     return "[" + ", ".join(str(i) for i in index) + "]" if index else "the value"
 
 

@@ -1,7 +1,7 @@
-"""A gradient beside central differences of its function, along a few directions.
+"""Compare a gradient with central differences of its function, along a few directions.
 
-That costs some fifteen calls, whatever the gradient's size. A slope that the differences can't
-tell decides nothing; costs.py says why they can't.
+That costs about fifteen calls for a gradient of any size. A slope that is too uncertain decides
+nothing; costs.py gives the reason.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Redraw = Callable[[np.random.Generator], Any]
 # Parameters up to this many are compared one by one from the start: it costs little.
 _FEW = 8
 # A slope is known where its error is at most this share of its size. With the factor of
-# _CERTAIN on it, a slope that is 1 % off is never within what its error allows.
+# _CERTAIN on it, a slope that is wrong by 1 % is never within what its error allows.
 KNOWN = 8e-4
-# Near a minimum a slope has no size of its own: there its error is held against how far f moves,
-# and beside large elements against these; in units of eps where the cost is coarser than float64.
+# Near a minimum the slope is almost 0: there its error is compared with how far f moves,
+# and with large elements if there are any; in units of eps if the cost is coarser than float64.
 RESOLVED = 1e-6
 _RESOLVED_EPS = 1e3
 _RESOLVED_MOST = 2e-4
 # Estimated errors are right to a small factor; a slope is refused beyond this many of them.
 CERTAIN = 5
-# Elements whose share of the slope is smaller than this get a direction of their own.
+# Elements whose share of the slope is smaller than this are tried in a direction of their own.
 _MINOR = 1e-3
 _REDRAWS = 3
 _NUDGES = 2
@@ -69,7 +69,7 @@ class Slope:
 
     @property
     def decides(self) -> bool:
-        """Tell whether the numbers leave no doubt: a precise slope, or an error far beyond it."""
+        """Tell whether the slope is certain: it is precise, or off by far more than its error."""
         excess = abs(self.analytic - self.numeric) - self.allowed
         return self.reliable or excess > 20 * self.uncertainty
 
@@ -81,7 +81,7 @@ class Slope:
 
 @dataclass(frozen=True)
 class GradientEvidence:
-    """A gradient beside central differences of its function.
+    """A gradient compared with central differences of its function.
 
     close : the verdict, where it is decided; error : the worst relative error among the slopes
     at, gradient : arrays of one shape; dtype : what the student's gradient came in
@@ -107,14 +107,14 @@ class GradientEvidence:
 
     @property
     def decided(self) -> bool:
-        """One wrong slope that leaves no doubt decides; so do right ones, all together."""
+        """Tell whether the verdict is certain: a wrong slope is, or all slopes are."""
         return all(s.reliable for s in self.slopes) or any(
             s.decides and not s.close for s in self.slopes
         )
 
     @property
     def kinked(self) -> bool:
-        """Tell whether it is a kink, or a domain's edge, that leaves a slope in doubt."""
+        """Tell whether a kink, or the edge of a domain, makes a slope uncertain."""
         return any(s.kinked and not s.reliable for s in self.slopes)
 
     @property
@@ -169,7 +169,7 @@ def measure_gradient(
         except NonFiniteValue:
             if best is None or not ours:
                 raise
-            break  # the nudge left the function's domain: that is no fault of the student's
+            break  # the small step left the function's domain: not the student's fault
         if evidence.decided:
             return evidence
         if best is None or _doubt(evidence) < _doubt(best):
@@ -193,7 +193,7 @@ def resolved(eps: float) -> float:
 
 
 def signs(d: int, rng: np.random.Generator) -> Array:
-    """Return random signs with sizes in [0.5, 1.5]: none vanishes, no two cancel."""
+    """Return random signs with sizes in [0.5, 1.5]: none is 0, and no two cancel."""
     drawn: Array = rng.choice([-1.0, 1.0], size=d) * rng.uniform(0.5, 1.5, size=d)
     return drawn
 
@@ -255,7 +255,7 @@ def _measure_at(
         own = np.asarray(value, dtype=float).reshape(-1)
         if own.size == g.size and np.any(own != 0):
             slopes.append(judge.slope(unit(own), term, own))
-    # A cost that keeps a state differs after the calls, if not from one to the next.
+    # A cost that keeps a state may differ only after several calls.
     repeat = max(repeat, abs(float(function.values([x.copy()])[0]) - f0))
     return GradientEvidence(
         close=all(slope.close for slope in slopes),
@@ -278,7 +278,7 @@ def _directions(x: Array, g: Array, rng: np.random.Generator) -> list[Array]:
     d = g.size
     if d == 0:
         return []
-    # Large parameters take large steps: a direction moves each in proportion.
+    # Large parameters need large steps: a direction moves each in proportion to its size.
     size = np.maximum(1.0, np.abs(x))
     if d <= _FEW:
         axes = [*(np.eye(d) * size)]
@@ -298,7 +298,7 @@ def _directions(x: Array, g: Array, rng: np.random.Generator) -> list[Array]:
 
 
 def _balanced(share: Array, rng: np.random.Generator) -> Array:
-    """Return a direction to which each element of the gradient contributes alike.
+    """Return a direction to which each element of the gradient contributes equally.
 
     A wrong element that is small beside the others (a bias, a border pixel) then shows.
     """
@@ -310,7 +310,7 @@ def _balanced(share: Array, rng: np.random.Generator) -> Array:
 
 @dataclass(frozen=True)
 class _Judge:
-    """What all directions at one point share."""
+    """What all directions at one point have in common."""
 
     function: CountedFunction
     x: Array
@@ -324,15 +324,15 @@ class _Judge:
         """Return the slope along v by both ways, and how far apart they may be."""
         analytic = float(self.g @ v)
         parts = self.g * v
-        # A random direction is held to the largest element's tolerance, and not to the sum of
-        # all: one wrong element among many then shows. Whoever is off by a little everywhere
-        # (a guarded logarithm) gets a second look by element. A term's direction is not random.
+        # A random direction gets the tolerance of the largest element, not the sum of
+        # all: one wrong element among many then shows. A gradient with small errors everywhere
+        # (a guarded logarithm) is compared by element later. A term's direction is not random.
         spread = float(np.abs(parts).sum() if term else 2 * np.sqrt(parts @ parts))
         largest = spread if term else float(np.max(np.abs(parts), initial=0.0))
         of_term = float(own @ v) if own is not None else 0.0
         tolerance = self.rtol
         if term and spread:
-            # A tenth of the term, were it missing; but never finer than float64 can tell.
+            # A tenth of the term, if it were missing; but never finer than float64 allows.
             tolerance = max(min(tolerance, 0.1 * abs(of_term) / spread), 1e-9)
         room = tolerance * largest + self.grain * spread
 
@@ -368,15 +368,15 @@ class _Judge:
 
     @property
     def negligible(self) -> float:
-        """The error of a slope that says nothing beside the largest elements of the gradient."""
+        """Return the error of a slope that is negligible beside the gradient's largest elements."""
         share = resolved(self.function.eps)
         size = np.maximum(1.0, np.abs(self.x))
         return share * float(np.max(np.abs(self.g) * size, initial=0.0))
 
     def is_flat(self, v: Array, error: float) -> bool:
-        """Tell whether a cost that stands still nearby is flat there, and not only coarse.
+        """Tell whether a cost that does not change nearby is flat there, and not only coarse.
 
-        error : of its slope nearby, which must be nothing beside the slopes farther off
+        error : of its slope nearby, which must be negligible beside the slopes farther away
         """
         steps = np.array([-100.0, -10.0, -1.0, 1.0, 10.0, 100.0])
         far = self.function.values([self.x + t * v for t in steps])
@@ -393,7 +393,7 @@ def _nudged(x: Array, rng: np.random.Generator) -> Array:
 
 
 def _doubt(evidence: GradientEvidence) -> tuple[bool, float]:
-    """Return how little an undecided measurement says; less is better."""
+    """Return how uncertain an undecided measurement is; less is better."""
     worst = max((s.uncertainty / s.scale for s in evidence.slopes), default=0.0)
     return (not evidence.close, worst)
 

@@ -1,7 +1,7 @@
-"""Sparse matrices as they came back: stored sparsely, in the format, the places and the values due.
+"""Compare a sparse matrix with the expected one: its format, its places and its values.
 
 scipy need not be installed here: a matrix that comes back is then one of the codec's own, with
-`format`, `shape`, `row`, `col` and `data`, and a dense array says what is due.
+`format`, `shape`, `row`, `col` and `data`, and a dense array says what is expected.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def assert_sparse(
 ) -> None:
     """Accept a sparse matrix with the shape, the places and the values of expected.
 
-    expected : a sparse matrix or array of scipy's, or a dense array of which what is not 0 counts
+    expected : a scipy sparse matrix or array, or a dense array, whose nonzero elements count
     format : "csr", "csc", ...; "" for any
-    zeros : whether it may store zeros besides, at places that are empty in expected
-    Entries of one place add up. Raises CheckFailed: for a dense array, for another format or
+    zeros : whether it may also store zeros, at places that are empty in expected
+    Entries of one place add up. Raises CheckFailed for a dense array, for the wrong format or
     shape, for places that are missing or too many, and as assert_close for the values.
     """
     due = _entries(expected)
@@ -65,23 +65,23 @@ def assert_sparse(
             f"a dense array of shape {shape_of(got.shape)}" if isinstance(got, np.ndarray) else ""
         )
         raise CheckFailed(
-            f"returned {shown or describe_type(got)} where a sparse matrix is due",
-            hint="Build it by scipy.sparse from the start, and leave .toarray(), .todense() and "
-            "np.array(...) out: what is dense takes rows times columns of memory."
+            f"returned {shown or describe_type(got)}, expected a sparse matrix",
+            hint="Build it with scipy.sparse from the start, without .toarray(), .todense() and "
+            "np.array(...): a dense matrix takes rows times columns of memory."
             if dense
             else "",
             called=called,
         )
     if found.shape != due.shape:
         raise CheckFailed(
-            "the matrix has another shape than is due",
+            "the matrix has the wrong shape",
             called=called,
             expected=shape_of(due.shape),
             got=shape_of(found.shape),
         )
     if format and found.format != format:
         raise CheckFailed(
-            f"the matrix is stored as {found.format} where {format} is due",
+            f"the matrix is stored as {found.format}, expected {format}",
             hint=f"Convert it once, at the end: .to{format}(), or format={format!r}.",
             called=called,
         )
@@ -118,25 +118,28 @@ def _compare_places(found: _Entries, due: _Entries, called: str) -> None:
     if not missing.size and not odd.size:
         return
     parts = [f"{missing.size} of {due.places.size} entries are missing"] if missing.size else []
-    parts += [f"{odd.size} stand where nothing is due"] if odd.size else []
+    parts += [f"{odd.size} are at places that should be empty"] if odd.size else []
     where = [f"missing at {due.index(missing[0])}"] if missing.size else []
-    where += [f"too many at {due.index(odd[0])}"] if odd.size else []
+    where += [f"one too many at {due.index(odd[0])}"] if odd.size else []
     raise CheckFailed(
         " and ".join(parts), hint=_moved(found, due), called=called, where=", ".join(where)
     )
 
 
 def _moved(found: _Entries, due: _Entries) -> str:
-    """Return what would put each entry where it is due: the likely mistake."""
+    """Return the likely mistake: the move that puts each entry where it belongs."""
     if found.places.size and due.places.size and found.shape[0] == found.shape[1]:
         rows, columns = np.divmod(found.places, found.shape[1])
         wanted = {int(place) for place in due.places}
         moves: list[tuple[str, Callable[[], tuple[np.ndarray, np.ndarray]]]] = [
             ("Rows and columns are swapped.", lambda: (columns, rows)),
-            ("It is a row too far down: are rows counted from 1?", lambda: (rows - 1, columns)),
-            ("It is a row too far up.", lambda: (rows + 1, columns)),
-            ("It is a column too far right: are they counted from 1?", lambda: (rows, columns - 1)),
-            ("It is a column too far left.", lambda: (rows, columns + 1)),
+            ("It is one row too far down: are rows counted from 1?", lambda: (rows - 1, columns)),
+            ("It is one row too far up.", lambda: (rows + 1, columns)),
+            (
+                "It is one column too far right: are they counted from 1?",
+                lambda: (rows, columns - 1),
+            ),
+            ("It is one column too far left.", lambda: (rows, columns + 1)),
         ]
         for words, move in moves:
             to_rows, to_columns = move()
@@ -145,16 +148,16 @@ def _moved(found: _Entries, due: _Entries) -> str:
             moved = to_rows[inside] * found.shape[1] + to_columns[inside]
             if {int(place) for place in moved} == wanted:
                 return words
-        # A diagonal lost its last entries, or has some too many.
+        # A diagonal has lost its last entries, or has some too many.
         kept = {int(d) for d in np.unique(columns - rows)}
         due_rows, due_columns = np.divmod(due.places, due.shape[1])
         wanted_diagonals = {int(d) for d in np.unique(due_columns - due_rows)}
         if kept != wanted_diagonals and len(wanted_diagonals) < 2 * due.shape[0] - 1:
             return (
-                f"It fills the diagonals {_listed(kept)}; due are {_listed(wanted_diagonals)}: "
+                f"It fills the diagonals {_listed(kept)}, expected {_listed(wanted_diagonals)}: "
                 "look at the offsets."
             )
-    return "Print .toarray() of a small one, and compare it with one that you made by hand."
+    return "Print .toarray() of a small matrix, and compare it with one that you made by hand."
 
 
 def _listed(offsets: set[int]) -> str:
@@ -164,7 +167,7 @@ def _listed(offsets: set[int]) -> str:
 
 def _entries(value: Any) -> _Entries | None:
     """Return what a sparse matrix stores; None for anything else."""
-    # A handle on an object over there says of itself what it likes: what came here is a matrix.
+    # A handle could claim anything about itself; only a matrix that came as a value counts.
     layout = type(value).__name__.partition("_")[0]
     if type(value).__name__ == "Sparse":
         parts = value.row, value.col, value.data
@@ -187,6 +190,6 @@ def _entries(value: Any) -> _Entries | None:
 def _of_dense(array: np.ndarray) -> _Entries:
     array = as_array(array, dtype_kind="fiubc")
     if array.ndim != 2:
-        raise ValueError(f"what is due has {array.ndim} axes; a matrix has two")
+        raise ValueError(f"the expected matrix has {array.ndim} axes, not two")
     places = np.flatnonzero(array)
     return _Entries("", array.shape, places, array.reshape(-1)[places])

@@ -1,4 +1,4 @@
-"""Fourier transforms, by whichever convention: which one it is has a name."""
+"""Fourier transforms; a transform by another convention is named."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def assert_spectrum(
     called: str = "",
     noun: str = "the spectrum",
 ) -> None:
-    """Accept the discrete Fourier transform of a signal, in the convention that is due.
+    """Accept the discrete Fourier transform of a signal, in the expected convention.
 
     signal : (n,); norm : as np.fft has it: "backward" (no factor), "ortho", "forward" (1/n)
-    half : whether frequencies from 0 up alone are due; shifted : whether 0 is in the middle
+    half : whether only frequencies from 0 up are expected; shifted : whether 0 is in the middle
     Raises CheckFailed, which names another convention: the sign of the exponent, the factor, the
     half, the shift, the magnitudes alone.
     """
@@ -63,7 +63,7 @@ def _others(x: Array, norm: str, half: bool, shifted: bool) -> list[tuple[str, s
             "It is exp(-2 pi i j k / n).",
             _spectrum(np.conj(x), norm, half, shifted).conj(),
         ),
-        ("is its magnitude alone", "The phase is due as well.", np.abs(due)),
+        ("is its magnitude alone", "The exercise needs the phase as well.", np.abs(due)),
         ("is the power, the squares of its magnitude", "", np.abs(due) ** 2),
         ("lacks its imaginary part", "Is it cast to float?", due.real),
     ]
@@ -75,7 +75,7 @@ def _others(x: Array, norm: str, half: bool, shifted: bool) -> list[tuple[str, s
         others.append(("has negative frequencies too", "", _spectrum(x, norm, False, False)))
     else:
         others.append(("has no negative frequencies", "", _spectrum(x, norm, True, False)))
-        words = "has frequency 0 at its begin" if shifted else "has frequency 0 in its middle"
+        words = "has frequency 0 at its start" if shifted else "has frequency 0 in its middle"
         others.append((words, "See np.fft.fftshift.", _spectrum(x, norm, False, not shifted)))
-    others.append(("stands the other way round", "", due[::-1]))
+    others.append(("is in reverse order", "", due[::-1]))
     return others

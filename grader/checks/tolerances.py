@@ -1,4 +1,4 @@
-"""How close a value of a coarser dtype than float64 can be: the one table of it."""
+"""How close a value of a coarser dtype than float64 can be, in one table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.diagnosis.wording import Array
 
 @dataclass(frozen=True)
 class Precision:
-    """What the dtype of a right result leaves open.
+    """How exact a right result of a dtype can be.
 
     eps : the distance from 1 to the next number
     rtol : room on each element, for the rounding of a short computation
@@ -31,7 +31,7 @@ PRECISION = {
     "float32": Precision(float(np.finfo(np.float32).eps), 1e-5, 2e-5),
     "float16": Precision(float(np.finfo(np.float16).eps), 2e-3, 2e-3),
 }
-# float64 and everything exact: what a check asks for is what holds.
+# For float64 and exact types, the check's own tolerance holds.
 _EXACT = Precision(float(np.finfo(np.float64).eps), 0.0, 0.0)
 
 
@@ -41,12 +41,12 @@ def precision_of(array: Array) -> Precision:
 
 
 def rtol_for(array: Array, rtol: float) -> float:
-    """Return the relative tolerance, or what the array's own dtype asks for where that is more."""
+    """Return the relative tolerance, or that of the array's dtype if it is larger."""
     return max(rtol, precision_of(array).rtol)
 
 
 def room_for(array: Array, expected: Array, summed: Array | float | None = None) -> Array | float:
-    """Return what each element may be off by because its dtype rounds what it sums up.
+    """Return the error that each element may have because its dtype rounds the terms of its sum.
 
     summed : sum of the sizes of the terms of each element, where the check knows it; else
         the size is taken from the elements beside it, in its row and column
@@ -63,7 +63,7 @@ def room_for(array: Array, expected: Array, summed: Array | float | None = None)
 def sizes_of(array: Array) -> Array | float:
     """Return the size that each element has by its row and column: root mean squares.
 
-    For a product A @ B that is near |A_i| |B_j|, whatever has cancelled in the sum.
+    For a product A @ B that is about |A_i| |B_j|, even if terms cancel in the sum.
     """
     squares = np.abs(array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)) ** 2
     total = float(np.sqrt(squares.mean())) if squares.size else 0.0
@@ -78,7 +78,7 @@ def sizes_of(array: Array) -> Array | float:
 def shown_eps(values: Array) -> float:
     """Return the eps of the coarsest dtype that holds all the values exactly.
 
-    Fewer than three distinct values show nothing, and integers neither: it is then float64's.
+    Fewer than three distinct values, or integers, show nothing: it is then that of float64.
     """
     if np.unique(values).size < 3 or np.array_equal(values, np.round(values)):
         return _EXACT.eps

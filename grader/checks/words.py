@@ -27,7 +27,7 @@ _TEXT_MAX = 100_000
 def numbers_in(text: object, *, called: str = "") -> list[float]:
     """Return the numbers of a text in their order: 3, -1.5e-3, 1,000, 12 % (0.12), "three" (3).
 
-    Raises CheckFailed where it is no text.
+    Raises CheckFailed if it is not a text.
     """
     found: list[tuple[int, float]] = []
     plain = _text(text, called)
@@ -54,14 +54,14 @@ def assert_says(
 
     phrases : words or a few words each; a tuple or a list of them for any one of several
     never : phrases that must not be there
-    Raises CheckFailed, which says how many are missing, and names what must not be said.
+    Raises CheckFailed, which says how many are missing, or names a forbidden phrase.
     """
     plain = _folded(_text(text, called))
     choices = [(p,) if isinstance(p, str) else tuple(p) for p in phrases]
     missing = [c for c in choices if not any(_says(plain, phrase) for phrase in c)]
     if missing:
         raise CheckFailed(
-            f"{noun} lacks {len(missing)} of {len(choices)} things that it is to say",
+            f"{noun} lacks {len(missing)} of {len(choices)} required things",
             hint="" if plain.strip() else "It is empty.",
             called=called,
             expected=" / ".join(missing[0]),
@@ -69,7 +69,7 @@ def assert_says(
         )
     for phrase in never:
         if _says(plain, phrase):
-            raise CheckFailed(f"{noun} says {phrase!r}, which it must not", called=called)
+            raise CheckFailed(f"{noun} says {phrase!r}, which is wrong here", called=called)
 
 
 def assert_tells(
@@ -104,12 +104,12 @@ def _text(text: object, called: str) -> str:
     if isinstance(text, np.ndarray) and text.ndim == 0:
         text = text.item()
     if not isinstance(text, str):
-        raise CheckFailed(f"returned {describe_type(text)} where a text was due", called=called)
+        raise CheckFailed(f"returned {describe_type(text)}, expected a text", called=called)
     return text[:_TEXT_MAX]
 
 
 def _folded(text: str) -> str:
-    """Lower case without accents, one blank between words."""
+    """Return the text in lower case without accents, with one blank between words."""
     apart = unicodedata.normalize("NFKD", text).casefold()
     return " ".join("".join(c for c in apart if not unicodedata.combining(c)).split())
 

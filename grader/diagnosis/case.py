@@ -1,4 +1,4 @@
-"""A wrong result beside the right one, and what is said of the two."""
+"""A wrong result with the right one, and a diagnosis of the two."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Diagnosis:
 
     kind : "sign", "factor", "term", "transpose", "dummy", "overflow", ...
     problem : the statement; holds no input and no expected value
-    hint : the likely cause, as a question or an advice
-    weight : how much the statement assumes; of two that hold, the lighter one is told
+    hint : the likely cause, as a question or as advice
+    weight : how much the statement assumes; of two true statements, the lighter one is used
     """
 
     kind: str
@@ -34,7 +34,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Case:
-    """A wrong result beside the right one, and all that is known about them."""
+    """A wrong result with the right one, and all that is known about them."""
 
     got: Array
     expected: Array
@@ -48,10 +48,10 @@ class Case:
     rtol: float = 1e-6
     atol: float = 0.0
     whole: bool = False
-    """An array of integers came."""
+    """Whether the result was an array of integers."""
 
     def same(self, value: Array) -> bool:
-        """Tell whether the value equals what was got, and explains the error, everywhere."""
+        """Tell whether the value equals the result everywhere, and so explains the error."""
         if value.shape != self.got.shape or not np.isfinite(value).all():
             return False
         left = np.abs(self.got - value)
@@ -75,7 +75,7 @@ def ratio_of(got: Array, expected: Array) -> float | None:
     scale = scale_of(expected)
     if got.shape != expected.shape or scale == 0 or not np.isfinite(got).all():
         return None
-    # Scaled first: the squares of 1e-200 and 1e200 would leave float64's range.
+    # Scaled first: the squares of 1e-200 and 1e200 are outside float64's range.
     other = scale_of(got)
     if other == 0:
         return None
@@ -85,7 +85,7 @@ def ratio_of(got: Array, expected: Array) -> float | None:
 
 
 def fit_tolerance(case: Case) -> float:
-    """Return how well a fitted factor is known: a loose comparison must not name m = 120.3."""
+    """Return the tolerance for a fitted factor; a loose one would name 120.3 as m = 120."""
     floor = case.atol / scale if (scale := scale_of(case.expected)) else 0.0
     return float(min(max(case.rtol, 1e-9) + floor, 1e-3))
 

@@ -1,7 +1,7 @@
-"""How much a statement about a wrong result is worth: elements that could have been otherwise.
+"""How much evidence a result holds: the number of its independent elements.
 
-A factor that is fitted to one number holds always. In `np.outer(delta, x)` all elements of a row
-are tied together, and in a pair of classes (c, -c) both are: there a factor explains nothing.
+A factor fitted to one number always fits. In `np.outer(delta, x)` the elements of a row depend on
+each other, and so do those of a pair of classes (c, -c): there a factor explains nothing.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import numpy as np
 from grader.diagnosis.case import scale_of
 from grader.diagnosis.wording import Array
 
-# Elements that a fitted factor must hold for, to be told without a name for it.
+# A factor without a name must fit this many elements to be mentioned.
 INDEPENDENT = 3
-# What is smaller beside the largest says nothing of a factor.
+# An element smaller than this, relative to the largest, says nothing about a factor.
 _SMALL = 1e-6
 _TIED = 1e-7
 
 
 def independent(array: Array) -> int:
-    """Return how many elements of the array are not tied together.
+    """Return how many elements of the array are independent.
 
-    Equal and opposite numbers count once; a matrix of rank one counts as the shorter of its two
-    vectors; one element less where the elements of a vector sum to 0, as a softmax's delta does.
+    Equal and opposite numbers count once. A matrix of rank one counts as the shorter of its two
+    vectors. A vector whose elements sum to 0, like the delta of a softmax, counts one less.
     """
     if not np.isfinite(array).all() or not array.size:
         return 0
@@ -45,15 +45,15 @@ def has_rank_one(array: Array) -> bool:
 
 
 def is_one_limit(array: Array) -> bool:
-    """Tell whether nothing but 0 and one of 1 and -1 is due, as of a function at large inputs.
+    """Tell whether all values are 0 or one of 1 and -1, as of a function at large inputs.
 
-    A sign that is turned round there has many causes: a factor that is lost, a class for another.
+    A wrong sign there has many causes: a lost factor, or one class in the place of another.
     """
     return array.size > 1 and set(np.unique(array)) in ({0.0, 1.0}, {-1.0, 0.0}, {-1.0}, {1.0})
 
 
 def is_unit_vector(array: Array) -> bool:
-    """Tell whether it is a vector of length 1 with more than one element that counts."""
+    """Tell whether it is a vector of length 1 with several elements that are not negligible."""
     flat = array.reshape(-1)
     if array.ndim > 2 or flat.size != max(array.shape, default=0) or flat.size < 2:
         return False
@@ -62,7 +62,7 @@ def is_unit_vector(array: Array) -> bool:
 
 
 def is_generic(value: float) -> bool:
-    """Tell whether a number has so many digits that meeting it by chance is out of the question."""
+    """Tell whether a number has so many digits that no chance explains an equal one."""
     return np.isfinite(value) and float(f"{value:.4g}") != value
 
 

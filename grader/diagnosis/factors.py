@@ -1,4 +1,4 @@
-"""A factor, a summand or a sign that is lost or there too often, in words."""
+"""A factor, a term or a sign that is missing, or applied too often, in words."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from grader.diagnosis.evidence import (
 from grader.diagnosis.inputs import name_input_factor
 from grader.diagnosis.wording import number
 
-# More named factors than this would explain any number.
+# More named factors than this could explain any number.
 _MAX_NAMES = 4
 
-# A factor that no name explains tells less than any that has one.
+# A factor without a name says less than any factor with a name.
 _UNNAMED = 100.0
 _CONSTANT = 10.0
 
-# A factor is named where a result that means nothing would get its name more seldom than this.
+# A factor is named only if a random result would get that name more rarely than this.
 _CHANCE = 1e-3
 
 # Names that textbooks give to the number of samples.
@@ -35,7 +35,7 @@ _SAMPLE_COUNTS = frozenset({"m", "n", "N", "M", "batch", "batch_size", "n_sample
 
 
 def explain_factor(case: Case) -> Diagnosis | None:
-    """One number times the right result: -1, 2, 1/2, m, 1/m and their products."""
+    """Explain a result that is the right one times a number: -1, 2, 1/2, m, 1/m, their products."""
     if case.got.shape != case.expected.shape:
         return None
     ratio = ratio_of(case.got, case.expected)
@@ -60,7 +60,7 @@ def explain_factor(case: Case) -> Diagnosis | None:
             "length",
             f"{case.noun} has the right direction and the length {number(abs(ratio))}, not 1"
             + (", and the wrong sign" if ratio < 0 else ""),
-            "Is the division by its length (norm) missing, or done before the last step?",
+            "Is the division by its length (norm) missing, or does another step follow it?",
         )
     of_input = name_input_factor(ratio, case)
     if of_input is not None:
@@ -69,7 +69,7 @@ def explain_factor(case: Case) -> Diagnosis | None:
 
 
 def _by_chance(words: Diagnosis, case: Case, near: float) -> float:
-    """Return how likely a ratio that means nothing is named as simply as this one.
+    """Return the probability that a random ratio gets a name as simple as this one.
 
     Ratios of wrong results lie about evenly on a logarithmic scale from 1/100 to 100.
     """
@@ -93,7 +93,9 @@ def explain_elementwise_factor(case: Case) -> Diagnosis | None:
                     "missing factor", f"the factor {name} is missing in {case.noun}{also}"
                 )
             if case.same(sign * case.expected * factor):
-                return Diagnosis("extra factor", f"the factor {name} is there once too often{also}")
+                return Diagnosis(
+                    "extra factor", f"the factor {name} is applied once too often{also}"
+                )
     return None
 
 
@@ -108,14 +110,14 @@ def explain_term(case: Case) -> Diagnosis | None:
         if case.same(term):
             return Diagnosis(
                 "term alone",
-                f"{case.noun} is the {name} term alone; the rest of it is missing",
-                "Is it assigned with = where += was meant?",
+                f"{case.noun} is only the {name} term; the rest is missing",
+                "Is it assigned with = instead of +=?",
             )
         error = case.got - case.expected
         size = float(np.vdot(term, term))
         if size == 0:
             continue
-        times = float(np.vdot(term, error)) / size + 1.0  # how often the term is in there
+        times = float(np.vdot(term, error)) / size + 1.0  # how often the term is in the result
         if not case.same(case.expected + (times - 1.0) * term):
             continue
         near = fit_tolerance(case)
@@ -144,7 +146,7 @@ def explain_row_factor(case: Case) -> Diagnosis | None:
     if case.got.shape != case.expected.shape or case.got.ndim != 2 or min(case.got.shape) < 3:
         return None
     if has_rank_one(case.expected):
-        return None  # any other matrix of rank one has such factors
+        return None  # any two matrices of rank one differ by such factors
     for axis, line in ((1, "row"), (0, "column")):
         size = (case.expected**2).sum(axis=axis, keepdims=True)
         if np.any(size == 0):
@@ -153,7 +155,7 @@ def explain_row_factor(case: Case) -> Diagnosis | None:
         if np.all(ratio != 0) and case.same(ratio * case.expected):
             return Diagnosis(
                 "row factor",
-                f"each {line} of {case.noun} is scaled by a factor of its own",
+                f"each {line} of {case.noun} is scaled by a different factor",
                 f"Compute one {line} by hand and divide: which sum, maximum or norm is the factor?",
             )
     return None
@@ -232,17 +234,21 @@ def name_factor(
     return Diagnosis("factor", *_factor_words(ratio, best, also, noun), weight=best.complexity)
 
 
-# Well-known constants above 1, and what it means when one of them turns up.
+# Well-known constants above 1, and the likely mistake behind each.
 _CONSTANTS = (
-    (1 / np.log(2.0), "1/ln 2", "Is a logarithm to base 2 taken where the natural one is due?"),
-    (np.log(10.0), "ln 10", "Is log10 taken where the natural logarithm is due?"),
-    (180 / np.pi, "180/pi", "Are degrees taken for radians?"),
-    (255.0, "255", "Are pixels 0 ... 255 taken where they are due in [0, 1], or the reverse?"),
-    (256.0, "256", "Are pixels 0 ... 255 taken where they are due in [0, 1], or the reverse?"),
-    (100.0, "100", "Is a percentage taken for a share?"),
-    (1000.0, "1000", "Is a learning rate of 0.001 multiplied in where none is due, or left out?"),
-    (np.pi, "pi", "Is a factor pi missing, or there once too often?"),
-    (np.sqrt(2.0), "sqrt(2)", "Is a square root taken of a part alone?"),
+    (
+        1 / np.log(2.0),
+        "1/ln 2",
+        "Is it a logarithm to base 2 (np.log2) instead of the natural one?",
+    ),
+    (np.log(10.0), "ln 10", "Is it np.log10 instead of the natural logarithm?"),
+    (180 / np.pi, "180/pi", "Are degrees used as radians?"),
+    (255.0, "255", "Are pixels in 0 ... 255 instead of [0, 1], or the reverse?"),
+    (256.0, "256", "Are pixels in 0 ... 255 instead of [0, 1], or the reverse?"),
+    (100.0, "100", "Is a percentage used as a fraction?"),
+    (1000.0, "1000", "Is a learning rate of 0.001 forgotten, or used where it does not belong?"),
+    (np.pi, "pi", "Is a factor pi missing, or applied once too often?"),
+    (np.sqrt(2.0), "sqrt(2)", "Is only a part under the square root?"),
 )
 
 
@@ -254,7 +260,7 @@ def _name_constant(
     for name, value in factors.items():
         m = float(np.asarray(value)) if np.size(value) == 1 else 0.0
         if name in _SAMPLE_COUNTS and m > 2:
-            hint = f"Is it divided by {name} - 1 where {name} is due, or the reverse (ddof)?"
+            hint = f"Is it divided by {name} - 1 instead of {name}, or the reverse (ddof)?"
             known.append((m / (m - 1), f"{name}/({name} - 1)", hint))
             known.append((np.sqrt(m / (m - 1)), f"sqrt({name}/({name} - 1))", hint))
     size = abs(ratio)
@@ -289,12 +295,12 @@ def _factor_words(
     minus = " Is a minus sign missing, too?" if ratio < 0 else ""
     if product.twos == 1 and not product.powers:
         problem = f"{noun} {sign}is twice as large as it should be"
-        hint = "Is a factor 1/2 missing, or a factor 2 there once too often?"
+        hint = "Is a factor 1/2 missing, or a factor 2 applied once too often?"
     elif product.twos == -1 and not product.powers:
         problem = f"{noun} {sign}is half as large as it should be"
         hint = (
-            "Is a factor 2 missing (the derivative of a square brings one), "
-            "or 1/2 there once too often?"
+            "Is a factor 2 missing (the derivative of a square has one), "
+            "or 1/2 applied once too often?"
         )
     else:
         times = number(size if large else 1 / size)
@@ -316,7 +322,7 @@ def _cause(product: _Product, large: bool) -> str:
         return f"is it divided by {counts[0]} once too often?"
     if large:
         return f"is the factor {missing} missing?"
-    return f"is the factor {missing} missing, or {product.text()} there once too often?"
+    return f"is the factor {missing} missing, or {product.text()} applied once too often?"
 
 
 def _unnamed_factor(ratio: float, noun: str) -> tuple[str, str]:
@@ -325,6 +331,6 @@ def _unnamed_factor(ratio: float, noun: str) -> tuple[str, str]:
     times, word = (size, "large") if size > 1 else (1 / size, "small")
     return (
         f"{noun} {sign}is {number(times)} times too {word}, by the same factor in every element",
-        "Print what it is divided by and multiplied with: a length, a sum and a largest element "
-        "differ from each other by one number, too.",
+        "Print the numbers that it is divided by or multiplied with: is each the right one, "
+        "a length, a sum or a largest element?",
     )

@@ -1,4 +1,4 @@
-"""An elementwise function of the right result: its square, its rounding, its sum with a number."""
+"""Results that are a function of the right one: its square, its rounding, a number added."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grader.diagnosis.wording import Array
 
 
 def explain_offset(case: Case) -> Diagnosis | None:
-    """The same number added to every element, or to each row or column its own."""
+    """Explain a result with one number added to all elements, or one to each row or column."""
     if case.got.size == case.expected.size == 1:
         return _off_by_one(case)
     if case.got.shape != case.expected.shape or case.got.size < 3:
@@ -25,7 +25,7 @@ def explain_offset(case: Case) -> Diagnosis | None:
         return Diagnosis(
             "offset",
             f"every element of {case.noun} is too {size}{one}",
-            "Is a constant (a bias, a 1) added, forgotten or subtracted once too often?",
+            "Is a constant (a bias, a 1) forgotten, or added or subtracted once too often?",
         )
     if case.got.ndim == 2 and min(case.got.shape) >= 3:
         for axis, line, other in ((1, "row", "axis=1"), (0, "column", "axis=0")):
@@ -33,31 +33,31 @@ def explain_offset(case: Case) -> Diagnosis | None:
             if case.same(case.expected + means):
                 return Diagnosis(
                     "row offset",
-                    f"each {line} of {case.noun} is off by an amount of its own",
+                    f"each {line} of {case.noun} is off by a different amount",
                     f"Is something added or subtracted along the wrong axis ({other})?",
                 )
     return None
 
 
 def _off_by_one(case: Case) -> Diagnosis | None:
-    """A count, or a size, that is one too large or too small."""
+    """Explain a count, or a size, that is too large or too small by one."""
     got, due = float(case.got.reshape(-1)[0]), float(case.expected.reshape(-1)[0])
     if got != round(got) or due != round(due) or abs(got - due) != 1 or abs(due) < 3:
         return None
     size = "large" if got > due else "small"
     return Diagnosis(
-        "offset", f"{case.noun} is too {size} by 1", "Count a small case by hand: both ends of it."
+        "offset", f"{case.noun} is too {size} by 1", "Count a small case by hand, with both ends."
     )
 
 
 def explain_function(case: Case) -> Diagnosis | None:
-    """An elementwise function of the right result: its square, its complement, ..."""
+    """Explain a result that is a function of the right one: its square, its complement, ..."""
     if case.got.shape != case.expected.shape:
         return None
     if independent(case.expected) < INDEPENDENT and not (
         case.expected.size == 1 and is_generic(float(case.expected.reshape(-1)[0]))
     ):
-        return None  # 0.25 is the square of 0.5, and 0.3 is 1 - 0.7: that says nothing
+        return None  # 0.25 is the square of 0.5, and 0.3 is 1 - 0.7: few numbers show nothing
     for function, problem, hint in _functions(case.expected):
         if case.same(function(case.expected)):
             return Diagnosis("function", f"{case.noun} {problem}", hint)
@@ -73,14 +73,14 @@ def _functions(e: Array) -> Iterator[tuple[Callable[[Array], Array], str, str]]:
         yield np.sqrt, "is the square root of what it should be", "Is a square missing?"
         yield np.log, "is the logarithm of what it should be", "Is an exp missing?"
     if np.all(e != 0):
-        way = "Is it divided the wrong way round?"
+        way = "Are numerator and denominator swapped?"
         yield (lambda x: 1 / x), "is the reciprocal of what it should be", way
     if np.any(e < 0) and e.size > 1:
-        yield np.abs, "has lost its signs", "Is an absolute value or a square taken?"
+        yield np.abs, "has lost its signs", "Does the code take an absolute value or a square?"
         cut = "is 0 where it should be negative"
         yield (lambda x: np.maximum(x, 0)), cut, "Is it cut off at 0?"
     if e.ndim == 1 and e.size >= 3:
-        yield np.cumsum, "is summed up cumulatively", "Is a running sum taken for each element?"
+        yield np.cumsum, "is the cumulative sum of what it should be", "Is np.cumsum used?"
 
 
 def explain_rounding(case: Case) -> Diagnosis | None:
@@ -93,7 +93,7 @@ def explain_rounding(case: Case) -> Diagnosis | None:
                 return Diagnosis(
                     "rounding",
                     f"the fractions of {case.noun} are {how or 'rounded away'}",
-                    "Is the array of an integer dtype, is // used where / is meant, "
+                    "Does the array have an integer dtype, is // used instead of /, "
                     "or are probabilities rounded to labels?",
                 )
     for decimals in range(1, 9):
@@ -101,7 +101,7 @@ def explain_rounding(case: Case) -> Diagnosis | None:
             return Diagnosis(
                 "rounding",
                 f"{case.noun} is rounded to {decimals} decimal{'s' * (decimals > 1)}",
-                "Return the number as computed; round only where it is printed.",
+                "Return the number as computed. Round only where you print it.",
             )
     for dtype, digits in ((np.float32, 7), (np.float16, 3)):
         with np.errstate(over="ignore", under="ignore"):
@@ -115,7 +115,7 @@ def explain_rounding(case: Case) -> Diagnosis | None:
         ):
             return Diagnosis(
                 "precision",
-                f"{case.noun} has only the precision of {np.dtype(dtype)}, {digits} digits",
+                f"{case.noun} has only {digits} digits, the precision of {np.dtype(dtype)}",
                 "Keep float64: is .astype or a dtype= argument too small?",
             )
     return None

@@ -1,4 +1,4 @@
-"""What a wrong result has to do with an input: its length as a factor, itself as a term."""
+"""Results that contain an input too much: its length as a factor, or the input as a term."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from grader.diagnosis.case import Case, Diagnosis, fit_tolerance, scale_of
 from grader.diagnosis.evidence import INDEPENDENT, independent, is_generic
 from grader.diagnosis.wording import Array, number
 
-# A fitted factor must be known this well: inputs offer many numbers.
+# A factor from an input must fit this well: inputs offer many numbers.
 _NEAR = 1e-6
 
 _WITH_INPUT: tuple[tuple[Callable[[Array, Array], Array], str, str], ...] = (
-    (lambda e, x: x - e, "is what is left of {0} when what is due is taken away", "rest"),
-    (lambda e, x: e - x, "is what is due minus {0}", "minus"),
-    (lambda e, x: e + x, "is what is due plus {0}", "plus"),
-    (lambda e, x: e * x, "is what is due times {0}, element by element", "times"),
+    (lambda e, x: x - e, "is {0} minus what it should be", "rest"),
+    (lambda e, x: e - x, "is what it should be minus {0}", "minus"),
+    (lambda e, x: e + x, "is what it should be plus {0}", "plus"),
+    (lambda e, x: e * x, "is what it should be times {0}, element by element", "times"),
 )
 _HINTS = {
-    "rest": "Is the last subtraction one too many?",
+    "rest": "Is it subtracted from {0} at the end, by mistake?",
     "minus": "Is {0} subtracted where it does not belong, or never added?",
     "plus": "Is {0} added where it does not belong, or never subtracted?",
     "times": "Is {0} multiplied once too often?",
@@ -32,7 +32,7 @@ def name_input_factor(ratio: float, case: Case) -> Diagnosis | None:
     near = min(fit_tolerance(case), _NEAR)
     for name, value, text in _sizes(case):
         for power in (1, 2, -1, -2):
-            # Round numbers are many things.
+            # A round number can mean many things.
             if not is_generic(value) or abs(abs(ratio) - value**power) > near * value**power:
                 continue
             times, word = (abs(ratio), "large") if abs(ratio) > 1 else (1 / abs(ratio), "small")
@@ -63,7 +63,7 @@ def _sizes(case: Case) -> Iterator[tuple[str, float, str]]:
 
 
 def explain_with_input(case: Case) -> Diagnosis | None:
-    """The right result with an input of its shape added, taken away or multiplied."""
+    """Explain a result with an input added, subtracted or multiplied too much."""
     if case.got.shape != case.expected.shape or independent(case.expected) < INDEPENDENT:
         return None
     for name, x in case.inputs.items():
@@ -79,8 +79,8 @@ def explain_with_input(case: Case) -> Diagnosis | None:
             sign = "plus" if times > 0 else "minus"
             return Diagnosis(
                 "input",
-                f"{case.noun} is what is due {sign} {number(abs(times))} times {name}",
-                f"Is {name} scaled or decayed where it does not belong, or by another factor?",
+                f"{case.noun} is what it should be {sign} {number(abs(times))} times {name}",
+                f"Is {name} scaled or decayed where it should not be, or by the wrong factor?",
                 weight=1.0,
             )
     return None

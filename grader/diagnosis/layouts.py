@@ -1,4 +1,4 @@
-"""The right values in another place: transposed, flipped, shifted, in another order, as pairs."""
+"""The right values at the wrong places: transposed, flipped, shifted, reordered, as pairs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from grader.diagnosis.factors import name_factor
 from grader.diagnosis.wording import Array
 
 _FARTHEST = 3
-"""Places by which a picture is looked for."""
+"""How far a picture may be shifted, in places."""
 
 
 def explain_pairs(case: Case) -> Diagnosis | None:
-    """A cost over the (m, m) differences that (m,) and (m, 1) make."""
+    """Explain a cost over the (m, m) differences that (m,) and (m, 1) make."""
     if case.broadcast is None:
         return None
     a, b = (operand.reshape(-1) for operand in case.broadcast)
@@ -63,7 +63,7 @@ def explain_layout(case: Case) -> Diagnosis | None:
 
 
 def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
-    """Give the right result in other layouts, one at a time: large ones would fill memory."""
+    """Yield the right result in other layouts, one at a time to save memory."""
     got, expected = case.got, case.expected
     rank = expected.ndim
     if rank >= 2:
@@ -74,8 +74,8 @@ def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
         hint = f"Reshape it to {expected.shape}."
         yield "shape", expected.reshape(got.shape), problem, hint
     if got.size == expected.size and rank >= 2:
-        problem = "holds the right values, read column by column where row by row is due"
-        hint = "A transpose is no reshape: reshape keeps the order of reading."
+        problem = "holds the right values, but read column by column instead of row by row"
+        hint = "A reshape does not transpose: it keeps the order of the values."
         yield "order", expected.reshape(-1, order="F").reshape(got.shape), problem, hint
     if rank >= 2:
         for turns, degrees in ((1, 90), (3, 270)):
@@ -86,7 +86,7 @@ def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
     for axis in range(min(rank, 4)):
         if expected.shape[axis] < 3 or _is_mirrored(case, axis):
             continue
-        hint = "Is a slice [::-1] on the wrong axis, missing, or there once too often?"
+        hint = "Is a slice [::-1] missing, on the wrong axis, or applied once too often?"
         yield "flip", np.flip(expected, axis), f"is flipped {_flip_words(axis, rank)}", hint
     if rank >= 2:
         problem = "is turned by 180 degrees (flipped along both axes)"
@@ -105,9 +105,9 @@ def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
 
 
 def _is_mirrored(case: Case, axis: int) -> bool:
-    """Tell whether an input has the same sizes from both ends.
+    """Tell whether an input has the same absolute values from both ends.
 
-    There a sign that is turned round flips the result, and tells nothing of its order.
+    For such an input a wrong sign flips the result, so a flip shows nothing about the order.
     """
     return any(
         x.shape == case.expected.shape and np.allclose(np.abs(np.flip(x, axis)), np.abs(x))
@@ -117,7 +117,7 @@ def _is_mirrored(case: Case, axis: int) -> bool:
 
 
 def explain_shift(case: Case) -> Diagnosis | None:
-    """A series, or a picture, that begins one place late or early."""
+    """Explain a series, or a picture, that starts too late or too early."""
     if case.got.ndim == 2:
         return _shifted_picture(case)
     if case.got.ndim != 1 or case.got.shape != case.expected.shape or case.got.size < 4:
@@ -135,7 +135,7 @@ def explain_shift(case: Case) -> Diagnosis | None:
 
 
 def _shifted_picture(case: Case) -> Diagnosis | None:
-    """The right picture some places up, down, left or right, or both at once."""
+    """Explain a picture that is moved up, down, left or right, or in both directions."""
     got, expected = case.got, case.expected
     rows, columns = got.shape
     if got.shape != expected.shape or min(got.shape) < 3 or case.wrong().mean() < 0.25:
@@ -158,7 +158,7 @@ def _shifted_picture(case: Case) -> Diagnosis | None:
                 f"{case.noun} is moved by {'one place ' if one else ''}{places}",
                 "Is an index, a range or a slice off by one?"
                 if one
-                else "Where does the slice that is filled begin, and where does it end?",
+                else "Where does the slice that you assign to begin and end?",
             )
     return None
 
@@ -168,7 +168,7 @@ def _way(by: int, back: str, forth: str) -> tuple[int, str]:
 
 
 def _sums_over_pairs(a: Array, b: Array) -> list[float]:
-    """Return what costs add up over all pairs (a_i, b_j); a may hold probabilities."""
+    """Return typical costs summed over all pairs (a_i, b_j); a may hold probabilities."""
     p, y = a[:, None], b[None, :]
     sums = [float(((p - y) ** 2).sum()), float(np.abs(p - y).sum())]
     if np.all((p > 0) & (p < 1)) and np.all((y >= 0) & (y <= 1)):
@@ -182,7 +182,7 @@ def _permutation(got: Array, expected: Array, axis: int) -> Array | None:
     rows = np.moveaxis(expected, axis, 0).reshape(expected.shape[axis], -1)
     if len(rows) < 2 or rows.size == 0:
         return None
-    # Lines are sorted by their inner product with fixed weights: one number a line.
+    # Lines are sorted by their inner product with fixed weights: one number for each line.
     weights = 1.0 + np.abs(np.sin(np.arange(1.0, rows.shape[1] + 1)))
     key, key_got = rows @ weights, rows_got @ weights
     gap = np.diff(np.sort(key))

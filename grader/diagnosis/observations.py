@@ -1,7 +1,7 @@
-"""What is right in a wrong result that nothing explains.
+"""What is right in a wrong result that has no explanation.
 
-Each is a fact about the numbers, with no guess at a cause; it is told where chance would give it
-less often than once in a thousand.
+Each statement is a fact about the numbers, without a guess at the cause. It is made only if chance
+would give it less than once in a thousand times.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from grader.diagnosis.case import numbers, scale_of
 from grader.diagnosis.wording import Array
 
-# The share of the sum of sizes by which a sum may be off and still be the same.
+# By this share of the sum of sizes, a sum may be off and still count as the same.
 _SAME = 1e-6
 # All of these signs right by chance: once in a thousand.
 _SIGNS = 10
@@ -49,7 +49,7 @@ def what_is_right(got: object, expected: object) -> str:
 def which_are_right(wrong: Array) -> str:
     """Return "the first 3 are right", "the last one is right", "the first 4 columns are right", "".
 
-    wrong : mask of the elements that differ; told where all of one end are right, and no other
+    wrong : mask of the elements that differ; "" unless the right ones are exactly those at one end
     """
     if not wrong.any():
         return ""

@@ -1,4 +1,4 @@
-"""Results that are right in a part alone: a row, a branch, the diagonal, between two limits."""
+"""Results of which only a part is right: a row, a branch, the diagonal, between two limits."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ def explain_clipping(case: Case) -> Diagnosis | None:
             "clipping",
             f"{case.noun} is clipped {' and '.join(ends)}: "
             f"{int(wrong.sum())} of {wrong.size} elements are cut to one limit",
-            "Is np.clip, a maximum or a minimum applied too early, or a dtype such as uint8 full?",
+            "Is np.clip, a maximum or a minimum applied too early, or does a dtype such as uint8 "
+            "overflow?",
         )
     return None
 
 
 def explain_diagonal(case: Case) -> Diagnosis | None:
-    """Right on the diagonal alone, or off it alone."""
+    """Explain a matrix that is right only on its diagonal, or only off it."""
     shape = case.expected.shape
     if case.got.shape != shape or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 3:
         return None
@@ -54,14 +55,14 @@ def explain_diagonal(case: Case) -> Diagnosis | None:
     if not wrong[eye].any() and wrong[~eye].mean() > 0.8:
         return Diagnosis(
             "part",
-            f"{case.noun} is right on its diagonal alone",
+            f"{case.noun} is right only on its diagonal",
             "Is the other part of the formula missing?",
         )
     return None
 
 
 def explain_part(case: Case) -> Diagnosis | None:
-    """Right but for a row, a column, or one sign of the input."""
+    """Explain a result that is right except in a row, a column, or for one sign of an input."""
     if case.got.shape != case.expected.shape or case.got.size < 3:
         return None
     wrong = case.wrong()
@@ -74,16 +75,16 @@ def explain_part(case: Case) -> Diagnosis | None:
 
 
 def _reach_hint(case: Case, mask: Array, line: str) -> str:
-    """Return what a line at the edge that is 0 tells: a loop or a slice ends too early."""
+    """Return the hint for a wrong line; a line of 0 at the edge may be a loop that ends early."""
     if np.any(case.got[mask]) or case.got.size < 4:
-        return f"Compute that {line} by hand: has it a formula of its own, as a bias has?"
-    return f"It is 0 there: does the loop or the slice reach that {line}, and is it assigned?"
+        return f"Compute that {line} by hand: does it need a formula of its own, like a bias?"
+    return f"It is 0 there: does the loop or the slice reach that {line}?"
 
 
 def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
     parts: list[tuple[str, Array, str]] = []
-    # An element can be right by chance (0 where 0 is due), so a line counts as wrong when
-    # any of its elements is; the mask compared is then the wrong elements on that line.
+    # An element can be right by chance (a 0 that should be 0), so a line counts as wrong if any
+    # of its elements is. The mask to compare is then the wrong elements on that line.
     for axis in range(min(wrong.ndim, 2)):
         line = "element" if wrong.ndim == 1 else ("row", "column")[axis]
         for place, word in ((-1, "last"), (0, "first")):
@@ -101,18 +102,18 @@ def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
             (x == 0, f"where {name} = 0"),
         ):
             if mask.any() and not mask.all():
-                parts.append((words, mask, "Does one branch of the formula lack its case?"))
+                parts.append((words, mask, "Does the formula lack this case?"))
     if wrong.ndim == 2:
         for axis, line in ((1, "row"), (0, "column")):
             bad = np.flatnonzero(wrong.any(axis=axis))
-            # One wrong element is told by its place; it makes no row of it.
+            # A single wrong element is named by its place; it does not make its row wrong.
             if bad.size == 1 and wrong.shape[1 - axis] > 2 and wrong.sum() > 1:
                 mask = np.zeros_like(wrong)
                 np.moveaxis(mask, 1 - axis, 0)[bad[0]] = True
                 parts.append((f"in {line} {bad[0]}", mask & wrong, "Counted from 0."))
-    # Last: a branch by its input, or a row, says more.
+    # Last, since a row, or a branch by its input, says more.
     zero = case.expected == 0
     if 3 <= zero.sum() < zero.size and (zero & wrong).sum() > 2:
         hint = "Look at the elements that have to be 0."
-        parts.append(("where 0 is due", zero & wrong, hint))
+        parts.append(("where it should be 0", zero & wrong, hint))
     return parts

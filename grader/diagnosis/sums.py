@@ -1,4 +1,4 @@
-"""Shares that sum to 1 along another axis than is due: a softmax, a mean, a normalised matrix."""
+"""Shares that sum to 1 along the wrong axis: a softmax, a mean, a normalised matrix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LINES = ("column", "row")
 
 
 def explain_sums(case: Case) -> Diagnosis | None:
-    """Each row is to sum to 1, and each column does, or all elements together."""
+    """Explain columns, or all elements, that sum to 1 where each row should."""
     got, expected = case.got, case.expected
     if got.shape != expected.shape or got.ndim != 2 or min(got.shape) < 2:
         return None
@@ -25,14 +25,14 @@ def explain_sums(case: Case) -> Diagnosis | None:
         if _is_one(got.sum(axis=1 - axis)) and not _is_one(expected.sum(axis=1 - axis)):
             return Diagnosis(
                 "axis",
-                f"each {other} of {case.noun} sums to 1, where each {due} is to",
-                "Is the softmax, or the sum that divides, taken over the other axis?",
+                f"each {other} of {case.noun} sums to 1; each {due} should",
+                "Does the softmax, or the sum in its denominator, run over the wrong axis?",
             )
         if _is_one(got.sum()):
             return Diagnosis(
                 "axis",
-                f"all elements of {case.noun} together sum to 1, where each {due} is to",
-                f"Name the axis of the sum that divides: axis={axis}, keepdims=True.",
+                f"all elements of {case.noun} together sum to 1; each {due} should",
+                f"Name the axis of the sum in the denominator: axis={axis}, keepdims=True.",
             )
     return None
 

@@ -1,4 +1,4 @@
-"""What a wrong result has in common with the right one, in a textbook's words.
+"""What a wrong result has in common with the right one, in the words of a textbook.
 
 `diagnose` tries explanations in order, the most telling first, and returns the first
 that holds for every element. An explanation is a statement about the numbers, never a
@@ -50,7 +50,7 @@ def diagnose(
     mistakes : whole results of known mistakes, {"y and y_pred are swapped": array}
     dummy : what the unfilled stub returns
     inputs : what the function was given, {"z": array}; never shown
-    broadcast : the two operands, (m,) or (m, 1), that may have met as (m, m)
+    broadcast : the two operands, (m,) or (m, 1), that broadcasting may have made (m, m)
     noun : what the sentence speaks of, "the gradient"
     rtol, atol : how well a statement must hold, element by element
     layout : False where the elements are a sample, so that their places mean nothing
@@ -119,14 +119,18 @@ def explain_dummy(case: Case) -> Diagnosis | None:
             f"{case.noun} is 0, which is also the template's dummy value"
             if not np.any(case.got)
             else f"{case.noun} is still the template's dummy value",
-            "Fill the region between the markers, then run its cell again."
-            + ("" if np.any(case.got) else " If it is filled: print its factors, which is 0?"),
+            "Fill in the region between the markers, then run its cell again."
+            + (
+                ""
+                if np.any(case.got)
+                else " If it is filled in, print its factors: which one is 0?"
+            ),
         )
     return None
 
 
 def explain_mistake(case: Case) -> Diagnosis | None:
-    """A known mistake by its result; where two have it, both, since nothing tells them apart."""
+    """Name the known mistakes that give this result; nothing tells two such mistakes apart."""
     named = []
     for name, value in case.mistakes.items():
         if value.size == 1 and case.got.size == 1:
@@ -135,7 +139,7 @@ def explain_mistake(case: Case) -> Diagnosis | None:
             named.append(name)
     if not named:
         return None
-    return Diagnosis("mistake", f"{case.noun} is what comes when {', or when '.join(named[:3])}")
+    return Diagnosis("mistake", f"{case.noun} is what you get when {', or when '.join(named[:3])}")
 
 
 def explain_constant(case: Case) -> Diagnosis | None:
@@ -149,28 +153,28 @@ def explain_constant(case: Case) -> Diagnosis | None:
         return Diagnosis(
             "rounding",
             f"{case.noun} is an array of whole numbers, and 0 everywhere",
-            "Is it made with an integer dtype? What is assigned to it then loses its fraction.",
+            "Is it created with an integer dtype? Then assigned values lose their fractions.",
         )
     if first == 0.0 and np.any(case.expected != 0):
         everywhere = " everywhere" if case.got.size > 1 else ""
         return Diagnosis(
             "zero",
             f"{case.noun} is 0{everywhere}",
-            # A 0 may have many causes; what was assigned and lost is one of them.
-            "Print what it is computed from, step by step, up to where it becomes 0.",
+            # A 0 may have many causes; a value assigned and lost is one of them.
+            "Print the values that it is computed from, step by step, until one is 0.",
         )
     if varied and case.got.size > 1:
         whole = _name_of_the_whole(first, case)
         return Diagnosis(
             "constant",
             f"{case.noun} is the same number in every element{', ' * bool(whole)}{whole}",
-            "Print the shape of each step: where does one number stand for all elements?",
+            "Print the shape after each step: where does one number replace all elements?",
         )
     return None
 
 
 def _name_of_the_whole(value: float, case: Case) -> str:
-    """Return what a number that stands for all is of the right ones: "the sum of ...", or ""."""
+    """Return what the repeated number is of the right elements: "the sum of ...", or ""."""
     e = case.expected
     for name, whole in (
         ("the sum", float(e.sum())),
@@ -179,7 +183,7 @@ def _name_of_the_whole(value: float, case: Case) -> str:
         ("the smallest", float(e.min())),
     ):
         if is_generic(whole) and abs(value - whole) <= max(case.rtol, 1e-9) * abs(whole):
-            return f"{name} of all that is due"
+            return f"{name} of all the right elements"
     return ""
 
 
@@ -189,7 +193,7 @@ def explain_input(case: Case) -> Diagnosis | None:
             return Diagnosis(
                 "input",
                 f"{case.noun} is the unchanged input {name}",
-                "Is the wrong variable returned, or the result never assigned to it?",
+                "Is the wrong variable returned, or is the result never assigned to it?",
             )
     return None
 

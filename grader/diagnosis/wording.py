@@ -1,4 +1,4 @@
-"""Numbers as one writes them."""
+"""Numbers as people write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = NDArray[Any]
 
 
 def number(value: float) -> str:
-    """Return a number as one writes it: integers whole, others with four digits."""
+    """Return a number as people write it: integers whole, others with four digits."""
     nearest = round(value) if np.isfinite(value) and abs(value) < 1e15 else None
     if nearest is not None and abs(value - nearest) <= 1e-9 * max(1.0, abs(value)):
         return str(nearest)

@@ -299,7 +299,7 @@ class Remote(_Callable):
 
     def _refuse(self, sign: str, other: object) -> NoReturn:
         raise NotAValue(
-            f"an object of class {self._type_name} came where a plain value is due",
+            f"got an object of class {self._type_name}, expected a plain value",
             hint=f"Return the value itself. (`{sign}` would be answered by the object: a check "
             "that means the object compares what it holds, or takes live(x).)",
         )

@@ -1,4 +1,4 @@
-"""What came back is made into an array, or refused with a reason."""
+"""A returned value is made into an array, or refused with a reason."""
 
 import numpy as np
 import pytest
@@ -42,14 +42,14 @@ def test_none_asks_whether_a_return_is_missing():
         ("0.5", "returned a string"),
         (b"x", "returned bytes"),
         ({"w": 1}, "returned a dict of 1 entries"),
-        ((np.zeros(2), np.zeros(2)), "returned a tuple of 2 values where one array was due"),
+        ((np.zeros(2), np.zeros(2)), "returned a tuple of 2 values, expected one array"),
         ((), "returned a tuple of 0 values"),
-        ([1, None], "a list came that holds None"),
-        ([[1], ["a"]], "came where numbers were due"),
+        ([1, None], "got a list that holds None"),
+        ([[1], ["a"]], "got strings, expected numbers"),
         ([[1, 2], [3]], "rows differ in length"),
         (np.array([None, 1]), "an array of Python objects"),
-        (np.array(["a"]), "strings came where numbers were due"),
-        (1j, "complex numbers came"),
+        (np.array(["a"]), "got strings, expected numbers"),
+        (1j, "got complex numbers"),
         (10**400, "too large for 64 bits"),
         (Handle("Tensor"), "returned an object of type Tensor"),
         ([Handle("Tensor")], "an object of type Tensor"),
@@ -63,7 +63,7 @@ def test_booleans_are_numbers_where_the_check_does_not_say_otherwise():
     assert as_array([True, False]).dtype == bool
     assert as_scalar(True) == 1.0
     told = refusal(as_array, True, dtype_kind="fiu")
-    assert "booleans came where numbers were due" in told.problem
+    assert "got booleans, expected numbers" in told.problem
 
 
 def test_complex_values_without_imaginary_part_are_real():
@@ -83,7 +83,7 @@ def test_a_trailing_comma_is_recognised():
 
 
 def test_a_function_that_came_back_asks_for_its_call():
-    assert "without being called" in refusal(as_array, Handle("function")).hint
+    assert "where you meant f(x)" in refusal(as_array, Handle("function")).hint
 
 
 def test_a_handle_cannot_write_into_the_report():
@@ -112,7 +112,7 @@ def test_more_than_one_number_asks_for_the_sum():
 
 def test_a_shape_message_speaks_in_the_dimensions_letters():
     failure = refusal(assert_shape, np.zeros(120), ("m", 1), names={"m": 120})
-    assert failure.problem == "an array of shape (120,) = (m,) came where (120, 1) = (m, 1) was due"
+    assert failure.problem == "got shape (120,) = (m,), expected (120, 1) = (m, 1)"
     assert "reshape(-1, 1)" in failure.hint
 
 
@@ -126,11 +126,11 @@ def test_a_shape_that_fits_one_of_several_is_accepted():
     [
         ((5, 5), (5, 1), "broadcasting made every pair"),
         ((3, 5), (5, 3), "transposed"),
-        ((), (5,), "every axis"),
+        ((), (5,), "all axes"),
         ((5,), (), "sum or the mean"),
         ((4, 3), (5, 3), "off by one"),
         ((5, 1), (5,), "ravel"),
-        ((5,), (5, 7), "summed away"),
+        ((5,), (5, 7), "An axis is lost"),
         ((6, 2), (3, 4), "reshape"),
     ],
 )

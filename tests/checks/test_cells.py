@@ -212,12 +212,12 @@ SOLUTION = Process(values=lambda n: [n, n / 2], words=lambda: {"a": "x"}, flag=l
     [
         ("autotest(values(1), values(4))", {"values": lambda n: [n, n / 2 + 1e-9]}, ""),
         ("autotest(values(1), values(4))", {"values": lambda n: [n, 0.5]}, "a value"),
-        ("autotest(values(1))", {"values": lambda n: [n]}, "1 values came where 2 are due"),
-        ("autotest(values(1))", {"values": lambda n: None}, "is None where a list of 2 values"),
-        ("autotest(words())", {"words": lambda: {"b": "x"}}, "other keys"),
-        ("autotest(words())", {"words": lambda: {"a": "y"}}, "another than is due"),
-        ("autotest(flag())", {"flag": lambda: 1}, "where an object of type bool is due"),
-        ("autotest(flag())", {"flag": lambda: False}, "another than is due"),
+        ("autotest(values(1))", {"values": lambda n: [n]}, "got 1 values, expected 2"),
+        ("autotest(values(1))", {"values": lambda n: None}, "got None, expected a list of 2 values"),
+        ("autotest(words())", {"words": lambda: {"b": "x"}}, "wrong keys"),
+        ("autotest(words())", {"words": lambda: {"a": "y"}}, "a value is wrong"),
+        ("autotest(flag())", {"flag": lambda: 1}, "expected an object of type bool"),
+        ("autotest(flag())", {"flag": lambda: False}, "a value is wrong"),
     ],
 )
 def test_autotest_holds_values_against_the_solutions(cell, student, problem):

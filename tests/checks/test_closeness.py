@@ -55,7 +55,7 @@ def test_scores_where_their_classes_are_due_are_told_what_is_missing(axis):
     scores = np.random.default_rng(0).normal(size=(60, 4))
     classes = scores.argmax(axis=1)
     for got in (scores, np.eye(4)[classes]):
-        with pytest.raises(CheckFailed, match="came where") as refused:
+        with pytest.raises(CheckFailed, match="expected \\(60,\\)") as refused:
             assert_close(got if axis else got.T, classes)
         assert f"np.argmax(..., axis={axis})" in refused.value.hint
     with pytest.raises(CheckFailed) as refused:
@@ -66,7 +66,7 @@ def test_scores_where_their_classes_are_due_are_told_what_is_missing(axis):
 def test_an_axis_that_was_not_summed_over_is_told():
     with pytest.raises(CheckFailed) as refused:
         assert_close(np.ones((10, 5, 4)), np.ones((5, 4)))
-    assert "One axis of 10 too many" in refused.value.hint
+    assert "a first axis of 10 too many" in refused.value.hint
 
 
 def test_a_wrong_shape_is_refused_before_the_values():
@@ -130,7 +130,7 @@ def test_a_hidden_message_shows_neither_inputs_nor_expected_values():
 
 def test_a_known_mistake_is_named():
     failure = refusal(assert_close, 2.0, 5.0, mistakes={"y and y_pred are swapped": 2.0})
-    assert failure.problem == "the result is what comes when y and y_pred are swapped"
+    assert failure.problem == "the result is what you get when y and y_pred are swapped"
 
 
 def test_the_convention_that_holds_is_returned():

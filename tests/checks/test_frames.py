@@ -1,4 +1,4 @@
-"""Frames that came back, held against what is due: what differs has a name."""
+"""Frames compared with the expected ones: each difference has a message."""
 
 from dataclasses import dataclass, field
 
@@ -31,17 +31,17 @@ def test_an_equal_frame_passes_and_so_does_an_equal_series():
     [
         (lambda f: f.drop(columns="n"), "has no column 'n'"),
         (lambda f: f.assign(odd=1), "has a column 'odd' too many"),
-        (lambda f: f[["n", "name", "mean"]], "another order"),
-        (lambda f: f.iloc[:2], "it has 2 rows where 3 are due"),
-        (lambda f: f.iloc[::-1], "rows stand in another order"),
-        (lambda f: f.reset_index(drop=True), "rows have other labels"),
-        (lambda f: f.assign(n=f["n"].astype(str)), "column 'n' holds .* where integers are due"),
-        (lambda f: f.assign(n=f["n"].astype(float)), "holds floats where integers are due"),
-        (lambda f: f.assign(mean=f["mean"].fillna(0)), "misses 0 values where 1 are missing"),
+        (lambda f: f[["n", "name", "mean"]], "the wrong order"),
+        (lambda f: f.iloc[:2], "it has 2 rows, expected 3"),
+        (lambda f: f.iloc[::-1], "rows are in the wrong order"),
+        (lambda f: f.reset_index(drop=True), "rows have the wrong labels"),
+        (lambda f: f.assign(n=f["n"].astype(str)), "column 'n' holds .*, expected integers"),
+        (lambda f: f.assign(n=f["n"].astype(float)), "holds floats, expected integers"),
+        (lambda f: f.assign(mean=f["mean"].fillna(0)), "has 0 missing values, expected 1"),
         (lambda f: f.assign(n=[1, 2, 4]), "column 'n'"),
         (lambda f: f.assign(name=["a", "x", None]), "1 of 2 values of column 'name'"),
-        (lambda f: f["n"], "returned an object of type Series where a DataFrame is due"),
-        (lambda f: None, "returned None where a DataFrame is due"),
+        (lambda f: f["n"], "returned an object of type Series, expected a DataFrame"),
+        (lambda f: None, "returned None, expected a DataFrame"),
     ],
 )
 def test_what_differs_has_a_name(change, problem):
@@ -105,12 +105,12 @@ def test_a_dict_of_columns_says_what_is_due_with_pandas_and_without():
     ("got", "problem"),
     [
         (good(name=(["a", "x", None], "object")), "1 of 2 values of column 'name' are wrong"),
-        (good(mean=(np.array([1.0, 2.0, 3.0]), "float64")), "misses 0 values where 1 are missing"),
-        (good(n=(["1", "2", "3"], "object")), "holds object where integers are due"),
+        (good(mean=(np.array([1.0, 2.0, 3.0]), "float64")), "has 0 missing values, expected 1"),
+        (good(n=(["1", "2", "3"], "object")), "holds object, expected integers"),
         (good(n=(np.array([1, 2, 4]), "int64")), "column 'n'"),
         (frame(name=(["a", "b", None], "str")), "has no column 'mean', 'n'"),
         (Frame(["n"], [], []), "has no column"),
-        (np.ones(3), "returned an array of shape .* where a DataFrame is due"),
+        (np.ones(3), "returned an array of shape .*, expected a DataFrame"),
     ],
 )
 def test_what_differs_from_a_dict_of_columns_has_a_name(got, problem):
@@ -119,5 +119,5 @@ def test_what_differs_from_a_dict_of_columns_has_a_name(got, problem):
 
 
 def test_columns_of_unequal_length_are_the_checks_own_mistake():
-    with pytest.raises(ValueError, match=r"the columns of what is due have \[1, 2\] values"):
+    with pytest.raises(ValueError, match=r"the expected columns have \[1, 2\] values"):
         assert_frame(good(), {"a": [1], "b": [1, 2]})

@@ -309,7 +309,9 @@ def test_a_missing_inner_derivative_is_named_as_the_known_mistake(model, w, rng)
     failure = refusal(
         cost, model.grad, w, rng, mistakes={"sigma' is missing": model.grad}, name="w"
     )
-    assert failure.problem == "the gradient with respect to w is what comes when sigma' is missing"
+    assert (
+        failure.problem == "the gradient with respect to w is what you get when sigma' is missing"
+    )
 
 
 def test_a_gradient_of_another_cost_is_refused_without_a_guess(model, w, rng):
@@ -347,7 +349,7 @@ def test_a_cost_that_does_not_use_the_parameter_is_named(model, w, rng):
 def test_a_random_cost_is_named(model, w, rng):
     noise = np.random.default_rng(0)
     failure = refusal(lambda x: model.cost(x) + noise.normal(), model.grad, w, rng)
-    assert "another value at each call" in failure.problem
+    assert "a different value at each call" in failure.problem
 
 
 def test_a_noisy_cost_does_not_hide_a_wrong_gradient(model, w, rng):
@@ -382,7 +384,7 @@ def test_a_cost_in_float16_accepts_no_gradient(model, w, rng):
     for factor in (1.0, 0.5, 0.0, -1.0):
         refusal(cost, lambda x, c=factor: c * model.grad(x), w, rng)
     told = refusal(cost, model.grad, w, rng)
-    assert told.problem == "the cost has only the precision of float16, 3 digits"
+    assert told.problem == "the cost has only 3 digits, the precision of float16"
     assert "float64" in told.hint
 
 
@@ -415,13 +417,13 @@ def test_a_cost_with_a_state_is_told_and_its_gradient_not_blamed(model, w, rng):
         calls.append(1)
         return model.cost(x) + 1e-4 * len(calls)
 
-    assert "another value at each call" in refusal(cost, model.grad, w, rng).problem
+    assert "a different value at each call" in refusal(cost, model.grad, w, rng).problem
 
 
 def test_a_little_noise_is_told_and_the_gradient_not_blamed(model, w, rng):
     noise = np.random.default_rng(0)
     told = refusal(lambda x: model.cost(x) + 1e-5 * noise.normal(), model.grad, w, rng)
-    assert "another value at each call" in told.problem
+    assert "a different value at each call" in told.problem
 
 
 @pytest.mark.parametrize("seed", range(6))

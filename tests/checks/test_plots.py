@@ -142,7 +142,7 @@ def test_a_curve_that_was_not_found_has_no_labels():
 def test_figures_are_counted_where_they_show_something():
     assert_figure_count(figure(line(X, X)) * 2, at_least=2)
     failure = refusal(assert_figure_count, figure(line(X, X)), at_least=2)
-    assert failure.problem == "1 figure was drawn where 2 were due"
+    assert failure.problem == "1 figure was drawn, expected 2"
     with pytest.raises(Missing):
         assert_figure_count(figure(), at_least=1)
 

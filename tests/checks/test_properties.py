@@ -233,14 +233,14 @@ def test_rates_within_their_bounds_are_accepted():
 
 def test_a_rate_out_of_bounds_tells_both_numbers():
     failure = refusal(assert_error_rate, 0.035, at_most=0.01)
-    assert failure.problem == "the error rate is 3.5 %, more than the 1 % that is allowed"
+    assert failure.problem == "the error rate is 3.5 %, more than the allowed 1 %"
     failure = refusal(assert_accuracy, 0.9, at_least=0.97)
-    assert failure.problem == "the accuracy is 90 %, less than the 97 % that is due"
+    assert failure.problem == "the accuracy is 90 %, less than the required 97 %"
 
 
 def test_guessing_swapped_classes_and_percent_are_recognised():
-    assert "guessing" in refusal(assert_error_rate, 0.49, at_most=0.04).hint
-    assert "guessing" in refusal(assert_error_rate, 0.91, at_most=0.2, classes=10).hint
+    assert "Guessing" in refusal(assert_error_rate, 0.49, at_most=0.04).hint
+    assert "Guessing" in refusal(assert_error_rate, 0.91, at_most=0.2, classes=10).hint
     assert "swapped" not in refusal(assert_error_rate, 0.97, at_most=0.2, classes=10).hint
     assert "swapped" in refusal(assert_error_rate, 0.98, at_most=0.04).hint
     assert "percent" in refusal(assert_error_rate, 3.5, at_most=0.04).hint
@@ -257,7 +257,7 @@ def test_a_falling_curve_is_accepted():
     [
         ([1.0, 1.0, 1.0], "does not change"),
         ([1.0, 0.5, 2.0], "does not fall"),
-        ([3.0, 2.0, 2.5, 1.0], "goes the other way in 1 of 3 steps"),
+        ([3.0, 2.0, 2.5, 1.0], "goes the wrong way in 1 of 3 steps"),
         ([1.0], "fewer than two"),
     ],
 )

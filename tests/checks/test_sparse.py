@@ -1,4 +1,4 @@
-"""Sparse matrices, held against what is due by hand: places, values, format, and what is dense."""
+"""Sparse matrices compared with ones made by hand: places, values, format, and dense arrays."""
 
 from dataclasses import dataclass
 
@@ -59,15 +59,15 @@ def stored_zero():
 @pytest.mark.parametrize(
     ("got", "problem"),
     [
-        (DUE, "returned a dense array of shape .* where a sparse matrix is due"),
-        (None, "returned None where a sparse matrix is due"),
+        (DUE, "returned a dense array of shape .*, expected a sparse matrix"),
+        (None, "returned None, expected a sparse matrix"),
         ("csr_matrix", "returned a string"),
-        (sparse.csc_array(DUE), "stored as csc where csr is due\nConvert it once, .*tocsr"),
-        (sparse.csr_array(DUE[:2]), "another shape than is due"),
+        (sparse.csc_array(DUE), "stored as csc, expected csr\nConvert it once, .*tocsr"),
+        (sparse.csr_array(DUE[:2]), "the wrong shape"),
         (changed((0, 1), 0.0), r"1 of 7 entries are missing\nwhere: missing at \[0, 1\]"),
-        (changed((0, 2), 5.0), r"1 stand where nothing is due\nwhere: too many at \[0, 2\]"),
+        (changed((0, 2), 5.0), r"1 are at places that should be empty\nwhere: one too many at"),
         (sparse.csr_array(np.roll(DUE, 1, axis=0) * np.tri(3)), "are missing"),
-        (sparse.csr_array(np.diag([-2.0] * 3)), "fills the diagonals 0; due are -1, 0, 1"),
+        (sparse.csr_array(np.diag([-2.0] * 3)), "fills the diagonals 0, expected -1, 0, 1"),
         (sparse.csr_array(-DUE), "sign"),
         (sparse.csr_array(DUE * 9), "every element of the entries is wrong"),
         (changed((2, 1), 1.5), r"where: worst at \[2, 1\]: expected 1, got 1.5"),
@@ -95,8 +95,8 @@ UPPER = np.diag([1.0, 2.0], 1)
     ("got", "hint"),
     [
         (UPPER.T, "Rows and columns are swapped"),
-        (np.roll(UPPER, 1, axis=0), "a row too far down"),
-        (np.roll(UPPER, -1, axis=1), "a column too far left"),
+        (np.roll(UPPER, 1, axis=0), "one row too far down"),
+        (np.roll(UPPER, -1, axis=1), "one column too far left"),
     ],
 )
 def test_entries_that_all_stand_elsewhere_are_told_how(got, hint):

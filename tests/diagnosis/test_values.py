@@ -64,10 +64,10 @@ def test_another_factor_is_given_as_a_number():
     ("factor", "hint"),
     [
         (1 / np.log(2), "base 2"),
-        (1 / np.log(10), "2.303 = ln 10. Is log10 taken"),
+        (1 / np.log(10), "2.303 = ln 10. Is it np.log10"),
         (180 / np.pi, "degrees"),
         (255, "pixels"),
-        (120 / 119, "m - 1 where m is due"),
+        (120 / 119, "m - 1 instead of m"),
         (np.sqrt(119 / 120), "sqrt(m/(m - 1))"),
     ],
 )
@@ -119,7 +119,9 @@ def test_a_wrong_term_is_named(times, words):
 
 def test_a_term_that_stands_alone_is_named():
     term = np.cos(np.arange(12.0)).reshape(4, 3)
-    assert "term alone" in told(term, RIGHT + term, terms={"regulariser": term}).problem
+    assert (
+        "only the regulariser term" in told(term, RIGHT + term, terms={"regulariser": term}).problem
+    )
 
 
 @pytest.mark.parametrize(
@@ -375,7 +377,7 @@ def test_the_rest_in_the_place_of_the_part_is_named():
     b, due = np.array([0.31, -1.27, 0.83, 2.1137]), np.array([0.7, -0.11, 1.3, 0.47])
     found = diagnose(b - due, due, inputs={"b": b})
     assert found is not None
-    assert "what is left of b" in found.problem
+    assert "b minus what it should be" in found.problem
 
 
 def test_a_picture_that_is_moved_is_named():
@@ -398,7 +400,7 @@ def test_a_share_of_an_input_that_is_there_too_much_is_named():
     w, due = np.array([0.31, -1.27, 0.83, 2.1137]), np.array([0.7, -0.11, 1.3, 0.47])
     found = diagnose(due - 0.01 * w, due, inputs={"w": w})
     assert found is not None
-    assert found.problem == "the result is what is due minus 0.01 times w"
+    assert found.problem == "the result is what it should be minus 0.01 times w"
 
 
 def test_a_sign_at_mirrored_inputs_is_not_called_a_flip():
@@ -417,7 +419,7 @@ def test_what_must_stay_0_is_told():
     due = np.pad(np.array([[0.31, -1.27], [0.83, 2.11]]), 1)
     found = diagnose(np.pad(due[1:-1, 1:-1], 1, mode="edge"), due)
     assert found is not None
-    assert found.problem == "the result is right except where 0 is due"
+    assert found.problem == "the result is right except where it should be 0"
 
 
 def test_a_count_that_is_off_by_one_is_told():
@@ -460,7 +462,7 @@ def test_a_vector_of_another_length_than_1_is_told_by_its_length():
 
 def test_one_number_for_all_is_named_where_it_is_their_sum():
     due = np.array([0.31, -0.2, 1.17])
-    assert "the sum of all that is due" in diagnose(np.full(3, due.sum()), due).problem
+    assert "the sum of all the right elements" in diagnose(np.full(3, due.sum()), due).problem
     assert "sum" not in diagnose(np.full(3, 0.77), due).problem
 
 

@@ -46,7 +46,7 @@ def student(student_of):
 def test_an_array_of_all_pairs_is_seen_by_its_memory(student):
     found = measure_growth(student.pairs, inputs, SIZES)
     assert found.bytes_order == pytest.approx(2, abs=0.2)
-    with pytest.raises(CheckFailed, match=r"its memory grows like n\^2.0 where n\^1 is due"):
+    with pytest.raises(CheckFailed, match=r"its memory grows like n\^2.0, expected n\^1"):
         assert_growth(student.pairs, inputs, SIZES)
     assert_growth(student.pairs, inputs, SIZES, order=2)
 

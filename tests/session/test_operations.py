@@ -81,7 +81,7 @@ def test_nothing_is_counted_where_nobody_asks(student):
 def test_one_product_for_all_rows_is_accepted_and_one_a_row_is_refused(student):
     counted = assert_operations(student.product, X, W, most={"products": 1, "rounds": 0})
     assert counted.products == 1
-    with pytest.raises(CheckFailed, match="it takes 6 products of matrices where 1 will do"):
+    with pytest.raises(CheckFailed, match="it takes 6 products of matrices, 1 are enough"):
         assert_operations(student.by_rows, X, W, most={"products": 1}, called="f(X, w)")
     with pytest.raises(CheckFailed, match="rounds of loops where 0 will do\nLet numpy do the loop"):
         assert_operations(student.by_while, X, W, most={"rounds": 0})
@@ -89,7 +89,7 @@ def test_one_product_for_all_rows_is_accepted_and_one_a_row_is_refused(student):
 
 def test_too_few_are_told(student):
     with pytest.raises(
-        CheckFailed, match=r"it takes 0 products of matrices where 1 are due\nWrite"
+        CheckFailed, match=r"it takes 0 products of matrices, expected at least 1\nWrite"
     ):
         assert_operations(student.in_numpy, X, W, least={"products": 1})
 

@@ -122,7 +122,7 @@ def test_an_object_where_a_value_is_due_fails_the_check_and_learns_nothing(stude
 
 def test_an_object_is_never_equal_to_the_same_answer_of_another_function(student_of):
     student = student_of(SPY)
-    with pytest.raises(NotAValue, match="an object of class Spy came where a plain value is due"):
+    with pytest.raises(NotAValue, match="got an object of class Spy, expected a plain value"):
         assert student.f(1) == student.f(2)
     spy = student.f(3)
     assert spy == spy
@@ -252,16 +252,16 @@ def test_assert_raises_takes_a_builtin_class_or_the_name_of_the_students(student
     student = student_of(ERRORS + "def fine(x): return x")
     assert assert_raises(ValueError, student.fail, "own").text == "mine"
     assert_raises("NoBracket", student.fail, "own")
-    with pytest.raises(CheckFailed, match="raised ZeroDivisionError where ValueError was due"):
+    with pytest.raises(CheckFailed, match="raised ZeroDivisionError, expected ValueError"):
         assert_raises(ValueError, student.fail, "z")
-    with pytest.raises(CheckFailed, match="raised ValueError where NoBracket was due"):
+    with pytest.raises(CheckFailed, match="raised ValueError, expected NoBracket"):
         assert_raises("NoBracket", student.fail, "v")
-    with pytest.raises(CheckFailed, match="where ValueError was to be raised"):
+    with pytest.raises(CheckFailed, match="expected it to raise ValueError"):
         assert_raises(ValueError, student.fine, 1)
 
 
 def test_what_is_no_object_is_not_live():
-    with pytest.raises(CheckFailed, match="returned a list of 2 values where an object was due"):
+    with pytest.raises(CheckFailed, match="returned a list of 2 values, expected an object"):
         live([1, 2])
 
 

@@ -1,4 +1,4 @@
-"""Curves of a function, and curves of a series that was recorded."""
+"""Curves of a function, and curves of a recorded series."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def find_curve(
     """Return a curve that shows y = y_of_x(x), or None.
 
     y_of_x : array -> array; rtol, atol : on y (atol None: rtol times the largest |y|)
-    min_points, min_span : what the curve needs of points and of range in x; pieces of one
-        curve in several lines of an axes count together
+    min_points, min_span : the points and the range in x that the curve needs; pieces of one
+        curve in several lines of one axes count together
     covers : a range of x that it must reach, within a tenth of the range
     """
     pieces: dict[tuple[int, int], list[Curve]] = {}
@@ -57,8 +57,7 @@ def assert_curve(
 ) -> Curve:
     """Return the curve that shows y = function(x), as in find_curve.
 
-    Raises Missing where no curve was drawn at all, CheckFailed with how the nearest one
-    differs.
+    Raises Missing if no curve was drawn at all, CheckFailed with how the nearest one differs.
     """
     found = find_curve(
         figures,
@@ -145,7 +144,7 @@ def assert_series(
 ) -> Curve:
     """Return the curve whose y is this series, as in find_series.
 
-    Raises Missing where no curve was drawn at all, CheckFailed where none shows it.
+    Raises Missing if no curve was drawn at all, CheckFailed if none shows it.
     """
     found = find_series(figures, values, rtol=rtol, min_share=min_share)
     if found is not None:
@@ -158,7 +157,7 @@ def assert_series(
         )
     raise CheckFailed(
         f"no curve drawn shows {name}",
-        hint="Plot the values that were recorded, one a step; is the right column plotted?",
+        hint="Plot the recorded values, one for each step. Is the right column plotted?",
         called=called,
     )
 
@@ -207,7 +206,7 @@ def _distance(curve: Curve, function: Callable[[Array], Any]) -> float:
 
 
 def _shows_series(y: Array, series: Array, rtol: float, min_share: float) -> bool:
-    """Tell whether y is the series: cut, thinned, or with more around it."""
+    """Tell whether y is the series: cut, thinned, or with more values around it."""
     n, total = y.size, series.size
     room = rtol * float(np.max(np.abs(series[np.isfinite(series)]), initial=0.0))
 

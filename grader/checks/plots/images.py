@@ -39,7 +39,7 @@ def assert_image(
 ) -> Array:
     """Return the image found as in find_image.
 
-    Raises Missing where no image was drawn at all, CheckFailed where none is the one.
+    Raises Missing if no image was drawn at all, CheckFailed if none is the right one.
     """
     found = find_image(figures, expected, shape=shape)
     if found is not None:
@@ -68,8 +68,8 @@ def assert_image(
 def find_histogram(figures: Figures, values: Any = None, *, min_bars: int = 3) -> Array | None:
     """Return the bars (n, 3) of a histogram of these values, or None.
 
-    The student's own edges are taken; heights may be counts or densities. Without values
-    any histogram is one.
+    The edges may be the student's own; heights may be counts or densities. Without values any
+    histogram is accepted.
     """
     data = vector(values) if values is not None else None
     for bars in _bar_groups(figures):
@@ -88,7 +88,7 @@ def assert_histogram(
 ) -> Array:
     """Return the bars found as in find_histogram.
 
-    Raises Missing where there are no bars at all, CheckFailed where none fit.
+    Raises Missing if there are no bars at all, CheckFailed if none fit.
     """
     found = find_histogram(figures, values, min_bars=min_bars)
     if found is not None:
@@ -103,7 +103,7 @@ def assert_histogram(
     if all(len(bars) < min_bars for bars in groups):
         raise CheckFailed(
             f"the histogram of {name} has fewer than {min_bars} bars",
-            hint="Is a matrix passed where a flat vector is due? w.ravel() makes one data set.",
+            hint="Is a matrix passed instead of a flat vector? w.ravel() makes one data set.",
             called=called,
         )
     raise CheckFailed(
@@ -140,7 +140,7 @@ def _same_up_to_scale(a: Array, b: Array) -> bool:
         return size_a == size_b
     a, b = a / size_a, b / size_b
     scale = float(a @ b) / float(b @ b)
-    # uint8 pixels of a normalised image are off by half a grey level.
+    # uint8 pixels of a normalised image may be wrong by half a grey level.
     return bool(np.abs(a - scale * b).max() <= 1e-2)
 
 

@@ -14,7 +14,7 @@ def assert_figure_count(
 ) -> None:
     """Accept at least this many figures that show something.
 
-    Raises Missing where there is none, CheckFailed where there are too few.
+    Raises Missing if there is none, CheckFailed if there are too few.
     """
     drawn = [f for f in figures if any(shows_something(a) for a in axes_of(f))]
     if len(drawn) >= at_least:
@@ -23,12 +23,12 @@ def assert_figure_count(
     if not drawn:
         raise Missing(
             f"no figure was drawn{what}",
-            hint="Plot with matplotlib in a cell of the notebook; an empty figure doesn't count.",
+            hint="Plot with matplotlib in a cell of the notebook. An empty figure doesn't count.",
             called=called,
         )
     raise CheckFailed(
-        f"{len(drawn)} figure{'s were' * (len(drawn) > 1) or ' was'} drawn{what} where "
-        f"{at_least} were due",
+        f"{len(drawn)} figure{'s were' * (len(drawn) > 1) or ' was'} drawn{what}, expected "
+        f"{at_least}",
         called=called,
     )
 
@@ -39,11 +39,11 @@ def assert_labelled(
     """Accept axes with a label on x, and on y (a legend will do for several curves).
 
     target : a curve, an axes record, or figures, of which one axes must be labelled;
-        None stands for a curve that was looked for in vain
-    Raises Missing where there is nothing to label, CheckFailed for what has no label.
+        None for a curve that was not found
+    Raises Missing if there is nothing to label, CheckFailed for a missing label.
     """
     if target is None:
-        raise Missing("there is no curve whose axes could be labelled", called=called)
+        raise Missing("no curve was found, so its axes can't be checked", called=called)
     if isinstance(target, Curve):
         records = [target.record]
     elif isinstance(target, Mapping):

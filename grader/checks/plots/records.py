@@ -1,11 +1,11 @@
-"""The lines, clouds, images and bars of figures, read from records that nobody trusts.
+"""The lines, clouds, images and bars of figures, read from records that are not trusted.
 
 A figure is a dict: {"cell": int, "axes": [{"title", "xlabel", "ylabel", "legend": [str],
 "lines": [{"x", "y", "label"}], "images": [array], "extents": [(4,) array, one an image: x of
 its first and last column's outer edges, y of its first and last row's], "contours": [(n, 2)
 arrays of vertices], "bars": (n, 3) array of x, width and height, "points": [(n, 2) arrays]}]}.
-It comes from a process that nobody trusts, so
-whatever is not of this form is passed over.
+It comes from the student's process, so
+whatever does not have this form is skipped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Figures = Sequence[Mapping[str, Any]]
 class Curve:
     """One line (or cloud of points) of a figure, sorted as drawn, without nan.
 
-    figure, axes : its places, from 0; record : the axes it stands in
+    figure, axes : its places, from 0; record : the axes that holds it
     """
 
     figure: int

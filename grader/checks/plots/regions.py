@@ -31,7 +31,7 @@ def assert_regions(
     distance : points (n, 2) -> (n,), how far from the boundary, by sign on which side
     tolerance : how far from it the colours may change, in units of the plot: a grid is coarse
     Images, meshes (imshow, pcolormesh) and contours (contour, contourf) show regions.
-    Raises Missing where nothing does, CheckFailed where the colours change elsewhere.
+    Raises Missing if none do, CheckFailed if the colours change elsewhere.
     """
     drawn = find_regions(figures)
     if not drawn:
@@ -73,7 +73,7 @@ def _changes_along(
 
 
 def _splits(colours: Array, away: Array, tolerance: float) -> bool:
-    """Tell whether the colours of one side are nowhere on the other, but for some stray pixels."""
+    """Tell whether the two sides have no colour in common, except for a few stray pixels."""
     sides = away > tolerance, away < -tolerance
     if not all(side.any() for side in sides):
         return False
