@@ -213,7 +213,11 @@ SOLUTION = Process(values=lambda n: [n, n / 2], words=lambda: {"a": "x"}, flag=l
         ("autotest(values(1), values(4))", {"values": lambda n: [n, n / 2 + 1e-9]}, ""),
         ("autotest(values(1), values(4))", {"values": lambda n: [n, 0.5]}, "a value"),
         ("autotest(values(1))", {"values": lambda n: [n]}, "got 1 values, expected 2"),
-        ("autotest(values(1))", {"values": lambda n: None}, "got None, expected a list of 2 values"),
+        (
+            "autotest(values(1))",
+            {"values": lambda n: None},
+            "got None, expected a list of 2 values",
+        ),
         ("autotest(words())", {"words": lambda: {"b": "x"}}, "wrong keys"),
         ("autotest(words())", {"words": lambda: {"a": "y"}}, "a value is wrong"),
         ("autotest(flag())", {"flag": lambda: 1}, "expected an object of type bool"),

@@ -155,8 +155,7 @@ def test_a_size_that_is_written_as_a_number_is_told_beside_the_arrays_that_are_k
     with pytest.raises(CheckFailed, match=r"no array W1 of shape \(5, 7\)") as refused:
         find_layers(TwoHundred(), (N, H, K))
     assert (
-        "W1 (200, 7)" in refused.value.hint
-        and "Is 200 written as a number" in refused.value.hint
+        "W1 (200, 7)" in refused.value.hint and "Is 200 written as a number" in refused.value.hint
     )
     assert not isinstance(refused.value, Missing)
 
