@@ -26,15 +26,23 @@ class Explainer:
     """Explains results of one assignment.
 
     table : gives what is known of a notebook, None where nothing is
+    has_table : tells whether all is known of it
     """
 
-    def __init__(self, assignment: Assignment, table: Callable[[str], Known | None]) -> None:
+    def __init__(
+        self,
+        assignment: Assignment,
+        table: Callable[[str], Known | None],
+        *,
+        has_table: Callable[[str], bool] = lambda notebook: False,
+    ) -> None:
         self.notebooks = {e.id: e.notebook for e in assignment.exercises}
         self.owners: dict[str, set[str]] = {}
         for exercise in assignment.exercises:
             for function in exercise.functions:
                 self.owners.setdefault(function, set()).add(exercise.id)
         self.table = table
+        self.has_table = has_table
         self._tables: dict[str, Known] = {}
 
     def explain(self, result: Result) -> Result:
@@ -115,13 +123,30 @@ def explainer_of(
     if published is None:
         if folder is None:
             return None, None
-        return Explainer(assignment, partial(known_store.load, folder)), folder
+        whole = partial(known_store.is_whole, folder)
+        return Explainer(assignment, partial(known_store.load, folder), has_table=whole), folder
 
     def table(notebook: str) -> Known | None:
         known = published.load(notebook)
         return known if known is not None or folder is None else known_store.load(folder, notebook)
 
-    return Explainer(assignment, table), None if published.serves(assignment) else folder
+    def has_table(notebook: str) -> bool:
+        kept = folder is not None and known_store.is_whole(folder, notebook)
+        return kept or published.holds(notebook)
+
+    explainer = Explainer(assignment, table, has_table=has_table)
+    return explainer, None if published.serves(assignment) else folder
+
+
+def notebooks_without_table(assignment: Assignment, explainer: Explainer | None) -> tuple[str, ...]:
+    """Return the notebooks of whose mistakes no whole table is there; none without a solution."""
+    if assignment.public_only:
+        return ()
+    return tuple(
+        name
+        for name in assignment.notebooks
+        if not assignment.lacking(name) and not (explainer and explainer.has_table(name))
+    )
 
 
 def traces_in(outcome: Outcome) -> list[Trace]:

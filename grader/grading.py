@@ -80,6 +80,8 @@ class Grader:
         self.references = ReferenceSessions(kernels)
         self.tracer = Tracer(suite, self.references)
         self.echoes = Echoes(suite, self.references)
+        self.explain: Callable[[Result], Result] | None = None
+        """Tells of a result which known mistakes its wrong answers are; its points stay."""
         self.isolation = ""
         """What student code was not closed in by, in one line; "" where nothing is missing."""
         # Checks that were run on the solved notebooks, by exercise and name.
@@ -125,6 +127,9 @@ class Grader:
         if _is_at_work(incoming.path, self.assignment, self.options):
             work = _without_others(work, self.assignment)
         graded = self.grade_notebooks(work, on_step=on_step)
+        if self.explain is not None and any(o.trace for e in graded.exercises for o in e.checks):
+            on_step("wrong answers: which known mistakes?")
+            graded = self.explain(graded)
         return replace(graded, work=incoming.submission.work)
 
     def grade_notebooks(

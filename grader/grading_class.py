@@ -19,7 +19,7 @@ from grader.batch.collector import Collector, Job
 from grader.batch.workers import Workers, cores
 from grader.environments import python_of
 from grader.errors import Interrupted
-from grader.explaining import explainer_of
+from grader.explaining import explainer_of, notebooks_without_table
 from grader.records import Assignment, Options, Report
 from grader.request import Request
 from grader.session import Kernels, start_fork_server
@@ -119,6 +119,9 @@ def grade_class(
         # Each submission that has no result yet is graded.
         try:
             waiting = _waiting(submissions, collector, request)
+            if len(waiting) < known_builder.CLASS:
+                untold = notebooks_without_table(chosen, explainer)
+                options = replace(options, try_mistakes=untold)
             began = time.monotonic()
             if cluster is not None and waiting:
                 cluster.run(options, waiting, collector)
@@ -215,9 +218,10 @@ def _grade_here(
     collector: Collector,
     submissions: Sequence[Incoming],
 ) -> None:
-    from grader.grading import Grader, grade_each
+    from grader.batch.worker import open_grader
+    from grader.grading import grade_each
     from grader.suite.interrupting import heard_in_c
 
     read = {number: one for number, one in enumerate(submissions) if one.was_opened}
-    with heard_in_c(), Grader(suite, kernels, options) as grader:
+    with heard_in_c(), open_grader(suite, kernels, options) as grader:
         grade_each(grader, waiting, collector, read)

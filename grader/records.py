@@ -251,6 +251,8 @@ class Options:
     shared : folder of read-only copies of the assignment's files, for all kernels of this machine;
         "" where each process makes its own
     share_cells : run the template's first cells once for all who have them unchanged
+    try_mistakes : notebooks without a table of known mistakes, where the class is too small for
+        one: what a wrong answer may be is tried, function by function
     """
 
     folder: str
@@ -264,6 +266,7 @@ class Options:
     alone: bool = False
     shared: str = ""
     share_cells: bool = False
+    try_mistakes: tuple[str, ...] = ()
 
 
 # --- the submission ---------------------------------------------------------------------

@@ -159,9 +159,7 @@ class Tracer:
         exercises = {e.id: e for e in self.suite.assignment.exercises}
         notebook = exercises[outcome.exercise].notebook
         session = job.sessions[notebook]
-        one = self._stories(job.seed, notebook, outcome.exercise).get(
-            (outcome.exercise, outcome.name)
-        )
+        one = self.asked(job.seed, notebook, outcome.exercise).get((outcome.exercise, outcome.name))
         if one is None or one.seconds > SLOW_S:
             return "", 0.0
         traces, used_s = [], 0.0
@@ -173,7 +171,8 @@ class Tracer:
             traces.append(dict(sorted(wrong.items())[:MAX_ANSWERS]))
         return text_of(traces) if any(traces) else "", used_s
 
-    def _stories(self, seed: int, notebook: str, exercise: str) -> dict[CheckName, Asked]:
+    def asked(self, seed: int, notebook: str, exercise: str) -> Mapping[CheckName, Asked]:
+        """Return what an exercise's checks ask, and what the solved notebook answers."""
         key = seed, exercise
         if key not in self._asked:
             self._asked[key] = record(

@@ -118,7 +118,7 @@ class Published:
 
     def load(self, notebook: str) -> Known | None:
         """Return a notebook's table, None where none is there, or the assignment has changed."""
-        if not self._holds(notebook):
+        if not self.holds(notebook):
             return None
         try:
             text = self._files[notebook].read_bytes()[len(self._key) :]
@@ -126,7 +126,8 @@ class Published:
         except (OSError, ValueError, zlib.error, KeyError, TypeError):
             return None
 
-    def _holds(self, notebook: str) -> bool:
+    def holds(self, notebook: str) -> bool:
+        """Return whether a notebook's table is there, and of the assignment as it is."""
         try:
             with self._files[notebook].open("rb") as file:
                 return file.read(len(self._key)) == self._key.encode()
@@ -135,12 +136,12 @@ class Published:
 
     def stale(self) -> tuple[str, ...]:
         """Return the notebooks whose tables are of an earlier state of the assignment."""
-        return tuple(name for name in self._files if not self._holds(name))
+        return tuple(name for name in self._files if not self.holds(name))
 
     def serves(self, assignment: Assignment) -> bool:
         """Return whether every notebook that can run here has its table."""
         names = [name for name in assignment.notebooks if not assignment.lacking(name)]
-        return all(self._holds(name) for name in names)
+        return all(self.holds(name) for name in names)
 
 
 _PUBLISHED = ".json.z"

@@ -44,11 +44,12 @@ from grader.batch.collector import Job, Listener
 from grader.batch.serialization import Packed, record_of
 from grader.errors import AssignmentError
 from grader.in_kernel.lifeline import end_with
-from grader.records import Assignment, Options
+from grader.records import Assignment, Options, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from grader.grading import Grader
     from grader.session import ForkServer, Kernels
     from grader.suite import Suite
 
@@ -138,10 +139,29 @@ def _kernels(options: Options, assignment: Assignment, fork_server: ForkServer |
 def _grade(
     suite: Suite, kernels: Kernels, options: Options, jobs: Iterable[Job], listener: Listener
 ) -> None:
-    from grader.grading import Grader, grade_each
+    from grader.grading import grade_each
 
-    with Grader(suite, kernels, options) as grader:
+    with open_grader(suite, kernels, options) as grader:
         grade_each(grader, jobs, listener, {})
+
+
+def open_grader(suite: Suite, kernels: Kernels, options: Options) -> Grader:
+    """Return what grades in this process; where no table does, it tries which mistakes it sees."""
+    from grader.grading import Grader
+
+    grader = Grader(suite, kernels, options)
+
+    def explain(result: Result) -> Result:
+        # Imported here: a right submission has no use for it.
+        from grader.verify.tried_mistakes import TriedMistakes
+
+        tried = TriedMistakes(suite, grader.tracer, options.try_mistakes, seed=options.seed)
+        grader.explain = tried.explain  # what was tried serves the next one, too
+        return tried.explain(result)
+
+    if options.try_mistakes:
+        grader.explain = explain
+    return grader
 
 
 class _Pipe:

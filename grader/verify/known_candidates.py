@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grader.diagnosis.known import OF_ANY_VALUE, OTHER_FORM, Mistake
-from grader.records import Notebook
+from grader.records import Assignment, Notebook
 from grader.suite import Suite
 from grader.verify.known_changes import known_changes, statement_keys
 from grader.verify.mutants import Mutant, region_lines_of, student_functions
@@ -35,22 +35,43 @@ def candidates_of(suite: Suite, notebook: Notebook) -> list[Candidate]:
     told = {name: statement_keys(notebook.definitions[name].source) for name in functions}
     for sample in samples:
         found += _of_sample(sample, notebook, told)
-    arguments = _arguments(notebook)
     for name in functions:
-        definition = notebook.definitions[name]
-        for change in known_changes(
-            definition.source, lines=region_lines_of(notebook, definition), functions=arguments
-        ):
-            line = definition.line + change.line - 1
-            mistake = Mistake(
-                name,
+        found += candidates_in(notebook, name)
+    return found
+
+
+def candidates_in(notebook: Notebook, function: str) -> list[Candidate]:
+    """Return the known mistakes of one function, as the solution has it."""
+    definition = notebook.definitions[function]
+    cell = f"{notebook.name}, cell {definition.cell}"
+    changes = known_changes(
+        definition.source,
+        lines=region_lines_of(notebook, definition),
+        functions=_arguments(notebook),
+    )
+    return [
+        Candidate(
+            Mistake(
+                function,
                 change.kind,
                 change.told,
                 change.text,
-                f"{notebook.name}, cell {definition.cell}, line {line}",
-            )
-            found.append(Candidate(mistake, patch_for(notebook.name, name, change.source)))
-    return found
+                f"{cell}, line {definition.line + change.line - 1}",
+            ),
+            patch_for(notebook.name, function, change.source),
+        )
+        for change in changes
+    ]
+
+
+def sample_mistakes(assignment: Assignment, notebook: Notebook) -> list[Candidate]:
+    """Return the mistake samples of a notebook's functions."""
+    return [
+        candidate
+        for sample in load_samples(assignment)
+        if sample.notebook == notebook.name and sample.kind == "mistake"
+        for candidate in _of_sample(sample, notebook, {})
+    ]
 
 
 def _of_sample(

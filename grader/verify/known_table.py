@@ -78,7 +78,7 @@ def prepare(suite: Suite, notebook: Notebook, session: Session, *, seed: int = 0
     }
     candidates = candidates_of(suite, notebook)
     functions = {candidate.mistake.function for candidate in candidates}
-    reach = _reach(session, notebook.name, asked, functions)
+    reach = reached_by(session, notebook.name, asked, functions)
     return Prepared(notebook, asked, work, candidates, reach)
 
 
@@ -101,7 +101,7 @@ def table_of(
             for number in _checks_for(
                 candidate.mistake, checks, prepared.work, reach, suite.assignment
             )
-            if number not in costly or not _is_odd(candidate.mistake)
+            if number not in costly or not is_odd(candidate.mistake)
         ]
         for candidate in candidates
     ]
@@ -127,7 +127,7 @@ def table_of(
     return _table(both, reach), _nameable(tried, both)
 
 
-def _is_odd(mistake: Mistake) -> bool:
+def is_odd(mistake: Mistake) -> bool:
     """Tell whether it is one of the many that any value may suffer, and that says little of it."""
     if mistake.title or mistake.kind not in OF_ANY_VALUE or mistake.kind in _OF_STALE_VALUES:
         return False
@@ -181,7 +181,7 @@ def _checks_for(
     return sorted({n for n in reached if checks[n][0] in own} | set(few))
 
 
-def _reach(
+def reached_by(
     session: Session, notebook: str, asked: Mapping[CheckName, Asked], functions: Collection[str]
 ) -> dict[CheckName, set[str]]:
     """Return the functions that each check's answers depend on: those it misses when they raise."""

@@ -52,6 +52,7 @@ class Replays:
     """Asks many mistakes what a seed's checks asked, in forks of the solved notebook's process.
 
     work : of each recording, where it is known
+    least_s : of a processor, that a recording may take at the least
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Replays:
         asked: Sequence[Asked],
         seed: int,
         work: Sequence[Work] | None = None,
+        *,
+        least_s: float = LEAST_S,
     ) -> None:
         self.session = session
         self.asked = asked
@@ -70,7 +73,7 @@ class Replays:
         ]
         self.callers = [_caller(one.recordings[seed].functions) for one in asked]
         slowest = max((one.seconds for one in (work or asked)), default=0.0)
-        self.limit_s = max(LEAST_S, PATIENCE * slowest)
+        self.limit_s = max(least_s, PATIENCE * slowest)
         self.most_calls = (
             [sys.maxsize] * len(asked)
             if work is None

@@ -3,6 +3,7 @@
     python tests/benchmarks/verdicts/run.py                   every case, a table at the end
     python tests/benchmarks/verdicts/run.py pw02 --show       what was said where it is not right
     python tests/benchmarks/verdicts/run.py --bank third      the cases that were written last
+    python tests/benchmarks/verdicts/run.py --alone           what a lone student is told
 
 A case is the body of one gap (or of a few) of a solved notebook. It is put in the place of the
 solution in the notebook's process, and its exercises' checks run; what they say, and what the
@@ -39,6 +40,7 @@ from grader.tracing import Tracer, put_in_place
 from grader.verify import known_table
 from grader.verify.mutants import Mutant
 from grader.verify.patching import patch_source
+from grader.verify.tried_mistakes import TriedMistakes
 
 HERE = Path(__file__).parent
 REFERENCE = HERE.parents[2] / "reference"
@@ -206,6 +208,7 @@ def judge(
     *,
     show: bool,
     with_table: bool,
+    alone: bool,
 ) -> None:
     with (
         Kernels(assignment, start_fork_server(assignment.sandbox), draw=False) as kernels,
@@ -216,7 +219,7 @@ def judge(
             notebook = assignment.notebooks[name]
             session = kernels.open(notebook, folder=Path(empty))
             folder = tables / assignment.id
-            known = known_store.load(folder, name) if with_table else Known()
+            known = known_store.load(folder, name) if with_table and not alone else Known()
             if known is None:
                 started = time.perf_counter()
                 known = known_table.build(suite, notebook, session)
@@ -227,8 +230,10 @@ def judge(
                     file=sys.stderr,
                     flush=True,
                 )
-            explainer = Explainer(assignment, {name: known}.get)
+            explainer: Explainer | TriedMistakes = Explainer(assignment, {name: known}.get)
             tracer = Tracer(suite, {name: session})
+            if alone:
+                explainer = TriedMistakes(suite, tracer, [name], seed=0)
             for case in (case for case in cases if case.notebook == name):
                 patch, functions = patch_of(case, notebook)
                 only = [e.id for e in assignment.exercises if functions & {*e.functions}]
@@ -244,7 +249,7 @@ def judge(
             session.close()
 
 
-def _judged(case: Case, outcomes: list[Outcome], explainer: Explainer) -> Judged:
+def _judged(case: Case, outcomes: list[Outcome], explainer: Explainer | TriedMistakes) -> Judged:
     line = ExerciseScore("", "", 0.0, 0.0, "failed", tuple(outcomes))
     explained = explainer.explain(Result("", (), "graded", exercises=(line,)))
     failing = [o for o in explained.exercises[0].checks if o.points < o.max_points - 1e-9]
@@ -262,6 +267,9 @@ def main() -> None:
     parser.add_argument("--bank", default="first", choices=["first", "second", "third", "fourth"])
     parser.add_argument(
         "--no-table", action="store_true", help="leave out the table of known mistakes: quicker"
+    )
+    parser.add_argument(
+        "--alone", action="store_true", help="try mistakes case by case, as for a lone student"
     )
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--notebook", default="", help="cases of notebooks whose name holds this")
@@ -293,6 +301,7 @@ def main() -> None:
                 judged,
                 show=options.show,
                 with_table=not options.no_table,
+                alone=options.alone,
             )
             rows.append((name, judged))
             _print_table(rows)

@@ -1,0 +1,210 @@
+"""Names wrong answers where no table of known mistakes is: a lone student's, a small class's.
+
+    tried = TriedMistakes(suite, tracer, notebooks, seed=0)
+    result = tried.explain(result)
+
+A table asks every mistake what every check asks. Here it is the function whose check fails, alone:
+its mistakes are asked what one failing check asks, and the few that answer as the submission does
+are asked all the rest, at both seeds. That is a second or two of work. It is bounded by counts, so
+the same submission gets the same words on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+
+from grader.diagnosis.known import CheckName, Known, Mistake
+from grader.diagnosis.traces import LEAST_EVIDENCE, Print, Trace, evidence_in_all, same_trace
+from grader.errors import AssignmentError
+from grader.explaining import Explainer, traces_in
+from grader.records import Notebook, Result
+from grader.session import Session
+from grader.suite import Suite
+from grader.tracing import Asked, Tracer
+from grader.verify.known_candidates import Candidate, candidates_in, sample_mistakes
+from grader.verify.known_table import Prepared, is_odd, reached_by, table_of
+from grader.verify.mutants import student_functions
+from grader.verify.replays import Replays, Work
+
+MAX_LINES = 20_000
+"""Of Python that a check's recording runs: what takes more is asked of no mistake here."""
+OF_A_REPLAY = 250
+"""Lines that a replay counts as beyond its own: a mistake is put in place and taken back."""
+WORK = 250_000
+"""Lines that the mistakes of one function may take together."""
+FUNCTIONS = 6
+"""Of one submission, whose mistakes are tried: the first ones of the sheet."""
+WITHOUT_END = 12
+"""Mistakes of one function that are cut off, at most: each takes as long as some fifty others."""
+LEAST_S = 0.1
+FITTING = 24
+"""Mistakes of one function that are asked all the rest."""
+_AT_ONCE = 60
+_LOST = Print("", "", ())
+"""Equal to no answer."""
+
+
+class TriedMistakes:
+    """Tells of results which mistake of one function their answers are. Keeps what it has tried.
+
+    notebooks : of which no table is there
+    """
+
+    def __init__(
+        self, suite: Suite, tracer: Tracer, notebooks: Collection[str], *, seed: int
+    ) -> None:
+        self.suite = suite
+        self.assignment = suite.assignment
+        self.tracer = tracer
+        self.notebooks = notebooks
+        self.seed = seed
+        self._samples: dict[str, list[Candidate]] = {}
+        self._work: dict[CheckName, Work] = {}
+        self._reach: dict[CheckName, Collection[str]] = {}
+        self._tried: dict[tuple[str, CheckName], list[tuple[Candidate, Trace]]] = {}
+        self._left = FUNCTIONS
+
+    def explain(self, result: Result) -> Result:
+        """Return the result with the mistakes that its wrong answers name.
+
+        Nothing that goes wrong here touches a verdict.
+        """
+        names = {e.id: e.notebook for e in self.assignment.exercises}
+        failing: dict[str, dict[CheckName, list[Trace]]] = {}
+        for exercise in result.exercises:
+            for outcome in exercise.checks:
+                traces = traces_in(outcome)
+                if traces and names.get(outcome.exercise) in self.notebooks:
+                    check = (outcome.exercise, outcome.name)
+                    failing.setdefault(names[outcome.exercise], {})[check] = traces
+        tables = {}
+        self._left = FUNCTIONS
+        for name, by_check in failing.items():
+            if _evidence(by_check.values()) < LEAST_EVIDENCE:
+                continue  # too little for any name
+            with suppress(Exception):  # one name less; the verdict stands
+                tables[name] = self._table(self.assignment.notebooks[name], by_check)
+        return Explainer(self.assignment, tables.get).explain(result) if tables else result
+
+    def _table(self, notebook: Notebook, failing: Mapping[CheckName, Sequence[Trace]]) -> Known:
+        """Return the mistakes that answer as a submission does, and what they answer."""
+        session = self.tracer.references[notebook.name]
+        asked = self._asked(notebook, session, {exercise for exercise, _ in failing})
+        fitting: list[Candidate] = []
+        functions = self._functions(notebook, {exercise for exercise, _ in failing})
+        for function in functions:
+            check = self._best_check(function, failing, asked)
+            if check is not None and self._left > 0:
+                self._left -= 1
+                tried = self._answers(notebook, session, function, check, asked[check])
+                mine = failing[check][0]
+                found = [one for one, trace in tried if same_trace(mine, trace)] or [
+                    one for one, trace in tried if same_trace(mine, trace, shapes=False)
+                ]
+                fitting += found[:FITTING]
+        known, _ = table_of(
+            Prepared(notebook, asked, self._work, fitting, self._reach), self.suite, session
+        )
+        return _of_all_answers(known, failing)
+
+    def _asked(
+        self, notebook: Notebook, session: Session, exercises: Collection[str]
+    ) -> dict[CheckName, Asked]:
+        """Return what the quick checks of exercises ask. Learns what they take and reach."""
+        found: dict[CheckName, Asked] = {}
+        for exercise in sorted(exercises):
+            found |= {
+                check: one
+                for check, one in self.tracer.asked(self.seed, notebook.name, exercise).items()
+                if "figures" not in one.recordings[0].operations
+            }
+        new = {check: one for check, one in found.items() if check not in self._work}
+        self._work |= zip(new, Replays(session, list(new.values()), 0).work(), strict=True)
+        quick = {c: one for c, one in found.items() if self._work[c].lines <= MAX_LINES}
+        new = {check: one for check, one in quick.items() if check in new}
+        functions = self._functions(notebook, {e.id for e in self.assignment.exercises})
+        self._reach |= reached_by(session, notebook.name, new, functions)
+        return quick
+
+    def _functions(self, notebook: Notebook, exercises: Collection[str]) -> list[str]:
+        listed = [
+            function
+            for exercise in self.assignment.exercises
+            if exercise.id in exercises and exercise.notebook == notebook.name
+            for function in exercise.functions
+        ]
+        return student_functions(notebook, listed)
+
+    def _best_check(
+        self,
+        function: str,
+        failing: Mapping[CheckName, Sequence[Trace]],
+        asked: Mapping[CheckName, Asked],
+    ) -> CheckName | None:
+        """Return the quickest failing check that reaches the function and holds evidence."""
+        fit = [
+            check
+            for check, traces in failing.items()
+            if check in asked and traces[0] and function in self._reach[check]
+        ]
+        return min(
+            fit,
+            key=lambda check: (
+                _evidence([failing[check]]) < LEAST_EVIDENCE,
+                self._work[check].lines,
+            ),
+            default=None,
+        )
+
+    def _answers(
+        self, notebook: Notebook, session: Session, function: str, check: CheckName, asked: Asked
+    ) -> list[tuple[Candidate, Trace]]:
+        """Return the function's mistakes, as many as there is work for, and what they answer."""
+        key = function, check
+        if key in self._tried:
+            return self._tried[key]
+        tried: list[tuple[Candidate, Trace]] = []
+        most = WORK // (OF_A_REPLAY + self._work[check].lines)
+        candidates = self._candidates(notebook, function)[:most]
+        replays = Replays(session, [asked], 0, [self._work[check]], least_s=LEAST_S)
+        without_end = 0
+        for begin in range(0, len(candidates), _AT_ONCE):
+            several = candidates[begin : begin + _AT_ONCE]
+            wrong = replays.wrong([one.patch for one in several], [[0]] * len(several))
+            traces = [found.get(0, {}) for found in wrong]
+            tried += [(one, t) for one, t in zip(several, traces, strict=True) if t]
+            without_end += sum(any(p.form == "ended:" for p in t.values()) for t in traces)
+            if without_end > WITHOUT_END:
+                break
+        self._tried[key] = tried
+        return tried
+
+    def _candidates(self, notebook: Notebook, function: str) -> list[Candidate]:
+        """Return the function's mistakes, those that say most first."""
+        if notebook.name not in self._samples:
+            self._samples[notebook.name] = []
+            with suppress(AssignmentError):  # a sample that doesn't fit: `grade verify` tells it
+                self._samples[notebook.name] = sample_mistakes(self.assignment, notebook)
+        samples = [one for one in self._samples[notebook.name] if one.mistake.function == function]
+        changes = candidates_in(notebook, function)
+        changes.sort(key=lambda one: (one.mistake.says_little, is_odd(one.mistake)))
+        return samples + changes
+
+
+def _evidence(traces: Collection[Sequence[Trace]]) -> float:
+    return sum(evidence_in_all(one) for one in traces)
+
+
+def _of_all_answers(known: Known, failing: Mapping[CheckName, Sequence[Trace]]) -> Known:
+    """Return the table with a mistake of no name that changes whatever the submission answers.
+
+    A whole table leaves out answers that none of a thousand mistakes changes. A few mistakes have
+    no say in that: each wrong answer must be theirs.
+    """
+    lost = {
+        check: [dict.fromkeys(trace, _LOST) for trace in traces]
+        for check, traces in failing.items()
+    }
+    nobody = Mistake("", "", "", "")
+    return Known((*known.mistakes, nobody), (*known.traces, lost), known.reach)
