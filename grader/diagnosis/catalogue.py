@@ -273,6 +273,7 @@ SEEN = {
     "attention-is-all-you-need-pytorch/pull/17; over the whole batch: "
     "github.com/allenai/deep_qa/pull/152",
     "linear decay": f"a rate that falls by the same amount: {_BANK}",
+    "each by itself": f"a norm or a square of a difference, term by term: {_BANK}",
     "decay after the step": f"new weights that are decayed: {_BANK}",
     "diagonal": f"row sums for the diagonal: {_BANK}",
     "hinge": f"the hinge loss for the logistic one: {_BANK}",

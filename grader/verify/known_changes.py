@@ -26,10 +26,17 @@ from grader.verify.order_mistakes import (
     repeated_edits,
 )
 from grader.verify.paired_mistakes import paired_edits
-from grader.verify.rectifier_mistakes import activations, lost_masks, rectifiers
+from grader.verify.rectifier_mistakes import activations, lost_masks, rectifiers, sigmoids
 from grader.verify.value_mistakes import visible_names, whole_edits
 
-_OPERATORS = (*FIELD_OPERATORS, rectifiers, broadcast, *ARRAY_OPERATORS, *ORDER_OPERATORS)
+_OPERATORS = (
+    *FIELD_OPERATORS,
+    rectifiers,
+    sigmoids,
+    broadcast,
+    *ARRAY_OPERATORS,
+    *ORDER_OPERATORS,
+)
 
 
 def known_changes(

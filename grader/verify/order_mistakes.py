@@ -144,6 +144,37 @@ def middles(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         yield FieldEdit("one of two", new, told)
 
 
+_OF_A_SUM = ("norm", "sqrt", "abs", "absolute", "exp", "log", "square")
+"""Functions of which the value at a sum is not the sum of the values."""
+
+
+def each_by_itself(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """(a - b) ** 2 as a ** 2 - b ** 2; the norm of a difference as the difference of norms."""
+    match node:
+        case ast.BinOp(
+            left=ast.BinOp(left=a, op=(ast.Add() | ast.Sub()) as joined, right=b),
+            op=ast.Pow(),
+            right=k,
+        ):
+            form, what = f"({{}}) ** ({code_of(k)})", "a power"
+        case ast.Call(
+            func=func,
+            args=[ast.BinOp(left=a, op=(ast.Add() | ast.Sub()) as joined, right=b), *rest],
+        ) if last_name(func) in _OF_A_SUM:
+            more = "".join(f", {code_of(one)}" for one in [*rest, *node.keywords])
+            form, what = f"{code_of(func)}({{}}{more})", f"`{last_name(func)}`"
+        case _:
+            return
+    if is_number(a) and is_number(b):
+        return
+    sign, whole = ("+", "sum") if isinstance(joined, ast.Add) else ("-", "difference")
+    new = f"({form.format(code_of(a))} {sign} {form.format(code_of(b))})"
+    told = f"with {what} taken of each term, not of their {whole}"
+    yield FieldEdit("each by itself", new, told)
+    if what == "`norm`":  # a length is no negative number: many take it so
+        yield FieldEdit("each by itself", f"abs{new}", told)
+
+
 ORDER_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], ...] = (
     parentheses,
     decays,
@@ -152,6 +183,7 @@ ORDER_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], .
     ranges,
     orders,
     middles,
+    each_by_itself,
 )
 
 

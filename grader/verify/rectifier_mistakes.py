@@ -1,4 +1,4 @@
-"""Mistakes about rectifiers: another activation, a slope that is lost, both of them together.
+"""Mistakes about activations: another activation, a slope that is lost, both of them together.
 
 They serve diagnosis alone, as those of field_mistakes.py do.
 """
@@ -9,9 +9,10 @@ import ast
 from collections.abc import Collection, Iterator
 
 from grader.verify.code_words import code_of, is_number, last_name
-from grader.verify.field_mistakes import SIGMOID, FieldEdit, Surroundings
+from grader.verify.field_mistakes import SIGMOID, SOFTMAX, FieldEdit, Surroundings
 from grader.verify.value_mistakes import WholeEdit
 
+_SIGMOIDS = ("sigmoid", "sigma", "logistic", "expit")
 _LEAKS = ("0.01", "0.1", "0.2")
 
 _TOGETHER = (
@@ -73,6 +74,18 @@ def rectifiers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         (f"np.abs({a})", "with an absolute value where the slope of relu belongs"),
     ):
         yield FieldEdit("relu's slope", new, told)
+
+
+def sigmoids(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """Another activation for a function of this name, the notebook's own or a library's."""
+    match node:
+        case ast.Call(func=func, args=[x], keywords=[]) if last_name(func) in _SIGMOIDS:
+            for new, told in (
+                (SOFTMAX, "with a softmax for a sigmoid"),
+                ("np.tanh({0})", "with tanh for a sigmoid"),
+                ("np.maximum({0}, 0)", "with relu for a sigmoid"),
+            ):
+                yield FieldEdit("another activation", f"({new})".format(code_of(x)), told)
 
 
 def activations(function: ast.AST, lines: Collection[int] | None) -> Iterator[WholeEdit]:

@@ -2,6 +2,7 @@
 
 import html
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -19,16 +20,20 @@ def tables(klass):
     return sorted(klass.root.glob("known/*/*.json.z"))
 
 
-@pytest.mark.slow
-def test_wrong_answers_of_a_class_are_named_at_its_end_wherever_one_reads_of_them(klass):
+def ask_four_times(klass):
+    """Of one number alone nobody tells what made it."""
     checks = klass.reference / "toy" / "test_toy.py"
-    # Of one number alone nobody tells what made it.
     line = "    assert_close(student.mean_square"
     checks.write_text(
         checks.read_text()
         .replace("    p = rng.normal(size=7)", "    for p in rng.normal(size=(4, 7)):")
         .replace(line, f"    {line}")
     )
+
+
+@pytest.mark.slow
+def test_wrong_answers_of_a_class_are_named_at_its_end_wherever_one_reads_of_them(klass):
+    ask_four_times(klass)
     for n in range(known_builder.CLASS):
         klass.hand_in(f"Meier_{chr(65 + n)}x", mean_square=SUM, more=f"n = {n}")
     pages = klass.root / "pages"
@@ -43,6 +48,35 @@ def test_wrong_answers_of_a_class_are_named_at_its_end_wherever_one_reads_of_the
         kept = [unpack(item.packed) for item in store.items(1, evidence=True)]
     assert all(NAMED in result.exercises[0].checks[0].message for result in kept)
     assert all(result.evidence.regions for result in kept)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_small_class_is_told_its_known_mistakes_at_once_and_they_are_kept(klass, jobs):
+    ask_four_times(klass)
+    for n in range(2):
+        klass.hand_in(f"Meier_{chr(65 + n)}x", mean_square=SUM, more=f"n = {n}")
+    report = json.loads(klass.grade("--jobs", jobs)[0])
+    assert not tables(klass)
+    for submission in report["submissions"]:
+        assert submission["score"] == 2.0
+        assert NAMED in submission["exercises"][0]["checks"][0]["message"]
+    with open_store(klass.results) as store:
+        kept = [unpack(item.packed) for item in store.items(1, evidence=True)]
+    assert all(NAMED in result.exercises[0].checks[0].message for result in kept)
+
+
+def test_mistakes_are_tried_where_no_table_is_and_never_on_a_students_copy(klass):
+    from grader.assignment import load_assignment
+    from grader.explaining import Explainer, notebooks_without_table
+
+    assignment = load_assignment(klass.reference / "toy")
+    none = Explainer(assignment, lambda name: None)
+    whole = Explainer(assignment, lambda name: None, has_table=lambda name: True)
+    assert notebooks_without_table(assignment, None) == ("toy.ipynb",)
+    assert notebooks_without_table(assignment, none) == ("toy.ipynb",)
+    assert notebooks_without_table(assignment, whole) == ()
+    assert notebooks_without_table(replace(assignment, public_only=True), None) == ()
 
 
 @pytest.mark.slow

@@ -301,6 +301,31 @@ def test_a_division_without_its_parentheses_is_known():
     assert "with a division of one term alone: parentheses are missing" in told
 
 
+def test_another_activation_for_a_sigmoid_is_known():
+    layer = "def layer(x, sigmoid):\n    return sigmoid(x)\n"
+    softmax = np.exp(Z) / np.exp(Z).sum()
+    given = {"np": np, "x": Z, "sigmoid": lambda z: 1 / (1 + np.exp(-z))}
+    told = {
+        change.told: eval(change.source.partition("return ")[2], given)
+        for change in known_changes(layer)
+        if change.kind == "another activation"
+    }
+    assert np.allclose(told["with a softmax for a sigmoid"], softmax)
+    assert np.allclose(told["with tanh for a sigmoid"], np.tanh(Z))
+    assert np.allclose(told["with relu for a sigmoid"], np.maximum(Z, 0))
+
+
+def test_a_function_of_each_term_where_their_difference_belongs_is_known():
+    a, b = np.array([3.0, 4.0]), np.array([0.6, 0.8])
+    distance = "def distance(a, b):\n    return np.linalg.norm(a - b)\n"
+    told = "with `norm` taken of each term, not of their difference"
+    assert told in words_of(distance, 4.0, a, b)
+    assert told in words_of(distance, 4.0, b, a)  # without its sign
+    squares = "def squares(a, b):\n    return np.sum((a - b) ** 2)\n"
+    told = "with a power taken of each term, not of their difference"
+    assert told in words_of(squares, 24.0, a, b)
+
+
 def test_a_mistake_that_is_made_at_every_place_is_known():
     m, v, t, b1, b2, eps = np.array([0.3, -0.7]), np.array([0.2, 0.5]), 3, 0.9, 0.99, 1e-3
     wanted = m / (1 + b1**t) / (np.sqrt(v / (1 + b2**t)) + eps)

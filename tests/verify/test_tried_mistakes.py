@@ -1,0 +1,129 @@
+"""Mistakes that are tried for a lone student, in a real kernel."""
+
+from dataclasses import replace
+
+import pytest
+
+from grader.assignment import load_assignment
+from grader.grading import Grader
+from grader.notebook import assembled, replace_definition
+from grader.records import Options
+from grader.session import Kernels, start_fork_server
+from grader.suite import open_suite
+from grader.verify import tried_mistakes
+from grader.verify.tried_mistakes import TriedMistakes
+
+from .conftest import write_toy_into
+from .test_known_table import CHECKS
+
+SUM = "def mean_square(p, y):\n    return np.sum((p - y) ** 2)\n"
+ROOT = "def mean_square(p, y):\n    return np.sqrt(np.mean((p - y) ** 2))\n"
+CUBE = "def mean_square(p, y):\n    return np.sum(np.abs(p - y) ** 3.3) / len(p) ** 0.3\n"
+ANOTHER_TASK = "def mean_square(p, y):\n    return np.max(np.abs(p - y)) + np.median(p * y)\n"
+RIGHT = "def mean_square(p, y):\n    d = p - y\n    return d @ d / len(d)\n"
+
+
+@pytest.fixture(scope="module")
+def grader(tmp_path_factory):
+    folder = write_toy_into(tmp_path_factory.mktemp("tried"), checks=CHECKS)
+    assignment = load_assignment(folder)
+    options = Options(str(folder))
+    with (
+        Kernels(assignment, start_fork_server(assignment.sandbox), draw=False) as kernels,
+        open_suite(assignment) as suite,
+        Grader(suite, kernels, options) as grader,
+    ):
+        yield grader
+
+
+@pytest.fixture
+def graded(grader, tmp_path):
+    """The result of a student who has this definition, as it is before anything is tried."""
+    from grader.grading import Work
+
+    def grade(source):
+        solved = grader.assignment.notebooks["toy.ipynb"]
+        cells = [
+            replace(
+                cell, source=replace_definition(cell.source, "mean_square", source) or cell.source
+            )
+            for cell in solved.cells
+        ]
+        notebook = assembled(cells, name="toy.ipynb", metadata={})
+        return grader.grade_notebooks(Work("", (), tmp_path, {"toy.ipynb": notebook}))
+
+    return grade
+
+
+@pytest.fixture
+def tried(grader):
+    return TriedMistakes(grader.suite, grader.tracer, ["toy.ipynb"], seed=0)
+
+
+def said(result):
+    (outcome,) = next(e for e in result.exercises if e.id == "a").checks
+    return outcome.message
+
+
+def test_a_lone_students_mistake_is_named_without_a_table(graded, tried):
+    before = graded(ROOT)
+    after = tried.explain(before)
+    assert "`mean_square` behaves exactly as the solution would with" in said(after)
+    assert "behaves exactly" not in said(before)
+    assert after.score == before.score == 2.0
+
+
+def test_the_instructors_own_words_come_first(graded, tried):
+    assert "this known mistake does: a sum for the mean" in said(tried.explain(graded(SUM)))
+
+
+@pytest.mark.parametrize("source", [CUBE, ANOTHER_TASK])
+def test_an_answer_of_no_known_mistake_keeps_its_message(graded, tried, source):
+    before = graded(source)
+    assert tried.explain(before) == before
+    assert "the value is wrong" in said(before)
+
+
+def test_a_right_answer_has_nothing_tried(graded, tried, monkeypatch):
+    def none(*_):
+        raise AssertionError("a mistake is tried")
+
+    monkeypatch.setattr(tried, "_table", none)
+    before = graded(RIGHT)
+    assert before.score == 6.0
+    assert tried.explain(before) == before
+
+
+def test_a_notebook_that_has_its_table_is_left_to_it(grader, graded):
+    other = TriedMistakes(grader.suite, grader.tracer, ["another.ipynb"], seed=0)
+    before = graded(SUM)
+    assert other.explain(before) == before
+
+
+def test_what_one_function_costs_is_counted(graded, tried, monkeypatch):
+    asked = []
+    wrong = tried_mistakes.Replays.wrong
+
+    def counted(replays, patches, wanted):
+        asked.append(len(patches))
+        return wrong(replays, patches, wanted)
+
+    monkeypatch.setattr(tried_mistakes.Replays, "wrong", counted)
+    monkeypatch.setattr(tried_mistakes, "WORK", 10 * tried_mistakes.OF_A_REPLAY)
+    tried.explain(graded(CUBE))
+    assert 1 <= asked[0] < 10
+
+
+def test_what_was_tried_for_one_student_serves_the_next(graded, tried, monkeypatch):
+    tried.explain(graded(SUM))
+    monkeypatch.setattr(tried, "_candidates", None)
+    assert "behaves exactly" in said(tried.explain(graded(ROOT)))
+
+
+def test_a_fault_while_mistakes_are_tried_costs_a_name_and_nothing_else(graded, tried, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(tried, "_table", broken)
+    before = graded(SUM)
+    assert tried.explain(before) == before
