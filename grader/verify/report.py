@@ -136,7 +136,7 @@ def exercise_rows(report: VerifyReport) -> list[tuple[str, str, str, str, str, s
         (
             line.id,
             f"{line.points:g}",
-            "by hand" if line.manual else str(len(rates)),
+            "by hand" if line.manual else str(line.checks or len(rates) or NO_VALUE),
             _caught(mutants),
             _named(mutants),
             _failed(rates),

@@ -104,6 +104,7 @@ class ExerciseLine:
     bonus: bool
     functions: tuple[str, ...]
     notebook: str
+    checks: int = 0
 
 
 @dataclass(frozen=True)

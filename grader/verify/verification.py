@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -168,13 +169,16 @@ def _verify(
         assignment=assignment.id,
         title=assignment.title,
         exercises=tuple(
-            ExerciseLine(e.id, e.title, e.points, e.manual, e.bonus, e.functions, e.notebook)
+            ExerciseLine(
+                *(e.id, e.title, e.points, e.manual, e.bonus, e.functions, e.notebook),
+                checks=reference().checks.get(e.id, 0),
+            )
             for e in assignment.exercises
         ),
         reference_score=reference().points,
         max_score=reference().max_points,
         stub_score=stub().points,
-        checks=reference().checks,
+        checks=sum(reference().checks.values()),
         hidden_checks=reference().hidden,
         reference_lost=reference().sentences,
         stub_earned=stub().sentences,
@@ -237,7 +241,7 @@ class _Graded:
     max_points: float
     sentences: tuple[str, ...]
     suspects: tuple[str, ...]
-    checks: int = 0
+    checks: Mapping[str, int] = field(default_factory=dict)  # by exercise
     hidden: int = 0
 
 
@@ -323,7 +327,7 @@ def _grade_reference(source: _Source) -> _Graded:
         result.max_score,
         (*sentences, *faults),
         tuple(find_suspects(result.exercises)),
-        checks=len(checks),
+        checks=Counter(outcome.exercise for outcome in checks),
         hidden=sum(outcome.hidden for outcome in checks),
     )
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from grader.errors import AssignmentError
 from grader.verify import as_json, render, render_markdown, verify_assignments
+from grader.verify.report import exercise_rows
 
 SURVIVOR = "Model.predict: dropped `2.0 *` in `2.0 * self.w`"
 
@@ -29,6 +30,12 @@ def test_a_weak_check_is_found_by_the_mutants_that_survive_it(write_toy):
     assert any(SURVIVOR in problem for problem in report.problems)
     # Every mutant of the strong check's function is caught, or changes no value.
     assert not [m for m in report.survivors if m.mutant.function == "mean_square"]
+
+
+def test_samples_alone_tell_how_many_checks_an_exercise_has(write_toy):
+    report = verify(write_toy(samples={}), seeds=0, mutants=False)
+    assert [row[2] for row in exercise_rows(report)] == ["1", "1"]
+    assert report.checks == 2
 
 
 def test_an_explained_survivor_is_accepted_and_a_stale_explanation_reported(write_toy):
