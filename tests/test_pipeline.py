@@ -405,7 +405,7 @@ def test_several_processes_share_the_cores_and_get_each_submission(course, worke
     assert (made.count, made.fork_server) == (2, None)
     assert made.options == Options(
         str(course.toy.resolve()), ("b",), True, 4, "none", evidence=False, figures=False,
-        kernels=4, alone=False, shared=made.options.shared,
+        kernels=4, alone=False, shared=made.options.shared, try_mistakes=("toy.ipynb",),
     )  # fmt: skip
     assert [(job.number, job.path, job.input_hash) for job in made.jobs] == [
         (n, str(course.handed_in / student), "") for n, student in enumerate(("Ann", "Bea", "Cem"))
