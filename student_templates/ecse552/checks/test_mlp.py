@@ -310,7 +310,9 @@ def assert_update(student, rng, part, eta, sizes=SIZES):
             raise CheckFailed(f"{name} has not moved", called=called, hint=hint)
         known = {"eta is lost": old - step, "the old value is lost": -eta * step}
         known |= {"it climbs, theta + eta * gradient": old + eta * step}
-        assert_close(after[name], old - eta * step, called=called, mistakes=known, noun=name)
+        given = {f"the old {name}": old}
+        assert_close(after[name], old - eta * step, called=called, mistakes=known, noun=name,
+                     inputs=given)  # fmt: skip
 
 
 @pytest.mark.exercise("q1-update", points=4)

@@ -107,7 +107,8 @@ def assert_logistic_step(student, rng, *, k=K, n=N, rate=RATE):
     known |= {"the learning rate is lost": np.outer(s - e, x) / (rate or 0.001)}
     assert_close(
         got, np.outer(s - e, x), rtol=1e-6, atol=1e-8, mistakes=known, dummy=np.zeros((k, n)),
-        called="update_weight(x_i, y_i, learning_rate)", noun="the step over the learning rate",
+        inputs={"W": W}, called="update_weight(x_i, y_i, learning_rate)",
+        noun="the step over the learning rate",
     )  # fmt: skip
 
 
