@@ -55,11 +55,12 @@ MODULES = {
     "pipeline": (
         (
             "grader/pipeline.py",
+            "grader/request.py",
             "grader/grading_class.py",
             "grader/grading.py",
             "grader/not_filled_in.py",
         ),
-        ("tests/test_pipeline.py", "tests/test_grading.py"),
+        ("tests/test_pipeline.py", "tests/test_pipeline_notes.py", "tests/test_grading.py"),
     ),
     "submission": (
         ("grader/submission/archive.py", "grader/submission/finding.py"),

@@ -9,6 +9,8 @@ import zlib
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 
 

@@ -7,6 +7,8 @@ from grader import records
 from grader.errors import BadReply, StudentError, StudentFault, StudentTimeout
 from grader.session import callbacks, open_session, start_fork_server
 
+pytestmark = pytest.mark.any_user
+
 SECRET = "KEEP-secret-OUT"
 HONEST = """
 import numpy as np, os, sys, threading, time

@@ -10,6 +10,10 @@ import subprocess
 import sys
 import zipfile
 
+import pytest
+
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 
 

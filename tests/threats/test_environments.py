@@ -6,8 +6,12 @@ import subprocess
 import sys
 import zipfile
 
+import pytest
+
 from ..course_files.conftest import notebook, zipped
 from ..course_files.test_environments import USES, _in_front, built, course, wheel
+
+pytestmark = pytest.mark.any_user
 
 __all__ = ["course"]  # a fixture
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "SECURITY.md"
 # What is no threat of a submission's: the other side, and this very file.

@@ -90,12 +90,14 @@ SLIPS = {
 }
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_broken_check_file_costs_nobody_a_point(host, broken):
     host.write_assignment(checks=BROKEN[broken])
     held_harmless(host.grade(host.right(), host.wrong(), code=3))
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_slip_of_the_instructors_is_one_line_and_nothing_is_graded(host, slip):
     host.write_assignment(checks=SLIPS[slip])
@@ -108,6 +110,7 @@ def test_a_slip_of_the_instructors_is_one_line_and_nothing_is_graded(host, slip)
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.any_user
 def test_a_reference_that_raises_costs_nobody_a_point(host):
     host.write_assignment(
         checks=CHECK,
@@ -122,6 +125,7 @@ def test_a_reference_that_raises_costs_nobody_a_point(host):
     held_harmless(host.grade(host.right(), host.right(name="second"), code=3))
 
 
+@pytest.mark.any_user
 def test_a_reference_whose_process_dies_costs_nobody_a_point(host):
     host.write_assignment(
         checks=CHECK,
@@ -136,6 +140,7 @@ def test_a_reference_whose_process_dies_costs_nobody_a_point(host):
     held_harmless(host.grade(host.right(), code=3))
 
 
+@pytest.mark.any_user
 def test_a_reference_that_never_returns_costs_nobody_a_point(host):
     host.write_assignment(
         checks=CHECK,
@@ -150,6 +155,7 @@ def test_a_reference_that_never_returns_costs_nobody_a_point(host):
     held_harmless(host.grade(host.right(), code=3))
 
 
+@pytest.mark.any_user
 def test_a_check_that_breaks_on_one_student_s_value_is_that_student_s_loss_alone(host):
     """The other side: what the solved notebook passes is no broken check."""
     host.write_assignment(checks=check_file("assert {0.5: True}[student.sigmoid(0.0)]"))
@@ -200,6 +206,7 @@ def _limited_to(descriptors):
     return [sys.executable, "-c", limit]
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("descriptors", [8, 12, 16, 63])
 def test_too_few_descriptors_are_told_in_one_line_and_nothing_is_graded(host, descriptors):
     done = subprocess.run(
@@ -419,7 +426,7 @@ def test_killed_parents_of_every_worker_s_kernels_cost_no_more_than_what_was_at_
 
 @pytest.mark.parametrize("where", ["a cell", "a check"])
 def test_a_grader_that_is_stopped_for_a_while_costs_nobody_a_point(host, sandbox, where):
-    """By Ctrl-Z, by a cluster that suspends its job: longer than the patience with any cell."""
+    """By Ctrl-Z, by a cluster that suspends its job: longer than the patience with any cell, 6 s."""
     host.write_assignment(cell_s=1.5, check_s=1.5)
     process = subprocess.Popen(
         host.command(giving_sign(host, where, "right"), options=["--jobs", "1"]),
@@ -431,7 +438,7 @@ def test_a_grader_that_is_stopped_for_a_while_costs_nobody_a_point(host, sandbox
         assert process.poll() is None
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGSTOP)
-    time.sleep(8)
+    time.sleep(6.5)
     os.kill(process.pid, signal.SIGCONT)
     out, _ = process.communicate(timeout=180)
     (submission,) = json.loads(out)["submissions"]

@@ -3,6 +3,8 @@ in a group with better students. What was judged stays judged."""
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 ONCE = """
 import os
 first = not os.path.exists("asked before")

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 # The first input of the hidden checks, and what makes a word of it.
 SECRET = 0.73061529
 LETTERS = "".join("klmnopqrst"[int(digit)] for digit in str(SECRET)[2:])

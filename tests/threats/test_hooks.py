@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 HALF = 5.0
 
 HOOKS = {

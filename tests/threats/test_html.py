@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 POLICY = "default-src 'none'"

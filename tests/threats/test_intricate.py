@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 FUNCTIONS = "".join(f"def g{n}(x):\n    return x\n" for n in range(4000))
 HELPERS = "".join(f"def g{n}(x):\n    return g{n + 1}(x)\n" for n in range(850))

@@ -13,6 +13,7 @@ import pytest
 from grader.session.guard import NAME as GUARD
 from tests.benchmarks.kills import run as run_kills
 from tests.threats.test_faults_of_ours import grading_processes, named, parent_of, sign_of
+from tests.threats.test_stalls import SIGN, wait_for
 
 MAX = 8.0
 # The Python of the notebook's process can't be told anything while this runs.
@@ -49,10 +50,21 @@ def start(host, *paths, options=()):
     )
 
 
-def kill(command, after_s):
+def kill(command, after_s=0.0):
     time.sleep(after_s)
     command.send_signal(signal.SIGKILL)
     command.wait()
+
+
+def begins(host, cell):
+    """The cell, which says first that it is at work; what it then starts follows at once."""
+    return f"{SIGN.format(name=sign_of(host))}{cell}"
+
+
+def kill_at_work(host, command):
+    """Kill a command whose cell is at work."""
+    wait_for(lambda: [*named(sign_of(host))], command)
+    kill(command)
 
 
 def folders(host):
@@ -72,8 +84,8 @@ def folders(host):
 )
 def test_a_killed_command_leaves_no_process(host, cell, options):
     host.write_assignment(cell_s=60, notebook_s=60)
-    paths = [host.half(cell, name=name) for name in "ab"]
-    kill(start(host, *paths, options=options), 5.0)
+    paths = [host.half(begins(host, cell), name=name) for name in "ab"]
+    kill_at_work(host, start(host, *paths, options=options))
     # A second on an idle machine; here a busy one gets more.
     assert host.processes(patience_s=5.0) == []
 
@@ -121,7 +133,7 @@ def test_a_kernel_that_started_by_itself_ends_with_its_grader(host, tmp_path):
         "from pathlib import Path\n"
         "from grader import records\n"
         "from grader.session import open_session\n"
-        f"cells = (records.Cell(0, 'code', {HOLDS_THE_LOCK!r}),)\n"
+        f"cells = (records.Cell(0, 'code', {begins(host, HOLDS_THE_LOCK)!r}),)\n"
         "notebook = records.Notebook('a.ipynb', cells)\n"
         "open_session(notebook, folder=None, limits=records.Limits(), sandbox=sys.argv[1])\n"
     )
@@ -129,16 +141,20 @@ def test_a_kernel_that_started_by_itself_ends_with_its_grader(host, tmp_path):
         grader = subprocess.Popen(
             [sys.executable, "-c", source, policy], env=host.environment(), start_new_session=True
         )
-        kill(grader, 4.0)
+        kill_at_work(host, grader)
         assert host.processes(patience_s=5.0) == [], policy
 
 
 def test_killed_at_any_moment_it_leaves_no_process_and_the_next_run_cleans_up(host):
-    """Ten moments of one grading, from the imports to the report."""
+    """Six moments of one grading, from the imports to the report: one in each second of it."""
     rng = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", "any moment"))
     paths = [host.right(name=f"right-{n}") for n in range(4)]
-    for _ in range(10):
-        kill(start(host, *paths, options=("--jobs", "2")), rng.uniform(0.1, 6.0))
+    for second in range(5, -1, -1):
+        command = start(host, *paths, options=("--jobs", "2"))
+        end = time.monotonic() + second + rng.uniform(0.1, 1.0)
+        while command.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        kill(command)
         assert host.processes(patience_s=5.0) == []
     graded = host.grade(*paths)  # which looks for what is left
     assert [one["score"] for one in graded.submissions.values()] == [MAX] * 4
@@ -147,22 +163,24 @@ def test_killed_at_any_moment_it_leaves_no_process_and_the_next_run_cleans_up(ho
 def test_the_next_run_deletes_what_a_killed_one_left_and_nothing_else(host):
     """Where its guard was killed with it."""
     host.write_assignment(cell_s=60, notebook_s=60)
-    command = start(host, host.half(ASLEEP))
-    time.sleep(5.0)
+    asleep = host.half(begins(host, ASLEEP))
+    command = start(host, asleep)
+    wait_for(lambda: [*named(sign_of(host))], command)
     for pid in named(GUARD):
         if parent_of(pid) == command.pid:
             os.kill(pid, signal.SIGKILL)
-    kill(command, 0.0)
+    kill(command)
+    assert host.processes() == []
     left = folders(host)
     assert left
     (host.tmp / "grade-of-somebody-else").mkdir()
-    alive = start(host, host.half(ASLEEP))
-    time.sleep(5.0)
+    alive = start(host, asleep)
+    wait_for(lambda: [*named(sign_of(host))], alive)
     assert not set(left) & set(folders(host))
     of_the_living = folders(host)
     host.run(host.right())
     assert set(of_the_living) <= set(folders(host))
-    kill(alive, 0.0)  # what it leaves its own guard deletes as well
+    kill(alive)  # what it leaves its own guard deletes as well
     host.run(host.right())
     assert folders(host) == ["grade-of-somebody-else"]
     (host.tmp / "grade-of-somebody-else").rmdir()

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 HALF = 5.0
 

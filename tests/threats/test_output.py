@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 HALF = 5.0
 KIB = 2**10

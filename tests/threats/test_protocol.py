@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 HALF = 5.0
 
 # The student's code answers the first call of `mean_square` itself; all other checks are honest.

@@ -35,6 +35,8 @@ from ..review.conftest import (  # noqa: F401  (fixtures)
     visit,
 )
 
+pytestmark = pytest.mark.any_user
+
 NASTY = (
     "<script>window.hit=1</script><img src=x onerror='window.hit=1'><svg onload=window.hit=1>"
     "<iframe src=//evil.example></iframe><style>*{display:none}</style></textarea></title>"

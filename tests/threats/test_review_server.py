@@ -10,6 +10,8 @@ from grader.review.rights import Grader
 
 from ..review.conftest import Visitor, empty, klass, serve  # noqa: F401  (fixtures)
 
+pytestmark = pytest.mark.any_user
+
 MARK = {"do": "rubric-add", "words": "mine", "points": "5", "version": "0", "round": "1"}
 PAGE = "/q/1/0"
 

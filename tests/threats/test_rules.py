@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 LOST = {"square": 2.0, "sigmoid": 0.0, "gradient": 3.0}
 

@@ -5,6 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 
 NAMES = ["=HYPERLINK(\"http:" + "evil\",\"x\")", "+cmd", "@SUM(1)", "-1+1", "a\tb", "a,b;c\"d'",

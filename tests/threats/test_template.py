@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 
 

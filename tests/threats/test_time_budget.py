@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.any_user
+
 MAX = 8.0
 CHECKS = """
 import numpy as np

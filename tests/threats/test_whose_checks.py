@@ -15,6 +15,8 @@ import pytest
 
 from .conftest import RIGHT, TOML, cells_of, notebook_of
 
+pytestmark = pytest.mark.any_user
+
 HOSTILE = """
 import os
 open(os.path.join({place!r}, {name!r}), "w").close()
