@@ -1,12 +1,14 @@
 """What the flow says beside the points, and what each part of it is handed on."""
 
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from grader import grading_class, pipeline
+from grader.batch import cache_key
 from grader.batch.serialization import Results, pack
 from grader.batch.store import open_store
 from grader.building_on import FOLLOWED
@@ -203,6 +205,39 @@ def test_kernels_are_sandboxed_and_draw_as_was_asked(course, monkeypatch):
     assert (plain["draw"], plain["share_cells"]) == (False, True)
 
 
+@pytest.mark.parametrize(("cores", "students", "each"), [(2, 3, 1), (8, 5, 1), (8, 4, 2)])
+def test_each_grading_process_may_keep_its_share_of_the_cores_busy_and_one_at_least(
+    course, workers, monkeypatch, cores, students, each
+):
+    monkeypatch.setattr(grading_class, "cores", lambda: cores)
+    for number in range(students):
+        course.hand_in(f"{number}")
+    course.grade(jobs=students)
+    assert (workers[0].count, workers[0].options.kernels) == (students, each)
+
+
+def export(course, *names, file, text):
+    """What Moodle gives out of all that was handed in."""
+    path = course.root / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, name in enumerate(names):
+            archive.writestr(f"{name}_{number + 1001}_assignsubmission_file_/{file}", text)
+    return path
+
+
+@pytest.mark.parametrize("assignment", ["toy", None])
+def test_the_learning_platform_s_keys_stand_beside_each_result(course, assignment):
+    """Where nothing in it answers an assignment, too."""
+    file, text = ("toy.ipynb", notebook()) if assignment else ("other.py", "x = 1\n")
+    path = export(course, "Ann Lee", "Bea Mai", file=file, text=text)
+    results = course.grade(path, assignment=assignment).results
+    assert [(r.origin.platform, r.origin.name, r.students) for r in results] == [
+        ("moodle", "Ann Lee", ("Ann Lee",)),
+        ("moodle", "Bea Mai", ("Bea Mai",)),
+    ]
+    assert {r.status for r in results} == ({"graded"} if assignment else {"refused"})
+
+
 # --- what is asked for --------------------------------------------------------------------------
 
 
@@ -231,6 +266,34 @@ def test_cells_are_shared_in_a_class_alone(course):
 def test_without_a_file_of_results_no_assignment_is_known_from_before():
     assert Request().kept_assignments({}, []) == {}
     assert Request(keep=True, dask="tcp://one:1").kept_assignments({}, []) == {}
+
+
+def test_what_an_earlier_run_has_graded_is_asked_by_the_bytes_that_were_handed_in(
+    course, monkeypatch
+):
+    from grader.assignment import load_assignment
+    from grader.submission.incoming import find_incoming
+
+    asked = []
+
+    def kept(options, hashes):
+        asked.append((options, hashes))
+        return {0: "toy"}
+
+    monkeypatch.setattr("grader.batch.keeping.kept_assignments", kept)
+    (course.handed_in / "Aa.zip").write_bytes(b"PK\3\4 cut off")
+    course.hand_in("Bea")
+    paths = sorted(course.handed_in.iterdir())
+    found, _ = find_incoming(paths, course.tmp)
+    found[0].read()
+    known = {"toy": load_assignment(course.toy)}
+    request = Request(keep=True, seed=7, share_cells=True)
+    assert request.kept_assignments(known, found) == {0: "toy"}
+    assert request.kept_assignments(known, found[1:]) == {0: "toy"}
+    (several, hashes), (alone, _) = asked
+    assert hashes == ["", cache_key.input_hash(paths[1])]
+    assert several == {"toy": request.options(known["toy"], alone=False)}
+    assert alone == {"toy": request.options(known["toy"], alone=True)}
 
 
 def test_a_students_copy_that_was_found_is_told_and_one_that_was_named_is_not(course, monkeypatch):
