@@ -19,6 +19,8 @@ from hypothesis import settings
 
 # deadline: a busy machine is no failure.
 settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=200)
+# Of each mutant of the grader itself the tests are run once more.
+settings.register_profile("quick", settings.get_profile("fixed"), max_examples=20)
 settings.register_profile("search", deadline=None, print_blob=True, max_examples=200)
 settings.register_profile("long", settings.get_profile("search"), max_examples=20_000)
 # A shell starts what runs in the background deaf to Ctrl-C; what tests start is to hear it.

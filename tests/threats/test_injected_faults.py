@@ -210,6 +210,7 @@ def test_a_disk_that_fills_up_costs_nobody_a_point(host, kib):
     with_a_small_disk(host, kib)
 
 
+@pytest.mark.any_user
 def test_a_clock_that_is_set_back_and_on_turns_no_verdict_and_ends_no_time(host):
     folder = host.root / "clock"
     folder.mkdir()
@@ -226,6 +227,7 @@ def test_a_clock_that_is_set_back_and_on_turns_no_verdict_and_ends_no_time(host)
     assert err.count("kept from an earlier run") == 4
 
 
+@pytest.mark.any_user
 def test_the_faked_clock_is_the_command_s(host):
     (host.root / "sitecustomize.py").write_text(CLOCK)
     code = "import time\nwhile abs(time.time() - time.clock_gettime(0)) < 100: time.sleep(0.1)"
@@ -233,6 +235,7 @@ def test_the_faked_clock_is_the_command_s(host):
     subprocess.run([sys.executable, "-P", "-c", code], env=environment, check=True, timeout=60)
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("hook", HOOKS)
 def test_a_plugin_that_raises_is_named_and_costs_nobody_a_point(host, hook):
     arguments, body = HOOKS[hook]

@@ -112,6 +112,7 @@ def test_what_computes_known_mistakes_of_a_class_ends_with_its_command(host):
     assert host.processes(patience_s=10.0) == []
 
 
+@pytest.mark.any_user
 def test_a_module_in_the_current_folder_is_no_part_of_what_computes_for_a_class(host):
     """A folder of submissions may hold a file that is called as a library is."""
     said = host.root / "imported"

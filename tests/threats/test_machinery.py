@@ -216,6 +216,7 @@ def returned(inside):
     return inside(VALUES)
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("value", VALUES)
 def test_an_odd_value_costs_its_exercise_alone(returned, messages, value):
     assert returned[value]["status"] == "graded", returned[value]["message"]
@@ -292,6 +293,7 @@ def edited(toy, notebook_text, solution, graded_together):
     return graded_together(toy, paths)
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_odd_notebook_costs_nothing(edited, edit):
     assert edited[edit]["status"] == "graded", edited[edit]["message"]
@@ -311,6 +313,7 @@ NAMES = {
 }
 
 
+@pytest.mark.any_user
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes")
 def test_a_name_of_any_bytes_is_graded_and_stands_in_every_report(host, tmp_path):
     """Named on the command line, and found in their folder; results are kept."""

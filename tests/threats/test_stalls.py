@@ -55,12 +55,14 @@ def flooded(attacks):
     return attacks({title: CONNECTION + source for title, source in FLOODS.items()})
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_flood_over_the_kernels_connection_costs_its_cell_alone(flooded, flood):
     assert flooded[flood]["status"] == "graded"
     assert flooded[flood]["score"] == HALF
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("flood", [name for name in FLOODS if "thread" not in name])
 def test_what_was_too_much_is_named_with_its_cell(flooded, flood, notes):
     said = notes(flooded[flood])
