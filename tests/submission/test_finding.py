@@ -265,9 +265,14 @@ def test_what_lies_in_a_class_and_is_graded_by_nobody_is_named_up_to_five(tmp_pa
     assert line.startswith(f"7 in {folder}")
 
 
-def test_of_two_submissions_what_lies_beside_them_is_not_told(tmp_path):
-    lay(tmp_path / "class", "Meier_Anna.zip", "notes.pdf")
-    assert remarks(tmp_path / "class", scratch=tmp_path / "s") == ()
+def test_beside_one_submission_nothing_is_told_and_beside_two_it_is(tmp_path):
+    folder = tmp_path / "class"
+    lay(folder, "Meier_Anna.zip", "notes.pdf")
+    assert remarks(folder, scratch=tmp_path / "s") == ()
+    lay(folder, "Rossi_Luca.zip")
+    assert remarks(folder, scratch=tmp_path / "s") == (
+        f"1 in {folder}, no submission, and not graded: notes.pdf",
+    )
 
 
 def test_what_another_path_hands_in_is_not_passed_over(tmp_path):

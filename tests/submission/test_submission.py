@@ -206,12 +206,20 @@ def refusal(path, into):
 )
 def test_names_that_lead_outside_refuse_the_zip(tmp_path, into, name):
     path = handed_in(tmp_path, [("a.ipynb", NOTEBOOK), (name, NOTEBOOK)])
-    assert "leads outside" in refusal(path, into)
+    assert refusal(path, into) == (
+        f"work.zip holds a name that leads outside its folder ({name}): zip the notebooks alone"
+    )
     assert sorted(tmp_path.rglob("out.ipynb")) == []
 
 
-@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO])
-def test_links_and_devices_are_left_out_with_a_note(tmp_path, into, kind):
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (stat.S_IFLNK, "a link"),
+        *((kind, "no ordinary file") for kind in (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO)),
+    ],
+)
+def test_links_and_devices_are_left_out_with_a_note(tmp_path, into, kind, words):
     odd = zipfile.ZipInfo("odd.ipynb")
     odd.create_system = 3
     odd.external_attr = (kind | 0o777) << 16
@@ -219,7 +227,15 @@ def test_links_and_devices_are_left_out_with_a_note(tmp_path, into, kind):
         handed_in(tmp_path, [("a.ipynb", NOTEBOOK), (odd, b"/etc/passwd")]), into
     )
     assert names(submission) == ["a.ipynb"]
-    assert [note.kind for note in submission.notes] == ["ignored_file"]
+    told = [(note.kind, note.message) for note in submission.notes]
+    assert told == [("ignored_file", f"odd.ipynb is {words} and was left out")]
+
+
+@pytest.mark.parametrize("name", ["data/", "data\\", "./", ".\\"])
+def test_an_entry_for_a_folder_writes_no_file(tmp_path, into, name):
+    submission = open_submission(handed_in(tmp_path, [("a.py", b"x"), (name, b"")]), into)
+    assert everything_below(into) == ["a.py"]
+    assert submission.notes == ()
 
 
 def test_of_two_entries_of_one_name_the_first_counts(tmp_path, into):
