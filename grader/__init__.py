@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# Nothing of ours or of others is imported here: `import grader` stays light, for a student too.
+# Nothing is imported here, so that `import grader` stays light, for students too.
 if TYPE_CHECKING:
     from grader.notebook_magic import Verdicts
     from grader.records import Assignment, Report, Sandbox
@@ -54,12 +54,12 @@ def grade(
     """Return the verdict on every submission found in paths, in order; nothing is kept or printed.
 
     paths : zips, notebooks, scripts, folders, exports of learning platforms
-    assignment : its id; recognised from the first readable submission where None
+    assignment : its id; None to recognise it from the first readable submission
     assignments : folder of assignments; $GRADE_ASSIGNMENTS, or reference/ here or above where None
     only : ids of exercises; empty for all
     public : run the public checks alone
     seed : of every random input
-    sandbox : how student code is closed in: "auto", "strict", "none"
+    sandbox : how student code is isolated: "auto", "strict", "none"
     jobs : grading processes
     Raises GradeError (grader.errors), whose text is one line that says what to do.
     """
@@ -86,7 +86,7 @@ def load_assignment(
     """Return an assignment: its exercises, solved notebooks and stubs.
 
     assignment : its id, or the path of its folder
-    assignments : folder of assignments; found as `grade` finds it where None
+    assignments : folder of assignments; None to find it as `grade` does
     Raises AssignmentError.
     """
     from grader.assignment import FILE, find_assignments, folder_of
@@ -99,10 +99,10 @@ def load_assignment(
 
 
 def check(*exercises: str, seed: int = 0) -> Verdicts:
-    """Return the public checks' verdicts on what this notebook has run so far.
+    """Return the verdicts of the public checks on what this notebook has run so far.
 
-    exercises : ids ("3b-cost"); all of this notebook's where none is named
-    Shown as a table under the cell. Raises GradeError where no assignment is found.
+    exercises : ids ("3b-cost"); none for all of this notebook
+    The notebook shows them as a table. Raises GradeError if no assignment is found.
     """
     # Imported late: `grade --help` and the student's own import stay light.
     from grader.notebook_magic import check as check_live
@@ -118,7 +118,7 @@ def load_ipython_extension(shell: object) -> None:
 
 
 def _paths(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """Return the paths. Raises SubmissionError for one that leads nowhere."""
+    """Return the paths. Raises SubmissionError for one that does not exist."""
     from grader.errors import SubmissionError
 
     if isinstance(paths, str | os.PathLike):  # a string is a sequence of its letters

@@ -1,13 +1,13 @@
-"""Tells a mistake of one exercise from its echo in another, which builds on it.
+"""Tell a mistake in one exercise from its consequence in another one that builds on it.
 
     outcomes = Echoes(suite, references).told(job, outcomes, notebooks)
 
-Where a check fails, and the exercise's functions call one that another exercise scores and that
-lost points there, the check runs once more with a stand-in for that function: it answers what the
-solved notebook answers. Only values travel: the stand-in tells what it was called with, the
-solved notebook is asked in its own process, and the check runs again from the start with one
-answer more. Where it then holds, the message says so; where the sheet lets points follow through
-(`follows` in assignment.toml), they are given as if the other function were right.
+Suppose a check fails, and its exercise calls a function of another exercise that lost points. Then
+the check runs once more with a stand-in for that function, which answers what the solved notebook
+answers. Only values travel: the stand-in reports its arguments, the solved notebook is called in
+its own process, and the check runs again from the start with one more answer. If the check then
+passes, the message says so. If the assignment lets points follow through (`follows` in
+assignment.toml), they are given as if the other function were right.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from grader.stand_ins import StandIns
 from grader.suite import CheckJob, Suite
 
 QUICK_S = 2.0
-"""Of an exercise's checks together; within one exercise, of the check."""
+"""Of all checks of an exercise; within one exercise, of each check."""
 
 FOLLOWED = "points are given as if "
-"""Stands in the message of a check whose points follow through."""
+"""Part of the message of a check whose points follow through."""
 
 _EPSILON = 1e-9
 
 
 @dataclass(frozen=True)
 class BuiltOn:
-    """What an exercise's functions call of another one that lost points.
+    """The functions of another exercise, which lost points, that an exercise calls.
 
-    functions : qualified names; empty : none of the other's gaps is filled in
+    functions : qualified names; empty : none of the other exercise's gaps is filled in
     """
 
     exercise: Exercise
@@ -50,7 +50,7 @@ class BuiltOn:
 
 
 class Echoes:
-    """Tells what failed for another exercise's sake, of submissions of one assignment.
+    """Finds the checks that failed only because of another exercise.
 
     references : sessions on the solved notebooks, by name
     """
@@ -80,11 +80,11 @@ class Echoes:
             if not built_on:
                 self._tell_inside(job, exercise, notebook, found)
                 continue
-            # Where no points hang on it, a check that takes long is not worth a second try.
+            # If no points depend on it, a slow check is not worth a second run.
             declared = all(one.exercise.id in exercise.follows for one in built_on)
             quick = sum(found[number].seconds for number in mine) < QUICK_S
             again = None
-            # What draws has drawn when the cells ran: a stand-in comes too late for it.
+            # Figures were drawn when the cells ran: a stand-in comes too late for them.
             if (declared or quick) and not self._draws(exercise):
                 names = [name for one in built_on for name in one.functions]
                 again = self.stand_ins.outcomes(job, exercise, names)
@@ -102,7 +102,7 @@ class Echoes:
     def _built_on(
         self, exercise: Exercise, notebook: Notebook, outcomes: Sequence[Outcome]
     ) -> list[BuiltOn]:
-        """Return the other exercises that lost points, and whose functions this one's call."""
+        """Return the exercises that lost points and whose functions this exercise calls."""
         called = names_called(notebook, exercise.functions) | {*exercise.needs}
         listed = []
         for other in self.assignment.exercises:
@@ -121,9 +121,9 @@ class Echoes:
     def _tell_inside(
         self, job: CheckJob, exercise: Exercise, notebook: Notebook, found: list[Outcome]
     ) -> None:
-        """Tell of each failing check which of the exercise's own functions it builds on.
+        """Add to each failing check which of the exercise's own functions it builds on.
 
-        Of a function that a check calls itself there is no stand-in: that check is about it.
+        A function that the check calls itself gets no stand-in: that check is about it.
         """
         mine = [n for n, one in enumerate(found) if one.exercise == exercise.id]
         failing = [n for n in mine if _is_wrong(found[n])]
@@ -137,7 +137,7 @@ class Echoes:
             return
         called = self._called_by_checks(job, exercise)
         asked = {n: called.get((exercise.id, found[n].name), frozenset()) for n in failing}
-        # A function is at fault where a check that calls it fails.
+        # A function is at fault if a check that calls it fails.
         wrong = {f for names in asked.values() for f in exercise.functions if _is_asked(f, names)}
         for number, names in asked.items():
             own = [f for f in exercise.functions if _is_asked(f, names)]
@@ -163,7 +163,7 @@ class Echoes:
     def _called_by_checks(
         self, job: CheckJob, exercise: Exercise
     ) -> Mapping[tuple[str, str], Collection[str]]:
-        """Return the names that each check of an exercise asks for, as the solution is asked."""
+        """Return the names that each check of an exercise uses, recorded on the solution."""
         key = job.seed, exercise.id
         if key not in self._paths:
             session = self.references[exercise.notebook]
@@ -184,13 +184,13 @@ class Echoes:
 
 
 def _is_asked(function: str, names: Collection[str]) -> bool:
-    """Tell whether a check asks for a function itself; making an object asks for its __init__."""
+    """Tell whether a check calls a function itself; creating an object calls its __init__."""
     owner, _, last = function.rpartition(".")
     return (owner.rpartition(".")[2] if last == "__init__" else last) in names
 
 
 def names_called(notebook: Notebook, functions: Collection[str]) -> set[str]:
-    """Return the qualified names of all that these functions call, and what that calls in turn.
+    """Return the qualified names of all functions that these functions call, directly or not.
 
     `self.name` is the method of the function's own class, or of the class that it extends; of
     any other object's attribute each method of that name counts.
@@ -213,7 +213,7 @@ def names_called(notebook: Notebook, functions: Collection[str]) -> set[str]:
 
 
 def _method_of(notebook: Notebook, owner: str, name: str) -> str:
-    """Return the qualified name of a class's own or inherited method, "" where it has none."""
+    """Return the qualified name of a class's own or inherited method, "" if it has none."""
     waiting, seen = [owner], set[str]()
     while waiting:
         one = waiting.pop(0)
@@ -236,7 +236,7 @@ def _bases_in(source: str) -> list[str]:
 
 
 def _names_in(source: str) -> Iterator[tuple[str, bool]]:
-    """Give each name that is read, and each attribute; whether it is one of `self`."""
+    """Yield each name that is read, and each attribute, with whether it is one of `self`."""
     for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield node.id, False
@@ -257,7 +257,7 @@ def _told(
     built_on: Sequence[BuiltOn],
     again: Mapping[str, Outcome] | None,
 ) -> Outcome:
-    """Return the outcome with what it builds on; with the points that follow through."""
+    """Return the outcome with what it builds on, and with the points that follow through."""
     line = "; ".join(one.text for one in built_on)
     if again is None:
         return _with(outcome, line, outcome)
@@ -265,24 +265,24 @@ def _told(
     if better is None:
         return outcome
     if better.credit <= outcome.credit + _EPSILON:
-        # It is wrong by itself, too: what is said of that where the other is right is clearer.
+        # It is wrong by itself, too. The message with the other one right is clearer.
         if better.outcome != outcome.outcome or better.message == outcome.message:
             return outcome
         return _with(outcome, f"{line}\nWith a right one:", better)
     if any(one.exercise.id not in exercise.follows for one in built_on):
         return _with(outcome, line, outcome)
     names = ", ".join(one.exercise.id for one in built_on)
-    # The answers that are wrong are the other exercise's.
+    # The wrong answers are those of the other exercise.
     given = replace(outcome, outcome=better.outcome, credit=better.credit, trace="")
     return _with(given, f"{line}; {FOLLOWED}{names} were right", better)
 
 
 def _with(outcome: Outcome, line: str, said: Outcome) -> Outcome:
-    """Return the outcome with a line and what another one says; that one may have passed."""
+    """Return the outcome with a line and the message of another outcome, which may have passed."""
     return replace(
         outcome,
         message=f"{line}\n{said.message}".rstrip(),
-        # What the solved notebook answers is nothing that a student's code has said.
+        # The solved notebook's answers contain nothing that student code said.
         for_students=f"{line}\n{said.for_students}".rstrip(),
     )
 

@@ -1,4 +1,4 @@
-"""What is settled before anything is graded: which assignment, which exercises, whose checks."""
+"""Decide before grading: which assignment, which exercises, and whether to trust the checks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from grader.submission.incoming import Incoming
 from grader.submission.matching import assignment_fits, no_assignment, recognise_assignment
 
 _HELD_OPEN = 8
-"""Submissions that stay open when they were looked at: those of a class would fill the memory."""
+"""So many opened submissions are kept open; a whole class would fill the memory."""
 _CLEARLY = 1.1
-"""How much better than the assignment of most another one must fit."""
+"""How much better than the most common assignment another one must fit."""
 
 Kept = Callable[[Mapping[str, Assignment], Sequence[Incoming]], Mapping[int, str]]
 
@@ -28,14 +28,15 @@ def tell_apart(
     warn: Callable[[str], None],
     kept: Kept = lambda assignments, submissions: {},
 ) -> list[tuple[Assignment, list[int]]]:
-    """Return each assignment that was handed in, with the places of the submissions that answer it.
+    """Return each assignment that was handed in, with the indices of its submissions.
 
-    assignment_id : answered by all, where it is given
-    folders : of the assignments there are, by their ids
-    warn : gets a line for each that can't be read, and is left out
-    kept : tells which assignment those answered that an earlier run has graded, by their place
-    What goes wrong with a submission stays with it: it is refused, or has failed. Whoever answers
-    nothing is in the list of most, so that nobody is lost. Empty where nobody answers anything.
+    assignment_id : of all submissions; None to recognise it for each
+    folders : of the known assignments, by their ids
+    warn : gets a line for each assignment that can't be read and is left out
+    kept : returns the assignment of submissions that an earlier run has graded, by index
+    An error in one submission concerns only that one: it is refused, or has failed. A submission of
+    no assignment is listed with the most common one, so that none is lost. Empty if no submission
+    answers an assignment.
     Raises AssignmentError.
     """
     everybody = list(range(len(submissions)))
@@ -58,7 +59,7 @@ def tell_apart(
                     unfit[place] = SubmissionError(
                         no_assignment(incoming.notebooks, known, "name it with --assignment")
                     )
-        except Exception as error:  # its own result tells of it; another one may be recognised
+        except Exception as error:  # its own result says so; another one may be recognised
             incoming.failed = error
         if place >= _HELD_OPEN and place not in unfit and incoming.failed is None:
             incoming.let_go()
@@ -66,14 +67,14 @@ def tell_apart(
     for scores in fits.values():
         count.update(name for name in scores if max(scores.values()) <= _CLEARLY * scores[name])
     for place, problem in unfit.items():
-        # What one assignment refuses when it is graded, it refuses in better words.
+        # Grading with the only assignment gives a better message than a refusal here.
         if len(count) != 1:
             submissions[place].refuse(problem)
     if not count:
         return []
     most = count.most_common(1)[0][0]
     for place, scores in fits.items():
-        # Two editions of one sheet are nearly alike: a doubt is no reason to part a class.
+        # Two editions of one sheet are nearly equal: if in doubt, keep the class together.
         if scores and max(scores.values()) > _CLEARLY * scores.get(most, 0.0):
             chosen[place] = max(scores, key=scores.__getitem__)
     places: dict[str, list[int]] = {}
@@ -83,23 +84,23 @@ def tell_apart(
 
 
 def _first(known: Mapping[str, Assignment], submissions: Sequence[Incoming]) -> Assignment | None:
-    """Return the first submission's assignment that is recognised; None for none."""
+    """Return the first assignment that is recognised in a submission; None for none."""
     for incoming in submissions:
         try:
             if incoming.read():
                 return known[recognise_assignment(incoming.notebooks, known)]
         except SubmissionError as error:
             incoming.refuse(error)
-        except Exception as error:  # its own result tells of it; another one may be recognised
+        except Exception as error:  # its own result says so; another one may be recognised
             incoming.failed = error
     return None
 
 
 def load_sound(folders: Mapping[str, Path], warn: Callable[[str], None]) -> dict[str, Assignment]:
-    """Return the assignments that can be read, by their ids; tell of the others.
+    """Return the assignments that can be read, by their ids; warn about the others.
 
-    One that somebody is writing must not stop the grading of the rest.
-    Raises AssignmentError where none can be read: the first one's.
+    An unfinished assignment must not stop the grading of the others.
+    Raises the first AssignmentError if none can be read.
     """
     known: dict[str, Assignment] = {}
     broken: list[AssignmentError] = []
@@ -111,12 +112,12 @@ def load_sound(folders: Mapping[str, Path], warn: Callable[[str], None]) -> dict
     if broken and not known:
         raise broken[0]
     for why in broken:
-        warn(f"left out, until it is mended: {why}")
+        warn(f"left out, until it is repaired: {why}")
     return known
 
 
 def require_exercises(assignment: Assignment, only: Sequence[str]) -> None:
-    """Raise AssignmentError where one of the wanted exercises is not the assignment's."""
+    """Raise AssignmentError if the assignment lacks one of the requested exercises."""
     ids = [exercise.id for exercise in assignment.exercises]
     for wanted in only:
         if wanted not in ids:
@@ -128,9 +129,9 @@ def require_exercises(assignment: Assignment, only: Sequence[str]) -> None:
 def require_known_course(
     chosen: Assignment, named: Path | None, warn: Callable[[str], None]
 ) -> None:
-    """Remember the course that is graded with. Raises AssignmentError for one that may be no one's.
+    """Remember the course's folder. Raises AssignmentError for one that may not be trusted.
 
-    named : the folder of assignments that the user named; None where one was found upwards
+    named : the folder of assignments that the user named; None if it was found upwards
     """
     # Imported here, as the store is: a student's machine has no use for it.
     from grader.batch.trusted import require_known
@@ -144,10 +145,10 @@ def require_known_course(
 
 
 def require_students_machine(copy: Assignment, warn: Callable[[str], None]) -> None:
-    """Say whose checks run, where they are those beside the notebook.
+    """Say which checks run, if they are those beside the notebook.
 
-    Raises AssignmentError where solutions were graded with: there the notebook is a student's,
-    and so may be the checks beside it, which would run with the instructor's rights.
+    Raises AssignmentError on a machine that has graded with solutions. There the notebook is a
+    student's; so may be the checks beside it, and they would run with the instructor's rights.
     """
     # Imported here, as the store is: a folder that the user names needs no such question.
     from grader.batch.store import graded_with_solutions

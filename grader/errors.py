@@ -2,27 +2,27 @@
 
 GradeError                what a user of `grade` may see
     SubmissionError       the submission can't be read: it is refused
-    AssignmentError       reference/<id>/ is wrong: the instructor mends it
+    AssignmentError       reference/<id>/ is wrong: the instructor repairs it
     SheetError            a roster or a worksheet can't be read or filled
     DataError             a file of images can't be used: nothing is imported
-    SandboxError          the machine closes student code in less than was asked for
+    SandboxError          the machine can't isolate student code as asked
     ClusterError          the cluster can't be reached, or can't grade
     StoreError            the file of earlier results can't be used
-    NotHeld               what was kept for another run is of no use for this one
-    ReviewError           marks can't be read or given so
-    GraderFault           this package is wrong, or its machine: nobody loses points
+    NotHeld               what an earlier run kept can't be used for this one
+    ReviewError           marks can't be read, or can't be given
+    GraderFault           this package or its machine is at fault: no points are lost
 Interrupted               the user stopped it (a KeyboardInterrupt)
 CheckFailed               the verdict of a check (an AssertionError)
     Missing               what the check asks for isn't there
-    NotAValue             an object of the student's came where a plain value was due
-    NonFiniteValue        nan or inf where a finite number was due
+    NotAValue             an object of the student's, expected a plain value
+    NonFiniteValue        nan or inf, expected a finite number
 StudentFault              a call into the student's process gave no value
     StudentError          the student's code raised
-        PassedOn          it called a function of the check's, and let its exception pass
+        PassedOn          it called a function of the check, and let its exception pass
     StudentTimeout        it outlived the check's limit
     StudentDied           its process ended
-    BadReply              what came back is no legal reply
-ReferenceFault            the same of a call into the solved notebook: no student's doing
+    BadReply              the reply is not legal
+ReferenceFault            the same for a call into the solved notebook: not the student's fault
 """
 
 import builtins
@@ -42,11 +42,11 @@ class SubmissionError(GradeError):
 
 
 class NoWork(SubmissionError):
-    """What was handed in holds no notebook and no script."""
+    """The submission holds neither a notebook nor a script."""
 
 
 class SheetError(GradeError):
-    """A roster, a worksheet or a gradebook can't be read or filled. The user puts it right."""
+    """A roster, a worksheet or a gradebook can't be read or filled. The user corrects it."""
 
 
 class AssignmentError(GradeError):
@@ -66,7 +66,7 @@ class ClusterError(GradeError):
 
 
 class PluginError(GradeError):
-    """A plugin can't be loaded, or failed. Nothing that would need it is done."""
+    """A plugin can't be loaded, or failed. Nothing that needs it is done."""
 
 
 class StoreError(GradeError):
@@ -74,15 +74,15 @@ class StoreError(GradeError):
 
 
 class ReviewError(GradeError):
-    """Marks can't be read, given or changed so. The person who marks puts it right."""
+    """Marks can't be read, given or changed. The person who marks corrects it."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user stopped a batch; the text says what stands and how to go on."""
+    """The user stopped a batch; the text says what is done and how to go on."""
 
 
 class NotHeld(GradeError):
-    """What was kept from an earlier run is not what is asked for. Nothing was graded."""
+    """What an earlier run kept does not fit this request. Nothing was graded."""
 
 
 class GraderFault(GradeError):
@@ -93,9 +93,9 @@ _NO_PROCESS = ("can't start new thread", os.strerror(errno.EAGAIN))
 
 
 def fault_line(text: str, *more: str) -> str:
-    """Return what a fault says, with the next step where the machine has no process or thread left.
+    """Return the text of a fault, with the next step if the machine has no process or thread left.
 
-    more : what else was said of it
+    more : further text about it
     """
     if not any(said in one for said in _NO_PROCESS for one in (text, *more)):
         return text
@@ -136,7 +136,7 @@ class CheckFailed(AssertionError):
         super().__init__(self.message())
 
     def message(self) -> str:
-        """The whole message, evidence and all, a line a part."""
+        """Return the whole message with its evidence, one line for each part."""
         head = f"{self.called}: {self.problem}" if self.called else self.problem
         evidence = [
             f"{label} {text}"
@@ -150,7 +150,7 @@ class CheckFailed(AssertionError):
         return "\n".join([head, *evidence, *([self.hint] if self.hint else [])])
 
     def hidden_message(self) -> str:
-        """The message for a hidden check: no inputs, no expected values."""
+        """Return the message for a hidden check: no inputs, no expected values."""
         return "\n".join(part for part in (self.problem, self.hint) if part)
 
 
@@ -170,22 +170,24 @@ class NotDefined(Missing):
 
 
 class NotAValue(CheckFailed, TypeError):
-    """An object that stays in the student's process came where a plain value was due."""
+    """A call returned an object of the student's process instead of a plain value."""
 
 
 class NonFiniteValue(CheckFailed):
-    """A nan or an inf came where a finite number was due; names the first bad index."""
+    """A value is nan or inf where it must be finite; the message names the first bad index."""
 
 
 class StudentFault(Exception):
-    """A call into the student's process gave no value. Costs the student the check alone."""
+    """A call into the student's process gave no value. The student loses only that check."""
 
 
-_BY_ELEMENT = "`if`, `and`, `or`, max() take one value: np.where(condition, a, b) goes by element."
-_ONE_NUMBER = "math.exp and its like take one number: np.exp and its like take arrays."
-_SHAPES = "Look at the shapes: is a factor to be transposed (.T), or is (m,) met by (m, 1)?"
-_INDEX = "index"  # told only where a number in the code explains it
-# What numpy says of the commonest mistakes, and what a beginner can do about it.
+_BY_ELEMENT = "`if`, `and`, `or`, max() take one value. For arrays use np.where(condition, a, b)."
+_ONE_NUMBER = (
+    "math.exp and other functions of math take one number. np.exp and others of numpy take arrays."
+)
+_SHAPES = "Look at the shapes: must a factor be transposed (.T), or does (m,) meet (m, 1)?"
+_INDEX = "index"  # given only if a number in the code explains it
+# numpy's messages for the most common mistakes, and what a beginner can do.
 _NEXT_STEPS = {
     "truth value of an array": _BY_ELEMENT,
     "can be converted to Python scalars": _ONE_NUMBER,
@@ -193,18 +195,18 @@ _NEXT_STEPS = {
     "mismatch in its core dimension": _SHAPES,
     "not aligned": _SHAPES,
     "is out of bounds for axis": _INDEX,
-    "'bitwise_xor' not supported": "In Python ^ is no power: write x**2.",
+    "'bitwise_xor' not supported": "In Python ^ is not a power: write x**2.",
     "bad operand type for unary -: 'list'": "np.asarray(x, dtype=float) makes an array of a list.",
 }
 
 
 def _next_step(text: str) -> str:
-    """Return what a beginner can do about an error, "" where nothing is known of it."""
+    """Return what a beginner can do about an error, "" if nothing is known."""
     return next((step for said, step in _NEXT_STEPS.items() if said in text), "")
 
 
 def _of_written_sizes(called: str, text: str, where: str, sizes: Sequence[int]) -> str:
-    """Return the next step where a size of the error is a number in the student's own code."""
+    """Return the next step if a size in the error is a number in the student's own code."""
     code = _code_of(where)
     written = _hard_coded(called, text, code, sizes)
     if not written:
@@ -226,7 +228,7 @@ def _code_of(where: str) -> str:
 
 
 def _hard_coded(called: str, text: str, code: str, sizes: Sequence[int]) -> list[int]:
-    """Return the numbers in the student's code that are a size of the error, but of no argument.
+    """Return the numbers in the student's code that are a size in the error, but of no argument.
 
     called : "f(array (60, 5) float64)"; text : "... shapes (5,5) (31,31)"
     code : the line, "w = np.linalg.inv(X.T @ X + np.eye(31))"
@@ -258,7 +260,7 @@ class StudentError(StudentFault):
     """
 
     of_sizes: str = ""
-    """The next step where a size is a number in the code: it tells nothing of the call."""
+    """The next step if a size is a number in the code; it says nothing about the call."""
     base: str = ""
     """The builtin exception that an instance is as well ("ValueError"), by which it is caught."""
 
@@ -279,7 +281,7 @@ class StudentError(StudentFault):
 
     @property
     def not_filled_in(self) -> bool:
-        """Whether it is the `raise NotImplementedError` that stands in many templates."""
+        """Whether it is the `raise NotImplementedError` of many templates."""
         raised = re.match(r"raise\s+NotImplementedError\b", _code_of(self.where))
         return self.kind == "NotImplementedError" and raised is not None
 
@@ -294,8 +296,8 @@ def _rebuilt(base: str, *parts: Any) -> StudentError:
     return student_error_class(base)(*parts)
 
 
-# A StopIteration, caught by what iterates over a check's own calls, would end a loop as if all had
-# been well; the last two take other arguments than a text.
+# A StopIteration would end a loop over a check's calls as if all was well. The last two take other
+# arguments than a text.
 _NOT_CAUGHT_AS = ("StopIteration", "StopAsyncIteration", "ExceptionGroup")
 _CAUGHT_AS = {
     name: kind
@@ -309,7 +311,7 @@ _CAUGHT_AS = {
 
 
 def student_error_class(base: str, of: type[StudentError] | None = None) -> type[StudentError]:
-    """Return the class of an error of the student's, which is a builtin exception as well.
+    """Return the class of a student's error that is also a builtin exception.
 
     base : the name of the nearest builtin class, as the student's process claims
     """
@@ -328,9 +330,9 @@ _CLASSES: dict[tuple[str, type[StudentError]], type[StudentError]] = {}
 
 
 class PassedOn(StudentError):
-    """The student's code called a function of the check's, and let its exception pass.
+    """The student's code called a function of the check, and let its exception pass.
 
-    It is the `__cause__` of that exception, and tells where the student's code was.
+    It is the `__cause__` of that exception, and says where the student's code was.
     """
 
     def __init__(self, called: str, kind: str, text: str, where: str = "") -> None:
@@ -346,18 +348,18 @@ class StudentTimeout(StudentFault):
 class StudentDied(StudentFault):
     """The process that answered the check ended (os._exit, a segfault, out of memory).
 
-    killed : by itself or by the machine, nobody knows: the check deserves another try
+    killed : by itself or by the machine, which can't be known: the check is tried again
     """
 
     killed = False
 
 
 class BadReply(StudentFault):
-    """The process sent something that is no legal reply, or more than a reply may hold."""
+    """The process sent an illegal reply, or more than a reply may hold."""
 
 
 class ReferenceFault(Exception):
-    """A call into the solved notebook gave no value: its own fault, or that of what it was given.
+    """A call into the solved notebook gave no value: it is wrong, or its arguments are.
 
-    No StudentFault: whether it costs anything is found by giving the check the solved notebook.
+    Not a StudentFault: the check runs on the solved notebook to find out whether points are lost.
     """

@@ -1,4 +1,4 @@
-"""What people look at beside a verdict: notebooks as handed in, their runs, gaps and answers."""
+"""What people look at besides a verdict: the notebooks, their runs, gaps and answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grader.records import Assignment, Cell, Evidence, Notebook, Place, Region, 
 def evidence_of(
     assignment: Assignment, notebooks: Mapping[str, Notebook], runs: Mapping[str, Run]
 ) -> Evidence:
-    """Return the evidence of a submission that was graded.
+    """Return the evidence for a graded submission.
 
     notebooks : by the assignment's own notebook names, compared with their stubs
     runs : by the names of the files
@@ -28,7 +28,7 @@ def evidence_of(
 
 
 def _shown(notebook: Notebook) -> Notebook:
-    """Return the notebook without what no page shows: old outputs, and metadata."""
+    """Return the notebook without old outputs and metadata, which no page shows."""
     cells = (replace(cell, outputs=(), metadata={}, attachments={}) for cell in notebook.cells)
     return replace(notebook, cells=tuple(cells), metadata={})
 
@@ -52,7 +52,7 @@ def _drawn(
     notebooks: Mapping[str, Notebook],
     regions: Mapping[str, Sequence[Region]],
 ) -> dict[str, tuple[Place, ...]]:
-    """Return the cells whose figures a person wants beside the words, by exercise id."""
+    """Return the cells whose figures belong to an answer in words, by exercise id."""
     drawn = {}
     for exercise in assignment.exercises:
         notebook = notebooks.get(exercise.notebook)

@@ -1,7 +1,7 @@
-"""Tells which known mistake a result's wrong answers are those of.
+"""Name the known mistake that gives the same wrong answers as a result.
 
-A view of a result: it changes messages and the instructor's line alone, never points, and can be
-taken again of a kept result once a table is there.
+It changes only messages and the instructor's line, never points. A kept result can be explained
+again when a table is there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LIKE_A_MISTAKE = "It answers exactly as this known mistake does: "
 class Explainer:
     """Explains results of one assignment.
 
-    table : gives what is known of a notebook, None where nothing is
+    table : returns what is known of a notebook; None for nothing
     has_table : tells whether all is known of it
     """
 
@@ -82,7 +82,7 @@ class Explainer:
         )
 
     def unnamed(self, result: Result) -> set[str]:
-        """Return the notebooks of the result's wrong answers that name no known mistake."""
+        """Return the notebooks of the result whose wrong answers fit no known mistake."""
         return {
             self.notebooks.get(outcome.exercise, "")
             for exercise in result.exercises
@@ -91,7 +91,7 @@ class Explainer:
         } - {""}
 
     def look_again(self) -> None:
-        """Take tables anew where they lie: they may have grown."""
+        """Read the tables again: they may have grown."""
         self._tables.clear()
 
     def _table(self, notebook: str) -> Known | None:
@@ -106,12 +106,12 @@ class Explainer:
 def explainer_of(
     assignment: Assignment, *, seed: int, environment: str, environ: Mapping[str, str]
 ) -> tuple[Explainer | None, Path | None]:
-    """Return what explains results of the assignment at a seed, and where its tables are kept.
+    """Return the explainer of the assignment's results at a seed, and the place of its tables.
 
-    The tables in the assignment's own folder serve first; where they are whole, none need be
-    computed, and the place is None. None and None where there is nothing of either kind, or no
-    solution to compare with.
-    environment : of where it is graded, by cache_key.environment()
+    The tables in the assignment's own folder are used first. If they are complete, none need be
+    computed, and the place is None. Returns None and None without tables, or without a solution
+    to compare with.
+    environment : in which it is graded, by cache_key.environment()
     """
     if assignment.public_only or not assignment.notebooks:
         return None, None
@@ -150,7 +150,7 @@ def notebooks_without_table(assignment: Assignment, explainer: Explainer | None)
 
 
 def traces_in(outcome: Outcome) -> list[Trace]:
-    """Return the wrong answers that go with an outcome, one trace a seed; none for none."""
+    """Return the wrong answers of an outcome, one trace for each seed."""
     if not outcome.trace:
         return []
     try:
@@ -167,7 +167,7 @@ def is_explained(outcome: Outcome) -> bool:
 def told(outcome: Outcome, named: Named | None) -> Outcome:
     """Return the outcome with the mistake in its message.
 
-    Of a hidden check, and where its words would say little, the instructor alone reads of it.
+    Only the instructor reads it for a hidden check, or if its words would say little to a student.
     """
     if named is None:
         return outcome

@@ -12,12 +12,12 @@ from typing import IO
 
 @contextmanager
 def replaced(path: Path, *, mode: int | None = None, durable: bool = False) -> Iterator[IO[bytes]]:
-    """Yield a stream; what is written to it becomes the file at `path` when the block ends.
+    """Yield a stream; its content becomes the file at `path` when the block ends.
 
     An error in the block leaves the file as it was. Parent folders are made. A link keeps leading
     to its file; a pipe or a device ("/dev/stdout") is written to, not replaced.
 
-    mode : the file's permissions; what the umask gives where None
+    mode : the file's permissions; None for those of the umask
     durable : wait until the disk has the file, so that a power cut loses nothing
     Raises OSError.
     """
@@ -66,8 +66,8 @@ def write_whole(
 def check_writable(path: Path) -> None:
     """Make the parent folders and prove that a file can be made at path.
 
-    Raises OSError with a reason that a user understands. Called before grading starts, so that
-    an hour's work is not lost to a wrong path.
+    Raises OSError with a reason that a user understands. It is called before grading starts, so
+    that a wrong path does not lose an hour's work.
     """
     if path.is_dir():
         raise IsADirectoryError("it is a folder")
@@ -90,7 +90,7 @@ def check_folder_writable(folder: Path) -> None:
 
 
 def _target(path: Path) -> Path:
-    # Behind a link stands the file that is meant; replacing the link would leave that one old.
+    # A link means the file behind it; replacing the link would leave that file old.
     return Path(os.path.realpath(path))
 
 

@@ -3,9 +3,9 @@
     with open_suite(assignment) as suite, Grader(suite, kernels, options) as grader:
         result = grader.grade(incoming)
 
-A Grader is what the submissions of one assignment share in one process: the collected checks, the
-kernels, the sessions on the solved notebooks, and what was found out about the checks themselves.
-The pipeline, each worker process, `grade verify` and `%grade` all come through `grade_notebooks`.
+A Grader holds what the submissions of one assignment share in one process: the collected checks,
+the kernels, the sessions on the solved notebooks, and what is known about the checks themselves.
+The pipeline, each worker process, `grade verify` and `%grade` all use `grade_notebooks`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Grader:
         """Return the verdict on a submission.
 
         on_step : gets a line of text now and then, from any thread
-        Raises what is not the submission's doing.
+        Raises every error that is not the submission's fault.
         """
         if not incoming.read():
             assert incoming.refused is not None
@@ -139,7 +139,7 @@ class Grader:
         opened: Mapping[str, Session] | None = None,
         on_step: Callable[[str], None] = _quiet,
     ) -> Result:
-        """Return the verdict on notebooks that were read already.
+        """Return the verdict on notebooks that are already read.
 
         opened : open sessions by notebook name, used where given and left open
         """
@@ -207,7 +207,7 @@ class Grader:
     def _with_derivations(
         self, exercises: tuple[ExerciseScore, ...], work: Work
     ) -> tuple[ExerciseScore, ...]:
-        """Return the exercises with what is said of those that are written derivations."""
+        """Return the exercises, with remarks on those that are written derivations."""
         found = derivations_of(
             self.assignment,
             work.notebooks,
@@ -218,11 +218,11 @@ class Grader:
         return tuple(replace(e, derivation=found.get(e.id)) for e in exercises)
 
     def _without_suspects(self, job: CheckJob, outcomes: list[Outcome]) -> list[Outcome]:
-        """Tell a check that broke on the student's value from one that is broken.
+        """Tell a check that raised because of the student's value from a broken check.
 
-        A check that raises on the solved notebook too, or misses a name there, is ours to mend:
-        its outcome is a fault. One that accepts the solved notebook met a value that it could not
-        use, or a name that is indeed missing.
+        A check that also raises on the solved notebook, or misses a name there, is broken: its
+        outcome is a fault. A check that accepts the solved notebook met a value that it could not
+        use, or a name that is really missing.
         """
         known = self._broken | self._sound
         doubted = {o.exercise for o in outcomes if o.suspect and (o.exercise, o.name) not in known}
@@ -251,13 +251,13 @@ class Grader:
 def grade_each(
     grader: Grader, jobs: Iterable[Job], listener: Listener, read: Mapping[int, Incoming]
 ) -> None:
-    """Grade items as they come; the listener gets each result before the next one is drawn.
+    """Grade jobs as they come; the listener gets each result before the next job is taken.
 
-    What goes wrong with one submission stays in its result.
+    An error in one submission stays in its result.
 
-    read : those that were opened already, by their numbers
+    read : submissions that are already open, by their numbers
     """
-    # One folder around all: what Ctrl-C leaves of another one, at a moment that is unlucky,
+    # One folder around all: what Ctrl-C leaves of another one, at an unlucky moment,
     # goes with it.
     with TemporaryFolder() as root:
         for job in jobs:
@@ -278,10 +278,10 @@ def grade_each(
                     if job.input_hash:
                         unchanged = job.input_hash == cache_key.input_hash(Path(job.path))
                     result = grader.grade(incoming, on_step=on_step)
-            except Exception as error:  # ours, whatever it is: this submission alone stops
+            except Exception as error:  # any error of the grader: only this submission stops
                 result = fault_result(job.path, error, students)
             if result.status == "grader_fault":
-                # What has ended may have taken the solved notebooks' sessions with it.
+                # A failure may have ended the solved notebooks' sessions, too.
                 grader.references.close()
             packed = pack(result, evidence=grader.options.evidence)
             listener.done(job.number, packed, unchanged=unchanged, isolation=grader.isolation)
@@ -297,7 +297,7 @@ def grade_notebooks(
     public: bool = False,
     sessions: Mapping[str, Session] | None = None,
 ) -> Result:
-    """Return the verdict on notebooks that were not handed in: a sample, a notebook at work.
+    """Return the verdict on notebooks that were not handed in: a sample, or one being worked on.
 
     kernels : the assignment's; left open
     notebooks : by the assignment's own notebook names; one may stand under several
@@ -323,7 +323,7 @@ def grade_notebooks(
 
 
 def _is_at_work(path: str, assignment: Assignment, options: Options) -> bool:
-    """Tell a student who tries one notebook from one who hands in no other."""
+    """Tell a student who is still working on one notebook from one who hands in only that one."""
     trying = assignment.public_only or (options.public and options.alone)
     file = Path(path)
     one_file = file.suffix.lower() in (".ipynb", ".py") and file.is_file()
@@ -331,7 +331,7 @@ def _is_at_work(path: str, assignment: Assignment, options: Options) -> bool:
 
 
 def _without_others(work: Work, assignment: Assignment) -> Work:
-    """Leave out the exercises of the notebooks that are not there, and say so."""
+    """Leave out the exercises of notebooks that are missing, and say so."""
     here = frozenset(e.id for e in assignment.exercises if e.notebook in work.notebooks)
     others = [name for name in assignment.notebook_names if name not in work.notebooks]
     if not others:
@@ -347,9 +347,9 @@ def _without_others(work: Work, assignment: Assignment) -> Work:
 
 
 def _cleared(outcome: Outcome, *, broken: bool) -> Outcome:
-    """Return the verdict that a suspect outcome comes to; any other as it is.
+    """Return the verdict on a suspect outcome; any other outcome unchanged.
 
-    broken : the check refuses the solved notebook too
+    broken : the check also refuses the solved notebook
     """
     if not outcome.suspect:
         return outcome
@@ -359,22 +359,22 @@ def _cleared(outcome: Outcome, *, broken: bool) -> Outcome:
     if outcome.missing:
         return replace(outcome, suspect=False)
     words = (
-        "a function that the check handed over can't take what your code calls it with"
+        "your code calls a function of the check with arguments that it can't take"
         if outcome.called_back
-        else "the check could not use what came back"
+        else "the check could not use the returned value"
     )
     detail = "" if outcome.hidden else f"\n{outcome.message}"
     return replace(outcome, outcome="failed", message=f"{words}{detail}", for_students=words)
 
 
 def _with_own_name(outcome: Outcome, assignment: Assignment, work: Work) -> Outcome:
-    """Return the outcome; where a name is missing, with the name that it may have instead."""
+    """Return the outcome; if a name is missing, with the likely name instead."""
     place = next(e.notebook for e in assignment.exercises if e.id == outcome.exercise)
     if not outcome.not_defined or place not in work.notebooks:
         return outcome
     own = name_instead(outcome.not_defined, work.notebooks[place], assignment.stubs[place])
     hint = f"\nIs it `{own}`? The checks call it by the template's name." if own else ""
-    # Of a cell that doesn't compile, what compiles was run by itself.
+    # If a cell doesn't compile, the parts that compile ran by themselves.
     why = why_not_defined(work.notebooks[place], outcome.not_defined)
     because = f": {why}" if why else ""
     told = f"{outcome.for_students}{because}{hint}" if outcome.for_students else ""
@@ -397,7 +397,7 @@ def _breaches(assignment: Assignment, work: Work) -> tuple[list[tuple[str, Note]
 
 
 def _followed(exercises: Sequence[ExerciseScore]) -> list[Note]:
-    """Return a note for each exercise that has points as if another one were right."""
+    """Return a note for each exercise with points given as if another one were right."""
     lines = {
         (exercise.id, outcome.message.splitlines()[0])
         for exercise in exercises
@@ -410,7 +410,7 @@ def _followed(exercises: Sequence[ExerciseScore]) -> list[Note]:
 def _hidden_note(
     assignment: Assignment, options: Options, exercises: Sequence[ExerciseScore]
 ) -> list[Note]:
-    """Return a note of the points that hidden checks give, where they are not run."""
+    """Return a note on the points of the hidden checks, if they are not run."""
     whole = {e.id: e.points for e in assignment.exercises}
     counted = [e for e in exercises if e.status != "manual" and not e.bonus]
     hidden = sum(whole[e.id] - e.max_points for e in counted)

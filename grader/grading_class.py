@@ -1,7 +1,7 @@
 """A class: every submission of one assignment that has no result yet is graded, and reported.
 
-It reads straight down: what they are graded with, where it is graded, where the results go, and
-then each submission, here, in workers, or on a cluster.
+It reads straight down: prepare the kernels, choose where to grade and where to keep the results,
+then grade each submission: in this process, in workers, or on a cluster.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ def grade_class(
 ) -> Report:
     """Return the verdict on every submission of one assignment, in order.
 
-    options : what each grading process is told
-    fork_server : is closed at the end
+    options : for each grading process
+    fork_server : closed at the end
     held : checks and a fork server of an earlier run
-    about : where the submissions lay, for the run that is kept
+    about : where the submissions lie, for the kept run
     Raises AssignmentError for checks that don't load, ClusterError, Interrupted.
     """
     progress = request.progress
     with ExitStack() as stack:
-        # What they are graded with.
+        # Prepare the kernels.
         if fork_server is not None:
             stack.callback(fork_server.close)
         python = python_of(chosen)
         if fork_server is not None and held is None and python is not None:
-            # It was started before anybody knew which interpreter is asked for.
+            # It was started before the assignment's interpreter was known.
             fork_server.close()
             fork_server = start_fork_server(request.sandbox, python)
             if fork_server is not None:
@@ -73,7 +73,7 @@ def grade_class(
             )
         )
 
-        # Where it is graded, and where the results go.
+        # Choose where to grade, and where to keep the results.
         cluster = None
         if request.dask is not None:
             # Imported here: it is an extra, and takes half a second to load.
@@ -100,7 +100,8 @@ def grade_class(
                 )
             )
 
-        # What is wrong with the checks is said first. Where results of them are kept, they loaded.
+        # Errors in the checks are reported first. If results of these checks are kept, they have
+        # loaded.
         suite = _suite(chosen, run, held, stack)
         found = [incoming.shown for incoming in submissions]
         explainer, tables = explainer_of(
@@ -116,7 +117,7 @@ def grade_class(
         )
         progress.begin(chosen.id, chosen.title, request.seed, found, options.folder)
 
-        # Each submission that has no result yet is graded.
+        # Grade each submission that has no result yet.
         try:
             waiting = _waiting(submissions, collector, request)
             if len(waiting) < known_builder.CLASS:
@@ -133,7 +134,7 @@ def grade_class(
                 else:
                     _grade_here(suite, kernels, options, waiting, collector, submissions)
             if request.keep and tables is not None and len(waiting) >= known_builder.CLASS:
-                # Afterwards, and where somebody is to be told: the class goes first.
+                # After the class, and only if a wrong answer has no name yet.
                 known_builder.build(
                     chosen,
                     tables,
@@ -161,7 +162,7 @@ def grade_class(
 def _suite(
     chosen: Assignment, run: KeptRun | None, held: Held | None, stack: ExitStack
 ) -> Suite | None:
-    """Return the checks, collected; None where results of them are kept."""
+    """Return the collected checks; None if results of them are kept: they may not be needed."""
     if held is not None and held.suite is not None:
         return held.suite
     return _opened(chosen, stack) if run is None or not run.has_results() else None
@@ -175,7 +176,7 @@ def _opened(chosen: Assignment, stack: ExitStack) -> Suite:
 
 
 def _waiting(submissions: Sequence[Incoming], collector: Collector, request: Request) -> list[Job]:
-    """Return those that are to be graded; the others' results are with the collector then."""
+    """Return the jobs to grade; give the collector the results of all others."""
     for number, incoming in enumerate(submissions):
         if incoming.refused is not None:
             collector.put(number, incoming.refused)

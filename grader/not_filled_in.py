@@ -1,4 +1,4 @@
-"""What of a submission is still the template: an exercise, or one function that a check calls."""
+"""Find what is still the template: an exercise, or one function that a check calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.records import Assignment, Exercise, Notebook, Outcome, Region, Regi
 
 
 def nothing_to_check(assignment: Assignment, notebooks: Mapping[str, Notebook]) -> dict[str, str]:
-    """Return why, by exercise id, for each exercise of which nothing was filled in."""
+    """Return the reason, by exercise id, for each exercise where nothing is filled in."""
     reasons = {}
     for exercise in assignment.exercises:
         if exercise.manual:
@@ -35,7 +35,7 @@ def nothing_to_check(assignment: Assignment, notebooks: Mapping[str, Notebook]) 
 def of_the_template(
     outcome: Outcome, assignment: Assignment, notebooks: Mapping[str, Notebook]
 ) -> Outcome:
-    """Return the outcome; where a function that is not filled in was called, it says so."""
+    """Return the outcome; it says so if a function that is not filled in was called."""
     if outcome.missing or outcome.credit > 0 or outcome.outcome not in ("failed", "error"):
         return outcome
     exercise = next(e for e in assignment.exercises if e.id == outcome.exercise)
@@ -64,13 +64,13 @@ def of_the_template(
 def _values(
     assignment: Assignment, exercise: Exercise, notebook: Notebook
 ) -> dict[str, RegionStatus]:
-    """Return what stands in the gaps, outside any function, that the exercise's values hang on."""
+    """Return the content of the gaps outside any function that the exercise's values depend on."""
     given = assignment.given(exercise.notebook)
     return {name: _state(regions_that_set(notebook, given, name)) for name in exercise.values}
 
 
 def _still_the_template(states: Mapping[str, RegionStatus]) -> str:
-    """Return the line that says so: which functions hold the placeholder, which are absent."""
+    """Return the line that says which functions hold the placeholder, and which are absent."""
     untouched = [f"`{name}`" for name, state in states.items() if state == "untouched"]
     missing = [f"`{name}`" for name, state in states.items() if state == "missing"]
     text = f"not filled in yet: {', '.join(untouched)}"
@@ -78,7 +78,7 @@ def _still_the_template(states: Mapping[str, RegionStatus]) -> str:
 
 
 def _state(regions: Sequence[Region]) -> RegionStatus:
-    """Return what stands in a function's gaps, taken together: one that is filled counts."""
+    """Return the state of a function's gaps together: one filled gap counts as filled."""
     states = {region.status for region in regions}
     if "filled" in states:
         return "filled"

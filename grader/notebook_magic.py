@@ -35,7 +35,7 @@ _RUN_FIRST = "run the cells that define its functions first"
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What a cell shows: the result as a small table. `result` has the details."""
+    """The table that a cell shows. `result` has the details."""
 
     result: Result
 
@@ -55,7 +55,7 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
         Path.cwd(),
         None,
         os.environ,
-        graded=[Path.cwd() / "this.ipynb"],  # whatever it is called: what counts is its folder
+        graded=[Path.cwd() / "this.ipynb"],  # under any name: only its folder counts
         copy_first=True,
         advice="keep the notebook in the folder that you were given, beside checks/",
     )
@@ -69,11 +69,11 @@ def check(*exercises: str, seed: int = 0) -> Verdicts:
     )
     assignment = known[recognise_assignment([notebook], known, advice=_RUN_FIRST)]
     matched = {
-        name: replace(found, notes=())  # earlier versions of a cell are no news
+        name: replace(found, notes=())  # earlier versions of a cell don't matter
         for name, found in match_notebooks(assignment, [notebook]).items()
     }
     only = _exercises_of(assignment, matched, exercises)
-    # The student's own kernel is what it runs in.
+    # It runs in the student's own kernel.
     kernels = Kernels(replace(assignment, environment=None), None)
     if not CAN_FORK:
         result = grade_notebooks(
@@ -99,7 +99,7 @@ def load(shell: Any) -> None:
     def grade(line: str) -> Verdicts | None:
         try:
             return check(*line.split())
-        except GradeError as error:  # a student's mistake is no traceback
+        except GradeError as error:  # no traceback for a student's mistake
             print(f"grade: {error}")
             return None
 
@@ -108,7 +108,7 @@ def load(shell: Any) -> None:
 
 
 def _remember_closed_figures() -> None:
-    """Read every figure before it is closed: the notebook's own backend forgets what it shows."""
+    """Read every figure before it closes: the notebook's backend forgets a figure it has shown."""
     from matplotlib._pylab_helpers import Gcf
 
     from grader.in_kernel import figures
@@ -147,7 +147,7 @@ def _shell() -> Any:
 
 
 def _file_name(shell: Any) -> str:
-    """Return the notebook's file name where Jupyter or VS Code tells it."""
+    """Return the notebook's file name if Jupyter or VS Code provides it."""
     told = os.environ.get("JPY_SESSION_NAME") or shell.user_ns.get("__vsc_ipynb_file__") or ""
     return Path(str(told)).name
 
@@ -160,9 +160,9 @@ def _cell_number(shell: Any, filename: str) -> int | None:
 
 
 def _claimed(notebook: Notebook, known: Iterable[Assignment]) -> Notebook:
-    """Return the notebook with the claim to be the one that its functions so far speak for.
+    """Return the notebook with the assignment's name for it, judged by its functions so far.
 
-    A notebook at work has few of its functions yet: fewer than tell a file that was handed in.
+    A notebook being worked on has few of its functions yet: too few to recognise it otherwise.
     """
     found = {
         (assignment.id, name): sum(f in notebook.definitions for f in assignment.functions_in(name))
@@ -178,7 +178,7 @@ def _claimed(notebook: Notebook, known: Iterable[Assignment]) -> Notebook:
 def _exercises_of(
     assignment: Assignment, matched: dict[str, Notebook], wanted: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the ids to grade: the wanted ones, else all that this notebook holds."""
+    """Return the ids to grade: the requested ones, or all of this notebook."""
     here = [e.id for e in assignment.exercises if e.notebook in matched]
     for exercise in wanted:
         if exercise not in here:
@@ -221,7 +221,7 @@ def _forked(shell: Any, notebook: Notebook, limits: Limits) -> Iterator[Any]:
             )
         try:
             server.wait()
-            # Nothing closes a student's own notebook in.
+            # A student's own notebook runs without a sandbox.
             yield _LiveSession(server, Run(()), Isolation())
         finally:
             server.close()

@@ -2,9 +2,9 @@
 
 `grade` takes paths and gives a Report. It finds who handed in what, tells the assignments apart,
 and has each class graded (grading_class.py), one submission after the other (grading.py). What
-goes wrong with one submission stays inside its Result. Whose fault it was decides: the student's
-code costs the exercises it breaks, the submission's form refuses it, ours stops its grading and
-costs nothing.
+goes wrong with one submission stays inside its Result. The cause decides what follows: broken
+student code costs the exercises that it breaks, an unreadable submission is refused, and a fault of
+the grader stops the grading of that submission and costs no points.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ __all__ = ["cores", "grade"]
 def grade(paths: Sequence[Path], request: Request, *, held: Held | None = None) -> Report:
     """Return the verdict on every submission found in paths, in order.
 
-    Where several assignments were handed in, each is graded by itself, and the report has parts.
+    If several assignments were handed in, each is graded by itself, and the report has parts.
 
-    held : checks and a fork server of an earlier run. Raises NotHeld where they are not these
-    Raises AssignmentError and SubmissionError for what the user must put right first, before any
+    held : checks and a fork server of an earlier run. Raises NotHeld if this run needs others
+    Raises AssignmentError and SubmissionError for what the user must correct first, before any
     kernel starts: no such path, no such assignment or exercise, checks that don't load. Raises
     SandboxError, ClusterError, Interrupted.
     """
@@ -57,12 +57,12 @@ def grade(paths: Sequence[Path], request: Request, *, held: Held | None = None) 
     folders = find_assignments(Path.cwd(), request.assignments, os.environ, graded=paths)
     warn = request.progress.warn
     with ExitStack() as stack:
-        # It starts while submissions are read, checks are loaded and pytest is imported.
+        # It warms up while submissions are read, checks are loaded and pytest is imported.
         fork_server = _fork_server(request, held)
         if fork_server is not None:
             stack.callback(fork_server.close)
 
-        # Who handed in what.
+        # Find who handed in what.
         scratch = stack.enter_context(TemporaryFolder())
         submissions, remarks = find_incoming(
             paths, scratch, split=request.split, shard=request.shard, unpacker=take_export_apart
@@ -70,24 +70,24 @@ def grade(paths: Sequence[Path], request: Request, *, held: Held | None = None) 
         for line in remarks:
             warn(line)
 
-        # Which assignment each of them answers.
+        # Find the assignment of each submission.
         chosen = tell_apart(
             request.assignment, folders, submissions, warn, request.kept_assignments
         )
         if not chosen:
             return _of_no_assignment(submissions, request)
         for assignment, _ in chosen:
-            # What is wrong with any of them is said before a kernel starts.
+            # Errors in any assignment are reported before a kernel starts.
             if held is not None:
                 held.require(assignment, request.sandbox)
             request.require(assignment)
         if len(chosen) > 1:
             request.progress.several([assignment.id for assignment, _ in chosen])
 
-        # Each class is graded.
+        # Grade each class.
         parts: list[Report] = []
         for assignment, places in chosen:
-            if parts:  # whoever has used one has closed it
+            if parts:  # the class before has closed its fork server
                 fork_server = _fork_server(request, held)
             part = grade_class(
                 assignment,
@@ -103,19 +103,20 @@ def grade(paths: Sequence[Path], request: Request, *, held: Held | None = None) 
 
 
 def _fork_server(request: Request, held: Held | None) -> ForkServer | None:
-    """Return what kernels are forked from; None where they start by themselves, or elsewhere."""
+    """Return the process that kernels are forked from; None if they start in another way."""
     if request.dask is not None:
         return None
     try:
         return held.fork_server() if held else start_fork_server(request.sandbox)
     except GraderFault as fault:
-        # Each kernel is started by itself; what can't be is told submission by submission.
-        request.progress.warn(f"{fault}: it goes on without, more slowly")
+        # Each kernel starts by itself instead; one that can't start is reported with its
+        # submission.
+        request.progress.warn(f"{fault}: grading goes on without it, more slowly")
         return None
 
 
 def _of_no_assignment(submissions: Sequence[Incoming], request: Request) -> Report:
-    """Return the report of submissions of which none answers an assignment."""
+    """Return the report if no submission answers an assignment."""
     found = [incoming.shown for incoming in submissions]
     origins = [incoming.origin for incoming in submissions]
     collector = Collector(found, progress=request.progress, origins=origins)
@@ -126,7 +127,7 @@ def _of_no_assignment(submissions: Sequence[Incoming], request: Request) -> Repo
 
 
 def _where(paths: Sequence[Path], request: Request) -> dict[str, object]:
-    """Return where the submissions lay, for the run that is kept."""
+    """Return where the submissions lie, for the kept run."""
     absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100  # links stay links
     return {"paths": absolute, "split": request.split, "shard": request.shard}
 

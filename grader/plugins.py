@@ -11,9 +11,9 @@
     def grade_reporters():
         return [Reporter("count", lambda report: [f"{len(report.results)} submissions\\n"])]
 
-Hooks holds the hooks, each with what it takes and gives. Only packages that are installed in this
-Python's own folders are looked at: never the working folder, $PYTHONPATH or what is graded, so
-that a submission can't supply one. pluggy, which pytest brings, calls them.
+Hooks lists the hooks, with their arguments and results. Only packages in this Python's own folders
+are searched: never the working folder, $PYTHONPATH or the submissions, so that a submission can't
+supply a plugin. pluggy, which pytest installs, calls the hooks.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class Reporter:
 
 @dataclass(frozen=True)
 class Handed:
-    """What one student handed in, of an export that a plugin took apart.
+    """What one student handed in, from an export that a plugin has split.
 
     path : a file or folder, below the folder that the plugin was given, or the export itself
-    shown : how the report calls it
-    origin : what the platform says of it: its keys, the students' names
+    shown : its name in the report
+    origin : the platform's keys and the students' names
     """
 
     path: Path
@@ -65,18 +65,18 @@ class Handed:
 
 
 class Hooks:
-    """What a plugin may define, each under its name here and with the decorator `hookimpl`."""
+    """The hooks that a plugin may define, under these names and with the decorator `hookimpl`."""
 
     @hookspec
     def grade_reporters(self) -> Sequence[Reporter]:  # type: ignore[empty-body]
-        """Return formats of reports beside JSON, JUnit and HTML."""
+        """Return further formats of reports, besides JSON, JUnit and HTML."""
 
     @hookspec(firstresult=True)
     def grade_export(self, path: Path, into: Path) -> Sequence[Handed] | None:
-        """Return what each student handed in, of a learning platform's export; None for others.
+        """Return what each student handed in, from a platform's export; None for other files.
 
         path : a file or folder that the instructor named
-        into : a folder of ours for what is unpacked; it may not exist yet
+        into : a folder to unpack into; it may not exist yet
         """
 
     @hookspec(firstresult=True)
@@ -90,11 +90,11 @@ class Hooks:
     def grade_check_helpers(self) -> Sequence[object]:  # type: ignore[empty-body]
         """Return modules or objects whose pytest fixtures checks may ask for.
 
-        They are pytest plugins, and run in the grader's process beside the checks.
+        They are pytest plugins, and run in the grader's process with the checks.
         """
 
 
-# --- what the stages ask for --------------------------------------------------------------
+# --- what the stages use ------------------------------------------------------------------
 
 
 def reporters() -> dict[str, Reporter]:
@@ -103,7 +103,7 @@ def reporters() -> dict[str, Reporter]:
 
 
 def take_export_apart(path: Path, into: Path) -> Sequence[Handed] | None:
-    """Return what each student handed in, where a plugin knows the export. Raises PluginError."""
+    """Return what each student handed in, if a plugin knows the export. Raises PluginError."""
     found: Sequence[Handed] | None = _call("grade_export", path=path, into=into)
     return found
 
@@ -124,15 +124,15 @@ def _call(name: str, **given: object):  # type: ignore[no-untyped-def]
         return getattr(_manager().hook, name)(**given)
     except PluginError:
         raise
-    except (Exception, SystemExit) as error:  # it is somebody else's code
+    except (Exception, SystemExit) as error:  # it is other people's code
         raise PluginError(
-            f"a plugin failed in {name} ({type(error).__name__}: {error}): mend or uninstall it; "
+            f"a plugin failed in {name} ({type(error).__name__}: {error}): fix or uninstall it; "
             f"installed are {', '.join(installed()) or 'none'}"
         ) from error
 
 
 def helpers_failed(error: Exception) -> PluginError:
-    """Return what says that a plugin's helpers broke the collecting of checks."""
+    """Return the error for helpers of a plugin that broke the collection of checks."""
     return PluginError(
         f"a plugin's helpers for checks failed ({type(error).__name__}: {error}): mend or "
         f"uninstall it; installed are {', '.join(installed()) or 'none'}"
@@ -146,7 +146,7 @@ def installed() -> dict[str, metadata.EntryPoint]:
     """Return the entry points of the plugins that are installed, by "distribution: name"."""
     found = {}
     for distribution in metadata.distributions(path=_own_folders()):
-        # Most packages have none of ours: only the text is looked at.
+        # Most packages have no such entry: a look at the text is enough.
         if GROUP in (distribution.read_text("entry_points.txt") or ""):
             for entry in distribution.entry_points.select(group=GROUP):
                 found[f"{distribution.metadata['Name']}: {entry.name}"] = entry
@@ -184,7 +184,7 @@ def _own_folders() -> list[str]:
 
 @contextmanager
 def _without_the_working_folder() -> Iterator[None]:
-    """Import nothing from where the command stands: a submission there may use a plugin's name.
+    """Import nothing from the working folder: a submission there may have a plugin's name.
 
     `python -m` puts that folder first.
     """

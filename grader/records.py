@@ -1,6 +1,6 @@
-"""The frozen records that pass between the stages; they know nothing of ours but each other.
+"""The frozen records that pass between the stages. They import nothing else of this package.
 
-One file, longer than others: they are one vocabulary, and each is made of those above it.
+This file is longer than others since the records are one vocabulary; each uses those above it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Sandbox = Literal["auto", "strict", "none"]
 
 @dataclass(frozen=True)
 class Note:
-    """Something a person should know that costs no points by itself.
+    """A remark for a person; it costs no points by itself.
 
     kind : "changed_outside_region", "markers_missing", "extracted", "cell_error",
         "cell_timeout", "cell_crash", "forbidden", "wrong_name", ...
-    cell : index into the notebook's cells, from 0; None where it concerns no cell
-    notebook : the file's name, "" where it concerns the whole submission
+    cell : index into the notebook's cells, from 0; None if it concerns no cell
+    notebook : the file's name, "" if it concerns the whole submission
     """
 
     kind: str
@@ -56,7 +56,7 @@ class Limits:
     cell_s: float = 60.0
     notebook_s: float = 240.0
     check_s: float = 20.0
-    # A right solution takes some tens; a mistake in a shape can make each check a hundred times
+    # A right solution takes tens of seconds. A wrong shape can make each check a hundred times
     # slower, below its own limit.
     checks_s: float = 300.0
     # 10,000 images of 28 by 28 as float64. No check of a real course asks for a tenth of it.
@@ -88,9 +88,9 @@ class DerivationTarget:
     """What a derivation must reach.
 
     last : the last line's right side, in LaTeX; of : its left side, for the reader
-    symbols : names that it may contain; those of `last` where none are given
-    least : steps that must lead there
-    points : what a person gives for it
+    symbols : names that it may contain; None for those of `last`
+    least : the number of steps that must lead there
+    points : the points that a person gives for it
     """
 
     last: str
@@ -105,8 +105,8 @@ class DerivationTask:
     """What a derivation exercise declares.
 
     sheet : symbols, sizes, given, aliases, bare, sums, variable, swapped (see docs/derivations.md)
-    file : a .md or .tex file that holds the text, "" where it is in the notebook
-    tag : of the Markdown cells that hold it, "" where headings (answer_cells) find them
+    file : a .md or .tex file that holds the text, "" if it is in the notebook
+    tag : of the Markdown cells that hold it, "" if headings (answer_cells) find them
     """
 
     sheet: Mapping[str, object] = field(default_factory=dict)
@@ -121,8 +121,8 @@ class Deadline:
 
     due : until when work is in time; None for no deadline
     late_days : how many days late work is accepted; None for any number
-    penalty_per_day : share of the points earned that each begun day costs
-    steps : instead of it, (from which day late, share): the largest that is reached counts
+    penalty_per_day : share of the earned points that each started day costs
+    steps : instead of it, pairs (day, share): from that day late, this share is lost
     cap : the largest share that lateness costs
     attempts : which of several hand-ins counts
     """
@@ -137,12 +137,12 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Environment:
-    """The Python that an assignment's notebooks run in, where it is not the grader's own.
+    """The Python that an assignment's notebooks run in, if it is not the grader's own.
 
     python : "3.12"; "" for the grader's own version
     requirements : as pip takes them
     lock : file name of a pylock.toml, "" for none
-    wheels : folder of wheels beside assignment.toml; where it is given, no index is asked
+    wheels : folder of wheels beside assignment.toml; if given, no package index is used
     inherit : the grader's own packages are there too; the requirements come before them
     """
 
@@ -158,15 +158,16 @@ class Exercise:
     """One line of the score.
 
     functions : qualified names that the student fills ("GradientDescent.predict")
-    needs : names that other exercises score and this one builds on; where none of them is
-        filled in either, there is nothing to check
-    values : names that a cell sets which holds a gap outside any function
+    needs : names that other exercises score and this one builds on; if none of them is filled in
+        either, there is nothing to check
+    values : names set by a cell that holds a gap outside any function
     notebook : file name of the reference notebook that holds them
     manual : a person grades it; its points stay open
     bonus : its points add to the score, not to the maximum
-    rules : overrides the assignment's, where it is not None
+    rules : overrides the assignment's, unless it is None
     follows : ids of exercises whose mistakes cost no points here a second time: a check that
-        fails for their sake is judged as if they were right. Its own id: so among its functions
+        fails because of them is judged as if they were right. With its own id, the same holds
+        among its own functions
     """
 
     id: str
@@ -182,7 +183,7 @@ class Exercise:
     answer_cells: tuple[str, ...] = ()
     """Headings of the Markdown cells that hold a manual item's answer."""
     derivation: DerivationTask | None = None
-    """Where it is a written derivation: what the sheet declares. A person gives its points."""
+    """For a written derivation: what the sheet declares. A person gives its points."""
     follows: tuple[str, ...] = ()
 
 
@@ -192,9 +193,9 @@ class Assignment:
 
     notebooks : the solved references by file name; empty in a student's copy
     stubs : what students start from, by file name
-    requires : packages that a notebook needs besides ours, by its file name
-    public_only : True for a student's copy, which holds the public checks alone
-    sandbox : how submissions are closed in; the command's to say, not the file's
+    requires : packages that a notebook needs besides grade's own, by its file name
+    public_only : True for a student's copy, which holds only the public checks
+    sandbox : how submissions are isolated; set by the command, not by the file
     """
 
     id: str
@@ -214,7 +215,7 @@ class Assignment:
     deadline: Deadline = Deadline()
     environment: Environment | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
-    """What lies beside the notebooks, by its name relative to them: the instructor's own copies."""
+    """The instructor's files beside the notebooks, by their paths relative to them."""
 
     def functions_in(self, notebook: str) -> tuple[str, ...]:
         """Return every function that the exercises of that notebook ask for, once each."""
@@ -226,7 +227,7 @@ class Assignment:
         return self.notebooks.get(notebook, self.stubs.get(notebook))
 
     def lacking(self, notebook: str) -> str:
-        """Return why that notebook can't run here, and what to install; "" where it can."""
+        """Return why that notebook can't run here, and what to install; "" if it can."""
         if self.environment is not None:  # which brings them
             return ""
         lacking = [p for p in self.requires.get(notebook, ()) if find_spec(p) is None]
@@ -240,19 +241,19 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Options:
-    """How submissions are to be graded: what a grading process is told before the first of them.
+    """How submissions are graded: the settings of a grading process.
 
     folder : the assignment's
     only : ids of exercises; empty for all
-    evidence : False where no page is made and nothing kept: it is then not passed on
-    figures : False where nobody looks at them: they are then not drawn
+    evidence : whether evidence is passed on: only for pages and kept results
+    figures : whether figures are drawn: only if a person looks at them
     kernels : how many of a submission's notebooks run at once
-    alone : whether one submission was named, no class: a student at work names one notebook
+    alone : whether it is a single submission, not a class: a student names one notebook
     shared : folder of read-only copies of the assignment's files, for all kernels of this machine;
-        "" where each process makes its own
-    share_cells : run the template's first cells once for all who have them unchanged
-    try_mistakes : notebooks without a table of known mistakes, where the class is too small for
-        one: what a wrong answer may be is tried, function by function
+        "" if each process makes its own
+    share_cells : run the template's first cells once for all submissions with the same first cells
+    try_mistakes : notebooks without a table of known mistakes, if the class is too small for one:
+        the likely mistakes of a wrong answer are tried, function by function
     """
 
     folder: str
@@ -277,12 +278,12 @@ class Origin:
     """Where a submission came from: the keys that a learning platform gave it.
 
     platform : "moodle", "canvas", "blackboard", "brightspace", "gradescope", "github",
-        "nbgrader"; "" where it came from none
+        "nbgrader"; "" for none
     name : the student's or the group's, as the platform writes it
     ids : the platform's own keys: participant, user, attachment, anonymous, username, attempt, ...
-    late : the platform says so
-    handed_in : ISO 8601, "" where the platform doesn't tell
-    students : who handed in, where the platform tells it; they come before a file's name
+    late : whether the platform says so
+    handed_in : ISO 8601, "" if the platform doesn't say
+    students : who handed in, if the platform says so; they take precedence over a file's name
     """
 
     platform: str = ""
@@ -300,7 +301,7 @@ class Submission:
     path : as the user named it
     folder : a private directory that holds the unpacked files, and nothing else
     files : notebooks and scripts, relative to folder, in order
-    work : a fingerprint of these files' bytes, whatever their names are
+    work : a fingerprint of these files' bytes, independent of their names
     """
 
     path: str
@@ -353,7 +354,7 @@ class Region:
     """A gap to fill, named by the definition that encloses it.
 
     name : qualified name; "cell 12" for a region outside any definition
-    source : what stands in the gap (the whole definition where markers are lost)
+    source : the content of the gap (the whole definition if markers are lost)
     """
 
     name: str
@@ -379,7 +380,7 @@ class Notebook:
 
 @dataclass(frozen=True)
 class Isolation:
-    """What closes a student's process in.
+    """The layers that isolate a student's process.
 
     applied : names of layers (grader.in_kernel.sandbox.confine lists them)
     missing : layer -> why this machine does not offer it
@@ -389,7 +390,7 @@ class Isolation:
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def line(self) -> str:
-        """Say in one line what is missing; "" where nothing is."""
+        """Return in one line what is missing; "" for nothing."""
         if not self.missing:
             return ""
         if not self.applied:
@@ -402,9 +403,9 @@ class Isolation:
 
 @dataclass(frozen=True)
 class CellRun:
-    """What became of one code cell.
+    """How one code cell ran.
 
-    error : one printable line ("NameError: name 'x' is not defined"), "" where none
+    error : one printable line ("NameError: name 'x' is not defined"), "" for none
     outputs : nbformat's own, untrusted, cut to the limit
     """
 
@@ -433,18 +434,18 @@ class Outcome:
 
     credit : share of max_points that was earned, in [0, 1]
     missing : the check found nothing to check (not defined, still the template's dummy)
-    not_defined : the name that was missing, as the check calls it; "" where none was
-    suspect : an exception of the check itself, or a name that is not there, which it may have
-        misspelt: fault of the check, unless the same check accepts the reference
-    called_back : the exception is of a function of the check's that the student's code called
-    fault : the grader failed while it ran the check; nothing follows for the student
+    not_defined : the name that was missing, as the check calls it; "" for none
+    suspect : the check itself raised, or used a name that is missing and that it may have
+        misspelt: a fault of the check, unless the same check accepts the reference
+    called_back : the exception came from a function of the check that the student's code called
+    fault : the grader failed while it ran the check; the student loses nothing
     penalty : points that a broken rule takes from the exercise
-    trace : the wrong answers to what the check asks, as fingerprints (diagnosis/traces.py)
-    known : the known mistake that answers the same, and its change, for the instructor alone
-    overruled : why a person has changed the verdict; "" mostly
-    machine : what the check itself said, where it was overruled; its credit then
-    for_students : of a hidden check, what students may read in the place of its message; "" for
-        the outcome alone
+    trace : the wrong answers to the check's requests, as fingerprints (diagnosis/traces.py)
+    known : the known mistake with the same answers, and its change; only for the instructor
+    overruled : why a person has changed the verdict; usually ""
+    machine : the check's own verdict, if it was overruled
+    for_students : the text that students may read instead of a hidden check's message; "" for
+        only the outcome
     """
 
     exercise: str
@@ -475,17 +476,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class DerivationStep:
-    """One step of a derivation, and what is said of it.
+    """One step of a derivation, with the verdict on it.
 
     line : 1-based, in the text or in the cell; cell : index from 0, None in a file
     chain : steps of one chain of equations share it
     left, right : LaTeX; sign : "=", "<=", ...
-    why : the reason for "not read"; remark : the fact that a reader can check
-    slip : what it looks like ("a sign"); "" where nothing is known
+    why : the reason for "not read"; remark : a fact that a reader can check
+    slip : the likely mistake ("a sign"); "" if unknown
     at, left_value, right_value : the point and the values of that fact
-    regains : it takes back what the step before lost: no remark of its own
-    left_mathml, right_mathml : made by the grader, harmless; "" where no page is made
-    display : it stands in a display, not within a sentence
+    regains : it undoes the mistake of the step before, so it gets no remark of its own
+    left_mathml, right_mathml : made by the grader, harmless; "" if no page is made
+    display : it is displayed, not part of a sentence
     """
 
     line: int
@@ -509,10 +510,10 @@ class DerivationStep:
 
 @dataclass(frozen=True)
 class DerivationReached:
-    """Whether a derivation holds a target in the form that is asked for: a suggestion.
+    """Whether a derivation reaches a target in the required form: a suggestion.
 
-    line, cell : where; line is 0 where nowhere
-    steps : steps that lead there and were followed; doubtful : steps there that differ
+    line, cell : where; line is 0 for nowhere
+    steps : number of verified steps that lead there; doubtful : of those that differ
     """
 
     target: str
@@ -527,7 +528,7 @@ class DerivationReached:
 
 @dataclass(frozen=True)
 class Derivation:
-    """A written derivation, followed. note : why it was not followed whole, "" mostly"""
+    """A checked derivation. note : why it was not checked whole, usually \"\""""
 
     steps: tuple[DerivationStep, ...] = ()
     reached: tuple[DerivationReached, ...] = ()
@@ -538,12 +539,12 @@ class Derivation:
 
     @property
     def remarks(self) -> tuple[DerivationStep, ...]:
-        """The steps that a reader should look at."""
+        """Return the steps that a reader should look at."""
         return tuple(s for s in self.steps if s.verdict == "differs" and not s.regains)
 
     @property
     def suggested(self) -> float:
-        """The points of what is reached without a doubt: for a person to confirm."""
+        """Return the points of the targets that are surely reached, for a person to confirm."""
         return sum(r.points for r in self.reached if r.found and not r.doubtful)
 
 
@@ -558,13 +559,13 @@ class RubricMark:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a person said of an answer.
+    """A person's judgement of an answer.
 
     marks : the rubric, whole
     comment : for the student
-    adjustment, reason : points beside the rubric, and why
-    answered : False where the prompt was left as the template has it
-    done : a person is through with it
+    adjustment, reason : points in addition to the rubric, and why
+    answered : False if the prompt was left as in the template
+    done : a person has finished it
     """
 
     marks: tuple[RubricMark, ...] = ()
@@ -577,7 +578,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class ExerciseScore:
-    """An exercise's line in the report. judgement : where a person has looked at it"""
+    """An exercise's line in the report. judgement : None unless a person has judged it"""
 
     id: str
     title: str
@@ -592,7 +593,7 @@ class ExerciseScore:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a person reads beside the score: HTML shows it, JSON leaves it out."""
+    """What a person reads besides the score: HTML shows it, JSON leaves it out."""
 
     notebooks: Mapping[str, Notebook] = field(default_factory=dict)
     runs: Mapping[str, Run] = field(default_factory=dict)
@@ -601,7 +602,7 @@ class Evidence:
     answers: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
     """The Markdown cells that answer an exercise in words, by its id."""
     drawn: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
-    """The cells whose figures go with such an answer, by the exercise's id."""
+    """The cells whose figures belong to such an answer, by the exercise's id."""
 
 
 @dataclass(frozen=True)
@@ -609,7 +610,7 @@ class Result:
     """One submission, graded or not.
 
     origin : the learning platform's keys
-    work : a fingerprint of the notebooks and scripts: equal where their bytes are
+    work : a fingerprint of the notebooks and scripts: equal if their bytes are equal
     """
 
     path: str
@@ -628,7 +629,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """All of one run of `grade`."""
+    """The report of one run of `grade`."""
 
     assignment: str
     title: str
@@ -639,29 +640,29 @@ class Report:
     checks_from: str = ""
     """The folder of the assignment whose checks ran."""
     run: int | None = None
-    """Its number in the file of results, where it is kept."""
+    """Its number in the file of results, if it is kept."""
     parts: tuple[Report, ...] = ()
-    """Where several assignments were handed in: each one's report. `results` are those of all."""
+    """The report of each assignment if there are several. `results` has the results of all."""
 
     @property
     def each(self) -> tuple[Report, ...]:
-        """The report of each assignment: this one, where it is of one."""
+        """Return the report of each assignment; only this one if it has no parts."""
         return self.parts or (self,)
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run, as it is listed.
+    """A run in the list of runs.
 
     begun, ended : seconds since 1970; ended is None for a run that goes on or was killed
-    submissions : how many were to be graded
-    results : how many have a result; kept : how many of these were there before;
+    submissions : how many were handed in
+    results : how many have a result; kept : how many of these are from earlier runs;
         not_graded : how many were refused, or met a fault of the grader
-    mean_percent : of those that were graded; None where none was
+    mean_percent : of the graded ones; None for none
     settings : seed, only, public, sandbox
-    about : paths, split, shard: where the submissions lay; checks: what they were, by exercise;
-        environment; of a run that was graded again: of, exercises, reason, who. Empty in a file
-        of an earlier version
+    about : paths, split, shard: where the submissions lie; checks: their hashes, by exercise;
+        environment; for a class graded again: of, exercises, reason, who. Empty in a file of an
+        earlier version
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""What `grade` is asked for: the settings of one command, the same for each assignment in it."""
+"""The settings of one `grade` command, the same for each assignment in it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from grader.submission.incoming import Incoming
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `grade` is asked for.
+    """The settings of one `grade` command.
 
-    assignment : its id; recognised, submission by submission, where None
-    assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
+    assignment : its id; None to recognise it for each submission
+    assignments : folder of assignments; None to find it from $GRADE_ASSIGNMENTS or upwards
     only : ids of exercises; empty for all
-    public : run the public checks alone
-    sandbox : how student code is closed in
-    jobs : grading processes; 1 grades in this one, as a single submission is graded always
+    public : run only the public checks
+    sandbox : how student code is isolated
+    jobs : grading processes; 1 grades in this process; a single submission always does
     dask : address of a dask scheduler; its workers grade instead
-    keep : keep results, and take up those of earlier runs, where batch/store.py says
-    regrade : take up none
-    evidence : give it to `progress` with each result; the report holds verdicts alone
-    progress : hears how it goes on
-    split : what a path holds is a class's, or one submission; None: as its names say
+    keep : keep results, and reuse those of earlier runs; batch/store.py says where
+    regrade : reuse no results
+    evidence : give it to `progress` with each result; the report holds only verdicts
+    progress : is notified of each event
+    split : whether a path holds a class or one submission; None to decide by its names
     shard : (3, 16) for the third of 16 parts of the class; None for all of it
     share_cells : run the template's first cells once for all submissions that have them unchanged
     """
@@ -51,7 +51,7 @@ class Request:
     share_cells: bool = False
 
     def require(self, chosen: Assignment) -> None:
-        """Raise AssignmentError where that assignment can't be graded so."""
+        """Raise AssignmentError if that assignment can't be graded with these settings."""
         require_exercises(chosen, self.only)
         if chosen.public_only and self.assignments is None:
             require_students_machine(chosen, self.progress.warn)
@@ -59,9 +59,9 @@ class Request:
             require_known_course(chosen, self.assignments, self.progress.warn)
 
     def options(self, chosen: Assignment, *, alone: bool) -> Options:
-        """Return what each grading process is told.
+        """Return the settings of each grading process.
 
-        alone : one submission was handed in, no class
+        alone : whether it is a single submission, not a class
         """
         return Options(
             str(chosen.folder.resolve()),
@@ -70,7 +70,7 @@ class Request:
             self.seed,
             self.sandbox,
             evidence=self.evidence or self.keep,
-            # A page shows them, and whoever grades by hand wants them beside the words.
+            # A page shows them, and a person who grades an answer in words wants to see them.
             figures=self.evidence or any(e.manual or e.answer_cells for e in chosen.exercises),
             kernels=cores(),
             alone=alone,
@@ -80,10 +80,10 @@ class Request:
     def kept_assignments(
         self, known: Mapping[str, Assignment], submissions: Sequence[Incoming]
     ) -> Mapping[int, str]:
-        """Return which assignment the submissions answered that an earlier run has graded."""
+        """Return the assignments of the submissions that an earlier run has graded, by index."""
         if not self.keep or self.dask is not None:
             return {}
-        # Imported here: a student's machine has no use for it.
+        # Imported here: a student's machine does not need it.
         from grader.batch.keeping import kept_assignments
 
         alone = len(submissions) == 1

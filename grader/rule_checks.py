@@ -1,7 +1,6 @@
-"""What an exercise forbids, found by syntax tree in its functions and the helpers they call.
+"""Find what an exercise forbids, in the syntax tree of its functions and of their helpers.
 
-A helper is followed wherever it stands: in the notebook, or in a module of the student's own that
-came along with it.
+A helper may be in the notebook, or in a student's own module that was handed in with it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from grader.notebook import assembled, parseable
 from grader.notebook.definitions import assigned, parsed
 from grader.records import Assignment, Cell, Definition, Exercise, Note, Notebook, Rules
 
-# A submission holds no more files; a student's own folder, where `%grade` looks, may.
+# A submission holds fewer files; a student's own folder, which `%grade` reads, may hold more.
 _FILES_MAX = 10_000
 _MODULE_BYTES_MAX = 2**20
 
@@ -28,13 +27,13 @@ _MODULE_BYTES_MAX = 2**20
 class BreachSearch:
     """Searches one notebook of a submission for what its exercises forbid.
 
-    notes : what could not be searched to its end; a person has to look
+    notes : the exercises whose search was not finished; a person has to look
     """
 
     def __init__(
         self, assignment: Assignment, notebook: Notebook, *, folder: Path | None = None
     ) -> None:
-        """notebook : the student's; what the template itself brought along is trusted
+        """notebook : the student's; the template's own code is trusted
 
         folder : what was handed in with it; modules that the notebook imports from there are
             searched
@@ -81,10 +80,10 @@ class BreachSearch:
 
 
 class _Code:
-    """A notebook's or a module's code: what each of its names is, and how it names the rest.
+    """The code of a notebook or a module: its definitions and its imports.
 
     name : the file's
-    known : its definitions, and what is a function without a def: `f = lambda x: ...`, `g = f`
+    known : its definitions, and functions without a def: `f = lambda x: ...`, `g = f`
     passed_on : its imports, by the names that they bind
     """
 
@@ -109,7 +108,7 @@ class _Code:
         self._plain: Search | None = None
 
     def search(self, rules: Rules) -> Search:
-        """Return the search by these rules; what the whole code binds is read once for all."""
+        """Return the search by these rules; the names that the code binds are read only once."""
         if rules not in self._searches:
             self._searches[rules] = Search(
                 self._context, imports=rules.forbidden_imports, calls=rules.forbidden_calls
@@ -123,7 +122,7 @@ class _Code:
         return self._plain.names_meant(source)
 
     def for_others(self, name: str) -> Definition | None:
-        """Return what a name is to who imports this module; its star may have brought it."""
+        """Return the meaning of a name for an importer of this module; `import *` may bind it."""
         return self.known.get(name) or self.passed_on.get(name) or self.passed_on.get("*")
 
     @cached_property
@@ -132,7 +131,7 @@ class _Code:
 
 
 class _Modules:
-    """The student's own modules, read when they are first asked for."""
+    """The student's own modules, read when they are first needed."""
 
     def __init__(self, folder: Path | None, given: frozenset[str] = frozenset()) -> None:
         """given : names of the instructor's own files, which are trusted"""
@@ -141,7 +140,7 @@ class _Modules:
         self._read: dict[Path, _Code | None] = {}
 
     def find(self, dotted: str) -> Iterator[tuple[_Code, Definition]]:
-        """Yield what a dotted name stands for in each module that its beginning may name."""
+        """Yield the meaning of a dotted name in each module that its first parts may name."""
         parts = dotted.split(".")
         if parts[0] in sys.stdlib_module_names:
             return
@@ -155,7 +154,7 @@ class _Modules:
 
     @cached_property
     def paths(self) -> dict[tuple[str, ...], list[Path]]:
-        """The files by what they may be imported as: lib/mine.py as lib.mine, and as mine."""
+        """Return the files by their possible module names: lib/mine.py as lib.mine, and as mine."""
         found: dict[tuple[str, ...], list[Path]] = {}
         if self.folder is None:
             return found
@@ -177,7 +176,7 @@ class _Modules:
 
 
 def _module(path: Path, name: str) -> _Code | None:
-    """Return the code of a file; None for what can't be read: Python can't import it either."""
+    """Return the code of a file; None if it can't be read, since Python can't import it either."""
     try:
         if not path.is_file() or path.stat().st_size > _MODULE_BYTES_MAX:
             return None
@@ -188,7 +187,7 @@ def _module(path: Path, name: str) -> _Code | None:
 
 
 def _cells_that_parse(cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
-    """Yield index and source; a cell that doesn't parse would hide the others' imports."""
+    """Yield index and source of the cells that parse; others would hide their imports."""
     for cell in cells:
         if cell.kind == "code":
             source = parseable(cell.source)
@@ -199,7 +198,7 @@ def _cells_that_parse(cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
 def _reachable(
     functions: Sequence[str], notebook: _Code, modules: _Modules, trusted: Collection[str]
 ) -> list[tuple[_Code, Definition]]:
-    """Return the functions' definitions and those of every helper that they name, in turn."""
+    """Return the definitions of the functions and of all helpers that they use, directly or not."""
     found: dict[tuple[str, str], tuple[_Code, Definition]] = {}
     queue = deque((notebook, notebook.known[name]) for name in functions if name in notebook.known)
     while queue:
@@ -230,7 +229,7 @@ def _names_used(source: str) -> Iterator[str]:
 
 
 def _unchanged(stub: Notebook | None, notebook: Notebook) -> set[str]:
-    """Return the definitions that still read as in the template."""
+    """Return the definitions that are unchanged from the template."""
     if stub is None:
         return set()
     return {

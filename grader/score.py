@@ -1,4 +1,4 @@
-"""Points: from the outcomes of checks to exercises and a total. Pure."""
+"""Sum points: from the outcomes of checks to exercises and a total."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grader.records import Assignment, Exercise, ExerciseScore, ExerciseStatus, 
 
 @dataclass(frozen=True)
 class Total:
-    """A submission's points. manual_points are open, in neither of the others."""
+    """A submission's points. manual_points are still open, and in neither of the others."""
 
     score: float
     max_score: float
@@ -24,10 +24,10 @@ def score_exercises(
     only: Collection[str] = (),
     breaches: Sequence[tuple[str, Note]] = (),
 ) -> tuple[ExerciseScore, ...]:
-    """Return one line an exercise, in the assignment's order.
+    """Return one line for each exercise, in the assignment's order.
 
-    only : ids of the exercises wanted; empty for all
-    breaches : (exercise id, what broke which rule) pairs; each exercise is fined once
+    only : ids of the requested exercises; empty for all
+    breaches : (exercise id, the broken rule) pairs; an exercise loses the deduction only once
     """
     return tuple(
         _score_exercise(
@@ -42,7 +42,7 @@ def score_exercises(
 
 
 def total(exercises: Sequence[ExerciseScore]) -> Total:
-    """Return the sum. Bonus points make up for lost ones; the sum stays under the maximum."""
+    """Return the sum. Bonus points compensate lost ones; the sum stays within the maximum."""
     counted = [e for e in exercises if e.status not in ("manual", "not_gradable")]
     max_score = sum(e.max_points for e in counted if not e.bonus)
     score = sum(e.points for e in counted)
@@ -57,9 +57,9 @@ def _score_exercise(
         return ExerciseScore(
             exercise.id, exercise.title, 0.0, exercise.points, "manual", bonus=exercise.bonus
         )
-    # What could not be checked here is neither earned nor lost.
+    # Points that could not be checked here are neither earned nor lost.
     checked = [o for o in outcomes if o.missing or o.outcome != "skipped"]
-    # A student's copy and --public hold a part of the checks: the maximum is theirs.
+    # A student's copy and --public have only some of the checks, and their maximum.
     max_points = sum(outcome.max_points for outcome in checked or outcomes)
     earned = sum(outcome.points for outcome in outcomes)
     if breaches and earned > 0:

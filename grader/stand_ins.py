@@ -1,8 +1,8 @@
-"""Runs checks once more with stand-ins for functions that are wrong: what then still fails?
+"""Run checks again with stand-ins for wrong functions, to see what still fails.
 
-A stand-in answers what the solved notebook answers. Only values travel: it tells what it was called
-with, the solved notebook is asked in its own process, and the checks run again from the start with
-one answer more. No code of the solution enters the student's process.
+A stand-in answers what the solved notebook answers. Only values travel: the stand-in reports its
+arguments, the solved notebook is called in its own process, and the checks run again from the start
+with one more answer. No code of the solution enters the student's process.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from grader.session.student import Student
 from grader.suite import CheckedSession, CheckJob, Suite
 
 MAX_ROUNDS = 24
-"""Of one exercise: each gives the stand-ins the answers to what they were asked last."""
+"""Runs of one exercise: each adds the answers to the last calls."""
 MAX_ASKED = 200
-"""Answers of all stand-ins together: a training would ask for thousands."""
+"""Answers of all stand-ins together; a training would need thousands."""
 
 
 class StandIns:
@@ -42,7 +42,7 @@ class StandIns:
         *,
         checks: Collection[tuple[str, str]] = (),
     ) -> dict[str, Outcome] | None:
-        """Return the outcomes where these functions are right, by check; None where that is open.
+        """Return the outcomes with these functions right, by check; None if that can't be decided.
 
         names : qualified names of functions; checks : see CheckJob
         """
@@ -68,11 +68,11 @@ class StandIns:
                     return None
                 stand_ins.answers += self._answers(exercise, stand_ins.asked)
         except (StudentFault, GraderFault, Missing, OSError, ValueError, TypeError, KeyError):
-            return None  # what a stand-in was asked can't be asked of the solved notebook
+            return None  # the solved notebook can't answer this call
         return None
 
     def _answers(self, exercise: Exercise, asked: Sequence[Any]) -> list[Any]:
-        """Return each call with what the solved notebook answers: a value, and a changed state."""
+        """Return each call with the solved notebook's answer: a value, and a changed state."""
         limit_s = self.suite.assignment.limits.check_s
         own = [c.reply_mib for c in self.suite.checks if c.exercise.id == exercise.id]
         reply_mib = max((one for one in own if one is not None), default=None)
@@ -83,7 +83,7 @@ class StandIns:
             for call in asked:
                 value = solved["_ask_right"](*call)
                 if type(value) is not list or len(value) != 2:
-                    raise ValueError("no plain value")
+                    raise ValueError("not a plain value")
                 answered.append([*call, *value])
         return answered
 
@@ -92,15 +92,15 @@ def _plain(sessions: Mapping[str, CheckedSession]) -> dict[str, CheckedSession]:
     return {name: sessions[name] for name in sessions}
 
 
-# --- stand-ins: the student's process has them in place of its own functions ---------------
+# --- stand-ins: they replace functions in the student's process ---------------------------
 
 
 @dataclass
 class _StandIns:
     """A session whose students have stand-ins for some functions.
 
-    answers : [name, state, args, kwargs, value, new state] of what is known
-    asked : calls without an answer, [name, state, args, kwargs]; lost : one could not be told
+    answers : known answers, [name, state, args, kwargs, value, new state]
+    asked : calls without an answer, [name, state, args, kwargs]; lost : one could not be reported
     """
 
     session: CheckedSession
@@ -121,7 +121,7 @@ class _StandIns:
                 self._listen(student)
 
     def _listen(self, student: Student) -> None:
-        """Take up what the stand-ins were asked; a student's claims, of which few are believed."""
+        """Collect the calls of the stand-ins: claims of the student's process, so few count."""
         try:
             told = student.value("_asked_for")
         except (StudentFault, Missing, GraderFault):

@@ -1,9 +1,9 @@
 """Temporary folders that do not outlive the process that made them, even if it was killed.
 
 A killed process removes nothing. So each folder holds a file that its maker keeps locked; the
-system lets go of the lock when the maker ends, however it ends. remove_leftovers() deletes the
-folders whose lock is free: a run calls it when it begins. That file is there from the first moment
-to the last, but for two in which the folder is empty: then its name tells whose it is.
+system releases the lock when the maker ends, in any way. remove_leftovers() deletes the folders
+whose lock is free; each run calls it at its start. The file is missing only for two short moments,
+when the folder is empty: then the folder's name says whose it is.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _living: weakref.WeakSet[TemporaryFolder] = weakref.WeakSet()
 
 
 class TemporaryFolder:
-    """A new folder of this user's alone. remove() it, or leave the `with` block.
+    """A new folder that only this user can read. remove() it, or leave the `with` block.
 
     path : the folder; its name begins with "grade-"
-    parent : where it is made; the system's temporary folder where None
+    parent : where it is made; None for the system's temporary folder
     """
 
     def __init__(self, *, parent: str | None = None) -> None:
@@ -47,17 +47,17 @@ class TemporaryFolder:
                 self._lock = _locked(self.path)
                 break
             except FileNotFoundError:
-                continue  # another run took it for one that was left
+                continue  # another run took it for a leftover
             except BaseException:
                 delete_tree(self.path)
                 raise
         _living.add(self)
-        # Ctrl-C within remove() is made up for when the process ends.
+        # If Ctrl-C interrupts remove(), the end of the process removes it.
         self._maker = os.getpid()
         self._at_exit = weakref.finalize(self, _delete_of, self._maker, self.path)
 
     def remove(self) -> None:
-        """Delete the folder and all in it, also what was made read-only. May be called twice."""
+        """Delete the folder with read-only files in it. May be called twice."""
         _delete_of(self._maker, self.path)
         self._at_exit.detach()
         if self._lock is not None:
@@ -72,19 +72,19 @@ class TemporaryFolder:
 
 
 def _delete_of(maker: int, folder: Path) -> None:
-    """Delete a folder of this process's; a fork of its maker leaves it alone."""
+    """Delete a folder of this process; a fork of its maker does not delete it."""
     if os.getpid() == maker:
         delete_tree(folder)
 
 
 def remove_all() -> None:
-    """Delete every folder of this process that is still there: it is about to end."""
+    """Delete every remaining folder of this process, which is about to end."""
     for folder in [*_living]:
         _delete_of(folder._maker, folder.path)
 
 
 def is_lock(path: Path) -> bool:
-    """Whether a path is that of the file by which a folder's maker shows that it lives."""
+    """Tell whether a path is the file that a folder's maker keeps locked."""
     return path.name in (_LOCK, _NOT_LOCKED_YET) and path.parent.name.startswith(_PREFIX)
 
 
@@ -104,14 +104,14 @@ def remove_leftovers(*places: str) -> int:
 
 
 def _locked(folder: Path) -> IO[bytes] | None:
-    """Return the folder's file, which this process holds locked. Raises OSError."""
+    """Return the folder's file, locked by this process. Raises OSError."""
     if fcntl is None:
         return None
     unlocked = folder / _NOT_LOCKED_YET
     lock = unlocked.open("wb")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # Renamed once it is locked: nobody ever finds it free while its maker lives.
+        # Renamed after it is locked: no process can find it free while its maker lives.
         unlocked.rename(folder / _LOCK)
     except BaseException:
         lock.close()
@@ -120,12 +120,12 @@ def _locked(folder: Path) -> IO[bytes] | None:
 
 
 def _remove_if_left(folder: Path) -> bool:
-    """Whether it was left by a dead process, and is deleted. Raises OSError."""
+    """Delete the folder if a dead process left it; tell whether. Raises OSError."""
     if folder.lstat().st_uid != os.geteuid() or folder.is_symlink():
         return False
     for name in (_LOCK, _NOT_LOCKED_YET):
         try:
-            # No link is followed: where anybody may write, a folder of this name can be anyone's.
+            # Follow no link: where everybody may write, anyone can have made this folder.
             lock = os.open(folder / name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
@@ -137,14 +137,14 @@ def _remove_if_left(folder: Path) -> bool:
         return True
     if not _MADE.fullmatch(folder.name):
         return False
-    folder.rmdir()  # where it is empty
+    folder.rmdir()  # if it is empty
     return True
 
 
 def delete_tree(folder: Path) -> None:
-    """Delete a folder, also what was made read-only in it. Raises nothing.
+    """Delete a folder with read-only files in it. Raises nothing.
 
-    The file that tells whose it is goes last: who is killed meanwhile leaves what can be told.
+    The locked file goes last: if this process is killed, another one can still recognise it.
     """
     for attempt in range(3):
         if attempt:

@@ -1,13 +1,13 @@
 """Text that a student may have written, made harmless to show.
 
 Messages, names, paths, notes and code pass through here before they reach a terminal, a log, XML
-or HTML. What remains is text that changes nothing but the place where it stands. Markup stays the
-text that it is: each output escapes its own (HTML, XML, CSV) on top of this.
+or HTML. The result can't change anything outside its own place. Markup stays as it is: each output
+(HTML, XML, CSV) escapes its own.
 
     printable    text of several lines
     one_line     the same on one line
     in_name      a name or a part of a path
-    encodable    source code: only what no file can hold is replaced
+    encodable    source code: replaces only what no file can hold
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 import unicodedata
 
 # CSI (colours, cursor), OSC (titles, links), DCS/SOS/PM/APC, and two-byte escapes. The bodies
-# stop at the next ESC, so a text made of openings alone costs linear time.
+# stop at the next ESC, so a text of only openings takes linear time.
 _TERMINAL_SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
@@ -37,7 +37,7 @@ def printable(text: str, limit: int = 4000) -> str:
     character stands as a visible escape (``\x07``, ``\u202e``). Line breaks stay, tabs become
     spaces. The result is legal in XML.
 
-    limit : the most characters that stay; what was cut is counted at the end
+    limit : the most characters that stay; the end says how many were cut
     """
     # Most texts are plain: nothing below would change one.
     if len(text) <= limit and text.isascii() and text.replace("\n", "").isprintable():
@@ -55,23 +55,23 @@ def printable(text: str, limit: int = 4000) -> str:
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """Return the text on one line, blanks collapsed, with an ellipsis where it was cut."""
+    """Return the text on one line, blanks collapsed, with an ellipsis if it was cut."""
     line = " ".join(printable(text, limit=4 * limit).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def in_name(text: str) -> str:
-    """Return the text as it can stand in a name or a path: what can't be shown is "_".
+    """Return the text as a name or a part of a path; what can't be shown becomes "_".
 
-    Composed (NFC), so that one name has one spelling. Blanks stay as many as they are. Joiners
-    are not kept: nothing invisible may make two names of one.
+    Composed (NFC), so that one name has one spelling. All blanks stay. Joiners are removed:
+    nothing invisible may make two names of one.
     """
     kept = (c if c.isprintable() else " " if unicodedata.category(c) == "Zs" else "_" for c in text)
     return unicodedata.normalize("NFC", _PILED_MARKS.sub(r"\1", "".join(kept)))
 
 
 def encodable(text: str) -> str:
-    """Return the text with each lone surrogate replaced: no file, stream or parser takes one."""
+    """Return the text with each lone surrogate replaced, since no file or parser accepts one."""
     if text.isascii():
         return text
     # Two halves of one character are joined on the way.

@@ -1,4 +1,4 @@
-"""Reads TOML files into records: what is unknown, missing or of another type is refused by name."""
+"""Read TOML files into records; name each unknown, missing or ill-typed key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOUNS = {
     "time": "a time",
     "null": "nothing",
 }
-"""msgspec's names of types, in the words of whoever writes TOML."""
+"""msgspec's names of types, in TOML's words."""
 _PHRASES = (
     ("Expected", "must be"),
     (", got", ", not"),
@@ -42,7 +42,7 @@ _PHRASES = (
 def read_toml(path: Path, kind: type[T], *, shown: str) -> T:
     """Return the file's content as a record of that kind.
 
-    kind : a msgspec.Struct, or a type that is made of them
+    kind : a msgspec.Struct, or a type made of them
     shown : how messages call the file
     Raises AssignmentError, one line with the file, the key and what it may be.
     """
@@ -74,7 +74,7 @@ def parse_toml(text: str, kind: type[T], *, shown: str) -> T:
 def _unknown_keys(
     value: object, info: msgspec.inspect.Type, place: tuple[str | int, ...]
 ) -> Iterator[tuple[tuple[str | int, ...], str, list[str]]]:
-    """Yield (where it stands, the key, the keys known there) for each key that no field has."""
+    """Yield (its place, the key, the known keys there) for each unknown key."""
     if isinstance(info, msgspec.inspect.UnionType):
         for option in info.types:
             if isinstance(option, msgspec.inspect.StructType | msgspec.inspect.DictType):
@@ -96,7 +96,7 @@ def _unknown_keys(
 
 
 def _named(document: Any, place: tuple[str | int, ...]) -> str:
-    """Return the table of that place as TOML writes it: " [limits]", " [[exercises]] '1':"."""
+    """Return the table of a place as in TOML: " [limits]", " [[exercises]] '1':"."""
     names: list[str] = []
     here: Any = document
     for step in place:
@@ -125,7 +125,7 @@ def _in_words(message: str, document: Any) -> str:
     here = document
     for step in _STEP.finditer(found["place"] or ""):
         name = int(step[2]) if step[2] is not None else step[1]
-        if name is None:  # "[...]": some value of a table
+        if name is None:  # "[...]": any value of a table
             return f"{_named(document, tuple(place))} each value {_worded(found['what'])}"
         place.append(name)
         here = here[name] if isinstance(name, int) or name in here else None
@@ -140,7 +140,7 @@ def _worded(what: str) -> str:
     lacking = re.fullmatch(r"Object missing required field (`.+`)", what)
     if lacking:
         return f"{lacking[1]} is missing"
-    if not what.startswith("Expected "):  # a sentence of the schema's own
+    if not what.startswith("Expected "):  # the schema's own sentence
         return what
     text = re.sub(r"`(\w+)`", lambda m: _NOUNS.get(m[1], f"`{m[1]}`"), what)
     text = re.sub(r"(-?\d+)\.0\b", r"\1", text)

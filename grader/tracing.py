@@ -1,11 +1,10 @@
-"""Asks a submission's process what a failing check asks of the solved notebook.
+"""Ask a submission's process the questions that a failing check asks the solved notebook.
 
     outcomes = tracer.traced(job, outcomes)
 
-A check that fails has stopped at its first wrong answer. So its whole recording, as the solved
-notebook was asked it, is asked again in a fresh process, at two seeds. What comes back goes with
-the outcome: it names a known mistake, or groups submissions that answer alike. It gives no points
-and takes none.
+A failing check stops at its first wrong answer. So its whole recording on the solved notebook is
+replayed in a fresh process, at two seeds. The answers go with the outcome: they name a known
+mistake, or group submissions with the same answers. They never change points.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from grader.session.student import Student, wire_of
 from grader.suite import CheckedSession, CheckJob, Suite
 
 SECOND_SEED = 1_000_003
-"""What is added to a run's seed for the second one."""
+"""The second seed is the run's seed plus this."""
 LIMIT_S = 3.0
-"""Of one replay; a submission that takes longer goes without."""
+"""Limit of one replay; a submission that takes longer gets no trace."""
 BUDGET_S = 20.0
-"""Of all replays of one submission together, as it computes or sleeps."""
+"""Limit of all replays of one submission together, computing or sleeping."""
 SLOW_S = 2.0
-"""Of a check's recording on the solved notebook: what takes longer is not asked again."""
+"""Limit of a check's recording on the solved notebook; a longer one is not replayed."""
 
 _OTHER_DRAWS = """
 import random
@@ -48,7 +47,7 @@ def second_seed(seed: int) -> int:
 
 @dataclass(frozen=True)
 class Asked:
-    """A check's recording at each seed, and what the solved notebook answers.
+    """A check's recording at each seed, and the solved notebook's answers.
 
     seconds : for which the solved notebook's process computes or sleeps in one replay
     """
@@ -61,7 +60,7 @@ class Asked:
 def record(
     suite: Suite, notebook: str, session: Session, *, seed: int, only: Collection[str]
 ) -> dict[CheckName, Asked]:
-    """Return what the checks of some exercises ask, and the solved notebook's answers.
+    """Return the requests of some exercises' checks, and the solved notebook's answers.
 
     session : on the solved notebook
     """
@@ -96,7 +95,7 @@ def answers_of(
     """Return the fingerprints of a process's answers to a recording.
 
     patch : statements that run first, in a fresh copy of the notebook's state
-    Raises GraderFault where they fail.
+    Raises GraderFault if they fail.
     """
     return _answers_in(session, recording, patch, limit_s=limit_s)[0]
 
@@ -104,11 +103,11 @@ def answers_of(
 def _answers_in(
     session: CheckedSession, recording: Recording, patch: str, *, limit_s: float
 ) -> tuple[list[Print], float]:
-    """Return the answers, and for how many seconds the process computed or slept."""
+    """Return the answers, and the seconds that the process computed or slept."""
     with session.student(limit_s=limit_s, reply_mib=recording.reply_mib) as student:
         if patch:
             put_in_place(student, patch)
-        # One after the other: a hundred large answers must not be held at once.
+        # One after the other, so as not to hold a hundred large answers at once.
         replies = replay(student, recording)
         answers = [
             print_of(operation, reply)
@@ -126,7 +125,7 @@ def put_in_place(student: Student, patch: str) -> None:
 
 
 class Tracer:
-    """What the checks of an assignment ask at one seed, learnt when the first of them fails.
+    """The requests of an assignment's checks at one seed, recorded when the first check fails.
 
     references : sessions on the solved notebooks, by name
     """
@@ -137,9 +136,9 @@ class Tracer:
         self._asked: dict[tuple[int, str], dict[CheckName, Asked]] = {}
 
     def traced(self, job: CheckJob, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Return the outcomes, those of failing checks with the answers that are wrong.
+        """Return the outcomes, failing ones with their wrong answers.
 
-        Nothing that goes wrong here touches a verdict.
+        An error here never changes a verdict.
         """
         left_s = BUDGET_S
         found = []
@@ -155,7 +154,7 @@ class Tracer:
         return found
 
     def _trace(self, job: CheckJob, outcome: Outcome) -> tuple[str, float]:
-        """Return the wrong answers as a text, and the seconds that asking for them took."""
+        """Return the wrong answers as a text, and the seconds that the replay took."""
         exercises = {e.id: e for e in self.suite.assignment.exercises}
         notebook = exercises[outcome.exercise].notebook
         session = job.sessions[notebook]
@@ -182,6 +181,6 @@ class Tracer:
 
 
 def _is_wrong(outcome: Outcome) -> bool:
-    """True for a check that judged an answer, or that the student's code raised in."""
+    """Tell whether a check refused an answer, or the student's code raised in it."""
     judged = outcome.outcome in ("failed", "error")
     return judged and not (outcome.missing or outcome.fault or outcome.suspect)

@@ -1,11 +1,11 @@
-"""The class as teacher: wrong answers that no known mistake explains, grouped by what they are.
+"""Group equal wrong answers of a class that no known mistake explains.
 
     groups = unexplained(results)
     lines_of(groups)            "3 submissions give the same answers at 3b-grad, unexplained: ..."
     sample_text(...)            one of them as a sample file, which an instructor has named
 
-What is grouped are claims of students' processes: a group gives no points, and shows what was said
-of the answers, so that a person judges.
+The answers are claims of students' processes. So a group never changes points; it shows the
+messages to a person, who judges.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from grader.files import write_whole
 from grader.records import Assignment, Outcome, Region, Result
 
 LEAST = 2
-"""Submissions that answer alike: one alone is no pattern."""
+"""Submissions with the same answers; one alone is not a pattern."""
 SHOWN = 10
 
 
@@ -33,8 +33,8 @@ class Group:
     """Submissions whose wrong answers to a check are the same, at every seed.
 
     outcome : the first one's; paths : of all of them
-    otherwise : the message by path, of those who were judged on other values than the first one:
-        who answers otherwise when asked again is seen here
+    otherwise : by path, the messages about other values than the first one's: a submission that
+        gives another answer when asked again is seen here
     """
 
     outcome: Outcome
@@ -48,7 +48,7 @@ class Group:
 
 
 def unexplained(results: Iterable[Result], *, least: int = LEAST) -> list[Group]:
-    """Return the groups of submissions that answer alike, the largest first."""
+    """Return the groups of submissions with the same answers, the largest first."""
     groups: dict[CheckName, list[Group]] = {}
     for result in results:
         for exercise in result.exercises:
@@ -96,10 +96,10 @@ def write_sample(
     """Write one of the group's submissions as a sample of the assignment; return its file.
 
     name : the file's, without .toml; title : what the mistake is, in words
-    Raises AssignmentError where it can't be one, and OSError.
+    Raises AssignmentError if it can't be a sample, and OSError.
     """
     if not re.fullmatch(r"[\w-]+", name):
-        raise AssignmentError("a sample's name has letters, digits, - and _ alone")
+        raise AssignmentError("a sample's name has only letters, digits, - and _")
     if not title.strip():
         raise AssignmentError("a sample needs a title: what the mistake is, in your words")
     notebook = next(
@@ -122,11 +122,11 @@ def write_sample(
 def sample_text(
     group: Group, regions: Sequence[Region], *, title: str, notebook: str, known: Iterable[str]
 ) -> str:
-    """Return a sample file that tells of one of the group's submissions, under the title.
+    """Return a sample file of one of the group's submissions, under the title.
 
-    regions : what it has in the gaps of the exercise
+    regions : its regions of the exercise
     known : names of the solved notebook's regions
-    Raises AssignmentError where its gaps can't stand in a sample.
+    Raises AssignmentError if its gaps can't be in a sample.
     """
     names = set(known)
     kept = [r for r in regions if r.status == "filled" and r.name in names]
@@ -144,7 +144,7 @@ def sample_text(
         *(f"{_text(region.name)} = {_text(region.source)}" for region in kept),
         "",
         "[expect]",
-        # Which exercise loses points; of its message nothing is asked until somebody does.
+        # The exercise loses points; the instructor may add what its message must say.
         f"{_text(group.outcome.exercise)} = {_text(_pattern(group.outcome))}",
     ]
     return "\n".join(lines) + "\n"
@@ -156,5 +156,5 @@ def _pattern(outcome: Outcome) -> str:
 
 
 def _text(text: str) -> str:
-    # A JSON text is a TOML text, but for DEL.
+    # A JSON text is a TOML text, except for DEL.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

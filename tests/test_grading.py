@@ -204,7 +204,7 @@ def test_a_missing_name_of_a_notebook_that_was_not_handed_in_has_no_hint():
 @pytest.mark.parametrize("suspect", [True, False])
 def test_only_a_suspect_outcome_is_cleared(suspect):
     outcome = replace(OUTCOME, outcome="error", suspect=suspect)
-    words = "the check could not use what came back"
+    words = "the check could not use the returned value"
     cleared = grading._cleared(outcome, broken=False)
     if suspect:
         assert (cleared.outcome, cleared.message, cleared.for_students) == (

@@ -366,7 +366,7 @@ def test_without_a_fork_server_it_goes_on_more_slowly(course, monkeypatch):
     heard = Heard()
     (result,) = course.grade(progress=heard).results
     assert result.score == 6.0
-    assert heard.warned == ["no process left: it goes on without, more slowly"]
+    assert heard.warned == ["no process left: grading goes on without it, more slowly"]
 
 
 @pytest.fixture
@@ -626,7 +626,7 @@ def test_a_check_that_accepts_the_solution_met_a_value_that_it_could_not_use(cou
     (result,) = course.grade().results
     public = checks(result)["name"]
     assert (public.outcome, public.fault) == ("failed", False)
-    assert public.message.startswith("the check could not use what came back\nValueError: ")
+    assert public.message.startswith("the check could not use the returned value\nValueError: ")
     assert "Zwingli" in public.message
     assert result.score == 2.0
 
@@ -636,7 +636,7 @@ def test_of_a_hidden_check_that_broke_nothing_is_said_of_its_value(course):
     (result,) = course.grade().results
     hidden = checks(result)["hidden name"]
     assert (hidden.outcome, hidden.hidden) == ("failed", True)
-    assert hidden.message == "the check could not use what came back"
+    assert hidden.message == "the check could not use the returned value"
 
 
 def test_a_function_of_the_checks_that_the_students_code_calls_wrongly_is_told_as_such(course):
@@ -654,7 +654,7 @@ def test_a_function_of_the_checks_that_the_students_code_calls_wrongly_is_told_a
     told = checks(result)["double"]
     assert (told.outcome, told.fault, told.points) == ("failed", False, 0.0)
     assert told.message.startswith(
-        "a function that the check handed over can't take what your code calls it with\ndouble(f)"
+        "your code calls a function of the check with arguments that it can't take\ndouble(f)"
     )
 
 
@@ -727,7 +727,7 @@ def test_one_assignment_that_cannot_be_read_is_named_and_the_others_are_graded(c
     report = course.grade(course.hand_in("Ann"), assignment=None, progress=progress)
     assert [(result.score, result.status) for result in report.results] == [(6.0, "graded")]
     (line,) = told
-    assert line.startswith("left out, until it is mended: ")
+    assert line.startswith("left out, until it is repaired: ")
     assert str(broken / "assignment.toml") in line
     (course.toy / "assignment.toml").write_text("id = 3")
     with pytest.raises(AssignmentError, match="half-written"):

@@ -149,7 +149,7 @@ def test_a_line_that_the_template_has_left_is_missing_work_and_no_error(assignme
     ("wrong", "step"),
     [
         (lambda x: 1 if x > 0 else 0, "np.where(condition, a, b)"),
-        (lambda x: math.exp(x), "np.exp and its like take arrays"),
+        (lambda x: math.exp(x), "np.exp and others of numpy take arrays"),
         (lambda x: x + np.zeros(4), "Look at the shapes"),
         (lambda x: x.reshape(1, 3) @ np.zeros((4, 1)), "Look at the shapes"),
         (lambda x: np.dot(x, np.zeros(4)), "Look at the shapes"),

@@ -219,5 +219,5 @@ def test_also_careless(student):
     assert graded["wrong"]["status"] == "graded"
     assert graded["wrong"]["score"] == 0.0
     assert all(e["status"] == "failed" for e in graded["wrong"]["exercises"])
-    assert "could not use what came back" in messages(graded["wrong"])["square"]
+    assert "could not use the returned value" in messages(graded["wrong"])["square"]
     assert graded["honest"]["score"] == MAX
