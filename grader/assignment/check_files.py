@@ -3,7 +3,7 @@
 reference/pw02/test_sigmoid.py             public: copied to the students byte for byte
 reference/pw02/hidden/test_sigmoid.py      hidden: never copied, whatever it holds
 reference/pw02/images.py                   a module that all check files can import
-reference/pw02/hidden/answers.py           a module that hidden check files alone can import
+reference/pw02/hidden/answers.py           a module that only hidden check files can import
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 from grader.errors import AssignmentError
 
 HIDDEN = "hidden"
-"""The folder of hidden checks. A file is hidden by its place: there is no word to misspell."""
+"""The folder of hidden checks. A file is hidden by its place, so no name can be misspelt."""
 COPIES = "files"
-"""The folder of a student's copy that holds what lies beside the notebooks."""
+"""The folder of a student's copy with the files that lie beside the notebooks."""
 
 
 def find_check_files(
     folder: Path, *, public: bool, beside: Collection[str] = ()
 ) -> tuple[Path, ...]:
-    """Return the check files, each hidden one after the public one of its name.
+    """Return the check files, each hidden one after the public one with the same name.
 
-    public : True for a student's copy, of which a folder `hidden` counts for nothing
-    beside : what `files` names: a module of the course's may be called test_utils.py
-    Raises AssignmentError for a check file in another folder, where nobody would run it.
+    public : True for a student's copy, whose folder `hidden` is ignored
+    beside : the files named in `files`: a module of the course may be called test_utils.py
+    Raises AssignmentError for a check file in another folder, where it would never run.
     """
     found = [
         path for path in folder.glob("test_*.py") if path.name not in beside or holds_checks(path)
@@ -58,7 +58,7 @@ def is_hidden(file: Path, folder: Path) -> bool:
 
 
 def module_names(folder: Path) -> list[str]:
-    """Return the names by which check files can import what stands beside them."""
+    """Return the names of the modules beside the check files, which these can import."""
     places = [folder, folder / HIDDEN, folder / COPIES]
     files = [file.stem for place in places for file in sorted(place.glob("*.py"))]
     packages = [file.parent.name for file in sorted(folder.glob("*/__init__.py"))]
@@ -69,8 +69,8 @@ def module_names(folder: Path) -> list[str]:
 def importable(folder: Path) -> Iterator[None]:
     """Let check files import the modules beside them, until the block ends.
 
-    They come last on the path: a file that is called numpy.py takes no package's place. What was
-    imported is forgotten at the end, since the next assignment may have a module of that name.
+    They come last on the path, so a file called numpy.py does not replace the package. The imports
+    are forgotten at the end, since the next assignment may have a module with the same name.
     """
     path = list(sys.path)
     root = folder.resolve()

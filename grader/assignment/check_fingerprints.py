@@ -1,8 +1,8 @@
-"""What an exercise is checked by, as a fingerprint: another one says that its checks have changed.
+"""Fingerprints of exercises' checks: a different one shows that the checks have changed.
 
-A check counts with its code, not with its comments. What stands beside the checks in their file
-(constants, helpers, imports) counts for each exercise that the file checks; modules beside the
-check files, the solved notebooks and the limits count for all.
+A check counts with its code, without its comments. The rest of its file (constants, helpers,
+imports) counts for each exercise that the file checks. Modules beside the check files, the solved
+notebooks and the limits count for all exercises.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from grader.assignment.finding import FILE
 from grader.records import Assignment, Exercise
 
 _NO_PART = ("samples", "__pycache__")
-"""Folders of an assignment that only `verify` and Python read."""
+"""Folders of an assignment that only `grade verify` and Python read."""
 _NO_PART_FILES = ("survivors.toml",)
 _MAX_BYTES = 64 << 20
 
@@ -27,7 +27,7 @@ _MAX_BYTES = 64 << 20
 def check_fingerprints(assignment: Assignment) -> dict[str, str]:
     """Return the fingerprint of each exercise's checks, by its id.
 
-    Raises OSError where a file of the assignment can't be read.
+    Raises OSError if a file of the assignment can't be read.
     """
     shared = hashlib.sha256()
     parts: dict[str, list[str]] = defaultdict(list)
@@ -59,10 +59,10 @@ def check_fingerprints(assignment: Assignment) -> dict[str, str]:
 def touched(
     before: Mapping[str, str], now: Mapping[str, str], exercises: Sequence[Exercise]
 ) -> list[str]:
-    """Return the ids of the exercises that changed checks touch, in the assignment's order.
+    """Return the ids of the exercises that changed checks affect, in the assignment's order.
 
-    Whose checks are others, or new; and what builds on them or they build on (`follows`), since a
-    mistake that is counted in one of them is not counted in the other.
+    Exercises with changed or new checks; and those linked to them by `follows`, since a mistake
+    that counts in one of them does not count in the other.
     """
     found = {e.id for e in exercises if before.get(e.id) != now.get(e.id)}
     while True:
@@ -74,7 +74,7 @@ def touched(
 
 
 def _settings(file: Path) -> str:
-    """Return assignment.toml without what is an exercise's own, or is applied to results."""
+    """Return assignment.toml without the exercises' own keys and the rules applied to results."""
     document = tomllib.loads(file.read_text(encoding="utf-8"))
     for own in ("exercises", "deadline"):
         document.pop(own, None)
@@ -82,7 +82,7 @@ def _settings(file: Path) -> str:
 
 
 def _parts_of(text: str) -> dict[str, str]:
-    """Return what of a check file is about each exercise; "" for a check of who knows which."""
+    """Return the code of a check file for each exercise; "" for checks of an unknown exercise."""
     try:
         body = ast.parse(text).body
     except SyntaxError:

@@ -20,11 +20,11 @@ _NEAR = 0.7
 
 
 def assignment_of_check(wanted: str, folders: Mapping[str, Path]) -> str:
-    """Return the id of the assignment whose check is meant.
+    """Return the id of the assignment that has this check.
 
     wanted : a check's name, with or without test_, an exercise's id, or a part of a check's name
     folders : where each assignment lies, by its id
-    Raises AssignmentError where no assignment has such a check, or more than one has.
+    Raises AssignmentError if no assignment has such a check, or several have.
     """
     name = wanted.removeprefix("test_").replace(" ", "_")
     checks = {known: check_names(folder) for known, folder in folders.items()}
@@ -53,7 +53,7 @@ def assignment_of_check(wanted: str, folders: Mapping[str, Path]) -> str:
 
 
 def check_names(folder: Path) -> list[str]:
-    """Return the names of the check functions in an assignment's folder, as its files say them."""
+    """Return the names of the check functions in an assignment's folder, read from its files."""
     texts = (file.read_text("utf-8", "replace") for file in sorted(folder.rglob("test_*.py")))
     return [name for text in texts for name in _CHECK.findall(text)]
 

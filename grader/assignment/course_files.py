@@ -2,9 +2,9 @@
 
 files = ["data/*.csv", "lab_helpers.py", "layers/"]      in assignment.toml: globs and folders
 
-reference/pw03/data/table.csv                       the instructor's own, beside assignment.toml
-student_templates/pw03/data/table.csv               what students get, beside the notebook
-student_templates/pw03/checks/files/data/table.csv  the same, which their own `grade` runs with
+reference/pw03/data/table.csv                       the instructor's file
+student_templates/pw03/data/table.csv               the students' copy, beside the notebook
+student_templates/pw03/checks/files/data/table.csv  the copy for the students' own `grade`
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from grader.assignment.check_files import COPIES, HIDDEN, holds_checks
 from grader.assignment.finding import FILE
 from grader.errors import AssignmentError
 
-# What programs leave behind, wherever they run.
+# Files that programs leave behind.
 _LEFT_BEHIND = ("__pycache__", "__MACOSX")
 _OF_OURS = {
-    HIDDEN: "stays with you, as all that is hidden",
+    HIDDEN: "is hidden, so it stays with you",
     "samples": "is a sample",
     "known": "is a table of known mistakes",
-    "checks": "stands where the students' copy has its checks",
-    "stubs": "stands where the students' copy has its stubs",
+    "checks": "has the name of the students' folder of checks",
+    "stubs": "has the name of the students' folder of stubs",
     FILE: "is the assignment itself",
-    "survivors.toml": "is for `grade verify` alone",
+    "survivors.toml": "is only for `grade verify`",
 }
 
 
@@ -40,9 +40,9 @@ def find_course_files(
 ) -> dict[str, Path]:
     """Return the files by their names relative to a notebook, in order.
 
-    patterns : globs, files and folders, relative to the assignment's folder; a folder is taken
-        whole, but for what programs left in it
-    notebooks : names of the solved notebooks, which are no such file
+    patterns : globs, files and folders, relative to the assignment's folder; a folder counts
+        with all its files, except those that programs left behind
+    notebooks : names of the solved notebooks, which are not course files
     public : True for a student's copy
     where : begins each message
     Raises AssignmentError for a pattern that matches nothing, leaves the folder, or names a check,
@@ -75,7 +75,7 @@ def find_course_files(
 
 
 def _matches(root: Path, pattern: str) -> Iterator[tuple[str, Path]]:
-    """Yield (name, file); what a pattern finds that is a folder counts whole."""
+    """Yield (name, file); a matching folder counts with all its files."""
     for path in sorted(root.glob(pattern.rstrip("/"))):
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in inside:
@@ -90,9 +90,9 @@ def _is_left_behind(name: Path) -> bool:
 
 
 def _not_theirs(name: str, path: Path, pattern: str, notebooks: Collection[str]) -> str:
-    """Return why a file is not for the students; "" where it may be.
+    """Return why a file is not for the students; "" if it is.
 
-    A module without a check that is called test_utils.py may be, where it is named by itself.
+    A module called test_utils.py is for them if it has no check and is named by itself.
     """
     parts = PurePosixPath(name).parts
     if name in notebooks:

@@ -27,20 +27,20 @@ def find_assignments(
 
     start : the working directory
     explicit : a folder of assignments, or one assignment's; else $GRADE_ASSIGNMENTS; else
-        reference/ in start or above; else checks/ beside the notebooks that are graded
-    graded : what is to be graded. Nothing that lies inside it is an assignment: check files are
-        imported with the rights of whoever grades, and a submission may bring its own
+        reference/ in start or above; else checks/ beside the graded notebooks
+    graded : the paths to grade. Nothing inside them is an assignment: check files run with the
+        rights of the user, and a submission may contain its own
     copy_first : the student's copy beside the notebook comes before a reference/ upwards: only
-        where the notebook itself runs with the user's rights already
-    advice : what the user can do where none is found
-    Raises AssignmentError where none is found, or two that could be meant.
+        if the notebook itself already runs with the user's rights
+    advice : what the user can do if none is found
+    Raises AssignmentError if none is found, or two that may be meant.
     """
     handed_in = _HandedIn.of(graded)
     named, source = explicit, "--assignments"
     if named is None and environ.get(ENVIRONMENT_VARIABLE):
         named, source = Path(environ[ENVIRONMENT_VARIABLE]).expanduser(), f"${ENVIRONMENT_VARIABLE}"
         if not named.is_absolute():
-            # It would name another folder in each submission's.
+            # A relative path would mean another folder in each submission.
             raise AssignmentError(f"{source} must be an absolute path, not {named}")
     if named is not None:
         return _named_by_user(named, source, handed_in)
@@ -63,9 +63,9 @@ def find_assignments(
 
 @dataclass(frozen=True)
 class _HandedIn:
-    """What is graded, as a place that no check may come from.
+    """The graded paths: no check may come from there.
 
-    paths : as they are named, made absolute, and what they are links to
+    paths : as named, made absolute, and with links resolved
     beside : the folders of notebooks and scripts that are named one by one
     """
 
@@ -80,7 +80,7 @@ class _HandedIn:
         return cls(normal, frozenset(path.parent for path in files))
 
     def holds(self, folder: Path) -> bool:
-        """True where that folder lies inside what is graded, by its name or as a link's end."""
+        """Tell whether a folder lies inside a graded path, by its name or behind a link."""
         forms = (Path(os.path.normpath(Path.cwd() / folder)), folder.resolve())
         return any(form == path or path in form.parents for form in forms for path in self.paths)
 
@@ -88,7 +88,7 @@ class _HandedIn:
         return folder.parent in self.beside or folder.parent.resolve() in self.beside
 
     def left_out(self, start: Path) -> str:
-        """Return a folder upwards that would be an assignment's, were it not handed in."""
+        """Return a folder upwards that would hold assignments if it had not been handed in."""
         for folder in (start, *start.parents, *self.beside, *self.paths):
             inside = [folder] if folder in self.paths else []
             for inner in (folder / "checks", folder / "reference", *inside):
@@ -98,7 +98,7 @@ class _HandedIn:
 
 
 def _named_by_user(folder: Path, source: str, handed_in: _HandedIn) -> dict[str, Path]:
-    # The folder first: what lies in it is read no further than that.
+    # Check the folder first: then the files in it need not be read.
     found = {} if handed_in.holds(folder) else _assignments_in(folder)
     inside = [place for place in found.values() if handed_in.holds(place)]
     if inside or handed_in.holds(folder):
@@ -112,7 +112,7 @@ def _named_by_user(folder: Path, source: str, handed_in: _HandedIn) -> dict[str,
 
 
 def _upwards(start: Path, handed_in: _HandedIn, advice: str) -> dict[str, Path]:
-    """Return what the one reference/ in start or above holds; {} where there is none.
+    """Return the assignments of the only reference/ in start or above; {} if there is none.
 
     Raises AssignmentError for two: the nearer one may have come with a submission.
     """
@@ -132,7 +132,7 @@ def _upwards(start: Path, handed_in: _HandedIn, advice: str) -> dict[str, Path]:
 
 
 def _students_copy(handed_in: _HandedIn) -> dict[str, Path]:
-    """Return the checks/ folder beside the notebooks, where all of them lie in one folder.
+    """Return the checks/ folder beside the notebooks, if all of them lie in one folder.
 
     It is what `grade stubs` publishes: it says `public = true`, and holds no solution.
     """
@@ -163,7 +163,7 @@ def _assignments_in(folder: Path, *, only_below: bool = False) -> dict[str, Path
 
 
 def _has_file(folder: Path) -> bool:
-    """Return whether an assignment's file lies in a folder; False where it can't be looked into."""
+    """Tell whether a folder holds an assignment's file; False for a folder that can't be read."""
     try:
         return (folder / FILE).is_file()
     except OSError:  # a folder of another user's
@@ -171,7 +171,7 @@ def _has_file(folder: Path) -> bool:
 
 
 def _named(folders: list[Path]) -> dict[str, Path]:
-    """Return the folders that hold an assignment, by its id; the first of an id wins."""
+    """Return the folders that hold an assignment, by its id; the first one with an id counts."""
     found: dict[str, Path] = {}
     for folder in folders:
         if _has_file(folder):
@@ -180,7 +180,7 @@ def _named(folders: list[Path]) -> dict[str, Path]:
 
 
 def _refuse_twins(folders: list[Path]) -> None:
-    """Raise AssignmentError where two of the folders give one id: a copy for the next year."""
+    """Raise AssignmentError if two folders have one id, such as a copy for the next year."""
     first: dict[str, Path] = {}
     for folder in folders:
         if _has_file(folder):
@@ -193,7 +193,7 @@ def _refuse_twins(folders: list[Path]) -> None:
 
 
 def _id_of(folder: Path) -> str:
-    """Return the assignment's id; the folder's name where the file is broken."""
+    """Return the assignment's id; the folder's name if the file is broken."""
     value = _value(folder, "id")
     if isinstance(value, str) and value:
         return value
@@ -208,7 +208,7 @@ def _value(folder: Path, key: str) -> object:
 
 
 def folder_of(assignment_id: str, folders: Mapping[str, Path]) -> Path:
-    """Return an assignment's folder. Raises AssignmentError, which lists those that there are."""
+    """Return an assignment's folder. Raises AssignmentError, which lists the known ones."""
     if assignment_id not in folders:
         raise AssignmentError(
             f"there is no assignment {assignment_id!r}; there is: {', '.join(sorted(folders))}"

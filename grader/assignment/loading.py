@@ -1,4 +1,4 @@
-"""Reads an assignment: its file, its notebooks and the stubs that are made of them."""
+"""Read an assignment: its file, its notebooks and the stubs made from them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def load_assignment(folder: Path) -> Assignment:
 
 
 def environment_in(folder: Path) -> Environment | None:
-    """Return what an assignment's file says of its environment. Raises AssignmentError."""
+    """Return the environment that an assignment's file asks for. Raises AssignmentError."""
     path = folder / FILE
     file = read_toml(path, AssignmentFile, shown=str(path))
     return file.environment.record() if file.environment else None
@@ -91,7 +91,7 @@ def _notebooks(
 def _hold_against(
     exercise: Exercise, notebooks: Mapping[str, Notebook], path: Path, *, public: bool
 ) -> None:
-    """Raise AssignmentError where the exercise names what isn't there."""
+    """Raise AssignmentError if the exercise names something that isn't there."""
     where = f"{path}: exercise {exercise.id!r}"
     if not exercise.notebook:
         if exercise.manual and not exercise.functions:
@@ -103,7 +103,7 @@ def _hold_against(
             f"it may be {_listed(notebooks)}"
         )
     if public:
-        return  # a stub may lack what stands in a gap as a whole
+        return  # a stub lacks a definition that is entirely in a gap
     notebook = notebooks[exercise.notebook]
     for name in (*exercise.functions, *exercise.needs):
         if name not in notebook.definitions:
@@ -132,7 +132,7 @@ def _hold_against(
 
 
 def _require_followed(exercises: Sequence[Exercise], path: Path) -> None:
-    """Raise AssignmentError where `follows` names no exercise of the same notebook."""
+    """Raise AssignmentError if `follows` names no exercise of the same notebook."""
     notebooks = {exercise.id: exercise.notebook for exercise in exercises}
     for exercise in exercises:
         for other in exercise.follows:

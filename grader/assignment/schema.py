@@ -1,6 +1,6 @@
-"""What assignment.toml may hold: each table with its keys, types and defaults.
+"""The schema of assignment.toml: each table with its keys, types and defaults.
 
-The file is part of what stays stable: keys may be added, and none changes its meaning.
+The file format is stable: keys may be added, but none changes its meaning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from grader.records import (
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 OLDEST = (3, 10)
-"""The oldest Python that a notebook may run in: ours has to run there, too."""
+"""The oldest Python that a notebook may run in, since the grader's agent runs there, too."""
 Count = Annotated[int, msgspec.Meta(gt=0)]
 Size = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -61,7 +61,7 @@ class LimitsTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class RulesTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """[rules] and [exercises.rules]: what an exercise does not give, the assignment does."""
+    """[rules] and [exercises.rules]: an exercise's own keys replace the assignment's."""
 
     forbidden_imports: tuple[Text, ...] | UnsetType = UNSET
     forbidden_calls: tuple[Text, ...] | UnsetType = UNSET
@@ -79,7 +79,7 @@ class DataTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class NotebookTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """[[notebooks]]. requires : packages that it needs besides ours, as they are imported."""
+    """[[notebooks]]. requires : packages that it needs besides grade's, by their import names."""
 
     file: Text
     requires: tuple[Text, ...] = ()
@@ -209,9 +209,9 @@ class StepTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class DeadlineTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """[deadline]: see records.Deadline. It is no part of what is graded, only of what it counts."""
+    """[deadline]: see records.Deadline. It does not change verdicts, only what they count."""
 
-    due: object = None  # msgspec tells no date from a time in one union
+    due: object = None  # msgspec can't tell a date from a datetime in one union
     late_days: Annotated[int, msgspec.Meta(ge=0)] | None = None
     penalty_per_day: Share = 0.0
     steps: tuple[StepTable, ...] = ()
@@ -269,7 +269,7 @@ class EnvironmentTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class AssignmentFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """assignment.toml, whole."""
+    """The whole of assignment.toml."""
 
     id: Text
     notebooks: Annotated[tuple[NotebookTable, ...], msgspec.Meta(min_length=1)]

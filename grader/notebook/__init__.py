@@ -1,11 +1,11 @@
 """Notebooks as documents: cells, definitions, the regions that students fill, what they changed.
 
 reading       bytes -> Notebook
-definitions   what a cell defines, also where it doesn't parse whole
+definitions   what a cell defines, even if it doesn't parse
 regions       the gaps between START and END markers
-comparison    a notebook held against its stub
-imports       which modules they import
-answers       what a student wrote where words were asked for
+comparison    compares a notebook with its stub
+imports       the modules that they import
+answers       what a student wrote for an exercise in words
 """
 
 from grader.notebook.answers import answer_cells, drawing_cells

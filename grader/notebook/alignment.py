@@ -1,4 +1,4 @@
-"""Which cell of a notebook is which of its stub: cells were added, split, moved, deleted."""
+"""Match a notebook's cells with its stub's: students add, split, move and delete cells."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from grader.notebook.code_side import Side
 def aligned_cells(mine: Side, theirs: Side) -> dict[int, int]:
     """Return the student's cell for each of the stub's, by the lines that they share.
 
-    Robust to cells that were moved, inserted, deleted or joined. A stub's cell that is nothing but
-    a gap shares no line: it goes to the student's cell at its place between its neighbours.
+    Cells may be moved, inserted, deleted or joined. A stub's cell with nothing but a gap shares no
+    line: it is matched with the student's cell at the same place between the neighbours.
     """
     where: dict[tuple[str, ...], list[int]] = {}
     sizes: dict[int, int] = {}
@@ -56,7 +56,7 @@ def _align_gaps_by_place(mine: Side, theirs: Side, pairs: dict[int, int], taken:
         free = [cell.index for cell in mine.code if cell.index not in taken]
         between = [index for index in free if low < index < high]
         expected = low + gap.cell - stub_before
-        # A marked cell at the place, else one that was moved, else whatever stands at the place.
+        # A marked cell at the place, else a moved one, else any cell at the place.
         choices = (
             [index for index in between if index in marked],
             [index for index in free if index in marked],

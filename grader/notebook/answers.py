@@ -1,4 +1,4 @@
-"""What a student wrote and drew where the sheet asks for words: for a person to read."""
+"""What a student wrote and drew for an exercise in words, for a person to read."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def answer_cells(
 
     An answer is written into the heading's own cell, or into the Markdown cells below it, up to
     the next heading or the next cell of code. Case and white space of a heading don't matter.
-    template : what the student started from. With it, an answer goes on below code and below
-        headings of the student's own: "As the figure shows, ..." is part of it
+    template : the notebook that the student started from. With it, an answer goes on below the
+        student's own code and headings: "As the figure shows, ..." is part of it
     """
     wanted = {_plain(heading) for heading in headings}
     given = {_plain(cell.source) for cell in template.cells} if template else set()
@@ -38,7 +38,7 @@ def answer_cells(
 def drawing_cells(
     notebook: Notebook, headings: Sequence[str], regions: Collection[int]
 ) -> tuple[int, ...]:
-    """Return the code cells whose figures go with an answer, in the notebook's order.
+    """Return the code cells whose figures belong to an answer, in the notebook's order.
 
     They are the cells that hold its gaps, with the code right below them, and the code
     under its headings, up to the next heading.

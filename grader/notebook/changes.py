@@ -24,7 +24,7 @@ def changed_definitions(mine: Side, theirs: Side) -> list[Note]:
             continue
         span, cell = given
         if span.start in theirs.masked.get(cell, set()):
-            continue  # the definition itself is what a gap holds
+            continue  # the whole definition is in a gap
         own = mine.span(name)
         if own is None:
             note = _gone_or_rebound(name, mine, theirs, span)
@@ -44,7 +44,7 @@ def changed_definitions(mine: Side, theirs: Side) -> list[Note]:
         has_gap = any(gap.name == name for gap in theirs.gaps.values())
         kept_markers = any(gap.name == name and gap.clean for gap in mine.gaps.values())
         if has_gap and not kept_markers and _is_subsequence(shape_of(wanted), shape_of(found)):
-            continue  # markers are lost, the given code is all there
+            continue  # the markers are lost, but the given code is complete
         first = _first_difference(found, wanted)
         at = f", first at `{first}`" if first else ""
         notes.append(_changed(f"`{name}` differs from the template{at}", own_cell))
@@ -54,7 +54,7 @@ def changed_definitions(mine: Side, theirs: Side) -> list[Note]:
 def _gone_or_rebound(name: str, mine: Side, theirs: Side, span: Span) -> Note | None:
     owner = name.rpartition(".")[0]
     if owner and owner not in mine.notebook.definitions:
-        return None  # the class is gone, and that is said once
+        return None  # the class is gone, and one note about it is enough
     if any(gap.name == name for gap in theirs.gaps.values()):
         return None  # its region says "missing"
     if (broken := mine.broken.get(name)) is not None:
@@ -64,7 +64,7 @@ def _gone_or_rebound(name: str, mine: Side, theirs: Side, span: Span) -> Note | 
     if known is not None:
         return _changed(f"`{name}` of the template is replaced", known.cell)
     if mine.broken_cells:
-        return None  # it may stand in one of them
+        return None  # it may be in one of them
     return Note("changed_outside_region", f"`{name}` of the template is gone")
 
 
@@ -83,7 +83,7 @@ def _without_members(lines: list[Line], side: Side, span: Span, cell: int) -> li
 
 
 def _first_difference(found: Sequence[Line], wanted: Sequence[Line]) -> str:
-    """Return the first line of `found` that `wanted` hasn't there, shortened; "" at its end."""
+    """Return the first line of `found` that differs from `wanted`, shortened; "" at its end."""
     for n, line in enumerate(found):
         if n >= len(wanted) or (line.level, line.tokens) != (wanted[n].level, wanted[n].tokens):
             return _shown(line.tokens)
@@ -107,7 +107,7 @@ def _is_subsequence(wanted: Sequence[object], found: Sequence[object]) -> bool:
 
 
 def changed_cells(mine: Side, theirs: Side, pairs: Mapping[int, int]) -> list[Note]:
-    """Return at most one note a cell for the stub's code outside definitions and gaps."""
+    """Return notes on the stub's code outside definitions and gaps, at most one for each cell."""
     everywhere = Counter(
         line.tokens for cell in mine.code for line in _loose_lines(mine, cell.index)
     )
@@ -133,7 +133,7 @@ def changed_cells(mine: Side, theirs: Side, pairs: Mapping[int, int]) -> list[No
 
 
 def _loose_lines(side: Side, cell: int) -> list[Line]:
-    """Return a cell's lines outside definitions and gaps; a magic that became `pass` is none."""
+    """Return a cell's lines outside definitions and gaps, without magics that became `pass`."""
     inside = set(side.masked.get(cell, ()))
     for span in spans(side.by_index[cell].source):
         if not span.parent:

@@ -1,4 +1,4 @@
-"""One side of a comparison: a notebook's code, its gaps masked, by the questions that are asked."""
+"""One side of a comparison: a notebook's code, with its gaps masked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from grader.records import Notebook
 
 
 class Side:
-    """A notebook's code, its gaps masked, by the questions that the comparison asks."""
+    """A notebook's code, with its gaps masked, as the comparison needs it."""
 
     def __init__(self, notebook: Notebook) -> None:
         self.notebook = notebook
@@ -57,7 +57,7 @@ class Side:
         ]
 
     def gap_lines(self, gap: Gap) -> list[tuple[int, tuple[str, ...]]]:
-        """Return what stands between the markers, shifted so that the first line has level 0."""
+        """Return the lines between the markers, shifted so that the first line has level 0."""
         found: list[Line] = []
         for cell, first, last in gap.pieces:
             found += [line for line in self.lines(cell) if first <= line.number <= last]
@@ -65,7 +65,7 @@ class Side:
         return [(line.level - base, line.tokens) for line in found]
 
     def span(self, name: str) -> tuple[Span, int] | None:
-        """Return where the definition that counts stands, and its cell."""
+        """Return the place of the definition that counts, and its cell."""
         known = self.notebook.definitions.get(name)
         if known is None:
             return None
@@ -76,7 +76,7 @@ class Side:
 
     @cached_property
     def broken(self) -> dict[str, tuple[Span, int]]:
-        """Where each definition stands that is written but doesn't parse."""
+        """Return the place of each definition that is written but doesn't parse."""
         return {
             span.name: (span, cell.index)
             for cell in self.code
@@ -85,13 +85,13 @@ class Side:
 
     @cached_property
     def broken_cells(self) -> frozenset[int]:
-        """The cells that don't parse whole: of their other lines nothing can be said."""
+        """Return the cells that don't parse: nothing can be said of their other lines."""
         return frozenset(cell.index for cell in self.code if syntax_error(cell.source))
 
     def rebound(self, name: str) -> tuple[int, str] | None:
         """Return (cell, source) of module-level code that binds the name after its definition.
 
-        Binding a class anew (`Model = BetterModel`) binds all its methods.
+        Binding a class again (`Model = BetterModel`) binds all its methods.
         """
         owners = {name}
         while "." in name:

@@ -1,4 +1,4 @@
-"""Holds a notebook against its stub: which regions were filled, what else was changed.
+"""Compare a notebook with its stub: which regions were filled, what else was changed.
 
 Code is compared as logical lines of tokens, so that comments, blank lines, quotes, line breaks
 and a formatter's commas make no difference, and code that doesn't parse can be compared too.
@@ -22,19 +22,19 @@ from grader.notebook.regions import Gap
 from grader.records import Note, Notebook, Region, RegionStatus
 
 MAX_NOTES = 40
-"""Of one notebook. More than this says that another notebook was handed in, once and for all."""
+"""Notes on one notebook. With more, it is simply another notebook."""
 
 
 def compare_with_stub(
     notebook: Notebook, stub: Notebook, *, functions: Iterable[str] = ()
 ) -> Notebook:
-    """Return the notebook with its regions held against the stub's, and notes on the rest.
+    """Return the notebook with its regions compared with the stub's, and notes on the rest.
 
-    functions : names that get a region besides the stub's own: what the exercises grade
+    functions : further names that get a region: the functions that the exercises grade
     Regions keep the stub's names, "f#2" for the second one in f; `cell` is the student's.
-    filled : the safe answer; whoever doubts runs the checks
+    filled : the answer if in doubt; the checks then decide
     untouched : the dummy is in place, nothing else in its definition differs, and no later code
-        binds the name anew
+        binds the name again
     missing : neither the gap nor a definition of that name is there
     """
     mine, theirs = Side(notebook), Side(stub)
@@ -67,7 +67,7 @@ def compare_with_stub(
 def region_of(notebook: Notebook, function: str) -> tuple[Region, ...]:
     """Return all regions of a function ("f", "f#2"); for a class its methods' as well.
 
-    A class whose methods have regions is nothing to fill by itself.
+    A class whose methods have regions has no region of its own.
     """
     inside = [
         region
@@ -82,7 +82,7 @@ def region_of(notebook: Notebook, function: str) -> tuple[Region, ...]:
 
 
 def gaps_that_set(given: Notebook, name: str) -> tuple[str, ...]:
-    """Return the names of the gaps outside any function that stand in a cell which sets `name`.
+    """Return the names of the gaps outside functions in the cells that set `name`.
 
     given : the stub, or the solved notebook
     """
@@ -105,7 +105,7 @@ def regions_that_set(notebook: Notebook, given: Notebook | None, name: str) -> t
 
 
 def _is_old_note(note: Note) -> bool:
-    """True for what an earlier comparison, or the reading, said of the markers."""
+    """Tell whether a note on markers is from an earlier comparison, or from reading."""
     return note.kind in ("markers_missing", "changed_outside_region")
 
 
@@ -113,7 +113,7 @@ def _is_old_note(note: Note) -> bool:
 
 
 def _definition_region(name: str, gap: Gap, mine: Side, theirs: Side, notes: list[Note]) -> Region:
-    """Return the student's region for one that a definition of the stub encloses."""
+    """Return the student's region for a stub's region inside a definition."""
     own = mine.gaps.get(name)
     if own is not None and not own.clean:
         notes += own.notes
@@ -126,7 +126,7 @@ def _definition_region(name: str, gap: Gap, mine: Side, theirs: Side, notes: lis
         if place is not None and _same_definition(gap.name, mine, theirs):
             status = "untouched"
         elif mine.gap_lines(own) == theirs.gap_lines(gap) and _other_gap_filled(gap, mine, theirs):
-            # Another gap of the same definition is what differs.
+            # Only another gap of the same definition differs.
             status = "untouched"
         elif _says_nothing(mine.gap_lines(own)) and _same_around(gap.name, mine, theirs):
             status = "untouched"
@@ -163,7 +163,7 @@ def _markers_gone(name: str, cell: int) -> Note:
 
 
 def _same_definition(name: str, mine: Side, theirs: Side) -> bool:
-    """True where the whole definition is the stub's still."""
+    """Tell whether the whole definition is unchanged from the stub."""
     own, other = mine.span(name), theirs.span(name)
     if own is None or other is None:
         return False
@@ -173,13 +173,13 @@ def _same_definition(name: str, mine: Side, theirs: Side) -> bool:
 
 
 def _other_gap_filled(gap: Gap, mine: Side, theirs: Side) -> bool:
-    """True where the definition has several gaps and differs from the stub's in these alone."""
+    """Tell whether the definition has several gaps and differs from the stub only in them."""
     several = sum(1 for g in theirs.gaps.values() if g.name == gap.name) > 1
     return several and _same_around(gap.name, mine, theirs)
 
 
 def _same_around(name: str, mine: Side, theirs: Side) -> bool:
-    """True where a definition differs from the stub's in its gaps alone."""
+    """Tell whether a definition differs from the stub only in its gaps."""
     own, other = mine.span(name), theirs.span(name)
     if own is None or other is None:
         return False
@@ -189,7 +189,7 @@ def _same_around(name: str, mine: Side, theirs: Side) -> bool:
 
 
 def _is_empty(span: Span, cell: int, side: Side) -> bool:
-    """True for a function of which the head alone is written."""
+    """Tell whether only the head of a function is written."""
     lines = side.lines_of(span, cell, masked=False)
     head = next((n for n, line in enumerate(lines) if line.tokens[-1] == ":"), None)
     return (
@@ -198,7 +198,7 @@ def _is_empty(span: Span, cell: int, side: Side) -> bool:
 
 
 def _says_nothing(lines: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
-    """True for what stands where nothing is written yet: pass, ..., raise NotImplementedError."""
+    """Tell whether the lines are only a placeholder: pass, ..., raise NotImplementedError."""
     return all(
         tokens in (("pass",), ("...",)) or tokens[:2] == ("raise", "NotImplementedError")
         for _, tokens in lines
@@ -213,7 +213,7 @@ def _cell_region(
     pairs: Mapping[int, int],
     notes: list[Note],
 ) -> Region:
-    """Return the student's region for one that stands outside any definition."""
+    """Return the student's region for a stub's region outside any definition."""
     cell = pairs.get(gap.cell)
     if cell is None:
         return Region(name=name, cell=gap.cell, source="", status="missing")
@@ -238,7 +238,7 @@ def _cell_region(
 
 
 def _function_region(name: str, mine: Side, theirs: Side, regions: Mapping[str, Region]) -> Region:
-    """Return a region for a function that the stub gives no gap of its own."""
+    """Return a region for a function without a gap in the stub."""
     rebound = mine.rebound(name)
     if rebound is not None:
         return Region(name=name, cell=rebound[0], source=rebound[1], status="filled")

@@ -1,5 +1,6 @@
-"""What a notebook defines: functions, methods and classes by qualified name, also from cells
-that don't parse whole. Pure functions of the source; nothing is run."""
+"""What a notebook defines: functions, methods and classes by qualified name.
+
+Cells that don't parse count with the definitions that do. Nothing is run."""
 
 from __future__ import annotations
 
@@ -17,15 +18,15 @@ from grader.records import Cell, Definition, Notebook
 from grader.text import encodable
 
 MAX_SOURCE_CHARS = 256 * 1024
-"""Of a cell that is parsed. A syntax tree takes a few hundred times its source's memory."""
+"""Size of a cell to parse. A syntax tree takes a few hundred times its source's memory."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Where a definition stands in its cell; lines from 1, both ends included.
+    """The place of a definition in its cell; lines from 1, both ends included.
 
     line : of the `def` or `class` itself; start : of its first decorator
-    parent : what encloses it, "function", "class" or "" at the top level
+    parent : the kind of its enclosing definition, "function", "class" or "" at the top level
     extends : True for a class that inherits from the one of the same name before it
     """
 
@@ -43,7 +44,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Assigned:
-    """A name that module-level code binds otherwise than by `def` or `class`.
+    """A name that module-level code binds without `def` or `class`.
 
     value : the expression's node; None for an import
     """
@@ -61,7 +62,7 @@ class Assigned:
 def parseable(source: str) -> str:
     """Return the source as the session runs it: magics and the like replaced, line for line.
 
-    Never raises; what was broken otherwise stays broken, and what is too large to parse is left.
+    Never raises. Other syntax errors stay, and a source that is too large to parse is unchanged.
     """
     text = encodable(source).replace("\r\n", "\n").replace("\r", "\n")
     text = text.replace("\0", "").replace("\ufeff", "")
@@ -76,7 +77,7 @@ def parsed(text: str) -> ast.Module | None:
 
 
 def what_breaks(notebook: Notebook) -> str:
-    """Return where the first cell that doesn't parse stands, and why; "" where all do."""
+    """Return the place of the first cell that doesn't parse, and why; "" if all parse."""
     for cell in notebook.cells:
         if cell.kind == "code" and (why := syntax_error(cell.source)):
             return f"{notebook.name}, cell {cell.index} doesn't compile: {why}"
@@ -85,7 +86,7 @@ def what_breaks(notebook: Notebook) -> str:
 
 @lru_cache(maxsize=128)
 def syntax_error(source: str) -> str:
-    """Return why a cell doesn't compile: "'(' was never closed, line 31"; "" where it does."""
+    """Return why a cell doesn't compile: "'(' was never closed, line 31"; "" if it does."""
     text = parseable(source)
     if parsed(text) is not None:
         return ""
@@ -102,7 +103,7 @@ def syntax_error(source: str) -> str:
 
 
 def why_not_defined(notebook: Notebook, name: str) -> str:
-    """Return "cell 7 doesn't compile: ..." where that is why a name isn't defined; else "".
+    """Return "cell 7 doesn't compile: ..." if that is why a name isn't defined; else "".
 
     name : a qualified name; a method may be missing with its class
     """
@@ -120,7 +121,7 @@ def why_not_defined(notebook: Notebook, name: str) -> str:
 def statements(source: str) -> tuple[ast.stmt, ...]:
     """Return the top-level statements that parse, with the cell's line numbers.
 
-    Of a cell that doesn't parse, what can be salvaged.
+    For a cell that doesn't parse, those that can be salvaged.
     """
     text = parseable(source)
     if len(text) > MAX_SOURCE_CHARS:
@@ -137,9 +138,9 @@ _HEAD = re.compile(r"(?P<indent>[ \t]*)(?:async[ \t]+)?(?P<kind>def|class)[ \t]+
 
 @lru_cache(maxsize=1024)
 def spans(source: str) -> tuple[Span, ...]:
-    """Return where each definition of the cell stands, outer ones before those within."""
+    """Return the place of each definition of the cell, outer ones before inner ones."""
     found: list[Span] = []
-    # A stack of our own: a hostile cell nests deeper than Python recurses.
+    # An explicit stack: a hostile cell nests deeper than Python's recursion limit.
     todo: list[tuple[ast.AST, str, str]] = [(s, "", "") for s in reversed(statements(source))]
     while todo:
         node, owner, parent = todo.pop()
@@ -201,8 +202,8 @@ def _end_of_block(lines: list[str], head: int, width: int) -> int:
 def owner_of(source: str, line: int) -> tuple[str, int]:
     """Return (qualified name, line of its `def`) of the definition that encloses a line.
 
-    ("", 0) outside any. A comment after a body's last statement belongs to no syntax tree, so
-    the indentation is asked too, and the deeper answer holds.
+    ("", 0) outside any. The syntax tree lacks comments after a body's last statement, so the
+    indentation counts, too, and the deeper answer wins.
     """
     best = ("", 0)
     for span in spans(source):
@@ -235,8 +236,8 @@ def _width(line: str) -> int:
 def find_definitions(cells: Iterable[Cell]) -> dict[str, Definition]:
     """Return every function, method and class by qualified name; the last of a name wins.
 
-    `f = lambda z: ...`, `f = my_f` and `Model.predict = my_predict` define too. A class that is
-    written anew takes the methods of the old one away, unless it inherits from it.
+    `f = lambda z: ...`, `f = my_f` and `Model.predict = my_predict` define, too. A class that is
+    defined again removes the methods of the old one, unless it inherits from it.
     """
     found: dict[str, Definition] = {}
     for cell in cells:
@@ -262,7 +263,7 @@ def find_definitions(cells: Iterable[Cell]) -> dict[str, Definition]:
 
 
 def _defines(value: ast.expr | None, known: dict[str, Definition]) -> bool:
-    """True where an assignment's value is a function: not for `cost = cost(x)`."""
+    """Tell whether an assignment's value is a function: not for `cost = cost(x)`."""
     if isinstance(value, ast.Lambda):
         return True
     return isinstance(value, ast.Name | ast.Attribute) and dotted(value) in known
@@ -275,9 +276,9 @@ def _extends(node: ast.stmt) -> bool:
 
 
 def dedented(lines: Sequence[str]) -> str:
-    """Return the lines without the first one's indentation; a line that has less keeps it.
+    """Return the lines without the first one's indentation; lines with less keep theirs.
 
-    Not textwrap.dedent: a string's lines may start further left than the code.
+    textwrap.dedent does not fit: the lines of a string may start further left than the code.
     """
     if not lines:
         return ""
@@ -285,7 +286,7 @@ def dedented(lines: Sequence[str]) -> str:
     return "\n".join(line.removeprefix(indent) for line in lines)
 
 
-# --- names bound otherwise --------------------------------------------------------------------
+# --- names bound without def or class ---------------------------------------------------------
 
 
 @lru_cache(maxsize=128)

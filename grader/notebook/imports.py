@@ -1,4 +1,4 @@
-"""Which modules notebooks import."""
+"""The modules that notebooks import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grader.records import Notebook
 def imports_of(notebooks: Iterable[Notebook]) -> tuple[str, ...]:
     """Return the names of all modules that the notebooks' cells import, each once, in order.
 
-    Of `from a import b`, both a and a.b: nobody can tell whether b is a module.
+    For `from a import b`, both a and a.b, since b may be a module.
     """
     names: dict[str, None] = {}
     for notebook in notebooks:

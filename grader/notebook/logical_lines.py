@@ -1,4 +1,4 @@
-"""Logical lines of a cell, as tokens: what differs in comments or layout alone is equal."""
+"""Logical lines of a cell, as tokens: differences in comments and layout don't count."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grader.notebook.salvage import salvaged
 
 @dataclass(frozen=True)
 class Line:
-    """A logical line: where it starts in its cell, how deep it stands, its tokens."""
+    """A logical line: its first line in the cell, its indentation level, its tokens."""
 
     number: int
     level: int
@@ -40,14 +40,13 @@ _LAYOUT = {
 def logical_lines(source: str) -> tuple[Line, ...]:
     """Return the cell's logical lines, without comments and docstrings, quotes made equal.
 
-    Of source that Python can't cut into tokens, what is left of it once its broken blocks are
-    comments; where even that fails, its lines as text.
+    If Python can't tokenise the source, its broken blocks become comments first; if even that
+    fails, its lines count as text.
     """
     text = parseable(source)
     if len(text) > MAX_SOURCE_CHARS:
         return tuple(_plain_lines(text))
-    # Of a cell that doesn't parse, what does: its lines can be compared, and nothing is claimed
-    # of the others.
+    # If the cell doesn't parse, compare the lines that do, and say nothing of the others.
     for reading in (text, salvaged(text)):
         try:
             return tuple(_token_lines(reading))

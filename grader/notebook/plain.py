@@ -1,5 +1,6 @@
-"""Makes plain Python of a cell's source: what IPython alone understands becomes nothing, or its
-Python meaning. Pure functions; lines are replaced and never dropped, so line numbers still hold.
+"""Turn a cell's source into plain Python: IPython's syntax is removed or translated.
+
+Lines are replaced and never dropped, so that line numbers stay valid.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ _PYLAB = (
 )
 
 _LONGEST_ESCAPE = 4_000
-"""Characters of a line that may be a magic; the patterns take squared time on hostile blanks."""
+"""Characters of a line that may be a magic; hostile blanks make patterns take quadratic time."""
 
 _REMEMBERED_CHARS = 10_000
-"""Longer cells are read each time, so that what is remembered stays small."""
+"""Longer cells are not cached, so that the cache stays small."""
 
 # No Python statement begins with % and a letter.
 _MAGIC = re.compile(r"^(?P<indent>[ \t]*)%(?P<name>[A-Za-z_]\w*)(?P<rest>.*)$", re.S)
@@ -50,7 +51,7 @@ class Normal:
     """A cell's source as plain Python.
 
     source : as many lines as before
-    not_run : what was left out and may matter ("line 3: `!unzip data.zip`")
+    not_run : lines that were left out and may matter ("line 3: `!unzip data.zip`")
     """
 
     source: str
@@ -61,9 +62,9 @@ def normalise(source: str) -> Normal:
     """Return the cell without magics, shell escapes and help lines, and with sane characters.
 
     A magic counts only at the start of a statement: `%(epochs, ...` and any line inside a string
-    or brackets stay as they are. Never raises; what is no Python stays no Python.
+    or brackets stay as they are. Never raises; invalid Python stays invalid.
     """
-    # What the template gives stands in every notebook of a class, and each is read three times.
+    # Every notebook of a class has the template's cells, and each is read three times.
     return _normalise_once(source) if len(source) <= _REMEMBERED_CHARS else _normalise(source)
 
 
@@ -103,8 +104,8 @@ def _normalise(source: str) -> Normal:
 def without_main_guard(source: str) -> str:
     """Return a script's source in which `if __name__ == "__main__":` and `main()` do not run.
 
-    A script's main() parses arguments and trains for hours; what is graded are its definitions.
-    Source that does not parse comes back unchanged.
+    A script's main() may parse arguments and train for hours; only its definitions are graded.
+    A source that does not parse is returned unchanged.
     """
     tree = parsed(source)
     if tree is None:
@@ -143,19 +144,19 @@ def parsed(source: str) -> ast.Module | None:
 
 
 def _clean_characters(source: str) -> str:
-    """One kind of line end, no NUL bytes, no byte order mark, and no blanks that only look so.
+    """Return the text with one kind of line end and normal blanks, without NUL bytes and BOM.
 
-    Form feeds and the like are left: Python reads them, and no other character ends a line.
+    Form feeds and the like stay: Python accepts them, and no other character ends a line.
     """
     text = source.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\ufeff", "")
     if ("\u00a0" in text or "\u200b" in text) and parsed(text) is None:
-        # Pasted from a web page. Strings keep them where the cell parses as it is.
+        # Pasted from a web page. If the cell parses as it is, its strings keep them.
         text = text.replace("\u00a0", " ").replace("\u200b", "")
     return encodable(text)
 
 
 def _with_sane_tabs(source: str) -> str:
-    """Tabs as blanks where they are what keeps the cell from parsing."""
+    """Return the text with blanks for tabs, if only its tabs keep the cell from parsing."""
     if "\t" not in source or parsed(source) is not None:
         return source
     for width in (8, 4):
@@ -171,7 +172,7 @@ def _expand_indent(line: str, width: int) -> str:
 
 
 def _without_leading_indent(lines: list[str]) -> list[str]:
-    """A cell that is indented as a whole runs in Jupyter: so it does here."""
+    """Remove the indentation of a whole cell, as Jupyter does."""
     first = next((line for line in lines if is_code(line)), "")
     indent = first[: len(first) - len(first.lstrip(" \t"))]
     if not indent:
@@ -180,7 +181,7 @@ def _without_leading_indent(lines: list[str]) -> list[str]:
 
 
 def is_code(line: str) -> bool:
-    """True for a line that is neither blank nor a comment."""
+    """Tell whether a line is neither blank nor a comment."""
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
@@ -203,7 +204,7 @@ def _without_cell_magic(lines: list[str], first: int, magic: re.Match[str]) -> l
 
 
 def _escape_span(lines: list[str], start: int) -> int:
-    """How many lines a magic or shell escape takes: a backslash carries it on."""
+    """Return how many lines a magic or shell escape takes: a backslash continues it."""
     span = 1
     while lines[start + span - 1].endswith("\\") and start + span < len(lines):
         span += 1
@@ -211,7 +212,7 @@ def _escape_span(lines: list[str], start: int) -> int:
 
 
 def _plain(line: str) -> str | None:
-    """Return the Python that a line means which starts a statement; None where it is Python."""
+    """Return the Python meaning of a line that starts a statement; None if it is Python."""
     if len(line) > _LONGEST_ESCAPE:
         return None
     if magic := _MAGIC.match(line):
@@ -281,10 +282,10 @@ def _indent(line: str) -> str:
 
 
 class Scanner:
-    """Knows, line after line, whether the next one starts a statement.
+    """Find, line by line, whether the next line starts a statement.
 
-    Tokenising would not do: cells hold what is no Python. Brackets, strings and backslashes are
-    all that carries a statement on to the next line.
+    A tokeniser fails, since cells also hold other syntax than Python's. Only brackets, strings and
+    backslashes continue a statement on the next line.
     """
 
     def __init__(self) -> None:
@@ -327,7 +328,7 @@ class Scanner:
         while position < len(line):
             if line[position] == "\\":
                 if position == len(line) - 1 and len(quote) == 1:
-                    self._backslash = True  # "..\ carries a short string on, rarely
+                    self._backslash = True  # "..\ continues a short string, rarely
                 position += 2
             elif line.startswith(quote, position):
                 self._quote = ""
@@ -341,7 +342,7 @@ class Scanner:
 
 
 def _is_main_guard(test: ast.expr) -> bool:
-    """True for `__name__ == "__main__"`, either way round."""
+    """Tell whether it is `__name__ == "__main__"`, in either order."""
     if not isinstance(test, ast.Compare) or len(test.comparators) != 1:
         return False
     sides = (test.left, test.comparators[0])
@@ -351,7 +352,7 @@ def _is_main_guard(test: ast.expr) -> bool:
 
 
 def _calls_main(value: ast.expr) -> bool:
-    """True for `main()`, also within `sys.exit(main())`."""
+    """Tell whether it is `main()`, or `sys.exit(main())`."""
     if not isinstance(value, ast.Call):
         return False
     if isinstance(value.func, ast.Name) and value.func.id == "main":
@@ -360,7 +361,7 @@ def _calls_main(value: ast.expr) -> bool:
 
 
 def _replace_expression(lines: list[bytes], node: ast.expr, replacement: bytes) -> None:
-    """Put replacement in the node's place; lines that it spanned stay, joined by backslashes."""
+    """Replace the node; the lines that it spans stay, joined by backslashes."""
     assert node.end_lineno is not None and node.end_col_offset is not None
     start, end = node.lineno - 1, node.end_lineno - 1
     before, after = lines[start][: node.col_offset], lines[end][node.end_col_offset :]

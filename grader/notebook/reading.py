@@ -1,7 +1,7 @@
-"""Reads notebooks and scripts: nbformat 3 and 4, damaged in the ways that editors damage them.
+"""Read notebooks and scripts: nbformat 3 and 4, with the damage that editors do.
 
-What is needed is taken, what is wrong around it is left: ids that come twice, a kernelspec that
-names no kernel, keys that no schema knows. Only what is no notebook at all is refused.
+Errors that don't matter are ignored: ids that come twice, a kernelspec without a kernel, unknown
+keys. Only a file that is not a notebook at all is refused.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from grader.records import Cell, Note, Notebook
 from grader.text import encodable
 
 MAX_FILE_BYTES = 100 * 1024**2
-"""Of a notebook or script. Figures make a few MiB; interactive plots 20; beyond lies an attack."""
+"""Size of a notebook or script. Figures take a few MiB, interactive plots 20; more is an attack."""
 MAX_OUTPUT_CHARS = 16 * 1024**2
-"""Of a notebook's stored outputs that are kept: they are evidence, the cells are run anew."""
+"""Size of the stored outputs that are kept as evidence; the cells run again anyway."""
 MAX_CODE_CHARS = 1024**2
-"""Of all code cells. Real notebooks hold 20,000 or so; the comparison takes seconds for this."""
+"""Characters of all code cells. Real notebooks have about 20,000; comparing this takes seconds."""
 MAX_CELLS = 5_000
 MAX_JSON_ITEMS = 3_000_000
 """Brackets and commas of a notebook's JSON: a hundred MiB of `[],[],` would take gigabytes."""
@@ -42,8 +42,8 @@ _EXPORTED = re.compile(r"#\s*In\s*\[[\d\s*]*\]\s*:?\s*$")
 def read_notebook(path: Path, *, name: str | None = None) -> Notebook:
     """Return the notebook or script in a file: its cells, definitions and regions.
 
-    name : what reports call it; the file's own name where None
-    Raises SubmissionError, one line, for what is no notebook.
+    name : its name in reports; None for the file's own name
+    Raises SubmissionError, one line, for a file that is not a notebook.
     """
     shown = name if name is not None else path.name
     try:
@@ -62,7 +62,7 @@ def read_notebook(path: Path, *, name: str | None = None) -> Notebook:
 def parse_notebook(raw: bytes, *, name: str) -> Notebook:
     """Return the notebook or script in these bytes; name's suffix tells which.
 
-    Raises SubmissionError, one line, for what is no notebook.
+    Raises SubmissionError, one line, for a file that is not a notebook.
     """
     if len(raw) > MAX_FILE_BYTES:
         raise SubmissionError(f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MiB")
@@ -120,13 +120,13 @@ def _document(raw: bytes, name: str) -> dict[str, Any]:
         # strict=False: editors and damaged disks leave raw control characters in strings.
         document = json.loads(text.strip("\0"), strict=False)
     except RecursionError as error:
-        raise SubmissionError(f"{name} is no notebook: its JSON is nested too deep") from error
+        raise SubmissionError(f"{name} is not a notebook: its JSON is nested too deep") from error
     except ValueError as error:
         where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "a number"
         conflict = re.search(r"^(<{7}|>{7}) ", text, re.MULTILINE)
         advice = "resolve its merge conflict" if conflict else "open it in Jupyter, save it"
         raise SubmissionError(
-            f"{name} is no notebook: its JSON breaks at {where}; {advice} and hand it in again"
+            f"{name} is not a notebook: its JSON breaks at {where}; {advice} and hand it in again"
         ) from error
     if "\\ud" in text or "\\uD" in text:
         document = _without_surrogates(document)
@@ -134,7 +134,7 @@ def _document(raw: bytes, name: str) -> dict[str, Any]:
         isinstance(document.get("cells"), list) or isinstance(document.get("worksheets"), list)
     ):
         raise SubmissionError(
-            f"{name} is JSON but no notebook (it has no cells): hand in the .ipynb"
+            f"{name} is JSON but not a notebook (it has no cells): hand in the .ipynb"
         )
     return document
 
@@ -170,7 +170,7 @@ def _upgraded_cells(document: dict[str, Any]) -> list[Any]:
             upgraded = nbformat.convert(nbformat.from_dict(document), 4)
         return list(upgraded["cells"])
     except Exception:
-        # nbformat trusts the schema. What is left then is the code, and that is what counts.
+        # nbformat trusts the schema. If it fails, the code is left, and only that counts.
         sheets = [sheet for sheet in document["worksheets"] if isinstance(sheet, dict)]
         lists = [sheet.get("cells") for sheet in sheets]
         return [cell for cells in lists if isinstance(cells, list) for cell in cells]
@@ -178,7 +178,7 @@ def _upgraded_cells(document: dict[str, Any]) -> list[Any]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep nbformat's warnings and log lines about a student's file off the user's screen."""
+    """Hide nbformat's warnings and log lines about a student's file from the user."""
     logger = logging.getLogger("traitlets")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -191,7 +191,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _cell(index: int, entry: object) -> Cell:
-    """Return one cell, whatever stands in its place."""
+    """Return one cell, even if its entry has another form."""
     if not isinstance(entry, dict):
         return Cell(index=index, kind="raw", source="")
     kind = entry.get("cell_type")
@@ -217,9 +217,9 @@ def _cell(index: int, entry: object) -> Cell:
 
 
 def _pictures(attachments: object) -> dict[str, dict[str, str]]:
-    """Return {"scan.png": {"image/png": base64 text}}; what has another form is left out.
+    """Return {"scan.png": {"image/png": base64 text}}, without entries of another form.
 
-    Nothing deeper is kept: it goes into the evidence, where nesting without end would end us.
+    Nothing deeper is kept: it goes into the evidence, and endless nesting would crash the grader.
     """
     if not isinstance(attachments, dict):
         return {}
@@ -240,7 +240,7 @@ def _joined(source: object) -> str:
 
 
 def _within_output_limit(cells: list[Cell], name: str) -> tuple[list[Cell], list[Note]]:
-    """Return the cells without the stored outputs and pictures that go beyond the limit."""
+    """Return the cells without the stored outputs and pictures beyond the limit."""
     left = MAX_OUTPUT_CHARS
     kept = []
     dropped = 0
@@ -289,10 +289,10 @@ def _script_text(raw: bytes) -> str:
 
 
 def _script_cells(text: str) -> list[Cell]:
-    """Return a script's cells: one, or those that `# %%` or `# In[1]:` lines part.
+    """Return a script's cells: one, or those separated by `# %%` or `# In[1]:` lines.
 
-    A script is kept whole where such a line stands inside a definition, so that parting it would
-    break code that parses.
+    A script stays whole if such a line is inside a definition, since splitting it would break code
+    that parses.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     parts: list[tuple[str, list[str], list[str]]] = [("code", [], [])]

@@ -1,8 +1,8 @@
 """The gaps that students fill: found by their markers, named by the definition around them.
 
-A reference or stub holds `### START YOUR CODE ###` and `### END YOUR CODE ###`. In what comes
-back the markers are renamed, doubled, swapped, lost, or stand in two cells. Where they can't be
-paired, the whole definition is the region: nothing that a student wrote is overlooked.
+A reference or stub holds `### START YOUR CODE ###` and `### END YOUR CODE ###`. In submissions the
+markers are renamed, doubled, swapped, lost, or in two cells. If they can't be paired, the whole
+definition is the region, so that nothing of the student's is overlooked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from grader.notebook.definitions import (
 from grader.records import Cell, Definition, Note, Region
 
 MAX_MARKERS = 200
-"""Of one cell. Real notebooks hold at most a dozen; a hostile one would cost squared time."""
+"""Markers of one cell. Real ones have at most a dozen; a hostile one would take quadratic time."""
 
 _STARTS = frozenset({"start", "starts", "begin", "begins"})
 _ENDS = frozenset({"end", "ends", "stop", "stops", "finish"})
@@ -35,7 +35,7 @@ _BETWEEN = frozenset({"of", "the", "your", "my", "own", "student", "solution"})
 
 @dataclass(frozen=True)
 class Marker:
-    """A line that opens or closes a gap; lines from 1. `inline` where code stands before it."""
+    """A line that opens or closes a gap; lines from 1. `inline` if code stands before it."""
 
     kind: Literal["start", "end"]
     line: int
@@ -47,11 +47,11 @@ class Marker:
 
 @dataclass(frozen=True)
 class Gap:
-    """A region's place.
+    """The place of a region.
 
     pieces : (cell index, first line, last line), markers included; two where it spans cells
     owner_line : line of the `def` in the first piece's cell, 0 outside any
-    clean : False where the markers were damaged and the whole definition stands in
+    clean : False if the markers were damaged, so that it is the whole definition
     """
 
     name: str
@@ -116,7 +116,7 @@ def markers(source: str) -> tuple[Marker, ...]:
         match = marker_kind(line) if "#" in line else None
         if match is None or len(found) >= MAX_MARKERS:
             continue
-        if quoted is None:  # parsed for a cell that has such a line alone: most have none
+        if quoted is None:  # parsed only for a cell with such a line: most have none
             several = '"""' in text or "'''" in text
             quoted = _lines_in_strings(source) if several else frozenset()
         if number in quoted:
@@ -128,7 +128,7 @@ def markers(source: str) -> tuple[Marker, ...]:
 
 
 def _lines_in_strings(source: str) -> frozenset[int]:
-    """Return the lines that lie inside a string: a marker quoted in a docstring marks nothing."""
+    """Return the lines inside a string: a marker quoted in a docstring does not count."""
     inside: set[int] = set()
     for statement in statements(source):
         for node in ast.walk(statement):
@@ -143,7 +143,7 @@ def _lines_in_strings(source: str) -> frozenset[int]:
 
 
 def find_gaps(cells: Sequence[Cell]) -> tuple[Gap, ...]:
-    """Return the notebook's gaps in order, several of one name where a definition has several."""
+    """Return the notebook's gaps in order; those of one definition share its name."""
     code = [cell for cell in cells if cell.kind == "code"]
     found: list[Gap] = []
     carried: tuple[Cell, Marker] | None = None
@@ -151,7 +151,7 @@ def find_gaps(cells: Sequence[Cell]) -> tuple[Gap, ...]:
         pairs, stray, left_open = paired(markers(cell.source))
         if carried is not None:
             opened_in, opening = carried
-            # Opened in one cell and closed in the next: its END is what comes first there.
+            # Opened in one cell and closed in the next: its END comes first there.
             first_pair = min((pair[0].line for pair in pairs), default=None)
             closing = next(
                 (
@@ -203,7 +203,7 @@ def paired(
                 stray += [opening, marker]
             opening = None
         elif (marker.owner, marker.owner_line) == (opening.owner, opening.owner_line):
-            # START where END was due, unless the END still comes.
+            # START instead of END, unless the END still comes.
             if following is None or following.kind == "start" or not _closes(following, opening):
                 pairs.append((opening, marker))
                 opening = None
@@ -214,7 +214,7 @@ def paired(
 
 
 def _closes(end: Marker, start: Marker) -> bool:
-    """True where both stand in one definition, or one of them slid out of it."""
+    """Tell whether both are in one definition, or one of them slid out of it."""
     if (end.owner, end.owner_line) == (start.owner, start.owner_line):
         return True
     slid_out = not end.owner or start.owner.startswith(f"{end.owner}.")
@@ -256,7 +256,7 @@ def _gap_over_cells(cell: Cell, start: Marker, following: Cell, end: Marker) -> 
 
 
 def _damaged(cell: Cell, marker: Marker) -> Gap:
-    """Return the marker's whole definition as a gap; outside any, the cell from it or to it."""
+    """Return the marker's whole definition as a gap; outside any, the cell after or before it."""
     lines = parseable(cell.source).split("\n")
     first, last = 1, len(lines)
     if marker.owner:
@@ -296,7 +296,7 @@ def living_gaps(
 ) -> dict[str, Gap]:
     """Return the gaps by name: "f", then "f#2" for the second one of the same definition.
 
-    A gap in a definition that a later one replaces is dead and left out.
+    A gap in a definition that a later one replaces is left out.
     """
     by_index = {cell.index: cell for cell in cells}
     alive: dict[str, list[Gap]] = {}
@@ -323,7 +323,7 @@ def living_gaps(
 def find_regions(
     cells: Sequence[Cell], definitions: Mapping[str, Definition]
 ) -> tuple[dict[str, Region], tuple[Note, ...]]:
-    """Return the regions by name, all "filled" until they are held against a stub, and notes."""
+    """Return the regions by name, and notes; all are "filled" until compared with a stub."""
     gaps = living_gaps(find_gaps(cells), definitions, cells)
     regions = {
         name: Region(name=name, cell=gap.cell, source=gap.source, status="filled")
@@ -338,9 +338,9 @@ def replace_region(source: str, name: str, body: str, *, cell: int = 0) -> str |
 
     name : the region's qualified name; "cell 5" for one outside any definition, with "#2"
         for the second one of a name
-    body : dedented; its first line goes to the START marker's indentation, as one may stand
-        deeper than the `else` that follows in the gap
-    cell : the cell's index, which the name of a region outside any definition tells
+    body : dedented; its first line gets the START marker's indentation, since it may be deeper
+        than an `else` that follows in the gap
+    cell : the cell's index, which is in the name of a region outside any definition
     """
     qualified, _, number = name.partition("#")
     if qualified == f"cell {cell}":
@@ -362,16 +362,16 @@ def replace_region(source: str, name: str, body: str, *, cell: int = 0) -> str |
 
 
 def replace_definition(source: str, name: str, body: str) -> str | None:
-    """Return a code cell's source with a whole definition replaced; None where it holds none.
+    """Return a code cell's source with a whole definition replaced; None if it has none.
 
-    body : dedented; re-indented to where the definition stood
+    body : dedented; it gets the old definition's indentation
     """
     span = next((span for span in reversed(spans(source)) if span.name == name), None)
     if span is None:
         return None
     lines = source.split("\n")
     indent = len(lines[span.start - 1]) - len(lines[span.start - 1].lstrip())
-    # Trailing comments of the body (an END marker) go with it.
+    # Comments after the body (an END marker) belong to it.
     end = span.end
     while end < len(lines) and (
         lines[end].lstrip().startswith("#") and len(lines[end]) - len(lines[end].lstrip()) > indent

@@ -1,7 +1,7 @@
-"""Takes what parses out of a cell that doesn't: one broken function costs itself alone.
+"""Extract the parts of a broken cell that parse, so that a broken function costs only itself.
 
-The one place for it: what is defined (notebook.definitions) and what is run (session.extraction)
-must never disagree. The work is linear in the source's length, whatever it holds.
+Only this module does so: what is defined (notebook.definitions) and what is run
+(session.extraction) must agree. The work is linear in the source's length for any content.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from grader.notebook.plain import Scanner, normalise, parsed
 _SPLIT_AT = re.compile(r"[^\s#)\]}]")
 _CARRIES_ON = re.compile(r"(else|elif|except|finally|case)\b")
 _MOST_BLOCKS = 40
-"""That one bracket or string may span: a table of numbers that somebody wrote unindented."""
+"""Lines that one bracket or string may span: a table of numbers without indentation."""
 _LOOK_AHEAD = 4
-"""As often may the source be read again where brackets or strings stay open."""
+"""So often the source may be read again if brackets or strings stay open."""
 
 
 @lru_cache(maxsize=32)
 def salvaged(source: str) -> str:
-    """Return source, as many lines, in which every block that does not parse is a comment.
+    """Return a source of as many lines, in which every block that does not parse is a comment.
 
-    Of a class that doesn't parse the sound methods stay. Source that parses comes back as it is.
+    A class that doesn't parse keeps its sound methods. A source that parses is returned unchanged.
     """
     if parsed(source) is not None:
         return source
@@ -36,10 +36,10 @@ def salvaged(source: str) -> str:
 
 
 def _blocks(lines: Sequence[str], *, indent: int) -> Iterator[tuple[list[str], bool]]:
-    """Yield runs of lines, and whether they parse: a block alone, or as many as its brackets span.
+    """Yield runs of lines, and whether they parse: one block, or as many as its brackets span.
 
-    A block begins at a line of the given indentation which carries nothing on. Brackets and
-    strings may hold such lines: where a block leaves one open, it is tried with the next ones.
+    A block starts at a line of the given indentation that continues no statement. Brackets and
+    strings may contain such lines: a block that leaves one open is tried with the next ones.
     """
     starts = _block_starts(lines, indent)
     bounds = [*starts, len(lines)]
@@ -60,7 +60,7 @@ def _blocks(lines: Sequence[str], *, indent: int) -> Iterator[tuple[list[str], b
 
 
 def _where_it_closes(lines: Sequence[str], bounds: Sequence[int], first: int) -> tuple[int, int]:
-    """Return the block before which nothing is open any more, `first` where none; chars read."""
+    """Return the block before which nothing is open, or `first`; and the characters read."""
     scanner = Scanner()
     read = 0
     for block in range(first, min(first + _MOST_BLOCKS, len(bounds) - 1)):
@@ -97,9 +97,9 @@ _STRING_OR_COMMENT = re.compile(
 
 
 def _lines_in_long_strings(lines: Sequence[str]) -> frozenset[int]:
-    """Return the lines (from 0) that begin inside a triple-quoted string.
+    """Return the lines (from 0) that start inside a triple-quoted string.
 
-    None of them where the last string never closes: its quote is then what is broken.
+    None if the last string never closes: then its quote is the error.
     """
     text = "\n".join(lines)
     inside: set[int] = set()
@@ -126,10 +126,10 @@ def _parses(lines: Sequence[str], indent: int) -> bool:
 
 
 def _repaired(block: list[str]) -> list[str]:
-    """Return a broken block as comments, but for the sound methods of a class."""
+    """Return a broken block as comments, except for the sound methods of a class."""
     text = normalise("\n".join(block)).source
     if parsed(text) is not None:
-        # The block's own magics: its cell's brackets had hidden them.
+        # The block's own magics, which the cell's open brackets had hidden.
         return text.split("\n")
     head = next((i for i, line in enumerate(block) if line.startswith("class ")), None)
     if head is None:
