@@ -13,15 +13,10 @@ import re
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 from grader.files import write_whole
 from grader.records import (
@@ -37,6 +32,7 @@ from grader.records import (
 )
 from grader.report import markdown
 from grader.report.class_summary import summarise
+from grader.report.code_colours import highlighted
 from grader.report.derivation_words import derivation_table
 from grader.report.judgement_words import judgement_lines, missed
 from grader.report.page_names import page_names
@@ -77,9 +73,6 @@ _KINDS = ("image/png", "image/jpeg")
 _INLINE = re.compile(
     r"!\[(?P<name>[^\]\n]{0,200})\]\(data:image/\w+;base64,(?P<data>[A-Za-z0-9+/=]+)\)"
 )
-_CODE_LIMIT = 20_000
-# Code up to this long is coloured once: a thousand such are some 10 MB at most.
-_KEPT_CODE = 1_000
 
 _OUTCOME_TONES = {"passed": "good", "skipped": "open"}
 _FAILED_CELLS = {
@@ -292,25 +285,6 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
             return width, height
         at += 2 + length
     return None
-
-
-def highlighted(code: str) -> Markup:
-    """Return Python code as HTML spans; everything in it escaped."""
-    if len(code) <= _KEPT_CODE:
-        return _highlighted_once(code)
-    return Markup(highlight(printable(code, _CODE_LIMIT), *_highlighter()))
-
-
-@lru_cache(maxsize=1000)
-def _highlighted_once(code: str) -> Markup:
-    # In a class many leave a gap as it was, or fill it alike.
-    return Markup(highlight(printable(code, _CODE_LIMIT), *_highlighter()))
-
-
-@cache
-def _highlighter() -> tuple[PythonLexer, HtmlFormatter]:
-    # A formatter makes its style sheet when it is made: a quarter of a page's time, if for each.
-    return PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)
 
 
 def _template(name: str) -> jinja2.Template:

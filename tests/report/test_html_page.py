@@ -7,9 +7,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 from grader.records import Cell, CellRun, Evidence, ExerciseScore, Note, Place, Report, Run
 from grader.report import html_page
@@ -253,20 +250,6 @@ def test_outputs_of_any_shape_do_not_break_the_page(result):
     evidence = Evidence(runs={"a.ipynb": Run((CellRun(1, "ok", outputs=outputs),))})
     page = page_of(Report("a", "", 0, (replace(result, evidence=evidence),)))
     assert "Not shown: 1 figure," in page.text
-
-
-def test_code_that_does_not_parse_is_shown_all_the_same():
-    assert "def (:" in Page(html_page.highlighted("def (:\n  'never closed\n\x00")).text
-
-
-def test_code_of_any_length_is_cut():
-    assert len(html_page.highlighted("x = 1\n" * 1_000_000)) < 1_000_000
-
-
-@pytest.mark.parametrize("code", ["x = 1  # <b>\n", "y = 'long'\n" * 500])
-def test_code_has_pygments_own_colours_again_and_again(code):
-    own = highlight(code, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))
-    assert [html_page.highlighted(code) for _ in range(2)] == [own, own]
 
 
 def test_a_refused_submission_has_a_page_that_says_why(refused):

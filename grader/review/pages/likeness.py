@@ -10,7 +10,7 @@ from typing import Any
 
 from grader.notebook import answer_cells
 from grader.records import Assignment, Evidence, Result
-from grader.report.html_page import highlighted
+from grader.report.code_colours import highlighted
 from grader.review.answers import result_of
 from grader.review.classroom import Classroom
 from grader.review.earlier import earlier_texts

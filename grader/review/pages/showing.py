@@ -8,14 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 from grader.notebook import answer_cells
 from grader.records import Assignment, Cell, Evidence, ExerciseScore, Notebook, Region, Result
 from grader.report import markdown
-from grader.report.html_page import Gallery, exercise_parts, highlighted
+from grader.report.code_colours import highlighted, highlighted_lines
+from grader.report.html_page import Gallery, exercise_parts
 from grader.report.wording import cell_text
 from grader.review.formulas import rendered_formula
 from grader.text import one_line, printable
@@ -72,8 +70,7 @@ def code_around(region: Region, source: str) -> Markup | None:
         if all(a.strip() == b.strip() for a, b in zip(here, wanted, strict=True)):
             marked = list(range(start + 1, start + 1 + len(wanted)))
             break
-    formatter = HtmlFormatter(nowrap=True, hl_lines=marked)
-    return Markup(highlight(shown, PythonLexer(stripnl=False), formatter))
+    return highlighted_lines(shown, marked)
 
 
 def _outputs(
