@@ -228,13 +228,17 @@ class Store:
 
     def evidence_of(self, run: int, path: str) -> Evidence:
         """Return what a person reads beside that submission's score; empty where none was kept."""
+        return unpack_evidence(self.packed_evidence_of(run, path))
+
+    def packed_evidence_of(self, run: int, path: str) -> bytes:
+        """Return the same as it is kept, for another process to unpack."""
         with self.guarded():
             row = self.connection.execute(
                 "SELECT evidence FROM items JOIN results ON results.id = items.result "
                 "WHERE run = ? AND path = ? ORDER BY number",
                 (run, os.fsencode(path)),
             ).fetchone()
-        return unpack_evidence(row[0]) if row else Evidence()
+        return row[0] if row else b""
 
     def results(self, run: int) -> Results:
         """Return the verdicts of a run, in the order of its input."""

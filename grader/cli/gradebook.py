@@ -196,7 +196,6 @@ def _feedback(
     """Write the pages. whole : gives a grade's result with its checks"""
     from grader.batch.workers import cores
     from grader.gradebook.feedback import write_feedback
-    from grader.report.html_page import render_page
 
     folder = wanted.feedback == "folder"
     to = wanted.to or Path(f"feedback-{run.assignment}{'' if folder else '.zip'}")
@@ -206,12 +205,19 @@ def _feedback(
             wanted.feedback,  # type: ignore[arg-type]
             graded.grades,
             report=replace(report, checks_from=""),
-            render=render_page,
-            evidence=lambda result: opened.evidence_of(run.id, result.path),
+            render=_page,
+            evidence=lambda result: opened.packed_evidence_of(run.id, result.path),
             whole=whole,
             processes=cores(),
         )
     click.echo(f"{to}: {count} page{'s' if count != 1 else ''}", err=True)
+
+
+def _page(report: Report, result: Result, evidence: bytes) -> str:
+    from grader.batch.serialization import unpack_evidence
+    from grader.report.html_page import render_page
+
+    return render_page(report, replace(result, evidence=unpack_evidence(evidence)))
 
 
 def _in_short(results: Sequence[Result]) -> list[Result]:

@@ -17,20 +17,21 @@ import re
 import signal
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from grader.errors import SheetError
 from grader.files import replaced
 from grader.gradebook.for_students import for_students
 from grader.gradebook.people import Person
 from grader.gradebook.rules import Grade, with_rules
-from grader.records import Evidence, Report, Result
+from grader.records import Report, Result
 
 Archive = Literal["moodle", "canvas", "folder"]
+E = TypeVar("E")
 
 _NO_FILE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]+')
 MAX_NAME = 80
@@ -60,8 +61,8 @@ def write_feedback(
     grades: Sequence[Grade],
     *,
     report: Report,
-    render: Callable[[Report, Result], str],
-    evidence: Callable[[Result], Evidence],
+    render: Callable[[Report, Result, E], str],
+    evidence: Callable[[Result], E],
     whole: Callable[[Result], Result] = _as_it_is,
     processes: int = 1,
 ) -> int:
@@ -69,7 +70,8 @@ def write_feedback(
 
     to : the zip's name, or the folder's for "folder"
     render : gives a page's HTML, in another process where there are many: a module's function
-    evidence : gives what a person reads beside the score, looked up one by one
+    evidence : gives what a person reads beside the score, looked up one by one, as render takes it:
+        packed it is small on its way to the other process
     whole : gives a grade's result with its checks, looked up one by one as well
     processes : how many pages are made at once
     Raises SheetError where a page has nobody to go to.
@@ -77,7 +79,14 @@ def write_feedback(
     grades = [grade for grade in grades if grade.result is not None]
     title = re.sub(r"[^\w-]+", "-", report.assignment).strip("-") or "feedback"
     names = _names(archive, grades, f"{title}.html")
-    pages = _pages(grades, names, report, render, evidence, whole, processes)
+    shown = zip(
+        names,
+        _shown(grades, report.title or report.assignment, whole),
+        (evidence(grade.result) for grade in grades if grade.result is not None),
+        strict=True,
+    )
+    many = processes > 1 and len(grades) >= _MANY
+    pages = _pages(shown, replace(report, results=(), parts=()), render, processes if many else 1)
     if archive == "folder":
         count = 0
         for name, page in pages:
@@ -96,20 +105,14 @@ def write_feedback(
 
 
 def _pages(
-    grades: Sequence[Grade],
-    names: Sequence[str],
-    report: Report,
-    render: Callable[[Report, Result], str],
-    evidence: Callable[[Result], Evidence],
-    whole: Callable[[Result], Result],
+    shown: Iterable[tuple[str, Result, E]],
+    head: Report,
+    render: Callable[[Report, Result, E], str],
     processes: int,
 ) -> Iterator[tuple[str, bytes]]:
-    head = replace(report, results=(), parts=())
-    title = report.title or report.assignment
-    shown = zip(names, _shown(grades, title, evidence, whole), strict=True)
-    if processes < 2 or len(grades) < _MANY:
-        for name, result in shown:
-            yield name, render(head, result).encode()
+    if processes == 1:
+        for name, result, seen in shown:
+            yield name, render(head, result, seen).encode()
         return
     context = multiprocessing.get_context("spawn")
     # Ctrl-C is this process's to answer.
@@ -117,8 +120,8 @@ def _pages(
         processes, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)
     ) as pool:
         waiting: deque[tuple[str, Future[str]]] = deque()
-        for name, result in shown:
-            waiting.append((name, pool.submit(render, head, result)))
+        for name, result, seen in shown:
+            waiting.append((name, pool.submit(render, head, result, seen)))
             if len(waiting) > _AHEAD * processes:
                 name, page = waiting.popleft()
                 yield name, page.result().encode()
@@ -127,17 +130,14 @@ def _pages(
 
 
 def _shown(
-    grades: Sequence[Grade],
-    title: str,
-    evidence: Callable[[Result], Evidence],
-    whole: Callable[[Result], Result],
+    grades: Sequence[Grade], title: str, whole: Callable[[Result], Result]
 ) -> Iterator[Result]:
     """Yield each result as its student may see it, one after the other: a class takes much room."""
     for grade in grades:
         assert grade.result is not None
         result = with_rules(replace(grade, result=whole(grade.result)))
         assert result is not None
-        yield replace(for_student(result, grade.person, title), evidence=evidence(grade.result))
+        yield for_student(result, grade.person, title)
 
 
 def _names(archive: Archive, grades: Sequence[Grade], page: str) -> list[str]:

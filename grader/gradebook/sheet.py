@@ -7,14 +7,19 @@ quotes and the line ends are the file's own: a learning platform reads back what
 from __future__ import annotations
 
 import codecs
+import re
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 from grader.errors import SheetError
 
 MAX_BYTES = 64 * 1024**2
 DELIMITERS = ",;\t"
+_ENDS = {delimiter: re.compile(f"[{delimiter}\r\n]") for delimiter in DELIMITERS}
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -22,7 +27,7 @@ _MARKS = (
 )
 
 
-@dataclass(frozen=True, slots=True)  # a class's worksheet has tens of thousands
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One cell. value : its text; start, end : where it stands in the file's text"""
 
@@ -30,6 +35,39 @@ class Cell:
     start: int
     end: int
     quoted: bool
+
+
+class Rows(Sequence[tuple[Cell, ...]]):
+    """The cells of a table, read row by row when they are looked at: a class has ten thousands.
+
+    Raises SheetError where the text is no table.
+    """
+
+    def __init__(self, text: str, delimiter: str, name: str) -> None:
+        self._text, self._delimiter, self._name = text, delimiter, name
+        self._starts = array("L")
+        self._last: tuple[int, tuple[Cell, ...]] = (-1, ())
+        at = 0
+        while at < len(text):
+            self._starts.append(at)
+            _, at = _cells(text, at, delimiter, name)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Cell, ...]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[tuple[Cell, ...], ...]: ...
+
+    def __getitem__(self, index: int | slice) -> tuple[Cell, ...] | tuple[tuple[Cell, ...], ...]:
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(*index.indices(len(self))))
+        start = self._starts[index]
+        if self._last[0] != start:
+            self._last = start, _cells(self._text, start, self._delimiter, self._name)[0]
+        return self._last[1]
+
+    def __len__(self) -> int:
+        return len(self._starts)
 
 
 @dataclass(frozen=True)
@@ -42,12 +80,12 @@ class Sheet:
 
     name: str
     text: str
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: Rows
     delimiter: str
     mark: bytes
     encoding: str
 
-    @property
+    @cached_property
     def header(self) -> tuple[str, ...]:
         return tuple(cell.value for cell in self.rows[0]) if self.rows else ()
 
@@ -106,7 +144,7 @@ def parse_sheet(content: bytes, *, name: str) -> Sheet:
     if "\0" in text:
         raise SheetError(f"{name} is no CSV text: download it again, as CSV")
     delimiter = _delimiter(text)
-    rows = _rows(text, delimiter, name)
+    rows = Rows(text, delimiter, name)
     if not rows:
         raise SheetError(f"{name} is empty")
     return Sheet(name, text, rows, delimiter, mark, encoding)
@@ -126,10 +164,10 @@ def _delimiter(text: str) -> str:
     return max(DELIMITERS, key=lambda d: counts[d])
 
 
-def _rows(text: str, delimiter: str, name: str) -> tuple[tuple[Cell, ...], ...]:
-    rows: list[tuple[Cell, ...]] = []
+def _cells(text: str, at: int, delimiter: str, name: str) -> tuple[tuple[Cell, ...], int]:
+    """Return the cells of the row that begins at `at`, and where the next row begins."""
     cells: list[Cell] = []
-    at, size = 0, len(text)
+    size = len(text)
     while at < size:
         cell, at = _cell(text, at, delimiter, name)
         cells.append(cell)
@@ -138,12 +176,9 @@ def _rows(text: str, delimiter: str, name: str) -> tuple[tuple[Cell, ...], ...]:
             if at == size:  # the file ends in an empty cell
                 cells.append(Cell("", at, at, False))
             continue
-        rows.append(tuple(cells))
-        cells = []
         at += 2 if text.startswith("\r\n", at) else 1
-    if cells:
-        rows.append(tuple(cells))
-    return tuple(rows)
+        break
+    return tuple(cells), at
 
 
 def _cell(text: str, start: int, delimiter: str, name: str) -> tuple[Cell, int]:
@@ -169,10 +204,8 @@ def _cell(text: str, start: int, delimiter: str, name: str) -> tuple[Cell, int]:
 
 
 def _end_of_bare(text: str, start: int, delimiter: str) -> int:
-    at = start
-    while at < len(text) and text[at] not in (delimiter, "\n", "\r"):
-        at += 1
-    return at
+    found = _ENDS[delimiter].search(text, start)
+    return found.start() if found else len(text)
 
 
 def column_of(header: Sequence[str], *names: str) -> int | None:

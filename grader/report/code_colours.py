@@ -40,7 +40,7 @@ _PLAIN = "|".join(
 )
 
 
-class CodeLexer(PythonLexer):
+class CodeLexer(PythonLexer):  # type: ignore[misc]  # pygments has no types
     """pygments' lexer, with one token for a run of what our style sheet gives no colour."""
 
     tokens: ClassVar = {"root": [(f"(?:{_PLAIN})+", Text), inherit]}

@@ -5,7 +5,8 @@
 
 The results are made up: no kernel runs. First, what a teacher does at the end: the worksheet is
 filled, a table is written, the zip of feedback pages is made, one command each, with the time and
-the peak memory of its process, for a tenth of the class as well: memory must not grow with it.
+the peak memory of its process, for a tenth of the class and for twice the class as well, and what
+each further student costs.
 Then, at 10,000 submissions: how large the file is, how long each of the store's queries takes, and
 the pages of `grade review` (class, question) with a batch that still goes on.
 """
@@ -145,7 +146,9 @@ def command(folder: Path, *arguments: str) -> tuple[float, float, float]:
 
 def out(students: int) -> None:
     """What goes back to the platform."""
-    for count in (students // 10, students):
+    peaks: dict[str, list[float]] = {}
+    counts = (students // 10, students, 2 * students)
+    for count in counts:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             make_class(folder / "results.sqlite", count)
@@ -157,6 +160,7 @@ def out(students: int) -> None:
                 ("feedback zip", ["--roster", "Grades.csv", "--feedback", "moodle"]),
             ):
                 seconds, spent, peak = command(folder, *arguments)
+                peaks.setdefault(what, []).append(peak)
                 total += seconds
                 of_processor += spent
                 print(
@@ -169,6 +173,12 @@ def out(students: int) -> None:
                 f"{count:6,} students: all three {total:.1f} s, of a processor "
                 f"{of_processor:.1f} s; the zip has {zipped:.1f} MiB"
             )
+    for what, each in peaks.items():
+        grown = 1024 * (each[2] - each[0]) / (counts[2] - counts[0])
+        print(
+            f"{what}: peak {' / '.join(f'{peak:.0f}' for peak in each)} MiB at "
+            f"{' / '.join(f'{count:,}' for count in counts)} students: {grown:.1f} KiB for each"
+        )
 
 
 def timed(what: str, do: Callable[[], object], times: int = 5) -> None:

@@ -17,7 +17,7 @@ from grader.gradebook.roster import with_extra_days
 from grader.gradebook.rules import with_rules
 from grader.gradebook.sheet import parse_sheet
 from grader.gradebook.worksheets import columns_of, people_in
-from grader.records import Deadline, Evidence, ExerciseScore, Note, Origin, Outcome, Report, Result
+from grader.records import Deadline, ExerciseScore, Note, Origin, Outcome, Report, Result
 
 from . import importers
 from .conftest import moodle_name
@@ -422,8 +422,8 @@ def test_class_toml_adds_to_the_people_of_a_worksheet(people):
 def pages_of(grades, archive, to):
     return write_feedback(
         to, archive, grades, report=Report("pw02", "Practical work 02", 0, ()),
-        render=lambda report, result: f"{result.students}|{result.path}|{result.score}",
-        evidence=lambda result: Evidence(),
+        render=lambda report, result, seen: f"{result.students}|{result.path}|{result.score}",
+        evidence=lambda result: b"",
     )  # fmt: skip
 
 
