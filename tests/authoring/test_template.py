@@ -238,7 +238,7 @@ def test_a_source_that_is_no_notebook_is_told_to_its_author(tmp_path, capsys):
     (tmp_path / "solved.ipynb").write_text("not json")
     assert cli.run(["new", "sm", "--from", str(tmp_path / "solved.ipynb")]) == 2
     told = capsys.readouterr().err
-    assert "is no notebook" in told and "begin again" in told and "hand it in" not in told
+    assert "is not a notebook" in told and "begin again" in told and "hand it in" not in told
 
 
 def test_functions_that_hold_a_todo_are_proposed_as_gaps(tmp_path, capsys):

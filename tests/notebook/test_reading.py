@@ -132,11 +132,11 @@ def refusal(raw, name="a.ipynb"):
         (b"", "empty"),
         (b"\0\0\0\0", "empty"),
         (b"not json", "not a notebook: its JSON breaks at line 1"),
-        (b'{"cells": [', "no notebook"),
+        (b'{"cells": [', "not a notebook"),
         (b"[1, 2]", "JSON but not a notebook"),
         (b'{"a": 1}', "JSON but not a notebook"),
         (b"[" * 100_000, "nested too deep"),
-        (b'{"cells": [], "x": ' + b"9" * 5000 + b"}", "no notebook"),
+        (b'{"cells": [], "x": ' + b"9" * 5000 + b"}", "not a notebook"),
         (b'<<<<<<< HEAD\n{"cells": []}\n>>>>>>> x\n', "merge conflict"),
     ],
 )
