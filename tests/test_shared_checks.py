@@ -18,6 +18,7 @@ def test_first(student):
 @pytest.mark.exercise("a", points=1{marks[1]})
 def test_second(student):
     told(student)
+    {second}
 
 @pytest.mark.exercise("a", points=1{marks[2]})
 def test_third(student):
@@ -54,11 +55,11 @@ def session():
             yield opened
 
 
-def asked(session, tmp_path, *marks, body="pass", hidden=False, **limits):
+def asked(session, tmp_path, *marks, body="pass", second="pass", hidden=False, **limits):
     """Return which process each check asked, how many calls that had had; and the outcomes."""
     log = tmp_path / "log"
     place = tmp_path / "test_a.py"
-    place.write_text(CHECKS.format(marks=marks, log=str(log), body=body))
+    place.write_text(CHECKS.format(marks=marks, log=str(log), body=body, second=second))
     files = [place]
     if hidden:
         files.append(tmp_path / "hidden" / "test_a.py")
@@ -96,6 +97,21 @@ def test_a_public_check_shares_with_no_hidden_one(session, tmp_path):
 def test_checks_that_would_have_other_limits_of_an_answer_do_not_share(session, tmp_path):
     pids, _, _ = asked(session, tmp_path, SHARES, SHARES + ", reply_mib=9", SHARES)
     assert pids[0] == pids[2] != pids[1]
+
+
+def test_what_an_earlier_check_left_behind_costs_no_points(session, tmp_path):
+    pids, counts, outcomes = asked(
+        session, tmp_path, SHARES, SHARES, SHARES, second="assert student.count() == 2"
+    )
+    assert [one.outcome for one in outcomes] == ["passed"] * 3
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+    assert counts == [1, 2, 1, 3]
+
+
+def test_a_wrong_answer_stays_wrong_in_a_copy_of_its_own(session, tmp_path):
+    _, counts, outcomes = asked(session, tmp_path, SHARES, SHARES, SHARES, second="assert 0")
+    assert [one.credit for one in outcomes] == [1.0, 0.0, 1.0]
+    assert counts == [1, 2, 1, 2]
 
 
 @pytest.mark.parametrize("call", ["forever", "dies"])

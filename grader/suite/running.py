@@ -129,8 +129,14 @@ class Suite:
             text = f"not run: {self.time_line(job)}"
             return check.outcome("timeout", 0.0, text, for_students=text)
         started = time.perf_counter()
+        used_s = self._plugin.used_s[check.name]
         verdict, killed = self._plugin.try_out(check, job)
         if killed:  # by itself or by the machine, which deserves another try
+            verdict, _ = self._plugin.try_out(check, job)
+        elif self._plugin.inherited and verdict.outcome != "passed":
+            # The calls of an earlier check may have left something behind: a fresh copy decides.
+            self._plugin.end_shared()
+            self._plugin.used_s[check.name] = used_s
             verdict, _ = self._plugin.try_out(check, job)
         return replace(verdict, seconds=time.perf_counter() - started)
 
@@ -155,6 +161,7 @@ class Plugin:
         self.verdict: Outcome | None = None
         self.failure: BaseException | None = None  # what the check raised first
         self.killed = False
+        self.inherited = False  # it asks a process that an earlier check has asked
         self.claims: Claims | None = None  # what the student's process said in a hidden check
         # By the student's code, in each check of this job so far.
         self.used_s: defaultdict[str, float] = defaultdict(float)
@@ -164,6 +171,7 @@ class Plugin:
     def try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
         """Run a check; return its outcome, and whether the process that it asked was killed."""
         self.check, self.job, self.verdict, self.killed = check, job, None, False
+        self.inherited = False
         self.failure = self.claims = None
         item = check.item
         try:
@@ -244,7 +252,8 @@ class Plugin:
         limit_s = self.assignment.limits.check_s
         key = (id(session), check.hidden, check.reply_mib)
         student = self._kept.get(key)
-        if student is None or not renew(student, limit_s):
+        self.inherited = student is not None and renew(student, limit_s)
+        if student is None or not self.inherited:
             student = self._kept[key] = session.student(limit_s=limit_s, reply_mib=check.reply_mib)
         return nullcontext(student)
 
