@@ -29,12 +29,12 @@ from grader.verify.replays import Replays, Work
 
 MAX_LINES = 20_000
 """Of Python that a check's recording runs: what takes more is asked of no mistake here."""
-OF_A_REPLAY = 250
+OF_A_REPLAY = 500
 """Lines that a replay counts as beyond its own: a mistake is put in place and taken back."""
-WORK = 250_000
-"""Lines that the mistakes of one function may take together."""
-FUNCTIONS = 6
-"""Of one submission, whose mistakes are tried: the first ones of the sheet."""
+WORK = 800_000
+"""Lines that the mistakes of one function may take together: a second, on a machine of 2026."""
+IN_ALL = 2_000_000
+"""Lines that those of one submission may take."""
 WITHOUT_END = 12
 """Mistakes of one function that are cut off, at most: each takes as long as some fifty others."""
 LEAST_S = 0.1
@@ -62,8 +62,9 @@ class TriedMistakes:
         self._samples: dict[str, list[Candidate]] = {}
         self._work: dict[CheckName, Work] = {}
         self._reach: dict[CheckName, Collection[str]] = {}
-        self._tried: dict[tuple[str, CheckName], list[tuple[Candidate, Trace]]] = {}
-        self._left = FUNCTIONS
+        self._tried: dict[tuple[str, CheckName, int], list[tuple[Candidate, Trace]]] = {}
+        self._all: dict[tuple[str, str], list[Candidate]] = {}
+        self._left = 0
 
     def explain(self, result: Result) -> Result:
         """Return the result with the mistakes that its wrong answers name.
@@ -79,7 +80,7 @@ class TriedMistakes:
                     check = (outcome.exercise, outcome.name)
                     failing.setdefault(names[outcome.exercise], {})[check] = traces
         tables = {}
-        self._left = FUNCTIONS
+        self._left = IN_ALL
         for name, by_check in failing.items():
             if _evidence(by_check.values()) < LEAST_EVIDENCE:
                 continue  # too little for any name
@@ -92,12 +93,14 @@ class TriedMistakes:
         session = self.tracer.references[notebook.name]
         asked = self._asked(notebook, session, {exercise for exercise, _ in failing})
         fitting: list[Candidate] = []
-        functions = self._functions(notebook, {exercise for exercise, _ in failing})
-        for function in functions:
+        for function in self._functions(notebook, {exercise for exercise, _ in failing}):
             check = self._best_check(function, failing, asked)
-            if check is not None and self._left > 0:
-                self._left -= 1
-                tried = self._answers(notebook, session, function, check, asked[check])
+            if check is not None:
+                of_each = OF_A_REPLAY + self._work[check].lines
+                several = self._candidates(notebook, function)[: min(WORK, self._left) // of_each]
+                # As if nothing were kept: what is tried hangs on the submission alone.
+                self._left -= len(several) * of_each
+                tried = self._answers(session, check, asked[check], several)
                 mine = failing[check][0]
                 found = [one for one, trace in tried if same_trace(mine, trace)] or [
                     one for one, trace in tried if same_trace(mine, trace, shapes=False)
@@ -142,7 +145,13 @@ class TriedMistakes:
         failing: Mapping[CheckName, Sequence[Trace]],
         asked: Mapping[CheckName, Asked],
     ) -> CheckName | None:
-        """Return the quickest failing check that reaches the function and holds evidence."""
+        """Return the quickest failing check that reaches the function and holds evidence.
+
+        None where the exercises that score the function hold: then the fault is another's.
+        """
+        owners = {e.id for e in self.assignment.exercises if function in e.functions}
+        if owners and not owners & {exercise for exercise, _ in failing}:
+            return None
         fit = [
             check
             for check, traces in failing.items()
@@ -158,15 +167,15 @@ class TriedMistakes:
         )
 
     def _answers(
-        self, notebook: Notebook, session: Session, function: str, check: CheckName, asked: Asked
+        self, session: Session, check: CheckName, asked: Asked, candidates: Sequence[Candidate]
     ) -> list[tuple[Candidate, Trace]]:
-        """Return the function's mistakes, as many as there is work for, and what they answer."""
-        key = function, check
+        """Return the mistakes of one function that answer a check wrong, and how they do."""
+        if not candidates:
+            return []
+        key = candidates[-1].mistake.function, check, len(candidates)
         if key in self._tried:
             return self._tried[key]
         tried: list[tuple[Candidate, Trace]] = []
-        most = WORK // (OF_A_REPLAY + self._work[check].lines)
-        candidates = self._candidates(notebook, function)[:most]
         replays = Replays(session, [asked], 0, [self._work[check]], least_s=LEAST_S)
         without_end = 0
         for begin in range(0, len(candidates), _AT_ONCE):
@@ -182,14 +191,17 @@ class TriedMistakes:
 
     def _candidates(self, notebook: Notebook, function: str) -> list[Candidate]:
         """Return the function's mistakes, those that say most first."""
-        if notebook.name not in self._samples:
-            self._samples[notebook.name] = []
-            with suppress(AssignmentError):  # a sample that doesn't fit: `grade verify` tells it
-                self._samples[notebook.name] = sample_mistakes(self.assignment, notebook)
-        samples = [one for one in self._samples[notebook.name] if one.mistake.function == function]
-        changes = candidates_in(notebook, function)
-        changes.sort(key=lambda one: (one.mistake.says_little, is_odd(one.mistake)))
-        return samples + changes
+        key = notebook.name, function
+        if key not in self._all:
+            if notebook.name not in self._samples:
+                self._samples[notebook.name] = []
+                with suppress(AssignmentError):  # one that doesn't fit: `grade verify` tells it
+                    self._samples[notebook.name] = sample_mistakes(self.assignment, notebook)
+            samples = [s for s in self._samples[notebook.name] if s.mistake.function == function]
+            changes = candidates_in(notebook, function)
+            changes.sort(key=lambda one: (one.mistake.says_little, is_odd(one.mistake)))
+            self._all[key] = samples + changes
+        return self._all[key]
 
 
 def _evidence(traces: Collection[Sequence[Trace]]) -> float:

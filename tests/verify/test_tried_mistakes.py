@@ -100,24 +100,35 @@ def test_a_notebook_that_has_its_table_is_left_to_it(grader, graded):
     assert other.explain(before) == before
 
 
-def test_what_one_function_costs_is_counted(graded, tried, monkeypatch):
-    asked = []
+@pytest.fixture
+def asked(monkeypatch):
+    """How many mistakes are asked at once, each time."""
+    numbers = []
     wrong = tried_mistakes.Replays.wrong
 
     def counted(replays, patches, wanted):
-        asked.append(len(patches))
+        numbers.append(len(patches))
         return wrong(replays, patches, wanted)
 
     monkeypatch.setattr(tried_mistakes.Replays, "wrong", counted)
-    monkeypatch.setattr(tried_mistakes, "WORK", 10 * tried_mistakes.OF_A_REPLAY)
+    return numbers
+
+
+@pytest.mark.parametrize("bound", ["WORK", "IN_ALL"])
+def test_what_the_mistakes_of_a_function_and_of_all_cost_is_counted(
+    graded, tried, monkeypatch, asked, bound
+):
+    monkeypatch.setattr(tried_mistakes, bound, 10 * tried_mistakes.OF_A_REPLAY)
     tried.explain(graded(CUBE))
-    assert 1 <= asked[0] < 10
+    assert 2 < max(asked) < 10
 
 
-def test_what_was_tried_for_one_student_serves_the_next(graded, tried, monkeypatch):
-    tried.explain(graded(SUM))
-    monkeypatch.setattr(tried, "_candidates", None)
+def test_what_was_tried_for_one_student_serves_the_next(graded, tried, asked):
+    tried.explain(graded(CUBE))
+    before = sum(asked)
+    assert before > 50
     assert "behaves exactly" in said(tried.explain(graded(ROOT)))
+    assert sum(asked) < before + 30
 
 
 def test_a_fault_while_mistakes_are_tried_costs_a_name_and_nothing_else(graded, tried, monkeypatch):
