@@ -23,7 +23,8 @@ from grader.stand_ins import StandIns
 from grader.suite import CheckJob, Suite
 
 QUICK_S = 2.0
-"""Of all checks of an exercise; within one exercise, of each check."""
+"""For which the student's code computes or sleeps: in an exercise's checks together; within one
+exercise, in the check. It is no time of the clock: a busy machine tells a submission the same."""
 
 FOLLOWED = "points are given as if "
 """Part of the message of a check whose points follow through."""
@@ -82,7 +83,7 @@ class Echoes:
                 continue
             # If no points depend on it, a slow check is not worth a second run.
             declared = all(one.exercise.id in exercise.follows for one in built_on)
-            quick = sum(found[number].seconds for number in mine) < QUICK_S
+            quick = sum(found[number].used_s for number in mine) < QUICK_S
             again = None
             # Figures were drawn when the cells ran: a stand-in comes too late for them.
             if (declared or quick) and not self._draws(exercise):
@@ -90,7 +91,7 @@ class Echoes:
                 again = self.stand_ins.outcomes(job, exercise, names)
             for number in echoes:
                 found[number] = _told(found[number], exercise, built_on, again)
-        return found
+        return [replace(one, used_s=0.0) for one in found]
 
     def _draws(self, exercise: Exercise) -> bool:
         solved = self.assignment.notebooks.get(exercise.notebook)
@@ -143,7 +144,7 @@ class Echoes:
             own = [f for f in exercise.functions if _is_asked(f, names)]
             behind = names_called(notebook, own)
             built_on = [f for f in exercise.functions if f in wrong & behind and f not in own]
-            quick = found[number].seconds < QUICK_S
+            quick = found[number].used_s < QUICK_S
             if not own or not built_on or not (declared or quick):
                 continue
             check = (exercise.id, found[number].name)

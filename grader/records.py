@@ -433,6 +433,8 @@ class Outcome:
     """One check's verdict.
 
     credit : share of max_points that was earned, in [0, 1]
+    seconds : by the clock
+    used_s : for which the student's code computed or slept, until echoes are told; 0 in a result
     missing : the check found nothing to check (not defined, still the template's dummy)
     not_defined : the name that was missing, as the check calls it; "" for none
     suspect : the check itself raised, or used a name that is missing and that it may have
@@ -468,6 +470,7 @@ class Outcome:
     machine: CheckStatus | None = None
     machine_credit: float = 0.0
     for_students: str = ""
+    used_s: float = 0.0
 
     @property
     def points(self) -> float:

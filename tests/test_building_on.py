@@ -183,6 +183,18 @@ def test_a_mistake_of_its_own_costs_points_beside_one_that_it_builds_on(tmp_path
     assert "With a right one:\nstep(): " in said(lines["d-step"])
 
 
+def test_a_second_look_hangs_on_the_students_time_and_not_on_the_clock(tmp_path, monkeypatch):
+    folder = course(tmp_path)
+    file = folder / "test_chain.py"  # the check itself waits, as one does on a busy machine
+    slow = file.read_text().replace(
+        "def test_loss(student, rng):", "def test_loss(student, rng):\n    time.sleep(0.6)"
+    )
+    file.write_text(f"import time\n{slow}")
+    monkeypatch.setattr(building_on, "QUICK_S", 0.4)
+    lines, _ = graded(tmp_path, NO_MEAN, ("value = -np.log", "value = np.log"))
+    assert "With a right one:\nloss(z, 2): " in said(lines["b-loss"])
+
+
 def test_a_mistake_that_blames_nobody_else_is_told_alone(tmp_path):
     course(tmp_path)
     lines, _ = graded(tmp_path, ("value = -np.log", "value = np.log"))

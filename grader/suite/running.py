@@ -129,16 +129,17 @@ class Suite:
             text = f"not run: {self.time_line(job)}"
             return check.outcome("timeout", 0.0, text, for_students=text)
         started = time.perf_counter()
-        used_s = self._plugin.used_s[check.name]
+        before_s = self._plugin.used_s[check.name]
         verdict, killed = self._plugin.try_out(check, job)
         if killed:  # by itself or by the machine, which deserves another try
             verdict, _ = self._plugin.try_out(check, job)
         elif self._plugin.inherited and verdict.outcome != "passed":
             # The calls of an earlier check may have left something behind: a fresh copy decides.
             self._plugin.end_shared()
-            self._plugin.used_s[check.name] = used_s
+            self._plugin.used_s[check.name] = before_s
             verdict, _ = self._plugin.try_out(check, job)
-        return replace(verdict, seconds=time.perf_counter() - started)
+        used_s = self._plugin.used_s[check.name] - before_s
+        return replace(verdict, seconds=time.perf_counter() - started, used_s=used_s)
 
 
 def _public_first(checks: Sequence[Check]) -> list[Check]:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from grader.assignment import load_assignment
@@ -12,7 +13,7 @@ from grader.notebook import assembled, replace_definition
 from grader.session import Kernels, start_fork_server
 from grader.suite import open_suite
 from grader.tracing import record
-from grader.verify import known_table
+from grader.verify import known_table, replays
 from grader.verify.replays import Replays
 
 TOML = """\
@@ -48,6 +49,7 @@ def total(n):
     ### END YOUR CODE ###
 """
 CHECKS = """\
+import numpy as np
 import numpy as np
 import pytest
 
@@ -146,3 +148,8 @@ def test_what_a_check_takes_is_counted_alike_each_time(rules):
 @pytest.mark.slow
 def test_a_check_that_runs_too_many_lines_is_left_out_of_the_table(rules):
     assert [name for _, name in rules[4].asked] == ["lines"]
+
+
+def test_a_function_of_the_checks_that_overflows_for_a_mistake_says_nothing(monkeypatch):
+    monkeypatch.setattr(replays, "answer_of", lambda *_: [np.float64(1e308) * np.float64(10)])
+    assert replays._caller(object())(0, None) == [np.inf]
