@@ -1,10 +1,10 @@
-"""The `grade` command. One file a command; no grading.
+"""The `grade` command: one file for each command. Nothing is graded here.
 
-    commands    the list of commands: which one is meant, and how the process ends
+    commands    the list of commands, the choice of one, and the exit code
     options     the options that several commands share
-    output      where reports go; watching: what is shown meanwhile
+    output      writes reports; watching: shows the progress
     grade       grades submissions: the command of `grade PATH...`
-    ...         every other file is the command of its name
+    ...         every other file is the command with its name
 
 To add a command: write a file that defines `command`, and name it in `commands.COMMANDS`.
 """

@@ -1,4 +1,4 @@
-"""The group of commands: which one is meant, and how the process ends."""
+"""The group of commands: it chooses one, and ends the process with its exit code."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from grader.text import one_line
 if TYPE_CHECKING:
     from grader.warm.held import Held
 
-# What is no command is a path to grade. In the order in which `grade --help` shows them.
+# Any other word is a path to grade. In the order of `grade --help`.
 DEFAULT = "grade"
 COMMANDS = {
     "demo": "grader.cli.demo",
@@ -57,13 +57,13 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command with these arguments (the process's own where None), and exit."""
-    # What is imported is here to stay: looking for garbage in it is a tenth of the start.
+    """Run the command with these arguments (None for the process's own), and exit."""
+    # Imported objects stay: looking for garbage among them is a tenth of the start.
     gc.set_threshold(50_000)
-    # Before numpy is imported: a thread for each core would only be in the way, since processes
+    # Before numpy is imported: a thread for each core would only slow it down, since processes
     # share the cores; and a process with one thread can be forked (batch/forked.py).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # nbformat validates an output by jsonschema in any case; by its default it would compile the
+    # nbformat validates an output by jsonschema anyway; by default it would compile the
     # schema of whole notebooks first, for 0.1 s.
     os.environ.setdefault("NBFORMAT_VALIDATOR", "jsonschema")
     _open_closed_streams()
@@ -73,9 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def end_in_order_when_asked() -> None:
-    """Have SIGTERM do what Ctrl-C does: what was begun is ended, and nothing is left.
+    """Let SIGTERM do what Ctrl-C does: stop in good order, and leave nothing behind.
 
-    `timeout`, a batch system and a service manager ask so.
+    `timeout`, batch systems and service managers send it.
     """
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _end_in_order)
@@ -93,7 +93,7 @@ _asked_to_end: list[int] = []
 def _open_closed_streams() -> None:
     """Open the null device for each standard stream that was closed before the start (`2>&-`).
 
-    Else the first files that are opened take the numbers of these streams, and their output.
+    Otherwise the first opened files get the numbers of these streams, and their output.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -101,13 +101,13 @@ def _open_closed_streams() -> None:
 
 
 def run(arguments: Sequence[str], *, program: str = "grade", held: Held | None = None) -> int:
-    """Return the exit code; print one line for whatever went wrong.
+    """Return the exit code; print one line for any error.
 
-    program : the name that usage lines show, and that shell completion asks for
-    held : kept by this process for such runs. Raises NotHeld where it is of no use
+    program : the name in usage lines, and for shell completion
+    held : kept by this process for such runs. Raises NotHeld if it does not fit
     """
     for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal's encoding lacks is no reason to lose the report.
+        # A name that the terminal can't encode must not lose the report.
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
     invocation = Invocation(tuple(arguments), program, held)
@@ -121,7 +121,7 @@ def run(arguments: Sequence[str], *, program: str = "grade", held: Held | None =
     except (click.Abort, KeyboardInterrupt) as stop:
         cause = stop.__cause__ if isinstance(stop, click.Abort) else stop
         complain(str(cause or "") or "interrupted")
-        # A worker that didn't end in time was killed, and removed nothing.
+        # A worker that didn't end in time was killed, and has not cleaned up.
         remove_session_leftovers()
         return TERMINATED if _asked_to_end else INTERRUPTED
     except NotHeld:
@@ -132,7 +132,7 @@ def run(arguments: Sequence[str], *, program: str = "grade", held: Held | None =
         complain(str(error))
         return WRONG_INPUT
     except SystemExit as end:
-        # Completion ends with 0; rich and click with 1, where standard output is read no more.
+        # Completion exits with 0; rich and click with 1 if standard output is closed.
         return GRADED if end.code == 0 else PIPE_CLOSED
     except Exception as error:
         return _report_fault(error, invocation)
@@ -140,7 +140,7 @@ def run(arguments: Sequence[str], *, program: str = "grade", held: Held | None =
 
 
 class Group(DefaultGroup):
-    """The commands, each imported when it is asked for; without a name, the default one.
+    """The commands, each imported when it is needed; without a name, the default one.
 
     The default command is shown as the group itself: its usage, its options.
     """
@@ -172,7 +172,7 @@ class Group(DefaultGroup):
         default = self.default_command(ctx)
         if incomplete.startswith("-"):
             return default.shell_complete(ctx, incomplete)
-        # Files first: click's script for bash empties the list when it meets them.
+        # Files first: click's bash script empties the list when it finds them.
         return [CompletionItem(incomplete, type="file"), *super().shell_complete(ctx, incomplete)]
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -192,14 +192,14 @@ def _group() -> None:
 
 
 def _report_fault(error: Exception, invocation: Invocation) -> int:
-    """Say in one line that the grader is at fault; keep or show what a maintainer needs."""
+    """Say in one line that the grader is at fault; keep or show the traceback."""
     trace = "".join(traceback.format_exception(error))
     what = f"{type(error).__name__}: {error}" if not isinstance(error, GradeError) else str(error)
     if invocation.tracebacks:
         click.echo(trace, err=True, nl=False)
         complain(f"a fault of the grader: {what}")
         return FAULT
-    if (line := fault_line(what)) != what:  # the machine's: a traceback helps nobody
+    if (line := fault_line(what)) != what:  # the machine is at fault: a traceback does not help
         complain(line)
         return FAULT
     try:

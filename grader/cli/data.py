@@ -21,8 +21,8 @@ from grader.cli.output import complain, no_data_folder
 def command(context: click.Context) -> int | None:
     """Show which data sets there are: sizes, classes, hashes, licences.
 
-    A small MNIST and a small Fashion-MNIST ship. A full set that lies in the folder of
-    $GRADE_DATA is served in the place of the small one, to notebooks and to checks.
+    A small MNIST and a small Fashion-MNIST are included. A full set in the folder of $GRADE_DATA
+    replaces the small one, in notebooks and in checks.
 
     \b
     Examples:
@@ -58,16 +58,16 @@ def command(context: click.Context) -> int | None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write into. Default: $GRADE_DATA.",
 )
-@click.option("--allow-unknown", is_flag=True, help="Also import images whose hash is not known.")
-@click.option("--replace", is_flag=True, help="Replace a data set that is there.")
+@click.option("--allow-unknown", is_flag=True, help="Also import images with an unknown hash.")
+@click.option("--replace", is_flag=True, help="Replace an existing data set.")
 def import_data(
     name: str, files: Sequence[Path], folder: Path | None, allow_unknown: bool, replace: bool
 ) -> int:
     """Import a full data set: NAME is mnist or fashion-mnist.
 
     FILE... are IDX files (images and labels), an npz (x, y; or x_train, y_train, x_test, y_test)
-    or CSV files (784 pixels and the label a row), each as it is or compressed by gzip; or
-    a folder of them. Content that is not known by its SHA-256 is refused.
+    or CSV files (784 pixels and the label in each row), plain or compressed by gzip; or a
+    folder of them. Content with an unknown SHA-256 is refused.
 
     \b
     All of Fashion-MNIST, from Debian's package:

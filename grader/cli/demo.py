@@ -31,9 +31,9 @@ _ASSIGNMENT = "regression"
 def command(folder: Path, browser: bool | None, sandbox: Sandbox) -> int:
     """Grade a made-up class of twelve in DIR (./grade-demo), and show its page.
 
-    It writes an assignment, as `grade new` does, and what twelve students hand in: right work,
-    typical mistakes, a notebook that breaks, one that never ends, one that attacks the grader.
-    Nothing that exists is written over.
+    It writes an assignment, as `grade new` does, and twelve submissions: right work, typical
+    mistakes, a notebook that breaks, one that never ends, one that attacks the grader. Existing
+    files are never overwritten.
 
     \b
     Examples:
@@ -47,7 +47,7 @@ def command(folder: Path, browser: bool | None, sandbox: Sandbox) -> int:
 
     if folder.exists() and any(folder.iterdir()):
         raise click.UsageError(
-            f"{one_line(str(folder))} is there already: name another folder, or delete it."
+            f"{one_line(str(folder))} already exists: name another folder, or delete it."
         )
     with output.clear_errors(str(folder)):
         written = template.write_example(

@@ -1,7 +1,6 @@
-"""What this machine offers to grading: `grade doctor`.
+"""`grade doctor`: show what this machine offers for grading.
 
-Each finding comes from trying, not from looking up: a kernel is started and called, a socket is
-bound, a data set is read.
+Each finding comes from a trial: it starts and calls a kernel, binds a socket, reads a data set.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ PACKAGES = (
 class Finding:
     """One line of the answer.
 
-    status : "ok"; "note", what a person should know; "fault", nothing can be graded rightly
+    status : "ok"; "note", for a person to know; "fault", grading is not possible
     """
 
     name: str
@@ -77,9 +76,9 @@ def command(assignments: Path | None) -> int:
 
 
 def examine(assignments: Path | None = None, *, progress: Progress | None = None) -> list[Finding]:
-    """Return every finding, in the order in which grading needs the things.
+    """Return every finding, in the order of grading.
 
-    assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
+    assignments : folder of assignments; None to find it from $GRADE_ASSIGNMENTS or upwards
     """
     tell = progress or (lambda text: None)
     findings = [*find_python(), *find_packages(), find_fork(), find_sockets()]
@@ -95,7 +94,7 @@ def examine(assignments: Path | None = None, *, progress: Progress | None = None
 
 
 def show(findings: list[Finding], console: Console) -> None:
-    """Print the findings, and in the last line what they amount to."""
+    """Print the findings, and a summary in the last line."""
     from rich.table import Table
     from rich.text import Text
 
@@ -121,7 +120,7 @@ def show(findings: list[Finding], console: Console) -> None:
         console.print(Text("Notebooks can be graded here."))
 
 
-# --- what is looked at ----------------------------------------------------------------------
+# --- findings -------------------------------------------------------------------------------
 
 
 def find_python() -> Iterator[Finding]:
@@ -137,7 +136,7 @@ def find_python() -> Iterator[Finding]:
 
 
 def find_packages(version_of: Callable[[str], str] = metadata.version) -> Iterator[Finding]:
-    """Yield numpy's finding, and one for all the other packages.
+    """Yield a finding for numpy, and one for all other packages.
 
     version_of : name -> version; raises PackageNotFoundError
     """
@@ -179,7 +178,7 @@ def find_fork() -> Finding:
 
 
 def find_sockets() -> Finding:
-    """Bind a Unix socket where a session would; loopback serves where there is none."""
+    """Bind a Unix socket as a session does; without it, loopback is used."""
     if hasattr(socket, "AF_UNIX"):
         try:
             with (
@@ -216,7 +215,7 @@ def find_kernel() -> Finding:
                     answer = [float(value) for value in student.scaled([1.0, 2.5])]
             finally:
                 session.close()
-    except Exception as error:  # whatever it is, it is the finding
+    except Exception as error:  # any error is the finding
         return Finding("kernel", "fault", f"does not start: {type(error).__name__}: {error}")
     if answer != [2.0, 5.0]:
         return Finding("kernel", "fault", f"2 * [1, 2.5] came back as {answer}")
@@ -225,11 +224,11 @@ def find_kernel() -> Finding:
 
 
 def find_isolation() -> Finding:
-    """Let a notebook try what student code must not do; tell what it reached."""
+    """Let a notebook try what student code must not do, and report what succeeded."""
     from grader.session import open_session
 
     with TemporaryFolder() as folder, socket.socket() as listener:
-        # Open to every user, so that nothing but the sandbox can refuse it.
+        # Readable by every user, so that only the sandbox can refuse it.
         folder.chmod(0o777)
         (folder / "secret").write_text("read me", encoding="ascii")
         (folder / "secret").chmod(0o644)
@@ -244,7 +243,7 @@ def find_isolation() -> Finding:
             ):
                 reached = [str(word) for word in student.reached(str(folder), port, os.getpid())]
                 isolation = session.isolation
-        except Exception as error:  # whatever it is, it is the finding
+        except Exception as error:  # any error is the finding
             return Finding("isolation", "note", f"not known: {type(error).__name__}: {error}")
     if reached:
         return Finding(
@@ -262,7 +261,7 @@ def find_isolation() -> Finding:
     )
 
 
-# What a student's process must not do, and one layer alone refuses.
+# Attempts of a student's process that one layer by itself must refuse.
 _FORBIDDEN = {
     "limits": "taking more memory than the limit",
     "privileges": "making a device",
@@ -275,9 +274,9 @@ _FORBIDDEN = {
 
 
 def find_layers(probe: Callable[[str], Probe] | None = None) -> Iterator[Finding]:
-    """Yield a finding for each layer: closed in by it alone, a process tries what it forbids.
+    """Yield a finding for each layer: a process with only this layer tries what it forbids.
 
-    probe : layer -> what became of the attempt
+    probe : layer -> the outcome of the attempt
     """
     from grader.in_kernel.system import CAN_SANDBOX
     from grader.session import sandbox_check
@@ -298,7 +297,9 @@ def find_layers(probe: Callable[[str], Probe] | None = None) -> Iterator[Finding
             yield Finding(layer, "fault", str(error))
             continue
         if found.missing:
-            yield Finding(layer, "note", f"not here, {tried} is left to others: {found.missing}")
+            yield Finding(
+                layer, "note", f"not here, {tried} is left to other layers: {found.missing}"
+            )
         elif found.refusal:
             yield Finding(layer, "ok", f"{tried} is refused: {found.refusal}")
         else:
@@ -343,7 +344,7 @@ def find_data() -> Iterator[Finding]:
     configured = os.environ.get("GRADE_DATA", "")
     if configured and not datasets.datasets_dir().is_dir():
         yield Finding(
-            "GRADE_DATA", "note", f"{configured} is not a folder: the data sets that ship are used"
+            "GRADE_DATA", "note", f"{configured} is not a folder: the included data sets are used"
         )
     for name in datasets.NAMES:
         try:
@@ -352,12 +353,12 @@ def find_data() -> Iterator[Finding]:
             yield Finding(name, "fault", str(error))
             continue
         own = datasets.path_of(name).parent != datasets.SHIPPED
-        origin = f"from {datasets.path_of(name)}" if own else "the small set that ships"
+        origin = f"from {datasets.path_of(name)}" if own else "the small included set"
         yield Finding(name, "ok", f"{len(x)} images, {origin}")
 
 
 def find_assignments(folder: Path | None = None) -> Iterator[Finding]:
-    """Yield a finding for each assignment; a broken one is the instructor's to mend."""
+    """Yield a finding for each assignment; the instructor must repair a broken one."""
     from grader import assignment
 
     try:

@@ -21,21 +21,25 @@ if TYPE_CHECKING:
 def command() -> None:
     """Build, list or remove the Python environments that assignments ask for.
 
-    An assignment with a table [environment] runs its notebooks in a Python of their own, with
-    what that table asks for; the checks stay in grade's. An environment is built once and kept in
-    the user's cache (or in $GRADE_ENVIRONMENTS); assignments that ask for the same share it.
+    An assignment with a table [environment] runs its notebooks in a Python of their own, with the
+    packages of that table; the checks run in grade's own Python. An environment is built once and
+    kept in the user's cache (or in $GRADE_ENVIRONMENTS). Assignments with equal tables share it.
     """
 
 
 @options.subcommand(command, "build")
 @click.argument("ids", nargs=-1, metavar="[ASSIGNMENT...]")
 @options.assignments
-@click.option("--again", is_flag=True, help="Build it anew, with what can be had today.")
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Build it again, with the newest packages that the requirements allow.",
+)
 def build(ids: Sequence[str], assignments: Path | None, again: bool) -> int:
-    """Build the environments of these assignments; of all that ask for one by default.
+    """Build the environments of these assignments; by default, of all that ask for one.
 
-    Made by uv; by Python's own venv and pip where uv is missing. Only what assignment.toml asks
-    for is installed, and ipykernel and numpy, which every kernel needs.
+    uv builds them, or Python's venv and pip if uv is missing. Installed are the packages of
+    assignment.toml, and ipykernel and numpy, which every kernel needs.
 
     \b
     Examples:
@@ -64,7 +68,7 @@ def build(ids: Sequence[str], assignments: Path | None, again: bool) -> int:
 @options.subcommand(command, "list")
 @options.assignments
 def show(assignments: Path | None) -> int:
-    """List the environments that are there, and the assignments that lack theirs."""
+    """List the built environments, and the assignments that lack theirs."""
     from grader import environments
     from grader.errors import GradeError
 
@@ -100,9 +104,7 @@ def remove(names: Sequence[str]) -> int:
             if name in built.assignments or (len(name) >= 6 and built.digest.startswith(name))
         ]
         if not meant:
-            complain(
-                f"no environment is called {name}: `grade env list` shows those that are there"
-            )
+            complain(f"there is no environment {name}: `grade env list` shows them")
             code = WRONG_INPUT
         for built in meant:
             if built.folder.exists():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _UnnamedContext(click.Context):
-    """The context of a command that is meant where no name is given."""
+    """The context of the default command, which needs no name."""
 
     @property
     def command_path(self) -> str:
@@ -37,7 +37,7 @@ class Unnamed(click.Command):
 
 
 class Given(click.Path):
-    """A path to grade. Where there is none of that name, a command may have been meant."""
+    """A path to grade. If it does not exist, it may be a misspelt command."""
 
     def convert(self, value: Any, param: Any, context: Any) -> Any:
         if not os.path.lexists(value):
@@ -52,7 +52,7 @@ class Given(click.Path):
 
 def _finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
-        # A gate at nan would let everything pass.
+        # A limit of nan would let everything pass.
         raise click.BadParameter(f"{value} is not a percentage.")
     return value
 
@@ -103,13 +103,13 @@ def _shard(
     help="Grade only one part of the class, for example 3/16. `grade results --merge` joins the "
     "parts.",
 )
-@options.jobs("Grading processes. Default: one a core; a single submission needs no other.")
+@options.jobs("Grading processes. Default: one for each core; a single submission uses one.")
 @click.option(
     "--dask",
     metavar="ADDRESS",
     help="Grade on a dask.distributed cluster: its scheduler's address, or scheduler file.",
 )
-@click.option("--regrade", is_flag=True, help="Grade again what an earlier run has graded.")
+@click.option("--regrade", is_flag=True, help="Grade again, even if an earlier run has the result.")
 @click.option(
     "--keep-warm/--no-keep-warm",
     default=None,
@@ -139,7 +139,7 @@ def _shard(
     metavar="PERCENT",
     type=click.FloatRange(0, 100),
     callback=_finite,
-    help="Exit with 1 when a submission has less of its automatic points, or is refused.",
+    help="Exit with 1 if a submission has less of its automatic points, or is refused.",
 )
 @click.version_option(grader.__version__, prog_name="grade")
 @click.pass_obj
@@ -169,9 +169,9 @@ def command(
 ) -> int:
     """Grade submissions: .zip files, notebooks, scripts or folders.
 
-    The notebooks run in a process of their own; the report says what each exercise earned,
-    and why not more. What can't be read is refused in one line, and the rest goes on. Results
-    are kept: a second run grades what has changed, and one that was stopped goes on.
+    The notebooks run in a process of their own. The report says what each exercise earned, and why
+    not more. A submission that can't be read is refused in one line, and the rest goes on. Results
+    are kept: a second run grades only what has changed, and a stopped run goes on.
 
     \b
     Examples:
@@ -181,7 +181,7 @@ def command(
       grade submissions/ --fail-under 50 --junit report.xml
       grade sigmoid.ipynb --watch
 
-    A folder that has the name of a command is graded as ./stubs.
+    To grade a folder with the name of a command, write ./stubs.
     """
     if keep_warm is False:
         from grader.warm.client import end_all
@@ -191,7 +191,7 @@ def command(
     asks = one_file and keep_warm is not False and not watch and invocation.held is None
     if asks and (code := _done_by_another(invocation, paths[0])) is not None:
         return code
-    # Before all that makes a fork of this process cost more.
+    # Before anything that makes a fork of this process more expensive.
     click.get_current_context().with_resource(standing_by())
     if dask is None and invocation.held is None:
         # Before anything that takes long to load: it warms up meanwhile.
@@ -203,7 +203,7 @@ def command(
 
     output.check_targets(json_file, junit_file, html_folder)
     plugin_reports = output.plugin_reports(reports)
-    # Standard output belongs to the machine-readable report where one goes there.
+    # Standard output belongs to a machine-readable report, if one goes there.
     to_stderr = "-" in (json_file, junit_file, *(file for _, file in plugin_reports))
     if dask is not None and jobs is not None:
         raise click.UsageError(
@@ -242,7 +242,7 @@ def command(
             from grader.gradebook.for_students import report_for_students
 
             report = report_for_students(report)
-        # Not at the top: it would hold up the kernels by the time that rich takes to load.
+        # Not at the top: the kernels would wait while rich loads.
         from grader.report import terminal
 
         try:
@@ -254,7 +254,7 @@ def command(
             )
             if not for_students:
                 unexplained_groups.hint(report.results, stderr=to_stderr)
-        finally:  # `| head` ends the showing, and must not cost the files
+        finally:  # `| head` ends the output, but must not lose the files
             output.write_reports(report, json_file, junit_file)
             output.write_plugin_reports(report, plugin_reports)
             if watching.annotations is not None:
@@ -272,7 +272,7 @@ def command(
         if report.parts and all(part.run is not None for part in report.parts):
             click.echo(_runs_of(report), err=True)
         if shard is not None and not report.results:
-            return report, GRADED  # a part of the class in which nobody is
+            return report, GRADED  # an empty part of the class
         code = exit_code(report, fail_under)
         if code == UNDER and fail_under is not None:
             under = sum(_is_under(result, fail_under) for result in report.results)
@@ -290,9 +290,9 @@ def command(
 
 
 def _done_by_another(invocation: Invocation, path: Path) -> int | None:
-    """Return the exit code of the run, where a process did it that was kept warm; None for no such.
+    """Return the exit code if a process that was kept warm did the run; else None.
 
-    It is asked for nothing where none was ever left: the folder is not there then.
+    If no process was ever kept warm, its folder does not exist.
     """
     from grader.warm import client
 
@@ -309,13 +309,13 @@ def _leave_behind(report: Report, path: Path, sandbox: Sandbox) -> None:
     from grader.warm.client import leave_behind
 
     if not report.checks_from:
-        return  # nothing was recognised: there is nothing to hold
+        return  # nothing was recognised: there is nothing to keep
     if why := leave_behind(Path(report.checks_from), path, sandbox):
         output.complain(why)
 
 
 def _runs_of(report: Report) -> str:
-    """Return which run of the file of results each assignment's is."""
+    """Return the number of each assignment's run in the file of results."""
     counted = [(part, len(part.results)) for part in report.parts]
     return ", ".join(
         f"run {part.run} is {part.assignment} ({n} submission{'s' if n != 1 else ''})"
@@ -324,10 +324,10 @@ def _runs_of(report: Report) -> str:
 
 
 def exit_code(report: Report, fail_under: float | None) -> int:
-    """Return what the whole run amounts to; the gravest of several wins.
+    """Return the exit code of the whole run; the most serious of several wins.
 
-    A fault of the grader needs a person, whatever the rest; where nothing at all could be
-    read, the input is wrong; a gate counts a refused submission as one that is under it.
+    A fault of the grader always needs a person. If nothing at all could be read, the input is
+    wrong. For --fail-under a refused submission counts as one below the limit.
     """
     statuses = [result.status for result in report.results]
     if "grader_fault" in statuses:
@@ -342,5 +342,5 @@ def exit_code(report: Report, fail_under: float | None) -> int:
 def _is_under(result: Result, fail_under: float) -> bool:
     from grader.report.wording import percent
 
-    # 1e-9: the rounding of a sum of points must not close a gate that the sum itself passes.
+    # 1e-9: the rounding of a sum of points must not fail a limit that the sum itself reaches.
     return result.status != "graded" or percent(result) < fail_under - 1e-9

@@ -1,15 +1,15 @@
-"""Who handed in what: found, split by student, unpacked, matched with the assignment.
+"""Find who handed in what: split by student, unpack, and match with the assignment.
 
 finding.py     the submissions below the paths that a user names
-exports.py     the exports of learning platforms, one part a student
-platforms.py   what platforms write into the names of files
+exports.py     the exports of learning platforms, one part for each student
+platforms.py   the names that platforms give to files
 gradescope.py  Gradescope's list of who handed in what
-classes.py     whether a heap of notebooks is a class's
+classes.py     whether several notebooks are those of a class
 archive.py     zips, unpacked within limits
 intake.py      one submission, opened
 students.py    whose work it is
-matching.py    which assignment it answers, and which file plays which notebook
-work.py        which files are work at all
+matching.py    its assignment, and which file is which notebook
+work.py        which files count as work
 """
 
 from grader.submission.exports import Part, Split, split_folder, split_zip

@@ -1,4 +1,4 @@
-"""Unpacks archives into one private directory, within limits.
+"""Unpack archives into one private directory, within limits.
 
 Every name, size and flag in an archive is a claim by its maker: sizes are counted while
 writing, and nothing is written outside the directory.
@@ -30,18 +30,18 @@ MAX_ENTRIES = 10_000
 """Files in one submission. Real ones hold tens; a whole virtual environment holds more."""
 MAX_TOTAL_BYTES = 512 * 1024**2
 MAX_NAME_BYTES = 200
-"""Of one path component: file systems take 255."""
+"""Bytes of one path component; file systems take 255."""
 MAX_DIRECTORY_BYTES = 2 * 1024**2
-"""Of a zip's table of contents, which zipfile reads whole: 10,000 entries of 200 bytes."""
+"""Bytes of a zip's table of contents, which zipfile reads whole: 10,000 entries of 200 bytes."""
 MAX_EXPORT_ENTRIES = 200_000
 """Files in a class's export, of 2,000 students with 100 each."""
 MAX_EXPORT_DIRECTORY_BYTES = 64 * 1024**2
 EXPORT_RATIO = 30
-"""How far a class's export may grow in sum over all students. Notebooks grow by 3 to 10."""
+"""The factor by which a whole export may grow. Notebooks grow by 3 to 10."""
 BOMB_RATIO, BOMB_BYTES = 200, 32 * 1024**2
 """An entry is a bomb when it grows by this factor and beyond this size. Text grows by 10 to 50."""
 CHUNK = 1024**2
-# What zipfile raises, over its versions, for bytes that are not a good zip.
+# Exceptions of zipfile, in its various versions, for bytes that are not a good zip.
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -76,9 +76,9 @@ class Budget:
 
 
 class Box:
-    """A private directory and what has gone into it: the one place that writes files.
+    """A private directory and its content. Only this class writes files.
 
-    budget : shared with other submissions of one export
+    budget : shared by the submissions of one export
     """
 
     def __init__(self, folder: Path, budget: Budget | None = None) -> None:
@@ -90,7 +90,7 @@ class Box:
         self._taken: dict[str, str] = {}
 
     def note(self, kind: str, message: str) -> None:
-        # A thousand symlinks are one story; the first lines of it are enough.
+        # For a thousand symlinks the first lines are enough.
         if len(self.notes) < 20:
             self.notes.append(Note(kind=kind, message=message))
 
@@ -105,10 +105,10 @@ class Box:
     def write(
         self, target: PurePosixPath, stream: BinaryIO, *, source: str, packed: int = 0
     ) -> bool:
-        """Return True once the stream's bytes stand at `target`; False, with a note, if not.
+        """Write the stream's bytes to `target`; return False, with a note, if that is refused.
 
         target : relative, already cleaned
-        packed : bytes that the entry takes in its archive, 0 where it has none
+        packed : bytes of the entry in its archive, 0 without an archive
         """
         if not self._reserve(target):
             self.note("duplicate_name", f"{target}: the name comes twice; the first one counts")
@@ -137,7 +137,7 @@ class Box:
         return True
 
     def _opened(self, target: PurePosixPath) -> io.FileIO:
-        """Return the new file, unbuffered: what the disk refuses is told by write()."""
+        """Return the new file, unbuffered, so that write() raises the disk's errors."""
         path = self.folder.joinpath(*target.parts)
         with _ours_to_write(target):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ class Box:
             return path.open("xb", buffering=0)
 
     def _reserve(self, target: PurePosixPath) -> bool:
-        """Take the name, and its folders' names, whatever a file system says of their case."""
+        """Reserve the name and its folders' names, for file systems with and without case."""
         keys = [
             unicodedata.normalize("NFC", "/".join(target.parts[: n + 1])).casefold()
             for n in range(len(target.parts))
@@ -160,7 +160,7 @@ class Box:
 
 @contextlib.contextmanager
 def _ours_to_write(target: PurePosixPath) -> Iterator[None]:
-    """Make a GraderFault of what this machine refuses; a name that no file may have passes."""
+    """Raise GraderFault for errors of this machine; an invalid file name passes."""
     try:
         yield
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
@@ -172,7 +172,7 @@ def _ours_to_write(target: PurePosixPath) -> Iterator[None]:
 
 
 class Bounded(io.RawIOBase):
-    """A zip's bytes, of which no single read is large.
+    """A zip's bytes, without large single reads.
 
     zipfile reads the table of contents with one read of the size that the file claims.
     """
@@ -244,7 +244,7 @@ def unpack_entry(
     *,
     at: PurePosixPath | None = None,
 ) -> None:
-    """Unpack an entry below `under`, by its own name or, where it is given, `at` another."""
+    """Unpack an entry below `under`, by its own name, or as `at` if that is given."""
     name = decoded_name(entry)
     target = safe_target(name, source)
     if entry.is_dir() or name.endswith(("/", "\\")) or target is None:
@@ -267,7 +267,7 @@ def unpack_entry(
 
 
 def open_inner_zips(box: Box) -> list[str]:
-    """Unpack the zips that came inside, beside themselves, one level deep; return their names.
+    """Unpack the zips inside, next to themselves, one level deep; return their names.
 
     Only those with notebooks or scripts: another may be a data set that the notebook opens.
     """
@@ -292,11 +292,11 @@ def open_inner_zips(box: Box) -> list[str]:
 
 
 def decoded_name(entry: zipfile.ZipInfo) -> str:
-    """Return the entry's name as its author wrote it, as far as the bytes tell.
+    """Return the entry's name as its author wrote it, as far as the bytes show.
 
-    Without the UTF-8 flag zipfile reads cp437, but macOS writes UTF-8 and some Windows tools
-    write Windows' own code page there. Bytes that are valid UTF-8 are hardly ever anything else;
-    between the code pages the one that gives letters wins.
+    Without the UTF-8 flag zipfile reads cp437, but macOS writes UTF-8, and some Windows tools
+    write the Windows code page. Bytes that are valid UTF-8 are almost always UTF-8. Of the code
+    pages, the one that gives letters wins.
     """
     name = entry.filename
     if entry.flag_bits & 0x800 or name.isascii():
@@ -329,13 +329,13 @@ def _likeness_to_names(text: str) -> int:
 def safe_target(name: str, source: str) -> PurePosixPath | None:
     """Return the entry's relative path, cleaned; None for the root itself.
 
-    Raises SubmissionError for a name that leads elsewhere: no zip tool writes one.
+    Raises SubmissionError for a name that leads outside: no zip tool writes one.
     """
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in parts:
         raise SubmissionError(
             f"{source} holds a name that leads outside its folder ({one_line(name, 80)}): "
-            "zip the notebooks alone"
+            "zip only the notebooks"
         )
     clean = [in_name(part) for part in parts if part not in ("", ".")]
     if len(clean) > MAX_DEPTH:

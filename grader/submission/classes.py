@@ -1,7 +1,7 @@
-"""Whether a heap of notebooks is a class's, or one student's several files.
+"""Tell whether several notebooks are those of a class, or of one student.
 
-One student may hand in three notebooks of one assignment, and older copies of them. A class's
-notebooks either bear their students' names, or all of them began as one template.
+One student may hand in three notebooks of one assignment, and older copies of them. The notebooks
+of a class have their students' names, or were all made from one template.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import PurePosixPath
 from grader.submission.students import has_students_name
 
 ENOUGH_NAMES = 3
-"""Notebooks that bear students' names, from which on they are a class's."""
+"""So many notebooks with students' names are a class."""
 ENOUGH_ALIKE = 6
-"""Notebooks of one template, from which on they are a class's: no student keeps so many copies."""
+"""So many notebooks of one template are a class: no student keeps so many copies."""
 MAX_READ_BYTES = 16 * 1024**2
-"""Of a notebook that is compared. A larger one counts as unlike all others."""
+"""Size of a notebook to compare. A larger one counts as unlike all others."""
 
 
 def is_class(notebooks: Mapping[str, Callable[[], bytes]]) -> bool:
     """Return whether these notebooks are those of several students.
 
-    notebooks : by the name that tells them apart, its file's or its folder's; each gives its bytes
+    notebooks : functions that return the bytes, by a distinct name of the file or the folder
     """
     if len(notebooks) < ENOUGH_NAMES:
         return False
@@ -46,7 +46,7 @@ def _alike(documents: Iterable[bytes]) -> bool:
 
 
 def _cells_of(document: bytes) -> frozenset[bytes]:
-    """Return a hash of each cell's text; none where it can't be read."""
+    """Return a hash of each cell's text; none if it can't be read."""
     if len(document) > MAX_READ_BYTES:
         return frozenset()
     try:

@@ -1,4 +1,4 @@
-"""What was handed in by the names of the instructor's own files."""
+"""Submitted files with the names of the instructor's files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from grader.records import Note, Notebook
 
-# A text of this size is worth reading whole: git and editors change the ends of its lines.
+# A text up to this size is compared without line ends, which git and editors change.
 _TEXT_BYTES = 1 << 20
 _NAMED = 5
 
@@ -16,7 +16,7 @@ _NAMED = 5
 def without_course_files(
     notebooks: Sequence[Notebook], files: Mapping[str, Path]
 ) -> list[Notebook]:
-    """Return the notebooks and scripts that a student may have written: no module of the course."""
+    """Return the notebooks and scripts without the course's modules."""
     own = [n for n in notebooks if not _is_one_of(PurePosixPath(n.name), files)]
     return own or list(notebooks)
 
@@ -24,10 +24,10 @@ def without_course_files(
 def changed_files(
     files: Mapping[str, Path], folder: Path, notebooks: Iterable[Notebook]
 ) -> tuple[Note, ...]:
-    """Return a note that names the instructor's files that were handed in otherwise.
+    """Return a note that names the instructor's files that were handed in with changes.
 
-    folder : what was handed in; notebooks : those of it that are graded
-    A file that was not handed in needs no note: it is laid beside the notebook.
+    folder : of the submission; notebooks : its graded notebooks
+    A file that was not handed in needs no note: it is put beside the notebook.
     """
     places = dict.fromkeys(PurePosixPath(notebook.name).parent for notebook in notebooks)
     changed = [
@@ -42,7 +42,7 @@ def changed_files(
     more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
     was = "was" if len(changed) == 1 else "were"
     shown = f"{', '.join(changed[:_NAMED])}{more}"
-    text = f"{shown} {was} changed: graded with what was given out"
+    text = f"{shown} {was} changed: graded with the original"
     return (Note("changed_file", text),)
 
 

@@ -1,4 +1,4 @@
-"""Splits a folder of a class: an unpacked export, clones of repositories, nbgrader's own layout."""
+"""Split a folder of a class: an unpacked export, clones of repositories, nbgrader's layout."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from grader.submission.work import (
 
 
 def split_folder(folder: Path, into: Path) -> Split:
-    """Return what an unpacked export holds; nothing for any other folder."""
+    """Return the parts of an unpacked export; none for any other folder."""
     try:
         entries = [e for e in entries_of(folder) if not e.is_symlink()]
         if len(entries) == 1 and entries[0].is_dir() and not platform_of(entries[0].name):
@@ -59,7 +59,7 @@ def split_folder(folder: Path, into: Path) -> Split:
 
 
 def _part_of_folder(folder: Path, group: Group, works: Mapping[str, bool], into: Path) -> Part:
-    """Return where a student's entries lie: as they are, or copied together where needed."""
+    """Return the part of a student's entries, copied together if needed."""
     working = [name for name in group.entries if works[name]] or group.entries[:1]
     if len(working) == 1 and ((folder / working[0]).is_dir() or len(group.entries) == 1):
         path = folder / working[0]
@@ -101,18 +101,18 @@ def _gradescope_folder(folder: Path, entries: Sequence[Path]) -> Split:
     there = {entry.name for entry in entries}
     lost = [name for name in known if name not in there]
     return Split(
-        tuple(parts), tuple(f"{name} is named in {METADATA}, and is not there" for name in lost)
+        tuple(parts), tuple(f"{name} is named in {METADATA}, but is missing" for name in lost)
     )
 
 
 def _clones(folder: Path, entries: Sequence[Path]) -> Split | None:
-    """Return the repositories that `gh classroom clone student-repos` made, if these are they."""
+    """Return the repositories, if these are clones by `gh classroom clone student-repos`."""
     clones = [entry for entry in entries if entry.is_dir() and (entry / ".git").exists()]
     working = [entry for entry in entries if entry.is_dir() and holds_work(entry)]
     if not clones or not set(working) <= set(clones):
         return None
     names = [clone.name for clone in clones]
-    # It calls the folder <assignment>-submissions, and each clone <assignment>-<user name>.
+    # The folder is <assignment>-submissions, and each clone <assignment>-<user name>.
     common = folder.resolve().name.removesuffix("-submissions")
     if not all(name.startswith(f"{common}-") for name in names):
         common = _common_beginning(names).rpartition("-")[0] if len(names) > 1 else ""
@@ -135,7 +135,7 @@ def _common_beginning(names: Sequence[str]) -> str:
 
 
 def _nbgrader(folder: Path, entries: Sequence[Path]) -> Split | None:
-    """Return submitted/<student>/<assignment>/, one part each, if this folder is one."""
+    """Return submitted/<student>/<assignment>/, one part each, if the folder has this layout."""
     students = [entry for entry in entries if entry.is_dir()]
     handed = {student: [e for e in entries_of(student) if e.is_dir()] for student in students}
     stamped = any((e / "timestamp.txt").is_file() for them in handed.values() for e in them)

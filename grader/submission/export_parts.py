@@ -1,4 +1,4 @@
-"""The parts of an export: one a student, by the platform's names; none lost and none joined."""
+"""The parts of an export, one for each student: none is lost, none are joined."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from grader.text import in_name
 T = TypeVar("T")
 MAX_SHOWN = 5
 MAX_TEXT_BYTES = 64 * 1024
-"""Of the text that Blackboard puts beside a submission; its head says who handed in."""
+"""Bytes to read of Blackboard's text beside a submission; its head says who handed in."""
 
 
 @dataclass(frozen=True)
 class Part:
     """What one student handed in.
 
-    path : where it lies now; shown : how the report calls it
-    problem : why it could not be unpacked, "" where it was
+    path : its place now; shown : its name in the report
+    problem : why it could not be unpacked, "" if it was
     origin : the platform's keys
     """
 
@@ -43,7 +43,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
-    """An export, taken apart. remarks : a line each, on what is not as the rest is."""
+    """The parts of an export. remarks : a line for each exception."""
 
     parts: tuple[Part, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -51,14 +51,14 @@ class Split:
 
 @dataclass
 class Group:
-    """The entries of one student. key : None for what bears no platform's name."""
+    """The entries of one student. key : None for entries without a platform's name."""
 
     origin: Origin
     entries: list[str] = field(default_factory=list)
 
 
 def is_export(tops: Mapping[str, bool]) -> bool:
-    """Return whether most of the work bears a platform's name. tops : name -> holds work"""
+    """Return whether most of the work has a platform's name. tops : name -> holds work"""
     working = [name for name, works in tops.items() if works]
     named = sum(platform_of(name) is not None for name in working)
     if not working:
@@ -69,9 +69,9 @@ def is_export(tops: Mapping[str, bool]) -> bool:
 def grouped(
     tops: Mapping[str, bool], text_of: Callable[[str], str]
 ) -> tuple[list[Group], list[str]]:
-    """Return the entries by student, and the names of work that bears no platform's name.
+    """Return the entries by student, and the names of work without a platform's name.
 
-    text_of : gives the text of an entry
+    text_of : returns the text of an entry
     """
     groups: dict[str, Group] = {}
     odd: list[str] = []
@@ -102,7 +102,7 @@ _BLACKBOARD_NAME = re.compile(r"^Name: *(?P<name>.+?) *\((?P<username>[^()]+)\)"
 
 
 def named_in(text: str, origin: Origin) -> Origin:
-    """Return the keys with the name that Blackboard's own text file tells."""
+    """Return the keys with the name from Blackboard's text file."""
     found = _BLACKBOARD_NAME.search(text[:2000])
     if not found:
         return origin
@@ -112,7 +112,7 @@ def named_in(text: str, origin: Origin) -> Origin:
 
 
 def told_apart(groups: list[Group]) -> list[Group]:
-    """Give two students of one name, or without any, the platform's number in their names."""
+    """Add the platform's number to the names of students with equal names, or none."""
     count = Counter(group.origin.name.casefold() for group in groups)
     for group in groups:
         own = group.origin
@@ -144,7 +144,7 @@ def counts_here(entry: Path) -> bool:
 
 
 def own_name(name: str) -> str:
-    """Return the student's own name of a file, without the platform's part of it."""
+    """Return the student's name of a file, without the platform's part."""
     named = platform_of(name)
     return (name[len(named.prefix) :] if named else "") or name
 

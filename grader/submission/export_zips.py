@@ -1,6 +1,6 @@
-"""Splits a zip that a learning platform made: one part a student.
+"""Split a zip of a learning platform: one part for each student.
 
-Ask this of what the instructor names alone: a student may make such a zip.
+Use it only for paths that the instructor names: a student may make such a zip.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ from grader.submission.work import (
 
 
 def split_zip(path: Path, into: Path, *, split: bool | None = None) -> Split:
-    """Return what a platform's export, or a class's zip, holds; nothing for any other zip.
+    """Return the parts of a platform's export, or of a class's zip; none for any other zip.
 
     into : where to unpack it; need not exist
-    split : True: its folders and notebooks are one submission each, whatever their names
+    split : True: its folders and notebooks are one submission each, under any names
     """
     try:
         with path.open("rb") as stream:
@@ -58,7 +58,7 @@ def split_zip(path: Path, into: Path, *, split: bool | None = None) -> Split:
             with zipfile.ZipFile(bounded) as archive:
                 return _split_archive(archive, path, into, split=split)
     except (*DAMAGE, NotImplementedError, TooManyEntries, SubmissionError):
-        return Split()  # open_submission says what is wrong with it
+        return Split()  # open_submission reports the error
 
 
 _Entry = tuple[zipfile.ZipInfo, PurePosixPath]
@@ -162,7 +162,7 @@ def _unpack_part(
     first = entries[0][1]
     alone = len(entries) == 1 and len(first.parts) == 1
     named = platform_of(first.parts[0])
-    # A file alone keeps its name: who else handed in may stand in it.
+    # A single file keeps its name, which may name further students.
     keeps = alone or len(first.parts) > 1 or named is None
     name = first.parts[0] if keeps or named is None else named.prefix
     part = Part(into / name, f"{export}/{name}", origin=origin)

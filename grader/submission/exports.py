@@ -1,8 +1,8 @@
-"""Splits the exports of learning platforms: one part a student, none lost and none joined.
+"""Split the exports of learning platforms: one part for each student, none lost, none joined.
 
-A zip or a folder is an export where most of the work in it bears a platform's name (platforms.py),
-or where the platform's own file lies in it. What bears no such name then is a part of its own, and
-is named. Ask this of what the instructor names alone: a student may make such a zip.
+A zip or a folder is an export if most of its work has a platform's name (platforms.py), or if the
+platform's own file is in it. Work without such a name is a part of its own, and is reported. Use it
+only for paths that the instructor names: a student may make such a zip.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds the submissions below the paths that a user names."""
+"""Find the submissions below the paths that a user names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grader.submission.work import HANDED_IN, entries_of, holds_work, natural, r
 
 @dataclass(frozen=True)
 class Found:
-    """The submissions, in order. remarks : a line each, on what a person should know of them."""
+    """The submissions, in order. remarks : lines about them for a person."""
 
     parts: tuple[Part, ...]
     remarks: tuple[str, ...] = ()
@@ -38,10 +38,10 @@ def find_parts(
     """Return every submission below the paths.
 
     scratch : where exports are unpacked; need not exist
-    split : True: what a path holds is a class's; False: each path is one submission; None: as
-        the platform's and the students' names say. Of zips that are named one by one, none is
-        split unless the user says so: a student may write another's name into the own zip.
-    unpacker : knows other exports than ours; asked first, of each path
+    split : True: each path holds a class; False: each path is one submission; None: the
+        platform's and the students' names decide. A zip that is named by itself is split only
+        if the user says so: a student may write another name into the own zip.
+    unpacker : knows further exports; it is tried first, for each path
     Raises SubmissionError for a folder that can't be read.
     """
     parts: dict[Path, Part] = {}
@@ -73,11 +73,11 @@ def _expanded(path: Path, *, split: bool | None) -> list[Part]:
 
 
 def find_submissions(paths: Iterable[Path]) -> list[Path]:
-    """Return one path a submission, in order, each once; exports stay whole.
+    """Return one path for each submission, in order, each once; exports stay whole.
 
-    A folder that holds notebooks is one submission. A folder that holds zips, or subfolders
-    with work in them, is a class: each of those is one. What doesn't exist stays in the list,
-    so that its refusal is reported beside the others.
+    A folder with notebooks is one submission. A folder with zips, or with subfolders that hold
+    work, is a class: each of those is a submission. A missing path stays in the list, so that its
+    refusal is reported with the others.
     """
     found: dict[Path, Path] = {}
     for path in paths:
@@ -98,7 +98,7 @@ def _expand(path: Path) -> list[Path]:
         or (entry.is_dir() and not entry.is_symlink() and holds_work(entry))
     ]
     if notebooks:
-        # One student's notebooks, with a data set and a folder of helpers beside them perhaps.
+        # One student's notebooks, perhaps with a data set and a folder of helpers.
         if _are_students(many) or is_class({e.name: _reader(e) for e in notebooks}):
             return sorted([*many, *notebooks], key=natural)
         return [path]
@@ -111,7 +111,7 @@ def _expand(path: Path) -> list[Path]:
 
 
 def _is_class_of_folders(folder: Path) -> bool:
-    """Return whether each folder in it is a student's, and not a part of one student's work."""
+    """Return whether each folder in it is one student's, not a part of one student's work."""
     first = {
         entry.name: next(iter(sorted(entry.rglob("*.ipynb"))), None)
         for entry in _readable(folder)
@@ -121,7 +121,7 @@ def _is_class_of_folders(folder: Path) -> bool:
 
 
 def _each(path: Path) -> list[Path]:
-    """Return each notebook, zip and folder with work in a folder: the user says it is a class."""
+    """Return each notebook, zip and folder with work in a folder that the user calls a class."""
     if not path.is_dir():
         return [path]
     each = [
@@ -134,7 +134,7 @@ def _each(path: Path) -> list[Path]:
 
 
 def _are_students(entries: Sequence[Path]) -> bool:
-    """Return whether zips and folders beside notebooks are what other students handed in."""
+    """Return whether zips and folders beside notebooks are those of other students."""
     named = sum(bool(platform_of(e.name)) or has_students_name(e.name) for e in entries)
     return named >= 2 or sum(entry.suffix.lower() == ".zip" for entry in entries) >= 3
 
@@ -166,9 +166,9 @@ def _passed_over(path: Path, found: set[Path]) -> list[str]:
 
 
 def passed_over(path: Path) -> list[str]:
-    """Return what looks handed in, in a class's folder, but is not a submission.
+    """Return the entries of a class's folder that look handed in, but are not submissions.
 
-    Not our own pages and reports, which may lie there too.
+    grade's own pages and reports, which may be there, too, are left out.
     """
     try:
         found = _expand(path)

@@ -1,4 +1,4 @@
-"""Reads submission_metadata.yml of Gradescope's export: who handed in what, and when."""
+"""Read submission_metadata.yml of Gradescope's export: who handed in what, and when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BYTES = 32 * 1024**2
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Ruby wrote the file: its symbols are texts, and what its classes are is of no interest."""
+    """Ruby wrote the file: its symbols are read as texts, and its classes don't matter."""
 
 
 def _plain(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
@@ -34,7 +34,7 @@ _PlainLoader.add_multi_constructor("!", _plain)
 def origins_of(content: bytes) -> dict[str, Origin]:
     """Return the origin of each submission, by its folder's name ("submission_98765").
 
-    Raises SubmissionError where the file can't be read.
+    Raises SubmissionError if the file can't be read.
     """
     if len(content) > MAX_BYTES:
         raise SubmissionError(f"{METADATA} is larger than {MAX_BYTES // 1024**2} MiB")

@@ -1,4 +1,4 @@
-"""From the paths that a user names to submissions that are opened and read, or refused."""
+"""Turn the paths that a user names into submissions that are opened and read, or refused."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from grader.submission.students import has_students_name, students_of
 
 
 class Incoming:
-    """A submission on its way in: opened and read once, or refused.
+    """A submission that is opened and read once, or refused.
 
-    path : where it lies; shown : how the report calls it
-    into : a folder that does not exist yet, for what is unpacked
+    path : its place; shown : its name in the report
+    into : a folder to unpack into, which does not exist yet
     """
 
     def __init__(self, part: Part, into: Path) -> None:
@@ -37,9 +37,9 @@ class Incoming:
             self.refuse(SubmissionError(part.problem))
 
     def read(self) -> bool:
-        """Open and read it once; False where it is refused.
+        """Open and read it once; return False if it is refused.
 
-        An error that is not the submission's is raised, each time that this is called.
+        An error that is not the submission's fault is raised at each call.
         """
         if self.failed is not None:
             raise self.failed
@@ -61,12 +61,12 @@ class Incoming:
         return self.submission is not None or self.failed is not None
 
     def let_go(self) -> None:
-        """Forget what was read, until it is read again: a class's notebooks take much room."""
+        """Forget the content until it is read again, since a class's notebooks take much memory."""
         self.submission, self.notebooks = None, []
         shutil.rmtree(self.into, ignore_errors=True)
 
     def result(self) -> Result:
-        """Return the result of a submission that is not to be graded: refused, or failed."""
+        """Return the result of a submission that is not graded: refused, or failed."""
         if self.failed is not None:
             return fault_result(self.path, self.failed, self.students)
         assert self.refused is not None
@@ -74,7 +74,7 @@ class Incoming:
 
     @property
     def students(self) -> tuple[str, ...]:
-        """Who handed it in; of what can't be opened, as its name tells where it tells one."""
+        """Return who handed it in; for one that can't be opened, by its name."""
         if self.submission is not None:
             return self.submission.students
         name = Path(self.path).name
@@ -82,7 +82,7 @@ class Incoming:
 
     def refuse(self, error: SubmissionError) -> Result:
         """Return the result of a submission that can't be graded; it is kept in `refused`."""
-        # Where nothing was recognised, what doesn't parse may be the reason.
+        # If nothing was recognised, a cell that doesn't parse may be the reason.
         broken = next(filter(None, map(what_breaks, self.notebooks)), "")
         text = f"{error}; {broken}" if broken else str(error)
         notes = (Note("no_work", text),) if isinstance(error, NoWork) else ()
@@ -92,7 +92,7 @@ class Incoming:
 
 
 def fault_result(path: str, error: Exception, students: tuple[str, ...] = ()) -> Result:
-    """Return a Result that says it was ours, with what a maintainer needs."""
+    """Return a Result that says that the grader is at fault, with details for a maintainer."""
     trace = "".join(traceback.format_exception(error)).strip()
     return Result(
         path,
@@ -105,7 +105,7 @@ def fault_result(path: str, error: Exception, students: tuple[str, ...] = ()) ->
 
 
 def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]:
-    """Read every file that can be read; one that can't is noted, unless it is the only one."""
+    """Read every file that can be read; note the others, unless there is only one file."""
     notebooks, notes = [], []
     problem: SubmissionError | None = None
     for file in submission.files:
@@ -113,7 +113,7 @@ def _read_notebooks(submission: Submission) -> tuple[list[Notebook], list[Note]]
             notebooks.append(read_notebook(submission.folder / file, name=file.as_posix()))
         except SubmissionError as error:
             problem = error
-            if file.name == "__init__.py":  # of a package, it is empty on purpose
+            if file.name == "__init__.py":  # a package's, empty on purpose
                 continue
             notes.append(Note("unreadable", str(error), notebook=file.as_posix()))
     if problem is not None and not notebooks:
@@ -129,11 +129,11 @@ def find_incoming(
     shard: tuple[int, int] | None = None,
     unpacker: Unpacker | None = None,
 ) -> tuple[list[Incoming], tuple[str, ...]]:
-    """Return every submission found in paths, in order, and a line on each that is not as others.
+    """Return every submission found in paths, in order, and a line on each exception.
 
-    scratch : our own folder, for what is unpacked
+    scratch : a temporary folder to unpack into
     split, unpacker : see finding.find_parts
-    shard : (part from 1, parts): those of this part alone, the same on every machine
+    shard : (part from 1, parts): only those of this part, the same on every machine
     Raises SubmissionError for a folder that can't be read.
     """
     found = find_parts(paths, scratch, split=split, unpacker=unpacker)
@@ -143,7 +143,7 @@ def find_incoming(
 
 
 def _is_in(part: Part, number: int, of: int) -> bool:
-    """Return whether a submission belongs to that shard: by its names, wherever it lies."""
+    """Return whether a submission belongs to that shard, by its names, independent of its place."""
     names = (part.path.name, *(f"{k}={v}" for k, v in sorted(part.origin.ids.items())))
     digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") % of == number - 1

@@ -1,4 +1,4 @@
-"""Opens one submission: a zip, a notebook, a script or a folder, unpacked into one directory.
+"""Open one submission: unpack a zip, a notebook, a script or a folder into one directory.
 
 Nothing is written outside that directory, and nothing stays in it after a refusal.
 """
@@ -31,9 +31,9 @@ OTHER_FORMATS = (
 
 
 def open_submission(path: Path, into: Path) -> Submission:
-    """Return what `path` holds, unpacked into the directory `into`.
+    """Return the submission at `path`, unpacked into the directory `into`.
 
-    path : a zip, a notebook, a script or a folder; the content decides, not the name
+    path : a zip, a notebook, a script or a folder; its content decides, not its name
     into : an existing, empty directory of the caller's; it is empty again after a refusal
     Raises SubmissionError, one line that says what to do; GraderFault when the disk is full.
     """
@@ -57,7 +57,7 @@ def open_submission(path: Path, into: Path) -> Submission:
 
 
 def _fingerprint(folder: Path, files: Sequence[Path]) -> str:
-    """Return a hash of the files' bytes, whatever the files are called and in any order."""
+    """Return a hash of the files' bytes, independent of their names and their order."""
     hashes = []
     for file in files:
         with (folder / file).open("rb") as stream:
@@ -140,7 +140,7 @@ def _walk(folder: Path, box: Box, under: PurePosixPath) -> Iterator[PurePosixPat
         if entry.is_symlink():
             box.note("ignored_file", f"{one_line(str(relative))} is a link and was left out")
         elif entry.is_dir():
-            # What is copied may go into the very folder that is handed in ($TMPDIR within it).
+            # The copies may go into the submitted folder itself ($TMPDIR within it).
             into_itself = Path(entry.path).resolve() == box.folder.resolve()
             if entry.name.lower() not in ENVIRONMENTS and not into_itself:
                 yield from _walk(Path(entry.path), box, relative)
@@ -153,7 +153,7 @@ def _walk(folder: Path, box: Box, under: PurePosixPath) -> Iterator[PurePosixPat
 def _work_in(folder: Path) -> tuple[Path, ...]:
     """Return the notebooks and scripts, relative to `folder`, in order.
 
-    A folder checks/ that holds assignment.toml is the template's own, handed back with the work.
+    A folder checks/ with assignment.toml belongs to the template and was handed in with the work.
     """
     templates = {
         path.parent for path in folder.rglob("assignment.toml") if path.parent.name == "checks"
@@ -169,7 +169,7 @@ def _work_in(folder: Path) -> tuple[Path, ...]:
 
 
 def _contents(folder: Path) -> str:
-    """Return a short list of what is there, for the refusal."""
+    """Return a short list of the content, for the refusal."""
     names = [path.name for path in sorted(folder.rglob("*")) if path.is_file()]
     if not names:
         return "it is empty"

@@ -1,7 +1,7 @@
-"""Recognises what was handed in: which assignment it answers, which file plays which notebook.
+"""Recognise a submission: its assignment, and which file is which notebook.
 
-Students rename files, copy cells into notebooks of their own and lose metadata. What a notebook
-defines speaks loudest; its name comes next; its metadata are only a claim.
+Students rename files, copy cells into notebooks of their own and lose metadata. The definitions of
+a notebook count most, then its name; its metadata are only a claim.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ENOUGH_DEFINED = 0.3
 of one assignment share a helper or two (sigmoid), never a third of their functions."""
 
 MAX_COPIES = 5
-"""Further notebooks that could play one part. One student keeps fewer old copies than that."""
+"""Further candidates for one notebook. One student keeps fewer old copies than that."""
 
 _NOISE = frozenset(
     {
@@ -39,9 +39,9 @@ _NOISE = frozenset(
 class _Fit:
     """How well one submitted notebook fits one of the assignment's.
 
-    defined : share of the functions that it defines, in [0, 1]; 0 where there are none
-    named : 1 same name, 0.9 same but for decoration, 0.6 the one name holds the other, else 0
-    claimed : the metadata say so
+    defined : share of the functions that it defines, in [0, 1]; 0 if there are none
+    named : 1 same name, 0.9 same without decoration, 0.6 one name contains the other, else 0
+    claimed : whether the metadata say so
     """
 
     defined: float
@@ -64,8 +64,8 @@ def recognise_assignment(
 ) -> str:
     """Return the id of the assignment that the notebooks answer.
 
-    advice : what the user can do where they answer none
-    Raises SubmissionError where they fit none of them.
+    advice : what the user can do if they answer none
+    Raises SubmissionError if they fit none of them.
     """
     scores = assignment_fits(notebooks, assignments)
     if not scores:
@@ -90,7 +90,7 @@ def assignment_fits(
 def no_assignment(
     notebooks: Sequence[Notebook], assignments: Mapping[str, Assignment], advice: str
 ) -> str:
-    """Return the words that say that notebooks answer none of the assignments."""
+    """Return the message that the notebooks answer none of the assignments."""
     known = ", ".join(assignments) or "none"
     handed = ", ".join(PurePosixPath(notebook.name).name for notebook in notebooks[:5])
     named = [line for a in assignments.values() for line in other_work(a, notebooks)]
@@ -105,12 +105,12 @@ def no_assignment(
 
 
 def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> dict[str, Notebook]:
-    """Return the submitted notebook for each of the assignment's, held against its stub.
+    """Return the submitted notebook for each of the assignment's, compared with its stub.
 
     Keys are the assignment's notebook names; one that wasn't handed in is absent. A submitted
-    notebook may play several parts. Of several candidates the one with more filled regions plays
-    it, and a note names the others.
-    Raises SubmissionError where there are so many that they are a class's.
+    notebook may stand for several. Of several candidates, the one with the most filled regions is
+    chosen, and a note names the others.
+    Raises SubmissionError for so many candidates that they are a class's.
     """
     matched: dict[str, Notebook] = {}
     for name in assignment.notebook_names:
@@ -137,7 +137,7 @@ def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> di
                     notebook=chosen.name,
                 )
             )
-        # Another notebook that was only near enough to be looked at is not a rival.
+        # Another notebook that only came near is not a rival.
         rivals = [other for other, its, _ in candidates[1:] if its.named or its.defined > 0.5]
         own_names = {PurePosixPath(other).name for other in assignment.notebook_names}
         rivals = [other for other in rivals if _base(other.name) not in own_names - {name}]
@@ -160,14 +160,14 @@ def match_notebooks(assignment: Assignment, notebooks: Sequence[Notebook]) -> di
 
 
 LEAST_OWN = 2
-"""Functions or classes of its own that make a notebook other work: bare cells don't count."""
+"""With so many definitions of its own a notebook may be other work; bare cells don't count."""
 
 
 def is_other_work(assignment: Assignment, name: str, notebook: Notebook) -> bool:
-    """Tell whether a notebook bears the name alone: another edition's work, or another sheet's.
+    """Tell whether a notebook only has the name: it is work for another year, or another sheet.
 
-    It defines functions of its own, and none of those that are asked for: under no other name
-    either, nor in a cell that doesn't compile.
+    It defines functions of its own, but none of the required ones: neither under another name, nor
+    in a cell that doesn't compile.
     """
     wanted = _names_to_define(assignment, name)
     fit = _fit(assignment, name, notebook)
@@ -183,7 +183,7 @@ def is_other_work(assignment: Assignment, name: str, notebook: Notebook) -> bool
 
 
 def other_work(assignment: Assignment, notebooks: Sequence[Notebook]) -> list[str]:
-    """Return a line for each notebook that bears a name of the assignment's and is other work."""
+    """Return a line for each notebook with a name of the assignment that is other work."""
     return [
         f"{notebook.name} has a name of the sheet's, and defines none of what the sheet asks for "
         f"({', '.join(_names_to_define(assignment, name)[:3])}, ...): is it of another year, or "
@@ -195,16 +195,16 @@ def other_work(assignment: Assignment, notebooks: Sequence[Notebook]) -> list[st
 
 
 def name_instead(missing: str, notebook: Notebook, stub: Notebook) -> str:
-    """Return the name of the student's own that may stand for a missing one, "" for none.
+    """Return the student's own name that may replace a missing one, "" for none.
 
-    missing : a qualified name; what the template defines as well is not a candidate
+    missing : a qualified name; names that the template also defines are not candidates
     """
     within, _, name = missing.rpartition(".")
     own = sorted(notebook.definitions.keys() - stub.definitions.keys())
     beside = {n.rpartition(".")[2]: n for n in own if n.rpartition(".")[0] == within}
-    # 0.75: cost_function for cost_funct, my_sigmoid for sigmoid; not another one of its family.
+    # 0.75: cost_function for cost_funct, my_sigmoid for sigmoid; not a related function.
     near = get_close_matches(name, beside, n=1, cutoff=0.75)
-    # grad for gradient; or one that takes what the missing one takes. Only where one alone does.
+    # grad for gradient; or a function with the same parameters, if there is only one.
     short = [n for n in beside if min(len(n), len(name)) >= 4 and (n in name or name in n)]
     wanted = _parameters(stub.definitions[missing]) if missing in stub.definitions else set()
     alike = [
@@ -231,9 +231,9 @@ def _filled(notebook: Notebook) -> int:
 
 
 def _is_candidate(assignment: Assignment, name: str, notebook: Notebook) -> bool:
-    """True where the notebook may play that part.
+    """Tell whether the notebook may be that one of the assignment.
 
-    By its definitions; by its name; by its claim, unless it defines clearly another part.
+    By its definitions, by its name, or by its metadata, unless its definitions clearly fit another.
     """
     fit = _fit(assignment, name, notebook)
     if fit.defined >= ENOUGH_DEFINED:
@@ -266,7 +266,7 @@ def _fit(assignment: Assignment, name: str, notebook: Notebook) -> _Fit:
 
 
 def _names_to_define(assignment: Assignment, name: str) -> tuple[str, ...]:
-    """Return the functions that tell a notebook: the exercises', else all that its stub defines."""
+    """Return the functions that identify a notebook: the exercises', else all of its stub."""
     functions = assignment.functions_in(name)
     if functions:
         return functions
@@ -286,7 +286,7 @@ def _name_fit(wanted: str, handed_in: str) -> float:
         return 0.9
     longer, shorter = (theirs, ours) if len(theirs) >= len(ours) else (ours, theirs)
     starts = range(len(longer) - len(shorter) + 1)
-    # "sigmoid_Mueller" holds "sigmoid"; "numpy" is too little of "numpy-tutorial-images".
+    # "sigmoid_Mueller" contains "sigmoid"; "numpy" is too little of "numpy-tutorial-images".
     if any(longer[n : n + len(shorter)] == shorter for n in starts) and (
         longer is theirs or 2 * len(shorter) > len(longer)
     ):
@@ -299,7 +299,7 @@ def _base(name: str) -> str:
 
 
 def _words(name: str) -> list[str]:
-    """Return a file name's own words: no case, accents, digits in brackets or decoration."""
+    """Return a file name's words in lower case, without accents, "(1)" and decoration."""
     stem = re.sub(r"\.(ipynb|py|json|txt)$", "", _base(name), flags=re.IGNORECASE)
     stem = re.sub(r"\(\d+\)", " ", stem)
     folded = unicodedata.normalize("NFKD", stem.casefold())

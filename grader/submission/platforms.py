@@ -1,13 +1,13 @@
-"""What learning platforms write into the names of files and folders: their keys of a student.
+"""The keys of a student that learning platforms write into the names of files and folders.
 
-| platform | a name of theirs |
+| platform | example of a name |
 |---|---|
 | Moodle | `Anna Meier_1234_assignsubmission_file_` (a folder), `..._file_toy.ipynb` (flat) |
 | Canvas | `meieranna_LATE_4021_99812_toy.ipynb`, `anon_x7Kq2_99_a.ipynb` |
 | Blackboard | `Toy_am12_attempt_2026-11-20-10-11-12_toy.ipynb`, beside it a `.txt` |
 | Brightspace | `1234-567 - Luca Rossi - Nov 1, 2026 1200 PM` (a folder) |
 
-Names are a claim: only an instructor's export is split by them, see exports.py.
+A name is only a claim, so only an instructor's export is split by names; see exports.py.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from grader.records import Origin
 class PlatformName:
     """A file's or folder's name, read as a platform writes it.
 
-    prefix : the platform's part of the name; what follows is the student's own
-    key : tells one hand-in from another; equal for all files of one
+    prefix : the platform's part of the name; the rest is the student's
+    key : identifies one submission; equal for all its files
     ids : the platform's own keys, by their names
-    handed_in : ISO 8601 without a zone, "" where the name doesn't tell
+    handed_in : ISO 8601 without a zone, "" if the name doesn't say
     """
 
     platform: str
@@ -66,7 +66,7 @@ _BRIGHTSPACE = re.compile(
 
 
 def platform_of(name: str) -> PlatformName | None:
-    """Return what a learning platform put before a name; None where none did."""
+    """Return the platform's part of a name; None if there is none."""
     for read in (_moodle, _blackboard, _canvas, _canvas_anonymous, _brightspace):
         found = read(name)
         if found is not None:

@@ -1,4 +1,4 @@
-"""Whose work it is, as the name of a file or folder tells it: a claim like all the rest."""
+"""Find the students from the name of a file or folder, which is only a claim."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ MAX_STUDENT_CHARS = 80
 
 
 def students_of(name: str) -> tuple[str, ...]:
-    """Return the students that a file's or folder's name tells, "given name family name" each.
+    """Return the students named by a file or folder, as "given name family name".
 
     The convention is `family name_given name #1- family name_given name #2.zip`; names may hold
-    accents, hyphens, blanks, apostrophes, and learning platforms put their own text around them.
+    accents, hyphens, blanks and apostrophes, and learning platforms add their own text.
     A name that follows no convention is returned whole, as the only "student".
     """
     stem = in_name(name)
@@ -69,7 +69,7 @@ def has_students_name(name: str) -> bool:
 
 
 def _is_capital(stem: str) -> bool:
-    """Return whether each word but particles begins as a name does, in scripts that have cases."""
+    """Tell whether each word except particles starts with a capital, in scripts with case."""
     words = [word for word in re.split(r"[_\s]+", stem) if word[:1].isalpha()]
     return bool(words) and all(
         not word[0].islower() or word.casefold() in PARTICLES for word in words
@@ -92,7 +92,7 @@ def _without_platform(stem: str) -> tuple[str, str]:
 
 
 def _students_apart(text: str) -> list[str]:
-    """Return one part a student: cut at the dashes that separate, not at those inside names."""
+    """Return one part for each student: cut at separating dashes, not at those inside names."""
     parts: list[str] = []
     for piece in re.split(r"\s+[-–—]\s*|\s*[-–—]\s+", text.strip()):
         # A piece with no "_" is the rest of a name that had blanks around its hyphen.
@@ -104,7 +104,7 @@ def _students_apart(text: str) -> list[str]:
 
 
 def _cut_at_bare_dashes(text: str) -> list[str]:
-    """Cut "a_b-c_d" where both sides have a "_" of their own and no double name is torn."""
+    """Cut "a_b-c_d" if both sides have a "_" and no double name is split."""
     for dash in re.finditer("-", text):
         left, right = text[: dash.start()], text[dash.end() :]
         if "_" not in left or "_" not in right:
@@ -118,7 +118,7 @@ def _cut_at_bare_dashes(text: str) -> list[str]:
 
 
 def _name_of(part: str) -> str:
-    """Return "given family" for "family_given"; "" where the part is not a name."""
+    """Return "given family" for "family_given"; "" if the part is not a name."""
     words = [word.strip(" -.,") for word in part.split("_")]
     words = [word for word in words if word and not any(char.isdigit() for char in word)]
     if len(words) < 2 or any(not re.search(r"[^\W\d_]", word) for word in words):

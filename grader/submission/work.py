@@ -1,4 +1,4 @@
-"""Which files and folders are work, and which lie beside it: environments, caches, system files."""
+"""Tell which files are work, and which are not: environments, caches, system files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 MAX_DEPTH = 12
-"""Folders in one another. Real submissions have two or three."""
+"""Nested folders. Real submissions have two or three."""
 SKIPPED_FOLDERS = frozenset(
     {"__macosx", ".ipynb_checkpoints", "__pycache__", ".git", ".hg", ".svn", ".idea", ".vscode"}
 )
@@ -42,12 +42,12 @@ def natural_name(name: str) -> list[tuple[int, int, str]]:
 
 
 def entries_of(folder: Path) -> list[Path]:
-    """Return what lies in a folder, in natural order, without caches and system files."""
+    """Return the entries of a folder, in natural order, without caches and system files."""
     return sorted((e for e in folder.iterdir() if not is_skipped(e.name)), key=natural)
 
 
 def holds_work(folder: Path, depth: int = 0) -> bool:
-    """Return whether a notebook, a script or a zip lies in a folder, at any depth."""
+    """Return whether a folder holds a notebook, a script or a zip, at any depth."""
     if folder.name.lower() in ENVIRONMENTS or depth > MAX_DEPTH:
         return False
     try:

@@ -113,7 +113,7 @@ def test_the_shipped_data_is_found(monkeypatch):
     found = {finding.name: finding for finding in doctor.find_data()}
     assert set(found) == {"mnist", "fashion-mnist"}
     assert all(finding.status == "ok" for finding in found.values())
-    assert "the small set that ships" in found["mnist"].text
+    assert "the small included set" in found["mnist"].text
 
 
 def test_a_data_folder_that_is_not_there_is_told(monkeypatch, tmp_path):

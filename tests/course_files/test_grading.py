@@ -48,7 +48,7 @@ def test_the_instructors_copies_are_laid_over_changed_ones_and_a_note_says_so(gr
     assert result.score == 2.0
     (note,) = [note for note in result.notes if note.kind == "changed_file"]
     assert note.message == (
-        "data/table.csv, lab_helpers.py were changed: graded with what was given out"
+        "data/table.csv, lab_helpers.py were changed: graded with the original"
     )
 
 

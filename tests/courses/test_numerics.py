@@ -96,7 +96,7 @@ def test_a_table_that_was_changed_is_graded_with_the_one_that_was_given_out(cour
     submission = course.grade(archive)
     assert submission["score"] == 33.0
     (note,) = submission["notes"]
-    assert note["message"] == "data/cooling.csv was changed: graded with what was given out"
+    assert note["message"] == "data/cooling.csv was changed: graded with the original"
 
 
 def test_what_is_forbidden_costs_its_exercise(course):
