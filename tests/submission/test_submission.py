@@ -207,7 +207,7 @@ def refusal(path, into):
 def test_names_that_lead_outside_refuse_the_zip(tmp_path, into, name):
     path = handed_in(tmp_path, [("a.ipynb", NOTEBOOK), (name, NOTEBOOK)])
     assert refusal(path, into) == (
-        f"work.zip holds a name that leads outside its folder ({name}): zip the notebooks alone"
+        f"work.zip holds a name that leads outside its folder ({name}): zip only the notebooks"
     )
     assert sorted(tmp_path.rglob("out.ipynb")) == []
 
