@@ -215,9 +215,7 @@ def test_a_check_is_public_or_hidden_by_its_place_and_its_marker_may_not_say_oth
     assert not outcomes_of(assignment(one.format(False)))[0].hidden
     with pytest.raises(AssignmentError, match=r"test_f: it says hidden=True, but students get its"):
         outcomes_of(assignment(one.format(True)))
-    with pytest.raises(
-        AssignmentError, match=r"test_f: it says hidden=False, but stands in hidden/"
-    ):
+    with pytest.raises(AssignmentError, match=r"test_f: it says hidden=False, but is in hidden/"):
         outcomes_of(assignment("", hidden=one.format(False)))
 
 

@@ -1,4 +1,4 @@
-"""The only code of ours that runs INSIDE the student's process.
+"""The only code of grade that runs INSIDE the student's process.
 
 It needs the standard library and numpy, and it is imported before the student's first
 cell: what it uses later, it holds from then.

@@ -101,7 +101,7 @@ def _serve_grader(stream: Stream, address: str, state: State) -> None:
             answer = ["value", _how_it_ended(children, *arguments)]
         else:
             answer = ["missing", "no such operation"]
-        # Reaped late on purpose: until then the kernel gives a dead fork's pid to nobody else,
+        # Reaped late on purpose: until then the system does not reuse a dead fork's pid,
         # and the grader can kill by pid.
         if operation != "ended":
             for pid in [pid for pid, end in children.items() if end is None]:

@@ -1,4 +1,4 @@
-"""What a figure shows, as a fingerprint: equal for equal data, whatever their looks.
+"""The fingerprint of a figure's data: equal for equal data, in any style.
 
 Lines, clouds of points, images, contours and bars count, each to four digits of its own range.
 Colours, sizes, titles, labels and the order of the lines in their axes do not.
@@ -33,7 +33,7 @@ def fingerprint(figure: Any, record: Mapping[str, Any]) -> str:
 
 
 def _shows_more(ax: Any) -> bool:
-    """Return whether something is drawn of which no data are read: wedges, arrows, areas, 3-D."""
+    """Return whether the axes show more than the data read here: wedges, arrows, areas, 3-D."""
     return (
         hasattr(ax, "get_zlim")
         or any(type(patch).__name__ != "Rectangle" for patch in ax.patches)

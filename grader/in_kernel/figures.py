@@ -61,7 +61,7 @@ def set_publisher(publish: Callable[[bytes, str, str], None]) -> None:
 
 
 def draw_nothing() -> None:
-    """Show no figure from now on, where nobody looks: drawing takes longer than many a notebook."""
+    """Draw no figure from now on, since drawing often takes longer than the cells."""
     global _draws
     _draws = False
 
@@ -90,7 +90,7 @@ def png_of(figure: Any) -> tuple[bytes, dict[str, Any]] | None:
 
 
 def rehearse() -> None:
-    """Draw a figure for nobody: what matplotlib loads at the first one, each fork then has."""
+    """Draw one figure for nothing, so that each fork has what matplotlib loads at the first one."""
     from matplotlib.figure import Figure
 
     figure = Figure()
@@ -152,7 +152,7 @@ def _send(figure: Any) -> None:
 
 
 def _data_of_figure(figure: Any) -> str:
-    """Return the fingerprint of what the figure shows; "" where that can't be told."""
+    """Return the fingerprint of what the figure shows; "" if that can't be found out."""
     try:
         return figure_data.fingerprint(figure, _read(figure))
     except Exception:  # whatever is odd about it

@@ -1,4 +1,4 @@
-"""The fork server: has imported what notebooks import, and forks a kernel whenever it is asked to.
+"""The fork server: it has imported what notebooks import, and forks a kernel on request.
 
     python -P fork_server.py HOME DESCRIPTOR LIFELINE apart|together
 
@@ -86,13 +86,13 @@ class ForkServer:
         self._sandboxes: dict[int, Sandbox] = {}  # pid -> where it lives
         self._codes: dict[int, int] = {}  # pid -> how it ended, until its sandbox has ended as well
         self._grader = socket.socket(fileno=descriptor)
-        self._status_pipes: dict[int, int] = {}  # pid -> where its end is told
+        self._status_pipes: dict[int, int] = {}  # pid -> where its end is reported
         self._ended: set[int] = set()
         self._clones: set[int] = set()
         self._collapsed = False
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)  # the grader's terminal is not ours
+            signal.signal(number, signal.SIG_IGN)  # not the grader's terminal
 
     def run(self) -> None:
         """Answer until the grader hangs up."""
@@ -193,7 +193,7 @@ class ForkServer:
             self._settle()
             given.run_given(self._kernel, request)
             self._settle()
-        except Exception as error:  # whatever it is, kernels are forked from another process then
+        except Exception as error:  # after any error, kernels are forked from another process
             return {"unfit": str(error) or type(error).__name__}
         return {"ready": True}
 
@@ -321,7 +321,8 @@ def _preload(request: dict[str, Any]) -> None:
     from grader.in_kernel import offline_data
 
     for name in request["imports"]:
-        # What is missing or broken here is so for the student as well, who is to be told.
+        # A module that is missing or broken here is so for the student, too, who must see the
+        # error.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
     if request["datasets"]:

@@ -36,7 +36,7 @@ _EXCEPTIONS_KEPT = 64
 
 
 class Unbound:
-    """What stands for a bound method, a ufunc, an object that can be called."""
+    """The stand-in for a bound method, a ufunc, or a callable object."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self.__wrapped = call
@@ -62,7 +62,7 @@ class Functions:
         self._process = getpid()
         self._open = False
         self._known: dict[int, Any] = {}
-        self._ours: dict[int, codec.Function] = {}  # by the id() of what stands for it
+        self._ours: dict[int, codec.Function] = {}  # by the id() of the stand-in
         self._exceptions: list[tuple[BaseException, int]] = []
         self.away_s = 0.0  # for which calls were at the grader's
 
@@ -80,7 +80,7 @@ class Functions:
         self._lock.release()
 
     def standing_for(self, function: codec.Function) -> Any:
-        """Return what stands for a function of the check's; the same one each time."""
+        """Return the stand-in for a function of the check; the same one each time."""
         known = self._known.get(function.id)
         if known is None:
             known = self._made(function)
@@ -89,11 +89,11 @@ class Functions:
         return known
 
     def of(self, value: Any) -> codec.Function | None:
-        """Return the check's function that a value stands for, or None."""
+        """Return the check's function behind a stand-in, or None."""
         return self._ours.get(id(value))
 
     def number_of(self, error: BaseException) -> int | None:
-        """Return the number of the check's own exception that an error stands for, or None."""
+        """Return the number of the check's own exception behind an error, or None."""
         return next((number for known, number in self._exceptions if known is error), None)
 
     def _made(self, function: codec.Function) -> Any:

@@ -8,7 +8,7 @@ While the cells run, the process lies where a student's would: no network, a roo
 with the session's folders; afterwards it comes back, so that each fork enters a sandbox of its own
 as ever. What a fork would share with its siblings, or lack, is looked for then: threads, open
 files, shared memory, children, timers, signals, files that were written, another working folder.
-Where there is any of it, nobody is forked from here, and each kernel runs the cells by itself.
+If it finds any, no kernel is forked from here, and each kernel runs the cells by itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SPACES = {"mnt": 0x00020000, "uts": 0x04000000, "ipc": 0x08000000, "net": 0x400
 
 
 class Unfit(Exception):
-    """Nobody is to be forked from this process; the text says why."""
+    """No kernel can be forked from this process; the text says why."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Given:
     cells : (index, source, what was sent while it ran) of each that is to come
     folder : where they ran
     environment : what they set, or with None removed
-    drawn : the state of `random`, which Python seeds anew in each fork
+    drawn : the state of `random`, which Python seeds again in each fork
     """
 
     folder: str = ""
@@ -81,7 +81,7 @@ def run_given(kernel: Any, request: Mapping[str, Any]) -> Given:
     request : {"cells": [[index, source], ...], "content": of a request to execute one, "options":
         as launch.py has them, "plan": as confine.py has it, or null, "environment", "folder",
         "seconds": how long all of it may take}
-    Raises Unfit; then nobody may be forked from here, and this process is to end.
+    Raises Unfit; then no kernel may be forked from here, and this process must end.
     """
     options = request["options"]
     given = Given()
@@ -185,7 +185,7 @@ def _limited(plan: Mapping[str, Any]) -> dict[int, tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _State:
-    """What must be after the cells as it was before; the names are told where it is not."""
+    """The state that the cells must not change; differences are reported by name."""
 
     working_folder: str
     open_files: tuple[tuple[str, str], ...]

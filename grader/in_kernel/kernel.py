@@ -69,7 +69,7 @@ def make_kernel(profile: str) -> Kernel:
         InteractiveShell={"cache_size": 0},
         ProfileDir={"location": profile},
     )
-    log = logging.getLogger("grade.kernel")  # what it has to say of a notebook, nobody reads
+    log = logging.getLogger("grade.kernel")  # its messages about a notebook are never read
     log.setLevel(logging.CRITICAL + 1)
     kernel: Kernel = Kernel.instance(
         config=config,
@@ -84,7 +84,7 @@ def make_kernel(profile: str) -> Kernel:
 
 
 def locate(filename: str) -> int | None:
-    """Return the index of the cell that a code object's file name stands for."""
+    """Return the index of the cell behind a code object's file name."""
     match = re.match(r"<cell (\d+)", filename)
     return int(match[1]) if match else None
 
@@ -105,7 +105,7 @@ class Compiler(XCachingCompiler):
 
 
 class _Unkept(dict[int, list[Any]]):
-    """Where IPython puts all that is shown, by cell: nobody asks for it."""
+    """Where IPython keeps the outputs of each cell, which are never read."""
 
     def __missing__(self, cell: int) -> list[Any]:
         return []
@@ -124,11 +124,11 @@ class Shell(ZMQInteractiveShell):
 
     @contextlib.contextmanager
     def _tee(self, channel: str) -> Iterator[None]:
-        """IPython would keep whatever is printed: a cell that prints without end fills memory."""
+        """Keep nothing: a cell that prints without end would fill memory with IPython's copies."""
         yield
 
     def init_completer(self) -> None:
-        """Nobody types here; jedi takes a while to import."""
+        """No completion is needed here, and jedi takes a while to import."""
         self.Completer: Any = None
 
     def ask_exit(self) -> None:
@@ -286,7 +286,7 @@ class Kernel(IPythonKernel):
 
     def raw_input(self, prompt: object = "") -> str:
         """An empty answer lets most notebooks go on; a loop that asks until it likes the
-        answer ends by the error that a closed input raises."""
+        answer ends with the error that a closed input raises."""
         self.inputs += 1
         if self.inputs > MAX_INPUTS:
             raise EOFError("input() has nobody to answer it while a notebook is graded")

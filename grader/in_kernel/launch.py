@@ -35,7 +35,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-# No file of a submission stands in for these, be it called random.py or numpy.py. `test` may.
+# No file of a submission can replace these, even if it is called random.py or numpy.py. `test` may.
 OURS_FIRST = (sys.stdlib_module_names - {"test", "this", "antigravity"}) | {
     "numpy", "scipy", "matplotlib", "mpl_toolkits", "pandas", "sklearn", "PIL", "joblib",
     "threadpoolctl", "cycler", "kiwisolver", "contourpy", "pyparsing", "packaging", "dateutil",
@@ -146,7 +146,7 @@ class _OursFirst(importlib.abc.MetaPathFinder):
 
 @contextlib.contextmanager
 def told_fault(options: dict[str, Any]) -> Any:
-    """Write what goes wrong, until the kernel runs, into the file that the grader looks at."""
+    """Write errors, until the kernel runs, into the file that the grader reads."""
     # Opened now: a process that is sandboxed makes no file there.
     fault = options["fault"] = Path(options["fault"]).open("w", encoding="utf-8")  # noqa: SIM115
     try:

@@ -1,12 +1,12 @@
 """Restores names that right answers of earlier years use and that libraries have since removed,
-and stands in for modules that exist on other people's machines alone.
+and replaces modules that exist only on other people's machines.
 
 install()   from then on, without a warning:
     numpy         the aliases in NUMPY_NAMES, asscalar, and TRAPEZOID's old names
     collections   Iterator, Mapping and the other abstract classes (now collections.abc)
     time.clock, inspect.getargspec, fractions.gcd
     matplotlib    styles named 'seaborn-...'; matplotlib.cm.get_cmap; use() keeps our backend;
-                  savefig() into a folder that is on the student's machine alone draws for nobody
+                  savefig() into a folder that exists only on the student's machine draws nothing
     scipy.misc    logsumexp, factorial, comb
     tqdm          where it is not installed: a progress bar that only iterates
     google.colab  drive.mount, files.upload and the like, which do nothing
@@ -247,7 +247,7 @@ def _scipy_misc() -> dict[str, Any]:
 
 
 def _past_builtins() -> dict[str, Any]:
-    """What `from past.builtins import xrange` stands for in sheets of the years of Python 2."""
+    """The meaning of `from past.builtins import xrange` in sheets from the years of Python 2."""
     return {
         "xrange": range, "basestring": str, "unicode": str, "long": int, "raw_input": input,
         "reduce": functools.reduce, "range": lambda *args: list(range(*args)),

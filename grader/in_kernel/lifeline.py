@@ -1,4 +1,4 @@
-"""Ties a process of ours to the program that started it: it ends when that does, at once.
+"""Tie a process to the program that started it: it ends at once when that program ends.
 
     read_end, write_end = os.pipe()        in the program, which keeps write_end open and silent
     end_with(read_end)                     first of all in the process

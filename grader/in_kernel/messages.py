@@ -144,7 +144,7 @@ class Outlet:
         try:
             frame = json.dumps(message, default=json_default).encode()
         except (TypeError, ValueError, RecursionError):
-            if channel == "iopub":  # something to show that is no JSON: nobody can show it
+            if channel == "iopub":  # an output that is not JSON can't be shown
                 return
             raise
         if channel == "iopub" and kind != "status" and not self.meter.admits(kind, len(frame)):
@@ -250,7 +250,7 @@ class Messages(Session):
 
 
 class Printer(io.TextIOBase):
-    """A text stream whose text reaches the grader, as much of it as the meter lets pass."""
+    """A text stream whose text reaches the grader, up to the meter's limit."""
 
     encoding = "UTF-8"
     errors = "strict"

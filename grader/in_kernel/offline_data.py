@@ -86,7 +86,7 @@ class _PatchingLoader(importlib.abc.Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        # The module gets its own loader back, so that its resources are found as ever.
+        # The module gets its own loader back, so that its resources are found as usual.
         module.__loader__ = self.loader
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader

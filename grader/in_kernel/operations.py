@@ -40,7 +40,7 @@ _SHARED = frozenset((type(None), bool, int, float, complex, str, bytes, tuple))
 _NAMES = 2000
 _OF_IPYTHON = frozenset(("In", "Out", "exit", "quit", "open", "get_ipython"))
 _WARNINGS = 100
-# numpy's own default, whatever the notebook set: a check wants to see an overflow.
+# numpy's own default, even if the notebook changed it: a check wants to see an overflow.
 _default_errstate = partial(errstate, divide="warn", over="warn", under="ignore", invalid="warn")
 _catch_warnings = warnings.catch_warnings
 _simplefilter = warnings.simplefilter
@@ -162,7 +162,7 @@ class Check:
         return self._encode(answer)
 
     def _raised(self, error: BaseException, index: int | None = None) -> Raised:
-        """What the grader is told of an error: one of the check's own comes back as itself."""
+        """Return the report on an error: one of the check's own comes back as itself."""
         told = failure(error, self._state, index)
         own = self._functions.number_of(error)
         return Raised(told) if own is None else Raised([own, told], "passed on")
@@ -193,7 +193,7 @@ class Check:
         return self._objects[handle.id]
 
     def _target(self, base: int | None, path: str) -> Any:
-        """What a dotted name stands for. Raises Missing, Raised."""
+        """Return the object of a dotted name. Raises Missing, Raised."""
         names = path.split(".") if path else []
         if base is not None:
             target = self._objects[base]
@@ -404,7 +404,7 @@ def _source_line(filename: str, line: int) -> str:
 
 def _values_of_tensor(value: Any) -> ndarray | None:
     """The values of a torch.Tensor, without its gradient; None for anything else."""
-    # Not imported here: there is no tensor in a process that has not imported torch.
+    # Not imported here: a process that has not imported torch has no tensor.
     torch = dict.get(sys.modules, "torch")
     if torch is None or not issubclass(type(value), getattr(torch, "Tensor", ())):
         return None

@@ -5,7 +5,7 @@ solution here, asked, and taken back: names, the notebook's classes and the glob
 as before. What changes an array that the notebook made is found, and ends the fork's work: the
 grader goes on in a fresh one.
 
-This text is sent to a process of ours alone, the solved notebook's; no student's process gets it.
+This text is sent only to the solved notebook's process, never to a student's.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CALL_LINES = 100
 FOR_WAITING = 4
 """A recording may last so many times its limit of processor time, by the clock."""
 TIMES_CUT_OFF = 2
-"""Recordings of one mistake that are cut off; such a mistake is asked no more of them."""
+"""So many recordings of one mistake may be cut off; then it gets no more of them."""
 _WATCHED = 200_000
 """Elements of arrays that are looked at after each mistake."""
 

@@ -26,7 +26,7 @@ __all__ = [
     "start_fork_server",
 ]
 
-# Each is imported when it is asked for: the fork server starts before what takes long to load.
+# Each is imported when it is needed: the fork server starts before the slow imports.
 _PLACES = {
     "ForkServer": "fork_server",
     "Kernels": "kernels",

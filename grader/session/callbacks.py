@@ -1,8 +1,8 @@
 """Functions of a check's that the student's code calls, and what becomes of such a call.
 
     functions = CheckFunctions()
-    functions.stand_in(f)              what is sent in place of f
-    functions.answer(content)          calls it with what came; gives the answer to send
+    functions.stand_in(f)              the record that is sent in place of f
+    functions.answer(content)          calls it; returns the answer to send
 
 What comes is an untrusted claim: the number of a function that this check has sent, and values. No
 other function can be reached, and nothing of a function but the value that it returns, and the
@@ -63,7 +63,7 @@ class CheckFunctions:
         self._exceptions = 0
 
     def stand_in(self, function: Callable[..., Any]) -> codec.Function:
-        """Return what is sent in place of a function; the same each time."""
+        """Return the record that is sent in place of a function; the same one each time."""
         known = self._sent.get(id(function))
         if known is None:
             known = codec.Function(
@@ -91,7 +91,7 @@ class CheckFunctions:
         self._raised.clear()
 
     def begin_again(self) -> None:
-        """A call begins of a recording that is asked once more: what was counted is forgotten."""
+        """Reset the counts: a call of a replayed recording begins."""
         self.begin()
         self.calls = 0
         for function in self._functions:
@@ -156,7 +156,7 @@ def name_of(function: Any) -> str:
 
 
 def is_function(value: Any) -> bool:
-    """Return whether a value of the check's travels as a function: whatever can be called."""
+    """Return whether a value of the check travels as a function: anything callable."""
     return callable(value) and not inspect.ismodule(value)
 
 

@@ -100,10 +100,10 @@ def _kind() -> Any:
 
 
 def output_of(message: Mapping[str, Any]) -> Any:
-    """Return the output that a message stands for, in nbformat's form.
+    """Return the output of a message, in nbformat's form.
 
     nbformat's own function compiles a schema first, which takes 0.1 s in each grading process.
-    Raises KeyError, TypeError where the message is no output: a student's code may have forged it.
+    Raises KeyError, TypeError if the message is not an output: student code may have forged it.
     """
     kind, content = message["msg_type"], message["content"]
     parts: dict[str, Any]

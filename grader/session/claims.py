@@ -47,7 +47,7 @@ class Claims:
         return self._values > _MAX_VALUES or self._chars > _MAX_CHARS
 
     def hear(self, operation: str, content: Any) -> None:
-        """Take the words of a reply, whatever it is."""
+        """Collect the words of any reply."""
         # The keys of figures are the protocol's own, and no others get any further; so are those
         # of an observation, but not those in what was returned.
         keys = operation != "figures"

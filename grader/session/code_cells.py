@@ -1,4 +1,4 @@
-"""A notebook's code cells as they run, and what is said of one that did not run to its end."""
+"""A notebook's code cells as they run, and the notes on cells that did not run to their end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def notes_of(
     found: Extracted | None,
     how_it_killed: str,
 ) -> list[records.Note]:
-    """Return what is said of a cell that did not run to its end, or holds commands.
+    """Return the notes on a cell that did not run to its end, or holds shell commands.
 
     found : what was taken out of it; how_it_killed : the words for a cell that ended the kernel
     """
@@ -100,7 +100,7 @@ def _listed(names: list[str]) -> str:
 
 def _why_it_stopped(cell: CodeCell, error: str) -> str:
     why = syntax_error(cell.source)
-    # What runs in Jupyter alone (`?`, a top-level await) parses there and not here.
+    # Syntax of Jupyter only (`?`, a top-level await) does not parse here.
     compiles = not why or not error.startswith(("SyntaxError", "IndentationError", "TabError"))
     return f"cell {cell.index} " + (
         f"stopped with {error}" if compiles else f"doesn't compile: {why}"

@@ -86,9 +86,9 @@ class Culprits:
         return len(self._tried)
 
     def _next_try(self, cell: int | None) -> set[int]:
-        """Return the cells without which the notebook is to be tried now; none for no try."""
+        """Return the cells to leave out in the next try; none if there is no further try."""
         suspects = self._suspects - {cell}
-        # The earliest first: what it started may have started more while others ran.
+        # The earliest first: its processes may have started more while others ran.
         ways = [*[{one} for one in sorted(suspects)][: MAX_TRIES - 1], suspects]
         return next((way for way in ways if way not in self._tried), set())
 

@@ -1,13 +1,13 @@
 """One time limit of a student's process: a cell's, a notebook's, a check's, a submission's.
 
-The wall clock alone decides nothing. Past `limit_s` the process has had its time once it used that
+The wall clock never decides alone. Past `limit_s` the process has had its time once it used that
 much processor time, or slept that long, or at PATIENCE times the limit. Left out of it are
 
     a standstill      the grader did not wake: Ctrl-Z, a paused container, a suspended cluster job
     the grader's own  while it works, or waits for a processor, the process may have answered
                       already. A process can keep the grader at work, so this has a cap
 
-A process that is found stopped, as by SIGSTOP, is made to go on and has its time anew, once: it may
+A process that is stopped, as by SIGSTOP, is continued and gets its full time again, once: it may
 have been stopped by somebody else.
 """
 
@@ -61,7 +61,7 @@ class Deadline:
         self._due = math.inf  # when the wait that is under way is over
         self._work_before_wait_s = 0.0
         self._standstill_s = 0.0
-        # What was used before the present process, and where its counters stood at first.
+        # The time used before the current process, and the counters at its start.
         self._past = _Used()
         self._begun = False
         self._went_on = False
@@ -86,7 +86,7 @@ class Deadline:
             self._wall_s += time.thread_time() - before_s
 
     def follow_new_process(self) -> None:
-        """From now on the meter is another process's. Its time is added to what was used."""
+        """Measure another process from now on. Its time is added to the used time."""
         if self._begun:
             self._past = self._used()
             self._begun = False
@@ -179,7 +179,7 @@ class Deadline:
             now - before
             for now, before in zip(processes.own_awake(), self._own_before, strict=True)
         )
-        # While the clock stands still a check is at work: that time was not left out.
+        # While the clock is stopped a check is at work: that time counts.
         seen_s = self.wall_s() - self._wall_at_begin_s
         gone_s = time.monotonic() - self._standstill_s - self._begun_at
         stopped_s = max(0.0, gone_s - seen_s)

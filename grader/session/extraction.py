@@ -25,7 +25,7 @@ _PURE_BUILTINS = {
 }  # fmt: skip
 _PURE_METHODS = {"lower", "upper", "split", "join", "format", "strip", "keys", "values", "items",
                  "copy", "reshape", "astype", "is_available"}  # fmt: skip
-# Modules of which any function may be called, except those that read, write or take long.
+# Any function of these modules may be called, except those that read, write or take long.
 _PURE_MODULES = {
     "np", "numpy", "math", "cmath", "collections", "functools", "itertools", "operator", "typing",
     "string", "torch", "pathlib", "decimal", "fractions",
@@ -111,7 +111,7 @@ def joined(pieces: Sequence[Piece]) -> str:
 
 # --- statements -------------------------------------------------------------------------
 
-# No function here recurses over the tree, but where brackets nest, of which Python takes 200.
+# No function here recurses over the tree, except for nested brackets, which Python limits to 200.
 
 
 def _piece(node: ast.stmt, kind: PieceKind, lines: Sequence[str], *, shares: bool) -> Piece:
@@ -219,7 +219,7 @@ def _is_target(node: ast.expr) -> bool:
 
 
 def _is_constant(node: ast.expr) -> bool:
-    """True for what depends on names and literals alone and takes no time to compute."""
+    """Tell whether it depends only on names and literals, and takes no time to compute."""
     todo: list[ast.AST] = [node]
     while todo:
         part = todo.pop()

@@ -54,7 +54,7 @@ class Forked:
 
     pid : its number; status_pipe : where the fork server writes how it ended
     first : the first process of its pids, which adopts orphans; 0 where there is none
-    lost : whether the parent ended before it told
+    lost : whether the parent ended before it reported
     """
 
     lost = False
@@ -268,13 +268,13 @@ class StartedForkServer(ForkServer):
 
 @contextlib.contextmanager
 def started_early(sandbox: Sandbox) -> Iterator[None]:
-    """Have a fork server warm up while the caller imports what it needs to ask for one.
+    """Let a fork server warm up while the caller imports the modules it needs.
 
     Within the block the first start_fork_server() returns it, where it is of that kind. One that
     nobody asked for ends with the block.
     """
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # whoever asks for one is told
+        with contextlib.suppress(OSError):  # the request for one reports the error
             _early.append(StartedForkServer(apart=sandbox != "none"))
     try:
         yield
@@ -310,6 +310,6 @@ def python_command(script: Path, *arguments: str, python: Path | None = None) ->
     if python is not None:
         # Python has -P from 3.11 on; else the scripts take their folder off sys.path themselves.
         return [str(python), "-s", str(script), *arguments]
-    # -P: the file's folder is not on sys.path; -s: neither is the user's own.
+    # -P: the file's folder is not on sys.path; -s: nor are the user's packages.
     user = [] if site.ENABLE_USER_SITE else ["-s"]
     return [sys.executable, *user, "-P", str(script), *arguments]

@@ -1,4 +1,4 @@
-"""The template's own first cells, run once for all whose notebooks begin with them unchanged.
+"""Run the template's first cells once for all notebooks that start with them unchanged.
 
 A class's notebooks begin alike: imports, data that are loaded and prepared. Where a notebook's
 first code cells are the template's, byte for byte, its kernel is forked from a process that has
@@ -35,10 +35,10 @@ Cells = tuple[tuple[int, str], ...]
 VARIANTS = 3
 """Notebooks of an assignment, and their beginnings: each holds memory of its own."""
 SEEN = 2
-"""A beginning is run in advance when it comes for the second time: one alone would gain nothing."""
+"""Shared cells run in advance when they come for the second time; for one it gains nothing."""
 SHARE = 4
-"""The cells may take this part of the limits of time: what they take is counted for nobody."""
-# What asks where the cells run, what lies there, or what is the process's own.
+"""The share of the time limits that the cells may take; it counts for no submission."""
+# Calls that depend on the place of the cells, on files there, or on the process.
 _ASKS_WHERE = frozenset(
     re.findall(
         r"\w+",
@@ -79,7 +79,7 @@ class GivenCells:
     ) -> ForkServer | None:
         """Return what to fork the notebook's kernel from; None where it is to run by itself.
 
-        options : as in_kernel/launch.py is told
+        options : as in_kernel/launch.py gets them
         shared : the instructor's files
         """
         cells = self._beginning(notebook)
@@ -115,7 +115,7 @@ class GivenCells:
         return found if not any(map(_asks_where, (source for _, source in found))) else ()
 
     def _sees_nothing_of(self, folder: Path | None, cells: Cells) -> bool:
-        """Whether the cells find the same, whatever of the student's lies beside the notebook."""
+        """Tell whether the cells find the same files for any student."""
         text = "\n".join(source for _, source in cells)
         for place, folders, names in os.walk(folder) if folder is not None else ():
             folders[:] = [name for name in folders if name not in NEVER_COPIED]

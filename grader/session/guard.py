@@ -1,7 +1,7 @@
 """A process that ends the command where the command can't: Ctrl-C in a check that stays in C.
 
     with standing_by():            early in the command: a fork of a small process costs least
-        with listening() as heard:     heard is False where there is no guard
+        with listening() as heard:     heard is False without a guard
             ...
 
 Python hears a signal between two of its own instructions. A check of the instructor's, which
@@ -11,7 +11,7 @@ system's own handler does: it writes the signal's number to a pipe. The guard re
 command doesn't say soon that it has heard, and soon after that it is on its way out, the guard
 kills what the command has started, deletes its folders, and sends the signal once more. That one
 ends the command: after the first, the signal has its default effect, until Python hears. So a
-shell sees what it sees of any program that Ctrl-C has ended: 130.
+shell sees the usual exit code of a program that Ctrl-C has ended: 130.
 
 The guard ends with the command. Where that was killed, its folders are deleted first.
 """
@@ -36,7 +36,7 @@ NAME = "grade-guard"
 """As `ps` shows it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_S = 1.0
-"""Of the two seconds that are promised; the rest is for what is to be ended and deleted."""
+"""Part of the promised two seconds; the rest is for ending processes and deleting files."""
 _ENDS_S = 5.0
 """For how long a command that has heard may be on its way out."""
 _GONE_S = 1.0
@@ -103,7 +103,7 @@ class Guard:
         def tell(number: int, frame: FrameType | None) -> None:
             nonlocal times
             times += 1
-            if times == 1:  # whoever asks for the third time wants no good order
+            if times == 1:  # a third Ctrl-C wants an immediate end
                 signal.signal(number, tell)
                 _have_once(number)
             if not self.in_check:
@@ -133,7 +133,7 @@ _ending: list[int] = []
 
 
 def _reap() -> None:
-    """Reap the guards of earlier blocks: where the program goes on, the latest alone is left."""
+    """Reap the guards of earlier blocks: in a program that goes on, only the latest is left."""
     for pid in [*_ending]:
         with contextlib.suppress(ChildProcessError):
             if os.waitpid(pid, os.WNOHANG) == (0, 0):
@@ -162,7 +162,7 @@ def standing_by() -> Iterator[None]:
 
 @contextlib.contextmanager
 def listening() -> Iterator[bool]:
-    """For the time of the block, a signal is heard whatever the main thread is at.
+    """Within the block a signal is heard, whatever the main thread is doing.
 
     Gives whether a guard sees to that.
     """
@@ -233,7 +233,7 @@ def _be_guard(read_end: int, command: int) -> NoReturn:
 
 
 def _let_go(kept: set[int]) -> None:
-    """Close what the command has open, locks and pipes, but for what is kept."""
+    """Close the command's open locks and pipes, except those in `kept`."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):
         os.dup2(nothing, number)
@@ -267,7 +267,7 @@ def _waited(read_end: int) -> int | None:
 
 
 def _end(command: int, number: int, handle: int) -> None:
-    """End the command, and all below it. What is missed ends by itself: nobody holds its pipe."""
+    """End the command and all its descendants. A missed one ends by itself when its pipe closes."""
     from grader.session import processes
     from grader.temporary import delete_tree
 
@@ -339,7 +339,7 @@ def _is_handled(pid: int, number: int) -> bool:
 
 
 def _tidy_up() -> None:
-    """Delete what a killed command has left. Nobody waits for that."""
+    """Delete the leftovers of a killed command, while nothing waits for it."""
     os.dup2(0, 2)
     for pause_s in _AFTER_DEATH_S:
         time.sleep(pause_s)

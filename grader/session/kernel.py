@@ -53,7 +53,7 @@ class KernelDied(Exception):
 
 @dataclass(frozen=True)
 class Executed:
-    """What the kernel says of one cell. All of it is the student's process's claim.
+    """The kernel's report on one cell: only a claim of the student's process.
 
     line : where in the cell it stopped; None where that is unknown
     """
@@ -212,7 +212,7 @@ class Kernel:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError from None
             raise self._death() from None
-        except Exception as error:  # a forged message: what it lacks can be anything
+        except Exception as error:  # a forged message may lack anything
             self.provisioner.kill_now()
             raise KernelDied("it sent something that is not a reply") from error
         finally:

@@ -1,7 +1,7 @@
 """The grader's end of a kernel's messages: counted first, then parsed, then handed to nbclient.
 
-A student's code can reach the kernel's connection and write to it what it likes. So bytes,
-messages and JSON values are counted for each cell before anything is parsed, whatever their kind
+Student code can reach the kernel's connection and write anything to it. So bytes, messages and
+JSON values are counted for each cell before anything is parsed, whatever their kind
 and whichever request they claim to answer. What the kernel itself lets out (its Meter, see
 in_kernel/messages.py) stays far below these limits.
 """

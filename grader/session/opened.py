@@ -38,7 +38,7 @@ def open_session(
 ) -> Session:
     """Return a session that has run the whole notebook and answers calls. Close it.
 
-    folder : what was handed in; the notebook runs in a copy of it, where the notebook lies
+    folder : the submission's; the notebook runs at its place in a copy of it
     datasets_dir : the data sets that fetch_openml finds
     seed : of the kernel's random generators
     sandbox : how the process is sandboxed: by what the machine offers, by all, not at all
@@ -49,7 +49,7 @@ def open_session(
     python : the interpreter, of the fork server too; the grader's own where None
     on_cell : on_cell(done, total) after each cell, from another thread
     stop : calls it off, from another thread; CancelledError is raised then
-    Raises GraderFault alone: no student code makes this fail.
+    Raises only GraderFault: no student code can make it fail.
     """
     options = {
         "seed": seed,
@@ -112,6 +112,6 @@ class Session:
 
 
 def _folder_within(name: str) -> str:
-    """Return the folder of a file within what was handed in; "." for a path of another kind."""
+    """Return the folder of a file within the submission; "." for any other path."""
     folder = PurePosixPath(name).parent
     return "." if folder.is_absolute() or ".." in folder.parts else str(folder)

@@ -1,6 +1,6 @@
 """Processes as /proc shows them: a tree's members, its processor time, its memory.
 
-Where there is no /proc, the trees are empty.
+Without /proc, the trees are empty.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def threads(pid: int) -> list[int]:
 
 
 def session_members(session: int) -> list[int]:
-    """Return the live processes whose session this is."""
+    """Return the live processes of this session."""
     try:
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
     except OSError:
@@ -70,7 +70,7 @@ def cpu_s(pid: int, *others: int) -> float:
 
     others : processes that count although they have left the tree
 
-    Where there is no /proc: a number that grows with the wall clock, so that limits still hold.
+    Without /proc: a number that grows with the wall clock, so that limits still hold.
     """
     if not _stat(pid) and not Path("/proc/self/stat").exists():
         return time.monotonic()
@@ -205,5 +205,5 @@ def _fields(pid: int) -> list[str]:
         text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
     except OSError:
         return []
-    # The name stands in brackets and may hold blanks and brackets itself.
+    # The name is in brackets and may itself hold blanks and brackets.
     return text.rpartition(")")[2].split()

@@ -133,7 +133,7 @@ class Provisioner:
         """Learn which layers hold. Call it before any student code runs: what comes is trusted."""
         if self._report is None:
             return
-        report, self._report = self._report, None  # it is closed there, whatever comes
+        report, self._report = self._report, None  # it is closed there in any case
         self.isolation = sandbox.read_report(report)
         if self._watchdog is not None and "files" in self.isolation.applied:
             self._watchdog.no_disk()
@@ -145,7 +145,7 @@ class Provisioner:
 
     @property
     def lost(self) -> bool:
-        """Whether it is unknown how the kernel ended: what it was forked from is gone."""
+        """Tell whether the kernel's end is unknown, since its fork server is gone."""
         return isinstance(self._process, Forked) and self._process.lost
 
     def why_killed(self, pid: int | None = None) -> str:
@@ -159,11 +159,11 @@ class Provisioner:
         return self.exit_code
 
     def signal_now(self, signum: int) -> None:
-        """Signal the kernel and whatever it started within its process group."""
+        """Signal the kernel and all processes in its process group."""
         if self.poll_now() is not None:
             return
         if signum == KILL and self._control is not None:
-            self._let_go()  # the launcher must outlive what it is to kill
+            self._let_go()  # the launcher must outlive the processes that it kills
         else:
             self._signal_group(signum)
 

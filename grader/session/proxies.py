@@ -14,7 +14,7 @@ from grader.session.replies import IndexedError, Observation, observation
 from grader.session.showing import show, show_call, show_operation
 from grader.session.wire import Place, Proxy, place_of
 
-# Names by which Python, IPython and pytest ask any object what it can do. A question that went
+# Names by which Python, IPython and pytest ask any object what it can do. A request that went
 # to the student's process would be answered by the student.
 _PROTOCOL_PREFIXES = ("_repr_", "_ipython_", "_pytest")
 _FUNCTION_TYPES = frozenset(("function", "method", "builtin_function_or_method", "ufunc", "type"))
@@ -123,7 +123,7 @@ class Function(_Callable):
     __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = _is_no_value
     __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = _is_no_value
     __neg__ = __abs__ = __float__ = __len__ = __iter__ = __getitem__ = _is_no_value
-    # `student.alpha != 0` would hold whatever alpha is.
+    # `student.alpha != 0` would hold for any alpha.
     __eq__ = __ne__ = _is_no_value
     __hash__ = object.__hash__
 
@@ -266,7 +266,7 @@ class Remote(_Callable):
         return self._operate("with", "enter")
 
     def __exit__(self, *exc: object) -> None:
-        """Leave it there as if nothing was raised: what was is the check's."""
+        """Leave the context there as if nothing was raised: the exception is the check's."""
         self._operate("with", "exit")
 
     def _plain(self, sign: str, name: str, kind: type[Any]) -> Any:

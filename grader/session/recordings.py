@@ -1,10 +1,10 @@
-"""A recording: what a check asks of the solved notebook, in order, to be asked of others.
+"""A recording: the requests of a check to the solved notebook, in order, for a replay.
 
     recorder = Recorder(session, lambda: suite.running)
     recording = recorder.recordings["3b-grad", "..."]
     replies = replay(student, recording)
 
-It is kept as the frames of its requests, so that it is asked again byte by byte, and can be written
+It is kept as the frames of its requests, so that it is replayed byte by byte, and can be written
 to a file. What a process replies is an untrusted claim here as anywhere.
 """
 
@@ -50,7 +50,7 @@ class Recording:
 
 @dataclass
 class Recorder:
-    """A session whose checks' requests are kept.
+    """A session that keeps the requests of checks.
 
     running : tells which check runs
     """
@@ -76,7 +76,7 @@ def _recording(cache: ReplayCache, reply_mib: int | None) -> Recording:
     requests: list[bytes] = []
     operations: list[str] = []
     size = 0
-    called = 0  # functions of the check that run: what is sent then is theirs
+    called = 0  # running functions of the check: requests sent meanwhile are theirs
     for request, reply in cache.steps:
         size += len(request)
         if size > MAX_BYTES or len(requests) == MAX_REQUESTS:

@@ -24,7 +24,7 @@ from grader.session.student import Student, wire_of
 from grader.session.wire import Wire
 
 MAX_BYTES = 16 << 20
-"""Of one check: what is larger is asked each time."""
+"""Bytes of one check; larger ones are asked each time."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class ReplayCache:
     _bytes: int = 0
 
     def add(self, step: int, request: bytes, reply: bytes) -> None:
-        """Remember a step; what came after it another time is forgotten."""
+        """Remember a step; forget the steps that once followed it."""
         self._bytes -= sum(len(part) for pair in self.steps[step:] for part in pair)
         del self.steps[step:]
         size = len(request) + len(reply)

@@ -1,4 +1,4 @@
-"""What a reply claims, held against its form: errors, observations, figures.
+"""Check the form of a reply's claims: errors, observations, figures.
 
 Everything here comes from the student's process. A function returns the checked value, or None
 (or a BadReply) where the claim has another form. The form of a new operation's reply is added here,
@@ -41,14 +41,14 @@ class Observation:
     value : what it returned; None where it raised
     error : what it raised, or None
     arguments : the positional arguments as they are after the call; a Remote where one was given
-    warnings : "RuntimeWarning: overflow encountered in exp", each time anew
+    warnings : "RuntimeWarning: overflow encountered in exp", each time again
     seconds : inside the process
     steps : bytecodes that Python ran, numpy's own Python code included; None where they were
         not asked for or the student's code traces itself
     printed : the beginning of what it printed
     kept_bytes, peak_bytes : that it allocated and still holds, its value among them; that it held
         at the most; None where they were not asked for
-    operations : what its own lines did; None where it was not asked for, or it traces itself
+    operations : counts of its own lines; None if not requested, or if the code traces itself
     """
 
     value: Any
@@ -70,7 +70,7 @@ class IndexedError(StudentError):
 
 
 def student_error(called: str, failure: Any) -> StudentFault:
-    """The StudentError that a reply's failure tells of; a BadReply where it tells nothing."""
+    """Return the StudentError of a failure reply; a BadReply if it has none."""
     if type(failure) is not list or len(failure) != 8:
         return BadReply(f"{called}: no legal reply")
     kind, text, cell, line, source, index, base, sizes = failure
@@ -146,7 +146,7 @@ _TEXTS = ("title", "xlabel", "ylabel", "xscale", "yscale")
 
 
 def figures(claimed: Any) -> list[dict[str, Any]] | None:
-    """The figures, held against their form; None where they have another."""
+    """Return the figures; None if they don't have the required form."""
     if type(claimed) is not list:
         return None
     try:

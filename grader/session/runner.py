@@ -1,4 +1,4 @@
-"""Runs a notebook's cells in a process of its own, whatever is in them.
+"""Run a notebook's cells in a process of its own, whatever is in them.
 
 nbclient runs the cells. What it can't is here: a cell that hangs, crashes or does not parse is
 completed by its imports, definitions and constants, in its place, so that the cells after it and
@@ -195,7 +195,7 @@ class Runner:
         return self.kernel
 
     def _lay_files(self, work: Path) -> None:
-        """Put the instructor's files beside the notebook, whatever was handed in by their names."""
+        """Put the instructor's files beside the notebook, in place of submitted ones."""
         assert self.shared is not None
         beside = work / self.options["beside"]
         beside.mkdir(parents=True, exist_ok=True)
@@ -298,7 +298,7 @@ class Runner:
                 cell.index, cell.source, Deadline(self.limits.cell_s, self), self._notebook_deadline
             )
             run = self._record(cell, executed)
-            # Of a cell that does not parse nothing has run, wherever its mistake stands.
+            # A cell that does not parse has not run at all, wherever its mistake is.
             if executed.line is not None and parsed(cell.source) is not None:
                 from_line = executed.line
         self._runs[cell.index] = run

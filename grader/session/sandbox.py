@@ -1,4 +1,4 @@
-"""The grader's side of a closed process: what it may use, and which layers hold.
+"""The grader's side of a sandboxed process: what it may use, and which layers work.
 
 The layers themselves are applied in grader/in_kernel/sandbox, in the student's process.
 """

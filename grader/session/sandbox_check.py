@@ -20,7 +20,7 @@ from grader.session.scratch import Scratch
 
 PROBE = Path(__file__).resolve().parent.parent / "in_kernel" / "sandbox" / "sandbox_probe.py"
 _TIMEOUT_S = 60.0
-# A layer that can't stand alone.
+# A layer that does not work without others.
 _NEEDED = {"files": ("namespaces", "files"), "account": ("namespaces", "files", "account")}
 
 
@@ -48,7 +48,7 @@ def layers_here() -> tuple[str, ...]:
 
 
 def probe_alone(layer: str) -> Probe:
-    """Return what one layer, all alone, does against what it is there to forbid."""
+    """Return the effect of one layer by itself on the actions that it forbids."""
     return _probe(_NEEDED.get(layer, (layer,)), (layer,))[0]
 
 
@@ -68,7 +68,7 @@ def require_sandbox(policy: Sandbox) -> None:
 
 
 def _probe(layers: Sequence[str], attempts: Sequence[str]) -> list[Probe]:
-    """Start a process sandboxed by these layers; return what its attempts met."""
+    """Start a process sandboxed by these layers; return the outcomes of its attempts."""
     if not CAN_SANDBOX:
         return [Probe(layer, missing=f"not on {sys.platform}") for layer in attempts]
     scratch = Scratch(None)

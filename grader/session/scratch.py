@@ -70,12 +70,12 @@ class Scratch:
 
 
 def remove_session_leftovers() -> None:
-    """Delete the folders of runs that were killed, wherever sessions have theirs."""
+    """Delete the folders of killed runs, in all places where sessions have theirs."""
     remove_leftovers(place_of_sockets() or tempfile.gettempdir())
 
 
 def place_of_sockets() -> str | None:
-    """Return a folder for sockets that is not the temporary one; None where there is no other."""
+    """Return a folder for sockets that is not the temporary one; None if there is no other."""
     for name in (os.environ.get("XDG_RUNTIME_DIR", ""), "/var/tmp"):
         folder = Path(name)
         if name and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
@@ -99,7 +99,7 @@ def _copy_tree(source: Path, target: Path) -> None:
 def _copy_font_list(target: Path) -> None:
     """Give the kernel the user's list of fonts: matplotlib takes a second to make a new one.
 
-    The list alone: a matplotlibrc that may lie beside it is the user's, not the assignment's.
+    Only the list: a matplotlibrc beside it is the user's, not the assignment's.
     """
     target.mkdir(mode=0o700)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"

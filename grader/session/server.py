@@ -32,13 +32,13 @@ _SMALL = codec.Limits(size=1 << 16, items=256, nodes=256, depth=8)
 class AgentServer:
     """Listens for one kernel's agent and hands out a Student for each check.
 
-    address, token : what agent.serve is to be called with
-    in_place : answer in the kernel itself, where there is no fork; checks then see what earlier
+    address, token : arguments of agent.serve
+    in_place : answer in the kernel itself, without a fork; checks then see what earlier
         ones changed, and a check that hangs ends the session
     kill : ends the kernel where the socket does not tell its pid; called when a call in place
         outlives its limit
     why_killed : tells the limit for which a process was killed, by its pid; "" for none
-    folder : where the socket is to be; a new one where None
+    folder : of the socket; None for a new one
     """
 
     def __init__(

@@ -49,7 +49,7 @@ class SubmissionSessions(Mapping[str, Session]):
         self.stop = Stop()
 
     def __enter__(self) -> SubmissionSessions:
-        # The longest notebook first: it would else start last, and run alone.
+        # The longest notebook first, so that it does not run last and by itself.
         for name, notebook in sorted(self.notebooks.items(), key=lambda item: -_code_size(item[1])):
             if name not in self.opened and notebook.name not in self.started:
                 self.started[notebook.name] = Future()
@@ -101,7 +101,7 @@ class SubmissionSessions(Mapping[str, Session]):
         return {self.notebooks[name].name: self[name].run for name in self}
 
     def isolation_line(self) -> str:
-        """Return what the first of them is not closed in by, in one line; "" for nothing."""
+        """Return the layers that the first one's sandbox lacks, in one line; "" for none."""
         return next((self[name].isolation.line() for name in self), "")
 
     def __exit__(self, kind: object, *exc: object) -> None:
@@ -138,7 +138,7 @@ class ReferenceSessions(Mapping[str, Session]):
         return len(self.notebooks)
 
     def close(self) -> None:
-        """End them all; one that is asked for afterwards is opened anew."""
+        """End them all; one that is needed afterwards is opened again."""
         for session in self.sessions.values():
             session.close()
         self.sessions.clear()

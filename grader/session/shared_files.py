@@ -1,7 +1,7 @@
 """The instructor's files beside a notebook: one read-only copy for all kernels of a run.
 
-A kernel's own folder gets copies of what is small, which a notebook may write to, as at home. Of
-what is large it gets links into the shared copy, which a sandboxed process reads and can't change.
+A kernel's own folder gets copies of small files, which a notebook may write to, as at home. For
+large files it gets links into the shared copy, which a sandboxed process can read but not change.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _sized(shared: Path) -> list[tuple[int, str]]:
 
 
 def _made_free(beside: Path, name: PurePosixPath) -> Path:
-    """Return where a file goes; what is in its way, or in that of its folders, is deleted."""
+    """Return the place of a file; delete what is in its way, or in that of its folders."""
     folder = beside
     for part in name.parts[:-1]:
         folder /= part

@@ -20,7 +20,7 @@ class Stop:
         self._cancels: list[Callable[[], None]] = []
 
     def __call__(self) -> None:
-        """End what is being opened, and what would be from now on."""
+        """End the sessions that are being opened, and refuse new ones."""
         with self._lock:
             self._called = True
             cancels = [*self._cancels]

@@ -204,7 +204,7 @@ class Listener:
     """Where the student's process connects: a Unix socket in a private directory, or loopback.
 
     address : "unix:PATH" or "tcp:127.0.0.1:PORT", for agent.serve
-    folder : where the socket is to be, and who may reach it; a private one where None
+    folder : of the socket, which limits who can reach it; None for a private one
     name : of the socket in it
     """
 
@@ -215,7 +215,7 @@ class Listener:
         folder: Path | None = None,
         name: str = "calls",
     ) -> None:
-        # A new one has 0700: it is this user's alone.
+        # A new one has mode 0700: only this user can reach it.
         self._made: TemporaryFolder | None = None
         place = folder
         if place is None:

@@ -15,7 +15,7 @@ from grader.session.wire import Place, Wire
 
 
 class Student:
-    """The state that the student's notebook left, in a process that is one check's own.
+    """The state that the student's notebook left, in a process for one check.
 
     Its attributes are the notebook's names: `student.sigmoid(z)` calls, `student.alpha = 0.5`
     sets. student["value"] reaches a name that Student has itself.
@@ -50,7 +50,7 @@ class Student:
         self._on_close(self)
 
     def keep(self, value: Any) -> Remote:
-        """Send a value once; return what stands for it as an argument of many calls."""
+        """Send a value once; return a reference to it, as an argument of many calls."""
 
         def called() -> str:
             return f"keep({show(value)})"
@@ -62,7 +62,7 @@ class Student:
         return kept
 
     def tensor(self, values: Any) -> Remote:
-        """Return what stands for a torch.Tensor with these values, as an argument of calls.
+        """Return a reference to a torch.Tensor with these values, as an argument of calls.
 
         Tensors that come back are arrays.
         """
@@ -142,7 +142,7 @@ class Student:
 
 
 def wire_of(student: Student) -> Wire:
-    """Return what it asks by. A function, since its attributes are the notebook's names."""
+    """Return its wire. A function, since its attributes are the notebook's names."""
     return student._wire
 
 
@@ -160,6 +160,6 @@ def renew(student: Student, limit_s: float) -> bool:
 
 
 def as_reference(student: Student) -> Student:
-    """Return the same Student, every fault of which is a ReferenceFault from now on."""
+    """Return the same Student; from now on each of its faults is a ReferenceFault."""
     student._wire.is_reference = True
     return student

@@ -19,7 +19,7 @@ _DISK_LOOKS = 5  # a folder is walked at every fifth look
 class Watchdog:
     """A thread that kills what uses more than it may, and remembers why.
 
-    launcher : the process whose tree is watched; where `first` is given, the notebook's itself
+    launcher : the root of the watched process tree; with `first`, the notebook's process itself
     first : the first process of its pids, which adopts what it leaves behind
     disk : folders on the host's disk that count as scratch; none where it lies in memory
     """

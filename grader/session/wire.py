@@ -1,4 +1,4 @@
-"""One check's process, asked over a stream: what it answers becomes values and faults.
+"""Ask one check's process over a stream; turn its answers into values and faults.
 
 It knows no operation by name: a request carries the operation as text (in_kernel/protocol.py lists
 them), so a new operation needs nothing here.
@@ -47,7 +47,7 @@ class Place:
 
 
 class Proxy:
-    """Stands for something in the student's process. Its attributes are that thing's own."""
+    """A stand-in for an object in the student's process. Its attributes are that object's."""
 
     __slots__ = ("_place",)
 
@@ -55,7 +55,7 @@ class Proxy:
 
 
 def place_of(proxy: Proxy) -> Place:
-    """Return where the object is that a proxy stands for. A function: see Proxy."""
+    """Return the place of a proxy's object. A function: see Proxy."""
     return proxy._place
 
 

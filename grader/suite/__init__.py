@@ -6,12 +6,12 @@
 The check files are collected once; `run` is called once a submission. pytest sees no submission:
 only our check files, from explicit paths, with plugin autoload off. We drive pytest as its own
 `main` does (collection, then the protocol of one item after the other), so that the loop over
-submissions is ours and reads straight down.
+submissions is grade's own and reads straight down.
 
 opening.py   has pytest collect
 check.py     one check, and what may be wrong with it
 running.py   the fixtures; one outcome a check
-verdict.py   what an exception stands for
+verdict.py   the outcome of an exception
 """
 
 from grader.suite.opening import open_suite

@@ -64,7 +64,7 @@ def checks_of(
     """Return the checks in their order. Raises AssignmentError, which names all that is wrong.
 
     unloadable : a line for each check file that can't be loaded
-    wanted : a check's name, or an exercise's id: of all others nothing is asked
+    wanted : a check's name, or an exercise's id; other checks are not validated
     """
     exercises = {exercise.id: exercise for exercise in assignment.exercises}
     if wanted:
@@ -112,7 +112,7 @@ def checks_of(
 def _meant(
     assignment: Assignment, items: Sequence[pytest.Item], unloadable: Sequence[str], wanted: str
 ) -> list[pytest.Item]:
-    """Return the checks of that name or exercise; else those whose names hold it."""
+    """Return the checks of that name or exercise; else those whose names contain it."""
     name = wanted.removeprefix("test_").replace(" ", "_")
     names = [(item.name.partition("[")[0].removeprefix("test_"), item) for item in items]
     markers = [(item.get_closest_marker("exercise"), item) for item in items]
@@ -141,7 +141,7 @@ def _meant(
 def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool) -> str:
     """Return why a check can't be scored by its marker, "" where it can.
 
-    hidden : whether it stands in the folder of hidden checks
+    hidden : whether it is in the folder of hidden checks
     """
     if not marker.args or marker.args[0] not in tuple(exercises):
         named = marker.args[0] if marker.args else None
@@ -170,7 +170,7 @@ def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool
         return ""
     if said:
         return f"it says hidden=True, but students get its file: move it to the folder {HIDDEN}/"
-    return f"it says hidden=False, but stands in {HIDDEN}/: move it to the folder above"
+    return f"it says hidden=False, but is in {HIDDEN}/: move it to the folder above"
 
 
 def _unwritten(item: pytest.Item) -> str:
@@ -197,7 +197,7 @@ def _unwritten(item: pytest.Item) -> str:
 def _namesakes(checks: Sequence[Check]) -> list[str]:
     """Return a line for each name that two checks of one exercise share.
 
-    They could be told apart nowhere.
+    No report could distinguish them.
     """
     counts = Counter((check.exercise.id, check.item.name) for check in checks)
     return [
@@ -219,7 +219,7 @@ def _wrong_sums(assignment: Assignment, checks: Sequence[Check]) -> list[str]:
                     f"checks, of {points:g} points, would count for nothing"
                 )
             continue
-        # A student's copy holds the public checks alone, which may sum to less.
+        # A student's copy holds only the public checks, whose points may sum to less.
         more = points > exercise.points + 1e-9
         less = points < exercise.points - 1e-9 and not assignment.public_only
         if more or less:
@@ -237,7 +237,7 @@ def breakage(error: BaseException) -> str:
         file, line, text = error.filename or "", error.lineno, error.text or ""
         what = f"{type(error).__name__}: {error.msg}"
     else:
-        # Of all frames the check file's own: the instructor did not write what it imports.
+        # Only the check file's own frames: the instructor did not write its imports.
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if Path(frame.filename).name.startswith("test_")]
         file, line, _, text = (own or frames)[-1]

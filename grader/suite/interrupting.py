@@ -33,13 +33,13 @@ _INTERRUPTED = 130  # the exit code, as cli/options.py has it
 def heard_in_c() -> Iterator[None]:
     """For the time of the block, Ctrl-C is heard while the main thread is not in Python.
 
-    Does nothing where Ctrl-C is handled in another way already, or where this is no main thread.
+    Does nothing if Ctrl-C is already handled in another way, or outside the main thread.
     """
     handler = signal.getsignal(signal.SIGINT)
     interruptible = handler is signal.default_int_handler
     if (
         threading.current_thread() is not threading.main_thread()
-        # A shell has what it runs in the background ignore Ctrl-C; SIGTERM it may hear.
+        # A background process of a shell ignores Ctrl-C, but not SIGTERM.
         or not (interruptible or handler == signal.SIG_IGN)
         or os.name != "posix"
     ):
@@ -62,7 +62,7 @@ def _by_a_thread() -> Iterator[None]:
 
     try:
         read_end, write_end = os.pipe()
-    except OSError:  # no descriptor is left: Ctrl-C is heard as ever
+    except OSError:  # no descriptor is left: Ctrl-C works as usual
         yield
         return
     os.set_blocking(write_end, False)
@@ -91,7 +91,7 @@ def _wait(read_end: int, heard: threading.Event) -> None:
 
 
 def _end() -> NoReturn:
-    """End this process, and all below it. What is missed ends by itself: nobody holds its pipe."""
+    """End this process and all its descendants. A missed one ends when its pipe closes."""
     for pid in processes.descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, processes.KILL)

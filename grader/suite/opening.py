@@ -27,7 +27,7 @@ from grader.temporary import TemporaryFolder
 def open_suite(assignment: Assignment, *, wanted: str = "") -> Iterator[Suite]:
     """Collect the assignment's checks; yield what runs them for one job after the other.
 
-    wanted : a check's name or an exercise's id: these alone, whatever is wrong with the others
+    wanted : a check's name or an exercise's id; errors in other checks are ignored
     Raises AssignmentError where a check file can't be loaded or disagrees with assignment.toml.
     """
     if not assignment.check_files:
@@ -83,7 +83,7 @@ def _collected(
     helpers = check_helpers()
     with _failing_as_helpers(helpers):
         config = _prepareconfig(arguments, [plugin, *helpers])
-    # A failure is told by us; pytest would parse the source of each frame to show it to nobody.
+    # The grader reports failures; pytest would parse each frame's source for nothing.
     config.option.tbstyle = "line"
     # What the terminal's plugin, which is off, would bring: before 9.1 pytest compares with it.
     config.option.verbose = 0

@@ -321,7 +321,7 @@ class Plugin:
 
 @contextmanager
 def _ours_to_open() -> Iterator[None]:
-    """Make a GraderFault of whatever keeps a process from being opened, but for its own faults."""
+    """Raise GraderFault for any error in opening a process, except for the process's own faults."""
     try:
         yield
     except (StudentFault, GraderFault):

@@ -1,4 +1,4 @@
-"""The outcome that an exception stands for."""
+"""The outcome of an exception."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def verdict_of(check: Check, error: BaseException, claims: Claims | None = None)
     if isinstance(error, StudentFault):
         return check.outcome("error", 0.0, _withheld(check, error, "the code raised an error"))
     if isinstance(error.__cause__, PassedOn):
-        # Of the check's own function, which the student's code called: whose fault is it?
+        # From the check's own function, which student code called: whose fault is it?
         text = _withheld(check, error.__cause__, "the code raised an error")
         return check.outcome("error", 0.0, text, suspect=True, called_back=True)
     # pytest.raises and pytest.fail, which end in no Exception

@@ -1,6 +1,6 @@
 """A process that stays: it holds an assignment's checks and a fork server for the next run.
 
-`grade --keep-warm nb.ipynb` grades as ever and leaves the process behind; the next `grade` of a
+`grade --keep-warm nb.ipynb` grades as usual and leaves the process behind; the next `grade` of a
 file in that folder is done by a fork of it, which has imported everything.
 
     place           the user's own folder for sockets, and what one process is to be found by

@@ -76,7 +76,7 @@ def leave_behind(assignment: Path, graded: Path, sandbox: str) -> str:
     """Start a warm process for the next run; return why there will be none, "" otherwise.
 
     assignment : its folder; graded : the file that was graded
-    It loads in the background: nobody waits for it.
+    It loads in the background, and nothing waits for it.
     """
     if not HERE:
         return "nothing can be kept warm on this system: processes are not forked here"
@@ -141,7 +141,7 @@ def _interrupts_passed_on(connection: socket.socket) -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGINT, pass_on)
-    except ValueError:  # not the main thread: nobody interrupts it
+    except ValueError:  # not the main thread: nothing interrupts it
         yield
         return
     try:

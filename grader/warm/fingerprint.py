@@ -28,7 +28,7 @@ def of_program() -> str:
 
 
 def of_folder(folder: Path) -> str:
-    """Return the fingerprint of all files below a folder, byte for byte; "" where none is told."""
+    """Return the fingerprint of all files below a folder, byte for byte; "" for no folder."""
     digest = hashlib.sha256()
     try:
         _add_tree(digest, folder)
@@ -63,9 +63,9 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _installed() -> Iterator[str]:
-    """Yield what stands in each folder that packages are found in, with its times of change.
+    """Yield the entries of each folder of packages, with their times of change.
 
-    A package that is installed anew changes its folder and its .dist-info; in a folder that
+    A package that is installed again changes its folder and its .dist-info; in a folder that
     modules lie in one by one, theirs count.
     """
     # Without the program's own folder, which the two ends of a connection name otherwise.

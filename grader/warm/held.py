@@ -41,9 +41,9 @@ class Held:
             raise
 
     def require(self, chosen: Assignment, sandbox: Sandbox) -> None:
-        """Raise NotHeld where another assignment, or what it has become since, is asked for."""
+        """Raise NotHeld if another assignment is requested, or it has changed since."""
         if chosen.folder.resolve() != self.folder or sandbox != self.sandbox:
-            raise NotHeld("another assignment, or another sandbox, is asked for")
+            raise NotHeld("another assignment, or another sandbox, is requested")
         if self._now() != self._was:
             raise NotHeld("the assignment has changed")
 
@@ -65,7 +65,7 @@ class Held:
     def _now(self) -> tuple[str, str, str]:
         """Return what tells whether what is held is still what a fresh run would load."""
         environment = ""
-        with suppress(AssignmentError):  # whoever loads the assignment says what is wrong
+        with suppress(AssignmentError):  # loading the assignment reports the error
             environment = environments.fingerprint(environment_in(self.folder), self.folder)
         data = dict.fromkeys((datasets.datasets_dir(), datasets.SHIPPED))
         return fingerprint.of_folder(self.folder), environment, fingerprint.of_data(*data)

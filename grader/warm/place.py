@@ -4,7 +4,7 @@
                                 KEY.json      {"token": "...", "pid": 123}, the user's to read
                                 KEY.lock      locked for as long as it lives
 
-Without that variable: /tmp/grade-warm-UID. The folder is the user's own and nobody else's to enter;
+Without that variable: /tmp/grade-warm-UID. The folder is the user's own, closed to others;
 every file is reached from its descriptor, so that no link that is put in its place is followed.
 
 The socket alone would not do: where a machine offers no namespaces, student code runs under the
@@ -37,14 +37,14 @@ except ImportError:  # Windows
 
 RECORD_BYTES = 1 << 12
 # Read where modules are imported, or by the processes that are started then. All else of the
-# environment is set anew for each run.
+# environment is set again for each run.
 _READ_EARLY = ("PATH", "HOME", "TMPDIR", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX")
 _READ_EARLY_BEGIN = ("PYTHON", "LD_", "LC_", "LANG", "XDG_", "GRADE_", "MPL", "MALLOC_", "NPY_",
                      "OPENBLAS", "OMP_", "MKL_", "BLIS_", "NUMEXPR_", "VECLIB_")  # fmt: skip
 
 
 class NoPlace(OSError):
-    """There is no folder that is this user's alone; the text says why."""
+    """No folder belongs to this user only; the text says why."""
 
 
 class Place:
@@ -77,7 +77,7 @@ class Place:
         self.close()
 
     def address(self, key: str) -> str:
-        """Return the socket's path, through the descriptor: short, and nobody can swap a part."""
+        """Return the socket's path through the descriptor: short, and no part can be swapped."""
         return f"/proc/self/fd/{self.descriptor}/{key}.sock"
 
     def connected(self, key: str) -> socket.socket | None:
@@ -157,7 +157,7 @@ class Place:
         return file
 
     def forget(self, key: str) -> None:
-        """Remove the socket and the token: whoever listens there ends."""
+        """Remove the socket and the token, so that the process listening there ends."""
         for name in (f"{key}.sock", f"{key}.json"):
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=self.descriptor)
@@ -210,7 +210,7 @@ def peer_user(connection: socket.socket) -> int:
 
 
 def _path() -> str:
-    """Return where the folder is, or is to be. Raises NoPlace."""
+    """Return the place of the folder, which may not exist yet. Raises NoPlace."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(runtime):  # noqa: PTH117
         with contextlib.suppress(OSError):

@@ -14,7 +14,7 @@ folder, and ends. The client is answered {"began": true}, and at last {"code": 0
 {"not_held": true} where nothing was graded since something has changed. What the client sends in
 between is Ctrl-C; a client that hangs up calls the run off.
 
-It runs no student's code: that has processes of its own, as ever. It ends by itself when nobody has
+It runs no student code, which always has processes of its own. It ends by itself when nobody has
 asked for STAYS_S seconds, when its socket is gone, and when something has changed. With it end its
 forks, and with those their kernels.
 """
@@ -72,7 +72,7 @@ def main() -> None:
     os.chdir("/")
     with Place(make=True) as place:
         if key_of(Path(told["graded"]), os.environ) != told["key"]:
-            return  # this is not the grader that started it: nobody would find what it asked for
+            return  # it was started by another version of the grader, and would not be found
         lock = place.locked(told["key"])
         if lock is None:
             return
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Open the standard streams anew, as some that can't be sought in.
+    """Open the standard streams again, without seeking.
 
     A fork has its client's files, pipes or terminal under the same numbers, and a stream asks once
     what it is. Others keep these objects, pytest among them: they can't be made anew later.
@@ -142,7 +142,7 @@ class _Process:
         self._ends = False
 
     def run(self) -> None:
-        """Answer until it is no longer wanted."""
+        """Answer requests until the process is no longer needed."""
         self._place.forget(self._key)  # of one that was killed
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         old = os.umask(0o077)
@@ -248,7 +248,7 @@ class _Process:
                 os.close(descriptor)
 
     def _answer(self, client: _Client, text: bytes, descriptors: list[int]) -> None:
-        """Do what is asked for by who knows the token; anybody else is dropped."""
+        """Do the request of a client that knows the token; drop any other."""
         try:
             request = json.loads(text)
             known = hmac.compare_digest(str(request["token"]).encode(), self._token.encode())
@@ -268,7 +268,7 @@ class _Process:
     def _fork(self, client: _Client, request: dict[str, Any], descriptors: list[int]) -> None:
         parent = os.getpid()
         with warnings.catch_warnings():
-            # Of threads of numpy's own, which it stops before a fork; there are no others.
+            # Threads of numpy, which it stops before a fork; there are no others.
             warnings.simplefilter("ignore", DeprecationWarning)
             # A Ctrl-C that comes before the fork is ready for it waits there.
             signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
@@ -281,7 +281,7 @@ class _Process:
                 if os.getpid() == parent:
                     signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
         if pid == 0:
-            code = _NOT_HELD  # whatever goes wrong before the command begins
+            code = _NOT_HELD  # any error before the command begins
             try:
                 self._become_fork(descriptors, parent)
                 code = _run(request, self._held)

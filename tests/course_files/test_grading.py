@@ -47,9 +47,7 @@ def test_the_instructors_copies_are_laid_over_changed_ones_and_a_note_says_so(gr
     result = graded({"lab.ipynb": notebook(), **changed}, sandbox=sandbox)
     assert result.score == 2.0
     (note,) = [note for note in result.notes if note.kind == "changed_file"]
-    assert note.message == (
-        "data/table.csv, lab_helpers.py were changed: graded with the original"
-    )
+    assert note.message == ("data/table.csv, lab_helpers.py were changed: graded with the original")
 
 
 def test_other_ends_of_lines_are_no_change(graded):

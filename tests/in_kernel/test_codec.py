@@ -394,7 +394,7 @@ _PROBLEMS = {
 }
 if np.lib.NumpyVersion(np.__version__) < "2.0.0":  # it knows a dtype as long as that
     _PROBLEMS["endless text"] = _PROBLEMS["too few bytes"]
-_NO_NPY = "a buffer is no .npy file of plain numbers or text"
+_NO_NPY = "a buffer is not a .npy file of plain numbers or text"
 
 
 @pytest.mark.parametrize("size", [8, 100_000], ids=["small", "large"])
@@ -410,7 +410,7 @@ def test_other_npy_versions_are_refused(version):
 
 
 def test_npy_files_that_end_in_their_header_are_refused():
-    assert refusal(frame({"a": 0}, b"\x93NUMPY")) == "a buffer is no .npy file"
+    assert refusal(frame({"a": 0}, b"\x93NUMPY")) == "a buffer is not a .npy file"
     assert refusal(frame({"a": 0}, _GOOD[:20])) == "a .npy header is longer than its buffer"
     assert refusal(frame({"a": 0}, npy(b" " * 3000))) == _NO_NPY
 
@@ -564,7 +564,7 @@ def test_arrays_that_are_not_what_their_tag_says_are_refused(tag, array, problem
     ids=lambda text: shown(text[:6]) + str(len(text)),
 )
 def test_text_that_is_no_json_or_too_deep_is_refused(text):
-    problem = "nested too deeply" if text.endswith(b"]" * 65) else "the text is no JSON"
+    problem = "nested too deeply" if text.endswith(b"]" * 65) else "the text is not JSON"
     assert refusal(frame(None, text=text)) == problem
 
 

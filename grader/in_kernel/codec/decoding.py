@@ -44,10 +44,10 @@ def decode(
     handle: Callable[[Handle | Function], Any] = refuse_handle,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Any:
-    """Return the value of the next frame. Its arrays are writable, and nobody else's.
+    """Return the value of the next frame. Its arrays are writable, and not shared.
 
     fill : fills a memoryview with the next bytes of the stream, whole, or raises
-    handle : what stands for a handle
+    handle : returns the stand-in for a handle
     Raises MalformedFrame, and what `fill` and `handle` raise.
     """
     head = bytearray(HEADER.size)
@@ -100,7 +100,7 @@ def _parse(text: bytearray, limits: Limits) -> Any:
     try:
         tree, end = _json_object(text.decode("ascii"), 0)
     except (ValueError, StopIteration, RecursionError) as error:
-        raise MalformedFrame("the text is no JSON") from error
+        raise MalformedFrame("the text is not JSON") from error
     if end != len(text):
         raise MalformedFrame("the text is more than JSON")
     return tree

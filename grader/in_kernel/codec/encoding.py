@@ -49,7 +49,8 @@ def encode(
     """Return the frame's bytes, in pieces to be sent in order.
 
     Large contiguous arrays are not copied: send the pieces before the arrays change.
-    keep : gives the handle of what is no plain value (or is nested too deeply), or an array
+    keep : returns the handle of an object that is not a plain value (or is nested too deeply), or
+        an array
         that says the same, or raises
     Raises TooLarge, and what `keep` raises.
     """
@@ -252,7 +253,7 @@ def _packed(items: list[Any]) -> tuple[ndarray, str] | None:
 
 
 def _columns(items: list[Any]) -> list[list[Any]]:
-    """The columns of a list of tuples of one length; none where it is no such list."""
+    """Return the columns of a list of tuples of one length; none for any other list."""
     if set(map(type, items)) != {tuple} or len(set(map(len, items))) != 1:
         return []
     return [list(column) for column in zip(*items, strict=True)]

@@ -1,10 +1,10 @@
-"""Random generators travel as their state, whatever became of numpy.random over there.
+"""Random generators travel as their state, even if student code changed numpy.random.
 
     Generator      [class of its bit generator, state]
     RandomState    state
     Random         [625 ints, the next gauss or None]
 
-A state is numpy's own dict. It is held against its form before numpy sees it: numpy takes a
+A state is numpy's own dict. Its form is checked before numpy sees it: numpy takes a
 position beyond its words as it comes, and would then read foreign memory.
 """
 
@@ -66,7 +66,7 @@ _STATES: Final[dict[str, dict[str, Any]]] = {
 
 
 def _checked(claimed: Any, form: dict[str, Any]) -> dict[str, Any]:
-    """The state, held against its form. Raises ValueError."""
+    """Return the state after a check of its form. Raises ValueError."""
     if type(claimed) is not dict or claimed.keys() != form.keys():
         raise ValueError("another form")
     for key, is_sound in form.items():

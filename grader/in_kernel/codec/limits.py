@@ -1,4 +1,4 @@
-"""What a frame may hold, and what stands in it for what does not travel."""
+"""What a frame may hold, and the stand-ins for objects that do not travel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class MalformedFrame(Exception):
-    """What came is no legal frame."""
+    """The received bytes are not a legal frame."""
 
 
 class TooLarge(Exception):
@@ -43,7 +43,7 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True)
 class Handle:
-    """What stands for an object that stays in the student's process.
+    """The stand-in for an object that stays in the student's process.
 
     id : the process's own number for it
     type_name : of the object's class, as the process says it
@@ -55,7 +55,7 @@ class Handle:
 
 @dataclass(frozen=True)
 class Function:
-    """What stands for a function of the check's in the student's process.
+    """The stand-in for a function of the check, in the student's process.
 
     id : the grader's own number for it
     name : of the function
@@ -99,7 +99,7 @@ def refuse_handle(handle: Handle | Function) -> Any:
 
 
 def nodes_of(text: bytes | bytearray) -> int:
-    """How many objects a parser would make at most, told without making one.
+    """Return an upper bound on the objects that a parser would make, without parsing.
 
     Each element but a container's first follows a comma, each container opens a bracket.
     """

@@ -46,13 +46,13 @@ def npy_header(descr: str, fortran: bool, shape: tuple[int, ...]) -> bytes:
 
 
 class Room:
-    """What the arrays of one frame may hold, told by their headers, before they are read."""
+    """The bytes left for the arrays of one frame, counted from their headers before reading."""
 
     def __init__(self, size: int) -> None:
         self._left = size
 
     def take(self, layout: _Layout) -> None:
-        """Raises MalformedFrame where there is no room for such an array."""
+        """Reserve room for such an array. Raises MalformedFrame if there is none."""
         self._left -= bytes_as_float64(layout.dtype, prod(layout.shape))
         if self._left < 0:
             raise MalformedFrame("larger arrays than a frame may hold")
@@ -88,7 +88,7 @@ def read_buffers(
 
 def _read_small(run: bytearray, offset: int, length: int, room: Room) -> ndarray:
     if length < _NPY_START.size:
-        raise MalformedFrame("a buffer is no .npy file")
+        raise MalformedFrame("a buffer is not a .npy file")
     data = _NPY_START.size + (run[offset + 8] | run[offset + 9] << 8)
     if data > length:
         raise MalformedFrame("a .npy header is longer than its buffer")
@@ -116,9 +116,9 @@ def _read_large(fill: Callable[[memoryview], None], length: int, room: Room) -> 
 
 
 def _sound(value: ndarray) -> ndarray:
-    """Return the same array. Raises MalformedFrame where it holds text of what is no code point.
+    """Return the same array. Raises MalformedFrame for text with invalid code points.
 
-    numpy itself does not look: such a text ends in a SystemError wherever it is read.
+    numpy does not check them: reading such a text raises SystemError.
     """
     if value.dtype.kind == "U" and value.size:
         points = value.reshape(-1, order="A").view(value.dtype.byteorder + "u4")
@@ -137,7 +137,7 @@ class _Layout:
 
 @lru_cache(maxsize=4096)
 def _layout(header: bytes) -> _Layout:
-    """Read all of a .npy file that stands before its data."""
+    """Read the header of a .npy file."""
     magic, major, minor, _ = _NPY_START.unpack_from(header)
     text = _NPY_HEADER.fullmatch(header, _NPY_START.size)
     if (
@@ -146,7 +146,7 @@ def _layout(header: bytes) -> _Layout:
         or len(header) > _NPY_HEADER_BYTES
         or not text
     ):
-        raise MalformedFrame("a buffer is no .npy file of plain numbers or text")
+        raise MalformedFrame("a buffer is not a .npy file of plain numbers or text")
     descr, fortran, axes = text.groups()
     shape = tuple(int(axis) for axis in (axes or b"").split(b",") if axis)
     try:

@@ -10,7 +10,7 @@ enter_sandbox(plan) forks: the caller goes on in the child, sandboxed for good. 
 Where there are no namespaces, the student's process is the launcher's child, and what it leaves
 behind is handed to the launcher, who kills it.
 
-Each layer is used wherever the kernel offers it, and stands by itself:
+Each layer is used if the kernel offers it, and works by itself:
 
     limits        rlimits: memory, processor time, processes, open files, size of a file
     privileges    no_new_privs, and every capability dropped

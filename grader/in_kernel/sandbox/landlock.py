@@ -40,7 +40,7 @@ _CREATE_RULESET_VERSION = 1
 
 
 def abi() -> int:
-    """Return the version that this kernel speaks; 0 where there is no Landlock."""
+    """Return the kernel's version of Landlock; 0 without Landlock."""
     try:
         return libc.system_call(libc.LANDLOCK_CREATE_RULESET, 0, 0, _CREATE_RULESET_VERSION)
     except OSError:
@@ -51,7 +51,7 @@ def restrict(rules: Mapping[int, Iterable[str]]) -> int:
     """Close every file but what the rules open; return the ABI that was used.
 
     rules : rights (READ, WRITE, DEVICE) -> paths; one that isn't there is passed over
-    Sets no_new_privs, which the kernel asks for. Raises OSError where there is no Landlock.
+    Sets no_new_privs, which the kernel asks for. Raises OSError without Landlock.
     """
     version = abi()
     if not version:

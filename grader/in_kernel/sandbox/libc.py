@@ -47,7 +47,7 @@ def setns(descriptor: int, flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
-    """Mount as mount(2) does; "" stands for no file system and no options."""
+    """Mount as mount(2) does; "" for no file system and no options."""
     _result(
         "mount",
         os.fsencode(source),

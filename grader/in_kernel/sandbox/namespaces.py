@@ -1,4 +1,4 @@
-"""Namespaces: the student's process sees no process, no network and no file but its own.
+"""Namespaces: the student's process sees only its own processes and files, and no network.
 
 separate()   moves the calling process into new namespaces; as an ordinary user by way of a user
              namespace, as root without
@@ -93,7 +93,7 @@ def own_pids(*, not_for_it: int) -> int:
         try:
             os.close(lasts)
             os.close(not_for_it)
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans need nobody to wait for them
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans are reaped without a wait
             os.read(end, 1)
         finally:
             os._exit(0)
@@ -142,7 +142,7 @@ def join(spaces: Sequence[int]) -> None:
 def _map(user: int, group: int) -> None:
     """Let this user keep its number in the user namespace that it has made."""
     with contextlib.suppress(PermissionError):  # said already, in the namespace above
-        # Without this first word the kernel lets nobody map a group.
+        # The kernel requires this before a group can be mapped.
         Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
@@ -241,7 +241,7 @@ def _set_up_devices(root: str, owner: tuple[int, int]) -> None:
 
 
 def _write_accounts(root: str, owner: tuple[int, int]) -> None:
-    """Name the one user that there is: the host's accounts are nobody's business."""
+    """Name the only user, so that the host's accounts stay private."""
     user, group = owner
     for file, line in (
         ("passwd", f"student:x:{user}:{group}:student:/tmp:/bin/sh"),

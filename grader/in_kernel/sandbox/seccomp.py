@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "adjtimex": (159, 171), "sethostname": (170, 161), "setdomainname": (171, 162),
     "ioprio_set": (251, 30),
 }  # fmt: skip
-# These do not exist, it is said: whoever asks then takes another way.
+# The answer is that these do not exist: the caller then takes another way.
 ABSENT: dict[str, tuple[int | None, int | None]] = {
     # Its flags lie in memory, where a filter can't look; clone(2) is what libc tries next.
     "clone3": (435, 435),

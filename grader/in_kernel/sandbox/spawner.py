@@ -49,7 +49,7 @@ class Sandbox:
     layers: dict[str, Any]
 
     def give_up(self) -> None:
-        """End a sandbox in which nobody lives yet."""
+        """End a sandbox that has no process yet."""
         for descriptor in (self.lives, self.gone, *self.spaces):
             os.close(descriptor)
 
@@ -131,7 +131,7 @@ class Spawner:
 
 def _serve(requests: socket.socket) -> None:
     """Answer until the parent hangs up, which it does by its end as well."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # launchers need nobody to wait for them
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # launchers are reaped without a wait
     gc.disable()  # the collector would write to, and so copy, every object in each launcher
     while True:
         text, descriptors, _, _ = socket.recv_fds(requests, _PLAN_MAX, 4)
@@ -149,7 +149,7 @@ def _serve(requests: socket.socket) -> None:
 
 
 def _within(work: Callable[..., None], *arguments: Any) -> None:
-    """Do the work, and end this process, whatever happens."""
+    """Do the work, and end this process in any case."""
     try:
         work(*arguments)
     finally:
@@ -179,7 +179,7 @@ def _launch(
 def _be_first(plan: dict[str, Any], layers: confine.Layers, tell: int, inside: int) -> None:
     """Set the sandbox up, then keep it until the fork server lets go of it."""
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans that end need nobody either
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans are reaped without a wait
     # The host's /proc, which shows its own numbers, is out of sight when the sandbox is set up.
     number = int(Path("/proc/self").readlink().name)
     spaces = namespaces.opened()
