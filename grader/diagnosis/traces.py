@@ -65,6 +65,8 @@ def print_of(operation: str, reply: Sequence[Any]) -> Print:
         content = content[0]
     elif status != "value":
         content = None
+    # Whose call raised, has its arguments still: they are the check's own.
+    raised = operation == "observe" and isinstance(content, dict) and bool(content.get("error"))
     reader = _Reader()
     reader.read(content, 0)
     text = f"{_short(status)}:{''.join(reader.form)}"
@@ -76,7 +78,7 @@ def print_of(operation: str, reply: Sequence[Any]) -> Print:
         ";".join([str(leaf.shape) for leaf in leaves]),
         _sums(flat),
         any(leaf.dtype in _SINGLE for leaf in leaves),
-        _weight(flat),
+        0.0 if raised else _weight(flat),
     )
 
 

@@ -7,6 +7,7 @@ mistake is a list of places with what stands there instead, made at once.
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -73,6 +74,7 @@ _CHANGES: tuple[tuple[str, str, str], ...] = (
     ("shifted in place", "np.roll({0}, -1)", "moved back by one place"),
 )
 
+_BUILTINS = frozenset(dir(builtins))
 _AT_ONE_PLACE = (
     "power",
     "absolute",
@@ -320,9 +322,17 @@ def _loads(
         and isinstance(node.value, ast.Name)
         and node.value.id in ("np", "self")
     }
+    own = {argument.arg for argument in _arguments(function)}
+    own |= {
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
     for node in ast.walk(function):
         if not isinstance(node, ast.expr) or id(node) in called or id(node) in owners:
             continue
+        if isinstance(node, ast.Name) and node.id in _BUILTINS - own:
+            continue  # the float of dtype=float is no value
         if lines is not None and node.lineno not in lines:
             continue
         match node:

@@ -59,6 +59,12 @@ def test_an_error_is_its_kind_whatever_its_text():
     assert alike(first, second) and not alike(first, other)
 
 
+def test_the_arguments_of_an_observed_call_that_raised_are_no_evidence():
+    seen = {"value": None, "error": ["ValueError", "one"], "arguments": [X], "warnings": []}
+    assert answer(seen, "observe").weight == 0.0
+    assert answer(seen | {"error": None, "value": X}, "observe").weight > 0.0
+
+
 def test_the_seconds_of_an_observed_call_tell_nothing():
     seen = {"value": X, "error": None, "arguments": [X], "warnings": [], "seconds": 0.1, "steps": 4}
     later = seen | {"seconds": 0.7, "steps": 9}

@@ -301,6 +301,13 @@ def test_a_division_without_its_parentheses_is_known():
     assert "with a division of one term alone: parentheses are missing" in told
 
 
+def test_a_name_of_pythons_own_is_no_value_that_suffers_a_mistake():
+    plain = "def f(z):\n    x = np.asarray(z, dtype=float)\n    return x + 1\n"
+    assert not [c.text for c in known_changes(plain) if "`float` taken" in c.text]
+    own = "def f(z):\n    max = z * 2\n    return max + 1\n"
+    assert [c.text for c in known_changes(own) if "`max` taken" in c.text]
+
+
 def test_another_activation_for_a_sigmoid_is_known():
     layer = "def layer(x, sigmoid):\n    return sigmoid(x)\n"
     softmax = np.exp(Z) / np.exp(Z).sum()
