@@ -89,6 +89,16 @@ def test_a_function_of_an_exercise_that_is_not_filled_in_is_told_as_missing(cour
     assert "half(4)" in bea.message
 
 
+def test_a_notebook_that_needs_what_is_not_installed_is_not_opened_and_says_so(course):
+    toml = course.toy / "assignment.toml"
+    needs = 'file = "toy.ipynb"\nrequires = ["no_such_package"]'
+    toml.write_text(toml.read_text().replace('file = "toy.ipynb"', needs))
+    course.hand_in("Ann")
+    (result,) = course.grade().results
+    assert course.sessions == []
+    assert "pip install no_such_package" in f"{result.message}{result.exercises}"
+
+
 def test_other_work_of_the_notebooks_name_is_noted_beside_the_work_that_is_graded(course):
     folder = course.hand_in("Ann")
     (folder / "toy.ipynb").rename(folder / "mine.ipynb")
@@ -98,8 +108,8 @@ def test_other_work_of_the_notebooks_name_is_noted_beside_the_work_that_is_grade
     (folder / "toy.ipynb").write_text(json.dumps(document))
     (result,) = course.grade().results
     assert result.score == 6.0
-    assert [kind for kind, _ in notes(result)].count("wrong_name") >= 1
-    assert any("is it of another year" in text for kind, text in notes(result))
+    told = [kind for kind, text in notes(result) if "is it of another year" in text]
+    assert told == ["wrong_name"]
 
 
 def test_what_lies_among_the_submissions_and_is_none_is_told(course):

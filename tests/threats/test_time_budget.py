@@ -91,7 +91,7 @@ def test_who_is_quick_has_no_such_note(host, notes):
 
 def test_a_slow_submission_delays_nobody_while_another_process_is_free(host):
     """It is given out first, and is through last: all others went by."""
-    host.write_assignment(checks=CHECKS, check_s=4, checks_s=24)
+    host.write_assignment(checks=CHECKS, check_s=4, checks_s=12)
     slow = host.right(TOP, name="Slow", mean_square=SPIN.replace("1.5", "3") + WAYS["computes"])
     others = [host.right(name=f"Zquick{n}") for n in range(4)]
     graded = host.grade(slow, *others, options=BATCH)
