@@ -4,7 +4,8 @@ import pytest
 
 HALF = 5.0
 RIGHT_BUT_FOR_THAT = 6.0
-LIMITS = {"memory_mib": 700, "scratch_mib": 32, "open_files": 256}
+# On a busy machine too, each is to meet its own limit before that of its time.
+LIMITS = {"memory_mib": 700, "scratch_mib": 32, "open_files": 256, "cell_s": 4}
 
 # Nothing here takes more than a small machine has, should no limit stop it.
 MEMORY = {
