@@ -169,6 +169,7 @@ def test_a_check_that_breaks_on_one_student_s_value_is_that_student_s_loss_alone
 # --- the machine --------------------------------------------------------------------------------
 
 
+@pytest.mark.any_user
 def test_a_disk_that_is_full_costs_nobody_a_point(host):
     """No file of the grader may grow beyond some bytes: as on a full disk, writing fails."""
     limit = "import os, resource, signal, sys\n"
@@ -219,11 +220,13 @@ def test_too_few_descriptors_are_told_in_one_line_and_nothing_is_graded(host, de
     assert f"{descriptors} files may be open at once here, and grading needs 64" in line
 
 
+@pytest.mark.any_user
 def test_few_descriptors_are_enough_for_one_submission(host):
     graded = host.run(host.right(), wrap=_limited_to(64))
     assert graded["right"]["score"] == graded["right"]["max_score"]
 
 
+@pytest.mark.any_user
 def test_a_temporary_folder_that_is_not_there_is_told_in_one_line(host):
     done = subprocess.run(
         host.command(host.right()),
@@ -237,6 +240,7 @@ def test_a_temporary_folder_that_is_not_there_is_told_in_one_line(host):
     assert done.returncode in (0, 3)
 
 
+@pytest.mark.any_user
 def test_a_session_that_fails_stops_its_submission_alone(host, monkeypatch):
     """One kernel in three can't be started: the machine's fault."""
     opened = []
@@ -258,6 +262,7 @@ def test_a_session_that_fails_stops_its_submission_alone(host, monkeypatch):
     assert "No space left" in report.results[0].message
 
 
+@pytest.mark.any_user
 def test_a_student_s_own_session_that_fails_is_ours_too(host, monkeypatch):
     open_session = kernels.open_session
 
@@ -424,6 +429,7 @@ def test_killed_parents_of_every_worker_s_kernels_cost_no_more_than_what_was_at_
     assert list(host.tmp.iterdir()) == []
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("where", ["a cell", "a check"])
 def test_a_grader_that_is_stopped_for_a_while_costs_nobody_a_point(host, sandbox, where):
     """By Ctrl-Z, by a cluster that suspends its job: longer than the patience with any cell."""
@@ -462,6 +468,7 @@ def test_a_student_s_process_that_somebody_stops_costs_nobody_a_point(host, sand
     assert submissions["right"]["notes"] == []
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("where", ["a cell", "a check"])
 def test_a_killed_grading_process_costs_nobody_a_point(host, sandbox, where):
     """Another takes up its submission."""
