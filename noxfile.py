@@ -31,6 +31,16 @@ def install(session: nox.Session, extras: str = "dev") -> None:
     session.install("-e", f".[{extras}]")
 
 
+def compile_once(session: nox.Session) -> None:
+    """Grade once, and write bytecode: else hundreds of commands compile what they import."""
+    session.run(
+        *("grade", *map(str, sorted(Path("reference/numerics").glob("*.ipynb")))),
+        *("--assignments", "reference", "--assignment", "numerics", "--json", os.devnull),
+        env={"PYTHONDONTWRITEBYTECODE": "", "GRADE_RESULTS": "none"},
+        silent=True,
+    )
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, and stubs that are up to date."""
@@ -45,6 +55,7 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the README's test command."""
     install(session)
+    compile_once(session)
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
@@ -52,6 +63,7 @@ def tests(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """Run the README's test command with each Python that is there."""
     install(session)
+    compile_once(session)
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
@@ -59,6 +71,7 @@ def pythons(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Run the tests that take long: whole courses, browsers, clusters, documentation followed."""
     install(session)
+    compile_once(session)
     session.run("pytest", "-m", "slow", *SIDE_BY_SIDE, *session.posargs)
 
 
@@ -66,6 +79,7 @@ def slow(session: nox.Session) -> None:
 def threats(session: nox.Session) -> None:
     """Run the hostile submissions; for root, what sandboxes them as an ordinary user as well."""
     install(session)
+    compile_once(session)
     session.env["GRADE_BROWSER"] = "required"
     session.run("pytest", "tests/threats", *SIDE_BY_SIDE, *session.posargs)
     if os.getuid() == 0:
@@ -121,6 +135,7 @@ def minimums(session: nox.Session) -> None:
     ]
     install(session)
     session.install(*oldest)
+    compile_once(session)
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 

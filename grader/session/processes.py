@@ -136,10 +136,20 @@ def memory_mib(pids: list[int], *, enough: float) -> float:
 
     enough : the exact number is of interest above this only, and costs a walk of the page tables
     """
-    resident = sum(map(_resident, pids)) / 2**20
+    resident = resident_mib(pids)
     if resident <= enough:
         return resident
     return sum(map(_own_share, pids)) / 2**20
+
+
+def resident_mib(pids: list[int]) -> float:
+    """Return what these processes hold, files included; what they share counts for each."""
+    return sum(map(_resident, pids)) / 2**20
+
+
+def most_shared_mib(pids: list[int]) -> float:
+    """Return the shared memory of that one of these processes that holds most of it."""
+    return max(map(_shared, pids), default=0) / 2**20
 
 
 def _resident(pid: int) -> int:
@@ -148,6 +158,14 @@ def _resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def _shared(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return sum(int(kib) for kib in re.findall(r"^RssShmem:\s+(\d+) kB", text, re.MULTILINE)) * 1024
 
 
 def _own_share(pid: int) -> int:

@@ -14,6 +14,9 @@ from grader.session.processes import KILL
 
 _LOOK_S = 0.1
 _DISK_LOOKS = 5  # a folder is walked at every fifth look
+# Of a process that grows meanwhile, a walk of the page tables takes a second and more.
+_FAST_MIB = 32.0  # from one look to the next
+_FAST_LOOKS = 5
 
 
 class Watchdog:
@@ -41,6 +44,8 @@ class Watchdog:
         self._stop = threading.Event()
         self._kernel: int | None = launcher if first else None
         self.serving = False
+        self._resident_mib = 0.0
+        self._fast_looks = 0
         self._thread = threading.Thread(target=self._watch, name="grade-watchdog", daemon=True)
         self._thread.start()
 
@@ -73,13 +78,30 @@ class Watchdog:
         members = processes.descendants(self._launcher)
         if self._first:
             members = [self._launcher, *members, *processes.descendants(self._first)]
-        if processes.memory_mib(members, enough=limits.memory_mib) > limits.memory_mib:
+        if self._is_too_large(members):
             self._kill(f"used more than {limits.memory_mib} MiB of memory")
         # The kernel's own limit answers with an error; it does not bind root.
         elif len(members) > 2 * limits.processes:
             self._kill(f"started more than {limits.processes} processes")
         elif disk and self._disk and sum(map(_kib, self._disk)) > self._disk_kib:
             self._kill(f"wrote more than {limits.scratch_mib} MiB")
+
+    def _is_too_large(self, members: list[int]) -> bool:
+        """Tell whether these processes hold more memory than they may.
+
+        What grows fast isn't walked at once: the shared memory of one process may tell sooner.
+        """
+        limit = self._limits.memory_mib
+        before, self._resident_mib = self._resident_mib, processes.resident_mib(members)
+        if self._resident_mib <= limit:
+            return False
+        if processes.most_shared_mib(members) > limit:
+            return True
+        if self._resident_mib - before > _FAST_MIB and self._fast_looks < _FAST_LOOKS:
+            self._fast_looks += 1
+            return False
+        self._fast_looks = 0
+        return processes.memory_mib(members, enough=limit) > limit
 
     def _kill(self, reason: str) -> None:
         """Kill the notebook's process; while it serves, the check that uses most instead."""

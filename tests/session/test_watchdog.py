@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from grader.records import Limits
 from grader.session.watchdog import Watchdog
 
@@ -18,8 +20,63 @@ def test_a_process_is_measured_before_its_children(monkeypatch):
         return 0.0
 
     monkeypatch.setattr("grader.session.processes.descendants", trees.__getitem__)
+    monkeypatch.setattr("grader.session.processes.resident_mib", lambda pids: 1e6)
+    monkeypatch.setattr("grader.session.watchdog._FAST_LOOKS", 0)
     monkeypatch.setattr("grader.session.processes.memory_mib", memory_mib)
     watchdog = Watchdog(10, Limits(), first=9, disk=[])
     assert looked.wait(10)
     watchdog.stop()
     assert measured[0] == [10, 11, 12, 13]
+
+
+class Sizes:
+    """What made-up processes hold, look by look; `walks` counts the slow reckonings."""
+
+    def __init__(self, monkeypatch, resident, *, shared=0.0, own=0.0):
+        self.resident, self.shared, self.own, self.walks = iter(resident), shared, own, 0
+        for name in ("resident_mib", "most_shared_mib", "memory_mib"):
+            monkeypatch.setattr(f"grader.session.processes.{name}", getattr(self, name))
+
+    def resident_mib(self, pids):
+        return next(self.resident)
+
+    def most_shared_mib(self, pids):
+        return self.shared
+
+    def memory_mib(self, pids, *, enough):
+        self.walks += 1
+        return self.own
+
+
+@pytest.fixture
+def looking(monkeypatch):
+    """Return a function: at which of some looks the processes are too large; nobody else looks."""
+    monkeypatch.setattr("grader.session.watchdog._LOOK_S", 3600.0)
+    made = []
+
+    def look(count):
+        made.append(Watchdog(10, Limits(memory_mib=700), first=9, disk=[]))
+        return [made[-1]._is_too_large([10, 11]) for _ in range(count)]
+
+    yield look
+    for watchdog in made:
+        watchdog.stop()
+
+
+def test_shared_memory_of_one_process_is_over_the_limit_without_a_walk(monkeypatch, looking):
+    """A walk takes a second where the process grows, and it grows by gigabytes in one."""
+    sizes = Sizes(monkeypatch, [500.0, 2000.0], shared=701.0)
+    assert looking(2) == [False, True]
+    assert sizes.walks == 0
+
+
+def test_what_grows_fast_is_walked_some_looks_later(monkeypatch, looking):
+    sizes = Sizes(monkeypatch, [200.0 * n for n in range(1, 12)], shared=690.0, own=800.0)
+    assert looking(9) == [False] * 8 + [True]
+    assert sizes.walks == 1
+
+
+def test_what_is_large_and_rests_is_walked_at_each_look(monkeypatch, looking):
+    sizes = Sizes(monkeypatch, [690.0, 710.0, 715.0], shared=100.0, own=650.0)
+    assert looking(3) == [False, False, False]
+    assert sizes.walks == 2
