@@ -29,6 +29,9 @@ from grader.verify.replays import Replays, Work
 
 MAX_LINES = 20_000
 """Of Python that a check's recording runs: what takes more is asked of no mistake here."""
+MAX_SECONDS = 0.5
+"""For which the solution computes or sleeps in a check: far from what so many lines take. Of a
+training not even the lines are counted, which takes longer than the training."""
 OF_A_REPLAY = 500
 """Lines that a replay counts as beyond its own: a mistake is put in place and taken back."""
 WORK = 800_000
@@ -120,7 +123,7 @@ class TriedMistakes:
             found |= {
                 check: one
                 for check, one in self.tracer.asked(self.seed, notebook.name, exercise).items()
-                if "figures" not in one.recordings[0].operations
+                if "figures" not in one.recordings[0].operations and one.seconds <= MAX_SECONDS
             }
         new = {check: one for check, one in found.items() if check not in self._work}
         self._work |= zip(new, Replays(session, list(new.values()), 0).work(), strict=True)

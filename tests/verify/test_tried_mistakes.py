@@ -123,6 +123,13 @@ def test_what_the_mistakes_of_a_function_and_of_all_cost_is_counted(
     assert 2 < max(asked) < 10
 
 
+def test_a_check_that_takes_long_is_not_even_counted(graded, tried, monkeypatch, asked):
+    monkeypatch.setattr(tried_mistakes, "MAX_SECONDS", 0.0)
+    before = graded(ROOT)
+    assert tried.explain(before) == before
+    assert tried._work == {}
+
+
 def test_what_was_tried_for_one_student_serves_the_next(graded, tried, asked):
     tried.explain(graded(CUBE))
     before = sum(asked)
