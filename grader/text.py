@@ -8,6 +8,7 @@ or HTML. The result can't change anything outside its own place. Markup stays as
     one_line     the same on one line
     in_name      a name or a part of a path
     encodable    source code: replaces only what no file can hold
+    full_name    a person's name of its parts, in the order that its script has
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ _TERMINAL_SEQUENCE = re.compile(
 # More than three marks on one letter draw over the neighbouring lines.
 _MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
 _PILED_MARKS = re.compile(f"([{_MARKS}]{{3}})[{_MARKS}]+")
+# Han, kana and Hangul, with the signs of Japanese that repeat or lengthen one.
+_EAST_ASIAN = re.compile(
+    r"[\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+    r"\U00020000-\U0003ffff]+"
+)
 # Names in Persian and many emoji need the joiners; they move nothing.
 _KEPT = frozenset("\n\u200c\u200d")
 
@@ -68,6 +74,20 @@ def in_name(text: str) -> str:
     """
     kept = (c if c.isprintable() else " " if unicodedata.category(c) == "Zs" else "_" for c in text)
     return unicodedata.normalize("NFC", _PILED_MARKS.sub(r"\1", "".join(kept)))
+
+
+def full_name(given: str, family: str) -> str:
+    """Return a person's name: "Anna Meier", but "王小明", family first and without a blank."""
+    parts = [" ".join(part.split()) for part in (given, family)]
+    if all(map(is_east_asian, parts)):
+        return "".join(reversed(parts)).replace(" ", "")
+    return " ".join(filter(None, parts))
+
+
+def is_east_asian(text: str) -> bool:
+    """Return whether each word is in Han, kana or Hangul, where names have the family first."""
+    words = text.split()
+    return bool(words) and all(map(_EAST_ASIAN.fullmatch, words))
 
 
 def encodable(text: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from grader.records import Result
+from grader.text import is_east_asian
 
 # The platforms' names of one kind of key. A user name and an e-mail address have no case.
 KINDS = {
@@ -110,7 +111,8 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
         if person.group:
             by_group[squeezed(person.group)].append(place)
         for name in (person.name, *person.other_names):
-            by_name[squeezed(name)].add(place)
+            for spelling in spellings(name):
+                by_name[spelling].add(place)
     found: dict[int, list[Result]] = defaultdict(list)
     later: list[tuple[Result, bool]] = []
     for result in results:
@@ -130,7 +132,9 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
     for result, known in later:
         places: set[int] = set()
         for name in result.students or (result.origin.name,):
-            candidates = by_name.get(squeezed(name), set()) if name else set()
+            candidates: set[int] = set()
+            for spelling in spellings(name) if name else ():
+                candidates |= by_name.get(spelling, set())
             free = candidates - own
             if len(free) == 1:
                 places |= free
@@ -172,9 +176,8 @@ def _are_several(person: Person, results: Sequence[Result]) -> bool:
 
     What is of a team, or of somebody else with a partner in its file's name, tells nothing.
     """
-    own = [
-        ids_of(r) for r in results if [squeezed(n) for n in r.students] == [squeezed(person.name)]
-    ]
+    name = spellings(person.name)
+    own = [ids_of(r) for r in results if len(r.students) == 1 and name & spellings(r.students[0])]
     return any(
         len({_folded(ids[kind]) for ids in own if kind in ids}) > 1 for kind in set(KINDS.values())
     )
@@ -182,6 +185,18 @@ def _are_several(person: Person, results: Sequence[Result]) -> bool:
 
 def _folded(value: str) -> str:
     return value.strip().casefold()
+
+
+def spellings(name: str) -> frozenset[str]:
+    """Return what stands for a name where two are compared.
+
+    "王小明" is "王 小明" or "小明 王" where a platform keeps its parts, and puts given names first.
+    """
+    words = unicodedata.normalize("NFC", name).replace(",", " ").split()
+    if len(words) < 2 or not is_east_asian(" ".join(words)):
+        return frozenset({squeezed(name)})
+    joined = ("".join(words), "".join(reversed(words)))
+    return frozenset({squeezed(name), *map(squeezed, joined)})
 
 
 def squeezed(name: str) -> str:

@@ -9,15 +9,17 @@ extra_days = { pw02 = 2 }       # of the deadline; "*" for every assignment
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from grader.errors import SheetError
-from grader.gradebook.people import KINDS, Person, squeezed
+from grader.gradebook.people import KINDS, Person, spellings
 from grader.gradebook.sheet import column_of, read_sheet
 from grader.gradebook.worksheets import kind_of, people_in
+from grader.text import full_name
 from grader.toml_files import read_toml
 
 FILE = "class.toml"
@@ -82,7 +84,7 @@ def read_roster(path: Path) -> tuple[Person, ...]:
             full = sheet.value(row, name)
         else:
             assert first is not None and last is not None
-            full = f"{sheet.value(row, first)} {sheet.value(row, last)}"
+            full = full_name(sheet.value(row, first), sheet.value(row, last))
         if not full.strip():
             continue
         ids = {
@@ -101,19 +103,29 @@ def with_extra_days(people: tuple[Person, ...], roster: tuple[Person, ...]) -> t
     by_id = {
         (kind, value.casefold()): one for one in roster for kind, value in one.ids.items() if value
     }
-    names = [squeezed(one.name) for one in roster]
-    by_name = {n: one for n, one in zip(names, roster, strict=True) if names.count(n) == 1}
-    own = [squeezed(one.name) for one in people]
+    listed, own = _bearers(roster), _bearers(people)
     merged = []
-    for person, name in zip(people, own, strict=True):
+    for person in people:
+        names = spellings(person.name)
+        called = {id(one): one for name in names for one in listed.get(name, ())}
+        namesakes = {id(one) for name in names for one in own[name]}
         known = next(
             (by_id[k, v.casefold()] for k, v in person.ids.items() if (k, v.casefold()) in by_id),
-            by_name.get(name) if own.count(name) == 1 else None,
+            next(iter(called.values())) if len(called) == len(namesakes) == 1 else None,
         )
         if known is not None:
             person = _merged(person, known)
         merged.append(person)
     return tuple(merged)
+
+
+def _bearers(people: tuple[Person, ...]) -> dict[str, list[Person]]:
+    """Return who bears each name, in each of its spellings."""
+    found: dict[str, list[Person]] = defaultdict(list)
+    for person in people:
+        for name in spellings(person.name):
+            found[name].append(person)
+    return found
 
 
 def _merged(person: Person, known: Person) -> Person:

@@ -21,6 +21,7 @@ from grader.errors import SheetError
 from grader.gradebook.people import Person
 from grader.gradebook.rules import Grade
 from grader.gradebook.sheet import Sheet, column_of
+from grader.text import full_name
 
 Kind = Literal["moodle", "canvas", "blackboard", ""]
 
@@ -146,7 +147,7 @@ def _moodle_person(sheet: Sheet, row: int) -> Person | None:
 def _canvas_person(sheet: Sheet, row: int) -> Person | None:
     first = column_of(sheet.header, "Student")
     if first is None:
-        name = f"{sheet.value(row, 1)} {sheet.value(row, 0)}".strip()
+        name = full_name(sheet.value(row, 1), sheet.value(row, 0))
     else:
         name = sheet.value(row, first)
     if _is_canvas_head(sheet, row) or not name.strip():
@@ -161,7 +162,7 @@ def _canvas_person(sheet: Sheet, row: int) -> Person | None:
 
 def _given_first(name: str) -> str:
     family, comma, given = name.partition(",")
-    return f"{given.strip()} {family.strip()}" if comma else name.strip()
+    return full_name(given, family) if comma else name.strip()
 
 
 def _is_canvas_head(sheet: Sheet, row: int) -> bool:
@@ -177,7 +178,7 @@ def _blackboard_person(sheet: Sheet, row: int) -> Person | None:
     if "username" not in ids:
         return None
     names = _texts(sheet, row, {"last": ("Last Name",), "first": ("First Name",)})
-    name = f"{names.get('first', '')} {names.get('last', '')}".strip()
+    name = full_name(names.get("first", ""), names.get("last", ""))
     return Person(name or ids["username"], ids, row=row)
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from grader.submission.platforms import platform_of
-from grader.text import in_name
+from grader.text import full_name, in_name
 
 
 def _words(text: str) -> frozenset[str]:
@@ -36,7 +36,7 @@ MAX_STUDENT_CHARS = 80
 
 
 def students_of(name: str) -> tuple[str, ...]:
-    """Return the students named by a file or folder, as "given name family name".
+    """Return the students named by a file or folder, each as the script of the name has it.
 
     The convention is `family name_given name #1- family name_given name #2.zip`; names may hold
     accents, hyphens, blanks and apostrophes, and learning platforms add their own text.
@@ -118,7 +118,7 @@ def _cut_at_bare_dashes(text: str) -> list[str]:
 
 
 def _name_of(part: str) -> str:
-    """Return "given family" for "family_given"; "" if the part is not a name."""
+    """Return "given family" for "family_given", "王小明" for "王_小明"; "" if it is not a name."""
     words = [word.strip(" -.,") for word in part.split("_")]
     words = [word for word in words if word and not any(char.isdigit() for char in word)]
     if len(words) < 2 or any(not re.search(r"[^\W\d_]", word) for word in words):
@@ -128,7 +128,7 @@ def _name_of(part: str) -> str:
     family = 1
     while family < len(words) - 1 and words[family - 1].casefold() in PARTICLES:
         family += 1
-    return " ".join(" ".join(words[family:] + words[:family]).split())
+    return full_name(" ".join(words[family:]), " ".join(words[:family]))
 
 
 def _shortened(text: str) -> str:

@@ -308,6 +308,28 @@ def test_two_of_one_name_are_not_two_attempts_of_the_one_in_another_platform_s_l
     assert (again.grades[0].points, again.grades[0].attempts, again.nobody) == (2.0, 2, ())
 
 
+@pytest.mark.parametrize("listed", ["王小明", "王 小明", "小明 王", "王, 小明"])
+@pytest.mark.parametrize("written", ["王小明", "王 小明", "小明 王"])
+def test_a_name_without_a_blank_is_the_same_in_two_parts(listed, written):
+    class_list = [Person(listed), Person("王明小"), Person("李华")]
+    result = Result("w.zip", (written,), "graded", score=5.0, max_score=9.0)
+    graded = grade_class([result], class_list)
+    assert [grade.points for grade in graded.grades] == [5.0, None, None]
+    ((known, _, _),) = [
+        with_extra_days((Person(written), *class_list[1:]), (Person(listed, group="A"),))
+    ]
+    assert known.group == "A"
+
+
+def test_a_list_names_people_as_their_script_does():
+    sheet = parse_sheet(
+        "Student,ID,SIS User ID,SIS Login ID,Section,pw (1)\n"
+        '"王, 小明",1,,,S,\n"김, 민준",2,,,S,\n"Müller, Anna",3,,,S,\n'.encode(),
+        name="c.csv",
+    )
+    assert [person.name for person in people_in(sheet)] == ["王小明", "김민준", "Anna Müller"]
+
+
 def test_a_group_s_grade_reaches_each_member(people):
     group = Result("e.zip/Group 2_501", ("Group 2",), "graded", score=7.0, max_score=90.0,
                    origin=Origin("moodle", "Group 2", {"participant": "501"}))  # fmt: skip
