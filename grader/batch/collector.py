@@ -293,8 +293,8 @@ def _students_by(origin: Origin, named: tuple[str, ...]) -> tuple[str, ...]:
     if origin.students:
         return origin.students
     # Canvas writes a name without blanks and capitals: the file's own says more.
-    whole = origin.platform in ("moodle", "brightspace") and origin.name
-    return (origin.name,) if whole and len(named) <= 1 else named
+    whole = origin.platform in ("moodle", "brightspace") and len(named) <= 1
+    return (origin.name,) if origin.name and (whole or not named) else named
 
 
 def _students(path: str) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ class Box:
         self.folder = folder
         self.budget = budget
         self.notes: list[Note] = []
+        self.damaged: list[str] = []  # zips inside, by their names
         self.entries = 0
         self.total = 0
         self._taken: dict[str, str] = {}
@@ -230,9 +231,7 @@ def unpack(box: Box, stream: BinaryIO, source: str, under: PurePosixPath) -> Non
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise SubmissionError(
-            f"{source} is damaged or cut off: zip it again and upload it whole"
-        ) from error
+        raise damaged(source) from error
 
 
 def unpack_entry(
@@ -281,6 +280,7 @@ def open_inner_zips(box: Box) -> list[str]:
                     names = [decoded_name(entry) for entry in archive.infolist()]
             except (*DAMAGE, NotImplementedError, TooManyEntries):
                 box.note("ignored_file", f"{path.name}, a zip inside, can't be read")
+                box.damaged.append(path.name)
                 continue
             if not any(is_work(PurePosixPath(name.replace("\\", "/"))) for name in names):
                 continue
@@ -289,6 +289,11 @@ def open_inner_zips(box: Box) -> list[str]:
             unpack(box, stream, path.name, under)
             opened.append(path.name)
     return opened
+
+
+def damaged(name: str) -> SubmissionError:
+    """Return the error of a zip that can't be read."""
+    return SubmissionError(f"{name} is damaged or cut off: zip it again and upload it whole")
 
 
 def decoded_name(entry: zipfile.ZipInfo) -> str:

@@ -98,7 +98,10 @@ def joined(first: Origin, second: Origin) -> Origin:
     return replace(first, ids=ids, late=first.late or second.late)
 
 
-_BLACKBOARD_NAME = re.compile(r"^Name: *(?P<name>.+?) *\((?P<username>[^()]+)\)", re.MULTILINE)
+# The last brackets of the line: "Robert (Bob) Lee (u_001)".
+_BLACKBOARD_NAME = re.compile(
+    r"^Name: *(?P<name>.+?) *\((?P<username>[^()\r\n]+)\)[^()\r\n]*$", re.MULTILINE
+)
 
 
 def named_in(text: str, origin: Origin) -> Origin:

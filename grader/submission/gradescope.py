@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -44,16 +45,32 @@ def origins_of(content: bytes) -> dict[str, Origin]:
         raise SubmissionError(f"{METADATA} can't be read: download the export again") from error
     if not isinstance(document, Mapping):
         raise SubmissionError(f"{METADATA} lists no submissions: download the export again")
-    return {
-        str(name): _origin(str(name), entry)
-        for name, entry in document.items()
-        if isinstance(entry, Mapping)
-    }
+    entries = {str(n): entry for n, entry in document.items() if isinstance(entry, Mapping)}
+    bearers: dict[str, set[str]] = defaultdict(set)
+    for entry in entries.values():
+        for person in _people(entry):
+            bearers[_name(person)].add(_key(person))
+    return {name: _origin(name, entry, bearers) for name, entry in entries.items()}
 
 
-def _origin(name: str, entry: Mapping[Any, Any]) -> Origin:
-    people = [p for p in _get(entry, "submitters") or [] if isinstance(p, Mapping)]
-    students = tuple(str(_get(p, "name") or _get(p, "email") or _get(p, "sid")) for p in people)
+def _people(entry: Mapping[Any, Any]) -> list[Mapping[Any, Any]]:
+    return [person for person in _get(entry, "submitters") or [] if isinstance(person, Mapping)]
+
+
+def _name(person: Mapping[Any, Any]) -> str:
+    return str(_get(person, "name") or _key(person))
+
+
+def _key(person: Mapping[Any, Any]) -> str:
+    return str(_get(person, "sid") or _get(person, "email"))
+
+
+def _origin(name: str, entry: Mapping[Any, Any], bearers: Mapping[str, Collection[str]]) -> Origin:
+    """Return whose it is. bearers : of each name the keys; two people of one name show theirs"""
+    people = _people(entry)
+    students = tuple(
+        f"{_name(p)} ({_key(p)})" if len(bearers[_name(p)]) > 1 else _name(p) for p in people
+    )
     ids = {"submission": name.removeprefix("submission_")}
     for key in ("sid", "email"):
         values = [str(value) for p in people if (value := _get(p, key))]

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from grader.errors import GraderFault, NoWork, SubmissionError
 from grader.records import Submission
-from grader.submission.archive import Box, open_inner_zips, unpack
+from grader.submission.archive import Box, damaged, open_inner_zips, unpack
 from grader.submission.students import students_of, students_of_folder
 from grader.submission.work import ENVIRONMENTS, MAX_DEPTH, is_skipped, is_work, reason_of
 from grader.text import one_line
@@ -41,6 +41,8 @@ def open_submission(path: Path, into: Path) -> Submission:
     try:
         students = _fill(box, path)
         files = _work_in(into)
+        if not files and box.damaged:
+            raise damaged(box.damaged[0])
         if not files:
             raise NoWork(f"{path.name} holds no .ipynb or .py: {_contents(into)}")
     except BaseException:
@@ -170,7 +172,10 @@ def _work_in(folder: Path) -> tuple[Path, ...]:
 
 def _contents(folder: Path) -> str:
     """Return a short list of the content, for the refusal."""
-    names = [path.name for path in sorted(folder.rglob("*")) if path.is_file()]
+    # Blackboard's own text beside each hand-in is ".txt" without the platform's part of its name.
+    names = [
+        p.name for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")
+    ]
     if not names:
         return "it is empty"
     shown = ", ".join(name[:40] for name in names[:5])

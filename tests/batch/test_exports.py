@@ -143,6 +143,19 @@ def test_an_export_among_submissions_is_not_split(tmp_path):
     assert [path.name for path in found] == ["Meier_Anna.zip", "Roe_Eve.zip"]
 
 
+@pytest.mark.parametrize("handed_in", [b"%PDF-1.7", b"PK cut off"])
+def test_who_is_refused_has_the_platform_s_name(klass, handed_in):
+    export = klass.root / "export.zip"
+    export.write_bytes(
+        zip_of({"meieranna_1_21_toy.ipynb": RIGHT, "roeeve_LATE_2_22_work.zip": handed_in})
+    )
+    report, _ = klass.grade(paths=[export])
+    found = json.loads(report)["submissions"]
+    assert [(s["status"], s["students"]) for s in found] == [
+        ("graded", ["meieranna"]), ("refused", ["roeeve"])
+    ]  # fmt: skip
+
+
 def test_an_export_is_graded_as_its_unpacked_folder_would_be(klass, without_times):
     export = klass.root / "Toy-1234.zip"
     export.write_bytes(zip_of(MOODLE))

@@ -85,12 +85,18 @@ def test_the_platform_s_own_keys_are_kept(form, keys, people, tmp_path):
     assert keys in origins
 
 
-@pytest.mark.parametrize("form", ["moodle", "canvas", "brightspace"])
+@pytest.mark.parametrize("form", ["moodle", "canvas", "brightspace", "gradescope"])
 def test_two_students_of_one_name_are_told_apart_by_the_platform_s_number(form, people, tmp_path):
     found = found_in_zip(ZIPS[form](people), tmp_path)
     twins = [p.origin for p in found.parts if "ossi" in p.origin.name]
     assert len(twins) == 2
     assert len({twin.students for twin in twins}) == 2
+
+
+def test_brackets_in_a_name_are_not_the_user_name(tmp_path):
+    bob = Person(1, "Robert (Bob) Lee", {"toy.ipynb": notebook("x")})
+    (part,) = found_in_zip(ZIPS["blackboard"]([bob]), tmp_path).parts
+    assert (part.origin.name, part.origin.ids["username"]) == ("Robert (Bob) Lee", "u_001")
 
 
 def test_letters_of_every_script_stay_in_the_names(people, tmp_path):

@@ -318,6 +318,15 @@ def test_an_empty_zip_is_refused(tmp_path, into):
     assert "empty zip" in refusal(written(tmp_path, "a.zip", zipped([])), into)
 
 
+def test_a_damaged_zip_in_a_folder_is_refused_as_it_is_by_itself(tmp_path, into):
+    folder = tmp_path / "Anna Meier_7_assignsubmission_file"
+    folder.mkdir()
+    (folder / "work.zip").write_bytes(b"PK\x03\x04 cut off")
+    said = refusal(folder, into)
+    assert said == "work.zip is damaged or cut off: zip it again and upload it whole"
+    assert refusal(folder / "work.zip", into) == said
+
+
 def test_a_zip_without_notebooks_is_refused_and_says_what_it_holds(tmp_path, into):
     path = handed_in(tmp_path, [("report.pdf", b""), ("pic.png", b"")])
     assert refusal(path, into) == ("work.zip holds no .ipynb or .py: it holds pic.png, report.pdf")
