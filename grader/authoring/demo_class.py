@@ -2,7 +2,7 @@
 
 They hand in the assignment that `grade new` writes. Between them they have what every class has:
 right work in several ways, typical mistakes, a notebook that breaks, one that never ends, an
-untouched template, a file that is no notebook, and one that attacks the grader.
+untouched template, a file that is not a notebook, and one that attacks the grader.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Member:
     """One of the class.
 
     file : name of what is handed in, as a learning platform gives it
-    what : what is in it, for whoever watches
+    what : its content, for the user
     content : bytes of that file
     """
 
@@ -149,7 +149,7 @@ def _members(notebook: str) -> list[Member]:
             _work(gradient="while True:\n    w = w + 0.0\nreturn w"),
         ),
         zipped("Dubois_Chloe.zip", "the template, untouched", _template()),
-        Member("Keller_Max.zip", "a file that is no zip", b"The dog ate my notebook.\n"),
+        Member("Keller_Max.zip", "a file that is not a zip", b"The dog ate my notebook.\n"),
         zipped(
             "Void_Eve.zip",
             "a wrong gradient that attacks the grader",

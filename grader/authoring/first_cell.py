@@ -18,7 +18,7 @@ except ModuleNotFoundError:
 def first_cell(environment: Environment | None, *, script: bool = False) -> str:
     """Return the source of the first cell; with the environment as PEP 723 has it.
 
-    script : a script has the environment alone, since `%grade` is no Python
+    script : a script gets only the environment, since `%grade` is not Python
     """
     block = script_block(environment)
     if script:

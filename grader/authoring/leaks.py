@@ -1,6 +1,6 @@
 """Looks for what must not reach the students: in the stubs, and in the public files beside them.
 
-What is found is no proof: `grade stubs` stops there, and --yes-publish goes on after a look.
+A finding is not a proof: `grade stubs` stops there, and --yes-publish goes on after a look.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from grader.authoring.text_gaps import text_marker
 from grader.notebook.regions import markers
 from grader.records import Assignment, Notebook
 
-# What opens a solution or a hidden test in some course; a gap of ours is not in a stub.
+# Openings of a solution or a hidden test in some course; a stub has no gaps of grade.
 _MARKERS = re.compile(
     r"(?i)^\s*(#|\"\"\"|'''|<!--).*\b(BEGIN|END)\s+(SOLUTIONS?|HIDDEN|PROMPT|MARK SCHEME|TESTS?)\b"
     r"|#\s*SOLUTION(\s+NO PROMPT)?\s*$|^\s*#{2,}\s*(SOLUTION|TEMPLATE)\s*#*\s*$|^\s*#\s*HIDDEN\s*$"
@@ -81,7 +81,7 @@ def _in_file(name: str, path: Path) -> Iterator[str]:
 
 
 def _hidden_text(assignment: Assignment, files: Mapping[str, bytes]) -> Iterator[str]:
-    """Yield a line for each hidden check of which lines stand in a file that students get."""
+    """Yield a line for each hidden check whose lines are in a file for students."""
     public = {
         name: _code_lines(data.decode("utf-8", "replace"))
         for name, data in files.items()
@@ -124,7 +124,7 @@ def _without_repeated(body: list[str], shown: list[list[str]]) -> list[str]:
     long as half of the lines are their own, that is the course's way of writing.
     """
     lines = set(body)
-    # The end of a cell's text, with what run_cell is given besides, is no line of it.
+    # The end of a cell's text, with the arguments of run_cell, is not a line of it.
     told = [[line for line in public if not line.startswith('"""')] for public in shown]
     repeated = {line for public in told if set(public) < lines for line in public}
     own = [line for line in body if line not in repeated]

@@ -1,6 +1,6 @@
 """What students get of the checks: the public check files, and the modules that these import.
 
-Each is copied byte for byte. A hidden check stands in the folder `hidden`, of which nothing is
+Each is copied byte for byte. A hidden check is in the folder `hidden`, from which nothing is
 copied. What would break that rule, or the students' copy, is refused with its file and line.
 """
 
@@ -54,7 +54,7 @@ def _tree(path: Path) -> ast.Module:
         raise AssignmentError(f"{path} doesn't parse: {error}") from error
 
 
-# --- what stands in which file ------------------------------------------------------------------
+# --- which file holds which checks --------------------------------------------------------------
 
 
 def _hold_public(tree: ast.Module, path: Path) -> None:
@@ -99,7 +99,7 @@ def _marks_an_exercise(call: ast.Call) -> bool:
 
 
 def _may_hide(value: ast.expr, call: ast.Call) -> bool:
-    """True for hidden=True anywhere, and in a marker for whatever isn't a plain False."""
+    """Tell whether it is hidden=True anywhere, or in a marker anything but a plain False."""
     return _is(value, True) or (_marks_an_exercise(call) and not _is(value, False))
 
 

@@ -1,4 +1,4 @@
-"""Makes the stub of a solved notebook: the notebook without what stands between its markers.
+"""Make the stub of a solved notebook: the notebook without the code between its markers.
 
 The same input always gives the same bytes.
 """

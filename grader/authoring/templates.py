@@ -102,14 +102,14 @@ def _template_files(assignment: Assignment) -> dict[str, bytes]:
         solved = assignment.notebooks[name]
         first = first_cell(assignment.environment, script=is_script(name))
         files[name] = stub_text(solved, assignment=assignment.id, file=name, first=first).encode()
-        # What is handed in is held against it, also by those who have no such cell.
+        # Submissions are compared with it, even those without such a cell.
         files[f"checks/stubs/{name}"] = stub_text(
             solved, assignment=assignment.id, file=name
         ).encode()
     files[README] = readme(assignment).encode()
     files["checks/assignment.toml"] = public_assignment(assignment).encode()
     for name, data in public_files(assignment).items():
-        if name not in assignment.files:  # it stands in checks/files/
+        if name not in assignment.files:  # it is in checks/files/
             files[f"checks/{name}"] = data
     if assignment.environment is not None and (lock := assignment.environment.lock):
         files[lock] = files[f"checks/{lock}"] = (assignment.folder / lock).read_bytes()

@@ -1,4 +1,4 @@
-"""Answers in words, between markers in a text cell: what stands there is never handed out.
+"""Answers in words, between markers in a text cell: they are never handed out.
 
 <!-- BEGIN SOLUTION -->              or  ### START YOUR ANSWER ###
 A step goes along the slope at one point ...
@@ -35,12 +35,12 @@ def text_marker(line: str) -> Literal["start", "end"] | None:
 
 
 def has_answer(source: str) -> bool:
-    """Return whether an answer stands between markers in a text cell."""
+    """Return whether a text cell has an answer between markers."""
     return any(kind for _, kind in _lines(source))
 
 
 def without_answers(source: str, where: str) -> str:
-    """Return a text cell with what stands between its markers replaced.
+    """Return a text cell with the text between its markers replaced.
 
     where : begins the message of AssignmentError, for a marker without its partner
     """

@@ -25,7 +25,7 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True)
 class Archive:
-    """What stood at one path.
+    """The content of one path.
 
     name : its last part
     files : (relative name, kind, bytes), kind "file", "link" or "other"; a file that is sent by
@@ -39,7 +39,7 @@ class Archive:
 def make_archive(
     path: Path, *, left_out: tuple[str, ...] = (), max_bytes: int | None = None
 ) -> Archive:
-    """Return what stands at the path: a file, or a folder with all that is in it.
+    """Return the content of the path: a file, or a folder with all its files.
 
     left_out : first parts of relative names that stay
     max_bytes : MAX_BYTES where None

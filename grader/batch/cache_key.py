@@ -5,7 +5,7 @@
                       import, the data sets
     circumstances(options, environment)    that, the assignment, seed and options
 
-A result is kept under both. Anything that can't be told exactly counts as changed.
+A result is kept under both. Anything that can't be determined exactly counts as changed.
 """
 
 from __future__ import annotations

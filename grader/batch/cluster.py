@@ -288,7 +288,7 @@ def _problem_of(answer: object) -> str:
     if answer.kind == "done":
         try:
             unpack(answer.packed)
-        except Exception as error:  # whatever its bytes make of the parser
+        except Exception as error:  # any error that its bytes cause in the parser
             return f"no result: {type(error).__name__}"
     return ""
 

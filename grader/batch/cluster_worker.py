@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ClusterRun:
-    """What a command asks of every dask worker.
+    """The settings of a command for every dask worker.
 
     token : of the command
     code : the fingerprint of its grader

@@ -30,7 +30,7 @@ class Job:
 
 
 class Listener(Protocol):
-    """What a grading process tells of the submissions that it is given."""
+    """Gets the reports of a grading process on its submissions."""
 
     def doing(self, number: int, text: str, worker: int = 0) -> None:
         """A worker is at something; called from any thread."""
@@ -39,7 +39,7 @@ class Listener(Protocol):
         """A submission is through.
 
         unchanged : what was read is what its job's content says
-        isolation : what its process was not closed in by, in one line
+        isolation : the layers that its sandbox lacks, in one line
         """
 
 
@@ -151,7 +151,7 @@ class Collector:
         self.paths = paths
         self.explainer = explainer
         self.unnamed: dict[str, set[int]] = {}
-        """Submissions with wrong answers of which no mistake is known, by notebook."""
+        """Submissions with wrong answers that fit no known mistake, by notebook."""
         self.origins = origins or [Origin()] * len(paths)
         self.progress = progress or NoProgress()
         self.run = run
@@ -232,7 +232,7 @@ class Collector:
             self.progress.explained(number, explained)
 
     def interrupted(self) -> str:
-        """Return the line that says what stands of a run that was stopped."""
+        """Return the line that says what a stopped run has done."""
         return f"interrupted: {self.standing()}"
 
     def standing(self) -> str:
@@ -255,7 +255,7 @@ class Collector:
         origin = self.origins[number]
         another_origin = result.origin != origin
         if result.path != self.paths[number] or another_origin:
-            # It was read somewhere else, or stood in another folder or export then.
+            # It was read elsewhere, or was in another folder or export then.
             result = replace(
                 result,
                 path=self.paths[number],

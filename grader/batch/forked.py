@@ -3,9 +3,9 @@
 A process that starts by itself imports pytest and what reads notebooks, and collects the checks: a
 second of a processor, as much as ten small notebooks take. A fork has all that.
 
-A fork has the thread that made it alone, and whatever lock another thread held stays locked in it.
+A fork has only the thread that made it, and a lock that another thread held stays locked in it.
 So may_fork() of in_kernel/system.py says no as soon as there is a second thread, of Python's or of
-a library's; workers.py then starts a process by itself, as it does where there is no fork.
+a library's; workers.py then starts a process by itself, as it does without fork.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Forked:
         return code
 
     def send_signal(self, number: int) -> None:
-        # Not reaped yet, its number is nobody else's.
+        # Not reaped yet, so its number is not reused.
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -94,7 +94,7 @@ def fork(
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        # What the parent has begun, it ends itself: no `with` of its goes on from here.
+        # The parent ends what it has started: none of its `with` blocks goes on from here.
         os._exit(code)
 
 

@@ -35,7 +35,7 @@ def kept_assignments(options: Mapping[str, Options], input_hashes: Sequence[str]
                 for number, input_hash in enumerate(input_hashes)
                 if input_hash and (key := store.graded_under(input_hash, list(keys)))
             }
-    except (StoreError, OSError):  # whoever begins the run says so
+    except (StoreError, OSError):  # the start of the run reports it
         return {}
 
 
@@ -49,7 +49,7 @@ def kept_run(
     warn: Callable[[str], None],
     about: Mapping[str, Any] | None = None,
 ) -> Iterator[KeptRun | None]:
-    """Yield a run that has begun; None where nothing is to be kept, or can be.
+    """Yield a started run; None if nothing should or can be kept.
 
     submissions : how many there are
     environment : of where they are graded, by cache_key.environment()

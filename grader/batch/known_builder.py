@@ -37,9 +37,9 @@ def build(
 ) -> None:
     """Fill the folder with tables of notebooks, as far as there is time for it.
 
-    unnamed : the notebooks whose wrong answers nobody knows, and whose answers they are
+    unnamed : the notebooks with unknown wrong answers, and their submissions
     class_s : seconds that the class has taken
-    doing : is told of a submission, what is done for it, and a number of who does it
+    doing : is called with the submission, the work for it, and the number of the process
     """
     wanted = [
         name

@@ -7,7 +7,7 @@
 
 A table lies under the fingerprint of all that it depends on: the assignment with its samples, the
 code that computes it, Python and the packages. So it is never out of date, only not there. What
-lies in the assignment's folder serves wherever that goes: it hangs on the assignment alone.
+lies in the assignment's folder works on any machine: it depends only on the assignment.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def publish(assignment: Assignment, seed: int, tables: Mapping[str, Known]) -> P
     key = _key_of_content(assignment, seed)
     for notebook, known in tables.items():
         text = json.dumps(_plain(known)).encode()
-        # The key stands before it: whether a table serves is told without reading it.
+        # The key comes first, so that a table need not be read to find out whether it fits.
         write_whole(place / f"{notebook}{_PUBLISHED}", key.encode() + zlib.compress(text, 9))
     for old in place.glob(f"*{_PUBLISHED}"):
         if old.name.removesuffix(_PUBLISHED) not in assignment.notebooks:
@@ -148,7 +148,7 @@ _PUBLISHED = ".json.z"
 
 
 def _key_of_content(assignment: Assignment, seed: int) -> str:
-    """Return the fingerprint of the assignment alone: its table holds on any machine."""
+    """Return the fingerprint of only the assignment, since its table is valid on any machine."""
     order = Options(str(assignment.folder.resolve()), seed=seed)
     digest = hashlib.sha256(cache_key.key(order, "").encode())
     _add_sources(digest, assignment.folder / "samples")

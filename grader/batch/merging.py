@@ -103,7 +103,7 @@ def join(
             kept = item.relabelled()
             result = unpack(Packed(kept.verdict))
             who = who_is(result)
-            # What could not be read has no fingerprint: its path stands for it.
+            # A submission that could not be read has no fingerprint, so its path replaces it.
             work = result.work or result.path
             if work in there.get(who, ()):
                 continue

@@ -1,6 +1,6 @@
 """What people said in one file of results, carried into another: marks follow the joined parts.
 
-A mark belongs to an answer, wherever it is kept. An item of a rubric that both files have, word by
+A mark belongs to an answer, in any file. An item of a rubric that both files have, word by
 word with the same points, is one; of an answer that was judged in both the later judgement stands.
 """
 

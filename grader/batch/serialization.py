@@ -1,8 +1,8 @@
 """Results as bytes and back: what workers send, what is kept, what waits for the report.
 
 JSON, packed by zlib; nothing here is ever unpickled. The verdict and its evidence are packed
-apart, since most readers need the verdict alone. Every result goes through here on its way to
-a report, wherever it comes from, so that a kept one can't differ from a fresh one.
+apart, since most readers need only the verdict. Every result passes through here on its way to a
+report, so that a kept one can't differ from a fresh one.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     with open_store(file) as store:
         run = store.begin(...)
         run.kept(input_hash)  the result of the same submission under the same cache key
-        run.add(...)          stands on the disk when this returns
+        run.add(...)          is on the disk when this returns
         run.end(...)
 
 A result is written whole, in one transaction, as soon as it is there. So a run that is killed at
@@ -98,7 +98,7 @@ def graded_with_solutions(environ: Mapping[str, str]) -> bool:
 def open_store(file: Path, *, create: bool = True) -> Store:
     """Return the store in that file. Close it.
 
-    create : make the file where there is none, readable by its owner alone: it holds grades
+    create : make the file if there is none, readable only by its owner: it holds grades
     Raises StoreError.
     """
     try:
@@ -166,7 +166,7 @@ class Store:
         return KeptRun(self, row, key, acceptable)
 
     def runs(self, only: int | None = None) -> list[RunRecord]:
-        """Return every run, the latest first. only : that one alone, where it is there"""
+        """Return every run, the latest first. only : just this one, if it exists"""
         with self.guarded():
             rows = self.connection.execute(
                 "SELECT runs.id, begun, ended, assignment, title, submissions, count(result), "
@@ -322,7 +322,7 @@ class KeptRun:
     """A run that is going on.
 
     key : the cache key of what its verdicts depend on beside the submissions
-    acceptable : other keys, of which the results are as good
+    acceptable : other keys, whose results are as good
     """
 
     def __init__(
@@ -390,9 +390,9 @@ class KeptRun:
         kept: bool,
         another_origin: bool = False,
     ) -> None:
-        """Keep a submission's result; it stands on the disk when this returns.
+        """Keep a submission's result; it is on the disk when this returns.
 
-        input_hash : what was handed in; "" for a result that belongs to this run alone
+        input_hash : of the submission; "" for a result that belongs only to this run
         kept : it came from `kept`, so that it is in the file already
         another_origin : it lies there under another student's name, or of another export
         """

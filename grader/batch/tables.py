@@ -186,7 +186,7 @@ _REVIEW = (
     "CREATE INDEX history_by_assignment ON history (assignment, subject)",
 )
 
-# What `--only-up` kept in version 2 held for whatever the student handed in later, too. It becomes
+# In version 2, points kept by `--only-up` also applied to later work of the student. They become
 # what it was meant as: a floor, of the answer that the student had in the latest run of then.
 _FLOORS = (
     "ALTER TABLE overrides ADD COLUMN answer TEXT NOT NULL DEFAULT ''",

@@ -1,6 +1,6 @@
 """Which folders of assignments this user has graded with: a new one is not believed unasked.
 
-A check file runs with the rights of whoever grades. An assignment that is found upwards of the
+A check file runs with the rights of the user. An assignment that is found upwards of the
 working directory may lie in what a student handed in: `cd unzipped && grade part/`. So the folders
 that were graded with are remembered beside the results. Once there is one, another that was only
 found, and never named, is refused until the user names it.

@@ -17,7 +17,7 @@ From the worker, each about the submission that it was given last:
 
     ["doing", text]
     ["done", unchanged, isolation]   then two messages of bytes: packed verdict, packed evidence
-    ["broken", text]                 the assignment can't be used, whatever is handed in
+    ["broken", text]                 the assignment can't be used for any submission
 
 When the program asks by SIGTERM, the worker ends its kernels and itself. When the program is
 gone, the worker is killed, and its kernels with it.

@@ -73,7 +73,7 @@ class Stopped(Exception):
 
 
 class Workers:
-    """Keeps up to `count` processes busy; close() ends them, whatever they do."""
+    """Keeps up to `count` processes busy; close() ends them in any state."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Workers:
         self._patience: threading.Timer | None = None
 
     def run(self, jobs: Iterable[Job], collector: BatchListener) -> None:
-        """Grade each; `collector` receives the results as they come, in whatever order.
+        """Grade each; `collector` receives the results as they come, in any order.
 
         Raises AssignmentError where the checks can't be used, Stopped where another thread
         called stop().

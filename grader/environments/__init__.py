@@ -4,7 +4,7 @@
 python = "3.12"
 requirements = ["numpy<2.4"]     or  lock = "pylock.toml"
 
-recipe      what is asked for, as one fingerprint
+recipe      the requested environment, as one fingerprint
 store       where environments are kept, which there are
 building    makes one, by uv or by venv and pip
 

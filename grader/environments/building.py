@@ -38,7 +38,7 @@ def build(
 
     folder : the assignment's
     tell : gets a line now and then
-    again : make it anew, with what the requirements give today
+    again : build it again, with the newest packages that the requirements allow
     Raises AssignmentError where a package or the Python can't be had, OSError.
     """
     target = place() / digest_of(environment, folder)
@@ -47,7 +47,7 @@ def build(
         return _noted(known, assignment_id)
     place().mkdir(parents=True, exist_ok=True)
     _remove_unfinished()
-    # Beside its place, and moved when it is whole: whoever grades meanwhile sees all or nothing.
+    # Built beside its place, and moved when complete, so that other runs see all or nothing.
     making = place() / f"{BUILDING}{secrets.token_hex(6)}"
     try:
         _make(environment, folder, making, assignment_id, tell)

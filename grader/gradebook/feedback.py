@@ -6,7 +6,7 @@
 | Canvas | `<name>_<user>_<attachment>_<page>.html` |
 | folder | `<name>-<key>/<page>.html` |
 
-A page names nobody but its reader, and shows no word of a hidden check's. A team's members get a
+A page names only its reader, and shows no word of a hidden check. A team's members get a
 page each: Moodle would read a team's number as a participant's, and give it to a stranger.
 """
 
@@ -50,7 +50,7 @@ def _as_it_is(result: Result) -> Result:
 def for_student(result: Result, person: Person, title: str) -> Result:
     """Return the result as its student may see it.
 
-    It names this person alone, and holds no word of what the process said in a hidden check.
+    It names only this person, and holds nothing that the process said in a hidden check.
     """
     return replace(for_students(result), path=title, students=(person.name,))
 
@@ -74,7 +74,7 @@ def write_feedback(
         packed it is small on its way to the other process
     whole : gives a grade's result with its checks, looked up one by one as well
     processes : how many pages are made at once
-    Raises SheetError where a page has nobody to go to.
+    Raises SheetError if a page belongs to no one.
     """
     grades = [grade for grade in grades if grade.result is not None]
     title = re.sub(r"[^\w-]+", "-", report.assignment).strip("-") or "feedback"
@@ -141,7 +141,7 @@ def _shown(
 
 
 def _names(archive: Archive, grades: Sequence[Grade], page: str) -> list[str]:
-    """Return each page's name in the archive, no two equal whatever the people are called."""
+    """Return each page's name in the archive; names are distinct even for people of one name."""
     make = {"moodle": _moodle_name, "canvas": _canvas_name, "folder": _folder_name}[archive]
     names: list[str] = []
     taken: set[str] = set()

@@ -1,8 +1,8 @@
 """Results as students may read them: no word of what a student's process said in a hidden check.
 
-A check's inputs go to the student's process, which may send them back in whatever it names: an
+A check's inputs go to the student's process, which may send them back in any text: an
 exception's class, an attribute, a warning, a figure's label, a value that a message quotes. So a
-hidden check's message is the instructor's alone. Students read the sentence that the check's
+hidden check's message is only for the instructor. Students read the sentence that the check's
 outcome has for them, where no word of the process is in it, or one that says nothing further.
 """
 

@@ -1,7 +1,7 @@
 """Whose result it is: by the platform's keys first, and by name only where that is unambiguous.
 
 What a student writes into a file's name is a claim. A platform's key decides; a name gives a result
-to nobody who has a result of the own, and to nobody where two could be meant.
+but not if that person has a result of the own, or if two people match.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Matched:
     """Who has which results.
 
     results : the results of each person, by the person's place in the roster; possibly none
-    by_name : the places that have theirs by a file's name alone
-    nobody : results that belong to nobody in the roster
+    by_name : the places matched only by a file's name
+    nobody : results of people who are not in the roster
     unclear : a line for each result that could be of several
     """
 
@@ -206,5 +206,5 @@ def squeezed(name: str) -> str:
         name = f"{given} {family}"
     folded = unicodedata.normalize("NFKD", name.casefold())
     plain = "".join(char for char in folded if not unicodedata.combining(char))
-    # A name of signs alone stays as it is: two of them are not one.
+    # A name of only symbols stays as it is, so that two such names stay different.
     return " ".join(sorted(re.findall(r"\w+", plain))) or name.strip()

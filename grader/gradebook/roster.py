@@ -51,7 +51,7 @@ class _Class(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 def read_roster(path: Path) -> tuple[Person, ...]:
     """Return the people in a class.toml, or in a CSV file of a platform or of one's own.
 
-    Raises AssignmentError for class.toml, SheetError for a CSV file that names nobody.
+    Raises AssignmentError for class.toml, SheetError for a CSV file without names.
     """
     if path.suffix.lower() == ".toml":
         return tuple(

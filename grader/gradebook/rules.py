@@ -27,7 +27,7 @@ class Grade:
     score, max_points : of the automatic checks; open_points : a person still gives
     lines : how the points came about, a line each
     attempts : how many hand-ins there are
-    by_name : the result is this person's by a file's name alone
+    by_name : whether only a file's name links the result to this person
     """
 
     person: Person
@@ -44,7 +44,7 @@ class Grade:
 
 @dataclass(frozen=True)
 class GradedClass:
-    """Everybody's grade, in the roster's order, and what belongs to nobody in it."""
+    """All grades, in the roster's order, and the results of people who are not in it."""
 
     grades: tuple[Grade, ...]
     nobody: tuple[Result, ...] = ()
@@ -58,7 +58,7 @@ def grade_class(
     assignment: str = "",
     deadline: Deadline | None = None,
 ) -> GradedClass:
-    """Return a grade for each person; those in the results where there is no roster.
+    """Return a grade for each person; without a roster, for those in the results.
 
     Who handed in nothing has a grade without points. Results are not changed.
     """
@@ -166,7 +166,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _local(moment: datetime) -> datetime:
-    """Return the moment on this machine's clock: exports without a zone are told by it."""
+    """Return the moment on this machine's clock, which exports without a zone use."""
     return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 

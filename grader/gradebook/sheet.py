@@ -29,7 +29,7 @@ _MARKS = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell. value : its text; start, end : where it stands in the file's text"""
+    """One cell. value : its text; start, end : its place in the file's text"""
 
     value: str
     start: int
@@ -40,7 +40,7 @@ class Cell:
 class Rows(Sequence[tuple[Cell, ...]]):
     """The cells of a table, read row by row when they are looked at: a class has ten thousands.
 
-    Raises SheetError where the text is no table.
+    Raises SheetError if the text is not a table.
     """
 
     def __init__(self, text: str, delimiter: str, name: str) -> None:
@@ -130,14 +130,14 @@ def read_sheet(path: Path) -> Sheet:
 
 
 def parse_sheet(content: bytes, *, name: str) -> Sheet:
-    """Return the table in these bytes. Raises SheetError where they are no CSV text."""
+    """Return the table in these bytes. Raises SheetError if they are not a CSV text."""
     mark, encoding = next(
         ((mark, encoding) for mark, encoding in _MARKS if content.startswith(mark)), (b"", "utf-8")
     )
     if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
         raise SheetError(f"{name} is a spreadsheet: download it as CSV, or save it as CSV")
     try:
-        # A byte that is no UTF-8 (an old export in Latin-1) comes back as it was.
+        # A byte that is not UTF-8 (an old export in Latin-1) is written back unchanged.
         text = content[len(mark) :].decode(encoding, "surrogateescape")
     except UnicodeDecodeError as error:
         raise SheetError(f"{name} can't be read as text: download it again") from error
@@ -195,7 +195,7 @@ def _cell(text: str, start: int, delimiter: str, name: str) -> tuple[Cell, int]:
                 continue
             break
         end = at + 1
-        # What stands between the closing quote and the delimiter belongs to the cell, as it is.
+        # Text between the closing quote and the delimiter belongs to the cell, unchanged.
         stop = _end_of_bare(text, end, delimiter)
         value = text[start + 1 : at].replace('""', '"') + text[end:stop]
         return Cell(value, start, stop, True), stop
@@ -209,7 +209,7 @@ def _end_of_bare(text: str, start: int, delimiter: str) -> int:
 
 
 def column_of(header: Sequence[str], *names: str) -> int | None:
-    """Return the first column that has one of these names, whatever its case; None for none."""
+    """Return the first column with one of these names, in any case; None for none."""
     folded = [text.strip().casefold() for text in header]
     for name in names:
         if name.casefold() in folded:

@@ -13,7 +13,7 @@ MAX_SHOWN = 5
 
 
 def lines(results: Sequence[Result], marks: Iterable[str] = ()) -> Iterator[str]:
-    """Yield what was graded and what was not, the middle of the class, and what stands out.
+    """Yield lines on graded and refused submissions, the middle of the class, and exceptions.
 
     marks : the lines about the class's points; none where a report beside it has them
     """

@@ -109,7 +109,7 @@ def read_worksheet(sheet: Sheet) -> Kind:
     return kind
 
 
-# --- who stands in it ---------------------------------------------------------------------
+# --- the students in it --------------------------------------------------------------------
 
 
 def people_in(sheet: Sheet) -> tuple[Person, ...]:
@@ -137,7 +137,7 @@ def _moodle_person(sheet: Sheet, row: int) -> Person | None:
     full = sheet.value(row, name).strip() if name is not None else ""
     group = column_of(sheet.header, *_GROUP)
     return Person(
-        full or sheet.value(row, 0).strip(),  # blind marking names nobody
+        full or sheet.value(row, 0).strip(),  # blind marking has no names
         {"participant": identifier[1]} | _texts(sheet, row, _MOODLE_IDS),
         sheet.value(row, group).strip() if group is not None else "",
         row=row,

@@ -75,7 +75,7 @@ class Changes:
 
 
 def find_changes(before: Sequence[Result], after: Sequence[Result]) -> Changes:
-    """Return what differs; the same students hand in the same submission, wherever it lay."""
+    """Return the differences; a submission is matched by its students, not by its place."""
     old, new = _by_who(before), _by_who(after)
     changed = []
     for who, result in new.items():

@@ -1,6 +1,6 @@
 """The report as Classroom 50's result.json. Its scores are whole numbers: ours are times 100.
 
-What names the submission there (classroom, commit, addresses) stands in the environment.
+The environment names the submission there: classroom, commit, addresses.
 Source: Classroom 50, schema "classroom50/result/v1".
 """
 
@@ -62,7 +62,7 @@ def pieces(
 def failure(
     message: str, *, environ: Mapping[str, str] = os.environ, now: datetime | None = None
 ) -> dict[str, object]:
-    """Return the result of a submission of which nothing was graded."""
+    """Return the result of a submission that was not graded at all."""
     return {
         "schema": "classroom50/result/v1",
         **{key: environ.get(name, "") for key, name in _KEYS.items()},

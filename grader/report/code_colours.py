@@ -2,7 +2,7 @@
 
 A page is mostly code, and most of a page's time was pygments' search for tokens that get no colour:
 it tries up to 56 rules for each name. One rule is put before its own, for a run of names, signs and
-blanks; whatever has a colour, or begins something that has, is left to pygments' rules.
+blanks; tokens with a colour, and their starts, are left to pygments' rules.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def derivation_lines(exercise: ExerciseScore) -> Iterator[str]:
 
 
 def summary(derivation: Derivation) -> str:
-    """Return how many steps were followed; what was not read is always told."""
+    """Return how many steps were followed; it always mentions lines that were not read."""
     total = len(derivation.steps)
     counts = [
         (derivation.count("follows"), "follow"),
@@ -162,7 +162,7 @@ def derivation_json(derivation: Derivation) -> dict[str, object]:
 
 
 def formula(mathml: str, latex: str) -> Markup:
-    """Return a formula for the page: plain MathML elements alone, or else its source."""
+    """Return a formula for the page: only plain MathML elements, or else its source."""
     source = Markup("<code>{}</code>").format(printable(latex, 2000)) if latex else Markup("")
     if not mathml or len(mathml) > _LONGEST_FORMULA or "<!" in mathml or "<?" in mathml:
         return source

@@ -110,7 +110,7 @@ def _test(name: str, checks: Sequence[Outcome], visibility: Visibility) -> dict[
 
 
 def _fenced(text: str) -> str:
-    """Return Markdown that shows a text as it is, whatever a student put into it."""
+    """Return Markdown that shows any text of a student as it is."""
     fence = "```"
     while fence in text:
         fence += "`"

@@ -83,7 +83,7 @@ def _inert(tokens: list[Token]) -> list[Token]:
     """Return the tokens without anything that leads away, loads, or has a student's attribute."""
     kept: list[Token] = []
     leads_to: list[str] = []
-    headings: list[str] = []  # those that the present one stands below, and itself
+    headings: list[str] = []  # the headings above the current one, and itself
     for token in tokens:
         address = str(token.attrs.get("href") or token.attrs.get("src") or "")
         start = token.attrs.get("start") if token.type == "ordered_list_open" else None

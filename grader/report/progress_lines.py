@@ -49,7 +49,7 @@ class ProgressLines:
 
 
 def told(result: Result) -> str:
-    """Return one line: who, and how much or why not."""
+    """Return one line: the students, and their points or the reason for none."""
     if result.status != "graded":
         text = f"{label(result)} {REFUSAL_WORDS[result.status]}: {result.message}"
     else:

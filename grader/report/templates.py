@@ -12,7 +12,7 @@ def environment() -> jinja2.Environment:
     """Return the environment of the templates beside this file."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("grader", "report"),
-        # For every template whatever its name: ".html.j2" isn't among jinja2's own suffixes.
+        # For all templates: ".html.j2" isn't among jinja2's own suffixes.
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -40,7 +40,7 @@ from grader.text import one_line, printable
 
 # Wider lines are hard to follow from an exercise's title to its points.
 WIDEST = 100
-# Room for expected and got of two matrices, and what stands last: where, and the next step.
+# Room for expected and got of two matrices, and for the last parts: where, and the next step.
 # JSON and HTML hold the rest.
 _MESSAGE_LINES = 16
 _COMPLAINTS = 6
@@ -375,7 +375,7 @@ def show_summary(report: Report, console: Console, *, of: str = "") -> None:
 
 @dataclass(frozen=True)
 class _SummaryRow:
-    """What the summary tells of a result; share is None where it was not graded.
+    """A result's line in the summary; share is None if it was not graded.
 
     open : "+10 open", the points that a person still gives; "" where there are none
     """

@@ -71,7 +71,7 @@ _NOTE_TITLES = {
     "not_searched": "Not searched to the end",
     "wrong_name": "Names and files",
     "other_notebooks": "Other notebooks",
-    "public": "Public checks alone",
+    "public": "Only public checks",
     "follow_through": "Points that follow through",
 }
 # Rounding noise of sums such as 0.1 + 0.2, far below any point that is given.
@@ -81,7 +81,7 @@ _NO_POINTS = 1e-6
 def checks_from(report: Report) -> str:
     """Return the line that says whose checks ran, "checks of reference/pw02"; "" for no line.
 
-    The folder stands as seen from where the user is, if it lies there, and else in full.
+    The folder is relative to the user's working folder if it is inside, and absolute otherwise.
     """
     if not report.checks_from:
         return ""
@@ -198,7 +198,7 @@ def complaints(checks: Sequence[Outcome]) -> list[Complaint]:
 def placed(note: Note) -> tuple[str, str]:
     """Return where a note points at ("sigmoid.ipynb, cell 4", or "") and what it says there.
 
-    A message that names the place itself is not told twice.
+    A message that already names the place does not repeat it.
     """
     notebook, cell, text = note.notebook, "", note.message
     if note.cell is not None:

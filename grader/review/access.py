@@ -5,9 +5,9 @@ the grader's browser has open can send requests. So:
 
 - An address holds a token that works once, for a quarter of an hour. It is exchanged for a cookie
   that no script reads and no other site sends (HttpOnly, SameSite=Strict).
-- All pages lie below a path that nobody can guess, and the cookie is sent to this path alone: a
+- All pages are below a path that can't be guessed, and the cookie is sent only to this path: a
   cookie knows no port, and another user's server on 127.0.0.1 must not get it.
-- The Host must be ours (a rebound name is not), and what changes something must come from our own
+- The Host must be this server's (a rebound name is not), and a change must come from its own
   pages (Origin, Sec-Fetch-Site).
 - No script but our own file, no frame, nothing from elsewhere (Content-Security-Policy).
 """
@@ -128,7 +128,7 @@ class Door:
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if host not in self.hosts:
-            return 403, "This server answers to 127.0.0.1 alone."
+            return 403, "This server answers only to 127.0.0.1."
         if scope["method"] not in ("GET", "HEAD", "POST"):
             return 405, "There is nothing to do so."
         if not scope["path"].startswith(f"{self.keys.prefix}/"):

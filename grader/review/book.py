@@ -29,7 +29,7 @@ class Book:
 
 
 def has_marks(store: Store, assignment: str) -> bool:
-    """Return whether people have begun to judge this assignment."""
+    """Return whether people have started to judge this assignment."""
     with store.guarded():
         row = store.connection.execute(
             "SELECT 1 FROM history WHERE assignment = ? LIMIT 1", (assignment,)

@@ -52,10 +52,10 @@ class Classroom:
         self.answers: dict[int, dict[str, AnswerRow]] = {}
         self.book = Book()
         self.tasks: dict[str, dict[str, set[str]]] = {}
-        """{exercise: {grader: subjects}}; "" stands for all."""
+        """{exercise: {grader: subjects}}; "" means all."""
         self.twice: dict[str, float] = {}
         self.version = 0
-        """Counts what has changed, so that whoever keeps something knows that it is old."""
+        """A counter of changes, so that a cache knows that it is out of date."""
         self.changed: dict[int, int] = {}
         """The version at which each submission has changed last."""
         self.waiting = 0
@@ -110,7 +110,7 @@ class Classroom:
         return self._once(what, self.verdicts, make)
 
     def once_of_work(self, what: str, make: Callable[[], T]) -> T:
-        """Return the same, made once until submissions arrive: of what nobody can change."""
+        """Return the same, computed once until submissions arrive; for constant data."""
         return self._once(what, len(self.results), make)
 
     def _once(self, what: str, now: int, make: Callable[[], T]) -> T:
@@ -290,7 +290,7 @@ class Classroom:
         return False
 
     def is_task_of(self, grader: str, number: int, exercise: str) -> bool:
-        """Return whether it is this grader's to do; what nobody was given is everybody's."""
+        """Return whether it is this grader's task; an unassigned task is everybody's."""
         given = self.tasks.get(exercise)
         if not given:
             return True

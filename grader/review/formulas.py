@@ -13,7 +13,7 @@ DEEPEST = 30
 
 @lru_cache(maxsize=2000)
 def rendered_formula(latex: str) -> str:
-    """Return harmless HTML of a formula; its LaTeX stands beside it for who listens or doubts."""
+    """Return harmless HTML of a formula, with its LaTeX for screen readers and for comparison."""
     return str(formula(_converted(latex), latex))
 
 

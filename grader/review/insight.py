@@ -38,7 +38,7 @@ class ItemStatistics:
     """An exercise, or a check of one (`check` is then its name).
 
     students : who have a verdict; facility, sd : of the share of the points
-    discrimination : None where nobody, or everybody, has the same points
+    discrimination : None if all have the same points
     """
 
     exercise: str
@@ -51,7 +51,7 @@ class ItemStatistics:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was wrong, how often. example : one of them, for a look; message : what was told"""
+    """A mistake and its frequency. example : one submission with it; message : its text"""
 
     exercise: str
     check: str
@@ -123,7 +123,7 @@ def _checks(
                 if check.outcome == "skipped" and not check.missing:
                     continue
                 if not check.max_points and check.penalty:
-                    continue  # a broken rule is no check
+                    continue  # a broken rule is not a check
                 key = (exercise.id, check.name)
                 pairs[key].append((check.credit, total - check.points))
                 fails[key][place] = check.credit < 1.0 - 1e-9

@@ -25,7 +25,7 @@ MAX_REASON = 1_000
 
 @dataclass(frozen=True)
 class Grading:
-    """What stands of an answer.
+    """The current marks of an answer.
 
     items : ids of the rubric's items that apply
     adjustment, reason : points beside the rubric, and why
@@ -44,7 +44,7 @@ class Grading:
 
 
 class Conflict(ReviewError):
-    """Somebody else has changed the same answer. stands : what they say of it"""
+    """Another grader has changed the same answer. stands : their marks"""
 
     def __init__(self, stands: Grading) -> None:
         super().__init__(f"{stands.grader} has changed this answer: look at both, and choose")
@@ -52,7 +52,7 @@ class Conflict(ReviewError):
 
 
 def grading_of(store: Store, answer: Answer) -> Grading:
-    """Return what stands of an answer; an empty one where nobody has looked at it."""
+    """Return the current marks of an answer; empty ones if nobody has judged it."""
     with store.guarded():
         row = store.connection.execute(
             "SELECT comment, adjustment, reason, done, grader, changed, version FROM gradings "
@@ -102,7 +102,7 @@ def change(
     reason: str | None = None,
     done: bool | None = None,
 ) -> Grading:
-    """Change what stands of an answer; what is None stays. Returns what stands then.
+    """Change the marks of an answer; None leaves a part unchanged. Return the new marks.
 
     version : that the change was made on; None for whichever there is
     Raises Conflict, ReviewError.
@@ -170,7 +170,7 @@ def _write(store: Store, answer: Answer, after: Grading, before: Grading) -> Non
 
 
 def told(grading: Grading, words: dict[int, str]) -> str:
-    """Return what a grading says, in one line, for the history."""
+    """Return a grading in one line, for the history."""
     parts = [words[item] for item in sorted(grading.items) if item in words]
     if grading.adjustment:
         parts.append(f"{grading.adjustment:+g} ({grading.reason})")

@@ -224,7 +224,7 @@ def _take(
 def _new_items(
     store: Store, run: RunRecord, said: Mapping[tuple[int, str], _Said], wrong: list[str]
 ) -> dict[tuple[str, str], float]:
-    """Return the items that the rubric lacks, with their points; tell of points that differ."""
+    """Return the items that the rubric lacks, with their points; report differing points."""
     known: dict[tuple[str, str], float] = {}
     for item in rubric.items_of(store, run.assignment):
         known[item.exercise, item.words] = item.points
@@ -239,7 +239,7 @@ def _new_items(
                     f"line {one.first} and below: {one_line(words)!r} gives {_number(due)} points "
                     f"to all, and {_number(points)} here: a line without an item takes others"
                 )
-    # An item that nobody has, and the rubric neither, has no points to offer.
+    # An unknown item that no answer has needs no points.
     lost = {
         (exercise, words)
         for (_, exercise), one in said.items()
@@ -251,7 +251,7 @@ def _new_items(
 
 
 def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the number and the cells of each line. Raises ReviewError where it is no such file."""
+    """Yield the number and the cells of each line. Raises ReviewError for any other file."""
     if len(text) > MAX_BYTES:
         raise ReviewError("the file of marks has more than 32 MiB")
     text = text.removeprefix("\ufeff")

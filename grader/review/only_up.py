@@ -1,4 +1,4 @@
-"""After checks have changed: nobody loses a point that a run before gave, and why is written down.
+"""After checks have changed: keep the points that an earlier run gave, and the reason.
 
 Each check that gives an answer fewer points than in the run before gives those at least: a floor,
 with the reason, in the history, to be taken back one by one. It belongs to the answer, as a mark

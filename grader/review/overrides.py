@@ -1,7 +1,7 @@
 """A check's verdict that a person has changed: for one answer, or for all with the same trace.
 
 The machine's verdict stays beside it, in every report. As a mark, it belongs to what the student
-handed in: new work is judged anew. A floor is what the check gives at least; it never lowers.
+handed in: new work is judged again. A floor is the least that the check gives; it never lowers.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def overrule(
 ) -> int:
     """Give a check another verdict; return the override's number.
 
-    subject, answer : for this student's answer alone; "" for all whose answers have that trace
+    subject, answer : only for this student's answer; "" for all answers with that trace
     floor : it gives that much at least; a verdict that a person has given stays
     """
     reason = printable(reason, MAX_REASON).strip()

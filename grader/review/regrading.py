@@ -169,5 +169,5 @@ def keep(
 
 
 def _whose(result: Result, who_is: Callable[[Result], str]) -> str:
-    """Return whose it is, wherever it lay."""
+    """Return the students, independent of the submission's place."""
     return who_is(replace(result, path=PurePath(result.path).name))

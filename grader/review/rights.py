@@ -1,4 +1,4 @@
-"""Who marks, and what each may do: a file where several share it, else the user alone.
+"""The graders and their rights: from a file if there are several, else only the user.
 
     [[graders]]
     name = "ann"

@@ -1,6 +1,6 @@
 """A rubric: items with points, plus or minus, shared by all answers to an exercise.
 
-Whoever changes an item changes everybody's points and words. A new item touches nobody.
+A changed item changes the points and words of all its answers. A new item changes no answer.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def add_item(
     grader: str,
     source: str = "",
 ) -> int:
-    """Add an item at the end; return its id. It applies to nobody yet."""
+    """Add an item at the end; return its id. It applies to no answer yet."""
     words, points = _checked(words, points)
     with store.writing():
         (position,) = store.connection.execute(
@@ -120,7 +120,7 @@ def edit_item(
 
 
 def retire_item(store: Store, assignment: str, item: int, *, grader: str, version: int) -> None:
-    """Take an item out of the rubric: it counts for nobody any more."""
+    """Take an item out of the rubric: it no longer counts for any answer."""
     before = _locked(store, assignment, item, version)
     with store.writing():
         _write(store, before, "retired = 1", ())

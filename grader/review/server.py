@@ -262,7 +262,7 @@ def _insight_file(visit: Visit, kind: str) -> Page:
 def _settings(visit: Visit, where: Mapping[str, Any]) -> Page:
     visit.keep_setting(visit.form.get("name", ""), visit.form.get("value") == "on")
     back = visit.form.get("back", "")
-    # A page of ours, whatever the form says.
+    # A page of this server, whatever the form says.
     inside = back.startswith(f"{visit.base}/") and "//" not in back and "\\" not in back
     return Page(status=303, location=back) if inside and back.isprintable() else go(visit, "")
 

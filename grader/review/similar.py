@@ -21,9 +21,9 @@ from grader.records import Evidence, Outcome, Result
 from grader.text import one_line
 
 MOST_WHO_HAVE_IT = 3
-"""What more of a class have is no rarity."""
+"""A feature that more of a class share is not rare."""
 LEAST_RARITIES = 2
-"""One coincidence alone is one."""
+"""A single coincidence may be chance."""
 MOST_PAIRS = 60
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _COMMON_NUMBERS = {0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 100.0, 0.5, 0.1, 0.01, 0.001}
@@ -40,7 +40,7 @@ class Rarity:
 
 @dataclass
 class Pair:
-    """Two submissions, and what they alone share. weight : in nats; orders the list only"""
+    """Two submissions, and the features that only they share. weight : in nats, for the order"""
 
     one: int
     other: int

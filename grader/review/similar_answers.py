@@ -19,7 +19,7 @@ from grader.text import one_line
 KINDS = {
     "answer": "the same answer, sign by sign",
     "text": "the same words or code, but for spaces, case and comments",
-    "figure": "the same data in the figures, whatever their looks",
+    "figure": "the same data in the figures, in any style",
     "trace": "the same wrong values",
     "diagnosis": "the same verdicts with the same words",
     "exception": "the same exception",
@@ -39,7 +39,7 @@ class Group:
 
 
 def groups_of(store: Store, room: Classroom, exercise: str, by: str) -> list[Group]:
-    """Return the groups of one exercise, the largest first; who is alone is a group of one."""
+    """Return the groups of one exercise, the largest first; single answers are groups of one."""
     rows = answers_of(store, room.run_id, exercise=exercise, text=True)
     names = group_names(store, room.name, exercise)
     found: dict[str, list[int]] = defaultdict(list)

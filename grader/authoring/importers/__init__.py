@@ -1,6 +1,6 @@
 """Takes in the sources of other courses: nbgrader's, otter's, and notebooks with markers.
 
-import_notebook(notebook)    a Draft: cells of ours, checks that run as they are, a report
+import_notebook(notebook)    a Draft: cells in grade's form, checks that run as they are, a report
 
 nbgrader        by the metadata of its cells
 otter           by its raw cells
@@ -20,7 +20,7 @@ __all__ = ["Check", "Draft", "Item", "Line", "import_notebook"]
 
 
 def import_notebook(notebook: Notebook) -> Draft:
-    """Return what is understood of a notebook, by whatever convention it follows."""
+    """Return the draft of a notebook, by the convention that it follows."""
     if is_nbgrader(notebook):
         return import_nbgrader(notebook)
     if is_otter(notebook):

@@ -1,4 +1,4 @@
-"""What an importer makes of a course's notebook: cells of ours, checks, exercises, a report."""
+"""The draft of a course's notebook: cells in grade's form, checks, exercises, a report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Check:
     at : how many cells of the new notebook stand before it
     output : what the cell has to print, None where only its asserts count
     examples : True for the `>>>` examples of a docstring
-    compared : its values are held against the solution's
+    compared : its values are compared with the solution's
     """
 
     exercise: str

@@ -1,4 +1,4 @@
-"""Solutions in code cells, by the markers of many courses; each becomes a gap of ours.
+"""Solutions in code cells, by the markers of many courses; each becomes one of grade's gaps.
 
 ### BEGIN SOLUTION ... ### END SOLUTION                  nbgrader, otter
 x = 3  # SOLUTION                                        otter
@@ -8,7 +8,7 @@ x = 3  # SOLUTION                                        otter
 ### SOLUTION ... ### TEMPLATE ... ### END SOLUTION       EPFL
 # YOUR CODE HERE, to the end of its block                anybody
 # ====== YOUR CODE: ====== ... # ==============          homework of deep learning at Technion
-raise NotImplementedError                                a function that nobody has solved yet
+raise NotImplementedError                                a function that is not solved yet
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Found:
 
 
 def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]:
-    """Return a code cell with gaps of ours in the place of a course's markers, and what was found.
+    """Return a code cell with grade's gaps in place of a course's markers, and the findings.
 
     ellipsis : the stub of a solution block is `...`, as otter has it; else it is a TODO that raises
     """
@@ -143,7 +143,7 @@ class _Box:
 
 
 def _todo_box(lines: Sequence[str], start: int) -> _Box | None:
-    """Return what stands between a block of comments with TODO and `# END OF YOUR CODE`."""
+    """Return the lines between a block of comments with TODO and `# END OF YOUR CODE`."""
     if not _is_comment(lines[start]) or (start and _is_comment(lines[start - 1])):
         return None
     first = start
@@ -218,7 +218,7 @@ def unclosed(source: str) -> str:
     """Return the line that opens a solution which nothing closes; "" where there is none."""
     lines = source.split("\n")
     for number, line in enumerate(lines):
-        # "## Solution ##" alone may be a heading of the author's.
+        # "## Solution ##" without more may be the author's heading.
         if _BEGIN.match(line) and not _next(lines, number, _END):
             return line.strip()
     return ""
@@ -313,7 +313,7 @@ def _is_empty(body: Sequence[str]) -> bool:
 
 
 def _end_of_block(lines: Sequence[str], start: int) -> int:
-    """Return the last line of the block that a comment stands in: as deep as it, or deeper."""
+    """Return the last line of the block of a comment: lines as deep as it, or deeper."""
     depth = len(lines[start]) - len(lines[start].lstrip())
     last = start
     for number in range(start + 1, len(lines)):

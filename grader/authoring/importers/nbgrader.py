@@ -1,4 +1,4 @@
-"""nbgrader's source notebooks: what each cell is stands in its metadata.
+"""nbgrader's source notebooks: the metadata say what each cell is.
 
 A cell of tests becomes a check that runs as it is, with its points. Where it holds hidden tests,
 the whole cell is a hidden check, and what students see of it is a public one without points.

@@ -55,7 +55,7 @@ def _answer(cell: Cell) -> re.Match[str] | None:
 
 
 def _split_answer(draft: Draft, cell: Cell, match: re.Match[str]) -> None:
-    """Part a cell of text into the question, for all, and the answer, for nobody."""
+    """Split a cell of text into the question, for students, and the answer, which stays hidden."""
     question, answer = cell.source[: match.start()].rstrip(), cell.source[match.end() :].strip()
     number = sum(item.manual for item in draft.items) + 1
     name = draft.item_named(f"answer-{number}", cell)

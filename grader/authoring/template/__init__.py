@@ -5,7 +5,7 @@ write_from(...)        an instructor's own solved notebook, its gaps listed as e
 
 example     the texts of the small assignment
 layout      writes a folder whole or not at all
-from_notebooks    around notebooks that somebody has solved, of whatever course
+from_notebooks    around solved notebooks of any course
 beside      the files that such a notebook opens or imports
 gaps        where markers belong in a notebook that has none
 """

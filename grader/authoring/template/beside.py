@@ -63,7 +63,7 @@ def find_beside(
     """Return the files in `folder` that the notebook's cells open or import, in turn.
 
     folder : where the notebook lies
-    apart : names that are no such file: the notebooks themselves
+    apart : names of the notebooks themselves, which are not such files
     also : names that the notebook says it needs, with the cell that says so
     """
     search = _Search(folder.resolve(), apart)
@@ -211,7 +211,7 @@ def _places(dotted: str) -> Iterator[PurePosixPath]:
 
 
 def _opened(call: ast.Call) -> str:
-    """Return the name of the file that a call reads, where it stands there; else ""."""
+    """Return the name of the file that a call reads, if the call contains it; else ""."""
     function = call.func
     name = function.attr if isinstance(function, ast.Attribute) else ""
     name = function.id if isinstance(function, ast.Name) else name

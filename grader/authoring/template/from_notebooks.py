@@ -1,4 +1,4 @@
-"""Writes a new assignment around notebooks that somebody has solved, of whatever course.
+"""Write a new assignment around solved notebooks of any course.
 
 Their tests become checks that run as they are; a gap that no test is for becomes an exercise whose
 check is to be written. The report says cell by cell what was understood, and what is left to do.
@@ -57,7 +57,7 @@ def write_from(
         outputs, and the sources stay as they are
     gaps : functions that get markers in the copies
     A gap that no test is for gets one point and one check that fails until somebody writes it.
-    Raises UnmarkedNotebook where there is no gap and none is asked for; AssignmentError for
+    Raises UnmarkedNotebook if there is no gap and none is requested; AssignmentError for
     markers without a partner, for cells that don't parse, and as write_example does.
     """
     require_free(assignment_id, parent)
@@ -200,7 +200,7 @@ def _free(wanted: str, taken: set[str]) -> str:
 
 
 def _functions_of(item: Item, checks: Sequence[Check], notebook: Notebook) -> tuple[str, ...]:
-    """Return the gaps that an item's checks name; else the last gap that stands before them."""
+    """Return the gaps that an item's checks name; else the last gap before them."""
     if item.functions or item.manual:
         return item.functions
     gaps = list(dict.fromkeys(name.partition("#")[0] for name in notebook.regions))
@@ -217,7 +217,7 @@ def _functions_of(item: Item, checks: Sequence[Check], notebook: Notebook) -> tu
         for region in notebook.regions.values()
         if region.cell < at and region.name.partition("#")[0] in notebook.definitions
     ]
-    # Where the last gap stands outside of any function, there is nothing to name.
+    # If the last gap is outside of any function, there is nothing to name.
     last = max(
         (region.cell for region in notebook.regions.values() if region.cell < at), default=-1
     )
@@ -235,7 +235,7 @@ def _of_gap(exercise: str, name: str, notebook: Notebook) -> Item:
 
 
 def _heading_above(notebook: Notebook, cell: int) -> str:
-    """Return the heading that a cell stands under, short enough for a title."""
+    """Return the heading above a cell, short enough for a title."""
     heading = ""
     for other in notebook.cells[:cell]:
         if other.kind == "markdown":
@@ -396,7 +396,7 @@ def _summary(definition: Definition | None) -> str:
         re.search(r'"""\s*(.+?)(?:\.\s|\.?\s*"""|\n)', definition.source) if definition else None
     )
     text = " ".join(quoted[1].split()) if quoted else ""
-    # "Arguments:" is no title.
+    # "Arguments:" is not a title.
     return text if len(text) <= 60 and not text.endswith(":") else ""
 
 

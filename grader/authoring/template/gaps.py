@@ -23,7 +23,7 @@ END = "### END YOUR CODE ###"
 class Place:
     """A function's body. START goes below line `after`, END below line `until`; from 1.
 
-    after : the last line of the head or the docstring; 0 where all stands on one line
+    after : the last line of the head or the docstring; 0 if all is on one line
     todo : whether it says so
     """
 

@@ -29,7 +29,7 @@ class Written:
 
     exercises : ids of those whose checks are still to be written
     notes : a sentence each
-    report : what was understood, a line a cell; "! " begins one that leaves something to do
+    report : the findings, a line for each cell; a line with "! " leaves something to do
     """
 
     folder: Path

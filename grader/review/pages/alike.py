@@ -141,7 +141,7 @@ def _sample(visit: Visit, exercise: str, group: Group, title: str) -> str:
     number = group.numbers[0]
     wrong = [c for c in room.machine_score(number, exercise).checks if c.outcome != "passed"]
     if not wrong:
-        raise ReviewError("no check fails in this group: there is no mistake to know again")
+        raise ReviewError("no check fails in this group, so there is no mistake to recognise")
     regions = result_of(visit.store, room.run_id, number).evidence.regions.get(exercise, ())
     slug = re.sub(r"[^a-z0-9]+", "-", title.casefold()).strip("-")[:60] or f"group-{number}"
     with_check = unexplained.Group(wrong[0], ())

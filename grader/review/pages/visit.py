@@ -81,7 +81,7 @@ class Visit:
         return "names" in self.grader.may and self.settings["names"]
 
     def url(self, *parts: object, **query: object) -> str:
-        """Return an address of ours."""
+        """Return an address of this server."""
         path = "/".join([self.base, *(str(part) for part in parts)])
         wanted = {name: value for name, value in query.items() if value not in (None, "")}
         return f"{path}?{urlencode(wanted)}" if wanted else path
@@ -162,5 +162,5 @@ def render(visit: Visit, template: str, *, status: int = 200, **values: Any) -> 
 
 
 def go(visit: Visit, *parts: object, **query: object) -> Page:
-    """Return a redirect to a page of ours."""
+    """Return a redirect to a page of this server."""
     return Page(status=303, location=visit.url(*parts, **query))

@@ -134,7 +134,7 @@ def show_class(visit: Visit, rows: Rows) -> Page:
 
 
 def _page(query: Mapping[str, str]) -> int:
-    """Return which page of rows is asked for, from 1; what is no number asks for the first."""
+    """Return the requested page of rows, from 1; the first one if it is not a number."""
     text = query.get("page", "")
     return max(1, int(text)) if text.isdecimal() and len(text) < 10 else 1
 
