@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.batch import cache_key
-from grader.batch.collector import NoProgress, Progress
+from grader.batch.collector import Progress
 from grader.batch.workers import cores
 from grader.choosing import require_exercises, require_known_course, require_students_machine
 from grader.records import Assignment, Options, Sandbox
@@ -45,7 +45,7 @@ class Request:
     keep: bool = False
     regrade: bool = False
     evidence: bool = False
-    progress: Progress = field(default_factory=NoProgress)
+    progress: Progress = field(default_factory=Progress)
     split: bool | None = None
     shard: tuple[int, int] | None = None
     share_cells: bool = False

@@ -7,7 +7,7 @@ import pytest
 
 from grader import grading_class, pipeline
 from grader.assignment import load_assignment
-from grader.batch.collector import NoProgress
+from grader.batch.collector import Progress
 from grader.errors import AssignmentError, GraderFault, Interrupted, NotDefined
 from grader.grading import grade_notebooks
 from grader.notebook import parse_notebook
@@ -265,7 +265,7 @@ def test_ctrl_c_says_what_stands(course):
 # --- what is heard, and who grades ------------------------------------------------------------
 
 
-class Heard(NoProgress):
+class Heard(Progress):
     """Keeps what it hears."""
 
     def __init__(self):
@@ -722,7 +722,7 @@ def test_one_assignment_that_cannot_be_read_is_named_and_the_others_are_graded(c
     broken.mkdir()
     (broken / "assignment.toml").write_text('id = "half-written"\ntitel = "x"\n')
     told = []
-    progress = NoProgress()
+    progress = Progress()
     progress.warn = told.append
     report = course.grade(course.hand_in("Ann"), assignment=None, progress=progress)
     assert [(result.score, result.status) for result in report.results] == [(6.0, "graded")]
@@ -754,11 +754,11 @@ def test_the_evidence_holds_the_gaps_as_they_were_filled_in(course):
     course.hand_in("Ann", double="return x + x")
     seen = []
 
-    class Progress(NoProgress):
+    class Seen(Progress):
         def done(self, number, result, kept):
             seen.append(result)
 
-    course.grade(evidence=True, progress=Progress())
+    course.grade(evidence=True, progress=Seen())
     (region,) = seen[0].evidence.regions["a"]
     assert (region.name, region.status) == ("double", "filled")
     assert "return x + x" in region.source

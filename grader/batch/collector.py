@@ -54,8 +54,8 @@ class BatchListener(Listener, Protocol):
         """
 
 
-class Progress(Protocol):
-    """What hears how a batch goes on: a live table, a log."""
+class Progress:
+    """Is notified of each event of a batch: a live table or a log. This one ignores them all."""
 
     def several(self, assignments: Sequence[str]) -> None:
         """More than one assignment was handed in; each begins by itself. Called before that."""
@@ -99,35 +99,6 @@ class Explains(Protocol):
         """Take notice of what has become known since."""
 
 
-class NoProgress:
-    """Hears nothing."""
-
-    def several(self, assignments: Sequence[str]) -> None:
-        pass
-
-    def begin(
-        self,
-        assignment: str,
-        title: str,
-        seed: int,
-        paths: Sequence[str],
-        checks_from: str = "",
-    ) -> None:
-        pass
-
-    def doing(self, number: int, text: str, worker: int) -> None:
-        pass
-
-    def done(self, number: int, result: Result, kept: bool) -> None:
-        pass
-
-    def explained(self, number: int, result: Result) -> None:
-        pass
-
-    def warn(self, text: str) -> None:
-        pass
-
-
 class Collector:
     """Receives the results of one run.
 
@@ -153,7 +124,7 @@ class Collector:
         self.unnamed: dict[str, set[int]] = {}
         """Submissions with wrong answers that fit no known mistake, by notebook."""
         self.origins = origins or [Origin()] * len(paths)
-        self.progress = progress or NoProgress()
+        self.progress = progress or Progress()
         self.run = run
         self.evidence = evidence
         self.isolation = ""

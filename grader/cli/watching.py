@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from grader.batch.collector import Progress
 from grader.cli.output import clear_errors, complain, console, in_github_actions
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def folder_name(assignment: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", assignment) or "assignment"
 
 
-class Watching:
+class Watching(Progress):
     """Shows how a batch goes on, and writes each page as soon as its result is there."""
 
     def __init__(self, html_folder: str | None, *, for_students: bool = False) -> None:

@@ -128,7 +128,6 @@ _TYPED = frozenset([
 ])  # fmt: skip
 _NAMED = re.compile(r"\\([A-Za-z]+\*?|.)", re.DOTALL)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
-_OPENERS = {"{": "}", "[": "]"}
 
 
 def tokenize(latex: str, *, words: Collection[str] = ()) -> tuple[Token, ...]:

@@ -128,7 +128,9 @@ def _definition_region(name: str, gap: Gap, mine: Side, theirs: Side, notes: lis
         elif mine.gap_lines(own) == theirs.gap_lines(gap) and _other_gap_filled(gap, mine, theirs):
             # Only another gap of the same definition differs.
             status = "untouched"
-        elif _says_nothing(mine.gap_lines(own)) and _same_around(gap.name, mine, theirs):
+        elif _says_nothing(mine.gap_lines(own)) and _same_definition(
+            gap.name, mine, theirs, masked=True
+        ):
             status = "untouched"
         elif place is None and mine.gap_lines(own) == theirs.gap_lines(gap):
             status = "untouched" if mine.broken.get(gap.name) is None else "filled"
@@ -162,30 +164,20 @@ def _markers_gone(name: str, cell: int) -> Note:
     )
 
 
-def _same_definition(name: str, mine: Side, theirs: Side) -> bool:
-    """Tell whether the whole definition is unchanged from the stub."""
+def _same_definition(name: str, mine: Side, theirs: Side, *, masked: bool = False) -> bool:
+    """Tell whether a definition is the stub's: all of it, or, masked, all but its gaps."""
     own, other = mine.span(name), theirs.span(name)
     if own is None or other is None:
         return False
-    return shape_of(mine.lines_of(*own, masked=False)) == shape_of(
-        theirs.lines_of(*other, masked=False)
+    return shape_of(mine.lines_of(*own, masked=masked)) == shape_of(
+        theirs.lines_of(*other, masked=masked)
     )
 
 
 def _other_gap_filled(gap: Gap, mine: Side, theirs: Side) -> bool:
     """Tell whether the definition has several gaps and differs from the stub only in them."""
     several = sum(1 for g in theirs.gaps.values() if g.name == gap.name) > 1
-    return several and _same_around(gap.name, mine, theirs)
-
-
-def _same_around(name: str, mine: Side, theirs: Side) -> bool:
-    """Tell whether a definition differs from the stub only in its gaps."""
-    own, other = mine.span(name), theirs.span(name)
-    if own is None or other is None:
-        return False
-    return shape_of(mine.lines_of(*own, masked=True)) == shape_of(
-        theirs.lines_of(*other, masked=True)
-    )
+    return several and _same_definition(gap.name, mine, theirs, masked=True)
 
 
 def _is_empty(span: Span, cell: int, side: Side) -> bool:

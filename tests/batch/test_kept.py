@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from grader.batch import cache_key, worker
-from grader.batch.collector import Collector, Job, NoProgress
+from grader.batch.collector import Collector, Job, Progress
 from grader.batch.serialization import pack
 from grader.batch.store import open_store
 from grader.errors import StoreError
@@ -156,11 +156,11 @@ def test_a_disk_that_is_full_ends_the_keeping_and_not_the_batch():
         def add(self, *arguments, **options):
             raise StoreError("disk full")
 
-    class Progress(NoProgress):
+    class Heard(Progress):
         def warn(self, text):
             warned.append(text)
 
-    collector = Collector(["a.zip", "b.zip"], run=FullDisk(), progress=Progress())
+    collector = Collector(["a.zip", "b.zip"], run=FullDisk(), progress=Heard())
     for number in (0, 1):
         collector.done(number, pack(Result("", (), "graded")), unchanged=True, isolation="")
     assert collector.finished == 2

@@ -73,7 +73,7 @@ def test_it_says_who_hands_in_what_the_verdicts_and_the_next_step(demo):
 def test_nothing_that_exists_is_written_over(tmp_path, capsys):
     (tmp_path / "mine").write_text("keep")
     assert cli.run(["demo", str(tmp_path)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
