@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.batch import cache_key
-from grader.batch.collector import Progress
+from grader.batch.progress import Progress
 from grader.batch.workers import cores
 from grader.choosing import require_exercises, require_known_course, require_students_machine
 from grader.records import Assignment, Options, Sandbox

@@ -7,7 +7,7 @@ import pytest
 
 from grader import grading_class, pipeline
 from grader.assignment import load_assignment
-from grader.batch.collector import Progress
+from grader.batch.progress import Progress
 from grader.errors import AssignmentError, GraderFault, Interrupted, NotDefined
 from grader.grading import grade_notebooks
 from grader.notebook import parse_notebook

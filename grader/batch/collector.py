@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from grader.batch.progress import Progress
 from grader.batch.serialization import Packed, Results, pack, unpack
 from grader.errors import StoreError, fault_line
 from grader.records import Note, Origin, Result
@@ -52,38 +53,6 @@ class BatchListener(Listener, Protocol):
         how : "its worker process ended twice (killed by SIGKILL)"
         said : the last of what it wrote
         """
-
-
-class Progress:
-    """Is notified of each event of a batch: a live table or a log. This one ignores them all."""
-
-    def several(self, assignments: Sequence[str]) -> None:
-        """More than one assignment was handed in; each begins by itself. Called before that."""
-
-    def begin(
-        self,
-        assignment: str,
-        title: str,
-        seed: int,
-        paths: Sequence[str],
-        checks_from: str = "",
-    ) -> None:
-        """The submissions are found, and their assignment is known.
-
-        checks_from : the folder whose checks run; "" where none do
-        """
-
-    def doing(self, number: int, text: str, worker: int) -> None:
-        """A worker is at something; called from any thread."""
-
-    def done(self, number: int, result: Result, kept: bool) -> None:
-        """A submission is through. kept : its result is of an earlier run."""
-
-    def explained(self, number: int, result: Result) -> None:
-        """More is said of a submission that is through: its points stay."""
-
-    def warn(self, text: str) -> None:
-        """Something is wrong that no verdict depends on."""
 
 
 class Explains(Protocol):

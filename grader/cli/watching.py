@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.batch.collector import Progress
+from grader.batch.progress import Progress
 from grader.cli.output import clear_errors, complain, console, in_github_actions
 
 if TYPE_CHECKING:

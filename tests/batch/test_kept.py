@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 from grader.batch import cache_key, worker
-from grader.batch.collector import Collector, Job, Progress
+from grader.batch.collector import Collector, Job
+from grader.batch.progress import Progress
 from grader.batch.serialization import pack
 from grader.batch.store import open_store
 from grader.errors import StoreError
