@@ -1,6 +1,6 @@
 """Tell a mistake in one exercise from its consequence in another one that builds on it.
 
-    outcomes = Echoes(suite, references).told(job, outcomes, notebooks)
+    outcomes = Echoes(suite, references).explained(job, outcomes, notebooks)
 
 Suppose a check fails, and its exercise calls a function of another exercise that lost points. Then
 the check runs once more with a stand-in for that function, which answers what the solved notebook
@@ -63,7 +63,7 @@ class Echoes:
         self.stand_ins = StandIns(suite, references)
         self._paths: dict[tuple[int, str], Mapping[tuple[str, str], Collection[str]]] = {}
 
-    def told(
+    def explained(
         self, job: CheckJob, outcomes: Sequence[Outcome], notebooks: Mapping[str, Notebook]
     ) -> list[Outcome]:
         """Return the outcomes, those of failing checks with what they build on.
@@ -90,7 +90,7 @@ class Echoes:
                 names = [name for one in built_on for name in one.functions]
                 again = self.stand_ins.outcomes(job, exercise, names)
             for number in echoes:
-                found[number] = _told(found[number], exercise, built_on, again)
+                found[number] = _with_other_exercise(found[number], exercise, built_on, again)
         return [replace(one, used_s=0.0) for one in found]
 
     def _draws(self, exercise: Exercise) -> bool:
@@ -155,11 +155,11 @@ class Echoes:
             shown = " and ".join(f"`{name.rpartition('.')[2]}`" for name in built_on)
             line = f"builds on {shown}, which failed: look there first"
             if not declared:
-                found[number] = _with(found[number], line, found[number])
+                found[number] = _with_line(found[number], line, found[number])
                 continue
             given = replace(found[number], outcome=better.outcome, credit=better.credit, trace="")
             verb = "were" if len(built_on) > 1 else "was"
-            found[number] = _with(given, f"{line}; {FOLLOWED}{shown} {verb} right", better)
+            found[number] = _with_line(given, f"{line}; {FOLLOWED}{shown} {verb} right", better)
 
     def _called_by_checks(
         self, job: CheckJob, exercise: Exercise
@@ -252,7 +252,7 @@ def _parsed(source: str) -> ast.Module:
         return ast.Module([], [])
 
 
-def _told(
+def _with_other_exercise(
     outcome: Outcome,
     exercise: Exercise,
     built_on: Sequence[BuiltOn],
@@ -261,7 +261,7 @@ def _told(
     """Return the outcome with what it builds on, and with the points that follow through."""
     line = "; ".join(one.text for one in built_on)
     if again is None:
-        return _with(outcome, line, outcome)
+        return _with_line(outcome, line, outcome)
     better = again.get(outcome.name)
     if better is None:
         return outcome
@@ -269,16 +269,16 @@ def _told(
         # It is wrong by itself, too. The message with the other one right is clearer.
         if better.outcome != outcome.outcome or better.message == outcome.message:
             return outcome
-        return _with(outcome, f"{line}\nWith a right one:", better)
+        return _with_line(outcome, f"{line}\nWith a right one:", better)
     if any(one.exercise.id not in exercise.follows for one in built_on):
-        return _with(outcome, line, outcome)
+        return _with_line(outcome, line, outcome)
     names = ", ".join(one.exercise.id for one in built_on)
     # The wrong answers are those of the other exercise.
     given = replace(outcome, outcome=better.outcome, credit=better.credit, trace="")
-    return _with(given, f"{line}; {FOLLOWED}{names} were right", better)
+    return _with_line(given, f"{line}; {FOLLOWED}{names} were right", better)
 
 
-def _with(outcome: Outcome, line: str, said: Outcome) -> Outcome:
+def _with_line(outcome: Outcome, line: str, said: Outcome) -> Outcome:
     """Return the outcome with a line and the message of another outcome, which may have passed."""
     return replace(
         outcome,

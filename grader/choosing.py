@@ -21,7 +21,7 @@ _CLEARLY = 1.1
 Kept = Callable[[Mapping[str, Assignment], Sequence[Incoming]], Mapping[int, str]]
 
 
-def tell_apart(
+def group_by_assignment(
     assignment_id: str | None,
     folders: Mapping[str, Path],
     submissions: Sequence[Incoming],

@@ -73,7 +73,7 @@ class Explainer:
                 replace(
                     exercise,
                     checks=tuple(
-                        told(outcome, named.get((outcome.exercise, outcome.name)))
+                        with_mistake(outcome, named.get((outcome.exercise, outcome.name)))
                         for outcome in exercise.checks
                     ),
                 )
@@ -164,7 +164,7 @@ def is_explained(outcome: Outcome) -> bool:
     return bool(outcome.known)
 
 
-def told(outcome: Outcome, named: Named | None) -> Outcome:
+def with_mistake(outcome: Outcome, named: Named | None) -> Outcome:
     """Return the outcome with the mistake in its message.
 
     Only the instructor reads it for a hidden check, or if its words would say little to a student.

@@ -24,7 +24,7 @@ from grader.building_on import FOLLOWED, Echoes
 from grader.derivation.answers import derivations_of
 from grader.errors import GraderFault, SubmissionError
 from grader.evidence import evidence_of
-from grader.not_filled_in import nothing_to_check, of_the_template
+from grader.not_filled_in import nothing_to_check, with_template_hint
 from grader.notebook import compare_with_stub, why_not_defined
 from grader.records import (
     Assignment,
@@ -166,8 +166,8 @@ class Grader:
             outcomes = self.suite.run(job)
             time_line = self.suite.time_line(job)
             outcomes = self._without_suspects(job, outcomes)
-            outcomes = [of_the_template(o, assignment, work.notebooks) for o in outcomes]
-            outcomes = self.echoes.told(job, outcomes, work.notebooks)
+            outcomes = [with_template_hint(o, assignment, work.notebooks) for o in outcomes]
+            outcomes = self.echoes.explained(job, outcomes, work.notebooks)
             if job.reference is not None:
                 outcomes = self.tracer.traced(job, outcomes)
             runs = sessions.runs()

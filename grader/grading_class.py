@@ -221,8 +221,8 @@ def _grade_here(
 ) -> None:
     from grader.batch.worker import open_grader
     from grader.grading import grade_each
-    from grader.suite.interrupting import heard_in_c
+    from grader.suite.interrupting import interruptible_in_c
 
     read = {number: one for number, one in enumerate(submissions) if one.was_opened}
-    with heard_in_c(), open_grader(suite, kernels, options) as grader:
+    with interruptible_in_c(), open_grader(suite, kernels, options) as grader:
         grade_each(grader, waiting, collector, read)

@@ -32,7 +32,7 @@ def nothing_to_check(assignment: Assignment, notebooks: Mapping[str, Notebook]) 
     return reasons
 
 
-def of_the_template(
+def with_template_hint(
     outcome: Outcome, assignment: Assignment, notebooks: Mapping[str, Notebook]
 ) -> Outcome:
     """Return the outcome; it says so if a function that is not filled in was called."""

@@ -19,7 +19,7 @@ from grader.assignment import find_assignments
 from grader.batch.collector import Collector
 from grader.batch.serialization import Results
 from grader.batch.workers import cores
-from grader.choosing import tell_apart
+from grader.choosing import group_by_assignment
 from grader.errors import GraderFault
 from grader.grading_class import grade_class
 from grader.plugins import take_export_apart
@@ -71,11 +71,11 @@ def grade(paths: Sequence[Path], request: Request, *, held: Held | None = None) 
             warn(line)
 
         # Find the assignment of each submission.
-        chosen = tell_apart(
+        chosen = group_by_assignment(
             request.assignment, folders, submissions, warn, request.kept_assignments
         )
         if not chosen:
-            return _of_no_assignment(submissions, request)
+            return _without_assignment(submissions, request)
         for assignment, _ in chosen:
             # Errors in any assignment are reported before a kernel starts.
             if held is not None:
@@ -96,10 +96,10 @@ def grade(paths: Sequence[Path], request: Request, *, held: Held | None = None) 
                 request.options(assignment, alone=len(submissions) == 1),
                 fork_server=fork_server,
                 held=held,
-                about=_where(paths, request),
+                about=_places(paths, request),
             )
             parts.append(part)
-        return parts[0] if len(parts) == 1 else _together(parts)
+        return parts[0] if len(parts) == 1 else _joined(parts)
 
 
 def _fork_server(request: Request, held: Held | None) -> ForkServer | None:
@@ -115,7 +115,7 @@ def _fork_server(request: Request, held: Held | None) -> ForkServer | None:
         return None
 
 
-def _of_no_assignment(submissions: Sequence[Incoming], request: Request) -> Report:
+def _without_assignment(submissions: Sequence[Incoming], request: Request) -> Report:
     """Return the report if no submission answers an assignment."""
     found = [incoming.shown for incoming in submissions]
     origins = [incoming.origin for incoming in submissions]
@@ -126,13 +126,13 @@ def _of_no_assignment(submissions: Sequence[Incoming], request: Request) -> Repo
     return Report("", "", request.seed, collector.results())
 
 
-def _where(paths: Sequence[Path], request: Request) -> dict[str, object]:
+def _places(paths: Sequence[Path], request: Request) -> dict[str, object]:
     """Return where the submissions lie, for the kept run."""
     absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100  # links stay links
     return {"paths": absolute, "split": request.split, "shard": request.shard}
 
 
-def _together(parts: Sequence[Report]) -> Report:
+def _joined(parts: Sequence[Report]) -> Report:
     """Return one report of several assignments."""
     results = Results([])
     for part in parts:

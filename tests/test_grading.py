@@ -142,7 +142,7 @@ def with_a_cell_gap(body, *, functions=(), message=""):
     handed_in = read("import numpy", CELL_GAP.format(body=body), gap("double"))
     notebooks = {"toy.ipynb": compare_with_stub(handed_in, stub, functions=functions)}
     outcome = Outcome("v", "net", "failed", 0.0, 1.0, message=message)
-    judged = not_filled_in.of_the_template(outcome, assignment, notebooks)
+    judged = not_filled_in.with_template_hint(outcome, assignment, notebooks)
     return not_filled_in.nothing_to_check(assignment, notebooks), judged
 
 

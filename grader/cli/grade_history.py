@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import gradebook
-from grader.cli.results import is_about, nobody
+from grader.cli.results import matches_student, nobody
 from grader.text import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def show(opened: Store, run: RunRecord, student: str | None, assignments: Path |
         index_run(opened, one.id, assignment)
         subjects = {number: row.subject for (number, _), row in answers_of(opened, one.id).items()}
         for number, result in zip(opened.numbers(one.id), opened.results(one.id), strict=True):
-            if student is not None and not is_about(student, result):
+            if student is not None and not matches_student(student, result):
                 continue
             name = one_line(" · ".join(result.students) or result.path, 60)
             if number in subjects:

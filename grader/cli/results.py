@@ -255,10 +255,10 @@ def chosen_runs(
 
 
 def _about(student: str | None, results: Sequence[Result]) -> Sequence[Result]:
-    return results if student is None else [r for r in results if is_about(student, r)]
+    return results if student is None else [r for r in results if matches_student(student, r)]
 
 
-def is_about(student: str, result: Result) -> bool:
+def matches_student(student: str, result: Result) -> bool:
     """Return whether that text is in a student's name or in the path."""
     return student.casefold() in " ".join((result.path, *result.students)).casefold()
 

@@ -46,7 +46,7 @@ def command(
     from grader.verify.trying import try_checks
 
     began = time.perf_counter()
-    assignment = replace(_meant(check, assignment_id, assignments), sandbox=sandbox)  # type: ignore[arg-type]
+    assignment = replace(_assignment_of(check, assignment_id, assignments), sandbox=sandbox)  # type: ignore[arg-type]
     console = output.console()
     wrong = 0
     shown, passed = "", 0
@@ -72,7 +72,7 @@ def command(
     return UNDER if wrong else GRADED
 
 
-def _meant(check: str, assignment_id: str | None, folder: Path | None) -> Assignment:
+def _assignment_of(check: str, assignment_id: str | None, folder: Path | None) -> Assignment:
     """Return the assignment; without an id, the one whose check files name the check."""
     from grader.assignment import find_assignments, folder_of, load_assignment
     from grader.assignment.check_names import assignment_of_check

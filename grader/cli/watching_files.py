@@ -75,17 +75,17 @@ def _state(places: Sequence[Path]) -> dict[str, tuple[int, int, int]]:
     for path in places:
         if not path.is_dir():
             with suppress(OSError):
-                found[str(path)] = _told(path)
+                found[str(path)] = _stamp(path)
             continue
         for place, inside, names in os.walk(path):
             inside[:] = [name for name in inside if name not in _LEFT_BEHIND]
             for name in names:
                 file = Path(place, name)
                 with suppress(OSError):
-                    found[str(file)] = _told(file)
+                    found[str(file)] = _stamp(file)
     return found
 
 
-def _told(file: Path) -> tuple[int, int, int]:
+def _stamp(file: Path) -> tuple[int, int, int]:
     status = file.stat()
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -266,7 +266,7 @@ def _agreeing(
         if compared.sign != "=":
             return Judgement("differs", "", compared.left, compared.right, witness, compared=worse)
         why = (
-            f"the sides agree, but not at {said(witness)}: there the left side is "
+            f"the sides agree, but not at {point_text(witness)}: there the left side is "
             f"{witness.left} and the right side {witness.right}"
         )
         return Judgement("not read", why, compared.left, compared.right, witness)

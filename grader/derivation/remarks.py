@@ -15,7 +15,7 @@ from grader.derivation import values as v
 from grader.derivation.evaluation import Budget, Evaluation, NotRead
 from grader.derivation.rendering import plain
 from grader.derivation.values import Impossible, Matrix, Real, Undefined, mp
-from grader.derivation.witness import Compared, Judgement, said
+from grader.derivation.witness import Compared, Judgement, point_text
 
 Edits: TypeAlias = Iterator[tuple[t.Node, str]]
 """Edited trees, each with what the edit is called."""
@@ -30,7 +30,7 @@ def remark_of(judgement: Judgement) -> tuple[str, str]:
     if witness is None or compared is None:
         told = judgement.slip
         return (told[:1].upper() + told[1:] + ".", told) if told else ("", "")
-    where = f"at {said(witness)} " if witness.at else ""
+    where = f"at {point_text(witness)} " if witness.at else ""
     fact = f"{where}the left side is {witness.left}, the right side {witness.right}"
     if compared.sign != "=":
         sign = {"<=": "≤", ">=": "≥", "!=": "≠"}.get(compared.sign, compared.sign)

@@ -70,7 +70,7 @@ def simplest(
     return min(rows, key=awkward)
 
 
-def said(witness: Witness) -> str:
+def point_text(witness: Witness) -> str:
     return ", ".join(f"{name} = {value}" for name, value in witness.at)
 
 

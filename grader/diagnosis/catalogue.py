@@ -1,6 +1,6 @@
 """The catalogue of known mistakes: how a student reads of each kind, and where it was seen.
 
-`told_of` words a mistake of a family without the line that mends it. `SEEN` says for each kind
+`words_for_student` words a mistake of a family without the line that mends it. `SEEN` says for each kind
 where somebody made it in public, in our words, or that it comes from the work that the shipped
 assignments met.
 """
@@ -67,7 +67,7 @@ _INSTEAD = {
 _SIZE = re.compile(r"^(m|n|K|N|len\(.*\)|.*\.shape\[[01]\]|.*\.size)$")
 
 
-def told_of(kind: str, text: str, visible: Collection[str]) -> str:
+def words_for_student(kind: str, text: str, visible: Collection[str]) -> str:
     """Return how a student may read of a mutant, "" where no words of it read well.
 
     text : the mutant's own line, which quotes code of the solution

@@ -27,7 +27,7 @@ _FAULT = "a fault of the grader, not of the submission"
 def for_students(result: Result) -> Result:
     """Return the result without what its student's process said in hidden checks."""
     exercises = tuple(
-        replace(exercise, checks=tuple(map(_told, exercise.checks)))
+        replace(exercise, checks=tuple(map(_for_students, exercise.checks)))
         for exercise in result.exercises
     )
     # A traceback of the grader is not the student's to read, nor is the check that it names.
@@ -67,7 +67,7 @@ class ForStudents(Sequence[Result]):
         return len(self._results)
 
 
-def _told(check: Outcome) -> Outcome:
+def _for_students(check: Outcome) -> Outcome:
     # The change of a known mistake is the solution's text; a trace is made of the answers.
     if not check.hidden:
         return replace(check, known="", trace="") if check.known or check.trace else check

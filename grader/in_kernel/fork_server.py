@@ -283,7 +283,7 @@ class ForkServer:
             os.environ.update(request["environment"])
             tempfile.tempdir = None
             options = request["options"]
-            with launch.told_fault(options):
+            with launch.fault_written(options):
                 plan = options.pop("plan", {})
                 plan |= dict(zip(("control", "report"), passed, strict=False))
                 if sandbox is not None:

@@ -145,7 +145,7 @@ class _OursFirst(importlib.abc.MetaPathFinder):
 
 
 @contextlib.contextmanager
-def told_fault(options: dict[str, Any]) -> Any:
+def fault_written(options: dict[str, Any]) -> Any:
     """Write errors, until the kernel runs, into the file that the grader reads."""
     # Opened now: a process that is sandboxed makes no file there.
     fault = options["fault"] = Path(options["fault"]).open("w", encoding="utf-8")  # noqa: SIM115
@@ -162,5 +162,5 @@ if __name__ == "__main__":
     if not getattr(sys.flags, "safe_path", False):  # started without -P: this file's own folder
         del sys.path[0]
     _options = json.loads(sys.argv[1])
-    with told_fault(_options):
+    with fault_written(_options):
         main(_options)

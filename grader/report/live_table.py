@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.records import Result
-from grader.report.progress_lines import ProgressLines, told
+from grader.report.progress_lines import ProgressLines, result_line
 from grader.text import one_line
 
 # Enough to see that it moves; more costs the graders time.
@@ -71,7 +71,7 @@ class LiveTable(ProgressLines):
                 if at == number:
                     del self.workers[worker]
         if result.status != "graded" and self.total > 1:
-            self.write(told(result))
+            self.write(result_line(result))
 
     def close(self) -> None:
         self.live.stop()

@@ -38,7 +38,7 @@ class ProgressLines:
         if self.total > 1:
             # The count in front keeps a line from starting with what a student wrote: CI
             # services obey lines that begin with "::".
-            line = f"{self.finished}/{self.total} {told(result)}"
+            line = f"{self.finished}/{self.total} {result_line(result)}"
             self.write(line + (", kept from an earlier run" if kept else ""))
 
     def warn(self, text: str) -> None:
@@ -48,7 +48,7 @@ class ProgressLines:
         """Nothing stays to be tidied up."""
 
 
-def told(result: Result) -> str:
+def result_line(result: Result) -> str:
     """Return one line: the students, and their points or the reason for none."""
     if result.status != "graded":
         text = f"{label(result)} {REFUSAL_WORDS[result.status]}: {result.message}"

@@ -165,11 +165,11 @@ def _write(store: Store, answer: Answer, after: Grading, before: Grading) -> Non
         store, after.grader, answer.assignment,
         "marked" if answer.round == 1 else "marked, second grader",
         subject=answer.subject, exercise=answer.exercise,
-        before=told(before, words), after=told(after, words),
+        before=grading_line(before, words), after=grading_line(after, words),
     )  # fmt: skip
 
 
-def told(grading: Grading, words: dict[int, str]) -> str:
+def grading_line(grading: Grading, words: dict[int, str]) -> str:
     """Return a grading in one line, for the history."""
     parts = [words[item] for item in sorted(grading.items) if item in words]
     if grading.adjustment:

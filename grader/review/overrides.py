@@ -177,7 +177,7 @@ def _overruled(check: Outcome, subject: str, answer: str, overrides: Overrides) 
         check,
         outcome="passed" if found.credit >= 1.0 else "failed",
         credit=found.credit,
-        message=_told(check, found),
+        message=_overruled_message(check, found),
         for_students=_why(found),
         overruled=found.reason,
         machine=check.outcome,
@@ -185,7 +185,7 @@ def _overruled(check: Outcome, subject: str, answer: str, overrides: Overrides) 
     )
 
 
-def _told(check: Outcome, found: Override) -> str:
+def _overruled_message(check: Outcome, found: Override) -> str:
     said = f" and said: {check.message}" if check.message else ""
     return f"{_why(found)}\nThe check itself {OUTCOMES[check.outcome]}{said}"
 

@@ -219,9 +219,9 @@ class Review:
                 self.room.update(store, most=0 if reading else AT_ONCE)
                 return _response(handler(visit, request.path_params))
             except Refused as error:
-                return _response(_told(visit, error, 403))
+                return _response(_error_page(visit, error, 403))
             except GradeError as error:
-                return _response(_told(visit, error, 400))
+                return _response(_error_page(visit, error, 400))
 
     def _try(self, visit: Visit, where: Mapping[str, Any]) -> Page:
         place, number = where["place"], where["number"]
@@ -239,7 +239,7 @@ class Review:
         return question.show_question(visit, place, number, tried=tried, code=code)
 
 
-def _told(visit: Visit, error: GradeError, status: int) -> Page:
+def _error_page(visit: Visit, error: GradeError, status: int) -> Page:
     return render(visit, "told.html.j2", status=status, message=str(error))
 
 

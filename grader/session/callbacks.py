@@ -124,18 +124,18 @@ class CheckFunctions:
                 f"{_MESSAGE} and the notebook's functions call each other more than "
                 f"{DEPTH_MAX} deep"
             )
-            return self._told(RecursionError(text))
+            return self._error_record(RecursionError(text))
         self.depth += 1
         try:
             return ["returned", self._functions[number](*args, **kwargs or {})]
         except _PASS_AT_ONCE:
             raise
         except Exception as error:
-            return self._told(error)
+            return self._error_record(error)
         finally:
             self.depth -= 1
 
-    def _told(self, error: Exception) -> list[Any]:
+    def _error_record(self, error: Exception) -> list[Any]:
         number = self._exceptions
         self._exceptions += 1
         self._raised[number] = error

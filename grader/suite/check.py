@@ -68,7 +68,7 @@ def checks_of(
     """
     exercises = {exercise.id: exercise for exercise in assignment.exercises}
     if wanted:
-        items = _meant(assignment, items, unloadable, wanted)
+        items = _selected(assignment, items, unloadable, wanted)
         unloadable = ()
     problems = [*unloadable]
     unwritten: list[str] = []
@@ -109,7 +109,7 @@ def checks_of(
     return checks
 
 
-def _meant(
+def _selected(
     assignment: Assignment, items: Sequence[pytest.Item], unloadable: Sequence[str], wanted: str
 ) -> list[pytest.Item]:
     """Return the checks of that name or exercise; else those whose names contain it."""

@@ -1,6 +1,6 @@
 """Ctrl-C ends the command soon, also while a check of the instructor's computes in C.
 
-    with heard_in_c():
+    with interruptible_in_c():
         ...
 
 Python hears a signal between two of its own instructions: a decomposition of a large matrix, which
@@ -30,7 +30,7 @@ _INTERRUPTED = 130  # the exit code, as cli/options.py has it
 
 
 @contextlib.contextmanager
-def heard_in_c() -> Iterator[None]:
+def interruptible_in_c() -> Iterator[None]:
     """For the time of the block, Ctrl-C is heard while the main thread is not in Python.
 
     Does nothing if Ctrl-C is already handled in another way, or outside the main thread.

@@ -18,7 +18,7 @@ from grader.errors import AssignmentError, GradeError
 from grader.plugins import check_helpers, helpers_failed
 from grader.records import Assignment
 from grader.suite.check import checks_of
-from grader.suite.interrupting import heard_in_c
+from grader.suite.interrupting import interruptible_in_c
 from grader.suite.running import Plugin, Suite
 from grader.temporary import TemporaryFolder
 
@@ -95,7 +95,7 @@ def _collected(
             config.hook.pytest_sessionstart(session=session)
         try:
             try:
-                with _failing_as_helpers(helpers), heard_in_c():
+                with _failing_as_helpers(helpers), interruptible_in_c():
                     config.hook.pytest_collection(session=session)
             except (pytest.UsageError, SystemExit, pytest.exit.Exception) as error:
                 reason = str(error) or type(error).__name__

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 
-from grader.diagnosis.catalogue import told_of
+from grader.diagnosis.catalogue import words_for_student
 from grader.verify.array_mistakes import ARRAY_OPERATORS
 from grader.verify.bias_mistakes import broadcast
 from grader.verify.code_words import in_short, shorten
@@ -127,7 +127,7 @@ def _of_base(
         changed = text.replaced(lost.places)
         yield Change(lost.kind, lost.text, lost.places[0][0].lineno, changed, lost.told)
     for change in mutate(source, lines=lines if only is None else only):
-        told = told_of(change.kind, change.text, visible)
+        told = words_for_student(change.kind, change.text, visible)
         yield Change(change.kind, change.text, change.line, change.source, told)
     for whole in chain(
         ordered_edits(function, source, lines, visible),

@@ -49,7 +49,7 @@ class Steps:
             with contextlib.suppress(OSError), self.file.open("ab", buffering=0) as stream:
                 stream.write(line.encode())
 
-    def told(self) -> str:
+    def progress_text(self) -> str:
         """Return "31/50 seeds, 120/404 mutants"; "" where nothing has begun."""
         if self.file is None or not self.file.exists():
             return ""
@@ -99,7 +99,7 @@ class Tasks:
                     except BrokenProcessPool as broken:
                         raise GraderFault(f"a worker process of verify ended: {broken}") from broken
             last = "".join(f" {self.names[future]}" for future in ended)
-            steps = self.steps.told()
+            steps = self.steps.progress_text()
             done = f"{len(self.names) - len(waiting)}/{len(self.names)}"
             if ended or steps != before:
                 before = steps

@@ -55,14 +55,14 @@ def answered(arguments: Sequence[str], graded: Path, *, program: str) -> int | N
             try:
                 socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
                 connection.settimeout(BEGINS_S)
-                began = _told(connection)
+                began = _received(connection)
             except OSError:  # it is gone, it hangs, or the environment is larger than a datagram
                 return None
             if "began" not in began:
                 return None
             connection.settimeout(None)
             try:
-                ended = _told(connection)
+                ended = _received(connection)
             except OSError:
                 ended = {}
     if "not_held" in ended:
@@ -123,7 +123,7 @@ def end_all() -> None:
             place.forget(name)
 
 
-def _told(connection: socket.socket) -> dict[str, Any]:
+def _received(connection: socket.socket) -> dict[str, Any]:
     try:
         told = json.loads(connection.recv(_ANSWER_BYTES) or b"{}")
     except ValueError:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from grader.batch.store import open_store
-from grader.choosing import tell_apart
+from grader.choosing import group_by_assignment
 from grader.errors import AssignmentError
 from grader.submission.incoming import find_incoming
 
@@ -132,7 +132,7 @@ def test_junit_names_the_sheet_of_each_check(mixed):
 def apart(klass, tmp_path, **options):
     folders = {name: klass.reference / name for name in ("roots", "toy")}
     submissions, _ = find_incoming([klass.handed_in], tmp_path / "scratch")
-    chosen = tell_apart(options.get("assignment"), folders, submissions, print)
+    chosen = group_by_assignment(options.get("assignment"), folders, submissions, print)
     paths = [incoming.shown.rpartition("/")[2] for incoming in submissions]
     return {one.id: [paths[place] for place in places] for one, places in chosen}
 
@@ -172,7 +172,7 @@ def test_submissions_of_a_large_class_do_not_stay_open(tmp_path):
     klass.fill(12)
     folders = {name: klass.reference / name for name in ("roots", "toy")}
     submissions, _ = find_incoming([klass.handed_in], tmp_path / "scratch")
-    tell_apart(None, folders, submissions, print)
+    group_by_assignment(None, folders, submissions, print)
     assert sum(bool(incoming.notebooks) for incoming in submissions) == 8
     assert len(list((tmp_path / "scratch").iterdir())) == 8
     assert all(incoming.read() and incoming.notebooks for incoming in submissions)

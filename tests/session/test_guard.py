@@ -20,12 +20,12 @@ LETS_GO = (
 PROGRAM = """
 import itertools, sqlite3, subprocess, sys, threading, time
 from grader.session import guard
-from grader.suite.interrupting import heard_in_c
+from grader.suite.interrupting import interruptible_in_c
 from grader.temporary import TemporaryFolder
 
 with TemporaryFolder() as folder:
     {before}
-    with heard_in_c():
+    with interruptible_in_c():
         child = subprocess.Popen(["sleep", "600"], stdout=-3, stderr=-3)
         print(child.pid, folder, flush=True)
         {then}

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from grader.diagnosis.catalogue import SEEN, is_vague, told_of
+from grader.diagnosis.catalogue import SEEN, is_vague, words_for_student
 from grader.verify.known_changes import known_changes, statement_keys
 
 SOFTMAX = """
@@ -222,7 +222,7 @@ def test_lines_outside_the_gap_stay_as_they_are():
 def test_every_kind_has_words_and_says_where_it_was_seen(source):
     for change in known_changes(source.strip() + "\n"):
         assert change.told, change
-        assert change.kind in SEEN or told_of(change.kind, change.text, ()), change.kind
+        assert change.kind in SEEN or words_for_student(change.kind, change.text, ()), change.kind
 
 
 def test_words_that_say_little_are_told_from_those_that_name_something():
@@ -231,7 +231,7 @@ def test_words_that_say_little_are_told_from_those_that_name_something():
 
 
 def test_a_lost_division_by_the_number_of_examples_is_called_the_mean():
-    told = told_of("lost divisor", "dropped `/ x.shape[0]` in `(p - y) / x.shape[0]`", ())
+    told = words_for_student("lost divisor", "dropped `/ x.shape[0]` in `(p - y) / x.shape[0]`", ())
     assert "without the mean" in told
 
 
@@ -244,7 +244,9 @@ def test_a_label_that_is_never_marked_is_known():
 
 def test_of_a_chain_of_calls_the_one_that_differs_is_named():
     text = "`x.reshape(2, 3).max(axis=0)` -> `x.reshape(2, 3).min(axis=0)`"
-    assert told_of("wrong function", text, ()) == "with `min` where another function belongs"
+    assert (
+        words_for_student("wrong function", text, ()) == "with `min` where another function belongs"
+    )
 
 
 def test_an_average_in_the_place_of_a_velocity_is_known():

@@ -262,9 +262,9 @@ def test_verify_waits_for_a_change_and_begins_again(toy):
 
 def test_steps_of_several_processes_are_counted_together(tmp_path):
     steps = Steps(tmp_path / "told")
-    assert steps.told() == ""
+    assert steps.progress_text() == ""
     first, second = steps.begin("seeds", 3), Steps(tmp_path / "told").begin("mutants", 2)
     first()
     second()
     Steps(tmp_path / "told").begin("seeds", 2)()
-    assert steps.told() == "2/5 seeds, 1/2 mutants"
+    assert steps.progress_text() == "2/5 seeds, 1/2 mutants"

@@ -182,7 +182,7 @@ def merge_page(visit: Visit, column: Column, number: int, stands: Grading) -> Pa
         number=number,
         who=visit.room.label(number, names=visit.names),
         stands=stands,
-        stands_told=marking.told(stands, words),
+        stands_told=marking.grading_line(stands, words),
         doing=doing,
         mine=mine,
     )
