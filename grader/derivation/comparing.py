@@ -18,7 +18,7 @@ from grader.derivation.witness import (
     Judgement,
     condition_names,
     free_indices,
-    said,
+    point_text,
     witness_of,
 )
 
