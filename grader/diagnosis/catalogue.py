@@ -1,8 +1,8 @@
-"""The catalogue of known mistakes: how a student reads of each kind, and where it was seen.
+"""The catalogue of known mistakes: the words that a student reads, and where it was seen.
 
-`words_for_student` words a mistake of a family without the line that mends it. `SEEN` says for each kind
-where somebody made it in public, in our words, or that it comes from the work that the shipped
-assignments met.
+`words_for_student` describes a mistake without the line that corrects it. `SEEN` says for each kind
+where it was made in public, in our own words, or that it comes from work on the shipped
+assignments.
 """
 
 from __future__ import annotations
