@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 
 _PLAIN = {
-    "flipped sign": "with one sign turned round",
+    "flipped sign": "with one sign reversed",
     "swapped difference": "with a difference taken the other way round",
     "dropped term": "without one term of a sum",
     "dropped factor": "without one factor",
@@ -27,7 +27,7 @@ _PLAIN = {
     "dropped new axis": "without a new axis",
     "wrong function": "with another function in one place",
     "forgotten call": "with one call of a function left out",
-    "negated argument": "with the sign of one argument turned round",
+    "negated argument": "with the sign of one argument reversed",
     "swapped branches": "with two cases swapped",
     "one branch alone": "with one of two cases for all",
     "swapped arguments": "with two arguments in the other order",

@@ -185,9 +185,7 @@ def softmaxes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         squares = f"({scores}) ** 2"
         total = f"np.sum({squares}, axis=-1, keepdims=True)"
         yield FieldEdit("softmax", f"{squares} / {total}", "with squares where exp belongs")
-        yield FieldEdit(
-            "flipped sign", SOFTMAX.format(f"(-({scores}))"), "with a sign turned round"
-        )
+        yield FieldEdit("flipped sign", SOFTMAX.format(f"(-({scores}))"), "with a sign reversed")
 
 
 def _reduced(node: ast.expr) -> str:

@@ -157,7 +157,7 @@ def _both_signs(
         before, after = f"{name} = -{name}", f"{result} = -{result}"
         places = _around(inside, source, before=before, after=after)
         shown = f"`{result}`" if result in visible else "its result"
-        told = f"with the signs of `{name}` and of {shown} turned round"
+        told = f"with the signs of `{name}` and of {shown} reversed"
         yield WholeEdit("both signs", places, f"`{before}`, `{after}`", told)
 
 

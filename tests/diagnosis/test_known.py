@@ -28,13 +28,13 @@ def table(*entries, reach=None):
 
 
 def test_equal_answers_at_both_seeds_name_the_mistake():
-    known = table((mistake("cost", "with its sign turned round"), {COST: (wrong(-X), wrong(-Y))}))
+    known = table((mistake("cost", "with its sign reversed"), {COST: (wrong(-X), wrong(-Y))}))
     named = name_mistakes(known, {COST: (wrong(-X), wrong(-Y))})
-    assert named[COST].mistake.told == "with its sign turned round"
+    assert named[COST].mistake.told == "with its sign reversed"
 
 
 def test_answers_that_agree_at_one_seed_alone_name_nothing():
-    known = table((mistake("cost", "with its sign turned round"), {COST: (wrong(-X), wrong(-Y))}))
+    known = table((mistake("cost", "with its sign reversed"), {COST: (wrong(-X), wrong(-Y))}))
     assert not name_mistakes(known, {COST: (wrong(-X), wrong(2 * Y))})
 
 
@@ -67,8 +67,8 @@ def test_a_second_reading_of_another_kind_is_told_with_the_first():
 def test_beside_the_instructors_words_stands_a_sign_alone():
     traces = {COST: (wrong(-X), wrong(-Y))}
     sample = Mistake("cost", "sample", "", "", "", "the inner derivative -1 is forgotten")
-    for kind, also in (("flipped sign", "with one sign turned round"), ("dropped term", None)):
-        told = "with one sign turned round" if also else "without one term"
+    for kind, also in (("flipped sign", "with one sign reversed"), ("dropped term", None)):
+        told = "with one sign reversed" if also else "without one term"
         known = table((sample, traces), (mistake("cost", told, kind=kind), traces))
         named = name_mistakes(known, {COST: traces[COST]})[COST]
         assert named.mistake.title == "the inner derivative -1 is forgotten"
@@ -117,7 +117,7 @@ def test_the_instructors_own_words_come_first_and_vague_ones_last():
     traces = {COST: (wrong(-X), wrong(-Y))}
     known = table(
         (mistake("cost", "with one value in the place of another"), traces),
-        (mistake("cost", "with its sign turned round"), traces),
+        (mistake("cost", "with its sign reversed"), traces),
         (mistake("cost", "", title="the minus of the cross-entropy is missing"), traces),
     )
     told = name_mistakes(known, {COST: traces[COST]})[COST]

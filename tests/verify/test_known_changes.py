@@ -387,7 +387,7 @@ def test_the_sign_of_argument_and_result_is_known():
     source = "def softplus(z):\n    value = np.logaddexp(0, z)\n    return value\n"
     z = np.array([0.3, -1.2])
     told = words_of(source, -np.logaddexp(0, -z), z)
-    assert any("the signs of `z` and of its result turned round" in words for words in told)
+    assert any("the signs of `z` and of its result reversed" in words for words in told)
 
 
 A22 = np.array([[1.0, 2.0], [3.0, 4.0]])
