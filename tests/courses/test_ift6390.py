@@ -43,7 +43,7 @@ def test_mistakes_in_single_derivatives_lose_exactly_their_exercises_and_are_tol
     words = {
         "q1-log-sigmoid": "softmax is taken for softplus",
         "q1-sign": "`np.sign` is not allowed here",
-        "q2-grad-W2": "is it transposed",
+        "q2-grad-W2": "Is it transposed",
         "q2-grad-b1": "it is taken as 1",
         "q2-grad-elastic": "the L2 term is half as large",
     }
