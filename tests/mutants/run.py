@@ -73,6 +73,19 @@ MODULES = {
     ),
 }
 
+# A mutant runs in a fork of a process that has run the tests: what that kept would hide the mutant.
+_FORGET = """
+
+def pytest_sessionstart(session):
+    import sys
+
+    for name, module in [*sys.modules.items()]:
+        if name.partition(".")[0] == "grader":
+            for value in [*vars(module).values()]:
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
+"""
+
 # Prints what a mutant changes, as a JSON object by its name: `mutmut show` takes a second for one.
 _SHOW = """
 import json, sys
@@ -125,6 +138,8 @@ def mutate(name: str, into: Path, *, sample: int, seed: int) -> Run:
             shutil.copytree(source, into / copied, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, into)
+    with (into / "tests" / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(_FORGET)
     settings = into / "pyproject.toml"
     # mutmut splits these options at blanks.
     text = settings.read_text(encoding="utf-8").replace(" -m 'not slow'", "")
