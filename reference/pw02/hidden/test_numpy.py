@@ -7,7 +7,7 @@ from test_numpy import assert_image, mirrored, random_image, turned_left, upside
 from grader.checks import call_unchanging
 
 
-@pytest.mark.exercise("1-flip", points=1, hidden=True)
+@pytest.mark.exercise("1-flip", points=1, hidden=True, shares=True)
 def test_flips_work_for_every_shape(student, rng):
     """Both flips are right for wide, high and one-row images."""
     for shape in [(2, 9), (9, 2), (1, 4), (4, 1)]:
@@ -18,7 +18,7 @@ def test_flips_work_for_every_shape(student, rng):
         assert_image(horizontal, mirrored(img), called="flip_horizontal(img)")
 
 
-@pytest.mark.exercise("1-rotate", points=1, hidden=True)
+@pytest.mark.exercise("1-rotate", points=1, hidden=True, shares=True)
 def test_four_quarter_turns_give_the_image_back(student, rng):
     """Each of four turns is right, and the fourth gives the image back."""
     start = img = random_image(rng, 3, 8)

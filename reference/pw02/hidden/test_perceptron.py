@@ -53,7 +53,7 @@ def test_a_second_model_gets_the_same_normalised_data(student, rng):
         raise CheckFailed("the second model's data differs from the first's", hint=hint)
 
 
-@pytest.mark.exercise("3b-cost", points=3, hidden=True)
+@pytest.mark.exercise("3b-cost", points=3, hidden=True, shares=True)
 def test_costs_are_means_over_the_rows_that_they_are_given(student, rng):
     """The number of samples is that of the arguments, also where it is not the training set's."""
     data = make_data(rng)
@@ -63,7 +63,7 @@ def test_costs_are_means_over_the_rows_that_they_are_given(student, rng):
         assert_ce(perceptron(student, data, CE), p, y)
 
 
-@pytest.mark.exercise("3b-grad", points=3, hidden=True)
+@pytest.mark.exercise("3b-grad", points=3, hidden=True, shares=True)
 def test_gradients_hold_for_other_numbers_of_samples(student, rng):
     """Both costs, with 7 and with 53 training images."""
     conventions = mse_conventions(perceptron(student, data := make_data(rng), MSE), data)
@@ -77,7 +77,7 @@ def test_gradients_hold_for_other_numbers_of_samples(student, rng):
         assert_one_of(conventions.values(), lambda c: assert_grad_b(model, data, w, b, MSE, c))  # noqa: B023
 
 
-@pytest.mark.exercise("3b-predict", points=2, hidden=True)
+@pytest.mark.exercise("3b-predict", points=2, hidden=True, shares=True)
 def test_predict_uses_the_images_that_it_is_given(student, rng):
     """Fresh images of another number; they stay as they are, and so do the weights."""
     w, b = make_weights(rng)

@@ -7,7 +7,7 @@ from test_sigmoid import at_cases
 from grader.checks import assert_close, call_quietly
 
 
-@pytest.mark.exercise("2ab-sigmoid", points=2, hidden=True)
+@pytest.mark.exercise("2ab-sigmoid", points=2, hidden=True, shares=True)
 def test_sigmoid_stands_large_inputs(student):
     """0 and 1 at -1000 and 1000, and no overflow on the way."""
     z = np.array([-1e4, -1000.0, -750.0, 750.0, 1000.0, 1e4])
@@ -17,7 +17,7 @@ def test_sigmoid_stands_large_inputs(student):
     assert_close(ds, 0.0 * z, called="sigmoid_prime(z) for large |z|")
 
 
-@pytest.mark.exercise("2c-softplus", points=2, hidden=True)
+@pytest.mark.exercise("2c-softplus", points=2, hidden=True, shares=True)
 def test_softplus_meets_its_asymptotes(student):
     """0 far to the left, z far to the right, finite at 1000 and beyond."""
     z = np.array([-1e4, -1000.0, -50.0, 50.0, 1000.0, 1e4])
@@ -28,7 +28,7 @@ def test_softplus_meets_its_asymptotes(student):
     assert_close(student.softplus_second(z), 0.0 * z, called="softplus_second(z) for large |z|")
 
 
-@pytest.mark.exercise("2f-nonconvex", points=1, hidden=True)
+@pytest.mark.exercise("2f-nonconvex", points=1, hidden=True, shares=True)
 def test_c1_inflection_is_where_the_second_derivative_changes_sign(student):
     """A number; c1'' is negative to its left and positive to its right."""
     value = student.value("c1_inflection")
@@ -37,7 +37,7 @@ def test_c1_inflection_is_where_the_second_derivative_changes_sign(student):
     assert_close(value, -np.log(2.0), rtol=1e-3, called="c1_inflection", mistakes=known)
 
 
-@pytest.mark.exercise("2g-convex", points=2, hidden=True)
+@pytest.mark.exercise("2g-convex", points=2, hidden=True, shares=True)
 def test_c2_stays_finite_for_large_arguments(student):
     """|w x| = 1000 costs 1000 on the wrong side and 0 on the right one."""
     cases = [(500.0, 2.0, 1), (500.0, 2.0, 0), (500.0, -2.0, 1), (-500.0, 2.0, 0)]
