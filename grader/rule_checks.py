@@ -10,7 +10,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -219,13 +219,17 @@ def _reachable(
     return list(found.values())
 
 
-def _names_used(source: str) -> Iterator[str]:
+@lru_cache(maxsize=64)
+def _names_used(source: str) -> tuple[str, ...]:
+    """Return each name and attribute that the source reads, once; kept for the next exercise."""
     tree = parsed(source)
+    used: list[str] = []
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            yield node.id
+            used.append(node.id)
         elif isinstance(node, ast.Attribute):
-            yield node.attr
+            used.append(node.attr)
+    return tuple(dict.fromkeys(used))
 
 
 def _unchanged(stub: Notebook | None, notebook: Notebook) -> set[str]:

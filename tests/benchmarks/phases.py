@@ -155,7 +155,8 @@ def grade_under_names(assignment: str, submissions: list[str]) -> None:
         enter("end")
 
     grading.grade_each = graded
-    request = Request(assignments=Path(assignment), split=True)
+    # One folder holds a class; what --of names are submissions.
+    request = Request(assignments=Path(assignment), split=len(submissions) == 1)
     report = pipeline.grade([Path(one) for one in submissions], request)
     print(len(report.results), "of", len({r.score for r in report.results}), "scores", flush=True)
 

@@ -10,7 +10,9 @@ in processor time, whatever process used it. Prints a row of Markdown a round, a
 The cells hold what the notebook itself does, no more: those of pw02 take 1.0 s, 0.9 of it one
 training. The checks call what the student wrote, and some train as well: that is no cell, and
 stands in the last columns: `checks` is what a submission takes more with the checks than where none
-of them is run, `rest` what the grader takes then above the cells, its start and end included.
+of them is run, `pictures` what matplotlib takes to draw the figures, which a class whose answers a
+person reads is given, `rest` what the grader takes above both, its start and end included: that is
+the same for a class of any size, so 2 zips and 12 tell it from what each submission takes.
 """
 
 from __future__ import annotations
@@ -44,7 +46,12 @@ for name in told["imports"]:
         importlib.import_module(name)
     except Exception:
         pass
-figures.draw_nothing()
+if told["draw"]:
+    import matplotlib.pyplot
+    figures.rehearse()
+    figures.set_publisher(lambda *a: None)
+else:
+    figures.draw_nothing()
 if told["datasets"]:
     offline_data.keep(told["datasets"], told["sets"])
     offline_data.install(told["datasets"])
@@ -65,6 +72,7 @@ def once(cells):
             names = {"__name__": "__main__", "get_ipython": Shell}
             for cell in cells:
                 exec(cell, names)
+                figures.flush()
             code = 0
         finally:
             os._exit(code)
@@ -79,8 +87,11 @@ print((used() - before) / told["times"])
 """
 
 
-def cells_cpu_s(assignment: Path, times: int) -> float:
-    """Return the processor seconds of all cells of the solved notebooks, once."""
+def cells_cpu_s(assignment: Path, times: int, *, draw: bool = False) -> float:
+    """Return the processor seconds of all cells of the solved notebooks, once.
+
+    draw : make pictures of their figures, too, as `grade` does where a person reads answers
+    """
     from grader import datasets
     from grader.assignment import load_assignment
     from grader.notebook import imports_of
@@ -96,6 +107,7 @@ def cells_cpu_s(assignment: Path, times: int) -> float:
             for notebook in loaded.notebooks.values()
         ],
         "times": times,
+        "draw": draw,
     }
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run([sys.executable, "-c", CELLS], input=json.dumps(told), text=True,
@@ -155,8 +167,8 @@ def class_cpu_s(assignment: Path, folder: Path, count: int) -> float:
     return cpu / count
 
 
-def measured(assignment: Path, count: int, rounds: int) -> list[tuple[float, float, float]]:
-    """Return (the class, the same without checks, its cells) for each round.
+def measured(assignment: Path, count: int, rounds: int) -> list[tuple[float, float, float, float]]:
+    """Return (the class, the same without checks, its cells, these with pictures) for each round.
 
     In processor seconds a submission.
     """
@@ -169,6 +181,7 @@ def measured(assignment: Path, count: int, rounds: int) -> list[tuple[float, flo
                 class_cpu_s(assignment, handed_in, count),
                 class_cpu_s(unchecked, handed_in, count),
                 cells_cpu_s(assignment, 2),
+                cells_cpu_s(assignment, 2, draw=True),
             )
             for _ in range(rounds)
         ]
@@ -182,11 +195,12 @@ def main() -> None:
     options = parser.parse_args()
     rows = measured(options.assignment.resolve(), options.count, options.rounds)
     print(f"| {options.assignment.name}, {options.count} zips | class, s | cells, s | ratio "
-          "| checks, s | rest, s |\n|---|---:|---:|---:|---:|---:|")  # fmt: skip
-    for number, (whole, without, cells) in enumerate(rows, start=1):
+          "| checks, s | pictures, s | rest, s |\n|---|---:|---:|---:|---:|---:|---:|")  # fmt: skip
+    for number, (whole, without, cells, drawn) in enumerate(rows, start=1):
         print(f"| round {number} | {whole:.2f} | {cells:.2f} | {whole / cells:.2f} "
-              f"| {whole - without:.2f} | {without - cells:.2f} |")  # fmt: skip
-    print(f"\nmedian {statistics.median(whole / cells for whole, _, cells in rows):.2f}")
+              f"| {whole - without:.2f} | {drawn - cells:.2f} "
+              f"| {without - drawn:.2f} |")  # fmt: skip
+    print(f"\nmedian {statistics.median(row[0] / row[2] for row in rows):.2f}")
 
 
 if __name__ == "__main__":

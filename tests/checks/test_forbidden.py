@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.checks import find_forbidden, names_meant
+from grader.checks.forbidden import Search
 
 RULES = {
     "imports": ("sklearn", "scipy", "torch"),
@@ -155,3 +156,21 @@ def test_a_name_is_told_by_what_it_means(source, meant):
 
 def test_a_function_s_own_name_means_no_module():
     assert "mine.f" not in names_meant("def g(m):\n    return m.f", context="import mine as m")
+
+
+def test_a_piece_that_several_exercises_ask_for_is_searched_once():
+    search = Search(calls=RULES["calls"])
+    source = "def f(x):\n    return np.gradient(x)"
+    first = search.breaches(source)
+    left = search._scope.work.left
+    assert [breach.name for breach in search.breaches(source)] == ["np.gradient"]
+    assert first and search._scope.work.left == left
+
+
+def test_a_search_that_was_cut_short_is_not_taken_for_a_whole_one():
+    search = Search(calls=RULES["calls"])
+    source = "def f(x):\n    return np.gradient(x)"
+    search._scope.work.left, whole = 3, search._scope.work.left
+    assert search.breaches(source) == []
+    search._scope.work.left = whole
+    assert [breach.name for breach in search.breaches(source)] == ["np.gradient"]
