@@ -17,6 +17,8 @@ from grader.errors import AssignmentError
 
 HIDDEN = "hidden"
 """The folder of hidden checks. A file is hidden by its place, so no name can be misspelt."""
+MARKER = ("points", "hidden", "reply_mib", "shares")
+"""What `exercise` says of a check beside the exercise's id."""
 COPIES = "files"
 """The folder of a student's copy with the files that lie beside the notebooks."""
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from grader.assignment.check_files import HIDDEN, is_hidden
+from grader.assignment.check_files import HIDDEN, MARKER, is_hidden
 from grader.errors import AssignmentError
 from grader.records import Assignment
 
@@ -87,7 +87,7 @@ def _hold_hidden(path: Path) -> None:
 
 def _refuse_unknown(keyword: ast.keyword, call: ast.Call, path: Path) -> None:
     """Raise AssignmentError for hiden=True, which says what the file's place must say."""
-    if _marks_an_exercise(call) and keyword.arg not in ("points", "hidden"):
+    if _marks_an_exercise(call) and keyword.arg not in MARKER:
         name = repr(keyword.arg) if keyword.arg else "**"
         raise AssignmentError(
             f"{path}, line {call.lineno}: `exercise` takes an id and points=..., not {name}"

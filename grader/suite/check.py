@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from grader.assignment.check_files import HIDDEN, is_hidden
+from grader.assignment.check_files import HIDDEN, MARKER, is_hidden
 from grader.assignment.check_names import near_checks
 from grader.errors import AssignmentError
 from grader.records import Assignment, Exercise, Outcome
 
-_MARKER = ("points", "hidden", "reply_mib", "shares")
 # More than a student's process may hold by default.
 MAX_REPLY_MIB = 4096
 
@@ -147,10 +146,10 @@ def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool
         named = marker.args[0] if marker.args else None
         return f"assignment.toml has no exercise {named}; it has: {', '.join(exercises)}"
     unknown = [repr(value) for value in marker.args[1:]]
-    unknown += [name for name in marker.kwargs if name not in _MARKER]
+    unknown += [name for name in marker.kwargs if name not in MARKER]
     if unknown:
-        names = ", ".join(f"{name}=..." for name in _MARKER[:-1])
-        return f"its marker takes {names} and {_MARKER[-1]}=..., not {unknown[0]}"
+        names = ", ".join(f"{name}=..." for name in MARKER[:-1])
+        return f"its marker takes {names} and {MARKER[-1]}=..., not {unknown[0]}"
     points: Any = marker.kwargs.get("points")
     said = marker.kwargs.get("hidden", hidden)
     reply_mib: Any = marker.kwargs.get("reply_mib", 1)

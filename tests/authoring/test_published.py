@@ -115,6 +115,12 @@ def test_what_says_hidden_in_a_public_file_is_refused_with_its_line(course):
     assert "line 2: students get this file whole" in refusal(course(test_f=check(top=whole)))
 
 
+@pytest.mark.parametrize("more", [", shares=True", ", reply_mib=9", ", hidden=False"])
+def test_a_public_file_may_say_all_that_a_check_may(course, more):
+    text = check(more=more)
+    assert public_files(course(test_f=text)) == {"test_f.py": text.encode()}
+
+
 def test_a_misspelt_hidden_is_refused(course):
     assert "not 'hiden'" in refusal(course(test_f=check(more=", hiden=True")))
     assert "not **" in refusal(course(test_f=check(more=", **MORE")))

@@ -41,7 +41,7 @@ def turned_left(img):
     return np.array([[img[i, w - 1 - j] for i in range(h)] for j in range(w)])
 
 
-@pytest.mark.exercise("1-channels", points=2)
+@pytest.mark.exercise("1-channels", points=2, shares=True)
 def test_split_channels_keeps_one_channel_in_each(student, rng):
     """Each of the three images keeps its own channel, the others are 0."""
     img = random_image(rng)
@@ -55,7 +55,7 @@ def test_split_channels_keeps_one_channel_in_each(student, rng):
         assert_image(part, expected, called=called, mistakes=alone, inputs={"img": img})
 
 
-@pytest.mark.exercise("1-flip", points=1)
+@pytest.mark.exercise("1-flip", points=1, shares=True)
 def test_flip_vertical_turns_upside_down(student, rng):
     """The first row becomes the last."""
     img = random_image(rng)
@@ -67,7 +67,7 @@ def test_flip_vertical_turns_upside_down(student, rng):
     assert_image(got, upside_down(img), called="flip_vertical(img)", mistakes=known)
 
 
-@pytest.mark.exercise("1-flip", points=1)
+@pytest.mark.exercise("1-flip", points=1, shares=True)
 def test_flip_horizontal_mirrors(student, rng):
     """The first column becomes the last."""
     img = random_image(rng)
@@ -76,7 +76,7 @@ def test_flip_horizontal_mirrors(student, rng):
     assert_image(got, mirrored(img), called="flip_horizontal(img)", mistakes=known)
 
 
-@pytest.mark.exercise("1-rotate", points=1)
+@pytest.mark.exercise("1-rotate", points=1, shares=True)
 def test_rotate_90_turns_counter_clockwise(student, rng):
     """The last column becomes the first row."""
     img = random_image(rng)
@@ -86,7 +86,7 @@ def test_rotate_90_turns_counter_clockwise(student, rng):
     assert_image(got, left, called="rotate_90(img)", mistakes=known)
 
 
-@pytest.mark.exercise("1-broadcast", points=1)
+@pytest.mark.exercise("1-broadcast", points=1, shares=True)
 def test_add_to_rows_adds_the_vector_to_each_row(student, rng):
     """x_ij + v_j, without a Python loop."""
     x, v = rng.normal(size=(4, 3)), rng.normal(size=3)
@@ -95,7 +95,7 @@ def test_add_to_rows_adds_the_vector_to_each_row(student, rng):
     assert_broadcasts(student.add_to_rows, (x, v), large, expected, called="add_to_rows(x, v)")
 
 
-@pytest.mark.exercise("1-broadcast", points=1)
+@pytest.mark.exercise("1-broadcast", points=1, shares=True)
 def test_add_to_columns_adds_the_vector_to_each_column(student, rng):
     """x_ij + w_i, without a Python loop."""
     x, w = rng.normal(size=(4, 3)), rng.normal(size=4)
@@ -105,7 +105,7 @@ def test_add_to_columns_adds_the_vector_to_each_column(student, rng):
     assert_broadcasts(student.add_to_columns, (x, w), large, expected, called=called)
 
 
-@pytest.mark.exercise("1-broadcast", points=1)
+@pytest.mark.exercise("1-broadcast", points=1, shares=True)
 def test_outer_gives_all_products(student, rng):
     """v_i w_j, without a Python loop."""
     v, w = rng.normal(size=4), rng.normal(size=3)

@@ -188,14 +188,14 @@ def assert_ce(model, p, y):
     )  # fmt: skip
 
 
-@pytest.mark.exercise("3b-cost", points=2)
+@pytest.mark.exercise("3b-cost", points=2, shares=True)
 def test_mean_squared_error_matches_its_definition(student, rng):
     """1/(2m) or 1/m times the sum of squares."""
     model = perceptron(student, make_data(rng), MSE)
     assert_mse(model, *some_predictions(rng, M))
 
 
-@pytest.mark.exercise("3b-cost", points=3)
+@pytest.mark.exercise("3b-cost", points=3, shares=True)
 def test_cross_entropy_matches_its_definition(student, rng):
     """The mean over the samples, with its minus sign."""
     model = perceptron(student, make_data(rng), CE)
@@ -234,21 +234,21 @@ def assert_grad_b(model, data, w, b, cost, scale):
     assert_close(got, delta.sum(), called=called, factors=factors, mistakes=known, noun="grad_b")
 
 
-@pytest.mark.exercise("3b-grad", points=3)
+@pytest.mark.exercise("3b-grad", points=3, shares=True)
 def test_gradient_of_cross_entropy_by_w(student, rng):
     """Held to finite differences of the cross-entropy; a row or a column."""
     data, (w, b) = make_data(rng), make_weights(rng)
     assert_grad_w(perceptron(student, data, CE), data, w, b, CE, 1.0, rng)
 
 
-@pytest.mark.exercise("3b-grad", points=1)
+@pytest.mark.exercise("3b-grad", points=1, shares=True)
 def test_gradient_of_cross_entropy_by_b(student, rng):
     """The mean of y_pred - y."""
     data, (w, b) = make_data(rng), make_weights(rng)
     assert_grad_b(perceptron(student, data, CE), data, w, b, CE, 1.0)
 
 
-@pytest.mark.exercise("3b-grad", points=2)
+@pytest.mark.exercise("3b-grad", points=2, shares=True)
 def test_gradient_of_mean_squared_error_by_w(student, rng):
     """Held to finite differences of the squared error that the student's cost follows."""
     data, (w, b) = make_data(rng), make_weights(rng)
@@ -257,7 +257,7 @@ def test_gradient_of_mean_squared_error_by_w(student, rng):
     assert_one_of(conventions.values(), lambda c: assert_grad_w(model, data, w, b, MSE, c, rng))
 
 
-@pytest.mark.exercise("3b-grad", points=1)
+@pytest.mark.exercise("3b-grad", points=1, shares=True)
 def test_gradient_of_mean_squared_error_by_b(student, rng):
     """With sigma' of each sample, in the convention of the student's cost."""
     data, (w, b) = make_data(rng), make_weights(rng)
@@ -286,7 +286,7 @@ def assert_prediction(got, x, w, b):
     )  # fmt: skip
 
 
-@pytest.mark.exercise("3b-predict", points=3)
+@pytest.mark.exercise("3b-predict", points=3, shares=True)
 def test_predict_is_the_sigmoid_of_the_linear_part(student, rng):
     """sigma(x w + b), one row an image."""
     data, (w, b) = make_data(rng), make_weights(rng)
@@ -465,7 +465,7 @@ def error_curves(student):
     ]
 
 
-@pytest.mark.exercise("3c-curves", points=4)
+@pytest.mark.exercise("3c-curves", points=4, shares=True)
 def test_the_learning_curves_show_cost_error_and_speed(student):
     """Each column of result_data is drawn over the epochs, with named axes."""
     history = history_of(student)
@@ -481,7 +481,7 @@ def test_the_learning_curves_show_cost_error_and_speed(student):
         partial_credit(0.75, "an axis of the learning curves has no label")
 
 
-@pytest.mark.exercise("3d-epochs", points=2)
+@pytest.mark.exercise("3d-epochs", points=2, shares=True)
 def test_a_figure_shows_the_error_over_the_number_of_epochs(student):
     """A curve of error rates that reaches 100 epochs at least, with labelled axes."""
     trained_weights(student)
@@ -492,7 +492,7 @@ def test_a_figure_shows_the_error_over_the_number_of_epochs(student):
         partial_credit(0.5, "the axes of the error over the epochs have no labels")
 
 
-@pytest.mark.exercise("3e-rates", points=2)
+@pytest.mark.exercise("3e-rates", points=2, shares=True)
 def test_a_figure_compares_learning_rates(student):
     """Five learning curves or more, or the final error over five learning rates or more."""
     trained_weights(student)
@@ -505,19 +505,19 @@ def test_a_figure_compares_learning_rates(student):
         partial_credit(0.5, "the axes of the comparison have no labels")
 
 
-@pytest.mark.exercise("3f-weights", points=1)
+@pytest.mark.exercise("3f-weights", points=1, shares=True)
 def test_a_histogram_shows_the_weights(student):
     """The bars count the 784 weights of the trained perceptron."""
     assert_histogram(student.figures, trained_weights(student), name="the weights")
 
 
-@pytest.mark.exercise("3f-weights", points=1)
+@pytest.mark.exercise("3f-weights", points=1, shares=True)
 def test_an_image_shows_the_weights(student):
     """28 x 28 pixels, one a weight."""
     assert_image(student.figures, trained_weights(student), name="the weights", shape=(28, 28))
 
 
-@pytest.mark.exercise("3f-weights", points=2)
+@pytest.mark.exercise("3f-weights", points=2, shares=True)
 def test_images_show_misclassified_digits(student):
     """At least one test image that the trained perceptron takes for the other digit."""
     w, model = trained_weights(student), trained_model(student)

@@ -52,7 +52,7 @@ def at_cases(function, cases, called):
 # --- (a), (b), (d) ---
 
 
-@pytest.mark.exercise("2ab-sigmoid", points=3)
+@pytest.mark.exercise("2ab-sigmoid", points=3, shares=True)
 def test_sigmoid_works_on_every_element(student, rng):
     """Values, shape and dtype for arrays of any shape; the input stays as it is."""
     for shape in SHAPES:
@@ -63,7 +63,7 @@ def test_sigmoid_works_on_every_element(student, rng):
         assert_dtype(got, "float", called="sigmoid(z)")
 
 
-@pytest.mark.exercise("2ab-sigmoid", points=1)
+@pytest.mark.exercise("2ab-sigmoid", points=1, shares=True)
 def test_sigmoid_takes_numbers_and_lists(student):
     """A float, an integer and nested lists are inputs, too."""
     for z in [0.5, -2, [0.5, -1.0], [[1, 2], [-3, 0]]]:
@@ -71,7 +71,7 @@ def test_sigmoid_takes_numbers_and_lists(student):
         assert_close(student.sigmoid_prime(z), sigma_prime(z), called=f"sigmoid_prime({z})")
 
 
-@pytest.mark.exercise("2ab-sigmoid", points=2)
+@pytest.mark.exercise("2ab-sigmoid", points=2, shares=True)
 def test_sigmoid_prime_is_the_derivative(student, rng):
     """It equals sigma (1 - sigma), and the slope that finite differences find."""
     for shape in SHAPES:
@@ -85,7 +85,7 @@ def test_sigmoid_prime_is_the_derivative(student, rng):
 # --- (c) ---
 
 
-@pytest.mark.exercise("2c-softplus", points=2)
+@pytest.mark.exercise("2c-softplus", points=2, shares=True)
 def test_softplus_matches_its_definition(student, rng):
     """-log sigma(-z) for each element of an array of any shape."""
     for shape in SHAPES:
@@ -98,7 +98,7 @@ def test_softplus_matches_its_definition(student, rng):
         assert_close(student.softplus(z), expected, called="softplus(z)", mistakes=known)
 
 
-@pytest.mark.exercise("2c-softplus", points=1.5)
+@pytest.mark.exercise("2c-softplus", points=1.5, shares=True)
 def test_softplus_prime_is_the_first_derivative(student, rng):
     """It is held against finite differences of softplus."""
     z, called = some_points(rng), "softplus_prime(z)"
@@ -107,7 +107,7 @@ def test_softplus_prime_is_the_first_derivative(student, rng):
     assert_derivative(lambda t: np.log1p(np.exp(t)), student.softplus_prime, at=z, called=called)
 
 
-@pytest.mark.exercise("2c-softplus", points=1.5)
+@pytest.mark.exercise("2c-softplus", points=1.5, shares=True)
 def test_softplus_second_is_the_second_derivative(student, rng):
     """It is held against finite differences of the first derivative."""
     z, called = some_points(rng), "softplus_second(z)"
@@ -134,7 +134,7 @@ def test_the_axes_of_the_figure_are_labelled(student):
 # --- (f) ---
 
 
-@pytest.mark.exercise("2f-nonconvex", points=1)
+@pytest.mark.exercise("2f-nonconvex", points=1, shares=True)
 def test_c1_is_the_squared_error(student, rng):
     """(sigma(x) - 1)^2."""
     x = some_points(rng)
@@ -142,7 +142,7 @@ def test_c1_is_the_squared_error(student, rng):
     assert_close(student.c1(x), squared_error(x), called="c1(x)", mistakes=known)
 
 
-@pytest.mark.exercise("2f-nonconvex", points=1)
+@pytest.mark.exercise("2f-nonconvex", points=1, shares=True)
 def test_c1_prime_is_the_first_derivative(student, rng):
     """-2 sigma (1 - sigma)^2, as finite differences find."""
     x, s = some_points(rng), sigma
@@ -152,7 +152,7 @@ def test_c1_prime_is_the_first_derivative(student, rng):
     assert_derivative(squared_error, student.c1_prime, at=x, called="c1_prime(x)")
 
 
-@pytest.mark.exercise("2f-nonconvex", points=1)
+@pytest.mark.exercise("2f-nonconvex", points=1, shares=True)
 def test_c1_second_is_the_second_derivative(student, rng):
     """-2 sigma (1 - sigma)^2 (1 - 3 sigma), as finite differences find."""
     x, s = some_points(rng), sigma
@@ -162,7 +162,7 @@ def test_c1_second_is_the_second_derivative(student, rng):
     assert_derivative(first, student.c1_second, at=x, called="c1_second(x)")
 
 
-@pytest.mark.exercise("2f-nonconvex", points=2)
+@pytest.mark.exercise("2f-nonconvex", points=2, shares=True)
 def test_the_witness_violates_convexity(student):
     """Between a and b the function runs above its chord."""
     pair = student.c1_nonconvex_witness()
@@ -175,7 +175,7 @@ def test_the_witness_violates_convexity(student):
 # --- (g) ---
 
 
-@pytest.mark.exercise("2g-convex", points=1)
+@pytest.mark.exercise("2g-convex", points=1, shares=True)
 def test_c2_is_the_cross_entropy(student, rng):
     """-(y log sigma(w x) + (1 - y) log(1 - sigma(w x)))."""
     cases = some_cases(rng)
@@ -185,7 +185,7 @@ def test_c2_is_the_cross_entropy(student, rng):
     assert_close(got, cross_entropy(w, x, y), called="c2(w, x, y)", mistakes=known)
 
 
-@pytest.mark.exercise("2g-convex", points=2)
+@pytest.mark.exercise("2g-convex", points=2, shares=True)
 def test_c2_grad_is_the_derivative_with_respect_to_w(student, rng):
     """(sigma(w x) - y) x."""
     cases = some_cases(rng)
@@ -197,7 +197,7 @@ def test_c2_grad_is_the_derivative_with_respect_to_w(student, rng):
     assert_close(got, expected, called="c2_grad(w, x, y)", mistakes=known)
 
 
-@pytest.mark.exercise("2g-convex", points=1)
+@pytest.mark.exercise("2g-convex", points=1, shares=True)
 def test_c2_hess_is_the_second_derivative_and_never_negative(student, rng):
     """x^2 sigma (1 - sigma) >= 0."""
     cases = some_cases(rng)
