@@ -57,7 +57,7 @@ def load(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 def load_file(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the set that a file holds. Raises AssignmentError where it holds none."""
     try:
-        # Read whole first: numpy leaves a file open that is no zip.
+        # Read whole first, since numpy leaves a file open that is not a zip.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             x, y = np.asarray(file["x"]), np.asarray(file["y"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

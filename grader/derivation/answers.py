@@ -164,7 +164,7 @@ def _plain(text: str) -> str:
 
 
 def _file_text(folder: Path, name: str) -> str:
-    """Return the text of the file of that name, wherever it lies in what was handed in."""
+    """Return the text of the file of that name, anywhere in the submission."""
     for path in sorted(folder.rglob("*")):
         if path.name.casefold() == name.casefold() and path.is_file() and not path.is_symlink():
             with path.open("rb") as file:

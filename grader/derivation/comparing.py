@@ -108,7 +108,7 @@ def _renamed(node: t.Node, name: str, other: str) -> t.Node:
 
 
 def _contracted_pair(left: t.Node, right: t.Node, context: Context) -> tuple[t.Node, t.Node]:
-    """Return both sides with each index that is repeated in a term, on one side alone, summed."""
+    """Return both sides with each index summed that is repeated in a term on only one side."""
     ours, theirs = free_indices(left, context), free_indices(right, context)
     return _contracted(left, ours - theirs, context), _contracted(right, theirs - ours, context)
 

@@ -26,7 +26,7 @@ OF_VECTORS = frozenset({"softmax", "logsumexp", "diag", "tr", "onehot"})
 
 
 class ContextError(ValueError):
-    """What the sheet declares cannot be understood; the message names the entry."""
+    """A declaration of the sheet cannot be understood; the message names the entry."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Definition:
-    """A name that stands for an expression.
+    """A name with its expression.
 
     parameters : names of a function's arguments
     indices : index names, where the components are defined: s_k = ...
@@ -70,7 +70,7 @@ class Context:
     """All names of a derivation.
 
     aliases : another way to write a name -> the name
-    bare : what a function without its argument stands for
+    bare : the meaning of a function without its argument
     variable : what a prime differentiates by, where the function does not say it
     einstein : a repeated index is summed
     swapped : functions that students take for one another
@@ -85,7 +85,7 @@ class Context:
     swapped: tuple[tuple[str, str], ...] = ()
 
     def name_of(self, name: str) -> str | None:
-        """Return the declared name that `name` stands for, or None."""
+        """Return the declared name behind `name`, or None."""
         seen = self.aliases.get(name, name)
         if seen in self.declared or seen in self.definitions:
             return seen

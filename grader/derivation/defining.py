@@ -1,4 +1,4 @@
-"""New names: whether a step says what a name stands for, and what that is."""
+"""New names: find whether a step defines a name, and its meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Derivatives: central differences, taken by perturbing a name wherever it occurs."""
+"""Derivatives: central differences, by perturbing a name at all its places."""
 
 from __future__ import annotations
 

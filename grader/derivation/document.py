@@ -64,7 +64,7 @@ _IF = {
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula as it stands in the text.
+    """A formula as written in the text.
 
     line : 1-based; before : the running text between it and the formula before
     """
@@ -77,7 +77,7 @@ class Formula:
 
 @dataclass(frozen=True)
 class Piece:
-    """What stands between two separators: expressions joined by relations.
+    """The part between two separators: expressions joined by relations.
 
     continues : it begins with a relation, so its left side is the end of the piece before
     conditions : sources of the cases that are said beside it ("if i = j")

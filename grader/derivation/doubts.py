@@ -150,7 +150,7 @@ def _is_named(node: t.Node) -> bool:
 
 
 def _half_of(compared: Compared) -> str:
-    """Return "x > 0" or "x < 0" where the sides agree on that half of a domain alone."""
+    """Return "x > 0" or "x < 0" if the sides agree only on that half of a domain."""
     for name, value in compared.rows[0][0].values.items():
         if isinstance(value, Matrix) or compared.context.declared[name].finite:
             continue

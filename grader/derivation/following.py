@@ -142,7 +142,7 @@ class Following:
     # --- steps
 
     def _says_nothing(self, piece: Piece) -> bool:
-        """Whether a piece is no step: y in {0, 1}, a case of indices, "is >= 0" in a sentence."""
+        """Tell whether it is not a step: y in {0, 1}, a case of indices, "is >= 0" in a sentence."""
         if "in" in piece.signs:
             return True
         if not piece.display and piece.continues:
@@ -386,7 +386,7 @@ def _names(node: t.Node) -> set[str]:
 
 
 def _is_form(node: t.Node, allowed: set[str]) -> bool:
-    """Whether a side holds the allowed names alone, and nothing left to be differentiated."""
+    """Tell whether a side holds only the allowed names, and no open derivative."""
     for part in t.walk(node):
         if isinstance(part, t.Derivative | t.Gradient | t.Prime | t.Limit):
             return False

@@ -95,7 +95,7 @@ def _unclosed(tokens: Sequence[Token], context: Context) -> bool:
 
 
 def _repeats(left: t.Node, rights: list[t.Node], context: Context) -> bool:
-    """Whether a step repeats a definition, and is no step from it."""
+    """Tell whether a step only repeats a definition."""
     return _is_given(left, context) and context.definitions[base_name(left)].body in rights
 
 

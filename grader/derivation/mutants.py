@@ -1,4 +1,4 @@
-"""Mistakes made in a derivation that is right: how many of them are told.
+"""Make mistakes in a right derivation, and count how many of them are reported.
 
 A mutant is a step's right side with one sign, number, index or function changed. One that has the
 same value is none. What is counted: those that are told to differ, those that are not read, and

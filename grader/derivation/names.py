@@ -132,7 +132,7 @@ class Names(Operators):
         return t.Indicator(t.Relation("=", left, right))
 
     def _is_annotation(self, name: str) -> bool:
-        """Whether the brackets here hold names alone, so that they say what a name depends on."""
+        """Tell whether the brackets here hold only names: those that a name depends on."""
         inner = self.bracketed_ahead()
         if inner is None:
             return False
@@ -214,7 +214,7 @@ class Names(Operators):
         return (again or self._stands_bare(name)) and self.choices.of(2) == 1
 
     def _stands_bare(self, name: str) -> bool:
-        """Whether the function stands somewhere in this formula without its argument."""
+        """Tell whether the function occurs somewhere in this formula without its argument."""
         for n, token in enumerate(self.tokens):
             if token == Token("sym", name):
                 following = self.tokens[n + 1].text if n + 1 < len(self.tokens) else ""

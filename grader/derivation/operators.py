@@ -272,7 +272,7 @@ class Operators(Cursor):
 
 
 def _differentiated(of: t.Node, by: tuple[tuple[t.Node, int], ...], sign: str) -> t.Node:
-    """Return d/dx of f; a place that stands behind f, f |_{x=0}, is the derivative's."""
+    """Return d/dx of f; a place behind f, f |_{x=0}, belongs to the derivative."""
     if isinstance(of, t.At):
         return t.At(t.Derivative(of.of, by, sign), of.name, of.value)
     last = of.factors[-1] if isinstance(of, t.Product) else None

@@ -33,7 +33,7 @@ def readings(
 ) -> Iterator[t.Node]:
     """Yield the trees of a formula, the likeliest first, at most MOST_READINGS.
 
-    spend : is told what each reading costs, about a node a token
+    spend : gets the cost of each reading, about one node for each token
     Raises Unreadable where there is none.
     """
     if len(tokens) > MOST_TOKENS:

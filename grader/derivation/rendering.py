@@ -34,7 +34,7 @@ LONGEST_RENDERED = 2000
 
 
 def mathml(node: t.Node | None, latex: str) -> str:
-    """Return a formula as MathML; always harmless, whatever the formula holds."""
+    """Return a formula as MathML, which is harmless for any formula."""
     if node is not None:
         try:
             return f"<math>{_row(node)}</math>"

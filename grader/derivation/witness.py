@@ -37,7 +37,7 @@ class Compared:
 
 
 def witness_of(compared: Compared, row: tuple[Point, Value, Value, bool]) -> Witness:
-    """Return a row's values as a reader is told them."""
+    """Return a row's values for a message."""
     point, left, right, _ = row
     context = compared.context
     used = context.free_names(compared.left, compared.right, *compared.bare.values())

@@ -20,7 +20,7 @@ from grader.records import Environment
 
 Tell = Callable[[str], None]
 
-# What is asked of the interpreter that was made.
+# The script that queries the new interpreter.
 _ASK = """
 import importlib.metadata, json, sys
 names = {f"{d.metadata['Name']} {d.version}" for d in importlib.metadata.distributions()

@@ -19,7 +19,7 @@ OURS = ("ipykernel", "numpy")
 
 
 def python_version(environment: Environment) -> str:
-    """Return the version that is asked for, such as "3.12"; the grader's own where none is."""
+    """Return the requested version, such as "3.12"; the grader's own if there is none."""
     return environment.python or "{}.{}".format(*sys.version_info[:2])
 
 

@@ -94,7 +94,7 @@ def all_built() -> list[Built]:
 def remove(digest: str) -> None:
     """Delete one environment, whole or not. Raises OSError."""
     folder = place() / digest
-    (folder / TOLD).unlink(missing_ok=True)  # from now on nobody takes it for whole
+    (folder / TOLD).unlink(missing_ok=True)  # from now on it does not count as complete
     shutil.rmtree(folder)
 
 

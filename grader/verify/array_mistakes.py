@@ -1,6 +1,6 @@
 """Mistakes of linear algebra and of arrays at one node: lengths, systems, divisions, axes.
 
-They serve diagnosis alone, as those of field_mistakes.py do.
+They serve only diagnosis, like those of field_mistakes.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Mistakes about biases: a penalty on them as on the weights, one bias for a whole layer.
 
-They serve diagnosis alone, as those of field_mistakes.py do.
+They serve only diagnosis, like those of field_mistakes.py.
 """
 
 from __future__ import annotations

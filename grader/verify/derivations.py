@@ -1,4 +1,4 @@
-"""Written derivations held against themselves: the solution's, samples of others, mutants.
+"""Validate written derivations: the solution's, samples of others, and mutants.
 
 A sample is kept as reference/<id>/samples/derivations/<name>.toml:
 

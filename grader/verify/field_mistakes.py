@@ -26,7 +26,7 @@ ONE_HOT_OF_LARGEST = "({0} == np.max({0}, axis=-1, keepdims=True)) * 1.0"
 
 @dataclass(frozen=True)
 class FieldEdit:
-    """One mistake: what stands in the place of a node.
+    """One mistake: the code that replaces a node.
 
     told : what a student reads after "behaves exactly as the solution would"
     """

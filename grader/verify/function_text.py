@@ -29,7 +29,7 @@ class FunctionText:
     ) -> str:
         """Return the text with each node exchanged; of nodes within one another, the outer one.
 
-        keep_lines : what stands below keeps its line numbers
+        keep_lines : whether the code below keeps its line numbers
         """
         spans = sorted(
             ((*self._span(node), node, new) for node, new in places), key=lambda span: span[:2]

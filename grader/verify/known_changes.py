@@ -151,7 +151,7 @@ def statement_keys(source: str) -> set[str]:
 
 
 def _key(statement: ast.stmt) -> str:
-    """Return a statement's code; of one that holds others its head alone."""
+    """Return a statement's code; only its head if it holds other statements."""
     if not hasattr(statement, "body"):
         return ast.unparse(statement)
     heads = [ast.unparse(part) for part in expressions_of(statement)]

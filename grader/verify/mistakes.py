@@ -25,7 +25,7 @@ def _dropped_first(operation: str, operand: ast.expr, whole: ast.AST) -> str:
 
 
 def _operand(operand: ast.expr, operation: str) -> str:
-    """Return an operand as it stands in a product: a sum in its parentheses."""
+    """Return an operand as a factor of a product: a sum gets parentheses."""
     text = shorten(code_of(operand))
     is_sum = isinstance(operand, ast.BinOp) and isinstance(operand.op, ast.Add | ast.Sub)
     return f"({text})" if is_sum and operation in ("*", "/", "**") else text

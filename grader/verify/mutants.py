@@ -48,7 +48,7 @@ class Mutant:
     """A changed function of a reference notebook.
 
     function : qualified name of what `source` defines ("GradientDescent.predict")
-    cell, line : where the change stands in the notebook; line is 1-based within the cell
+    cell, line : the place of the change in the notebook; line is 1-based within the cell
     """
 
     id: str
@@ -104,7 +104,7 @@ def mutate(source: str, *, lines: Collection[int] | None = None) -> list[Change]
             continue
         seen.add(fingerprint)
         if not wording:
-            # A number or a slice alone says too little.
+            # A number or a slice by itself says too little.
             small = isinstance(node, ast.Constant | ast.Slice | ast.Name | ast.UnaryOp)
             context = f" in `{first_line(text.statement_at(node.lineno))}`" if small else ""
             wording = f"`{in_short(node)}` -> `{shorten(normal(new))}`{context}"
@@ -156,7 +156,7 @@ def _edits(
             yield from wrong_results(statement, returned)
         for expression in expressions_of(statement):
             for node in _walk(expression):
-                # A condition that stands outside the region is the template's own.
+                # A condition outside the region is the template's own.
                 if lines is None or node.lineno in lines:
                     for operator in EXPRESSION_OPERATORS:
                         for edit in operator(node):

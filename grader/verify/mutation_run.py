@@ -1,4 +1,4 @@
-"""Hunts mutants: every mutant of a notebook is held against the checks of its exercises.
+"""Run the checks of a notebook's exercises on every mutant of the notebook.
 
 A mutant needs no kernel of its own. The reference ran once; in the fork that a check gets,
 the mutant's definition is put in the place of the original before the check begins. What the
@@ -153,7 +153,7 @@ def _given(value: Any, student: Student) -> Any:
         return type(value)(_given(item, student) for item in value)
     if isinstance(value, dict):
         return {key: _given(item, student) for key, item in value.items()}
-    if isinstance(value, Counted):  # each replay counts anew
+    if isinstance(value, Counted):  # each replay starts its counts at 0
         return counted(value.function, at_most=value.at_most)
     if isinstance(value, _Named):
         head, *rest = value.path.split(".")
@@ -376,7 +376,7 @@ def _essence(operation: str, reply: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a reply that can be compared: an object by its class alone."""
+    """Return a reply that can be compared: an object only by its class."""
     if isinstance(value, Remote):
         return ("object", value.type_name)
     if isinstance(value, list | tuple):

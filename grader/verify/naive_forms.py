@@ -12,7 +12,7 @@ from grader.verify.code_words import code_of, last_name
 
 
 def naive_forms(function: ast.AST) -> Iterator[list[tuple[ast.expr, str]]]:
-    """Yield the function's naive forms: what stands at which node instead, made at once."""
+    """Yield the function's naive forms: the replacements of nodes, made together."""
     assigned = {
         node.targets[0].id: node.value
         for node in ast.walk(function)

@@ -1,6 +1,6 @@
 """Mistakes of order and of parentheses: a step too early, a factor on one term, a copied line.
 
-They serve diagnosis alone, as those of field_mistakes.py do.
+They serve only diagnosis, like those of field_mistakes.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from grader.verify.field_mistakes import PENALTIES, RATES, FieldEdit, Surroundin
 from grader.verify.value_mistakes import WholeEdit
 
 _MOST_PLACES = 6
-"""Of one mistake that is made at every place: more than these are no habit of one function."""
+"""Places of one repeated mistake: with more, it is not a habit of one function."""
 
 
 def parentheses(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
@@ -205,7 +205,7 @@ def ordered_edits(
 def repeated_edits(
     single: Collection[tuple[ast.expr, FieldEdit]],
 ) -> Iterator[WholeEdit]:
-    """Yield each mistake made at every place where it can be: whoever makes it, makes it again.
+    """Yield each mistake made at all possible places, since a student often repeats a mistake.
 
     single : the mistakes of one function at one place each
     """

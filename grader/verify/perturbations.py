@@ -71,7 +71,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
 
 
 def perturb(value: Any, change: Perturbation, rng: np.random.Generator) -> Any:
-    """Return the value with every array and float in it changed; the rest is left alone.
+    """Return the value with every array and float in it changed; the rest stays.
 
     Integers stay: they count epochs, name handles and index.
     """

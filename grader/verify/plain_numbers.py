@@ -1,4 +1,4 @@
-"""Which values of a function are single numbers, as its text alone tells.
+"""Find the values of a function that are single numbers, only from its text.
 
 What sorts, turns or sums up an array does nothing to a number, or raises: no mistake of that sort
 is tried where a number stands.
@@ -17,7 +17,7 @@ _OF_NUMBERS = frozenset(("abs", "sqrt", "exp", "log", "max", "min"))
 
 
 def number_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
-    """Return the names of a function that hold one number wherever they are set.
+    """Return the names of a function that always hold a single number.
 
     A parameter counts where its annotation or its default is a number.
     """

@@ -67,7 +67,7 @@ class ProcessPool(Executor):
                 hand.thread.join()
 
     def stop(self) -> None:
-        """End the processes, whatever they are at."""
+        """End the processes in any state."""
         self._called_off.set()
         for hand in self._hands:
             hand.stop()
@@ -180,7 +180,7 @@ def _serve(connection: Connection) -> None:
             function, args, kwargs = connection.recv()
             try:
                 answer = True, function(*args, **kwargs)
-            except Exception as error:  # it is raised where the result is asked for
+            except Exception as error:  # it is raised when the result is requested
                 answer = False, error
             connection.send(answer)
 

@@ -1,6 +1,6 @@
 """Mistakes about activations: another activation, a slope that is lost, both of them together.
 
-They serve diagnosis alone, as those of field_mistakes.py do.
+They serve only diagnosis, like those of field_mistakes.py.
 """
 
 from __future__ import annotations

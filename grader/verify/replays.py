@@ -188,7 +188,7 @@ def _caller(functions: CheckFunctions | None) -> Callable[..., list[Any]] | None
         if number == -1:
             functions.begin_again()
             return []
-        # A mistake may well call it where it overflows: nobody is to read of that.
+        # A mistake may call it where it overflows: that warning must not be shown.
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

@@ -20,7 +20,7 @@ NO_VALUE = "-"
 
 
 def summary_rows(report: VerifyReport) -> list[tuple[str, str]]:
-    """Return what was held against what, a (part, finding) pair a line."""
+    """Return the comparisons, one (part, finding) pair for each line."""
     graded = [line for line in report.exercises if not line.manual]
     manual = sum(line.points for line in report.exercises if line.manual)
     rows = [

@@ -5,7 +5,7 @@ A sample is a change of one solved notebook, kept as reference/<id>/samples/<nam
     title = "cross-entropy without its minus sign"
     kind = "mistake"            # or "right"
     notebook = "MNIST_binary_classifier_stud.ipynb"
-    [regions]                   # what stands between the markers of that region instead
+    [regions]                   # the code between the markers of that region instead
     "GradientDescent.cost_funct" = '''...'''
     [definitions]               # a whole definition instead, markers and all
     [append]                    # source = "...": a code cell at the end

@@ -1,10 +1,10 @@
-"""Tasks of one assignment, in worker processes, and how far they are.
+"""Tasks of one assignment, in worker processes, and their progress.
 
 A task may take minutes: of the seeds and mutants that are done, its process adds a line each to a
 file that all share.
 
 The pool is of its own (pool.py), not batch/workers.py. A task is a function of ours with its
-arguments, and what comes back are records of ours, so pickles do; the first task that fails ends
+arguments and returns our own records, so pickles are safe; the first task that fails ends
 the run. The processes of a batch stay at one submission after the other, send no object but bytes
 and JSON, report while they work, get a clone of the fork server, and are replaced when a submission
 kills them. A protocol for both would be longer than the two are. Both end with the program by the

@@ -65,7 +65,7 @@ def verify_assignments(
     assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
     seeds : over how many seeds the reference is calibrated; 0 for none
     jobs : worker processes; as many as there are processors where None; 0 for none
-    sandbox : how the notebooks are closed in
+    sandbox : how the notebooks are isolated
     progress : gets a line of text whenever a task is done
     write_known : whether the tables of known mistakes are written into the assignment's folder
     Raises AssignmentError for what the assignment's own files get wrong.
@@ -210,7 +210,7 @@ def _verify(
 
 
 def runnable(assignment: Assignment) -> list[str]:
-    """Return the notebooks of which nothing is lacking here."""
+    """Return the notebooks whose packages are all installed here."""
     return [name for name in assignment.notebooks if not assignment.lacking(name)]
 
 
@@ -258,7 +258,7 @@ class _Benched:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where an assignment is, and how its notebooks are closed in."""
+    """The place of an assignment, and how its notebooks are isolated."""
 
     folder: Path
     sandbox: Sandbox
