@@ -142,7 +142,7 @@ class Following:
     # --- steps
 
     def _says_nothing(self, piece: Piece) -> bool:
-        """Tell whether it is not a step: y in {0, 1}, a case of indices, "is >= 0" in a sentence."""
+        """Tell whether it is not a step: y in {0, 1}, a case of indices, "is >= 0" in a text."""
         if "in" in piece.signs:
             return True
         if not piece.display and piece.continues:
