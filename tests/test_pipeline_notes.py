@@ -89,6 +89,13 @@ def test_a_function_of_an_exercise_that_is_not_filled_in_is_told_as_missing(cour
     assert "half(4)" in bea.message
 
 
+def test_one_notebook_at_work_is_graded_like_a_folder_of_it(course):
+    folder = course.hand_in("Ann", name="return 'x'")
+    (at_work,) = course.grade(folder / "toy.ipynb", public=True).results
+    (handed_in,) = course.grade(folder, public=True).results
+    assert (at_work.status, at_work.score) == (handed_in.status, handed_in.score) == ("graded", 2.0)
+
+
 def test_a_notebook_that_needs_what_is_not_installed_is_not_opened_and_says_so(course):
     toml = course.toy / "assignment.toml"
     needs = 'file = "toy.ipynb"\nrequires = ["no_such_package"]'

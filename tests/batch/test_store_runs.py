@@ -83,3 +83,22 @@ def test_asking_whether_an_instructor_graded_makes_no_file(tmp_path, monkeypatch
     assert asked == [{"create": False}]
     assert not graded_with_solutions({"GRADE_RESULTS": str(tmp_path / "none.sqlite")})
     assert not (tmp_path / "none.sqlite").exists()
+
+
+def packed(store, run):
+    return [item.packed for item in store.items(run.id, evidence=True)]
+
+
+def test_other_words_are_put_into_one_result_of_one_run_and_its_evidence_stays(store):
+    first, second = begun(store), begun(store, "other")
+    for run in (first, second):
+        keep(run, "abc", number=0)
+        keep(run, "def", number=1)
+    result = Result("a.zip", ("Ann",), "graded", score=1.0, max_score=4.0, message="a lost sign")
+    evidence = {run.id: [one.evidence for one in packed(store, run)] for run in (first, second)}
+    assert all(evidence[first.id])
+    told = first.explain(1, pack(result, evidence=False))
+    assert (told.verdict, told.evidence) == (pack(result).verdict, evidence[first.id][1])
+    for run, said in ((first, ["", "a lost sign"]), (second, ["", ""])):
+        assert [unpack(one).message for one in packed(store, run)] == said
+        assert [one.evidence for one in packed(store, run)] == evidence[run.id]
