@@ -62,11 +62,11 @@ def test_a_logistic_step_holds_for_other_sizes_and_rates(student, rng):
 
 @pytest.mark.exercise("q3-logistic", points=2, hidden=True)
 def test_logistic_regression_learns_to_tell_clothes(student, rng, datasets):
-    """After 6 epochs over 1200 images: 68 to 83 % in 300 seeds; two softmaxes pass 1 of 300."""
+    """After 6 epochs over 1200 images: 70 to 83 % in 300 seeds; with two softmaxes at most 67.6."""
     model, data = student.LogisticRegression(10, 197), clothes(rng, datasets)
     accuracy = trained_accuracy(model, data, epochs=6, learning_rate=0.01)
     called = "the test accuracy after 6 epochs"
-    assert_accuracy(accuracy, at_least=0.66, classes=10, called=called)
+    assert_accuracy(accuracy, at_least=0.68, classes=10, called=called)
 
 
 @pytest.mark.exercise("q3-mlp", points=0.5, hidden=True)
