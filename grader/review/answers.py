@@ -187,16 +187,16 @@ def index_run(
     with store.guarded():
         waiting = store.connection.execute(
             "SELECT number FROM items JOIN results ON results.id = items.result "
-            "WHERE run = ?1 AND status = 'graded' AND NOT EXISTS (SELECT 1 FROM answers "
-            f"WHERE answers.run = ?1 AND answers.number = items.number {known}) "
-            "AND (?2 IS NULL OR number IN (SELECT value FROM json_each(?2))) ORDER BY number",
-            (run, only),
+            "WHERE run = :run AND status = 'graded' AND NOT EXISTS (SELECT 1 FROM answers "
+            f"WHERE answers.run = :run AND answers.number = items.number {known}) "
+            "AND (:only IS NULL OR number IN (SELECT value FROM json_each(:only))) ORDER BY number",
+            {"run": run, "only": only},
         ).fetchall()
         mine: dict[int, str] = dict(
             store.connection.execute(
-                "SELECT DISTINCT number, subject FROM answers WHERE run = ?1 "
-                "AND (?2 IS NULL OR number IN (SELECT value FROM json_each(?2)))",
-                (run, only),
+                "SELECT DISTINCT number, subject FROM answers WHERE run = :run "
+                "AND (:only IS NULL OR number IN (SELECT value FROM json_each(:only)))",
+                {"run": run, "only": only},
             ).fetchall()
         )
     found = [number for (number,) in waiting]

@@ -88,8 +88,9 @@ class Classroom:
         """Return the numbers that aren't read yet, in order, and how the run stands."""
         with store.guarded():
             found = store.connection.execute(
-                "SELECT ended, (SELECT count(*) FROM items WHERE run = ?1) FROM runs WHERE id = ?1",
-                (self.run_id,),
+                "SELECT ended, (SELECT count(*) FROM items WHERE run = :run) "
+                "FROM runs WHERE id = :run",
+                {"run": self.run_id},
             ).fetchone()
         if found is None:
             raise ReviewError(f"run {self.run_id} is not in the file of results any more")
