@@ -110,16 +110,15 @@ def test_a_students_copy_gives_the_same_verdicts_without_a_reference(course):
     at_school = course.without_times(course.grade(copy / SIGMOID, "--public"))
     assert "2c-softplus" in course.lost(at_home)
     assert not any(c["hidden"] for e in at_school["exercises"] for c in e["checks"])
-    # Which known mistake it is, is told at school alone: the solution is not at home.
-    assert course.of_checks(at_home) == [
-        {**exercise, "checks": [without_known(check) for check in exercise["checks"]]}
-        for exercise in course.of_checks(at_school)
+    # What goes on below the first line may name a known mistake, at school alone.
+    assert first_lines(course.of_checks(at_home)) == first_lines(course.of_checks(at_school))
+
+
+def first_lines(exercises):
+    return [
+        {**one, "checks": [{**c, "message": c["message"].split("\n")[0]} for c in one["checks"]]}
+        for one in exercises
     ]
-
-
-def without_known(check):
-    lines = check["message"].splitlines()
-    return {**check, "message": "\n".join(x for x in lines if "known mistake" not in x)}
 
 
 def test_a_student_at_work_on_one_notebook_hears_of_no_other(course):
