@@ -116,5 +116,4 @@ def test_a_students_copy_gives_the_same_verdicts_with_its_own_files(course):
     at_home = course.without_times(course.grade_at_home(copy, NOTEBOOK))
     at_school = course.without_times(course.grade(copy / NOTEBOOK, "--public"))
     assert set(course.lost(at_home)) == {"1-newton"}
-    checks = [[e["checks"] for e in s["exercises"]] for s in (at_home, at_school)]
-    assert checks[0] == checks[1]
+    course.assert_same_at_home(at_home, at_school)
