@@ -339,9 +339,9 @@ def report(name, seed, isolation, path):
 
 def test_reports_of_several_assignments_are_one():
     parts = [report("one", 3, "", "a"), report("two", 3, "no seccomp", "b")]
-    whole = pipeline._together(parts)
+    whole = pipeline._joined(parts)
     assert (whole.assignment, whole.title, whole.seed) == ("one, two", "", 3)
     assert whole.isolation == "no seccomp"
     assert [result.path for result in whole.results] == ["a", "b"]
     assert whole.parts == tuple(parts)
-    assert pipeline._together(parts[:1] * 2).isolation == ""
+    assert pipeline._joined(parts[:1] * 2).isolation == ""

@@ -35,7 +35,7 @@ def test_what_programs_left_in_a_folder_is_no_file_of_it(tmp_path):
         ('["../other.py"]', "leaves the assignment's folder"),
         ('["/etc/hosts"]', "leaves the assignment's folder"),
         ('["data\\\\table.csv"]', "leaves the assignment's folder"),
-        ('["hidden/"]', "hidden/answers.py, which stays with you"),
+        ('["hidden/"]', "hidden/answers.py, which is hidden, so it stays with you"),
         ('["samples/*"]', "which is a sample"),
         ('["*.py"]', "matches test_lab.py, which is a check file"),
         ('["*.ipynb"]', "matches lab.ipynb, which is a solved notebook"),

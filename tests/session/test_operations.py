@@ -83,7 +83,7 @@ def test_one_product_for_all_rows_is_accepted_and_one_a_row_is_refused(student):
     assert counted.products == 1
     with pytest.raises(CheckFailed, match="it takes 6 products of matrices, 1 are enough"):
         assert_operations(student.by_rows, X, W, most={"products": 1}, called="f(X, w)")
-    with pytest.raises(CheckFailed, match="rounds of loops where 0 will do\nLet numpy do the loop"):
+    with pytest.raises(CheckFailed, match="rounds of loops, 0 are enough\nLet numpy do the loop"):
         assert_operations(student.by_while, X, W, most={"rounds": 0})
 
 
