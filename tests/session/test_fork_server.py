@@ -1,8 +1,11 @@
 """Kernels are forked from a process that has imported everything, and are as good as others."""
 
 import contextlib
+import ctypes
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 from grader import records
 from grader.errors import GraderFault
 from grader.in_kernel import fork_server as in_kernel_fork_server
+from grader.in_kernel import huge_pages
 from grader.in_kernel.sandbox import spawner
 from grader.session import ForkServer, open_session, start_fork_server
 
@@ -52,19 +56,44 @@ def test_a_forked_kernel_sees_what_one_that_started_by_itself_sees(parent):
         assert forked.isolation == started.isolation
 
 
-def test_what_many_kernels_are_forked_from_lies_in_huge_pages(parent):
-    """A fork copies an entry for each page; where many lie in huge ones, fewer."""
-    if not collapsible():
-        pytest.skip("this system makes no huge pages when asked to")
-    parent.preload(["decimal", "email.message"], datasets_dir=None, sets=[])
-    sizes = []
-    for many in (False, True):
-        with ForkServer(parent.clone(many=many)) as clone, opened(clone, "x = 1") as session:
-            assert session.run.cells[0].status == "ok"
-            told = Path(f"/proc/{parent.pid}/smaps_rollup").read_text()
-        sizes.append({line.split()[0]: int(line.split()[1]) for line in told.splitlines()[1:]})
-    assert sizes[1]["AnonHugePages:"] > sizes[0]["AnonHugePages:"]
-    assert sizes[1]["AnonHugePages:"] > sizes[1]["Anonymous:"] / 6
+def test_memory_is_put_into_huge_pages_once_for_many_kernels_and_not_for_few(monkeypatch):
+    """A fork copies an entry for each page; what lies in huge ones has fewer."""
+    calls = []
+    monkeypatch.setattr(huge_pages, "collapse", lambda: calls.append("collapse"))
+    grader, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent = in_kernel_fork_server.ForkServer.__new__(in_kernel_fork_server.ForkServer)
+    parent._grader, parent._collapsed = asked, False
+    parent._make_clone = lambda descriptor: calls.append("clone")
+    with grader, asked, Path(os.devnull).open() as end:
+        for many in (False, True, True):
+            request = json.dumps({"clone": True, "many": many}).encode()
+            socket.send_fds(grader, [request], [end.fileno()])
+            assert parent._answer()
+    assert calls == ["clone", "collapse", "clone", "clone"]
+
+
+def test_what_is_mostly_in_memory_is_put_into_huge_pages(monkeypatch):
+    """What the system makes of it depends on its free memory: here it agrees."""
+    size = huge_pages.HUGE
+    kept = np.ones(4 * size, np.uint8)
+    first, empty, last = (kept.ctypes.data // size * size + n * size for n in (1, 2, 3))
+    advised = []
+
+    def mincore(place, length, there):
+        ctypes.memset(there, place.value != empty, ctypes.sizeof(there))
+        return 0
+
+    def madvise(place, length, advice):
+        assert (length.value, advice) == (size, 25)  # MADV_COLLAPSE
+        advised.append(place.value)
+        return 0 if place.value == first else -1
+
+    libc = SimpleNamespace(mincore=mincore, madvise=madvise)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: libc)
+    assert huge_pages.collapse() == 1
+    assert {first, last} <= {*advised}
+    assert empty not in advised
+    assert not any(place % size for place in advised)
 
 
 def test_the_heap_that_kernels_are_forked_with_lies_in_huge_pages(parent):
@@ -85,15 +114,6 @@ def heap_in_huge_pages(environment):
     )
     done = subprocess.run([sys.executable, "-c", script], env=os.environ | environment)
     return done.returncode == 0
-
-
-def collapsible():
-    """Whether madvise(MADV_COLLAPSE) gives a huge page here."""
-    script = (
-        "from grader.in_kernel import huge_pages as h; import sys\n"
-        "kept = bytearray(8 << 20)\nsys.exit(h.collapse() == 0)"
-    )
-    return subprocess.run([sys.executable, "-P", "-c", script]).returncode == 0
 
 
 def test_what_one_notebook_changes_the_next_does_not_meet(parent):
