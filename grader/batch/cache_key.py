@@ -119,9 +119,7 @@ def environment() -> str:
 def environment_with(environment: str, folder: Path) -> str:
     """Return the fingerprint of what grades here together with the assignment's own Python."""
     own = ""
-    with contextlib.suppress(
-        AssignmentError
-    ):  # the code that loads the assignment says what is wrong
+    with contextlib.suppress(AssignmentError):  # whoever loads the assignment says what is wrong
         own = fingerprint(environment_in(folder), folder)
     if not own:
         return environment

@@ -235,9 +235,7 @@ def _execute(tree: ast.Module | ast.Expression, source: str, scope: _Names) -> A
     except AssertionError as error:
         raise _failure(error, source) from error
     except _OF_A_VALUE as error:
-        if isinstance(
-            error.__cause__, StudentFault
-        ):  # from a function that the student's code calls
+        if isinstance(error.__cause__, StudentFault):  # of a function that student code calls
             raise
         raise _unusable(error, source) from error
 
