@@ -1,6 +1,7 @@
 """What the flow says beside the points, and what each part of it is handed on."""
 
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from grader import grading_class, pipeline
+from grader.assignment import load_assignment
 from grader.batch import cache_key
+from grader.batch.progress import Progress
 from grader.batch.serialization import Results, pack
 from grader.batch.store import open_store
 from grader.building_on import FOLLOWED
@@ -137,6 +140,26 @@ def test_assignments_are_found_from_where_the_command_runs(course, monkeypatch):
     monkeypatch.delenv("GRADE_ASSIGNMENTS", raising=False)
     report = pipeline.grade([folder], Request())
     assert (report.assignment, report.results[0].score) == ("toy", 6.0)
+
+
+def test_an_assignment_that_lies_in_what_is_graded_is_not_the_one(course, monkeypatch):
+    folder = course.hand_in("Eve")
+    shutil.copytree(course.toy, folder / "reference" / "toy")
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("GRADE_ASSIGNMENTS", raising=False)
+    report = pipeline.grade([folder], Request())
+    assert report.checks_from == str(course.toy.resolve())
+
+
+def test_workers_serve_with_the_checks_that_were_collected(course, workers, monkeypatch):
+    given = []
+    monkeypatch.setattr("grader.batch.worker.serve_with", lambda *of: given.append(of))
+    course.hand_in("Ann")
+    course.hand_in("Bea")
+    course.grade(jobs=2)
+    ((suite, assignment),) = given
+    assert isinstance(suite, Suite)
+    assert assignment.id == "toy"
 
 
 class HeldForkServer(FakeForkServer):
@@ -335,6 +358,20 @@ def test_a_students_copy_that_was_found_is_told_and_one_that_was_named_is_not(co
 def report(name, seed, isolation, path):
     results = Results([pack(Result(path, (), "graded", score=1.0, max_score=1.0)).verdict])
     return Report(name, name.title(), seed, results, isolation)
+
+
+def test_the_progress_hears_first_that_several_assignments_were_handed_in(course, monkeypatch):
+    toy = load_assignment(course.toy)
+    groups = [(toy, [0]), (replace(toy, id="other"), [1])]
+    monkeypatch.setattr(pipeline, "group_by_assignment", lambda *_: groups)
+    monkeypatch.setattr(pipeline, "grade_class", lambda one, *_, **__: report(one.id, 0, "", "a"))
+    heard = []
+    progress = Progress()
+    progress.several = heard.append
+    course.hand_in("Ann")
+    course.hand_in("Bea")
+    course.grade(assignment=None, progress=progress)
+    assert heard == [["toy", "other"]]
 
 
 def test_reports_of_several_assignments_are_one():
