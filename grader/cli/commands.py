@@ -119,7 +119,8 @@ def run(arguments: Sequence[str], *, program: str = "grade", held: Held | None =
         error.show()
         return WRONG_INPUT
     except (click.Abort, KeyboardInterrupt) as stop:
-        cause = stop.__cause__ if isinstance(stop, click.Abort) else stop
+        # click before 8.1.4 raises it without a cause.
+        cause = stop.__context__ if isinstance(stop, click.Abort) else stop
         complain(str(cause or "") or "interrupted")
         # A worker that didn't end in time was killed, and has not cleaned up.
         remove_session_leftovers()
