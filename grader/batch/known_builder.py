@@ -20,8 +20,8 @@ PARTS = 8
 CLASS = 10
 """Submissions from which on a table is worth its time."""
 LEAST_S = 10.0
-SHARE = 0.25
-"""The reports wait so long at most: a quarter of what the class took."""
+SHARE = 0.1
+"""The reports wait so long at most: a tenth of what the class took."""
 ENDING_S = 10.0
 
 
