@@ -304,7 +304,9 @@ _NONE = object()
 
 def _tuple_failure(value: tuple[Any, ...], due: str, *, called: str) -> CheckFailed:
     hint = "Return it alone."
-    if len(value) == 1:
+    if not value:
+        hint = "The tuple is empty. Print the value that you return, for this input."
+    elif len(value) == 1:
         hint = "A comma after the value makes a tuple of it: write `return x`, not `return x,`."
     return CheckFailed(f"returned {describe_type(value)}, expected {due}", hint=hint, called=called)
 

@@ -21,6 +21,14 @@ def refusal(check, *args, **kwargs):
     return refused.value
 
 
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [((), "is empty"), ((np.zeros(2),), "not `return x,`"), ((np.ones(2), None), "it alone")],
+)
+def test_a_tuple_is_refused_with_the_way_out(value, advice):
+    assert advice in refusal(as_array, value).hint
+
+
 @pytest.mark.parametrize("value", [2, 2.5, np.float32(1), [1, 2], [[1.0], [2.0]], (1, 2.0)])
 def test_numbers_and_lists_become_arrays(value):
     assert as_array(value).shape == np.shape(value)
