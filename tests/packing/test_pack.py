@@ -7,11 +7,17 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
+SYSTEM = [
+    folder
+    for folder in ("/usr", "/bin", "/lib", "/lib64", "/etc", "/dev", "/proc", "/sys")
+    if Path(folder).is_dir()
+]
 
 TOML = """\
 id = "toy"
@@ -92,11 +98,46 @@ class Autograder:
         (root / "submission").mkdir()
 
     def grade(self, **files):
+        environment = {**os.environ, "AUTOGRADER": str(self.root), "GRADE_RESULTS": "none"}
+        return self._run(["bash", str(self.script)], environment, files)
+
+    def grade_in_a_container(self, **files):
+        """Grade at /autograder in a chroot, as root without CAP_SYS_ADMIN and user namespaces."""
+        container = self.root.with_name("container")
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/tmp",
+            "GRADE_RESULTS": "none",
+        }
+        seen = [*SYSTEM, *{sys.prefix, sys.base_prefix, str(ROOT)}]
+        binds = [
+            f"mkdir -p {quote(f'{container}{path}')}; "
+            f"mount --rbind {quote(path)} {quote(f'{container}{path}')}"
+            for path in seen
+        ]
+        enter = (
+            f"exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "
+            f"chroot {quote(str(container))} bash /autograder/run_autograder"
+        )
+        script = "\n".join(
+            [
+                "set -e",
+                f"mkdir -p {quote(str(container))}",
+                f"mount -t tmpfs container {quote(str(container))}",
+                f"mkdir -m 1777 {quote(str(container))}/tmp",
+                f"mkdir {quote(str(container))}/autograder",
+                f"mount --bind {quote(str(self.root))} {quote(str(container))}/autograder",
+                *binds,
+                enter,
+            ]
+        )
+        return self._run(["unshare", "--mount", "bash", "-c", script], environment, files)
+
+    def _run(self, command, environment, files):
         for name, text in files.items():
             (self.root / "submission" / f"{name}.ipynb").write_text(text)
-        environment = {**os.environ, "AUTOGRADER": str(self.root), "GRADE_RESULTS": "none"}
-        done = subprocess.run(["bash", str(self.script)], env=environment, capture_output=True)
-        assert done.returncode == 0
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
         return json.loads((self.root / "results" / "results.json").read_text())
 
 
@@ -129,6 +170,19 @@ def test_a_right_answer_gets_all_automatic_points(autograder):
     results = autograder().grade(toy=notebook(RIGHT))
     assert results["score"] == 3
     assert {test["status"] for test in results["tests"]} == {"passed"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a chroot")
+def test_the_autograder_grades_in_a_container_without_namespaces(autograder):
+    reach = '    open("/autograder/source/setup.sh").read(); return 2 * x'
+    made = autograder()
+    assert made.grade_in_a_container(toy=notebook(RIGHT))["score"] == 3
+    results = made.grade_in_a_container(toy=notebook(reach))
+    assert results["score"] == 0
+    assert "Permission denied" in results["tests"][0]["output"]
+    # Landlock, seccomp and the limits hold: only what needs a namespace is missing.
+    missing = results["extra_data"]["isolation"].partition("but for: ")[2]
+    assert [part.split()[0] for part in missing.split("; ")] == ["namespaces", "files"]
 
 
 def test_hidden_results_that_students_see_later_hold_no_word_of_their_process(autograder):
