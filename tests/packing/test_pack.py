@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,6 +19,12 @@ SYSTEM = [
     for folder in ("/usr", "/bin", "/lib", "/lib64", "/etc", "/dev", "/proc", "/sys")
     if Path(folder).is_dir()
 ]
+
+
+def _makes_mounts():
+    tools = all(map(shutil.which, ("unshare", "setpriv", "chroot")))
+    return tools and subprocess.run(["unshare", "--mount", "true"]).returncode == 0
+
 
 TOML = """\
 id = "toy"
@@ -172,7 +179,7 @@ def test_a_right_answer_gets_all_automatic_points(autograder):
     assert {test["status"] for test in results["tests"]} == {"passed"}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a chroot")
+@pytest.mark.skipif(not _makes_mounts(), reason="only root makes a chroot, outside a container")
 def test_the_autograder_grades_in_a_container_without_namespaces(autograder):
     reach = '    open("/autograder/source/setup.sh").read(); return 2 * x'
     made = autograder()
