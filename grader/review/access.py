@@ -1,4 +1,4 @@
-"""Who may come in: a one-time token in the address, then a cookie; all others are refused.
+"""Access to the server: a one-time token in the address, then a cookie. Others are refused.
 
 The server listens on 127.0.0.1, where everybody on the machine can connect, and every page that
 the grader's browser has open can send requests. So:
@@ -7,9 +7,9 @@ the grader's browser has open can send requests. So:
   that no script reads and no other site sends (HttpOnly, SameSite=Strict).
 - All pages are below a path that can't be guessed, and the cookie is sent only to this path: a
   cookie knows no port, and another user's server on 127.0.0.1 must not get it.
-- The Host must be this server's (a rebound name is not), and a change must come from its own
+- The Host must be this server's, against DNS rebinding. A change must come from the server's own
   pages (Origin, Sec-Fetch-Site).
-- No script but our own file, no frame, nothing from elsewhere (Content-Security-Policy).
+- Pages load only this server's own files and stand in no frame (Content-Security-Policy).
 """
 
 from __future__ import annotations
@@ -49,26 +49,26 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Keys:
-    """The tokens that were given out, and the cookies that they were exchanged for."""
+    """The tokens that were issued, and the session cookies that they were exchanged for."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.prefix = f"/{secrets.token_urlsafe(12)}"
         self._clock = clock
         self._lock = threading.Lock()
-        # By their hashes: what leaks from memory opens nothing, and looking one up tells nothing.
+        # Only hashes are kept: a leak of memory opens nothing, nor does the time of a look-up.
         self._tokens: dict[str, tuple[Grader, float]] = {}
         self._used: set[str] = set()
         self._sessions: dict[str, Grader] = {}
 
     def token(self, grader: Grader) -> str:
-        """Return a new token for that grader; it works once."""
+        """Return a new token for a grader; it works once, within TOKEN_S seconds."""
         token = secrets.token_urlsafe(24)
         with self._lock:
             self._tokens[_hash(token)] = (grader, self._clock() + TOKEN_S)
         return token
 
     def exchange(self, token: str) -> str | None:
-        """Return the session's secret for a token; None where it opens nothing (any more)."""
+        """Return the session's secret for a token; None if it is unknown, used or expired."""
         with self._lock:
             grader, until = self._tokens.pop(_hash(token), (None, 0.0))
             if grader is None or self._clock() > until:
@@ -79,10 +79,12 @@ class Keys:
             return session
 
     def was_used(self, token: str) -> bool:
+        """Return whether a token was exchanged already."""
         with self._lock:
             return _hash(token) in self._used
 
     def grader(self, session: str) -> Grader | None:
+        """Return the grader of a session; None for an unknown session."""
         with self._lock:
             return self._sessions.get(_hash(session))
 
@@ -92,9 +94,9 @@ def _hash(secret: str) -> str:
 
 
 class Door:
-    """Lets a request in to the application, or answers it itself.
+    """Passes each allowed request to the application, and refuses every other one.
 
-    port : that the server listens on
+    port : the port that the server listens on
     """
 
     def __init__(self, app: App, keys: Keys, port: int) -> None:
@@ -104,7 +106,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            # No websocket, no lifespan: there is nothing for them.
+            # The application has no websockets and no lifespan events.
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
             return
@@ -119,7 +121,7 @@ class Door:
             return
         grader = self.keys.grader(_cookie(headers))
         if grader is None:
-            text = "Open the address that the terminal shows: this browser hasn't come in by it."
+            text = "Open the address that the terminal shows: this browser has not opened it yet."
             await _answer(send, 403, text)
             return
         scope = {**scope, "path": inner, "raw_path": inner.encode(), "grader": grader}
@@ -130,40 +132,40 @@ class Door:
         if host not in self.hosts:
             return 403, "This server answers only to 127.0.0.1."
         if scope["method"] not in ("GET", "HEAD", "POST"):
-            return 405, "There is nothing to do so."
+            return 405, "This server answers only GET, HEAD and POST."
         if not scope["path"].startswith(f"{self.keys.prefix}/"):
             return 403, "Open the address that the terminal shows."
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if scope["method"] == "POST" and origin != f"http://{host}":
-            return 403, "What changes something must come from a page of this server."
+            return 403, "A change must come from a page of this server."
         if origin is not None and origin != f"http://{host}":
-            return 403, "Another site asks; it gets nothing."
+            return 403, "Requests from another site are refused."
         if site in ("cross-site", "same-site") and (
             scope["method"] == "POST" or headers.get("sec-fetch-mode") != "navigate"
         ):
-            return 403, "Another site asks; it gets nothing."
+            return 403, "Requests from another site are refused."
         return None
 
     async def _enter(self, scope: Scope, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=5)
         token = query.get("token", [""])[0]
-        # HEAD must not use it up: link previews ask so.
+        # HEAD must not use the token up: link previews send HEAD.
         session = self.keys.exchange(token) if scope["method"] == "GET" else None
         if session is None:
             text = (
-                "This address was used already. If that wasn't you, somebody else has come in by "
-                "it: stop the server, and look at the history."
+                "This address was used already. If that wasn't you, somebody else has used it: "
+                "stop the server, and look at the history."
                 if self.keys.was_used(token)
-                else "This address opens nothing (any more): start `grade review` again."
+                else "This address is not valid (any more): start `grade review` again."
             )
             await _answer(send, 403, text)
             return
-        # A page that goes on by itself, no redirect: a browser that comes from elsewhere sends a
-        # strict cookie only from here on.
+        # Not a redirect, but a page that loads the next one: a browser that comes from another
+        # site sends a strict cookie only with requests that a page of this server starts.
         path = f"{self.keys.prefix}/"
         page = (
             '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>grade review</title>'
-            '<link rel="icon" href="data:,">'  # else the browser asks for one, and is refused
+            '<link rel="icon" href="data:,">'  # else the browser requests one, and is refused
             f'<meta http-equiv="refresh" content="0;url={path}"></head>'
             f'<body><p><a href="{path}">Go on</a></p></body></html>'
         )
@@ -172,7 +174,7 @@ class Door:
 
 
 async def body_of(receive: Receive) -> bytes | None:
-    """Return a request's body; None where it is too large."""
+    """Return a request's body; None if it has more than MAX_BODY bytes or was cut off."""
     parts, size = [], 0
     while True:
         message = await receive()
@@ -190,7 +192,7 @@ def _headers(scope: Scope) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
         key = name.decode("latin-1").lower()
-        # Two hosts or origins are none: proxies and browsers never send them.
+        # A header that is sent twice matches nothing: browsers and proxies never send two.
         found[key] = value.decode("latin-1") if key not in found else f"{found[key]},twice"
     return found
 

@@ -1,4 +1,4 @@
-"""How far two graders agree on the answers that both have judged: Cohen's kappa.
+"""How far two graders agree on the answers that both have marked: Cohen's kappa.
 
 Source: Cohen, A coefficient of agreement for nominal scales, Educ. Psychol. Meas. 20 (1960).
 """
@@ -15,12 +15,12 @@ from grader.review.merged import points_of
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of one exercise.
+    """The agreement on one exercise.
 
-    both : answers that two graders are through with
-    same : share of the rubric's decisions on which they agree; None where there is none
-    kappa : that share, what chance gives taken off; None where it isn't defined
-    mean_gap : mean difference of the points
+    both : how many answers two graders have finished
+    same : share of the rubric's decisions on which they agree; None without decisions
+    kappa : Cohen's kappa of these decisions; None where it isn't defined
+    mean_gap : mean absolute difference of the points
     differing : (submission, points of the first, of the second)
     """
 
@@ -33,9 +33,9 @@ class Agreement:
 
 
 def cohens_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
-    """Return Cohen's kappa of pairs of judgements; None where all say the same, or there is none.
+    """Return Cohen's kappa of pairs of judgements: 1 is full agreement, 0 is chance.
 
-    1 is full agreement, 0 what chance gives.
+    None if there are no pairs, or if all judgements are equal.
     """
     if not pairs:
         return None
@@ -49,7 +49,7 @@ def cohens_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
 
 
 def agreement_on(room: Classroom, exercise: str) -> Agreement | None:
-    """Return the agreement on an exercise; None where nothing was graded twice."""
+    """Return the agreement on an exercise; None if no answer was graded twice."""
     items = room.book.items.get(exercise, [])
     start = room.book.starts.get(exercise, "none")
     decisions: list[tuple[bool, bool]] = []

@@ -1,7 +1,7 @@
-"""Whose an answer is, and what it says: the two together are what a mark belongs to.
+"""The answers of a run: the student and a fingerprint of the content. A mark belongs to both.
 
-A later run that finds the same answer of the same student finds its marks. An answer that has
-changed since is another one, and open again.
+A later run with the same answer of the same student finds its marks again. A changed answer is
+another answer, without marks.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _FIGURE_DATA = "grade_figure_data"
 """The key in a picture's metadata, as in_kernel/figure_data.py has it."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{24}")
 _UNKNOWN = -1
-"""Of `answered`: the template was not at hand."""
+"""The column `answered` has this value if the template was not at hand."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person judges.
+    """What a mark belongs to.
 
-    subject : whose it is; answer : the fingerprint of what it says
+    subject : identifies the student; answer : the fingerprint of the content
     round : 2 for the second grader of an answer that is graded twice
     """
 
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class AnswerRow:
-    """An answer in a run. number : the submission's; answered : False where it is the template's"""
+    """An answer in a run. number : the submission's; answered : False if only the template's"""
 
     number: int
     exercise: str
@@ -61,39 +61,40 @@ class AnswerRow:
 
 
 def subject_of(result: Result, *, whole_path: bool = False) -> str:
-    """Return whose a result is: the platform's keys, else the names with the file's.
+    """Return the identity of a result's student: the platform's ids, else the names and the file.
 
-    whole_path : two have one name in one class
+    whole_path : use the whole path, for two students of one name in one class
     """
     ids = ids_of(result)
     if ids:
         return json.dumps({"platform": result.origin.platform, **ids}, sort_keys=True)
     path = result.path if whole_path else "/".join(PurePath(result.path).parts[-2:])
-    # A path need not be UTF-8, and the file of results holds texts.
+    # A path need not be UTF-8, but the file of results holds only UTF-8 text.
     shown = path.encode("utf-8", "backslashreplace").decode()
     names = [name.encode("utf-8", "backslashreplace").decode() for name in result.students]
     return json.dumps({"students": names, "path": shown}, sort_keys=True)
 
 
 def fingerprint_of(exercise: ExerciseScore, evidence: Evidence) -> str:
-    """Return what an answer says, as a fingerprint: its words, gaps, pictures and derivation."""
-    said = {
+    """Return the fingerprint of an answer's content: text, gaps, drawing cells, derivation."""
+    content = {
         "words": [
             [cell.source, {name: dict(kinds) for name, kinds in cell.attachments.items()}]
             for cell in evidence.answers.get(exercise.id, ())
         ],
         "gaps": [[r.name, r.source] for r in evidence.regions.get(exercise.id, ())],
-        "drawn": _drawn(exercise.id, evidence),
+        "drawn": _drawing_sources(exercise.id, evidence),
         "steps": [[s.left, s.sign, s.right] for s in exercise.derivation.steps]
         if exercise.derivation
         else [],
     }
-    # A notebook may hold half a character.
-    text = json.dumps(said, sort_keys=True)
+    # As ASCII: a notebook may hold half of a surrogate pair.
+    text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _drawn(exercise: str, evidence: Evidence) -> list[str]:
+def _drawing_sources(exercise: str, evidence: Evidence) -> list[str]:
+    """Return the sources of the cells that drew an exercise's figures."""
     sources = {
         (notebook.name, cell.index): cell.source
         for notebook in evidence.notebooks.values()
@@ -104,7 +105,7 @@ def _drawn(exercise: str, evidence: Evidence) -> list[str]:
 
 
 def text_of(exercise: str, evidence: Evidence) -> str:
-    """Return what the student wrote, words and code, for a search and for groups."""
+    """Return the student's text and code, at most MAX_TEXT characters, for groups."""
     parts = [cell.source for cell in evidence.answers.get(exercise, ())]
     parts += [region.source for region in evidence.regions.get(exercise, ())]
     text = "\n\n".join(parts)[:MAX_TEXT]
@@ -112,10 +113,10 @@ def text_of(exercise: str, evidence: Evidence) -> str:
 
 
 def figures_of(exercise: str, evidence: Evidence) -> str:
-    """Return a fingerprint of the figures that go with an answer; "" where there is none.
+    """Return a fingerprint of the figures that go with an answer; "" without figures.
 
-    Of what they show, where the student's process told that beside the picture; else of the
-    picture. What it told is a claim, and puts answers side by side: nobody is graded by it alone.
+    It covers each figure's data if the student's process sent a fingerprint of them, else the
+    picture. The process may lie: this only groups answers, and gives no points.
     """
     places = {(p.notebook, p.cell) for p in evidence.drawn.get(exercise, ())}
     found = [
@@ -126,22 +127,22 @@ def figures_of(exercise: str, evidence: Evidence) -> str:
         for output in cell.outputs
         if isinstance(data := output.get("data"), Mapping) and "image/png" in data
     ]
-    # What a notebook displayed may be anything.
+    # As JSON: a notebook can display any type under "image/png".
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:24] if found else ""
 
 
 def _data_of(output: Mapping[str, object]) -> str:
-    """Return the fingerprint of a figure's data that came with its picture; "" for none."""
+    """Return the fingerprint of a figure's data that came with its picture; "" without one."""
     metadata = output.get("metadata")
     of_png = metadata.get("image/png") if isinstance(metadata, Mapping) else None
-    told = of_png.get(_FIGURE_DATA) if isinstance(of_png, Mapping) else None
-    return told if isinstance(told, str) and _FINGERPRINT.fullmatch(told) else ""
+    claimed = of_png.get(_FIGURE_DATA) if isinstance(of_png, Mapping) else None
+    return claimed if isinstance(claimed, str) and _FINGERPRINT.fullmatch(claimed) else ""
 
 
 def is_answered(exercise: Exercise, evidence: Evidence, assignment: Assignment) -> bool:
-    """Return whether anything was added to what the template has there.
+    """Return whether a manual exercise has more than the template's text; True if unsure.
 
-    Where nothing of the prompt is left, the answer may stand elsewhere: that is for a person.
+    If the prompt's cells are gone, the answer may stand elsewhere: a person decides.
     """
     cells = evidence.answers.get(exercise.id, ())
     regions = evidence.regions.get(exercise.id, ())
@@ -153,10 +154,11 @@ def is_answered(exercise: Exercise, evidence: Evidence, assignment: Assignment) 
         return True
     if any(region.status == "filled" for region in regions):
         return True
-    # What a cell of the student's own draws under the heading is an answer as well.
+    # A figure that the student's own cell draws under the heading is an answer as well.
     known = {cell.source.strip() for cell in stub.cells}
     return any(
-        source.strip() and source.strip() not in known for source in _drawn(exercise.id, evidence)
+        source.strip() and source.strip() not in known
+        for source in _drawing_sources(exercise.id, evidence)
     )
 
 
@@ -175,13 +177,13 @@ def index_run(
     numbers: Collection[int] | None = None,
     seen: dict[int, Result] | None = None,
 ) -> int:
-    """Write down the answers of a run that aren't yet; return how many submissions that were.
+    """Add the answers of a run that are missing from the table; return how many submissions.
 
-    assignment : tells what the template has; None where it is not at hand
-    numbers : of these submissions alone
-    seen : is given the results that were read for it, without evidence
+    assignment : holds the template; None if it is not at hand
+    numbers : only these submissions
+    seen : receives the results that were read, without evidence
     """
-    # With the template at hand, what was not known before is looked at again.
+    # With the template at hand, answers of unknown state are looked at again.
     known = "AND answered != -1" if assignment is not None else ""
     only = json.dumps(list(numbers)) if numbers is not None else None
     with store.guarded():
@@ -192,7 +194,7 @@ def index_run(
             "AND (:only IS NULL OR number IN (SELECT value FROM json_each(:only))) ORDER BY number",
             {"run": run, "only": only},
         ).fetchall()
-        mine: dict[int, str] = dict(
+        subjects: dict[int, str] = dict(
             store.connection.execute(
                 "SELECT DISTINCT number, subject FROM answers WHERE run = :run "
                 "AND (:only IS NULL OR number IN (SELECT value FROM json_each(:only)))",
@@ -205,9 +207,9 @@ def index_run(
         taken: set[str] = set()
         for number in found[start : start + _AT_ONCE]:
             result = result_of(store, run, number)
-            subject = mine.get(number) or subject_of(result)
+            subject = subjects.get(number) or subject_of(result)
             if (
-                number not in mine
+                number not in subjects
                 and not ids_of(result)
                 and (subject in taken or _is_taken(store, run, subject))
             ):
@@ -286,7 +288,7 @@ def answers_of(
 
 
 def index_all(store: Store, assignment: str) -> None:
-    """Write down the answers of every run of an assignment, before one of them is forgotten."""
+    """Add the answers of every run of an assignment to the table, before a run is deleted."""
     runs: Sequence[int] = [run.id for run in store.runs() if run.assignment == assignment]
     for run in runs:
         index_run(store, run, None)

@@ -1,4 +1,4 @@
-"""What people said of an assignment's answers, read at once."""
+"""All marks of an assignment, read at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ Key = tuple[str, str, str, int]
 
 @dataclass(frozen=True)
 class Book:
-    """items : by exercise, in order; starts : "none" or "full"; gradings : by Key"""
+    """The marks of an assignment.
+
+    items : rubric items by exercise, in order; starts : "none" or "full" by exercise
+    gradings : by Key; overrides : by exercise and check
+    """
 
     items: Mapping[str, list[Item]] = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
@@ -29,7 +33,7 @@ class Book:
 
 
 def has_marks(store: Store, assignment: str) -> bool:
-    """Return whether people have started to judge this assignment."""
+    """Return whether people have started to mark this assignment."""
     with store.guarded():
         row = store.connection.execute(
             "SELECT 1 FROM history WHERE assignment = ? LIMIT 1", (assignment,)
@@ -40,9 +44,9 @@ def has_marks(store: Store, assignment: str) -> bool:
 def read_book(
     store: Store, assignment: str, *, exercise: str | None = None, subject: str | None = None
 ) -> Book:
-    """Return what stands.
+    """Return the current marks.
 
-    exercise, subject : of this one alone
+    exercise, subject : only the marks of this exercise or student
     """
     items: dict[str, list[Item]] = defaultdict(list)
     for item in items_of(store, assignment, exercise):

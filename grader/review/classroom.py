@@ -1,5 +1,6 @@
-"""A run of a class, held in memory while it is reviewed: what the machine said never changes, and
-what people say is read again as far as the history tells that it has changed.
+"""A run of a class, held in memory while it is reviewed.
+
+The machine's results never change. The marks are read again when the history has new lines.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from grader.text import one_line
 T = TypeVar("T")
 _ALL = 10**9
 AT_ONCE = 100
-"""Submissions that are read at once: others who ask wait for so many at most."""
+"""Submissions that are read at once: another request waits for this many at most."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """An exercise of the class. place : from 0, in addresses"""
+    """An exercise of the class. place : its number from 0, used in addresses"""
 
     place: int
     id: str
@@ -52,26 +53,27 @@ class Classroom:
         self.answers: dict[int, dict[str, AnswerRow]] = {}
         self.book = Book()
         self.tasks: dict[str, dict[str, set[str]]] = {}
-        """{exercise: {grader: subjects}}; "" means all."""
+        """{exercise: {grader: subjects}}; the subject "" means all."""
         self.twice: dict[str, float] = {}
         self.version = 0
         """A counter of changes, so that a cache knows that it is out of date."""
         self.changed: dict[int, int] = {}
-        """The version at which each submission has changed last."""
+        """The version of each submission's last change."""
         self.waiting = 0
         """How many submissions of the file aren't read yet."""
         self.verdicts = 0
-        """The version at which verdicts of checks have changed last."""
+        """The version of the last change of a check's verdict."""
         self._scores: dict[int, dict[str, ExerciseScore]] = {}
         self._by_subject: dict[str, list[int]] = {}
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}
-        self._kept: dict[str, tuple[int, object]] = {}
+        self._cache: dict[str, tuple[int, object]] = {}
         self._seen = -1
+        """The number of the last line of the history that was read."""
 
     def update(self, store: Store, *, most: int = AT_ONCE) -> None:
-        """Read what is new, so many submissions at most. Raises ReviewError where the run is gone.
+        """Read what is new, at most `most` submissions. Raises ReviewError if the run is gone.
 
-        What this takes does not depend on how large the class is, but for what has changed.
+        The cost depends on how much has changed, not on the size of the class.
         """
         with self.lock:
             fresh = self._fresh(store)[:most]
@@ -85,7 +87,7 @@ class Classroom:
                 self._judge(set(fresh))
 
     def _fresh(self, store: Store) -> list[int]:
-        """Return the numbers that aren't read yet, in order, and how the run stands."""
+        """Return the numbers of submissions that aren't read yet, in order; update the run."""
         with store.guarded():
             found = store.connection.execute(
                 "SELECT ended, (SELECT count(*) FROM items WHERE run = :run) "
@@ -102,24 +104,24 @@ class Classroom:
             return []
         return [number for number in store.numbers(self.run_id) if number not in self.results]
 
-    def once(self, what: str, make: Callable[[], T]) -> T:
-        """Return what `make` gives, made once until something of the class changes."""
-        return self._once(what, self.version, make)
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """Return make(), cached until anything in the class changes."""
+        return self._once(key, self.version, make)
 
-    def once_of_verdicts(self, what: str, make: Callable[[], T]) -> T:
-        """Return the same, made once until a check's verdict changes or submissions arrive."""
-        return self._once(what, self.verdicts, make)
+    def once_of_verdicts(self, key: str, make: Callable[[], T]) -> T:
+        """Return make(), cached until a check's verdict changes or submissions arrive."""
+        return self._once(key, self.verdicts, make)
 
-    def once_of_work(self, what: str, make: Callable[[], T]) -> T:
-        """Return the same, computed once until submissions arrive; for constant data."""
-        return self._once(what, len(self.results), make)
+    def once_of_work(self, key: str, make: Callable[[], T]) -> T:
+        """Return make(), cached until submissions arrive."""
+        return self._once(key, len(self.results), make)
 
-    def _once(self, what: str, now: int, make: Callable[[], T]) -> T:
-        version, kept = self._kept.get(what, (-1, None))
+    def _once(self, key: str, now: int, make: Callable[[], T]) -> T:
+        version, value = self._cache.get(key, (-1, None))
         if version != now:
-            kept = make()
-            self._kept[what] = (now, kept)
-        return kept  # type: ignore[return-value]
+            value = make()
+            self._cache[key] = (now, value)
+        return value  # type: ignore[return-value]
 
     @property
     def name(self) -> str:
@@ -130,7 +132,7 @@ class Classroom:
         seen: dict[int, Result] = {}
         index_run(store, self.run_id, self.assignment, numbers=fresh, seen=seen)
         rows = answers_of(store, self.run_id, numbers=fresh)
-        # Others read meanwhile: what they hold is not changed, but replaced.
+        # Other threads read meanwhile: their dictionaries are replaced, never changed.
         results, answers = dict(self.results), dict(self.answers)
         columns = {column.id: column for column in self.columns}
         for number in fresh:
@@ -157,7 +159,7 @@ class Classroom:
         self.columns = [*columns.values()]
 
     def _read(self, store: Store, last: int) -> None:
-        """Read again what the history says has changed."""
+        """Read again the marks that have changed since the last look at the history."""
         news = changes(store, self.name, after=max(self._seen, 0), limit=_ALL)
         subjects = {change.subject for change in news}
         if self._seen < 0 or "" in subjects or len(subjects) > 20:
@@ -193,7 +195,8 @@ class Classroom:
         self._judge(touched | (set(self.results) - set(self.judged)))
 
     def _judge(self, numbers: set[int]) -> None:
-        self.version += 1  # under the lock
+        """Apply the marks to these submissions again. The caller holds the lock."""
+        self.version += 1
         made, scores = dict(self.judged), dict(self._scores)
         for number in numbers:
             made[number] = judged(self.results[number], self.answers[number], self.book)
@@ -228,14 +231,14 @@ class Classroom:
         return self.book.grading(row.subject, exercise, row.answer, round_)
 
     def score(self, number: int, exercise: str) -> ExerciseScore:
-        """Return an exercise of a submission, with what people said."""
+        """Return an exercise of a submission, with its marks."""
         return self._scores[number][exercise]
 
     def machine_score(self, number: int, exercise: str) -> ExerciseScore:
         return next(e for e in self.results[number].exercises if e.id == exercise)
 
     def label(self, number: int, *, names: bool) -> str:
-        """Return whose a submission is; a number where names are hidden."""
+        """Return the student of a submission, or "Answer 7" where names are hidden."""
         if names:
             return self.once_of_work(
                 "labels", lambda: {n: one_line(label(r)) for n, r in self.results.items()}
@@ -248,7 +251,7 @@ class Classroom:
     # --- whose turn it is -------------------------------------------------------------------------
 
     def order(self, grader: str, exercise: str) -> list[int]:
-        """Return the submissions in an order of chance, the same for a grader and a question."""
+        """Return the submissions in a random order, fixed for each grader and exercise."""
         return self.once_of_work(
             f"order of {exercise} for {grader}",
             lambda: sorted(
@@ -271,7 +274,7 @@ class Classroom:
         return draw / 16**13 < share
 
     def round_for(self, grader: str, number: int, exercise: str) -> int:
-        """Return 2 where that grader sees this answer as its second reader, without the first's."""
+        """Return 2 if the grader is this answer's second reader, who sees no marks; else 1."""
         if not self.is_twice(number, exercise):
             return 1
         first, second = (self.grading(number, exercise, r) for r in (1, 2))
@@ -298,13 +301,16 @@ class Classroom:
         subject = self.answers[number][exercise].subject
         owners = {name for name, subjects in given.items() if subjects & {"", subject}}
         if self.is_twice(number, exercise) and self.grading(number, exercise).done:
-            return True  # its second reader is somebody else
+            return True  # the second reader need not be an owner
         return not owners or grader in owners
 
     def next_for(
         self, grader: str, exercise: str, after: int | None, *, back: bool = False
     ) -> int | None:
-        """Return the submission that waits for the grader next; None where none does."""
+        """Return the next submission that waits for the grader; None if there is none.
+
+        after : the submission to start behind; back : search backwards
+        """
         order = self.order(grader, exercise)
         if back:
             order = order[::-1]
@@ -321,12 +327,13 @@ class Classroom:
 
     def open_count(self, grader: str, exercise: str) -> tuple[int, int]:
         """Return how many answers wait for the grader, and how many there are."""
-        kept, counts = self._counts.get((grader, exercise)), self._counts
-        if kept is None:
+        # Another thread may replace the cache meanwhile: the counts go into the one that was read.
+        counts = self._counts
+        if (grader, exercise) not in counts:
             there = [n for n, rows in self.answers.items() if exercise in rows]
-            kept = (sum(self.needs(grader, n, exercise) for n in there), len(there))
-            counts[grader, exercise] = kept
-        return kept
+            waiting = sum(self.needs(grader, n, exercise) for n in there)
+            counts[grader, exercise] = (waiting, len(there))
+        return counts[grader, exercise]
 
 
 def _chance(*parts: str) -> str:

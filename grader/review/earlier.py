@@ -1,4 +1,4 @@
-"""What earlier years handed in: nothing that they had is a rarity of this year's."""
+"""The texts of earlier years' submissions: what they hold is not rare in this year's class."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def earlier_texts(store: Store, earlier: Sequence[int | Path]) -> Iterator[str]:
     """Yield the texts that earlier submissions hold.
 
     earlier : numbers of kept runs, and folders or exports of submissions
-    What can't be read has nothing to compare, and is passed over. Raises SubmissionError for a
-    folder that can't be read.
+    A submission that can't be read is passed over. Raises SubmissionError for a folder that
+    can't be read.
     """
-    for one in earlier:
-        yield from _of_run(store, one) if isinstance(one, int) else _of_folder(one)
+    for source in earlier:
+        yield from _of_run(store, source) if isinstance(source, int) else _of_folder(source)
 
 
 def _of_run(store: Store, run: int) -> Iterator[str]:

@@ -6,14 +6,14 @@ from functools import lru_cache
 
 from grader.report.derivation_words import formula
 
-# What is longer, or nested deeper, is shown as it was typed: converting it must take no time.
+# A longer or deeper formula is shown as it was typed: converting it would take too long.
 LONGEST = 1000
 DEEPEST = 30
 
 
 @lru_cache(maxsize=2000)
 def rendered_formula(latex: str) -> str:
-    """Return harmless HTML of a formula, with its LaTeX for screen readers and for comparison."""
+    """Return safe HTML of a formula, with its LaTeX for screen readers and for comparison."""
     return str(formula(_converted(latex), latex))
 
 
@@ -25,7 +25,7 @@ def _converted(latex: str) -> str:
 
         made = str(convert(latex))
         return made.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
-    except Exception:  # the library raises errors of many kinds at what it does not know
+    except Exception:  # the library raises many kinds of errors for LaTeX that it does not know
         return ""
 
 

@@ -1,4 +1,4 @@
-"""Who changed what, when: a row for each change, written with it."""
+"""Who changed what, when: a row for each change, written in the same transaction."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def changes(
     after: int = 0,
     limit: int = 500,
 ) -> list[Change]:
-    """Return the changes, the latest first. after : those that came after that one"""
+    """Return the changes, the latest first. after : only changes with a larger id"""
     with store.guarded():
         rows = store.connection.execute(
             "SELECT id, changed, grader, subject, exercise, what, before, after FROM history "

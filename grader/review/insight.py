@@ -1,4 +1,4 @@
-"""What a class teaches: how hard each exercise and check was, and which mistakes were made.
+"""Statistics of a class: how hard each exercise and check was, and the common mistakes.
 
     insight = insight_of(results)
     as_markdown(insight); as_csv(insight)
@@ -27,17 +27,18 @@ from grader.text import one_line
 
 LEAST_FOR_ALPHA = 20
 LEAST_FOR_TOGETHER = 3
-"""Students whom two checks must both fail before "always together" is worth a line."""
+"""Two checks are listed as "always together" if at least so many students fail both."""
 UNCLEAR = 0.3
-"""From this share of a class on the sheet may be at fault."""
+"""If a larger share of the class makes one mistake, the sheet may be at fault."""
 MOST_DIAGNOSES = 10
 
 
 @dataclass(frozen=True)
 class ItemStatistics:
-    """An exercise, or a check of one (`check` is then its name).
+    """Statistics of an exercise, or of a check (`check` is then its name).
 
-    students : who have a verdict; facility, sd : of the share of the points
+    students : how many have a verdict
+    facility, sd : mean and standard deviation of the share of the points
     discrimination : None if all have the same points
     """
 
@@ -64,7 +65,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Insight:
-    """Of one class. open : results that wait for a person, and are left out where they do."""
+    """The statistics of one class. open : results with points that a person has yet to give"""
 
     students: int
     mean: float | None
@@ -79,7 +80,7 @@ class Insight:
 
 
 def insight_of(results: Sequence[Result]) -> Insight:
-    """Return what the graded results of a class tell. Their places count from 0 in `example`."""
+    """Return the statistics of a class's graded results. `example` is an index into `results`."""
     graded = [(place, r) for place, r in enumerate(results) if r.status == "graded"]
     shares = [_share(r.score, r.max_score) for _, r in graded]
     exercises = list(_exercises([r for _, r in graded]))
@@ -137,7 +138,7 @@ def _statistics(exercise: str, check: str, pairs: Sequence[tuple[float, float]])
 
 
 def correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """Return Pearson's correlation; None where one side does not vary."""
+    """Return Pearson's correlation; None below three pairs, or if one side does not vary."""
     if len(pairs) < 3:
         return None
     mean_x, mean_y = (fmean(pair[i] for pair in pairs) for i in (0, 1))
@@ -170,7 +171,7 @@ def cronbachs_alpha(results: Sequence[Result]) -> float | None:
 def _together(
     fails: dict[tuple[str, str], dict[int, bool]],
 ) -> tuple[tuple[tuple[str, str], ...], ...]:
-    """Return the checks that always fail for the same students, several of them."""
+    """Return the groups of checks that fail for exactly the same students."""
     groups: dict[tuple[tuple[int, bool], ...], list[tuple[str, str]]] = defaultdict(list)
     for key, failed in fails.items():
         if sum(failed.values()) >= LEAST_FOR_TOGETHER:
@@ -181,7 +182,7 @@ def _together(
 def _diagnoses(graded: Sequence[tuple[int, Result]]) -> Iterable[Diagnosis]:
     counts: Counter[tuple[str, str, str]] = Counter()
     first: dict[tuple[str, str, str], tuple[int, str]] = {}
-    told: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    last_lines: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for place, result in graded:
         for exercise in result.exercises:
             for check in exercise.checks:
@@ -189,12 +190,12 @@ def _diagnoses(graded: Sequence[tuple[int, Result]]) -> Iterable[Diagnosis]:
                     continue
                 key = (exercise.id, check.name, diagnosis_of(check))
                 counts[key] += 1
-                told[key].add(last_line(check))
+                last_lines[key].add(last_line(check))
                 first.setdefault(key, (place, check.message))
     for (exercise_id, name, words), count in counts.most_common(MOST_DIAGNOSES):
         place, message = first[exercise_id, name, words]
-        lines = told[exercise_id, name, words]
-        shown = next(iter(lines)) if len(lines) == 1 else words
+        texts = last_lines[exercise_id, name, words]
+        shown = next(iter(texts)) if len(texts) == 1 else words
         yield Diagnosis(exercise_id, name, shown, count, count / len(graded), place, message)
 
 
@@ -214,7 +215,7 @@ def _share(points: float, most: float) -> float:
 
 
 def as_markdown(insight: Insight, title: str, results: Sequence[Result]) -> str:
-    """Return it as Markdown."""
+    """Return the statistics as Markdown. results : those that insight_of() got"""
     lines = [f"# What the class teaches: {_cell(title)}", ""]
     mean = ""
     if insight.mean is not None and insight.sd is not None:
@@ -250,7 +251,7 @@ def as_markdown(insight: Insight, title: str, results: Sequence[Result]) -> str:
 
 
 def as_csv(insight: Insight) -> str:
-    """Return the items' statistics as CSV."""
+    """Return the statistics of exercises and checks as CSV, with a byte order mark for Excel."""
     made = io.StringIO()
     writer = csv.writer(made, lineterminator="\r\n")
     writer.writerow(["exercise", "check", "students", "facility", "sd", "discrimination",

@@ -1,12 +1,11 @@
-"""What a person says of an answer: rubric items, a comment, points beside the rubric, done or not.
+"""The marks of an answer: rubric items, a comment, points beside the rubric, done or not.
 
 Each change is one transaction, with its line in the history. A change names the version that it was
-made on: where somebody else was quicker, Conflict is raised and nothing is written.
+made on. If somebody else has changed the answer since, Conflict is raised and nothing is written.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,8 +28,8 @@ class Grading:
 
     items : ids of the rubric's items that apply
     adjustment, reason : points beside the rubric, and why
-    done : a person is through with it
-    version : counts its changes; 0 where nothing was said yet
+    done : a person has finished the answer
+    version : counts the changes; 0 without marks
     """
 
     items: frozenset[int] = field(default_factory=frozenset)
@@ -44,7 +43,7 @@ class Grading:
 
 
 class Conflict(ReviewError):
-    """Another grader has changed the same answer. stands : their marks"""
+    """Another grader has changed the same answer. stands : the current marks"""
 
     def __init__(self, stands: Grading) -> None:
         super().__init__(f"{stands.grader} has changed this answer: look at both, and choose")
@@ -71,7 +70,7 @@ def grading_of(store: Store, answer: Answer) -> Grading:
 
 
 def read_grading(row: Sequence[Any], items: Iterable[int]) -> Grading:
-    """Return a grading. row : comment, adjustment, reason, done, grader, changed, version"""
+    """Return a Grading. row : comment, adjustment, reason, done, grader, changed, version"""
     comment, adjustment, reason, done, grader, changed, version = row
     return Grading(
         frozenset(items), comment, adjustment, reason, bool(done), grader, changed, version
@@ -81,7 +80,10 @@ def read_grading(row: Sequence[Any], items: Iterable[int]) -> Grading:
 def toggle(
     store: Store, answer: Answer, item: int, *, grader: str, version: int | None = None
 ) -> Grading:
-    """Let an item apply, or no longer; the answer is done while any applies."""
+    """Switch an item on or off for an answer; the answer is done while any item applies.
+
+    Return the new marks. Raises Conflict, ReviewError.
+    """
     with store.writing():
         before = grading_of(store, answer)
         items = before.items ^ {item}
@@ -104,7 +106,7 @@ def change(
 ) -> Grading:
     """Change the marks of an answer; None leaves a part unchanged. Return the new marks.
 
-    version : that the change was made on; None for whichever there is
+    version : the version that the grader saw; None for any
     Raises Conflict, ReviewError.
     """
     with store.writing():
@@ -115,7 +117,7 @@ def change(
         if comment is not None:
             after = replace(after, comment=_text(comment, MAX_COMMENT, "a comment"))
         if adjustment is not None:
-            after = replace(after, adjustment=_points(adjustment))
+            after = replace(after, adjustment=rubric.checked_points(adjustment))
         if reason is not None:
             after = replace(after, reason=_text(reason, MAX_REASON, "a reason"))
         if done is not None:
@@ -179,12 +181,6 @@ def grading_line(grading: Grading, words: dict[int, str]) -> str:
     if not grading.done:
         parts.append("open")
     return "; ".join(parts) or "done"
-
-
-def _points(points: float) -> float:
-    if not math.isfinite(points) or abs(points) > rubric.MAX_POINTS:
-        raise ReviewError(f"{points} are no points")
-    return points
 
 
 def _text(text: str, most: int, what: str) -> str:

@@ -1,20 +1,19 @@
-"""Marks as a CSV file, for who likes a spreadsheet better than a browser.
+"""Marks as a CSV file, for graders who prefer a spreadsheet to a browser.
 
     student,submission,exercise,rubric item,points,comment
     Ann Meier,Meier_Ann.zip,4-review,says why,2,
     Ann Meier,Meier_Ann.zip,4-review,gives an example,,
     Ann Meier,Meier_Ann.zip,4-review,,,Where does the 2 come from?
 
-A line with points is an item that applies; without, it doesn't. A new item comes with its points.
-A line without an item holds the comment, and points beside the rubric; the comment is their reason.
-What is written is read back as it was. A file with a mistake changes nothing.
+An item with points in its line applies; an item without points doesn't. A new item needs points.
+A line without an item holds the comment and points beside the rubric; the comment is their reason.
+A file that is written and read back changes nothing. A file with a mistake changes nothing either.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,11 +37,12 @@ _SAME = 1e-6
 
 
 @dataclass
-class _Said:
-    """What the lines of a file say of one answer.
+class _FileMarks:
+    """The marks of one answer in a file.
 
-    first : the line's number
-    plain : one of them names no item, or holds a comment
+    first : the number of its first line
+    plain : a line names no item, or holds a comment
+    free : points beside the rubric
     """
 
     first: int
@@ -56,9 +56,9 @@ class _Said:
 
 
 def render_marks(store: Store, run: RunRecord, results: Sequence[Result]) -> str:
-    """Return the marks of a run: every manual exercise, and what was said of the others.
+    """Return the marks of a run as CSV: every manual exercise, and the others that have marks.
 
-    results : the run's own, in the order of its input
+    results : the run's results, in the order of its input
     """
     made = io.StringIO()
     writer = csv.writer(made, lineterminator="\r\n")
@@ -77,7 +77,7 @@ def render_marks(store: Store, run: RunRecord, results: Sequence[Result]) -> str
             for item in book.items.get(exercise.id, []):
                 points = _number(item.points) if item.id in grading.items else ""
                 writer.writerow([*map(safe, head), _cell(item.words), points, ""])
-            # Said and without points is 0 points: a blank would leave it open.
+            # Done and without items is 0 points: a blank would leave the answer open.
             plain = grading.done and not grading.items
             free = _number(grading.adjustment) if grading.adjustment or plain else ""
             comment = grading.comment or grading.reason
@@ -88,11 +88,12 @@ def render_marks(store: Store, run: RunRecord, results: Sequence[Result]) -> str
 
 
 def student_text(result: Result) -> str:
+    """Return the column `student` of a result: the names, else the file's name."""
     return "; ".join(result.students) or result.origin.name or PurePath(result.path).name
 
 
 def _cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula; its line breaks stay."""
+    """Return a text that no spreadsheet reads as a formula; its line breaks stay."""
     return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
@@ -106,66 +107,65 @@ def _number(points: float) -> str:
 def read_marks(
     store: Store, run: RunRecord, results: Sequence[Result], text: str, *, grader: str
 ) -> int:
-    """Take the marks of a file into the store; return how many answers it speaks of.
+    """Write the marks of a file into the store; return how many answers the file names.
 
-    results : the run's own, as the machine gave them
-    Raises ReviewError with the lines that can't be taken; nothing is written then.
+    results : the run's results, as the machine gave them
+    Raises ReviewError with the lines that are wrong; nothing is written then.
     """
     numbers = store.numbers(run.id)
-    whose = _Whose(dict(zip(numbers, results, strict=True)))
+    finder = _SubmissionFinder(dict(zip(numbers, results, strict=True)))
     rows = answers_of(store, run.id)
-    said: dict[tuple[int, str], _Said] = {}
+    marks: dict[tuple[int, str], _FileMarks] = {}
     wrong: list[str] = []
     for line, cells in _lines(text):
         try:
-            _take(line, cells, whose, rows, said)
+            _take(line, cells, finder, rows, marks)
         except ReviewError as error:
             wrong.append(f"line {line}: {error}")
-    new = {} if wrong else _new_items(store, run, said, wrong)
+    new = {} if wrong else _new_items(store, run, marks, wrong)
     if wrong:
         more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise ReviewError(f"nothing was taken from the marks: {'; '.join(wrong[:_SHOWN])}{more}")
     with store.writing():
         for (exercise, words), points in new.items():
             rubric.add_item(store, run.assignment, exercise, words, points, grader=grader)
-        for (number, exercise), one in said.items():
+        for (number, exercise), mark in marks.items():
             row = rows[number, exercise]
-            _write(store, Answer(run.assignment, row.subject, exercise, row.answer), one, grader)
-    return len(said)
+            _write(store, Answer(run.assignment, row.subject, exercise, row.answer), mark, grader)
+    return len(marks)
 
 
-def _write(store: Store, answer: Answer, said: _Said, grader: str) -> None:
-    listed = {i.words: i.id for i in rubric.items_of(store, answer.assignment, answer.exercise)}
+def _write(store: Store, answer: Answer, mark: _FileMarks, grader: str) -> None:
+    ids = {i.words: i.id for i in rubric.items_of(store, answer.assignment, answer.exercise)}
     before = grading_of(store, answer)
     items = set(before.items)
-    for words, points in said.items.items():
+    for words, points in mark.items.items():
         if points is not None:
-            items.add(listed[words])
+            items.add(ids[words])
         else:
-            items.discard(listed[words])
-    if not said.plain:
-        # Nothing is said but of items.
+            items.discard(ids[words])
+    if not mark.plain:
         change(store, answer, grader=grader, items=items, done=bool(items) or before.done)
         return
-    comment = "" if said.comment == _NOT_ANSWERED else said.comment
+    comment = "" if mark.comment == _NOT_ANSWERED else mark.comment
     reason = ""
-    if said.free:
-        kept = before.reason if said.free == before.adjustment else ""
-        reason = kept or comment[: MAX_REASON // 2] or "given in a file of marks"
+    if mark.free:
+        old_reason = before.reason if mark.free == before.adjustment else ""
+        reason = old_reason or comment[: MAX_REASON // 2] or "given in a file of marks"
     change(
         store,
         answer,
         grader=grader,
         items=items,
         comment="" if comment == before.reason and not before.comment else comment,
-        adjustment=said.free or 0.0,
+        adjustment=mark.free or 0.0,
         reason=reason,
-        done=bool(items) or said.free is not None,
+        done=bool(items) or mark.free is not None,
     )
 
 
-class _Whose:
-    """Finds the submission that a line speaks of."""
+class _SubmissionFinder:
+    """Finds the submission that a line names."""
 
     def __init__(self, results: Mapping[int, Result]) -> None:
         self.results = results
@@ -178,7 +178,7 @@ class _Whose:
                 self.by_student[safe(name)].append(number)
 
     def find(self, student: str, submission: str) -> int:
-        """Return the submission's number. Raises ReviewError where it is none, or not one."""
+        """Return the submission's number. Raises ReviewError unless exactly one fits."""
         found = set(self.by_path.get(submission, ())) if submission else set()
         if student:
             named = set(self.by_student.get(student, ()))
@@ -188,7 +188,7 @@ class _Whose:
         who = ", ".join(filter(None, (student, submission))) or "nobody"
         if found:
             raise ReviewError(
-                f"{one_line(who)} may be {len(found)} submissions: keep the column `submission`"
+                f"{one_line(who)} fits {len(found)} submissions: keep the column `submission`"
             )
         raise ReviewError(f"there is no submission of {one_line(who)} in this run")
 
@@ -196,57 +196,61 @@ class _Whose:
 def _take(
     line: int,
     cells: Mapping[str, str],
-    whose: _Whose,
+    finder: _SubmissionFinder,
     rows: Mapping[tuple[int, str], AnswerRow],
-    said: dict[tuple[int, str], _Said],
+    marks: dict[tuple[int, str], _FileMarks],
 ) -> None:
-    number = whose.find(cells["student"], cells.get("submission", ""))
+    """Add a line to the marks. Raises ReviewError if the line is wrong."""
+    number = finder.find(cells["student"], cells.get("submission", ""))
     exercise = cells["exercise"].removeprefix("'")
     if (number, exercise) not in rows:
         known = ", ".join(name for n, name in rows if n == number) or "none: it was not graded"
         raise ReviewError(f"there is no exercise {one_line(exercise)!r}; there is {known}")
-    one = said.setdefault((number, exercise), _Said(line))
+    mark = marks.setdefault((number, exercise), _FileMarks(line))
     words = " ".join(_plain(cells["rubric item"]).split())
     points, comment = _points(cells["points"]), _plain(cells["comment"]).strip()
     if words:
-        if words in one.items:
+        if words in mark.items:
             raise ReviewError(f"{one_line(words)!r} stands twice for this answer")
-        one.items[words] = points
+        mark.items[words] = points
     elif points is not None:
-        if one.free is not None:
+        if mark.free is not None:
             raise ReviewError("points without an item stand twice for this answer")
-        one.free = points
-    one.plain = one.plain or not words or bool(comment)
+        mark.free = points
+    mark.plain = mark.plain or not words or bool(comment)
     if comment:
-        one.comment = f"{one.comment}\n{comment}" if one.comment else comment
+        mark.comment = f"{mark.comment}\n{comment}" if mark.comment else comment
 
 
 def _new_items(
-    store: Store, run: RunRecord, said: Mapping[tuple[int, str], _Said], wrong: list[str]
+    store: Store, run: RunRecord, marks: Mapping[tuple[int, str], _FileMarks], wrong: list[str]
 ) -> dict[tuple[str, str], float]:
-    """Return the items that the rubric lacks, with their points; report differing points."""
+    """Return the items that the rubric lacks, with their points; add mistakes to `wrong`."""
     known: dict[tuple[str, str], float] = {}
     for item in rubric.items_of(store, run.assignment):
         known[item.exercise, item.words] = item.points
     new: dict[tuple[str, str], float] = {}
-    for (_, exercise), one in said.items():
-        for words, points in one.items.items():
+    for (_, exercise), mark in marks.items():
+        for words, points in mark.items.items():
             if points is None:
                 continue
-            due = known.get((exercise, words), new.setdefault((exercise, words), points))
-            if abs(points - due) > _SAME:
+            item_points = known.get((exercise, words), new.setdefault((exercise, words), points))
+            if abs(points - item_points) > _SAME:
                 wrong.append(
-                    f"line {one.first} and below: {one_line(words)!r} gives {_number(due)} points "
-                    f"to all, and {_number(points)} here: a line without an item takes others"
+                    f"line {mark.first} and below: {one_line(words)!r} gives "
+                    f"{_number(item_points)} points to all, but {_number(points)} here: put other "
+                    "points into a line without an item"
                 )
-    # An unknown item that no answer has needs no points.
-    lost = {
+    without_points = {
         (exercise, words)
-        for (_, exercise), one in said.items()
-        for words in one.items
+        for (_, exercise), mark in marks.items()
+        for words in mark.items
         if (exercise, words) not in known and (exercise, words) not in new
     }
-    wrong += [f"{words!r} of {exercise} has points nowhere" for exercise, words in sorted(lost)]
+    wrong += [
+        f"{words!r} of {exercise} has no points in any line"
+        for exercise, words in sorted(without_points)
+    ]
     return {key: points for key, points in new.items() if key not in known}
 
 
@@ -282,7 +286,7 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _plain(text: str) -> str:
-    """Return the text without the mark that keeps a spreadsheet from reading it as a formula."""
+    """Return the text without the quote that keeps a spreadsheet from reading a formula."""
     return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@") else text
 
 
@@ -292,7 +296,5 @@ def _points(text: str) -> float | None:
     try:
         points = float(text.replace(",", ".").replace("−", "-"))
     except ValueError:
-        raise ReviewError(f"{one_line(text)!r} are no points") from None
-    if not math.isfinite(points) or abs(points) > rubric.MAX_POINTS:
-        raise ReviewError(f"{one_line(text)} are no points")
-    return points
+        raise ReviewError(f"points must be a number, not {one_line(text)!r}") from None
+    return rubric.checked_points(points)

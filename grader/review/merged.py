@@ -1,7 +1,7 @@
-"""Results with what people said: the same result, its points following the marks.
+"""Results merged with their marks: the points follow the marks.
 
-The kept result never changes. What is made here is shown by every report: the terminal, JSON,
-HTML, JUnit, tables, worksheets and feedback pages.
+The kept result never changes. Every report shows the merged one: the terminal, JSON, HTML, JUnit,
+tables, worksheets and feedback pages.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Answers = Mapping[str, AnswerRow]
 
 
 def judged(result: Result, answers: Answers, book: Book) -> Result:
-    """Return a result with the marks that its answers have."""
+    """Return a result merged with the marks of its answers."""
     if result.status != "graded":
         return result
     exercises = tuple(
@@ -54,7 +54,7 @@ def judged(result: Result, answers: Answers, book: Book) -> Result:
 
 
 def judged_exercise(exercise: ExerciseScore, row: AnswerRow, book: Book) -> ExerciseScore:
-    """Return an exercise with what people said of it."""
+    """Return an exercise merged with its changed verdicts and its marks."""
     exercise = overruled(exercise, row.subject, row.answer, book.overrides)
     grading = book.grading(row.subject, exercise.id, row.answer)
     manual = exercise.status == "manual"
@@ -73,7 +73,7 @@ def judged_exercise(exercise: ExerciseScore, row: AnswerRow, book: Book) -> Exer
     if empty:
         return replace(exercise, points=0.0, status="missing", judgement=judgement)
     if manual and not grading.done:
-        # Begun, and left open: the comment is there, the points aren't yet.
+        # Started, but still open: it shows the comment, and has no points yet.
         return replace(exercise, judgement=judgement)
     points = points_of(exercise, items, grading, book.starts.get(exercise.id, "none"))
     status = _status(points, exercise.max_points) if manual else exercise.status
@@ -85,9 +85,10 @@ def judged_exercise(exercise: ExerciseScore, row: AnswerRow, book: Book) -> Exer
 def points_of(
     exercise: ExerciseScore, items: Sequence[Item], grading: Grading, start: str = "none"
 ) -> float:
-    """Return the points of an answer: from where they start, with what applies, in [0, maximum].
+    """Return the points of an answer, in [0, exercise.max_points].
 
-    Where checks give points, they start at those.
+    They start at the checks' points. For a manual exercise they start at 0, or at the maximum if
+    `start` is "full". Then the applying items and the points beside the rubric are added.
     """
     begin = exercise.points
     if exercise.status == "manual":
@@ -108,7 +109,7 @@ def _status(points: float, most: float) -> ExerciseStatus:
 
 
 class JudgedResults(Sequence[Result]):
-    """Results with their marks, each made when it is looked at."""
+    """Results with their marks, each merged on access."""
 
     def __init__(
         self, results: Sequence[Result], answers: Mapping[int, Answers], numbers: Sequence[int],
@@ -138,9 +139,9 @@ class JudgedResults(Sequence[Result]):
 def judged_results(
     store: Store, run: RunRecord, assignment: Assignment | None = None
 ) -> Sequence[Result]:
-    """Return a run's results, with what people said of them where they have begun.
+    """Return a run's results, merged with their marks if there are any.
 
-    assignment : tells which prompts were left as the template has them
+    assignment : holds the template, to find prompts that were left unchanged
     """
     results = store.results_in_place(run.id)
     if not has_marks(store, run.assignment):

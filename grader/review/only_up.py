@@ -1,8 +1,8 @@
-"""After checks have changed: keep the points that an earlier run gave, and the reason.
+"""After checks have changed: no student loses points against an earlier run.
 
-Each check that gives an answer fewer points than in the run before gives those at least: a floor,
-with the reason, in the history, to be taken back one by one. It belongs to the answer, as a mark
-does: other work is judged by the check alone, and whoever earns more has more.
+A check that now gives an answer fewer points gets a floor: it gives at least the earlier points.
+Each floor has a reason and a line in the history, and can be withdrawn. It belongs to the answer,
+like a mark: other work is judged by the check alone. A student who earns more points gets more.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ _LEAST = 1e-9
 
 @dataclass(frozen=True)
 class KeptPoints:
-    """What the comparison came to.
+    """The outcome of keep_points().
 
-    kept : (students, check) of each verdict that stays
-    gone : checks that gave points and are not there any more, by exercise and name: nothing of
-        them can be kept
+    kept : (students, check) of each check with a floor
+    gone : (exercise, name) of checks that gave points and no longer exist: their points are lost
     other_work : students who lost points with another answer than before
     """
 
@@ -44,9 +43,10 @@ def keep_points(
     grader: str,
     reason: str,
 ) -> KeptPoints:
-    """Let each check of `after` give at least what it gave the same answer in `before`.
+    """Make each check of `after` give at least the points that it gave the same answer in `before`.
 
-    reason : why they keep them, in every report; a second call adds nothing. Raises ReviewError.
+    reason : why the points are kept; every report shows it
+    A second call adds nothing. Raises ReviewError.
     """
     if not reason.strip():
         raise ReviewError("points that are kept need a reason")
@@ -54,7 +54,7 @@ def keep_points(
     pair = []
     for run in (before, after):
         index_run(store, run.id, assignment)
-        # With what people said: a verdict that somebody has lowered on purpose stays so.
+        # With the marks: a verdict that somebody has lowered on purpose stays lowered.
         results = list(judged_results(store, run, assignment))
         places = dict(zip(store.numbers(run.id), results, strict=True))
         for (number, exercise), row in answers_of(store, run.id).items():

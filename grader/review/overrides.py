@@ -1,7 +1,8 @@
 """A check's verdict that a person has changed: for one answer, or for all with the same trace.
 
-The machine's verdict stays beside it, in every report. As a mark, it belongs to what the student
-handed in: new work is judged again. A floor is the least that the check gives; it never lowers.
+Every report shows the machine's verdict as well. Like a mark, an override belongs to the answer
+that the student handed in: new work is judged again. A floor raises a check's credit and never
+lowers it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from grader.review.history import note
 from grader.text import printable
 
 MAX_REASON = 1_000
-# Credits that differ by less differ by rounding.
+# A smaller difference of two credits is rounding.
 _SAME = 1e-9
 OUTCOMES: dict[CheckStatus, str] = {
     "passed": "passed",
@@ -32,11 +33,12 @@ Overrides = Mapping[tuple[str, str], "Sequence[Override]"]
 
 @dataclass(frozen=True)
 class Override:
-    """Another verdict. subject : whose; "" for all whose trace is `trace`
+    """Another verdict of a check.
 
+    subject : the student; "" for all answers with this trace
     credit : share of the check's points, in [0, 1]
-    answer : the fingerprint of the answer that it is about; "" for whichever the student has
-    floor : the check gives that much at least
+    answer : the fingerprint of the answer; "" for any answer of the student
+    floor : the credit is a minimum
     """
 
     id: int
@@ -53,7 +55,7 @@ class Override:
 
 
 def overrides_of(store: Store, assignment: str) -> dict[tuple[str, str], list[Override]]:
-    """Return what holds, by the exercise and the check; the latest comes last."""
+    """Return the overrides in force, by the exercise and the check; the latest comes last."""
     with store.guarded():
         rows = store.connection.execute(
             "SELECT id, exercise, check_name, subject, trace, credit, reason, grader, changed, "
@@ -84,7 +86,8 @@ def overrule(
     """Give a check another verdict; return the override's number.
 
     subject, answer : only for this student's answer; "" for all answers with that trace
-    floor : it gives that much at least; a verdict that a person has given stays
+    floor : the credit is a minimum; it does not replace a verdict that a person has given
+    Raises ReviewError: no reason, no student and no trace, or a credit outside [0, 1].
     """
     reason = printable(reason, MAX_REASON).strip()
     if not reason:
@@ -92,7 +95,7 @@ def overrule(
     if not subject and not trace:
         raise ReviewError("this check kept no trace: change the verdict for one student")
     if not (math.isfinite(credit) and 0.0 <= credit <= 1.0):
-        raise ReviewError(f"a check gives a share of its points between 0 and 1, not {credit:g}")
+        raise ReviewError(f"a check's credit is a share between 0 and 1, not {credit:g}")
     with store.writing():
         made = store.connection.execute(
             "INSERT INTO overrides (assignment, exercise, check_name, subject, trace, credit, "
@@ -111,7 +114,11 @@ def overrule(
 def withdraw(
     store: Store, assignment: str, override: int, *, grader: str, exercise: str | None = None
 ) -> None:
-    """Let the machine's verdict hold again. exercise : that it must be of"""
+    """Withdraw an override, so that the machine's verdict holds again.
+
+    exercise : the override must belong to it
+    Raises ReviewError if there is no such override in force.
+    """
     with store.writing():
         row = store.connection.execute(
             "SELECT exercise, check_name, subject, reason FROM overrides "
@@ -127,32 +134,32 @@ def withdraw(
 
 
 def override_of(check: Outcome, subject: str, answer: str, overrides: Overrides) -> Override | None:
-    """Return what holds for that answer's check, None where the check's own verdict does.
+    """Return the override in force for an answer's check; None if the check's own verdict holds.
 
-    What is for one student comes before what is for all. A floor holds where it gives more, unless
+    An override for one student comes before one for all. A floor holds where it gives more, unless
     somebody has given that student another verdict since.
     """
     found = overrides.get((check.exercise, check.name), ())
     mine = [o for o in found if subject and o.subject == subject and o.answer in ("", answer)]
     own = [o for o in mine if not o.floor]
     alike = [o for o in found if check.trace and not o.subject and o.trace == check.trace]
-    held = next(reversed(own or alike), None)
+    verdict = next(reversed(own or alike), None)
     since = own[-1].id if own else 0
     floors = [o for o in mine if o.floor and o.id > since]
     floor = max(floors, key=lambda o: o.credit, default=None)
-    least = check.credit if held is None else held.credit
-    return floor if floor is not None and floor.credit > least + _SAME else held
+    credit = check.credit if verdict is None else verdict.credit
+    return floor if floor is not None and floor.credit > credit + _SAME else verdict
 
 
 def overruled(
     exercise: ExerciseScore, subject: str, answer: str, overrides: Overrides
 ) -> ExerciseScore:
-    """Return the exercise with the verdicts that people have changed; its points follow."""
+    """Return the exercise with its overrides applied, and its points computed again."""
     checks = tuple(_overruled(check, subject, answer, overrides) for check in exercise.checks)
     if checks == exercise.checks:
         return exercise
     points = max(0.0, sum(check.points for check in checks))
-    # A check that could not run here has a verdict now, and its points count.
+    # A check that could not run here and has an override counts with its points.
     more = sum(
         now.max_points
         for before, now in zip(exercise.checks, checks, strict=True)
@@ -186,8 +193,8 @@ def _overruled(check: Outcome, subject: str, answer: str, overrides: Overrides) 
 
 
 def _overruled_message(check: Outcome, found: Override) -> str:
-    said = f" and said: {check.message}" if check.message else ""
-    return f"{_why(found)}\nThe check itself {OUTCOMES[check.outcome]}{said}"
+    message = f" and said: {check.message}" if check.message else ""
+    return f"{_why(found)}\nThe check itself {OUTCOMES[check.outcome]}{message}"
 
 
 def _why(found: Override) -> str:

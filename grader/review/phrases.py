@@ -1,4 +1,4 @@
-"""Comments to use again."""
+"""Comments that graders keep to use again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SHOWN = 12
 
 
 def keep(store: Store, assignment: str, exercise: str, words: str) -> None:
-    """Keep a comment for the next time."""
+    """Keep a comment to use again; a blank one is ignored."""
     words = words.strip()
     if words:
         with store.writing():
@@ -19,7 +19,7 @@ def keep(store: Store, assignment: str, exercise: str, words: str) -> None:
 
 
 def find(store: Store, assignment: str, exercise: str, text: str = "") -> list[str]:
-    """Return comments that hold a text, this exercise's first."""
+    """Return the SHOWN latest comments that contain a text, this exercise's first."""
     pattern = "%" + text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
     with store.guarded():
         rows = store.connection.execute(

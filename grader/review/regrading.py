@@ -1,9 +1,9 @@
-"""A class graded again where checks have changed: the rest of each verdict stays as it was.
+"""Grade a class again where checks have changed: the other exercises keep their verdicts.
 
-regraded = regrade(store, before, partial, who_is=who_is)   what everybody has now
+regraded = regrade(store, before, partial, who_is=who_is)   the new results of all students
 found = compare(store, before, regraded, assignment)        who gains and who loses
-run = keep(store, before, regraded, about=...)              as a run of its own
-write_down(store, before, run, found, ...)                  each grade that changed
+run = keep(store, before, regraded, about=...)              a new run with these results
+write_down(store, before, run, found, ...)                  a line in the history for each change
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from grader.score import total
 
 @dataclass(frozen=True)
 class Regraded:
-    """What everybody has now.
+    """The results of a class after it was graded again.
 
-    results : of each submission of the run before, by its number
-    same : numbers of those whose verdict of then stays, since they were not graded again
-    missing, other_work, failed : why: they were not found; they were found with other work; they
-        were refused or met a fault of the grader
+    results : by the submission's number in the run before
+    same : numbers of the submissions that keep their old verdict
+    missing, other_work, failed : why they keep it: the submission was not found; it was found
+        with other work; it was refused, or a fault of the grader stopped it
     """
 
     results: Mapping[int, Result]
@@ -45,10 +45,10 @@ class Regraded:
 def regrade(
     store: Store, before: RunRecord, partial: RunRecord, *, who_is: Callable[[Result], str]
 ) -> Regraded:
-    """Put what was graded again into the verdicts of a run. Nothing is written.
+    """Return a run's results, with the exercises of `partial` in their place. Writes nothing.
 
     partial : a run of some exercises of the same class
-    who_is : tells whose a submission is
+    who_is : returns the identity of a result's students
     """
     again: dict[tuple[str, str], Result] = {}
     people: set[str] = set()
@@ -72,13 +72,13 @@ def regrade(
             results[item.number] = with_exercises(old, new)
             continue
         same.add(item.number)
-        where = failed if new is not None else other_work if who in people else missing
-        where.append(old)
+        reason = failed if new is not None else other_work if who in people else missing
+        reason.append(old)
     return Regraded(results, frozenset(same), tuple(missing), tuple(other_work), tuple(failed))
 
 
 def with_exercises(old: Result, new: Result) -> Result:
-    """Return a result with the exercises that were graded again in the place of those of then."""
+    """Return the old result with the new one's exercises in their place."""
     found = {exercise.id: exercise for exercise in new.exercises}
     exercises = tuple(found.pop(exercise.id, exercise) for exercise in old.exercises)
     exercises += tuple(found.values())
@@ -96,15 +96,15 @@ def with_exercises(old: Result, new: Result) -> Result:
 def compare(
     store: Store, before: RunRecord, regraded: Regraded, assignment: Assignment | None
 ) -> Changes:
-    """Return who gains and who loses, with what people said: it stays with the answers."""
+    """Return who gains and who loses points; the marks apply before and after."""
     index_run(store, before.id, assignment)
     book = read_book(store, before.assignment)
     answers: dict[int, dict[str, AnswerRow]] = {}
     for (number, exercise), row in answers_of(store, before.id).items():
         answers.setdefault(number, {})[exercise] = row
-    was = zip(store.numbers(before.id), store.results(before.id), strict=True)
+    old = zip(store.numbers(before.id), store.results(before.id), strict=True)
     return find_changes(
-        [judged(result, answers.get(number, {}), book) for number, result in was],
+        [judged(result, answers.get(number, {}), book) for number, result in old],
         [judged(one, answers.get(number, {}), book) for number, one in regraded.results.items()],
     )
 
@@ -142,7 +142,7 @@ def write_down(
 def keep(
     store: Store, before: RunRecord, regraded: Regraded, *, about: Mapping[str, Any]
 ) -> RunRecord:
-    """Return a new run with these results; the run before stays as it is.
+    """Write a new run with these results and return it; the run before does not change.
 
     about : see RunRecord
     """
@@ -169,5 +169,5 @@ def keep(
 
 
 def _whose(result: Result, who_is: Callable[[Result], str]) -> str:
-    """Return the students, independent of the submission's place."""
+    """Return the identity of a result's students, independent of the submission's folder."""
     return who_is(replace(result, path=PurePath(result.path).name))

@@ -1,4 +1,4 @@
-"""The graders and their rights: from a file if there are several, else only the user.
+"""The graders and their rights: from a file if there are several graders, else the user alone.
 
     [[graders]]
     name = "ann"
@@ -14,12 +14,12 @@
 | mark | to mark answers: items, comments, points with a reason |
 | rubric | to add and change items of rubrics |
 | verdicts | to change a check's verdict |
-| names | to see whose an answer is |
+| names | to see the students' names |
 | assign | to share out the work, and to have answers graded twice |
-| try | to run code in a student's closed process |
+| try | to run code in a student's sandboxed process |
 
-Without `may` a grader has mark, rubric, names and try. `exercises` limits what a grader opens and
-marks to these; the points of the others stay to be seen.
+Without `may` a grader has mark, rubric, names and try. With `exercises` a grader opens and marks
+only these, and sees the points of the others.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ MAX_NAME = 60
 
 @dataclass(frozen=True)
 class Grader:
-    """Somebody who marks. may : rights; exercises : ids; empty for all"""
+    """A person who marks. may : rights; exercises : ids, empty for all exercises"""
 
     name: str
     may: frozenset[str] = frozenset(RIGHTS)
     exercises: frozenset[str] = frozenset()
 
     def sees(self, exercise: str) -> bool:
+        """Return whether the grader may open an exercise."""
         return not self.exercises or exercise in self.exercises
 
 
@@ -76,10 +77,10 @@ def read_graders(file: Path) -> tuple[Grader, ...]:
         for right in entry.may:
             if right not in RIGHTS:
                 raise ReviewError(
-                    f"{shown}: {name} may {one_line(right)!r}: there is {', '.join(RIGHTS)}"
+                    f"{shown}: {name} may {one_line(right)!r}: the rights are {', '.join(RIGHTS)}"
                 )
         graders.append(Grader(name, frozenset(entry.may), frozenset(entry.exercises)))
     names = [grader.name.casefold() for grader in graders]
     if not graders or len(set(names)) < len(names):
-        raise ReviewError(f"{shown}: each grader needs a name of the own, and there must be one")
+        raise ReviewError(f"{shown}: name at least one grader, and no two graders the same")
     return tuple(graders)

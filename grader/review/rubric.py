@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from grader.batch.store import Store
 from grader.errors import ReviewError
@@ -24,9 +24,9 @@ class Item:
     """A line of a rubric.
 
     points : plus or minus
-    source : what it was made of ("target 1" of a derivation), "" for a person's own
-    retired : no longer offered; it counts nowhere
-    version : counts its changes, so that two people don't overwrite each other
+    source : what the item was made from ("target 1" of a derivation); "" if a person wrote it
+    retired : no longer offered; it counts for no answer
+    version : counts the changes, so that two people don't overwrite each other
     """
 
     id: int
@@ -43,18 +43,18 @@ _COLUMNS = "id, exercise, position, words, points, source, retired, version"
 
 
 def items_of(store: Store, assignment: str, exercise: str | None = None) -> list[Item]:
-    """Return the rubric in its order, without what is retired."""
+    """Return the rubric in order, without retired items. exercise : only this one's"""
     with store.guarded():
         rows = store.connection.execute(
             f"SELECT {_COLUMNS} FROM rubric_items WHERE assignment = :assignment AND NOT retired "
             "AND (:exercise IS NULL OR exercise = :exercise) ORDER BY exercise, position, id",
             {"assignment": assignment, "exercise": exercise},
         ).fetchall()
-    return [_item(row) for row in rows]
+    return [Item(*row) for row in rows]
 
 
 def item_of(store: Store, assignment: str, item: int) -> Item:
-    """Return one item. Raises ReviewError where there is none."""
+    """Return one item, retired or not. Raises ReviewError if there is none."""
     with store.guarded():
         row = store.connection.execute(
             f"SELECT {_COLUMNS} FROM rubric_items WHERE assignment = ? AND id = ?",
@@ -62,10 +62,6 @@ def item_of(store: Store, assignment: str, item: int) -> Item:
         ).fetchone()
     if row is None:
         raise ReviewError("there is no such item in the rubric: load the page again")
-    return _item(row)
-
-
-def _item(row: tuple[Any, ...]) -> Item:
     return Item(*row)
 
 
@@ -108,7 +104,7 @@ def edit_item(
     words: str,
     points: float,
 ) -> Item:
-    """Change an item for everybody. Raises ReviewError where somebody else has changed it."""
+    """Change an item for everybody. Raises ReviewError if somebody else has changed it."""
     words, points = _checked(words, points)
     before = _locked(store, assignment, item, version)
     with store.writing():
@@ -147,7 +143,7 @@ def move_item(store: Store, assignment: str, item: int, *, grader: str, version:
 
 
 def start_of(store: Store, assignment: str, exercise: str) -> Start:
-    """Return where the points of an exercise begin: at 0, or at all of them."""
+    """Return where the points of an exercise begin: "none" (0) or "full" (its maximum)."""
     with store.guarded():
         row = store.connection.execute(
             "SELECT start FROM rubrics WHERE assignment = ? AND exercise = ?",
@@ -157,7 +153,7 @@ def start_of(store: Store, assignment: str, exercise: str) -> Start:
 
 
 def set_start(store: Store, assignment: str, exercise: str, start: str, *, grader: str) -> None:
-    """Say where the points of an exercise begin. Everybody's are recomputed."""
+    """Set where the points of an exercise begin. Everybody's points are computed again."""
     if start not in ("none", "full"):
         raise ReviewError(f"points start at 'none' or 'full', not at {start!r}")
     before = start_of(store, assignment, exercise)
@@ -172,6 +168,7 @@ def set_start(store: Store, assignment: str, exercise: str, start: str, *, grade
 
 
 def _locked(store: Store, assignment: str, item: int, version: int) -> Item:
+    """Return an item of this version. Raises ReviewError if it has changed since."""
     before = item_of(store, assignment, item)
     if before.version != version or before.retired:
         raise ReviewError(
@@ -193,6 +190,11 @@ def _checked(words: str, points: float) -> tuple[str, float]:
     words = " ".join(printable(words, MAX_WORDS).split())
     if not words:
         raise ReviewError("an item of a rubric needs words")
+    return words, checked_points(points)
+
+
+def checked_points(points: float) -> float:
+    """Return the points. Raises ReviewError unless they lie within -MAX_POINTS and MAX_POINTS."""
     if not math.isfinite(points) or abs(points) > MAX_POINTS:
-        raise ReviewError(f"{points} are no points")
-    return words, points
+        raise ReviewError(f"points are at most {MAX_POINTS:,.0f}, plus or minus, not {points:g}")
+    return points

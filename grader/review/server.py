@@ -1,8 +1,8 @@
 """The server of `grade review`: on 127.0.0.1, for this user's own browser.
 
 with Review(file, run, graders=graders) as review:
-    review.addresses()      one for each grader, each opens once
-    review.serve()          until it is stopped
+    review.addresses()      one for each grader; each works once
+    review.serve()          until stop()
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ Handler = Callable[[Visit, Mapping[str, Any]], Page]
 class Review:
     """A run that is reviewed in browsers. Close it.
 
-    port : 0 for one that is free
+    port : 0 for any free one
+    Raises ReviewError if the run is gone or the port can't be opened.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Review:
         port: int = 0,
         earlier: Sequence[int | Path] = (),
     ) -> None:
-        """earlier : runs and folders of earlier years: they don't count as like work"""
+        """earlier : runs and folders of earlier years; see Comparison"""
         self.file = file
         self.graders = tuple(graders)
         self.room = Classroom(run, assignment)
@@ -68,7 +69,7 @@ class Review:
         self._reading: threading.Thread | None = None
         with open_store(file, create=False) as store:
             self.room.update(store, most=whole.PER_PAGE)
-        # The first page is then as quick as the next.
+        # The first page is then as fast as later ones.
         self.rows.draw(self.room, self.keys.prefix)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -88,10 +89,11 @@ class Review:
         return f"http://127.0.0.1:{self.port}{self.keys.prefix}"
 
     def address(self, grader: Grader) -> str:
-        """Return a new address for a grader; it opens once, within a quarter of an hour."""
+        """Return a new address for a grader; it works once, within a quarter of an hour."""
         return f"{self.base}/enter?token={self.keys.token(grader)}"
 
     def addresses(self) -> list[tuple[Grader, str]]:
+        """Return each grader with a new address."""
         return [(grader, self.address(grader)) for grader in self.graders]
 
     def serve(self, *, started: Callable[[], None] = lambda: None) -> None:
@@ -99,7 +101,7 @@ class Review:
         import uvicorn
 
         if self.room.waiting:
-            # It ends with the process: what it has written stands, and the rest is read next time.
+            # A daemon: the rest is read at the next start if the process ends before.
             self._reading = threading.Thread(target=self._read_on, daemon=True)
             self._reading.start()
 
@@ -122,7 +124,7 @@ class Review:
         self.server.run(sockets=[self.socket])
 
     def _read_on(self) -> None:
-        """Read the rest of a large class, while its first pages are looked at."""
+        """Read the rest of a large class while its first pages are shown."""
         with contextlib.suppress(GradeError), open_store(self.file, create=False) as store:
             while self.room.waiting > 0:
                 self.room.update(store)
@@ -152,7 +154,7 @@ class Review:
                 if request.method == "POST":
                     body = await body_of(request.receive)
                     if body is None:
-                        return _response(Page("That is too much at once.", 413))
+                        return _response(Page("This form is too large.", 413))
                     try:
                         form = parse_qs(
                             body.decode(), keep_blank_values=True, max_num_fields=LIMIT_FIELDS
@@ -199,8 +201,8 @@ class Review:
     def _handle(
         self, handler: Handler, request: Request, form: Mapping[str, list[str]]
     ) -> Response:
-        # Who waits here goes on at once; who waits for SQLite asks again and again, ever later.
-        # What is tried changes nothing, and takes as long as a cell may.
+        # One change at a time: this lock wakes the next thread at once, while SQLite's lock is
+        # polled with growing pauses. A tryout changes nothing, and may take as long as a cell.
         changes = request.method == "POST" and not request.url.path.endswith("/try")
         turn = self._turn if changes else contextlib.nullcontext()
         with turn, open_store(self.file, create=False) as store:
@@ -240,7 +242,7 @@ class Review:
 
 
 def _error_page(visit: Visit, error: GradeError, status: int) -> Page:
-    return render(visit, "told.html.j2", status=status, message=str(error))
+    return render(visit, "error.html.j2", status=status, message=str(error))
 
 
 def _response(page: Page) -> Response:
@@ -262,7 +264,7 @@ def _insight_file(visit: Visit, kind: str) -> Page:
 def _settings(visit: Visit, where: Mapping[str, Any]) -> Page:
     visit.keep_setting(visit.form.get("name", ""), visit.form.get("value") == "on")
     back = visit.form.get("back", "")
-    # A page of this server, whatever the form says.
+    # Only a page of this server: the form may name any address.
     inside = back.startswith(f"{visit.base}/") and "//" not in back and "\\" not in back
     return Page(status=303, location=back) if inside and back.isprintable() else go(visit, "")
 
@@ -273,7 +275,7 @@ def _static(visit: Visit, where: Mapping[str, Any]) -> Page:
         return Page("There is no such file.", 404)
     kind = _KINDS[name.rpartition(".")[2]]
     if name == "style.css":
-        # The reports' own style, and what only these pages have.
+        # The reports' style, then the rules for these pages.
         more = resources.files("grader.review.pages") / "static" / "review.css"
         style = environment().get_template("style.css.j2").render()
         return Page(style + more.read_text(encoding="utf-8"), kind=kind)

@@ -1,9 +1,9 @@
-"""Like work: pairs worth a look, by the rarities that they share inside the gaps.
+"""Similar work: pairs of submissions that share rare features inside the gaps.
 
-Never a percentage: right answers to one sheet look alike, and a share of equal lines says nothing.
-What counts is what hardly anybody has: an odd helper, a comment word by word, dead code, the same
-wrong value to the last bit. What the template, the solution or a right sample has doesn't count,
-nor what many of the class have. Evidence is shown side by side; a person judges.
+There is no percentage: right answers to one sheet look alike, and a share of equal lines says
+nothing. What counts are features that hardly anybody has: an odd helper, the same comment, dead
+code, a wrong value that is equal to the last bit. Features of the template, the solution or a
+right sample don't count, nor features that many in the class share. A person judges the pairs.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from grader.records import Evidence, Outcome, Result
 from grader.text import one_line
 
 MOST_WHO_HAVE_IT = 3
-"""A feature that more of a class share is not rare."""
+"""A feature that more submissions share is not rare."""
 LEAST_RARITIES = 2
-"""A single coincidence may be chance."""
+"""A single shared feature may be chance."""
 MOST_PAIRS = 60
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _COMMON_NUMBERS = {0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 100.0, 0.5, 0.1, 0.01, 0.001}
@@ -31,7 +31,7 @@ _COMMON_NUMBERS = {0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 100.0, 0.5, 0.1, 0.01, 0.
 
 @dataclass(frozen=True)
 class Rarity:
-    """Something that few have. kind : "a comment", "a name", ...; text : itself"""
+    """A rare feature. kind : "a comment", "a name", ...; text : the feature itself"""
 
     kind: str
     text: str
@@ -40,7 +40,10 @@ class Rarity:
 
 @dataclass
 class Pair:
-    """Two submissions, and the features that only they share. weight : in nats, for the order"""
+    """Two submissions and the rare features that they share.
+
+    weight : the features' information in nats; pairs are sorted by it
+    """
 
     one: int
     other: int
@@ -49,10 +52,10 @@ class Pair:
 
 
 def pairs_of(works: Mapping[int, tuple[Result, Evidence]], known: Iterable[str] = ()) -> list[Pair]:
-    """Return the pairs worth a look, the most striking first.
+    """Return the pairs of submissions that share rare features, the largest weight first.
 
-    works : by the submission's number; those of one person are one work's attempts
-    known : texts of the template, the solution and right samples: what they have doesn't count
+    works : by the submission's number; two attempts of one person are no pair
+    known : texts of the template, the solution and right samples: their features don't count
     """
     given: set[tuple[str, str]] = set()
     for text in known:
@@ -102,12 +105,12 @@ def _rarities(result: Result, evidence: Evidence) -> Iterator[Rarity]:
 
 
 def _wrong_value(check: Outcome) -> str:
-    """Return what tells a check's wrong answer from others, to the last bit: its trace."""
+    """Return the check's name and its trace, a fingerprint of the wrong value; "" if passed."""
     return f"{check.name}: {check.trace}" if check.trace and check.outcome != "passed" else ""
 
 
 def features_of(source: str) -> Iterator[tuple[str, str]]:
-    """Yield (kind, text) of what may be rare in a piece of code."""
+    """Yield (kind, text) of each feature of a piece of code that may be rare."""
     yield from _comments(source)
     for text in _sentences(source):
         yield "a sentence", text

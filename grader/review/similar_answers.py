@@ -1,4 +1,4 @@
-"""Like answers together: by what the checks saw, by what they said, by what the student wrote."""
+"""Groups of similar answers: by the student's text or figures, or by the checks' verdicts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ _EXCEPTION = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Warning|Interrupt|Exit))
 
 @dataclass(frozen=True)
 class Group:
-    """Answers that are alike. key : stays the same as long as they are; title : what they share"""
+    """Answers that are alike.
+
+    key : a fingerprint of what they share; title : the same, for people
+    numbers : of the submissions; name : given by a person, or ""
+    """
 
     key: str
     title: str
@@ -66,7 +70,7 @@ def group_names(store: Store, assignment: str, exercise: str) -> dict[str, str]:
 
 def _key(room: Classroom, number: int, row: AnswerRow, by: str) -> tuple[str, str]:
     key, title = _KEYS[by](room, number, row)
-    # Not the text itself: a form gives it back.
+    # A hash, not the text itself: a form sends the key back.
     return (f"{by}-{hashlib.sha256(key.encode()).hexdigest()[:24]}" if key else ""), title
 
 
@@ -89,7 +93,7 @@ def likeness_of(room: Classroom, exercise: str, number: int) -> int:
 
 
 def _alike(room: Classroom, exercise: str) -> dict[tuple[str, str], set[int]]:
-    """Return who has each answer, and each trace of wrong values."""
+    """Return the submissions with each answer, and with each trace of wrong values."""
     found: dict[tuple[str, str], set[int]] = defaultdict(set)
     for number, rows in room.answers.items():
         if exercise not in rows:
@@ -148,12 +152,12 @@ _KEYS: dict[str, Callable[[Classroom, int, AnswerRow], tuple[str, str]]] = {
 
 
 def diagnosis_of(check: Outcome) -> str:
-    """Return what a check says without the numbers of one student: its diagnosis."""
+    """Return a check's last line without numbers, so that it is equal for many students."""
     return one_line(_NUMBER.sub("#", last_line(check)), 200)
 
 
 def last_line(check: Outcome) -> str:
-    """Return the line that says what to look at; a message of one line says all."""
+    """Return the last line of a check's message, which says what to look at."""
     lines = [line.strip() for line in check.message.splitlines() if line.strip()]
     return one_line(lines[-1] if lines else check.outcome, 200)
 
@@ -164,7 +168,7 @@ def _excerpt(row: AnswerRow) -> str:
 
 
 def normalised(text: str) -> str:
-    """Return a text without what doesn't count: spaces, case, comments, marks of Markdown."""
+    """Return a text without differences of spaces, case, comments and Markdown's marks."""
     code = _without_comments(text)
     return re.sub(r"[\s*_`>#.,;:!?]+", " ", code).casefold().strip()
 
@@ -177,5 +181,5 @@ def _without_comments(text: str) -> str:
             if token.type not in (tokenize.COMMENT, tokenize.NL)
         ]
     except (tokenize.TokenError, SyntaxError):
-        return text  # words, mostly
+        return text  # not Python: words, usually
     return " ".join(string for _, string in tokens)

@@ -1,8 +1,8 @@
-"""Code that a grader tries in a student's closed process, as the notebook left it.
+"""Run a grader's code after a student's notebook, in a sandboxed process.
 
-The kept notebook runs again in a sandboxed kernel, the code as one more cell below it; limits are
-those of the assignment. Afterwards the process and its files are gone. What lay beside the notebook
-is there only where the submission still is, byte for byte.
+The kept notebook runs again in a sandboxed kernel, with the code as one more cell and with the
+assignment's limits. Afterwards the process and its files are removed. Files beside the notebook
+are present only if the submission still exists and has not changed.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from grader.environments import python_of
 from grader.errors import GradeError, GraderFault, ReviewError
-from grader.records import Assignment, Cell, Notebook, Result
+from grader.records import Assignment, Cell, Notebook, Result, Run
 from grader.report.html_page import Figure, Gallery
+from grader.review.pages.showing import text_of_output
 from grader.session import Kernels, require_sandbox, start_fork_server
 from grader.submission.incoming import find_incoming
 from grader.temporary import TemporaryFolder
@@ -28,7 +28,7 @@ MAX_TEXT = 20_000
 
 @dataclass(frozen=True)
 class Tried:
-    """What became of the code. notes : what a person should know of the run"""
+    """What the code gave. notes : warnings about the run"""
 
     status: str
     text: str = ""
@@ -38,7 +38,7 @@ class Tried:
 
 
 class Tryout:
-    """Runs code in students' processes, one at a time. Close it."""
+    """Runs code after students' notebooks, one at a time. Close it."""
 
     def __init__(self, assignment: Assignment | None) -> None:
         self.assignment = assignment
@@ -46,28 +46,28 @@ class Tryout:
         self._kernels: Kernels | None = None
 
     def run(self, result: Result, notebook: str, code: str, *, seed: int = 0) -> Tried:
-        """Return what the code printed and drew below that notebook of a result.
+        """Return what the code printed and drew after a notebook of a result.
 
         result : with its evidence
-        notebook : the assignment's name of it
-        Raises ReviewError where it can't be tried; SandboxError.
+        notebook : its name in the assignment
+        Raises ReviewError if the code can't be run; SandboxError.
         """
         if not code.strip():
             raise ReviewError("write some code first")
         if len(code) > MAX_CODE:
             raise ReviewError(f"the code has {len(code):,} characters; {MAX_CODE:,} can be tried")
-        kept = result.evidence.notebooks.get(notebook)
-        if kept is None or self.assignment is None:
+        submitted = result.evidence.notebooks.get(notebook)
+        if submitted is None or self.assignment is None:
             raise ReviewError(f"there is no {notebook or 'notebook'} of this submission to run")
         if lacking := self.assignment.lacking(notebook):
             raise ReviewError(lacking)
-        # One at a time: a class is not graded here, and the machine may be grading beside it.
+        # One at a time: the machine may be grading a class beside it.
         with self._lock, ExitStack() as stack:
             folder, note = _beside(result, stack)
             session = stack.enter_context(
-                self._opened().open(_with_code(kept, code), folder=folder, seed=seed)
+                self._opened().open(_with_code(submitted, code), folder=folder, seed=seed)
             )
-            return _tried(result, session.run, len(kept.cells), notes=(note,) if note else ())
+            return _tried(result, session.run, notes=(note,) if note else ())
 
     def _opened(self) -> Kernels:
         assert self.assignment is not None
@@ -90,7 +90,7 @@ def _with_code(notebook: Notebook, code: str) -> Notebook:
 
 
 def _beside(result: Result, stack: ExitStack) -> tuple[Path, str]:
-    """Return what was handed in beside the notebook, where it is still there as it was."""
+    """Return the folder of the unchanged submission; else an empty folder, with a note."""
     empty = stack.enter_context(TemporaryFolder())
     path = Path(result.path)
     if result.work and path.exists():
@@ -102,20 +102,18 @@ def _beside(result: Result, stack: ExitStack) -> tuple[Path, str]:
                     return submission.folder, ""
         except (GradeError, OSError):
             pass
-    return stack.enter_context(
-        TemporaryFolder()
-    ), "what was handed in beside the notebook is not there any more"
+    note = "the files that were handed in beside the notebook are not there any more"
+    return stack.enter_context(TemporaryFolder()), note
 
 
-def _tried(result: Result, run: Any, index: int, *, notes: tuple[str, ...]) -> Tried:
+def _tried(result: Result, run: Run, *, notes: tuple[str, ...]) -> Tried:
     last = max(run.cells, key=lambda cell: cell.index, default=None)
     if last is None:
-        raise GraderFault("the notebook ran without the cell that was to be tried")
+        raise GraderFault("the notebook ran without the grader's code")
     gallery = Gallery(replace(result.evidence, runs={}))
     figures, texts = [], []
     for output in last.outputs:
         data = output.get("data")
-        text = output.get("text")
         if isinstance(data, dict):
             figure = next(
                 (gallery.take(data[kind], "", last.index)
@@ -125,12 +123,8 @@ def _tried(result: Result, run: Any, index: int, *, notes: tuple[str, ...]) -> T
             if figure is not None:
                 figures.append(figure)
                 continue
-            text = data.get("text/plain")
-        if isinstance(text, list):
-            text = "".join(part for part in text if isinstance(part, str))
-        if isinstance(text, str):
-            texts.append(text)
-    broken = [cell for cell in run.cells if cell is not last and cell.status not in ("ok",)]
+        texts.append(text_of_output(output))
+    broken = [cell for cell in run.cells if cell is not last and cell.status != "ok"]
     more = (f"{len(broken)} cells of the notebook itself did not run to their end",)
     return Tried(
         last.status,

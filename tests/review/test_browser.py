@@ -203,7 +203,7 @@ def test_two_on_one_answer_see_both_and_choose(thirty, serve, come_in):
     pages[1].keyboard.press("c")
     pages[1].keyboard.type("Mine.")
     pages[1].keyboard.press("Control+Enter")
-    pages[1].wait_for_selector("text=Somebody else was here meanwhile")
+    pages[1].wait_for_selector("text=Somebody else has changed this answer")
     pages[1].click("text=Do it, on top of theirs")
     pages[1].wait_for_selector("#said:has-text('The comment is kept.')")
     assert thirty.exercise(0).judgement.comment == "Mine."

@@ -95,12 +95,12 @@ def test_an_untouched_prompt_is_told_in_the_file_and_takes_no_points_when_read(e
     ("rows", "told"),
     [
         ([row("Nobody")], "line 2: there is no submission of Nobody"),
-        ([row("Anna Meier", "x", "many")], "line 2: 'many' are no points"),
-        ([row("Anna Meier", "x", "nan")], "nan are no points"),
+        ([row("Anna Meier", "x", "many")], "line 2: points must be a number, not 'many'"),
+        ([row("Anna Meier", "x", "nan")], "points are at most 10,000, plus or minus, not nan"),
         ([row("Anna Meier", "x", "1", exercise="9")], "there is no exercise '9'; there is 1-code"),
         ([row("Anna Meier", "x", "1"), row("Luca Rossi", "x", "2")], "'x' gives 1 points to all"),
         ([row("Anna Meier", "x", "1"), row("Anna Meier", "x", "1")], "stands twice"),
-        ([row("Anna Meier", "x", "")], "'x' of 2-words has points nowhere"),
+        ([row("Anna Meier", "x", "")], "'x' of 2-words has no points in any line"),
     ],
 )
 def test_a_mistake_in_a_line_is_told_and_nothing_is_taken(klass, rows, told):

@@ -63,7 +63,7 @@ def test_a_slip_is_told_and_nothing_is_written(klass, visit):
     klass = klass()
     visitor = visit(klass)
     for form, told in (
-        ({"do": "rubric-add", "words": "x", "points": "many"}, "is no number"),
+        ({"do": "rubric-add", "words": "x", "points": "many"}, "is not a number"),
         ({"do": "rubric-add", "words": " ", "points": "1"}, "needs words"),
         ({"do": "adjust", "points": "1", "reason": ""}, "need a reason"),
         ({"do": "toggle", "item": "99"}, "no longer in the rubric"),
@@ -292,7 +292,7 @@ def test_a_class_toml_with_a_mistake_is_told_on_the_class_page(klass, visit):
     assignment = replace(klass.assignment, folder=klass.file.parent / "course" / "toy")
     assignment.folder.mkdir(parents=True)
     (assignment.folder.parent / "class.toml").write_text("[[studnets]]\n")
-    assert "can't be said: " in visit(klass, assignment=assignment).page("/")
+    assert "not known who handed in nothing: " in visit(klass, assignment=assignment).page("/")
 
 
 def test_another_verdict_for_all_alike_is_given_and_taken_back(empty, visit):
@@ -405,7 +405,7 @@ def test_marks_from_elsewhere_are_on_the_next_page(klass, visit):
     item = rubric.add_item(klass.store, "toy", "2-words", "from a file", 3.0, grader="ben")
     marking.toggle(klass.store, klass.answer(0), item, grader="ben")
     assert "from a file" in visitor.page(f"{WORDS}/0")
-    assert "ben said so last" in visitor.page(f"{WORDS}/0")
+    assert "last changed by ben" in visitor.page(f"{WORDS}/0")
 
 
 def test_formulas_are_rendered_and_the_source_stays_beside_them(empty, visit):

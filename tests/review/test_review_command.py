@@ -122,10 +122,10 @@ def test_rights_are_those_of_the_file_and_the_usual_ones_without(tmp_path):
     [
         ("", "missing required field `graders`"),
         ('[[graders]]\nname=""', "needs a name"),
-        ('[[graders]]\nname="a"\nmay=["dance"]', "a may 'dance': there is mark, rubric"),
-        ('[[graders]]\nname="a"\n[[graders]]\nname="A"', "a name of the own"),
+        ('[[graders]]\nname="a"\nmay=["dance"]', "a may 'dance': the rights are mark, rubric"),
+        ('[[graders]]\nname="a"\n[[graders]]\nname="A"', "no two graders the same"),
         ('[[graders]]\nname="a"\nright=1', "right"),
-        ("graders = []", "there must be one"),
+        ("graders = []", "at least one grader"),
         ("[[graders", "TOML"),
     ],
 )

@@ -164,7 +164,7 @@ def test_an_address_opens_once_and_its_owner_is_told(review):
     assert thief.enter(address) == 200
     status, _, body = owner.ask(address.split(str(review.port), 1)[1], prefix="")
     assert status == 403
-    assert "used already" in body and "somebody else has come in" in body
+    assert "used already" in body and "somebody else has used it" in body
 
 
 def test_a_look_at_the_address_without_opening_it_does_not_use_it_up(review):

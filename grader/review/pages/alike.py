@@ -1,4 +1,4 @@
-"""Like answers together: one is judged, and the others in its group with it."""
+"""Groups of similar answers: one mark goes to all ticked answers of a group."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def show_groups(visit: Visit, place: int) -> Page:
 
 
 def _figures(visit: Visit, group: Group, exercise: str) -> list[Figure]:
-    """Return the figures of a few of the group: that they are alike is for a person to see."""
+    """Return the figures of the group's first answers, so that a person can compare them."""
     found: list[Figure] = []
     for number in group.numbers[:EXCERPTS]:
         evidence = result_of(visit.store, visit.room.run_id, number).evidence
@@ -98,7 +98,7 @@ def _by(visit: Visit) -> str:
 
 
 def change_group(visit: Visit, place: int) -> Page:
-    """Mark the members of a group that are ticked, all in one transaction; or name the group."""
+    """Mark the ticked members of a group, all in one transaction; or name the group."""
     column = visit.room.column(place)
     visit.require("mark", column.id)
     by = _by(visit)
@@ -106,21 +106,16 @@ def change_group(visit: Visit, place: int) -> Page:
     found = {g.key: g for g in groups_of(visit.store, visit.room, column.id, by)}
     if key not in found:
         raise ReviewError("this group is not there any more: answers have changed meanwhile")
-    if visit.form.get("do") == "name":
-        said = _name(visit, column.id, found[key])
-    else:
-        said = _mark(visit, column.id, found[key])
-    return go(visit, "q", place, "alike", by=by, said=said)
+    do = _name if visit.form.get("do") == "name" else _mark
+    return go(visit, "q", place, "alike", by=by, said=do(visit, column.id, found[key]))
 
 
 def _name(visit: Visit, exercise: str, group: Group) -> str:
     name = printable(visit.form.get("name", ""), MAX_NAME).strip()
     if not name:
         raise ReviewError("a group's name needs words")
-    # First, since it may be refused: then the group has no name either.
-    said = ""
-    if visit.form.get("sample"):
-        said = _sample(visit, exercise, group, name)
+    # The sample comes first: if it is refused, the group gets no name either.
+    about_sample = _sample(visit, exercise, group, name) if visit.form.get("sample") else ""
     with visit.store.writing():
         visit.store.connection.execute(
             "INSERT INTO group_names (assignment, exercise, likeness, name) VALUES (?, ?, ?, ?) "
@@ -129,11 +124,11 @@ def _name(visit: Visit, exercise: str, group: Group) -> str:
         )
         note(visit.store, visit.grader.name, visit.room.name, "group named", exercise=exercise,
              before=group.name, after=name)  # fmt: skip
-    return f"The group is called {name}.{said}"
+    return f"The group is called {name}.{about_sample}"
 
 
 def _sample(visit: Visit, exercise: str, group: Group, title: str) -> str:
-    """Make one of the group a sample of the assignment, so that later runs know the mistake."""
+    """Make a sample of the group's first answer, so that later runs know the mistake."""
     room = visit.room
     visit.require("verdicts", exercise)
     if room.assignment is None:
@@ -151,7 +146,7 @@ def _sample(visit: Visit, exercise: str, group: Group, title: str) -> str:
         )
     except (AssignmentError, OSError) as error:
         raise ReviewError(str(error)) from error
-    return f" samples/{file.name} tells of the mistake: see it through, then `grade verify`."
+    return f" samples/{file.name} shows the mistake: read it, then run `grade verify`."
 
 
 def _mark(visit: Visit, exercise: str, group: Group) -> str:
@@ -163,21 +158,21 @@ def _mark(visit: Visit, exercise: str, group: Group) -> str:
         raise ReviewError("nobody in the group is ticked")
     if not items and not comment:
         raise ReviewError("tick items of the rubric, or write a comment")
-    # Two attempts of one person that say the same are one answer.
+    # Two attempts of one person with the same content are one answer.
     answers = {visit.room.answer(n, exercise): n for n in sorted(members)}
     with visit.store.writing():
         for answer, number in answers.items():
             before = visit.room.grading(number, exercise)
-            kept = before.comment
-            if comment and comment not in kept:
-                kept = f"{kept}\n{comment}" if kept else comment
+            text = before.comment
+            if comment and comment not in text:
+                text = f"{text}\n{comment}" if text else comment
             change(
                 visit.store,
                 answer,
                 grader=visit.grader.name,
                 version=before.version,
                 items=before.items | items,
-                comment=kept,
+                comment=text,
                 done=bool(before.items | items) or before.done,
             )
     return f"{len(answers)} answers are marked."

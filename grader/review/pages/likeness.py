@@ -1,4 +1,4 @@
-"""Pairs worth a look, what they share side by side."""
+"""Pairs of similar work, and their answers side by side."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MAX_TEXT = 6_000
 
 
 class Comparison:
-    """The pairs of a run; made once, and again when more has come in.
+    """The pairs of a run; computed once, and again when more submissions have arrived.
 
-    earlier : runs and folders of earlier years, which don't count
+    earlier : runs and folders of earlier years: what they hold is not rare
     """
 
     def __init__(self, earlier: Sequence[int | Path] = ()) -> None:
@@ -47,19 +47,19 @@ class Comparison:
 
 
 class _Works(dict[int, tuple[Result, Evidence]]):
-    """What is compared; only the gaps and the words of each submission stay in memory."""
+    """The compared submissions; only their gaps and text cells stay in memory."""
 
     def __init__(self, visit: Visit, numbers: tuple[int, ...]) -> None:
         super().__init__()
         for number in numbers:
             whole = result_of(visit.store, visit.room.run_id, number)
             evidence = whole.evidence
-            kept = Evidence(regions=evidence.regions, answers=evidence.answers)
-            self[number] = (visit.room.results[number], kept)
+            compared = Evidence(regions=evidence.regions, answers=evidence.answers)
+            self[number] = (visit.room.results[number], compared)
 
 
 def known_texts(assignment: Assignment | None) -> Iterator[str]:
-    """Yield what everybody may have: the template, the solution, the samples."""
+    """Yield the texts that everybody may have: the template, the solution, right samples."""
     if assignment is None:
         return
     for notebook in (*assignment.stubs.values(), *assignment.notebooks.values()):

@@ -1,4 +1,4 @@
-"""Graders: who has which exercises, what is graded twice; and who changed what, when."""
+"""Graders: which exercises they have, and what is graded twice. The history of all changes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def show_people(visit: Visit, graders: Sequence[Grader]) -> Page:
 
 
 def change_people(visit: Visit, graders: Sequence[Grader]) -> Page:
-    """Give an exercise to graders, whole or in equal parts; say how much is graded twice."""
+    """Give an exercise to graders, whole or in equal parts; or set how much is graded twice."""
     visit.require("assign")
     column = visit.room.column(visit.whole("exercise"))
     names = [grader.name for grader in graders]
@@ -45,7 +45,7 @@ def change_people(visit: Visit, graders: Sequence[Grader]) -> Page:
     if visit.form.get("do") == "twice":
         percent = visit.number("percent")
         if not 0.0 <= percent <= 100.0:
-            raise ReviewError("between 0 and 100 % can be graded twice")
+            raise ReviewError("give a percentage between 0 and 100")
         with store.writing():
             store.connection.execute(
                 "INSERT INTO rubrics (assignment, exercise, twice) VALUES (?, ?, ?) "

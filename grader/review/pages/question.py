@@ -1,4 +1,4 @@
-"""One exercise, student after student: left what the student wrote, right the rubric."""
+"""One exercise, student after student: the answer on the left, the rubric on the right."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TARGET = "target "
 
 
 def open_question(visit: Visit, place: int) -> Page:
-    """Go to the first answer that waits for this grader, else to the first at all."""
+    """Go to the next answer that waits for this grader, else to the first of all."""
     column = _column(visit, place)
     after = visit.query.get("after", "")
     number = visit.room.next_for(
@@ -46,7 +46,7 @@ def show_question(visit: Visit, place: int, number: int, **more: Any) -> Page:
     score = room.score(number, column.id)
     grading = room.grading(number, column.id, round_)
     if round_ == 2:
-        # The second reader judges without the first one's words.
+        # The second reader does not see the first one's marks.
         score = room.machine_score(number, column.id)
     result = result_of(visit.store, room.run_id, number)
     parts = shown_answer(result, score, assignment=room.assignment)
@@ -88,20 +88,20 @@ def show_question(visit: Visit, place: int, number: int, **more: Any) -> Page:
 
 
 def _checks(visit: Visit, number: int, column: Column) -> list[dict[str, Any]]:
-    """Return each check with what may be done about its verdict."""
+    """Return each check with its override and the number of answers with the same trace."""
     row = visit.room.row(number, column.id)
     machine = visit.room.machine_score(number, column.id)
     traces = visit.room.once_of_work(f"traces {column.id}", lambda: _traces(visit.room, column.id))
     found = []
     for place, check in enumerate(machine.checks):
-        holds = overrides.override_of(check, row.subject, row.answer, visit.room.book.overrides)
-        found.append({"place": place, "check": check, "override": holds,
+        override = overrides.override_of(check, row.subject, row.answer, visit.room.book.overrides)
+        found.append({"place": place, "check": check, "override": override,
                       "alike": traces[check.name, check.trace] if check.trace else 0})  # fmt: skip
     return found
 
 
 def _traces(room: Classroom, exercise: str) -> Counter[tuple[str, str]]:
-    """Return how many have each trace, by the check's name."""
+    """Return how many submissions have each (check's name, trace)."""
     return Counter(
         (check.name, check.trace)
         for result in room.results.values()
@@ -114,7 +114,7 @@ def _traces(room: Classroom, exercise: str) -> Counter[tuple[str, str]]:
 def suggestion_of(
     derivation: Derivation | None, items: list[rubric.Item]
 ) -> list[dict[str, Any]] | None:
-    """Return what a derivation reaches without a doubt, for a person's yes; None where nothing."""
+    """Return the targets that a derivation reaches, to be confirmed by a person; None without."""
     if derivation is None or not any(one.points for one in derivation.reached):
         return None
     known = {item.source: item.id for item in items}
@@ -134,7 +134,7 @@ def suggestion_of(
 
 
 def change_question(visit: Visit, place: int, number: int) -> Page:
-    """Do what a form of the page asks for."""
+    """Apply a form of the page, named by its field `do`."""
     column = _column(visit, place)
     do = visit.form.get("do", "")
     visit.require("mark", column.id)
@@ -142,27 +142,26 @@ def change_question(visit: Visit, place: int, number: int) -> Page:
     if visit.form.get("round", str(round_)) != str(round_):
         raise ReviewError("this answer was graded meanwhile: load the page again")
     answer = visit.room.answer(number, column.id, round_)
-    said = ""
     try:
         if do in _MARKS:
-            said = _MARKS[do](visit, answer, number)
+            notice = _MARKS[do](visit, answer, number)
         elif do in _RUBRIC:
             visit.require("rubric", column.id)
-            said = _RUBRIC[do](visit, column)
+            notice = _RUBRIC[do](visit, column)
         elif do in _VERDICTS:
             visit.require("verdicts", column.id)
-            said = _VERDICTS[do](visit, answer, number, column)
+            notice = _VERDICTS[do](visit, answer, number, column)
         else:
             raise ReviewError("this page has no such form")
     except Conflict as conflict:
         return merge_page(visit, column, number, conflict.stands)
     if visit.form.get("then") == "next":
         return go(visit, "q", place, after=number)
-    return go(visit, "q", place, number, said=said)
+    return go(visit, "q", place, number, said=notice)
 
 
 def merge_page(visit: Visit, column: Column, number: int, stands: Grading) -> Page:
-    """Show what somebody else said meanwhile, and what this grader was about to say."""
+    """Show somebody else's marks of the answer, and the change that this grader wanted to make."""
     words = {item.id: item.words for item in visit.room.book.items.get(column.id, [])}
     mine = {name: value for name, value in visit.form.items() if name != "version"}
     do, item = visit.form.get("do", ""), visit.form.get("item", "")
@@ -182,7 +181,7 @@ def merge_page(visit: Visit, column: Column, number: int, stands: Grading) -> Pa
         number=number,
         who=visit.room.label(number, names=visit.names),
         stands=stands,
-        stands_told=marking.grading_line(stands, words),
+        stands_line=marking.grading_line(stands, words),
         doing=doing,
         mine=mine,
     )
@@ -215,20 +214,15 @@ def _adjust(visit: Visit, answer: Answer, number: int) -> str:
     return "Points are kept."
 
 
-def _done(visit: Visit, answer: Answer, number: int) -> str:
+def _finish(visit: Visit, answer: Answer, number: int) -> str:
+    done = visit.form.get("do") == "done"
     marking.change(visit.store, answer, grader=visit.grader.name, version=_version(visit),
-                   done=True)  # fmt: skip
-    return "Done."
-
-
-def _open(visit: Visit, answer: Answer, number: int) -> str:
-    marking.change(visit.store, answer, grader=visit.grader.name, version=_version(visit),
-                   done=False)  # fmt: skip
-    return "Open again."
+                   done=done)  # fmt: skip
+    return "Done." if done else "Open again."
 
 
 def _accept(visit: Visit, answer: Answer, number: int) -> str:
-    """Agree with what is suggested for a derivation: each target is an item of the rubric."""
+    """Accept what is suggested for a derivation: each target becomes an item of the rubric."""
     derivation = visit.room.machine_score(number, answer.exercise).derivation
     if derivation is None:
         raise ReviewError("nothing is suggested here")
@@ -265,7 +259,7 @@ def _phrase(visit: Visit, answer: Answer, number: int) -> str:
 
 
 _MARKS = {
-    "toggle": _toggle, "comment": _comment, "adjust": _adjust, "done": _done, "open": _open,
+    "toggle": _toggle, "comment": _comment, "adjust": _adjust, "done": _finish, "open": _finish,
     "accept": _accept, "phrase": _phrase,
 }  # fmt: skip
 
@@ -277,10 +271,10 @@ def _add(visit: Visit, column: Column) -> str:
 
 
 def _item(visit: Visit, column: Column) -> int:
-    """Return the item that a form means. Raises ReviewError where it is of another exercise."""
+    """Return the item that a form names. Raises ReviewError if another exercise has it."""
     item = rubric.item_of(visit.store, visit.room.name, visit.whole("item"))
     if item.exercise != column.id:
-        raise ReviewError("this item is of another exercise's rubric")
+        raise ReviewError("this item belongs to another exercise's rubric")
     return item.id
 
 
@@ -325,7 +319,7 @@ def _overrule(visit: Visit, answer: Answer, number: int, column: Column) -> str:
         credit=visit.number("percent") / 100.0, reason=visit.form.get("reason", ""),
         subject="" if for_all else answer.subject, answer=answer.answer, trace=check.trace,
     )  # fmt: skip
-    return "The verdict is changed; the check's own stays beside it."
+    return "The verdict is changed; the check's own verdict stays visible."
 
 
 def _withdraw(visit: Visit, answer: Answer, number: int, column: Column) -> str:

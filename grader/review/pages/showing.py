@@ -1,4 +1,4 @@
-"""What a student wrote, drew and printed for one exercise, made harmless to show."""
+"""What a student wrote, drew and printed for one exercise, made safe to show."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _DIFFERENCE = 400
 def shown_answer(
     result: Result, exercise: ExerciseScore, *, assignment: Assignment | None
 ) -> dict[str, Any]:
-    """Return what the page of a question shows of one student's answer.
+    """Return what the page of an exercise shows of one student's answer.
 
     result : with its evidence
-    exercise : with what people said
+    exercise : its score, merged with the marks
     """
     gallery = Gallery(result.evidence, formula=rendered_formula)
     parts = exercise_parts(exercise, result, gallery)
@@ -45,7 +45,7 @@ def shown_answer(
 
 
 def _source(result: Result, region: Region, exercise: str, assignment: Assignment | None) -> str:
-    """Return the cell that holds a region."""
+    """Return the source of the cell that holds a region; "" if it is unknown."""
     notebooks = result.evidence.notebooks
     name = ""
     if assignment is not None:
@@ -59,7 +59,7 @@ def _source(result: Result, region: Region, exercise: str, assignment: Assignmen
 
 
 def code_around(region: Region, source: str) -> Markup | None:
-    """Return the whole cell, the lines of the region marked; None where that says no more."""
+    """Return the whole cell with the region's lines marked; None if the region is all of it."""
     if not source or source.strip() == region.source.strip():
         return None
     shown = printable(source, MAX_CODE)
@@ -96,7 +96,7 @@ def _outputs(
 
 
 def text_of_output(output: Any) -> str:
-    """Return an output's plain text; "" where it has none. HTML is never shown."""
+    """Return a notebook output's plain text; "" if it has none. HTML is never shown."""
     text = output.get("text")
     if text is None and isinstance(output.get("data"), dict):
         text = output["data"].get("text/plain")
@@ -111,7 +111,11 @@ def text_of_output(output: Any) -> str:
 def compared(
     evidence: Evidence, exercise: str, assignment: Assignment | None
 ) -> dict[str, Any] | None:
-    """Return the solution, the template, and how the student's code differs from both."""
+    """Return the solution, the template, and the student's difference from the solution.
+
+    None if the assignment does not have this exercise. A gap without solution is compared with
+    the template.
+    """
     if assignment is None:
         return None
     known = next((e for e in assignment.exercises if e.id == exercise), None)

@@ -1,4 +1,4 @@
-"""What the class teaches, and how far graders agree."""
+"""Statistics of the class, and how far graders agree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def show_insight(visit: Visit) -> Page:
 
 
 def insight_file(visit: Visit, kind: str) -> Page:
-    """Return the same as a file. Names stand in it only where this grader sees them."""
+    """Return the statistics as a file, with names only if this grader may see them."""
     results = list(visit.room.judged.values())
     insight = _insight(visit)
     if kind == "csv":

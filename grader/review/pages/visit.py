@@ -1,4 +1,4 @@
-"""A request: who asks, what for, what is open; and how a page is made of it."""
+"""A request of a grader, and how its page is made."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Refused(ReviewError):
 class Visit:
     """A request of a grader.
 
-    base : what every address begins with
-    form : of a POST, each field's last value; lists : the fields that come several times
+    base : the path that every address begins with
+    form : each field's last value, of a POST; lists : all values of each field
     """
 
     store: Store
@@ -44,25 +44,24 @@ class Visit:
     form: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, list[str]] = field(default_factory=dict)
     several: bool = False
-    """Whether several graders may come in."""
+    """Whether there are several graders."""
 
     def require(self, right: str, exercise: str = "") -> None:
-        """Raise Refused where the grader lacks a right."""
+        """Raise Refused if the grader lacks a right, or may not open the exercise."""
         if right not in self.grader.may:
-            raise Refused(f"{self.grader.name} has no right to this ({right}): the file of rights "
-                          "says so")  # fmt: skip
+            raise Refused(f"the file of rights does not give {self.grader.name} the right {right}")
         if exercise and not self.grader.sees(exercise):
-            raise Refused(f"{self.grader.name} has other exercises than {exercise}")
+            raise Refused(f"the file of rights does not give {self.grader.name} {exercise}")
 
     @property
     def settings(self) -> Settings:
-        """How this grader likes the pages."""
+        """This grader's settings: whether names are shown, and whether keys work."""
         with self.store.guarded():
             row = self.store.connection.execute(
                 "SELECT settings FROM graders WHERE name = ?", (self.grader.name,)
             ).fetchone()
-        kept = json.loads(row[0]) if row else {}
-        return {name: bool(kept.get(name, default)) for name, default in _SETTINGS.items()}
+        saved = json.loads(row[0]) if row else {}
+        return {name: bool(saved.get(name, default)) for name, default in _SETTINGS.items()}
 
     def keep_setting(self, name: str, value: bool) -> None:
         if name not in _SETTINGS:
@@ -92,35 +91,38 @@ class Visit:
         try:
             return float(text.replace(",", ".").replace("−", "-"))
         except ValueError:
-            raise ReviewError(f"{text!r} is no number" if text else "a number is missing") from None
+            raise ReviewError(
+                f"{text!r} is not a number" if text else "a number is missing"
+            ) from None
 
     def whole(self, name: str) -> int:
+        """Return an integer of the form. Raises ReviewError."""
         number = self.number(name)
         if number != int(number):
-            raise ReviewError(f"{number:g} is no whole number")
+            raise ReviewError(f"{number:g} is not a whole number")
         return int(number)
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a page handler gives. location : of a redirect after a change"""
+    """The answer to a request. location : the target of a redirect after a change"""
 
     body: str = ""
     status: int = 200
     kind: str = "text/html; charset=utf-8"
     location: str = ""
     file: str = ""
-    """Under which name a browser keeps it."""
+    """The name under which a browser saves the page."""
 
 
 def _harmless(value: Any) -> Any:
-    # Markup is what we made ourselves.
+    # Markup is a subclass of str that this program made itself.
     return printable(value, MAX_TEXT) if type(value) is str else value
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """Return the environment of the templates: what is put in is made printable, and escaped."""
+    """Return the templates' environment: each inserted text is made printable, and escaped."""
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [
@@ -140,7 +142,7 @@ def environment() -> jinja2.Environment:
 
 
 def render(visit: Visit, template: str, *, status: int = 200, **values: Any) -> Page:
-    """Return a page of that template."""
+    """Return the page of a template. values : the template's own variables"""
     settings = visit.settings
     body = (
         environment()

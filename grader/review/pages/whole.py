@@ -1,11 +1,11 @@
-"""The class: how points spread, a row a student, a column an exercise."""
+"""The class: the distribution of points, a row for each student, a column for each exercise."""
 
 from __future__ import annotations
 
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from grader.errors import GradeError
 from grader.gradebook.people import match
 from grader.gradebook.roster import FILE, read_roster
-from grader.records import Result
+from grader.records import Outcome, Result
 from grader.report.wording import STATUS_TONES, percent, points_text
 from grader.review.classroom import Classroom
 from grader.review.merged import is_open
@@ -23,7 +23,7 @@ from grader.review.similar_answers import diagnosis_of
 from grader.text import one_line
 
 STATES = {
-    "open": "open: a person still gives points",
+    "open": "open: a person has to give points",
     "final": "final: nothing is open",
     "late": "late",
     "refused": "unread: could not be graded",
@@ -33,17 +33,17 @@ STATES = {
 SORTS = {"input": "as handed in", "name": "name", "points": "points, least first",
          "-points": "points, most first", "open": "most open first"}  # fmt: skip
 _ASKED = ("find", "state", "exercise", "failed", "diagnosis", "sort")
-"""What the form above the rows asks for, and the links to their other pages keep."""
+"""The fields of the form above the rows; the links to other pages of rows keep them."""
 BINS = 10
 PER_PAGE = 500
-"""Rows of a page: what is shown is made, sent and laid out, and no more."""
+"""Rows of a page: other rows are not drawn, and a large class stays fast."""
 
 
 @dataclass(frozen=True)
 class Absent:
-    """Who is in class.toml and handed in nothing.
+    """The students of class.toml who handed in nothing.
 
-    problem : why the file can't be read; "" mostly
+    problem : why the file can't be read; "" if it can
     """
 
     names: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Absent:
 
 
 def absent_of(room: Classroom) -> Absent:
-    """Return who is in the class.toml beside the assignments, and has no submission in the run."""
+    """Return the students of the assignments' class.toml who have no submission in the run."""
     if room.assignment is None or room.assignment.public_only:
         return Absent()
     file = room.assignment.folder.parent / FILE
@@ -66,26 +66,26 @@ def absent_of(room: Classroom) -> Absent:
 
 
 class Rows:
-    """The table's rows, each kept until its submission changes: a class is drawn in no time."""
+    """The table's rows, each cached until its submission changes."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, str], tuple[int, Markup]] = {}
+        self._cache: dict[tuple[int, str], tuple[int, Markup]] = {}
         self._lock = threading.Lock()
 
     def row(self, room: Classroom, number: int, who: str, path: str, base: str) -> Markup:
         version = room.changed.get(number, 0)
         key = (number, who)
         with self._lock:
-            kept = self._kept.get(key)
-        if kept is not None and kept[0] == version:
-            return kept[1]
+            cached = self._cache.get(key)
+        if cached is not None and cached[0] == version:
+            return cached[1]
         made = _row(room, number, who, path, base)
         with self._lock:
-            self._kept[key] = (version, made)
+            self._cache[key] = (version, made)
         return made
 
     def draw(self, room: Classroom, base: str) -> None:
-        """Draw the rows of the first page, names shown."""
+        """Draw the rows of the first page, with names, into the cache."""
         for number in list(room.judged)[:PER_PAGE]:
             path = one_line(room.results[number].path, 120)
             self.row(room, number, room.label(number, names=True), path, base)
@@ -122,7 +122,11 @@ def show_class(visit: Visit, rows: Rows) -> Page:
         last=(page - 1) * PER_PAGE + len(rows_shown),
         asked={name: value for name, value in query.items() if name in _ASKED},
         histogram=room.once("histogram", lambda: _histogram_of(room)),
-        progress=[(c, *room.open_count(visit.grader.name, c.id)) for c in columns if _any_open(c)],
+        progress=[
+            (c, *room.open_count(visit.grader.name, c.id))
+            for c in columns
+            if c.manual and c.points > 0
+        ],
         counts=room.once("states", lambda: _state_counts(room)),
         states=STATES,
         sorts=SORTS,
@@ -141,10 +145,6 @@ def _page(query: Mapping[str, str]) -> int:
 
 def _histogram_of(room: Classroom) -> list[dict[str, Any]]:
     return histogram([r for r in room.judged.values() if r.status == "graded"])
-
-
-def _any_open(column: Any) -> bool:
-    return bool(column.manual and column.points > 0)
 
 
 def states_of(result: Result) -> set[str]:
@@ -168,7 +168,8 @@ def _state_counts(room: Classroom) -> list[tuple[str, int]]:
     return [(state, counts[state]) for state in STATES if counts[state]]
 
 
-def _is_wanted(room: Classroom, number: int, who: str, query: Any) -> bool:
+def _is_wanted(room: Classroom, number: int, who: str, query: Mapping[str, str]) -> bool:
+    """Return whether a submission passes the filter of the form above the rows."""
     result = room.judged[number]
     text = query.get("find", "").casefold().strip()
     if (
@@ -181,44 +182,29 @@ def _is_wanted(room: Classroom, number: int, who: str, query: Any) -> bool:
     if state and state not in states_of(result):
         return False
     exercise = query.get("exercise", "")
-    if exercise and not any(
-        e.id == exercise and e.status not in ("passed",) for e in result.exercises
-    ):
+    if exercise and not any(e.id == exercise and e.status != "passed" for e in result.exercises):
         return False
+    wrong = [c for e in result.exercises for c in e.checks if c.outcome != "passed"]
     diagnosis = query.get("diagnosis", "")
-    if diagnosis and not any(
-        f"{check.exercise}: {diagnosis_of(check)}" == diagnosis and check.outcome != "passed"
-        for e in result.exercises
-        for check in e.checks
-    ):
+    if diagnosis and not any(f"{c.exercise}: {diagnosis_of(c)}" == diagnosis for c in wrong):
         return False
     failed = query.get("failed", "")
-    return not failed or any(
-        f"{check.exercise}: {check.name}" == failed and check.outcome != "passed"
-        for e in result.exercises
-        for check in e.checks
-    )
+    return not failed or any(f"{c.exercise}: {c.name}" == failed for c in wrong)
+
+
+def _failures(room: Classroom) -> Iterator[Outcome]:
+    for result in room.judged.values():
+        for exercise in result.exercises:
+            yield from (c for c in exercise.checks if c.outcome not in ("passed", "skipped"))
 
 
 def _failing_checks(room: Classroom) -> list[str]:
-    counts = Counter(
-        f"{check.exercise}: {check.name}"
-        for result in room.judged.values()
-        for exercise in result.exercises
-        for check in exercise.checks
-        if check.outcome not in ("passed", "skipped")
-    )
+    counts = Counter(f"{check.exercise}: {check.name}" for check in _failures(room))
     return [name for name, _ in counts.most_common(50)]
 
 
 def _diagnoses(room: Classroom) -> list[str]:
-    counts = Counter(
-        f"{check.exercise}: {diagnosis_of(check)}"
-        for result in room.judged.values()
-        for exercise in result.exercises
-        for check in exercise.checks
-        if check.outcome not in ("passed", "skipped") and not check.missing
-    )
+    counts = Counter(f"{c.exercise}: {diagnosis_of(c)}" for c in _failures(room) if not c.missing)
     return [words for words, _ in counts.most_common(30)]
 
 
@@ -234,13 +220,13 @@ def _sort_key(room: Classroom, sort: str) -> Callable[[tuple[int, str]], Any]:
 
 
 def _with_numbers(who: str) -> list[str | int]:
-    """Return what a name is sorted by: "Answer 2" comes before "Answer 10"."""
+    """Return a sort key of a name: "Answer 2" comes before "Answer 10"."""
     parts = re.split(r"(\d+)", who.casefold())
     return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def histogram(results: list[Result]) -> list[dict[str, Any]]:
-    """Return how many have how many percent: [{"from", "to", "count", "height"}], ten bars."""
+    """Return ten bars, [{"from", "to", "count", "height"}]: percent from, to; how many results."""
     counts = Counter(min(BINS - 1, int(percent(r) * BINS / 100.0 + 1e-9)) for r in results)
     most = max(counts.values(), default=0)
     return [
