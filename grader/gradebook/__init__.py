@@ -1,13 +1,13 @@
-"""Grades out: who is in the class, what the rules make of a score, and the platform's own files.
+"""Grades for a class: the roster, the course's rules, and the files of learning platforms.
 
-roster.py      who is in the class: class.toml, or a file of the platform
-people.py      whose result it is, by the platform's keys and then by name
-rules.py       the deadline and the attempts, applied to what was graded
-sheet.py       a CSV file whose cells are filled, every other byte as it was
+roster.py      the class list: class.toml, or a file of the platform
+people.py      matches results to people, by the platform's ids and then by name
+rules.py       the deadline and the attempts, applied to the results
+sheet.py       a CSV file whose cells are filled while every other byte stays unchanged
 worksheets.py  the files of Moodle, Canvas and Blackboard
 feedback.py    the pages for students, as a zip or a folder
 table.py       a table for a spreadsheet
-summary.py     what a person should know of the class
+summary.py     a few lines about the class, for the instructor
 """
 
 from grader.gradebook.people import Person

@@ -1,13 +1,13 @@
-"""Feedback pages for students: one file each, in the archive that a platform takes.
+"""Feedback pages for students: one file each, in the layout that a platform accepts.
 
-| for | the archive |
+| for | name in the archive |
 |---|---|
 | Moodle | `<Full name>_<participant>_assignsubmission_file/<page>.html`, ids from the worksheet |
 | Canvas | `<name>_<user>_<attachment>_<page>.html` |
 | folder | `<name>-<key>/<page>.html` |
 
-A page names only its reader, and shows no word of a hidden check. A team's members get a
-page each: Moodle would read a team's number as a participant's, and give it to a stranger.
+A page names only its reader and does not show messages of hidden checks. Each member of a team
+gets a page: Moodle would read a team's number as a participant's, and show the page to a stranger.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ E = TypeVar("E")
 _NO_FILE = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]+')
 MAX_NAME = 80
 _MANY = 200
-"""Pages from which on other processes help: each takes half a second to start."""
+"""From this number of pages on, other processes help. Each takes half a second to start."""
 _AHEAD = 8
-"""Pages of each process that wait to be written: more would only fill the memory."""
-# The same second in each archive: equal pages make equal bytes.
+"""Pages per process that wait to be written: more would only fill the memory."""
+# A fixed time: equal pages give an archive of equal bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def _as_it_is(result: Result) -> Result:
+def _unchanged(result: Result) -> Result:
     return result
 
 
 def for_student(result: Result, person: Person, title: str) -> Result:
     """Return the result as its student may see it.
 
-    It names only this person, and holds nothing that the process said in a hidden check.
+    It names only this person, and holds no message of a hidden check.
     """
     return replace(for_students(result), path=title, students=(person.name,))
 
@@ -63,18 +63,19 @@ def write_feedback(
     report: Report,
     render: Callable[[Report, Result, E], str],
     evidence: Callable[[Result], E],
-    whole: Callable[[Result], Result] = _as_it_is,
+    whole: Callable[[Result], Result] = _unchanged,
     processes: int = 1,
 ) -> int:
     """Write the pages, as a zip or into a folder; return how many.
 
-    to : the zip's name, or the folder's for "folder"
-    render : gives a page's HTML, in another process where there are many: a module's function
-    evidence : gives what a person reads beside the score, looked up one by one, as render takes it:
-        packed it is small on its way to the other process
-    whole : gives a grade's result with its checks, looked up one by one as well
-    processes : how many pages are made at once
-    Raises SheetError if a page belongs to no one.
+    to : the path of the zip, or of the folder if `archive` is "folder"
+    render : returns a page's HTML. It runs in other processes if there are many pages, so it must
+        be a function of a module
+    evidence : returns a result's evidence in the form that `render` takes; called for one page
+        after the other. Packed evidence travels faster to another process
+    whole : returns a result with its checks; called for one page after the other
+    processes : how many processes render pages
+    Raises SheetError if a student has no id that the platform needs.
     """
     grades = [grade for grade in grades if grade.result is not None]
     title = re.sub(r"[^\w-]+", "-", report.assignment).strip("-") or "feedback"
@@ -111,17 +112,17 @@ def _pages(
     processes: int,
 ) -> Iterator[tuple[str, bytes]]:
     if processes == 1:
-        for name, result, seen in shown:
-            yield name, render(head, result, seen).encode()
+        for name, result, evidence in shown:
+            yield name, render(head, result, evidence).encode()
         return
     context = multiprocessing.get_context("spawn")
-    # Ctrl-C is this process's to answer.
+    # Only this process answers Ctrl-C.
     with ProcessPoolExecutor(
         processes, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)
     ) as pool:
         waiting: deque[tuple[str, Future[str]]] = deque()
-        for name, result, seen in shown:
-            waiting.append((name, pool.submit(render, head, result, seen)))
+        for name, result, evidence in shown:
+            waiting.append((name, pool.submit(render, head, result, evidence)))
             if len(waiting) > _AHEAD * processes:
                 name, page = waiting.popleft()
                 yield name, page.result().encode()
@@ -132,7 +133,7 @@ def _pages(
 def _shown(
     grades: Sequence[Grade], title: str, whole: Callable[[Result], Result]
 ) -> Iterator[Result]:
-    """Yield each result as its student may see it, one after the other: a class takes much room."""
+    """Yield each result as its student may see it, one at a time to save memory."""
     for grade in grades:
         assert grade.result is not None
         result = with_rules(replace(grade, result=whole(grade.result)))
@@ -141,7 +142,7 @@ def _shown(
 
 
 def _names(archive: Archive, grades: Sequence[Grade], page: str) -> list[str]:
-    """Return each page's name in the archive; names are distinct even for people of one name."""
+    """Return each page's name in the archive; people of the same name get distinct ones."""
     make = {"moodle": _moodle_name, "canvas": _canvas_name, "folder": _folder_name}[archive]
     names: list[str] = []
     taken: set[str] = set()
@@ -162,7 +163,7 @@ def _moodle_name(grade: Grade, page: str) -> str:
             f"{grade.person.name} has no participant number: name Moodle's worksheet with --fill "
             "or --roster"
         )
-    # "_" separates what Moodle reads from the name.
+    # Moodle splits the file's name at "_".
     name = _file_name(grade.person.name.replace("_", " "))
     return f"{name}_{participant}_assignsubmission_file/{page}"
 
@@ -172,8 +173,8 @@ def _canvas_name(grade: Grade, page: str) -> str:
     user, attachment = grade.person.ids.get("user", ids.get("user", "")), ids.get("attachment", "")
     if not user or not attachment:
         raise SheetError(
-            f"{grade.person.name} has no attachment at Canvas: pages go back to what was "
-            "downloaded from it as a zip"
+            f"{grade.person.name} has no attachment at Canvas: only submissions that came from "
+            "Canvas as a zip can get pages there"
         )
     name = re.sub(r"[\W_]", "", grade.person.name.lower()) or "student"
     return f"{name}_{user}_{attachment.split()[0]}_{page}"
@@ -185,6 +186,6 @@ def _folder_name(grade: Grade, page: str) -> str:
 
 
 def _file_name(text: str) -> str:
-    """Return text that names a file on every system, and leads nowhere else."""
+    """Return the text as a file name that every system accepts, without separators."""
     name = _NO_FILE.sub(" ", text).strip(" .~")[:MAX_NAME].strip(" .~")
     return name or "student"

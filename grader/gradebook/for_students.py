@@ -1,9 +1,9 @@
-"""Results as students may read them: no word of what a student's process said in a hidden check.
+"""Results as students may read them: without any text that a hidden check's message quotes.
 
-A check's inputs go to the student's process, which may send them back in any text: an
-exception's class, an attribute, a warning, a figure's label, a value that a message quotes. So a
-hidden check's message is only for the instructor. Students read the sentence that the check's
-outcome has for them, where no word of the process is in it, or one that says nothing further.
+A check's inputs go to the student's process. The process can send them back in any text: an
+exception's class, an attribute, a warning, a figure's label, a value that a message quotes. So
+only the instructor reads a hidden check's message. Students read the check's own sentence for
+them, which holds no text of the process, or a general sentence for the outcome.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _FAULT = "a fault of the grader, not of the submission"
 
 
 def for_students(result: Result) -> Result:
-    """Return the result without what its student's process said in hidden checks."""
+    """Return the result without the messages of hidden checks and without the grader's errors."""
     exercises = tuple(
         replace(exercise, checks=tuple(map(_for_students, exercise.checks)))
         for exercise in result.exercises
     )
-    # A traceback of the grader is not the student's to read, nor is the check that it names.
+    # A traceback of the grader is not for students: it may name a hidden check.
     notes = tuple(note for note in result.notes if note.kind != "traceback")
     message = _FAULT if result.status == "grader_fault" else result.message
     return replace(result, exercises=exercises, notes=notes, message=message)
 
 
 def report_for_students(report: Report) -> Report:
-    """Return the report with results as students may read them, and without where checks lie."""
+    """Return the report as students may read it: also without the folder of the checks."""
     return replace(
         report,
         results=ForStudents(report.results),
@@ -47,7 +47,7 @@ def report_for_students(report: Report) -> Report:
 
 
 class ForStudents(Sequence[Result]):
-    """Results as students may read them, each made when it is looked at."""
+    """Results as students may read them, each made on access."""
 
     def __init__(self, results: Sequence[Result]) -> None:
         self._results = results
@@ -68,9 +68,9 @@ class ForStudents(Sequence[Result]):
 
 
 def _for_students(check: Outcome) -> Outcome:
-    # The change of a known mistake is the solution's text; a trace is made of the answers.
+    # A known mistake quotes the solution, and a trace is computed from the answers.
     if not check.hidden:
         return replace(check, known="", trace="") if check.known or check.trace else check
-    # How long it took is the student's to choose, as finely as a clock tells.
+    # The time is 0: the student's process can choose it, to send out a hidden check's input.
     message = check.for_students or _SENTENCES[check.outcome]
     return replace(check, known="", trace="", message=message, seconds=0.0)

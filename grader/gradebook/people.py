@@ -1,7 +1,7 @@
-"""Whose result it is: by the platform's keys first, and by name only where that is unambiguous.
+"""Match results to people: by the platform's ids, and by name only if that is unambiguous.
 
-What a student writes into a file's name is a claim. A platform's key decides; a name gives a result
-but not if that person has a result of the own, or if two people match.
+A platform's id decides. A name in a file's name is only a claim: it does not count if the person
+has a result by id, or if two people match.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from grader.records import Result
 from grader.text import is_east_asian
 
-# The platforms' names of one kind of key. A user name and an e-mail address have no case.
+# The platforms' names for each kind of id.
 KINDS = {
     "participant": "participant",
     "user": "user",
@@ -32,10 +32,10 @@ KINDS = {
 class Person:
     """Someone in the class.
 
-    ids : the platform's keys, by kind: participant, user, username, sid, email
-    other_names : as the platform writes the name elsewhere
-    extra_days : of the deadline, by assignment id
-    row : the line of a worksheet, from 0; None where it is of no worksheet
+    ids : the platform's ids, by kind: participant, user, username, sid, email
+    other_names : other spellings of the name at the platform
+    extra_days : extensions of the deadline, by assignment id
+    row : the line in the worksheet, from 0; None outside a worksheet
     """
 
     name: str
@@ -47,18 +47,18 @@ class Person:
 
     @property
     def key(self) -> str:
-        """Return what tells this person from another of the same name, for a file or a list."""
+        """Return an id that tells this person from another of the same name; "" without ids."""
         return next((f"{kind}-{value}" for kind, value in self.ids.items() if value), "")
 
 
 @dataclass(frozen=True)
 class Matched:
-    """Who has which results.
+    """Which results belong to which people.
 
-    results : the results of each person, by the person's place in the roster; possibly none
-    by_name : the places matched only by a file's name
-    nobody : results of people who are not in the roster
-    unclear : a line for each result that could be of several
+    results : the results of each person, by the person's place in the roster
+    by_name : the places of people who were matched only by a file's name
+    nobody : results that match no one in the roster
+    unclear : a line for each result that could belong to several people
     """
 
     results: Mapping[int, tuple[Result, ...]]
@@ -68,40 +68,40 @@ class Matched:
 
 
 def themselves(results: Iterable[Result]) -> tuple[tuple[Person, ...], Matched]:
-    """Return the people that the results name, and whose is what, where there is no roster.
+    """Return the people that the results name, and their results, where there is no roster.
 
-    Two names that differ in anything are two people.
+    Two names that differ in any character are two people.
     """
     people: dict[tuple[object, ...], Person] = {}
     found: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for result in results:
         ids = ids_of(result) if len(result.students) <= 1 else {}
         for name in result.students or (result.origin.name or result.path,):
-            # The platform's keys tell two of one name apart, and one with two names together.
+            # Ids separate two people of one name, and join two names of one person.
             key = tuple(sorted(ids.items())) or (unicodedata.normalize("NFC", name),)
             people.setdefault(key, Person(name, ids))
             found[key].append(result)
     places = {key: place for place, key in enumerate(people)}
-    whose = {places[key]: tuple(them) for key, them in found.items()}
-    return tuple(people.values()), Matched(whose, frozenset(), (), ())
+    results_of = {places[key]: tuple(own) for key, own in found.items()}
+    return tuple(people.values()), Matched(results_of, frozenset(), (), ())
 
 
 def ids_of(result: Result) -> dict[str, str]:
-    """Return the platform's keys of who handed in, by kind."""
+    """Return the platform's ids of a result's student, by kind."""
     return {
         KINDS[kind]: value for kind, value in result.origin.ids.items() if kind in KINDS and value
     }
 
 
 def who_is(result: Result) -> str:
-    """Return whose a submission is: the platform's keys of a person, else names, else the file."""
+    """Return a key for a submission's student: the platform's ids, else names, else the file."""
     if ids := ids_of(result):
         return str(sorted(ids.items()))
     return str(sorted(map(squeezed, result.students)) or result.path)
 
 
 def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
-    """Return whose the results are."""
+    """Return which results belong to which people: by id, by group, then by name."""
     by_id: dict[tuple[str, str], list[int]] = defaultdict(list)
     by_group: dict[str, list[int]] = defaultdict(list)
     by_name: dict[str, set[int]] = defaultdict(set)
@@ -117,7 +117,7 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
     later: list[tuple[Result, bool]] = []
     for result in results:
         owners = _owners_by_id(result, by_id)
-        # A group's hand-in bears the group's name and number; each member has a row.
+        # A group's submission has the group's name and number; each member has a row.
         group = by_group.get(squeezed(result.origin.name), []) if result.origin.name else []
         if group and not owners & set(group):
             owners = set(group)
@@ -144,16 +144,16 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
             candidates_of[place].append((result, known))
         if not known and not places:
             nobody.append(result)
-    for place, bearing in sorted(candidates_of.items()):
-        if _are_several(people[place], [result for result, _ in bearing]):
-            paths = ", ".join(result.path for result, _ in bearing)
-            unclear.append(f"work of several bears the name {people[place].name}: {paths}")
-            nobody += [result for result, known in bearing if not known]
+    for place, claims in sorted(candidates_of.items()):
+        if _are_several(people[place], [result for result, _ in claims]):
+            paths = ", ".join(result.path for result, _ in claims)
+            unclear.append(f"several people's work has the name {people[place].name}: {paths}")
+            nobody += [result for result, known in claims if not known]
             continue
-        found[place] += [result for result, _ in bearing]
+        found[place] += [result for result, _ in claims]
         named.add(place)
     return Matched(
-        {place: tuple(them) for place, them in found.items()},
+        {place: tuple(own_results) for place, own_results in found.items()},
         frozenset(named),
         tuple(nobody),
         tuple(unclear),
@@ -172,9 +172,9 @@ def _owners_by_id(result: Result, by_id: Mapping[tuple[str, str], Sequence[int]]
 
 
 def _are_several(person: Person, results: Sequence[Result]) -> bool:
-    """Return whether the platform's keys tell the results apart: two people of one name.
+    """Return whether the platform's ids show that the results are of several people of one name.
 
-    What is of a team, or of somebody else with a partner in its file's name, tells nothing.
+    Results of a team, or with another person's name, are not compared.
     """
     name = spellings(person.name)
     own = [ids_of(r) for r in results if len(r.students) == 1 and name & spellings(r.students[0])]
@@ -188,9 +188,9 @@ def _folded(value: str) -> str:
 
 
 def spellings(name: str) -> frozenset[str]:
-    """Return what stands for a name where two are compared.
+    """Return the spellings of a name; two names match if they share one.
 
-    "王小明" is "王 小明" or "小明 王" where a platform keeps its parts, and puts given names first.
+    A platform that keeps the parts of "王小明" shows "王 小明", or "小明 王" (given name first).
     """
     words = unicodedata.normalize("NFC", name).replace(",", " ").split()
     if len(words) < 2 or not is_east_asian(" ".join(words)):
@@ -200,7 +200,7 @@ def spellings(name: str) -> frozenset[str]:
 
 
 def squeezed(name: str) -> str:
-    """Return a name without case, accents, order and signs: "Rossi, Luca" is "luca rossi"."""
+    """Return the sorted words of a name without case, accents, signs: "Rossi, Luca" is "luca rossi"."""
     if name.count(",") == 1:  # "Rossi, Luca", as gradebooks sort
         family, given = name.split(",")
         name = f"{given} {family}"

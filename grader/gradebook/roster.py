@@ -1,10 +1,10 @@
-"""Who is in the class: class.toml beside the assignments, or a CSV file of the platform.
+"""The class list: class.toml beside the assignments, or a CSV file of the platform.
 
 [[students]]
 name = "Anna Meier"
 ids = { participant = "1234", email = "anna.meier@example.org" }
 group = "A"
-extra_days = { pw02 = 2 }       # of the deadline; "*" for every assignment
+extra_days = { pw02 = 2 }       # after the deadline; "*" for every assignment
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Class(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def read_roster(path: Path) -> tuple[Person, ...]:
-    """Return the people in a class.toml, or in a CSV file of a platform or of one's own.
+    """Return the people in a class.toml, in a platform's CSV file, or in the user's own.
 
     Raises AssignmentError for class.toml, SheetError for a CSV file without names.
     """
@@ -99,19 +99,19 @@ def read_roster(path: Path) -> tuple[Person, ...]:
 
 
 def with_extra_days(people: tuple[Person, ...], roster: tuple[Person, ...]) -> tuple[Person, ...]:
-    """Return the people of a worksheet with what class.toml knows besides: groups, extensions."""
+    """Return the people of a worksheet with the groups and extensions of class.toml."""
     by_id = {
         (kind, value.casefold()): one for one in roster for kind, value in one.ids.items() if value
     }
-    listed, own = _bearers(roster), _bearers(people)
+    in_roster, in_sheet = _by_name(roster), _by_name(people)
     merged = []
     for person in people:
         names = spellings(person.name)
-        called = {id(one): one for name in names for one in listed.get(name, ())}
-        namesakes = {id(one) for name in names for one in own[name]}
+        candidates = {id(one): one for name in names for one in in_roster.get(name, ())}
+        namesakes = {id(one) for name in names for one in in_sheet[name]}
         known = next(
             (by_id[k, v.casefold()] for k, v in person.ids.items() if (k, v.casefold()) in by_id),
-            next(iter(called.values())) if len(called) == len(namesakes) == 1 else None,
+            next(iter(candidates.values())) if len(candidates) == len(namesakes) == 1 else None,
         )
         if known is not None:
             person = _merged(person, known)
@@ -119,8 +119,8 @@ def with_extra_days(people: tuple[Person, ...], roster: tuple[Person, ...]) -> t
     return tuple(merged)
 
 
-def _bearers(people: tuple[Person, ...]) -> dict[str, list[Person]]:
-    """Return who bears each name, in each of its spellings."""
+def _by_name(people: tuple[Person, ...]) -> dict[str, list[Person]]:
+    """Return the people of each name, in each of its spellings."""
     found: dict[str, list[Person]] = defaultdict(list)
     for person in people:
         for name in spellings(person.name):

@@ -1,7 +1,7 @@
 """The course's rules on a graded class: which attempt counts, what lateness costs.
 
-They are data ([deadline] in assignment.toml, extra days in class.toml), applied to results that
-stand: another rule is applied without grading again, and a result itself never changes.
+The rules are data ([deadline] in assignment.toml, extra days in class.toml). They are applied to
+kept results: a changed rule needs no grading, and never changes a result.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ Status = Literal["graded", "absent", "refused", "grader_fault"]
 class Grade:
     """One person's line in the gradebook.
 
-    result : the attempt that counts; None where nothing was handed in
-    points : after the rules; None where there are none to give
-    score, max_points : of the automatic checks; open_points : a person still gives
-    lines : how the points came about, a line each
-    attempts : how many hand-ins there are
+    result : the attempt that counts; None if nothing was handed in
+    points : after the rules; None if no attempt was graded
+    score, max_points : of the automatic checks
+    open_points : points that a person has yet to give
+    lines : how the points were computed, a line each
+    attempts : the number of submissions
     by_name : whether only a file's name links the result to this person
     """
 
@@ -44,7 +45,7 @@ class Grade:
 
 @dataclass(frozen=True)
 class GradedClass:
-    """All grades, in the roster's order, and the results of people who are not in it."""
+    """All grades in the roster's order, and the results of people who are not in it; see Matched"""
 
     grades: tuple[Grade, ...]
     nobody: tuple[Result, ...] = ()
@@ -58,9 +59,9 @@ def grade_class(
     assignment: str = "",
     deadline: Deadline | None = None,
 ) -> GradedClass:
-    """Return a grade for each person; without a roster, for those in the results.
+    """Return a grade for each person; without a roster, for each person that the results name.
 
-    Who handed in nothing has a grade without points. Results are not changed.
+    A person who handed in nothing has a grade without points. Results are not changed.
     """
     everybody, matched = (people, match(people, results)) if people else themselves(results)
     grades = tuple(
@@ -113,7 +114,7 @@ _Settled = tuple[Result, float, tuple[str, ...]]
 
 
 def _counting(settled: Sequence[_Settled], which: str) -> _Settled:
-    """Return the attempt that counts. Without times the order of the input is that of time."""
+    """Return the attempt that counts. Without times, the order of the input is used."""
     if which == "best":
         return max(settled, key=lambda one: one[1])
     in_time = sorted(settled, key=lambda one: one[0].origin.handed_in)
@@ -127,7 +128,7 @@ def _status(result: Result) -> Status:
 def _settled(
     result: Result, person: Person, assignment: str, rules: Deadline
 ) -> tuple[float, tuple[str, ...]]:
-    """Return the points after the deadline's rules, and how they came about."""
+    """Return the points after the deadline's rules, and how they were computed."""
     points = f"{_text(result.score)} of {_text(result.max_score)}"
     if rules.due is None:
         return result.score, (
@@ -135,11 +136,10 @@ def _settled(
         )
     when = _moment(result.origin.handed_in)
     if when is None:
-        said = "late by the platform's record; " if result.origin.late else ""
-        return result.score, (f"{points} ({said}no time of the hand-in is known: no deduction)",)
+        late = "late by the platform's record; " if result.origin.late else ""
+        return result.score, (f"{points} ({late}no time of the hand-in is known: no deduction)",)
     extra = person.extra_days.get(assignment, person.extra_days.get("*", 0.0))
-    due = _local(rules.due) + timedelta(days=extra)
-    over = when - due
+    over = when - _local(rules.due) - timedelta(days=extra)
     if over <= timedelta(0):
         granted = f", {_text(extra)} days more granted" if extra else ""
         return result.score, (f"{points}, in time{granted}",)
@@ -153,7 +153,7 @@ def _settled(
 
 
 def _share(days: int, rules: Deadline) -> float:
-    """Return what share of the points so many days cost, before the cap."""
+    """Return the share of the points that so many days of lateness cost, before the cap."""
     reached = [share for from_day, share in rules.steps if days >= from_day]
     return max(reached, default=0.0) if rules.steps else days * rules.penalty_per_day
 
@@ -166,7 +166,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _local(moment: datetime) -> datetime:
-    """Return the moment on this machine's clock, which exports without a zone use."""
+    """Return the moment in this machine's time zone; exports without a zone use it, too."""
     return moment.astimezone().replace(tzinfo=None) if moment.tzinfo else moment
 
 
@@ -175,7 +175,7 @@ def _text(number: float) -> str:
 
 
 def with_rules(grade: Grade) -> Result | None:
-    """Return the grade's result with a note on how its points came about, for a page."""
+    """Return the grade's result with a note on how its points were computed, for a page."""
     if grade.result is None:
         return None
     notes = tuple(Note("rules", line) for line in grade.lines if line != grade.result.message)

@@ -1,7 +1,7 @@
-"""A CSV file whose cells can be filled, and whose every other byte stays as it was.
+"""A CSV file whose cells can be filled while every other byte stays unchanged.
 
-The encoding (UTF-8 with or without a mark at its beginning, UTF-16 with one), the delimiter, the
-quotes and the line ends are the file's own: a learning platform reads back what it wrote.
+The encoding (UTF-8 with or without a byte order mark, UTF-16 with one), the delimiter, the quotes
+and the line ends stay the file's own, so that a learning platform reads back what it wrote.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Cell:
 
 
 class Rows(Sequence[tuple[Cell, ...]]):
-    """The cells of a table, read row by row when they are looked at: a class has ten thousands.
+    """The cells of a table, parsed row by row on access: a large class has tens of thousands.
 
     Raises SheetError if the text is not a table.
     """
@@ -72,10 +72,10 @@ class Rows(Sequence[tuple[Cell, ...]]):
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table, read.
+    """A table that was read.
 
     rows : the header first; rows may have fewer cells than it
-    mark : the bytes at the file's beginning that name its encoding
+    mark : the byte order mark at the file's beginning, or b""
     """
 
     name: str
@@ -90,7 +90,7 @@ class Sheet:
         return tuple(cell.value for cell in self.rows[0]) if self.rows else ()
 
     def value(self, row: int, column: int) -> str:
-        """Return a cell's text, "" where the row is shorter."""
+        """Return a cell's text; "" if the row is shorter."""
         cells = self.rows[row]
         return cells[column].value if column < len(cells) else ""
 
@@ -142,7 +142,7 @@ def parse_sheet(content: bytes, *, name: str) -> Sheet:
     except UnicodeDecodeError as error:
         raise SheetError(f"{name} can't be read as text: download it again") from error
     if "\0" in text:
-        raise SheetError(f"{name} is no CSV text: download it again, as CSV")
+        raise SheetError(f"{name} is not CSV text: download it again, as CSV")
     delimiter = _delimiter(text)
     rows = Rows(text, delimiter, name)
     if not rows:
@@ -151,7 +151,7 @@ def parse_sheet(content: bytes, *, name: str) -> Sheet:
 
 
 def _delimiter(text: str) -> str:
-    """Return what separates the cells of the first line, outside of quotes."""
+    """Return the delimiter that is most frequent in the first line, outside of quotes."""
     counts = dict.fromkeys(DELIMITERS, 0)
     quoted = False
     for char in text:
@@ -209,7 +209,7 @@ def _end_of_bare(text: str, start: int, delimiter: str) -> int:
 
 
 def column_of(header: Sequence[str], *names: str) -> int | None:
-    """Return the first column with one of these names, in any case; None for none."""
+    """Return the first column with one of these names, in any case; None if there is none."""
     folded = [text.strip().casefold() for text in header]
     for name in names:
         if name.casefold() in folded:

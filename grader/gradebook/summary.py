@@ -1,4 +1,4 @@
-"""What a person should know of a graded class, in a few lines."""
+"""A few lines about a graded class, for the instructor."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MAX_SHOWN = 5
 
 
 def lines(results: Sequence[Result], marks: Iterable[str] = ()) -> Iterator[str]:
-    """Yield lines on graded and refused submissions, the middle of the class, and exceptions.
+    """Yield lines on graded and refused submissions, on the points, and on exceptions.
 
-    marks : the lines about the class's points; none where a report beside it has them
+    marks : the lines about the class's points; none if a report beside it has them
     """
     if len(results) < 2:
         return
@@ -34,42 +34,42 @@ def _counts(results: Sequence[Result]) -> str:
     unread = [r for r in refused if r not in without]
     faults = [result for result in results if result.status == "grader_fault"]
     parts = [f"{len(results)} submissions"]
-    for what, them in (
+    for what, group in (
         ("without a notebook", without),
         ("unread", unread),
         ("not graded by a fault of the grader", faults),
     ):
-        if them:
-            parts.append(f"{len(them)} {what} ({_names(them)})")
+        if group:
+            parts.append(f"{len(group)} {what} ({_names(group)})")
     return ", ".join(parts)
 
 
 def _again(results: Sequence[Result]) -> Iterator[str]:
     """Yield a line for each student who handed in more than once."""
-    hands: dict[object, list[Result]] = defaultdict(list)
+    by_student: dict[object, list[Result]] = defaultdict(list)
     for result in results:
         ids = ids_of(result)
         if ids:
-            hands[tuple(sorted(ids.items()))].append(result)
+            by_student[tuple(sorted(ids.items()))].append(result)
         else:
             for name in result.students:
-                hands[squeezed(name)].append(result)
-    for them in hands.values():
-        if len(them) > 1:
-            name = them[0].students[0] if them[0].students else them[0].path
-            files = ", ".join(one_line(result.path, 80) for result in them[:MAX_SHOWN])
-            yield f"{one_line(name)} handed in {len(them)} times: {files}"
+                by_student[squeezed(name)].append(result)
+    for own in by_student.values():
+        if len(own) > 1:
+            name = own[0].students[0] if own[0].students else own[0].path
+            files = ", ".join(one_line(result.path, 80) for result in own[:MAX_SHOWN])
+            yield f"{one_line(name)} handed in {len(own)} times: {files}"
 
 
 def _same_work(graded: Sequence[Result]) -> Iterator[str]:
-    """Yield a line for each group whose work is the same byte for byte, and earned something."""
+    """Yield a line for each group whose work is equal byte for byte and has points."""
     groups: dict[str, list[Result]] = defaultdict(list)
     for result in graded:
         if result.work and result.score > 0:
             groups[result.work].append(result)
-    for them in groups.values():
-        if len(them) > 1:
-            yield f"the same work byte for byte: {_names(them)}"
+    for group in groups.values():
+        if len(group) > 1:
+            yield f"the same work byte for byte: {_names(group)}"
 
 
 def _names(results: Sequence[Result]) -> str:

@@ -1,7 +1,7 @@
-"""A table for a spreadsheet: a row a student, a column an exercise.
+"""A table for a spreadsheet: a row for each student, a column for each exercise.
 
-UTF-8 with a mark at its beginning, which Excel needs; and no cell that a spreadsheet would take for
-a formula, whatever a student is called.
+It is UTF-8 with a byte order mark, which Excel needs. No cell can be read as a formula, whatever
+a student's name is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _IDS = ("participant", "user", "username", "sid", "email", "anonymous")
 
 
 def render(grades: Sequence[Grade], exercises: Iterable[str] = ()) -> str:
-    """Return the table as CSV text, with the mark."""
+    """Return the table as CSV text, with the byte order mark. exercises : columns to add"""
     results = [grade.result for grade in grades if grade.result is not None]
     found = dict.fromkeys(exercises) | dict.fromkeys(
         exercise.id for result in results for exercise in result.exercises
@@ -66,7 +66,7 @@ def _number(value: float | None) -> str:
 
 
 def safe(text: str) -> str:
-    """Return the text of a cell, harmless in every spreadsheet: a formula becomes a text."""
+    """Return the text of a cell, safe in every spreadsheet: a quote turns a formula into text."""
     line = one_line(text, 2000)
     if line.startswith(_FORMULA) and not _is_number(line):
         return "'" + line

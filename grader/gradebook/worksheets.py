@@ -1,13 +1,13 @@
-"""The files that a learning platform gives for grades, and takes back: never written from nothing.
+"""Fill grades into the files that a learning platform exports and imports again.
 
-| platform | the file | a student's key | the column |
+| platform | the file | a student's id | the column |
 |---|---|---|---|
 | Moodle | offline grading worksheet | the number in `Identifier` | `Grade`, `Feedback comments` |
 | Canvas | gradebook export | `ID`, `SIS User ID`, `SIS Login ID` | `Title (12345)` |
 | Blackboard | gradebook download | `Username` | `Title [Total Pts: 10] |664617` |
 
-Headers are translated, and versions add columns: the file's own header is read, two cells a row are
-filled, and every other byte stays as it was (sheet.py).
+Headers are translated, and versions add columns. So the file's own header is read, two cells of
+each row are filled, and every other byte stays unchanged (sheet.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from grader.text import full_name
 
 Kind = Literal["moodle", "canvas", "blackboard", ""]
 
-# Moodle's own words for the columns, in the languages that its courses are held in most.
+# Moodle's names of the columns, in its most frequent languages.
 _GRADE = ("Grade", "Bewertung", "Note", "Calificación", "Valutazione", "Voto", "Nota",
           "Avaliação", "Cijfer", "Ocena", "Оценка", "成绩", "評点", "Karakter", "Betyg",
           "Arvosana", "Not")  # fmt: skip
@@ -52,7 +52,7 @@ _BLACKBOARD_COLUMN = re.compile(
 
 @dataclass(frozen=True)
 class Columns:
-    """Where grades go. maximum : what the platform takes at most, None where it doesn't tell"""
+    """The columns that are filled. maximum : of a grade at the platform; None if unknown"""
 
     kind: Kind
     grade: int
@@ -65,10 +65,10 @@ class Columns:
 class Filled:
     """A worksheet with its grades.
 
-    content : the bytes to write; filled : how many grades stand in it
+    content : the bytes to write; filled : how many grades were written
     not_in_sheet : graded people that the worksheet doesn't have
-    without_grade : people of the worksheet who get none, and why
-    warnings : what the platform would pass over in silence, a line each
+    without_grade : people of the worksheet without a grade, and why
+    warnings : a line for each grade that the platform would ignore silently
     """
 
     content: bytes
@@ -80,7 +80,7 @@ class Filled:
 
 
 def kind_of(sheet: Sheet) -> Kind:
-    """Return whose file it is, by its header; "" for nobody's."""
+    """Return the platform of a file, by its header; "" if it is unknown."""
     header = sheet.header
     if not header:
         return ""
@@ -99,11 +99,11 @@ def kind_of(sheet: Sheet) -> Kind:
 
 
 def read_worksheet(sheet: Sheet) -> Kind:
-    """Return whose worksheet it is. Raises SheetError where grades can't be filled into it."""
+    """Return the platform of a worksheet. Raises SheetError if it is unknown."""
     kind = kind_of(sheet)
     if not kind:
         raise SheetError(
-            f"{sheet.name} is no worksheet of Moodle, Canvas or Blackboard: its columns are "
+            f"{sheet.name} is not a worksheet of Moodle, Canvas or Blackboard: its columns are "
             f"{', '.join(sheet.header)[:200]}"
         )
     return kind
@@ -113,7 +113,7 @@ def read_worksheet(sheet: Sheet) -> Kind:
 
 
 def people_in(sheet: Sheet) -> tuple[Person, ...]:
-    """Return the people in a worksheet, each with the platform's keys and the row."""
+    """Return the people in a worksheet, each with the platform's ids and the row."""
     read = {"moodle": _moodle_person, "canvas": _canvas_person, "blackboard": _blackboard_person}
     kind = read_worksheet(sheet)
     people = (read[kind](sheet, row) for row in range(1, len(sheet.rows)))
@@ -156,7 +156,7 @@ def _canvas_person(sheet: Sheet, row: int) -> Person | None:
         sheet, row, {"user": ("ID",), "sid": ("SIS User ID",), "username": ("SIS Login ID",)}
     )
     if not ids:
-        return None  # "Student, Test" has none
+        return None  # "Student, Test" has no ids
     return Person(_given_first(name), ids, other_names=(name,), row=row)
 
 
@@ -166,7 +166,7 @@ def _given_first(name: str) -> str:
 
 
 def _is_canvas_head(sheet: Sheet, row: int) -> bool:
-    """Return whether the row is one of those above the students."""
+    """Return whether the row is one of the head's rows above the students."""
     return (
         sheet.value(row, 0).strip() in ("Points Possible", "Student", "")
         and not sheet.value(row, 1).strip().isdigit()
@@ -186,11 +186,11 @@ def _blackboard_person(sheet: Sheet, row: int) -> Person | None:
 
 
 def columns_of(sheet: Sheet, *, wanted: str = "", titles: Sequence[str] = ()) -> Columns:
-    """Return where the grades of an assignment go.
+    """Return the columns for the grades of an assignment.
 
     wanted : a column's name, or its number at the platform; "" to find it
-    titles : the assignment's id and title, one of which a column may have
-    Raises SheetError, which lists the columns that there are.
+    titles : the assignment's id and title, to find the column by
+    Raises SheetError, which lists the columns.
     """
     kind = read_worksheet(sheet)
     if kind == "moodle":
@@ -232,11 +232,11 @@ def _chosen(
     if not found and not wanted and len(candidates) == 1:
         found = list(candidates)
     if len(found) != 1:
-        there = ", ".join(sheet.header[number] for number in candidates) or "none"
+        names_there = ", ".join(sheet.header[number] for number in candidates) or "none"
         what = f"{len(found)} columns" if found else "no column"
         raise SheetError(
             f"{sheet.name} has {what} for {wanted or ' or '.join(names) or 'the assignment'}: name "
-            f"one with --column; there are: {there[:400]}"
+            f"one with --column; there are: {names_there[:400]}"
         )
     return found[0]
 
@@ -263,7 +263,7 @@ def _moodle_columns(sheet: Sheet, wanted: str) -> Columns:
 
 
 def _grade_column(sheet: Sheet) -> int | None:
-    """Return Moodle's column of grades: by its name, else as the one before the maximum."""
+    """Return Moodle's column of grades: by its name, else the one before the maximum."""
     named = column_of(sheet.header, *_GRADE)
     if named is not None:
         return named
@@ -285,7 +285,7 @@ def _maximum_column(sheet: Sheet) -> int | None:
 
 
 def _number(text: str) -> float | None:
-    """Return a number as any of the platforms writes it: 8, 8.5, 8,5, 1.234,5."""
+    """Return a number in any platform's format: 8, 8.5, 8,5, 1.234,5. None for other text."""
     text = text.strip().replace("\u00a0", "")
     if re.fullmatch(r"-?\d{1,3}(\.\d{3})+,\d+|-?\d+,\d+", text):
         text = text.replace(".", "").replace(",", ".")
@@ -308,10 +308,10 @@ def fill_worksheet(
     scale: bool = False,
     missing: Sequence[str] = (),
 ) -> Filled:
-    """Return the worksheet with the grades in it.
+    """Return the worksheet with the grades filled in.
 
     grades : of the people that `people_in` read from this sheet
-    scale : turn points into the platform's own scale where its maximum is another
+    scale : convert points to the platform's maximum
     missing : graded people that the worksheet doesn't have
     """
     values: dict[tuple[int, int], str] = {}
@@ -331,16 +331,16 @@ def fill_worksheet(
         if scale and most is not None and grade.max_points:
             points = points * most / grade.max_points
         text = f"{points:.2f}"
-        warnings += _passed_over(sheet, grade, columns, text)
+        warnings += _ignored_silently(sheet, grade, columns, text)
         if columns.grade >= len(sheet.rows[row]):
             warnings.append(f"{grade.person.name}: line {row + 1} ends before the column of grades")
             continue
         values[row, columns.grade] = text
         filled += 1
         comments = columns.comments
-        # What a person wrote there stays.
-        empty = comments is not None and not sheet.value(row, comments).strip()
-        if comments is not None and empty and comments < len(sheet.rows[row]):
+        # A comment that a person wrote stays.
+        written = comments is None or sheet.value(row, comments).strip()
+        if comments is not None and not written and comments < len(sheet.rows[row]):
             values[row, comments] = "; ".join(grade.lines)
     warnings = [*_on_the_scale(grades, columns, scale), *warnings]
     return Filled(
@@ -349,33 +349,33 @@ def fill_worksheet(
 
 
 def _on_the_scale(grades: Sequence[Grade], columns: Columns, scale: bool) -> list[str]:
-    ours = {grade.max_points for grade in grades if grade.points is not None}
-    if scale or columns.maximum is None or not ours or ours == {columns.maximum}:
+    maxima = {grade.max_points for grade in grades if grade.points is not None}
+    if scale or columns.maximum is None or not maxima or maxima == {columns.maximum}:
         return []
-    whole = ", ".join(f"{points:g}" for points in sorted(ours))
+    points = ", ".join(f"{maximum:g}" for maximum in sorted(maxima))
     return [
-        f"the platform's maximum is {columns.maximum:g}, and {whole} points can be earned here: "
+        f"the platform's maximum is {columns.maximum:g}, and {points} points can be earned here: "
         "grades are written as they are; --scale converts them"
     ]
 
 
-def _passed_over(sheet: Sheet, grade: Grade, columns: Columns, text: str) -> list[str]:
-    """Return why the platform would not take this grade, and say nothing of it."""
+def _ignored_silently(sheet: Sheet, grade: Grade, columns: Columns, text: str) -> list[str]:
+    """Return the reasons why the platform would ignore this grade without a message."""
     assert grade.person.row is not None
     name, row = grade.person.name, grade.person.row
-    told = []
+    warnings = []
     if columns.maximum is not None and float(text) > columns.maximum + 1e-9:
-        told.append(f"{name}: {text} is more than the platform's maximum, {columns.maximum:g}")
+        warnings.append(f"{name}: {text} is more than the platform's maximum, {columns.maximum:g}")
     if float(text) < 0:
-        told.append(f"{name}: {text} is less than 0")
+        warnings.append(f"{name}: {text} is less than 0")
     if columns.locked is not None:
         locked = sheet.value(row, columns.locked).strip().casefold()
         if locked in _NO:
-            told.append(f"{name}: the grade is locked in Moodle and will not change")
+            warnings.append(f"{name}: the grade is locked in Moodle and will not change")
     before = _number(sheet.value(row, columns.grade)) if row < len(sheet.rows) else None
     if columns.kind == "moodle" and before is not None and abs(before - float(text)) > 0.005:
-        told.append(
-            f"{name}: Moodle has {before:g} already; where that is newer than this worksheet it "
-            "stays, unless you allow updating records that were modified more recently"
+        warnings.append(
+            f"{name}: Moodle has {before:g} already; if that is newer than this worksheet, it "
+            "stays unless you allow updating records that were modified more recently"
         )
-    return told
+    return warnings

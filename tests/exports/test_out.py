@@ -302,7 +302,7 @@ def test_two_of_one_name_are_not_two_attempts_of_the_one_in_another_platform_s_l
 
     results, two = by("92", "93")
     assert two.grades[0].status == "absent" and two.nobody == tuple(results)
-    assert two.unclear == ("work of several bears the name Luca Rossi: 92/w.zip, 93/w.zip",)
+    assert two.unclear == ("several people's work has the name Luca Rossi: 92/w.zip, 93/w.zip",)
     # One who hands in again is one.
     _, again = by("92", "92")
     assert (again.grades[0].points, again.grades[0].attempts, again.nobody) == (2.0, 2, ())
