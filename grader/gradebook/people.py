@@ -200,7 +200,7 @@ def spellings(name: str) -> frozenset[str]:
 
 
 def squeezed(name: str) -> str:
-    """Return the sorted words of a name without case, accents, signs: "Rossi, Luca" is "luca rossi"."""
+    """Return a name as sorted words without case, accents, signs: "Rossi, Luca" is "luca rossi"."""
     if name.count(",") == 1:  # "Rossi, Luca", as gradebooks sort
         family, given = name.split(",")
         name = f"{given} {family}"

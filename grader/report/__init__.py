@@ -1,11 +1,13 @@
-"""Reports: one file a format. Each takes records.Report or records.Result and nothing else.
+"""Reports: one file for each format. Each takes records.Report or records.Result, nothing else.
 
 terminal       lines for a person, in 60 columns or more
 json_report    the documented, stable JSON
 junit          XML for the test tabs of GitLab and GitHub
-html_page      one self-contained page a submission
+github         annotations and a job summary for GitHub Actions
+gradescope     results.json for Gradescope
+classroom50    result.json for Classroom 50
+html_page      one self-contained page for each submission
 table          the small table that a notebook shows under a cell
-plain          student-written text made harmless, for all of them
-wording        how points, statuses and places are worded, for all of them
-writing        files written whole or not at all
+changes        the list of earlier runs, and the differences between two
+wording        the words for points, statuses and places, in all formats
 """

@@ -1,4 +1,4 @@
-"""Earlier runs: their list, and what has changed between two of them, for a person or as JSON.
+"""The list of earlier runs, and the differences between two of them, for a person or as JSON.
 
     {"schema": 1, "runs": [{"run", "begun", "ended", "assignment", "title", "submissions",
         "results", "kept", "not_graded", "mean_percent", "settings"}, ...]}
@@ -8,8 +8,8 @@
 
 CHANGE is {"path", "students", "before": {"status", "score", "max_score"}, "after": {the same},
 "checks": [{"exercise", "name", "before": {"outcome", "points"} or null, "after": ...}, ...]}.
-"after" is null where nothing was kept. Times are ISO 8601, in UTC; `ended` is null for a run that
-was stopped or goes on.
+"after" is null if the later results were not kept as a run. Times are ISO 8601, in UTC; `ended` is
+null for a run that was stopped or still goes on.
 """
 
 from __future__ import annotations
@@ -25,18 +25,25 @@ from rich.text import Text
 
 from grader.records import ExerciseScore, Outcome, Result, RunRecord
 from grader.report.terminal import Glyphs
-from grader.report.wording import OUTCOME_WORDS, REFUSAL_SHORT, deducted, label, points_text
+from grader.report.wording import (
+    OUTCOME_WORDS,
+    REFUSAL_SHORT,
+    deducted,
+    label,
+    points_text,
+    score_text,
+)
 from grader.text import one_line, printable
 
 SCHEMA = 1
-# Points that differ by less differ by rounding.
+# A smaller difference of points is rounding.
 _SAME = 1e-9
 _MESSAGE_LINES = 3
 
 
 @dataclass(frozen=True)
 class CheckChange:
-    """A check that gave other points; None where it was not there."""
+    """A check with different points; before or after is None if the check did not exist then."""
 
     exercise: str
     name: str
@@ -75,23 +82,23 @@ class Changes:
 
 
 def find_changes(before: Sequence[Result], after: Sequence[Result]) -> Changes:
-    """Return the differences; a submission is matched by its students, not by its place."""
-    old, new = _by_who(before), _by_who(after)
+    """Return the differences; submissions are matched by their students, not by their order."""
+    old, new = _by_student(before), _by_student(after)
     changed = []
-    for who, result in new.items():
-        if who in old and (change := _change(old[who], result)) is not None:
+    for student, result in new.items():
+        if student in old and (change := _change(old[student], result)) is not None:
             changed.append(change)
-    both = sum(who in old for who in new)
+    both = sum(student in old for student in new)
     return Changes(
         tuple(changed),
-        tuple(result for who, result in new.items() if who not in old),
-        tuple(result for who, result in old.items() if who not in new),
+        tuple(result for student, result in new.items() if student not in old),
+        tuple(result for student, result in old.items() if student not in new),
         both - len(changed),
     )
 
 
-def _by_who(results: Sequence[Result]) -> dict[str, Result]:
-    # The paths tell apart two that have one name.
+def _by_student(results: Sequence[Result]) -> dict[str, Result]:
+    # Two students of one name are told apart by their paths.
     count = Counter(label(result) for result in results)
     return {
         label(result) if count[label(result)] == 1 else f"{label(result)}\n{result.path}": result
@@ -109,7 +116,7 @@ def _change(before: Result, after: Result) -> Change | None:
 
 def _check_changes(before: Result, after: Result) -> list[CheckChange]:
     if before.status != "graded" or after.status != "graded":
-        return []  # every check would stand there, and say no more than the status
+        return []  # it would list every check, and say no more than the status
     old, new = _checks(before), _checks(after)
     changes = [CheckChange(*key, old.get(key), new.get(key)) for key in dict.fromkeys([*new, *old])]
     return [c for c in changes if abs(c.gained) >= _SAME or _most(c.before) != _most(c.after)]
@@ -139,7 +146,7 @@ def _most(check: Outcome | None) -> float:
 
 
 def show_runs(runs: Sequence[RunRecord], console: Console) -> None:
-    """Print a line a run, the latest first."""
+    """Print a line for each run, the latest first."""
     rows = [("run", "begun", "assignment", "graded", "kept", "mean", "asked for")]
     rows += [
         (
@@ -166,9 +173,9 @@ def show_runs(runs: Sequence[RunRecord], console: Console) -> None:
 def show_changes(
     changes: Changes, before: RunRecord, after: RunRecord | None, console: Console
 ) -> None:
-    """Print whose score has changed, and which check made the difference.
+    """Print the submissions whose score has changed, and the checks that made the difference.
 
-    after : None for what the checks of now would give
+    after : None if the later results come from the current checks, without a run
     """
     glyphs = Glyphs(console)
     now = f"run {after.id}" if after is not None else "the checks of now"
@@ -222,7 +229,7 @@ def _show_check(check: CheckChange, console: Console, glyphs: Glyphs) -> None:
 def _verdict(result: Result) -> str:
     if result.status != "graded":
         return REFUSAL_SHORT[result.status]
-    return f"{points_text(result.score)} / {points_text(result.max_score)}"
+    return score_text(result)
 
 
 def _outcome(check: Outcome | None) -> str:
@@ -259,7 +266,7 @@ def _local(seconds: float) -> str:
 
 
 def runs_as_json(runs: Sequence[RunRecord]) -> str:
-    """Return the list of runs as JSON text, one line break at its end."""
+    """Return the list of runs as JSON text that ends in a line break."""
     return _json(
         {
             "schema": SCHEMA,
@@ -284,7 +291,7 @@ def runs_as_json(runs: Sequence[RunRecord]) -> str:
 
 
 def changes_as_json(changes: Changes, before: RunRecord, after: RunRecord | None) -> str:
-    """Return what has changed as JSON text, one line break at its end."""
+    """Return the changes as JSON text that ends in a line break."""
     return _json(
         {
             "schema": SCHEMA,
@@ -293,7 +300,7 @@ def changes_as_json(changes: Changes, before: RunRecord, after: RunRecord | None
             "as_before": changes.as_before,
             "changed": [
                 {
-                    **_who(change.after),
+                    **_submission(change.after),
                     "before": _score(change.before),
                     "after": _score(change.after),
                     "checks": [
@@ -308,8 +315,8 @@ def changes_as_json(changes: Changes, before: RunRecord, after: RunRecord | None
                 }
                 for change in changes.changed
             ],
-            "new": [_who(result) for result in changes.new],
-            "gone": [_who(result) for result in changes.gone],
+            "new": [_submission(result) for result in changes.new],
+            "gone": [_submission(result) for result in changes.gone],
         }
     )
 
@@ -318,7 +325,7 @@ def _json(document: object) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _who(result: Result) -> dict[str, object]:
+def _submission(result: Result) -> dict[str, object]:
     return {
         "path": one_line(result.path, 1000),
         "students": [one_line(name) for name in result.students],

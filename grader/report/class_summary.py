@@ -1,4 +1,4 @@
-"""What a class's results say together: how many, how well, and what fails most."""
+"""A summary of a class's results: how many were graded, the mean, the check that fails most."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.records import Result
 from grader.report.wording import REFUSAL_SHORT, label, percent
 from grader.text import one_line
 
-# So many that were not graded are named; the others are counted.
+# At most so many submissions that were not graded are named; the others are counted.
 _NAMED = 10
 
 
@@ -30,11 +30,11 @@ class FailingCheck:
 class ClassSummary:
     """The numbers under the list of submissions.
 
-    open : how many of the graded ones have points that a person still gives
-    not_graded : (who handed in, "refused: the zip is cut off") of each that has no score
-    mean_percent, median_percent : of the automatic points of the graded ones; None where none is
-    fails_most : the check that fails in most submissions; None where none fails. What a student
-        did not write at all is not a failure of a check.
+    open : how many graded submissions have points that a person has yet to give
+    not_graded : (student, "refused: the zip is cut off") of each submission without a score
+    mean_percent, median_percent : of the graded submissions' automatic points; None without any
+    fails_most : the check that fails in most submissions; None if none fails. A missing answer
+        is not a failure of a check.
     """
 
     submissions: int
@@ -46,9 +46,9 @@ class ClassSummary:
     fails_most: FailingCheck | None
 
     def lines(self, *, names: bool = True) -> list[str]:
-        """Return the summary in words, a line a fact.
+        """Return the summary in words, a line for each fact.
 
-        names : False where each submission that was not graded is named elsewhere
+        names : False if submissions that were not graded are named elsewhere
         """
         return [line for line in self._lines() if names or not line.startswith("- ")]
 
@@ -65,7 +65,7 @@ class ClassSummary:
         yield from self.marks()
 
     def marks(self) -> Iterator[str]:
-        """Yield the middle of the class, and the check that fails most often, a line each."""
+        """Yield a line with the mean and median, and one with the check that fails most often."""
         if self.mean_percent is not None and self.median_percent is not None:
             yield (
                 f"mean {self.mean_percent:.0f} %, median {self.median_percent:.0f} % "
@@ -81,7 +81,7 @@ class ClassSummary:
 
 
 def summarise(results: Iterable[Result]) -> ClassSummary:
-    """Return the summary of these results; each is looked at once and let go."""
+    """Return the summary of these results. They are read one by one, and not kept in memory."""
     submissions = open_ = 0
     percents: list[float] = []
     not_graded: list[tuple[str, str]] = []
@@ -101,7 +101,7 @@ def summarise(results: Iterable[Result]) -> ClassSummary:
                     continue
                 key = (one_line(exercise.id), one_line(check.name), check.hidden)
                 ran[key] += 1
-                # 0 is counted, too: of several that fail as often, the first one is named.
+                # Adding 0 keeps the order: of checks that fail equally often, the first is named.
                 failed[key] += check.outcome != "passed"
     ((worst, times),) = failed.most_common(1) or [(("", "", False), 0)]
     return ClassSummary(

@@ -1,6 +1,6 @@
-"""The report as Classroom 50's result.json. Its scores are whole numbers: ours are times 100.
+"""The report as Classroom 50's result.json. Scores there are integers: our points times 100.
 
-The environment names the submission there: classroom, commit, addresses.
+Environment variables name the submission: classroom, commit, addresses.
 Source: Classroom 50, schema "classroom50/result/v1".
 """
 
@@ -28,7 +28,7 @@ _KEYS = {
 def pieces(
     report: Report, *, environ: Mapping[str, str] = os.environ, now: datetime | None = None
 ) -> Iterator[str]:
-    """Yield the JSON text: a test an exercise, of the one submission of a checkout."""
+    """Yield the JSON text: one test for each exercise of the report's first submission."""
     counted = [
         exercise
         for result in report.results[:1]
@@ -62,7 +62,7 @@ def pieces(
 def failure(
     message: str, *, environ: Mapping[str, str] = os.environ, now: datetime | None = None
 ) -> dict[str, object]:
-    """Return the result of a submission that was not graded at all."""
+    """Return the result of a submission that was not graded."""
     return {
         "schema": "classroom50/result/v1",
         **{key: environ.get(name, "") for key, name in _KEYS.items()},
@@ -75,7 +75,7 @@ def failure(
 
 
 def failure_text(message: str) -> str:
-    """Return result.json where nothing was graded."""
+    """Return the text of result.json for a submission that was not graded."""
     return json.dumps(failure(message), ensure_ascii=False)
 
 

@@ -1,8 +1,8 @@
-"""Python code as HTML: pygments' colours, those that the style sheet has.
+"""Python code as HTML, with pygments' colours.
 
-A page is mostly code, and most of a page's time was pygments' search for tokens that get no colour:
-it tries up to 56 rules for each name. One rule is put before its own, for a run of names, signs and
-blanks; tokens with a colour, and their starts, are left to pygments' rules.
+A page is mostly code. Pygments spent most of its time on tokens that our style sheet gives no
+colour: it tries up to 56 rules for each name. So one rule comes before pygments' own: it matches a
+run of names, signs and blanks without colour. All other tokens are left to pygments' rules.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from pygments.token import Text
 from grader.text import printable
 
 _LIMIT = 20_000
-# Code up to this long is coloured once: a thousand such are some 10 MB at most.
-_KEPT = 1_000
+# Longer code is not cached: a thousand pieces of this length take some 10 MB at most.
+_LONGEST_CACHED = 1_000
 
 _SPECIAL = "|".join([*keyword.kwlist, "match", "case", "lazy"])
 _PLAIN = "|".join(
     (
-        # A name: no keyword, no magic one (coloured), no string's prefix.
+        # A name, but not a keyword, a magic name or a string's prefix.
         rf"(?!(?:{_SPECIAL})\b|__){PythonLexer.uni_name}(?![\w\"'])",
-        # At a line's beginning, pygments reads blanks together with what follows them here.
+        # At a line's beginning, pygments reads blanks together with a keyword or a string.
         rf"^(?![^\S\n]*(?:(?:{_SPECIAL})\b|[rRuUbB]{{0,2}}[\"']))[^\S\n]+",
         r"(?<=[^\n])[^\S\n]+",
         # All signs but those of strings, comments and decorators.
@@ -41,14 +41,14 @@ _PLAIN = "|".join(
 
 
 class CodeLexer(PythonLexer):  # type: ignore[misc]  # pygments has no types
-    """pygments' lexer, with one token for a run of what our style sheet gives no colour."""
+    """pygments' lexer, with one token for each run of tokens without a colour."""
 
     tokens: ClassVar = {"root": [(f"(?:{_PLAIN})+", Text), inherit]}
 
 
 def highlighted(code: str) -> Markup:
-    """Return Python code as HTML spans; everything in it escaped."""
-    return _highlighted_once(code) if len(code) <= _KEPT else _highlighted(code)
+    """Return Python code as HTML spans; the code is escaped, and cut after _LIMIT characters."""
+    return _highlighted_once(code) if len(code) <= _LONGEST_CACHED else _highlighted(code)
 
 
 def highlighted_lines(code: str, marked: Sequence[int]) -> Markup:
@@ -59,7 +59,7 @@ def highlighted_lines(code: str, marked: Sequence[int]) -> Markup:
 
 @lru_cache(maxsize=1000)
 def _highlighted_once(code: str) -> Markup:
-    # In a class many leave a gap as it was, or fill it alike.
+    # Many students of a class leave a gap unchanged, or fill it alike.
     return _highlighted(code)
 
 
@@ -69,5 +69,5 @@ def _highlighted(code: str) -> Markup:
 
 @cache
 def _highlighter() -> tuple[CodeLexer, HtmlFormatter]:
-    # A formatter makes its style sheet when it is made: a quarter of a page's time, if for each.
+    # A new formatter computes its style sheet, which would be a quarter of a page's time.
     return CodeLexer(stripnl=False), HtmlFormatter(nowrap=True)

@@ -1,4 +1,4 @@
-"""What reports say of a written derivation: the same at a terminal, in a notebook, on a page."""
+"""A written derivation in reports: the same words at a terminal, in a notebook, on a page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VERDICT_WORDS = {
 }
 _VERDICT_TONES = {"follows": "good", "definition": "good", "differs": "part", "not read": "open"}
 _SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", "~": "≈"}
-# Elements of MathML that only place and name what they hold. Attributes are dropped.
+# Elements of MathML that only lay out their content. Attributes are dropped.
 _MATHML = {"math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msub",
            "msup", "msubsup", "munder", "mover", "munderover", "mtable", "mtr", "mtd", "mstyle",
            "mpadded", "code"}  # fmt: skip
@@ -30,7 +30,7 @@ _LINES = 200
 
 
 def derivation_lines(exercise: ExerciseScore) -> Iterator[str]:
-    """Yield the lines that tell what was read, what differs and what is reached."""
+    """Yield lines on the steps that were read, those that differ, and the targets reached."""
     derivation = exercise.derivation
     if derivation is None:
         return
@@ -45,7 +45,7 @@ def derivation_lines(exercise: ExerciseScore) -> Iterator[str]:
 
 
 def summary(derivation: Derivation) -> str:
-    """Return how many steps were followed; it always mentions lines that were not read."""
+    """Return the counts of steps by verdict; lines that were not read are always mentioned."""
     total = len(derivation.steps)
     counts = [
         (derivation.count("follows"), "follow"),
@@ -63,7 +63,7 @@ def place(item: DerivationStep | DerivationReached) -> str:
 
 
 def reached_text(one: DerivationReached) -> str:
-    """Return one sentence on what must be reached; its points are a suggestion."""
+    """Return one sentence on a target; its points are a suggestion."""
     target = one_line(one.target, 200)
     points = (
         f"{points_text(one.points)} point{'' if one.points == 1 else 's'}" if one.points else ""
@@ -83,7 +83,7 @@ def reached_text(one: DerivationReached) -> str:
 
 
 def derivation_table(exercise: ExerciseScore) -> dict[str, Any] | None:
-    """Return what the page shows of a derivation: every step, rendered."""
+    """Return a derivation for the HTML page, every step rendered; None without a derivation."""
     derivation = exercise.derivation
     if derivation is None:
         return None
@@ -119,7 +119,7 @@ def derivation_table(exercise: ExerciseScore) -> dict[str, Any] | None:
 
 
 def derivation_json(derivation: Derivation) -> dict[str, object]:
-    """Return a derivation as plain values, texts made harmless."""
+    """Return a derivation for JSON, with printable texts."""
     return {
         "note": printable(derivation.note, 300),
         "counts": {
@@ -162,7 +162,7 @@ def derivation_json(derivation: Derivation) -> dict[str, object]:
 
 
 def formula(mathml: str, latex: str) -> Markup:
-    """Return a formula for the page: only plain MathML elements, or else its source."""
+    """Return a formula for the page: MathML of plain elements, or else its LaTeX source."""
     source = Markup("<code>{}</code>").format(printable(latex, 2000)) if latex else Markup("")
     if not mathml or len(mathml) > _LONGEST_FORMULA or "<!" in mathml or "<?" in mathml:
         return source

@@ -1,11 +1,11 @@
 """The report inside GitHub Actions: annotations at the notebook's cells, and a job summary.
 
-`grade` writes both by itself where $GITHUB_ACTIONS is "true". An annotation is one line,
+`grade` writes both if $GITHUB_ACTIONS is "true". An annotation is one line,
 
     ::error file=sigmoid.ipynb,line=41,title=2a-sigmoid 3 / 8::large inputs: ...
 
-and the summary is Markdown that is added to the file of $GITHUB_STEP_SUMMARY. What a student wrote
-is escaped for each: it can't begin a command, and is not read as Markdown.
+and the summary is Markdown that is appended to the file of $GITHUB_STEP_SUMMARY. Student-written
+text is escaped in both: it can't begin a command, and is not read as Markdown.
 Source: docs.github.com, "Workflow commands for GitHub Actions".
 """
 
@@ -23,10 +23,12 @@ from grader.report.wording import (
     REFUSAL_WORDS,
     checks_from,
     complaints,
+    exercise_points,
     label,
     open_text,
     percent_text,
     points_text,
+    score_text,
     status_text,
     tone,
 )
@@ -34,7 +36,7 @@ from grader.text import one_line, printable
 
 # GitHub shows the first ten of a step and drops the rest.
 MAX_ANNOTATIONS = 10
-# A step's summary may have 1 MiB; what is longer is dropped whole.
+# A step's summary may have 1 MiB; GitHub drops a longer one.
 MAX_SUMMARY_BYTES = 900_000
 _MESSAGE = 600
 _MAX_NOTEBOOK_BYTES = 20 * 2**20
@@ -43,10 +45,10 @@ _CELL = re.compile(r'^\s*"cell_type"\s*:')
 
 
 class Annotations:
-    """The workflow commands of the results that it was given: what cost most points, ten at most.
+    """The workflow commands of the added results: the ten exercises that lost most points.
 
-    A result with evidence is annotated at its cells. The path of a submission is one of the
-    checkout where `grade` was run in it.
+    A result with evidence is annotated at its cells. GitHub finds the files if `grade` runs in the
+    checkout's top folder.
     """
 
     def __init__(self) -> None:
@@ -61,7 +63,7 @@ class Annotations:
 
 
 def summary(report: Report) -> str:
-    """Return the job summary as Markdown, at most MAX_SUMMARY_BYTES of it."""
+    """Return the job summary as Markdown, cut after MAX_SUMMARY_BYTES."""
     parts, size = [], 0
     for part in (text for one in report.each for text in _summary_parts(one)):
         size += len(part.encode())
@@ -76,7 +78,7 @@ def summary(report: Report) -> str:
 
 
 def _annotations_of(result: Result) -> Iterator[tuple[float, str]]:
-    """Yield (points lost, command) of each exercise that lost any."""
+    """Yield (points lost, command) of each exercise that lost points."""
     if result.status != "graded":
         title = REFUSAL_WORDS[result.status]
         yield float("inf"), _command("error", result.path, 1, title, printable(result.message))
@@ -85,27 +87,26 @@ def _annotations_of(result: Result) -> Iterator[tuple[float, str]]:
         lost = exercise.max_points - exercise.points
         if exercise.status in ("passed", "manual", "not_gradable") or lost <= 0:
             continue
-        said = [
+        messages = [
             f"{one_line('; '.join(one.names), 200)}: "
             + ("a hidden check" if one.hidden else printable(one.message, _MESSAGE))
             for one in complaints(exercise.checks)
         ]
-        of = f"{points_text(exercise.points)} / {points_text(exercise.max_points)}"
-        title = f"{exercise.id} {of}"
+        title = f"{exercise.id} {exercise_points(exercise)}"
         file, line = _place(result, exercise)
-        text = "\n".join(said) or status_text(exercise)
+        text = "\n".join(messages) or status_text(exercise)
         yield lost, _command("error", file, line, title, text)
 
 
 def _place(result: Result, exercise: ExerciseScore) -> tuple[str, int]:
-    """Return the file and the line where the exercise's cell begins; line 1 where unknown."""
+    """Return the file and the line where the exercise's cell begins; line 1 if unknown."""
     for region in result.evidence.regions.get(exercise.id, ()):
         return result.path, line_of_cell(Path(result.path), region.cell)
     return result.path, 1
 
 
 def line_of_cell(path: Path, cell: int) -> int:
-    """Return the 1-based line of an .ipynb where its cell (from 0) is described; 1 if unknown."""
+    """Return the line (from 1) of an .ipynb file where a cell (from 0) begins; 1 if unknown."""
     try:
         if path.suffix != ".ipynb" or path.stat().st_size > _MAX_NOTEBOOK_BYTES:
             return 1
@@ -149,33 +150,27 @@ def _summary_parts(report: Report) -> Iterator[str]:
     yield "| | exercise | points | result |\n|---|---|--:|---|\n"
     for exercise in result.exercises:
         name = _plain(f"{exercise.id} {exercise.title}")
-        yield f"| {MARKS[tone(exercise)]} | {name} | {_of(exercise)} | {status_text(exercise)} |\n"
-    total = f"{points_text(result.score)} / {points_text(result.max_score)}"
-    yield f"| | **Total** | **{total}** | **{percent_text(result)}** |\n\n"
+        points, status = exercise_points(exercise), status_text(exercise)
+        yield f"| {MARKS[tone(exercise)]} | {name} | {points} | {status} |\n"
+    yield f"| | **Total** | **{score_text(result)}** | **{percent_text(result)}** |\n\n"
     if result.manual_points:
         yield f"{open_text(result.manual_points)}\n\n"
     for exercise in result.exercises:
         for one in complaints(exercise.checks):
             names = _plain("; ".join(one.names))
-            said = "a hidden check" if one.hidden else printable(one.message, _MESSAGE)
-            lines = "<br>".join(map(_plain, said.split("\n")))
+            message = "a hidden check" if one.hidden else printable(one.message, _MESSAGE)
+            lines = "<br>".join(map(_plain, message.split("\n")))
             yield f"- **{_plain(exercise.id)}**, {names}: {lines}\n"
 
 
 def _row(result: Result) -> str:
     if result.status != "graded":
         return f"| {_plain(label(result))} | | | {REFUSAL_SHORT[result.status]} |\n"
-    points = f"{points_text(result.score)} / {points_text(result.max_score)}"
+    name, score = _plain(label(result)), score_text(result)
     open_ = points_text(result.manual_points) if result.manual_points else ""
-    return f"| {_plain(label(result))} | {points} | {open_} | {percent_text(result)} |\n"
-
-
-def _of(exercise: ExerciseScore) -> str:
-    open_ = exercise.status in ("manual", "not_gradable")
-    earned = "–" if open_ else points_text(exercise.points)
-    return f"{earned} / {points_text(exercise.max_points)}"
+    return f"| {name} | {score} | {open_} | {percent_text(result)} |\n"
 
 
 def _plain(text: str) -> str:
-    """Return the text on one line, in which nothing is Markdown, HTML or a mention."""
+    """Return the text on one line, escaped so that nothing in it is Markdown, HTML or a mention."""
     return _PLAIN.sub(lambda match: f"&#{ord(match[0])};", one_line(text, 300))

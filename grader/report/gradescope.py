@@ -1,8 +1,8 @@
-"""The report as Gradescope's results.json: points a check, messages, who sees what.
+"""The report as Gradescope's results.json: points, messages, visibility.
 
-Each exercise is a test of its public checks and, where it has any, one of its hidden checks, which
-Gradescope keeps from the student. `score` is the submission's own: a fine, a bonus and rounding
-are in it, whatever the tests add up to. What a person grades has no score here.
+Each exercise is one test with its public checks, and one with its hidden checks if it has any.
+Gradescope does not show the latter to students. `score` is the submission's score: with deductions,
+bonus and rounding it may differ from the sum of the tests. Manual exercises have no score here.
 Source: Gradescope, "Autograder Specifications".
 """
 
@@ -21,10 +21,10 @@ _MESSAGE = 4000
 
 
 def pieces(report: Report, *, hidden: Visibility = "hidden") -> Iterator[str]:
-    """Yield the JSON text: of one submission, since a harness has one student at a time.
+    """Yield the JSON text of the report's one submission: a harness grades one student at a time.
 
-    hidden : who sees the tests of hidden checks. Where students do, they read no word of what
-        their process said in them
+    hidden : who sees the tests of hidden checks. Where students see them, they read only the
+        sentences that hidden checks have for them
     """
     if len(report.results) == 1:
         yield _text(_results(report, report.results[0], hidden))
@@ -34,7 +34,7 @@ def pieces(report: Report, *, hidden: Visibility = "hidden") -> Iterator[str]:
 
 
 def failure(message: str) -> dict[str, object]:
-    """Return what Gradescope shows where nothing was graded. Gradescope then asks for no score."""
+    """Return the result of a submission that was not graded, with 0 points."""
     return {
         "score": 0.0,
         "output": printable(message, _MESSAGE),
@@ -79,24 +79,23 @@ def _tests(exercise: ExerciseScore, hidden: Visibility) -> Iterator[dict[str, ob
         why = open_text(exercise.max_points) if exercise.status == "manual" else "not gradable here"
         yield {"name": name, "output": why, "status": "passed", "visibility": "visible"}
         return
-    shown = [check for check in exercise.checks if not check.hidden]
-    kept = [check for check in exercise.checks if check.hidden]
-    if shown:
-        yield _test(name, shown, "visible")
-    if kept:
-        yield _test(f"{name} (hidden checks)", kept, hidden)
+    public_checks = [check for check in exercise.checks if not check.hidden]
+    hidden_checks = [check for check in exercise.checks if check.hidden]
+    if public_checks:
+        yield _test(name, public_checks, "visible")
+    if hidden_checks:
+        yield _test(f"{name} (hidden checks)", hidden_checks, hidden)
 
 
 def _test(name: str, checks: Sequence[Outcome], visibility: Visibility) -> dict[str, object]:
-    # Where students are shown it one day, the machine's words for them stand there.
-    told = [check.message for check in checks]
+    texts = [check.message for check in checks]
     if visibility != "hidden":
-        told = [check.for_students if check.hidden else check.message for check in checks]
+        texts = [check.for_students if check.hidden else check.message for check in checks]
     points = sum(check.points for check in checks)
     wrong = [check for check in checks if check.outcome != "passed" or check.penalty]
     parts = [
         f"**{_plain(check.name)}**\n\n{_fenced(printable(text, _MESSAGE))}"
-        for check, text in zip(checks, told, strict=True)
+        for check, text in zip(checks, texts, strict=True)
         if text and (check in wrong or check.missing)
     ]
     return {
@@ -110,7 +109,7 @@ def _test(name: str, checks: Sequence[Outcome], visibility: Visibility) -> dict[
 
 
 def _fenced(text: str) -> str:
-    """Return Markdown that shows any text of a student as it is."""
+    """Return a Markdown code block that shows any text literally."""
     fence = "```"
     while fence in text:
         fence += "`"

@@ -1,8 +1,8 @@
-"""The report as HTML: one self-contained page a submission, and an index where there are several.
+"""The report as HTML: a self-contained page for each submission, and an index for several.
 
-No script, nothing loaded from anywhere: a Content-Security-Policy in the page allows its own style
-and images that it carries. Everything a student wrote is made printable and then escaped by
-jinja2; their figures and pictures are shown only as verified PNG or JPEG.
+A page has no script and loads nothing: its Content-Security-Policy allows only the style and the
+images inside it. Student-written text is made printable and then escaped by jinja2. Figures and
+pictures are shown only as verified PNG or JPEG.
 """
 
 from __future__ import annotations
@@ -52,14 +52,15 @@ from grader.report.wording import (
     placed,
     points_text,
     result_tone,
+    score_text,
     share,
     status_text,
     tone,
 )
 from grader.text import one_line, printable
 
-# A page that a browser opens at once: a figure of matplotlib has 20 to 200 kB, a photograph of
-# a derivation on paper 1 to 4 MB.
+# Limits for a page that opens at once: a figure of matplotlib has 20 to 200 kB, a photograph of a
+# derivation on paper 1 to 4 MB.
 MAX_FIGURE_BYTES = 5 * 2**20
 MAX_PAGE_FIGURE_BYTES = 16 * 2**20
 MAX_FIGURES = 60
@@ -85,7 +86,7 @@ _RUN_NOTES = {"cell_error", "cell_timeout", "cell_crash"}
 
 @dataclass(frozen=True)
 class Figure:
-    """One PNG or JPEG of the student's, verified. uri : "data:image/png;base64,..." """
+    """A verified PNG or JPEG of the student. uri : "data:image/png;base64,..." """
 
     number: int
     notebook: str
@@ -96,9 +97,9 @@ class Figure:
 
 
 class Gallery:
-    """The page's figures, each shown once: beside the first answer that it goes with.
+    """The page's figures, each shown once: beside the first answer that it belongs to.
 
-    formula : makes harmless HTML of a formula in an answer; None to show its LaTeX
+    formula : returns safe HTML of a formula in an answer; None to show its LaTeX
     """
 
     def __init__(self, evidence: Evidence, *, formula: Callable[[str], str] | None = None) -> None:
@@ -114,7 +115,7 @@ class Gallery:
         self.claimed: set[int] = set()
 
     def take(self, data: object, notebook: str, cell: int) -> Figure | None:
-        """Return the figure, None where it is not a picture or does not fit."""
+        """Return the figure; None if the data are not a picture, or the page is full."""
         found = figure_of(data)
         if found is None or self.shown == MAX_FIGURES or len(found[0]) > self.room:
             self.left_out += 1
@@ -127,7 +128,7 @@ class Gallery:
         return Figure(self.shown, one_line(notebook), cell_text(cell), uri, width, height)
 
     def beside(self, places: Iterable[Place]) -> tuple[list[Figure], list[Figure]]:
-        """Return the figures of these cells: those to show, and those that are shown already."""
+        """Return the figures of these cells: those to show now, and those shown already."""
         here = [f for place in places for f in self.drawn.get((place.notebook, place.cell), [])]
         new = [figure for figure in here if figure.number not in self.claimed]
         old = [figure for figure in here if figure.number in self.claimed]
@@ -135,16 +136,17 @@ class Gallery:
         return new, old
 
     def rest(self) -> list[Figure]:
+        """Return the figures that belong to no answer."""
         return [
             f for figures in self.drawn.values() for f in figures if f.number not in self.claimed
         ]
 
 
 class Pages:
-    """Pages written one by one, as results come.
+    """Pages that are written one by one, while results arrive.
 
-    report : the head of every page
-    paths : of all submissions
+    report : gives the head of every page
+    paths : the paths of all submissions
     """
 
     def __init__(self, folder: Path, report: Report, paths: Sequence[str]) -> None:
@@ -159,7 +161,7 @@ class Pages:
         return file
 
     def write_index(self, report: Report) -> list[Path]:
-        """Write the page that leads to the others, where there are several. Raises OSError."""
+        """Write the page that links to the others if there are several. Raises OSError."""
         if len(self.names) < 2:
             return []
         file = self.folder / "index.html"
@@ -168,7 +170,7 @@ class Pages:
 
 
 def write_contents(folder: Path, report: Report, parts: Sequence[Pages]) -> Path:
-    """Write the page that leads to the pages of each assignment. Raises OSError."""
+    """Write the page that links to the pages of each assignment. Raises OSError."""
     rows = []
     for part, pages in zip(report.each, parts, strict=True):
         inner = pages.folder.name
@@ -191,11 +193,11 @@ def render_page(report: Report, result: Result) -> str:
     gallery = Gallery(result.evidence)
     exercises = [exercise_parts(exercise, result, gallery) for exercise in result.exercises]
     failures = list(_failures(result))
-    told = {(failure["notebook"], failure["index"]) for failure in failures}
+    failed_cells = {(failure["notebook"], failure["index"]) for failure in failures}
     notes = [
         note
         for note in result.notes
-        if not (note.kind in _RUN_NOTES and (one_line(note.notebook), note.cell) in told)
+        if note.kind not in _RUN_NOTES or (one_line(note.notebook), note.cell) not in failed_cells
     ]
     graded = result.status == "graded"
     return _template("page.html.j2").render(
@@ -215,7 +217,7 @@ def render_page(report: Report, result: Result) -> str:
 
 
 def render_index(report: Report, names: Collection[str]) -> str:
-    """Return the page that leads to all the others."""
+    """Return the page that links to all submissions' pages."""
     rows = [
         {
             "file": name,
@@ -224,7 +226,7 @@ def render_index(report: Report, names: Collection[str]) -> str:
             "tone": result_tone(result),
             "graded": result.status == "graded",
             "share": share(result.score, result.max_score),
-            "score": f"{points_text(result.score)} / {points_text(result.max_score)}",
+            "score": score_text(result),
             "verdict": percent_text(result)
             if result.status == "graded"
             else REFUSAL_SHORT[result.status],
@@ -244,7 +246,7 @@ def render_index(report: Report, names: Collection[str]) -> str:
 
 
 def figure_of(data: object) -> tuple[bytes, int, int] | None:
-    """Return (bytes, width, height) of a picture, None where it is not a safe PNG or JPEG.
+    """Return (bytes, width, height) of a picture; None if it is not a safe PNG or JPEG.
 
     data : base64 text, as nbformat stores it: a string, or a list of strings
     """
@@ -279,7 +281,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
     at = 2
     while at + 9 <= len(content) and content[at] == 0xFF:
         kind, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
-        # C0 to CF begin a frame, but for the tables of C4, C8 and CC.
+        # C0 to CF begin a frame, except C4, C8 and CC, which are tables.
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack(">HH", content[at + 5 : at + 9])
             return width, height
@@ -309,7 +311,7 @@ def _head(report: Report, result: Result) -> dict[str, Any]:
 
 
 def exercise_parts(exercise: ExerciseScore, result: Result, gallery: Gallery) -> dict[str, Any]:
-    """Return what a page shows of an exercise, every text harmless."""
+    """Return the variables of an exercise for a page's template, with printable texts."""
     answers = [_answer(cell, gallery) for cell in result.evidence.answers.get(exercise.id, ())]
     figures, seen = gallery.beside(result.evidence.drawn.get(exercise.id, ()))
     open_ = exercise.status in ("manual", "not_gradable")
@@ -364,7 +366,7 @@ def _check_tone(check: Outcome) -> str:
 
 
 def _answer(cell: Cell, gallery: Gallery) -> dict[str, Any]:
-    """Return a Markdown cell's text, rendered and as it was typed, and the pictures in it."""
+    """Return a Markdown cell's text, rendered and as typed, and the pictures in it."""
     pasted: list[object] = [match["data"] for match in _INLINE.finditer(cell.source)]
     for bundle in cell.attachments.values():
         pasted += [bundle[kind] for kind in _KINDS if kind in bundle]
@@ -378,7 +380,7 @@ def _answer(cell: Cell, gallery: Gallery) -> dict[str, Any]:
 
 
 def _failures(result: Result) -> Iterator[dict[str, Any]]:
-    """Yield what went wrong while the notebooks ran, with the cells' code."""
+    """Yield the cells that failed while the notebooks ran, with their code."""
     sources = {n.name: _sources(n) for n in result.evidence.notebooks.values()}
     for name, run in result.evidence.runs.items():
         for cell in run.cells:

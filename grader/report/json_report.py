@@ -3,56 +3,57 @@
     {"schema": 1, "assignment": "pw02", "seed": 0, "checks_from": FOLDER,
      "submissions": [SUBMISSION, ...]}
 
-FOLDER is the assignment's, whose checks ran; "" where no assignment was recognised. Where several
-assignments were handed in, "assignment" names them all ("hw1, pw02"), "checks_from" is "",
+FOLDER is the folder of the assignment whose checks ran; "" if no assignment was recognised. If
+several assignments were handed in, "assignment" names them all ("hw1, pw02"), "checks_from" is "",
 
     "assignments": [{"assignment", "title", "checks_from", "submissions": HOW MANY}, ...]
 
-follows it, and each SUBMISSION says in the key "assignment", its last one, which it answers.
+follows it, and each SUBMISSION names its assignment in one more key, "assignment".
 
 SUBMISSION, keys in this order:
 
     path            as the user named it
     students        names, possibly none
     status          "graded", "refused" (it can't be read) or "grader_fault" (no one loses points)
-    message         why it was not graded; "" when it was
-    score           points earned, bonus included: those of the checks, and those that people have
-                    given by now (`grade review`); null when it was not graded
-    max_score       points that can be earned so far, bonus excluded; null likewise
-    manual_points   points that a person still gives; in neither number above; null likewise
+    message         why it was not graded; "" if it was graded
+    score           points earned, bonus included: from the checks, and from people so far
+                    (`grade review`); null if it was not graded
+    max_score       points that can be earned so far, bonus excluded; null if it was not graded
+    manual_points   points that a person has yet to give; in neither number above; null if it was
+                    not graded
     exercises       [{"id", "title", "points", "max_points", "status", "checks"}, ...]
-    notes           [{"kind", "cell", "message"}, ...]; cost no points by themselves
-    origin          {"platform", "name", "ids", "late", "handed_in"}: the learning platform's own
-                    keys of the student; "platform" is "" where it came from none
-    final           true where it was graded, and no point is open any more
+    notes           [{"kind", "cell", "message"}, ...]; notes cost no points by themselves
+    origin          {"platform", "name", "ids", "late", "handed_in"}: the learning platform's
+                    record of the student; "platform" is "" if it came from none
+    final           true if it was graded and no points are open
 
 An exercise's status is "passed", "partial", "failed", "missing", "error", "timeout", "manual" or
 "not_gradable"; each of its checks is
 
     {"name", "outcome", "points", "max_points", "hidden", "message", "seconds"}
 
-and that of a written derivation has one key more,
+and an exercise with a written derivation has one key more,
 
     "derivation": {"note", "counts", "steps", "reached", "suggested_points"}
 
 whose steps are {"cell", "line", "left", "sign", "right", "verdict", "why", "remark", ...} with
-verdict "follows", "definition", "differs" or "not read"; its points are a person's to give.
+verdict "follows", "definition", "differs" or "not read"; a person gives its points.
 
-Where a person has judged an exercise it has the key
+An exercise that a person has marked has the key
 
     "judgement": {"done", "answered", "items", "adjustment", "reason", "comment"}
 
-whose items are the rubric's, {"words", "points", "applies"}; "answered" is false where the prompt
-was left as the template has it. A check whose verdict a person has changed says why in "overruled",
-and what the check itself said in "machine": {"outcome", "points"}.
+whose items are the rubric's, {"words", "points", "applies"}; "answered" is false if the student
+left the template's prompt unchanged. A check whose verdict a person has changed has the reason in
+"overruled", and the check's own verdict in "machine": {"outcome", "points"}.
 
 A check has the outcome "passed", "failed", "error", "timeout" or "skipped". An exercise can have
-less than the sum of its checks: a broken rule (a forbidden import) takes its deduction from the
-sum, and the max_points of a check that can't run on this machine are not the exercise's.
+fewer points than the sum of its checks: a broken rule (a forbidden import) costs points, and a
+check that can't run on this machine does not count for the exercise's max_points.
 
-cell counts the notebook's cells from 0, null where a note concerns none; the note's message names
-the notebook. Points have at most 4 decimals, seconds at most 4. Every number is finite. Texts are
-free of control characters and terminal escapes. New keys may come; these stay.
+cell counts the notebook's cells from 0 and is null if a note concerns no cell; the note's message
+names the notebook. Points and seconds have at most 4 decimals. Every number is finite. Texts hold
+no control characters or terminal escapes. New keys may be added; these stay.
 """
 
 from __future__ import annotations
@@ -71,12 +72,12 @@ SCHEMA = 1
 
 
 def render(report: Report) -> str:
-    """Return the report as JSON text, one line break at its end."""
+    """Return the report as JSON text that ends in a line break."""
     return "".join(pieces(report))
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """Yield that text, one submission after the other: a class's is too large to hold whole."""
+    """Yield the same text piece by piece: that of a class is too large for memory."""
     head, _, tail = _dumped({**_head(report), "submissions": []}).rpartition("[]")
     yield f"{head}["
     comma = ""
@@ -123,8 +124,8 @@ def _submissions(report: Report) -> Iterator[dict[str, object]]:
 
 
 def _sound(result: Result) -> Result:
-    # Points that are not a number can only be our own mistake: no student loses by it, and one
-    # submission's nan must not cost the others their report.
+    # Points that are not finite can only be the grader's mistake: no student loses points, and one
+    # submission's nan must not break the report of the others.
     numbers = [result.score, result.max_score, result.manual_points]
     for exercise in result.exercises:
         numbers += [exercise.points, exercise.max_points]
@@ -209,8 +210,8 @@ def _check(check: Outcome) -> dict[str, object]:
 
 
 def _note(note: Note) -> dict[str, object]:
-    told = not note.notebook or note.notebook in note.message
-    message = note.message if told else f"{note.notebook}: {note.message}"
+    named = note.notebook in note.message
+    message = note.message if named else f"{note.notebook}: {note.message}"
     return {"kind": note.kind, "cell": note.cell, "message": printable(message)}
 
 

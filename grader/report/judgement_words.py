@@ -1,4 +1,4 @@
-"""What reports say of a person's marks: the same at a terminal, on a page, in JSON."""
+"""A person's marks in reports: the same words at a terminal, on a page, in JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _COMMENT = 4000
 
 
 def judgement_lines(exercise: ExerciseScore) -> Iterator[str]:
-    """Yield what a person said: the items that apply, points beside them, the comment."""
+    """Yield lines on a person's marks: the items that apply, points beside them, the comment."""
     judgement = exercise.judgement
     if judgement is None:
         return
     if not judgement.answered and not judgement.done:
-        yield "not answered: the prompt is as the template has it"
+        yield "not answered: the prompt is unchanged"
     for mark in judgement.marks:
         if mark.applies:
             yield f"{signed(mark.points)}  {one_line(mark.words, 500)}"
@@ -28,7 +28,7 @@ def judgement_lines(exercise: ExerciseScore) -> Iterator[str]:
 
 
 def missed(judgement: Judgement) -> list[str]:
-    """Return the items that give points and don't apply."""
+    """Return the words of the items that give points and don't apply."""
     return [one_line(m.words, 500) for m in judgement.marks if m.points > 0 and not m.applies]
 
 
@@ -39,7 +39,7 @@ def signed(points: float) -> str:
 
 
 def judgement_json(judgement: Judgement) -> dict[str, object]:
-    """Return a person's marks as plain values, texts made harmless."""
+    """Return a person's marks for JSON, with printable texts."""
     return {
         "done": judgement.done,
         "answered": judgement.answered,

@@ -1,9 +1,10 @@
 """The report as JUnit XML, for the test tabs of GitLab and GitHub.
 
-One testsuite a submission, one testcase a check. classname is "assignment.exercise". A check that
-failed, or found nothing to check, has a failure; one that met an exception or the time limit an
-error. What a person grades, or what can't run here, is skipped. A submission that was refused, or
-that the grader failed on, is one testcase with an error.
+There is one testsuite for each submission, and one testcase for each check. classname is
+"assignment.exercise". A check that failed, or whose answer is missing, has a failure. A check that
+met an exception or the time limit has an error. Manual exercises, and checks that can't run here,
+are skipped. A submission that was refused or met a fault of the grader is one testcase with an
+error.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def render(report: Report) -> str:
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """Yield that text, one submission after the other: a class's is too large to hold whole."""
+    """Yield the same text piece by piece: that of a class is too large for memory."""
     root = ElementTree.Element("testsuites", name=f"grade {report.assignment}".strip())
     _add_totals(root, _suites(report))
     yield "<?xml version='1.0' encoding='utf-8'?>\n"
@@ -45,7 +46,7 @@ def pieces(report: Report) -> Iterator[str]:
     yield empty.removesuffix(" />") + ">\n"
     for suite in _suites(report):
         ElementTree.indent(suite, level=1)
-        # A character that XML forbids can't be here: everything has gone through `printable`.
+        # No character here is forbidden in XML: all text has gone through `printable`.
         yield f"  {ElementTree.tostring(suite, encoding='unicode')}\n"
     yield "</testsuites>\n"
 
@@ -60,7 +61,7 @@ def _suites(report: Report) -> Iterator[ElementTree.Element]:
 
 
 def _short_names(paths: list[str]) -> list[str]:
-    """Return the paths' last parts where these differ, else the paths."""
+    """Return the paths' last parts if all of them differ, else the paths."""
     last = [re.split(r"[/\\]", path.rstrip("/\\"))[-1] for path in paths]
     return last if len(set(last)) == len(paths) else paths
 
@@ -95,7 +96,7 @@ def _suite(report: Report, result: Result, suffix: str) -> ElementTree.Element:
 def _judge(case: ElementTree.Element, check: Outcome) -> None:
     for complaint in complaints([check]):
         kind = {"failed": "failure", "skipped": "skipped"}.get(check.outcome, "error")
-        if check.missing:  # not filled in: it has lost its points, and no green tab says otherwise
+        if check.missing:  # its outcome is "skipped", but it has lost its points
             kind = "failure"
         earned = f"{points_text(check.points)} of {points_text(check.max_points)} points"
         text = complaint.message or f"{check.outcome}, without a message"
@@ -103,13 +104,9 @@ def _judge(case: ElementTree.Element, check: Outcome) -> None:
 
 
 def _beyond_checks(exercise: ExerciseScore) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, element, text) for what an exercise tells beside its checks."""
+    """Yield (name, element, text) of an exercise's verdicts beside its checks."""
     if exercise.status == "manual":
-        yield (
-            "graded by a person",
-            "skipped",
-            open_text(exercise.max_points),
-        )
+        yield "graded by a person", "skipped", open_text(exercise.max_points)
     elif exercise.judgement is not None:
         lost = exercise.points < exercise.max_points
         text = "\n".join(judgement_lines(exercise))

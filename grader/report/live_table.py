@@ -1,6 +1,6 @@
-"""What a batch shows on a terminal while it goes on: how far it is, and what each worker does.
+"""The live display of a batch on a terminal: its progress, and what each worker does.
 
-What went wrong is a line that stays; all else vanishes at the end.
+A submission that was not graded leaves a line; the rest vanishes at the end.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from grader.records import Result
 from grader.report.progress_lines import ProgressLines, result_line
 from grader.text import one_line
 
-# Enough to see that it moves; more costs the graders time.
+# Enough to see movement; more would take processor time from grading.
 _REFRESHES_A_SECOND = 4
 _WORKERS_SHOWN = 16
 
 
 class LiveTable(ProgressLines):
-    """Progress, rate, time left, and what each worker does. close() it."""
+    """Shows progress, rate, time left, and what each worker does. Close it."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(lambda line: console.print(Text(line), no_wrap=True, overflow="ellipsis"))
@@ -102,7 +102,7 @@ class LiveTable(ProgressLines):
             parts.append(f"{self.kept} kept")
         if self.bad:
             parts.append(f"{self.bad} not graded")
-        # What is kept or refused takes no time, and says nothing of the time that is left.
+        # Kept and refused submissions take no time: they don't count for the time left.
         fresh, seconds = self.finished - self.kept - self.refused, self.clock() - self.began
         if fresh and seconds > 0:
             parts.append(f"{60 * fresh / seconds:.3g} a minute")

@@ -1,9 +1,8 @@
-"""A student's Markdown as HTML that does nothing: no raw HTML, no link, nothing loaded.
+"""A student's Markdown as inert HTML: no raw HTML, no links, nothing is loaded.
 
-markdown-it-py reads it, with HTML switched off. What it gives is walked token by token: links and
-pictures become their words and addresses as text, headings stay below those of the page,
-without a level left out, and no
-attribute of the student's remains.
+markdown-it-py parses it with HTML switched off. Then the tokens are changed: links and pictures
+become text, with their words and addresses. Headings stay below those of the page, and no level is
+left out. Attributes that the student wrote are removed.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from grader.text import printable
 
 # A page's own headings go down to h3.
 _LOWEST_OF_PAGE = 3
-# A longer text is not an answer to read: it is shown as it was typed. A table of many lines takes
-# its time, since each of them has every column.
+# A longer text is shown as typed. The lines are limited, too: a long table with many columns takes
+# much time.
 LIMIT = 20_000
 _MAX_LINES = 1000
 
 
 def rendered(text: str, *, formula: Callable[[str], str] | None = None) -> Markup:
-    """Return the text as HTML; longer than LIMIT, or nested too deep, as the text that it is.
+    """Return the text as HTML; as typed if it is longer than LIMIT or nested too deep.
 
-    formula : makes harmless HTML of a formula's LaTeX; None to show the LaTeX itself
+    formula : returns safe HTML of a formula's LaTeX; None to show the LaTeX itself
     """
     shown = printable(text, LIMIT)
     if len(text) > LIMIT or shown.count("\n") > _MAX_LINES:
@@ -66,9 +65,9 @@ def _formula(
     options: OptionsDict,
     env: EnvType,
 ) -> str:
-    """Return a formula as its source: rendered wrongly it would mislead who grades it.
+    """Return a formula as its source, which can't mislead a grader as a wrong rendering could.
 
-    Who asks for it rendered shows the source as well.
+    A page that wants it rendered shows the source as well.
     """
     block, latex = tokens[number].type == "math_block", tokens[number].content.strip()
     if (made := env.get("formula")) is not None:
@@ -80,9 +79,9 @@ def _formula(
 
 
 def _inert(tokens: list[Token]) -> list[Token]:
-    """Return the tokens without anything that leads away, loads, or has a student's attribute."""
-    kept: list[Token] = []
-    leads_to: list[str] = []
+    """Return the tokens without links, pictures and the student's attributes."""
+    inert: list[Token] = []
+    addresses: list[str] = []  # of the links that are open
     headings: list[str] = []  # the headings above the current one, and itself
     for token in tokens:
         address = str(token.attrs.get("href") or token.attrs.get("src") or "")
@@ -94,20 +93,20 @@ def _inert(tokens: list[Token]) -> list[Token]:
                 headings.pop()
             headings.append(token.tag)
         if token.type in ("heading_open", "heading_close"):
-            # No level is left out, whichever the student began with: screen readers tell levels.
+            # No level is left out, for screen readers, even if the student's text leaves one out.
             token.tag = f"h{min(6, _LOWEST_OF_PAGE + len(headings))}"
         if token.children is not None:
             token.children = _inert(token.children)
         if token.type == "link_open":
-            leads_to.append(address)
+            addresses.append(address)
         elif token.type == "link_close":
-            kept.append(_text(f" ({leads_to.pop()})"))
+            inert.append(_text(f" ({addresses.pop()})"))
         elif token.type == "image":
             words = "".join(child.content for child in token.children or ())
-            kept.append(_text(f"[picture: {words}]"))
+            inert.append(_text(f"[picture: {words}]"))
         else:
-            kept.append(token)
-    return kept
+            inert.append(token)
+    return inert
 
 
 def _text(content: str) -> Token:

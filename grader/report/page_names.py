@@ -1,8 +1,8 @@
-"""What a submission's page is called: after its file, in the script that this has.
+"""The name of a submission's page: that of its file, in the same script.
 
-Letters and digits of every script stay, composed (NFC); all else becomes "-": nothing leads
-elsewhere or turns the text around. Names are also told apart where case is
-ignored, and are short enough for every file system, whatever their letters take there.
+Letters and digits of every script stay, composed (NFC). Every other character becomes "-": a name
+has no separator and no direction mark. Names differ even if case is ignored. They are short
+enough for every file system, also in bytes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from grader.text import in_name
 
 MAX_CHARACTERS = 80
 MAX_BYTES = 200
-"""A name has 255 on most systems; a number and the suffix come after it."""
+"""Most systems allow 255; a number and the suffix are added."""
 _RESERVED = re.compile(r"(?i:con|prn|aux|nul|com\d|lpt\d)")
-"""Names that Windows keeps for devices, with any suffix."""
+"""Names that Windows reserves for devices, with any suffix."""
 
 
 def page_names(paths: Collection[str]) -> list[str]:
@@ -39,9 +39,9 @@ def page_names(paths: Collection[str]) -> list[str]:
 
 
 def _safe(stem: str) -> str:
-    # Signs of Devanagari or Thai are marks on their letters, and belong to the name.
-    kept = (c if c == "_" or unicodedata.category(c)[0] in "LMN" else " " for c in in_name(stem))
-    name = _cut("-".join("".join(kept).split()).strip("-_"))
+    # Category M: in Devanagari or Thai, marks on the letters belong to the name.
+    chars = (c if c == "_" or unicodedata.category(c)[0] in "LMN" else " " for c in in_name(stem))
+    name = _cut("-".join("".join(chars).split()).strip("-_"))
     try:
         name.encode(sys.getfilesystemencoding())
     except UnicodeEncodeError:  # a system set to an old encoding

@@ -1,18 +1,18 @@
-"""What a batch shows in a log while it goes on: a line for each submission that is through."""
+"""The progress of a batch in a log: a line for each submission that is done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from grader.records import Result
-from grader.report.wording import REFUSAL_WORDS, label, percent_text, points_text
+from grader.report.wording import REFUSAL_WORDS, label, percent_text, score_text
 from grader.text import one_line
 
 
 class ProgressLines:
-    """Hears how a batch goes on; says nothing of a single submission, whose report follows.
+    """Writes the progress of a batch; nothing for a single submission, whose report follows.
 
-    write : takes a line of text
+    write : is called with each line of text
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -31,7 +31,7 @@ class ProgressLines:
         self.total = len(paths)
 
     def doing(self, number: int, text: str, worker: int) -> None:
-        """Say nothing: a log wants no animation."""
+        """Write nothing: a log needs no animation."""
 
     def done(self, number: int, result: Result, kept: bool) -> None:
         self.finished += 1
@@ -45,7 +45,7 @@ class ProgressLines:
         self.write(f"grade: {one_line(text, 600)}")
 
     def close(self) -> None:
-        """Nothing stays to be tidied up."""
+        """Do nothing: there is nothing to tidy up."""
 
 
 def result_line(result: Result) -> str:
@@ -53,6 +53,5 @@ def result_line(result: Result) -> str:
     if result.status != "graded":
         text = f"{label(result)} {REFUSAL_WORDS[result.status]}: {result.message}"
     else:
-        score = f"{points_text(result.score)} / {points_text(result.max_score)}"
-        text = f"{label(result)} {score} ({percent_text(result)})"
+        text = f"{label(result)} {score_text(result)} ({percent_text(result)})"
     return one_line(text, 300)

@@ -10,10 +10,12 @@ from grader.report.wording import (
     REFUSAL_WORDS,
     complaints,
     deducted,
+    exercise_points,
     open_text,
     percent_text,
     points_text,
     result_tone,
+    score_text,
     share,
     status_text,
     tone,
@@ -71,19 +73,15 @@ def render_text(result: Result) -> str:
     lines = []
     width = max((len(one_line(exercise.id)) for exercise in result.exercises), default=0)
     for exercise in result.exercises:
-        open_ = exercise.status in ("manual", "not_gradable")
-        earned = "–" if open_ else points_text(exercise.points)
-        points = f"{earned} / {points_text(exercise.max_points)}"
         mark = MARKS[tone(exercise)]
         name = one_line(exercise.id).ljust(width)
-        lines.append(f"{mark} {name} {points:>9}  {status_text(exercise)}")
+        lines.append(f"{mark} {name} {exercise_points(exercise):>9}  {status_text(exercise)}")
         for complaint in complaints(exercise.checks):
             lines.append(f"    {one_line('; '.join(complaint.names))}")
             message = printable(complaint.message, _MESSAGE_LIMIT) or complaint.outcome
             lines += [f"    │ {line}" for line in message.split("\n")]
         lines += [f"    │ {line}" for line in derivation_lines(exercise)]
-    total = f"{points_text(result.score)} / {points_text(result.max_score)}"
-    lines.append(f"Total {total} points ({percent_text(result)})")
+    lines.append(f"Total {score_text(result)} points ({percent_text(result)})")
     if result.manual_points:
         lines.append(open_text(result.manual_points))
     return "\n".join(lines)

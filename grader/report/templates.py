@@ -1,4 +1,4 @@
-"""The jinja2 environment of every HTML that we make: what is put in is escaped."""
+"""The jinja2 environment of all HTML reports: every inserted text is escaped."""
 
 from __future__ import annotations
 

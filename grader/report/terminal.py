@@ -1,6 +1,6 @@
-"""The report for a person at a terminal: fits 60 columns and more, plain when it is piped.
+"""The report for a person at a terminal, 60 columns wide or more; plain text in a pipe.
 
-Everything is made of rich.Text, so that nothing a student wrote is parsed as markup.
+All output is rich.Text, so that no student-written text is parsed as markup.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from grader.report.wording import (
     checks_from,
     complaints,
     deducted,
+    exercise_points,
     label,
     notes_by_title,
     open_text,
@@ -32,6 +33,7 @@ from grader.report.wording import (
     placed,
     points_text,
     result_tone,
+    score_text,
     share,
     status_text,
     tone,
@@ -40,12 +42,12 @@ from grader.text import one_line, printable
 
 # Wider lines are hard to follow from an exercise's title to its points.
 WIDEST = 100
-# Room for expected and got of two matrices, and for the last parts: where, and the next step.
-# JSON and HTML hold the rest.
+# Enough for two matrices, expected and got, and for the last lines: the place, and what to do next.
+# JSON and HTML have the rest.
 _MESSAGE_LINES = 16
 _COMPLAINTS = 6
 _NOTES_OF_A_KIND = 4
-# Of a whole class only the summary is shown: no one reads a thousand lines while they scroll by.
+# Of a larger class only the summary is shown: no one reads a thousand lines that scroll by.
 _SHOWN_WHOLE = 20
 
 _STYLES = {"good": "green", "part": "yellow", "bad": "red", "open": "cyan"}
@@ -59,20 +61,20 @@ def show(
     tracebacks: bool = False,
     before: Report | None = None,
 ) -> None:
-    """Print every submission, and a summary table where there are several.
+    """Print every submission, and a summary table if there are several.
 
-    Of more than 20 the summary is all.
+    More than _SHOWN_WHOLE submissions have only the summary.
 
-    tracebacks : also show where a fault of the grader began
-    before : an earlier report that was shown: of what is as it was, the total alone is
+    tracebacks : also print the tracebacks of faults of the grader
+    before : an earlier report that was shown: only the changes and the total are printed
     """
     earlier = {result.path: result for result in before.results} if before is not None else {}
     for part in report.each:
         for result in part.results if len(report.results) <= _SHOWN_WHOLE else ():
-            was = earlier.get(result.path)
+            old = earlier.get(result.path)
             lines = _SubmissionLines(result, part, console, tracebacks)
-            if was is not None and was.status == result.status == "graded":
-                lines.show_changes(was)
+            if old is not None and old.status == result.status == "graded":
+                lines.show_changes(old)
             else:
                 lines.show()
     if len(report.results) > 1:
@@ -84,20 +86,20 @@ def show(
 
 @contextmanager
 def progress_line(console: Console) -> Iterator[Callable[[str], None]]:
-    """Give a function that shows what is being done now, on one line that vanishes at the end.
+    """Yield a function that shows the current activity, on one line that vanishes at the end.
 
-    Shows nothing where the console is not a terminal: a log needs no animation.
+    It shows nothing if the console is not a terminal: a log needs no animation.
     """
     if not console.is_terminal:
         yield lambda text: None
         return
     with console.status("") as status:
 
-        def tell(text: str) -> None:
+        def update(text: str) -> None:
             line = one_line(text, max(20, console.width - 4))
             status.update(Text(line, no_wrap=True, overflow="ellipsis"))
 
-        yield tell
+        yield update
 
 
 class _SubmissionLines:
@@ -123,18 +125,18 @@ class _SubmissionLines:
         self._notes(self.result.notes)
         self._line(Text())
 
-    def show_changes(self, was: Result) -> None:
-        """Print what differs from an earlier result of the same file, and the total."""
-        known = {exercise.id: as_shown(exercise) for exercise in was.exercises}
+    def show_changes(self, old: Result) -> None:
+        """Print the differences from an earlier result of the same file, and the total."""
+        known = {exercise.id: as_shown(exercise) for exercise in old.exercises}
         changed = [e for e in self.result.exercises if known.get(e.id) != as_shown(e)]
-        notes = [note for note in self.result.notes if note not in was.notes]
+        notes = [note for note in self.result.notes if note not in old.notes]
         if changed:
             columns = _Columns.fitting(self.result.exercises, self.width)
             for exercise in changed:
                 self._exercise(exercise, columns)
         elif not notes:
             self._line(Text("  Nothing has changed", style="dim"))
-        self._total(was.score)
+        self._total(old.score)
         self._notes(notes)
         self._line(Text())
 
@@ -174,7 +176,7 @@ class _SubmissionLines:
         line.append(f" {id} ", style="bold")
         if columns.title:
             line.append(_fitted(title, columns.title, self.glyphs.ellipsis) + " ")
-        line.append(_points_of(exercise).rjust(columns.points) + " ")
+        line.append(exercise_points(exercise).rjust(columns.points) + " ")
         if columns.bar:
             line.append_text(
                 self.glyphs.bar(share(exercise.points, exercise.max_points), columns.bar, style)
@@ -187,22 +189,19 @@ class _SubmissionLines:
         self._complaints(exercise)
 
     def _complaints(self, exercise: ExerciseScore) -> None:
-        said = complaints(exercise.checks)
-        for complaint in said[:_COMPLAINTS]:
+        found = complaints(exercise.checks)
+        for complaint in found[:_COMPLAINTS]:
             self._complaint(complaint)
-        if len(said) > _COMPLAINTS:
-            more = len(said) - _COMPLAINTS
+        if len(found) > _COMPLAINTS:
+            more = len(found) - _COMPLAINTS
             self._wrapped(
                 Text(f"and {more} more: see --html or --json", style="dim"), Text(" " * 6)
             )
-        # A student's own machine has no solution, and so none of these.
+        # A student's own machine has no solution, and so no known mistakes.
         for known in dict.fromkeys(check.known for check in exercise.checks if check.known):
             text = f"for the instructor: {one_line(known, 300)}"
             self._wrapped(Text(text, style="dim"), Text(" " * 6))
-        for line in derivation_lines(exercise):
-            guide = Text(f"{' ' * 6}{self.glyphs.guide} ", style="dim")
-            self._wrapped(Text(line), guide, most=_MESSAGE_LINES)
-        for line in judgement_lines(exercise):
+        for line in (*derivation_lines(exercise), *judgement_lines(exercise)):
             guide = Text(f"{' ' * 6}{self.glyphs.guide} ", style="dim")
             self._wrapped(Text(line), guide, most=_MESSAGE_LINES)
         if taken := deducted(exercise):
@@ -221,15 +220,15 @@ class _SubmissionLines:
         message = printable(complaint.message, 1200) or complaint.outcome
         self._wrapped(Text(message), guide, most=_MESSAGE_LINES)
 
-    def _total(self, was: float | None = None) -> None:
+    def _total(self, before: float | None = None) -> None:
         result = self.result
         style = _STYLES[result_tone(result)]
-        total = f"{points_text(result.score)} / {points_text(result.max_score)}"
         self._line(Text())
         line = Text("  ")
-        line.append(f"Total {total} points ({percent_text(result)}) ", style=f"bold {style}")
-        if was is not None and points_text(was) != points_text(result.score):
-            line.append(f"before: {points_text(was)} ", style="dim")
+        total = f"Total {score_text(result)} points ({percent_text(result)}) "
+        line.append(total, style=f"bold {style}")
+        if before is not None and points_text(before) != points_text(result.score):
+            line.append(f"before: {points_text(before)} ", style="dim")
         bar = min(30, self.width - line.cell_len)
         if bar >= 8:
             line.append_text(self.glyphs.bar(share(result.score, result.max_score), bar, style))
@@ -273,7 +272,7 @@ class _SubmissionLines:
 
 
 def as_shown(exercise: ExerciseScore) -> ExerciseScore:
-    """Return the exercise without what differs from run to run: how long its checks took."""
+    """Return the exercise without its checks' times, which differ from run to run."""
     return replace(
         exercise, checks=tuple(replace(outcome, seconds=0.0) for outcome in exercise.checks)
     )
@@ -290,10 +289,10 @@ class _Columns:
 
     @classmethod
     def fitting(cls, exercises: Sequence[ExerciseScore], width: int) -> _Columns:
-        # Whole where there is room: it is what --only takes.
+        # The whole id if there is room: users type it after --only.
         widest = min(24, max(14, width // 3))
         id = min(widest, max(cell_len(one_line(exercise.id)) for exercise in exercises))
-        points = max(len(_points_of(exercise)) for exercise in exercises)
+        points = max(len(exercise_points(exercise)) for exercise in exercises)
         status = max(len(status_text(exercise)) for exercise in exercises)
         longest = max(
             cell_len(one_line(exercise.title)) + 8 * exercise.bonus for exercise in exercises
@@ -305,17 +304,17 @@ class _Columns:
 
 
 class Glyphs:
-    """Marks and bars, in ASCII where the output can't encode better."""
+    """Marks and bars; in ASCII if the console's encoding is not Unicode."""
 
     def __init__(self, console: Console) -> None:
-        rich_enough = console.encoding.lower().startswith("utf")
-        self.marks = MARKS if rich_enough else _ASCII_MARKS
-        self.full, self.empty = ("━", "─") if rich_enough else ("#", "-")
-        self.guide, self.rule = ("│", "▌") if rich_enough else ("|", "|")
-        self.ellipsis, self.arrow = ("…", "→") if rich_enough else ("...", "->")
+        unicode = console.encoding.lower().startswith("utf")
+        self.marks = MARKS if unicode else _ASCII_MARKS
+        self.full, self.empty = ("━", "─") if unicode else ("#", "-")
+        self.guide, self.rule = ("│", "▌") if unicode else ("|", "|")
+        self.ellipsis, self.arrow = ("…", "→") if unicode else ("...", "->")
 
     def bar(self, share: float, width: int, style: str) -> Text:
-        """Return a bar that is full only for everything and empty only for nothing."""
+        """Return a bar that is full only for a share of 1 and empty only for 0."""
         filled = round(share * width)
         if 0 < share < 1:
             filled = min(width - 1, max(1, filled))
@@ -323,9 +322,9 @@ class Glyphs:
 
 
 def show_summary(report: Report, console: Console, *, of: str = "") -> None:
-    """Print a line a submission, and how many were graded.
+    """Print a line for each submission, and how many were graded.
 
-    of : the assignment, where there are several
+    of : the assignment's id if there are several
     """
     width = min(console.width, WIDEST)
     glyphs = Glyphs(console)
@@ -377,7 +376,7 @@ def show_summary(report: Report, console: Console, *, of: str = "") -> None:
 class _SummaryRow:
     """A result's line in the summary; share is None if it was not graded.
 
-    open : "+10 open", the points that a person still gives; "" where there are none
+    open : "+10 open", the points that a person has yet to give; or ""
     """
 
     name: str
@@ -392,15 +391,10 @@ class _SummaryRow:
         name = one_line(label(result))
         if result.status != "graded":
             return cls(name, "", REFUSAL_SHORT[result.status], result_tone(result), None)
-        score = f"{points_text(result.score)} / {points_text(result.max_score)}"
         reached = share(result.score, result.max_score)
         open_ = f"+{points_text(result.manual_points)} open" if result.manual_points else ""
-        return cls(name, score, percent_text(result), result_tone(result), reached, open_)
-
-
-def _points_of(exercise: ExerciseScore) -> str:
-    earned = "–" if exercise.status in ("manual", "not_gradable") else points_text(exercise.points)
-    return f"{earned} / {points_text(exercise.max_points)}"
+        tone_ = result_tone(result)
+        return cls(name, score_text(result), percent_text(result), tone_, reached, open_)
 
 
 def _fitted(text: str, width: int, ellipsis: str) -> str:

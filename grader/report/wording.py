@@ -1,4 +1,4 @@
-"""How reports word points, statuses and places: the same words in every format."""
+"""The words for points, statuses and places in reports: the same in every format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from grader.records import (
 )
 from grader.text import one_line
 
-# What a reader sees of a status; a tone is a colour in the terminal and a class in HTML.
+# A status in words; a tone is a colour in the terminal and a class in HTML.
 STATUS_WORDS: dict[ExerciseStatus, str] = {
     "passed": "passed",
     "partial": "partial",
@@ -51,7 +51,7 @@ OUTCOME_WORDS: dict[CheckStatus, str] = {
 REFUSAL_WORDS: dict[SubmissionStatus, str] = {
     "graded": "graded",
     "refused": "refused",
-    # The message says whose fault it was.
+    # The message says whose fault it is.
     "grader_fault": "not graded",
 }
 # For the narrow column of a summary.
@@ -74,12 +74,12 @@ _NOTE_TITLES = {
     "public": "Only public checks",
     "follow_through": "Points that follow through",
 }
-# Rounding noise of sums such as 0.1 + 0.2, far below any point that is given.
+# Above the rounding error of sums such as 0.1 + 0.2, and below any points that a check gives.
 _NO_POINTS = 1e-6
 
 
 def checks_from(report: Report) -> str:
-    """Return the line that says whose checks ran, "checks of reference/pw02"; "" for no line.
+    """Return the line that names the checks' folder, "checks of reference/pw02"; "" if unknown.
 
     The folder is relative to the user's working folder if it is inside, and absolute otherwise.
     """
@@ -92,9 +92,9 @@ def checks_from(report: Report) -> str:
         near = Path(*folder.parts[-2:])
         if folder.is_relative_to(here.resolve()):
             shown = str(folder.relative_to(here.resolve()))
-        elif (here / near).resolve() == folder:  # by a link
+        elif (here / near).resolve() == folder:  # through a link
             shown = str(near)
-    except OSError:  # the folder that we are in is gone
+    except OSError:  # the working folder was deleted
         pass
     return f"checks of {one_line(shown, 300)}"
 
@@ -104,7 +104,7 @@ class Complaint:
     """One message of an exercise, with every check that gave it.
 
     lost : points that these checks did not give
-    outcome : the worst of them ("skipped" < "failed" < "timeout" < "error")
+    outcome : the worst outcome ("skipped" < "failed" < "timeout" < "error")
     """
 
     names: tuple[str, ...]
@@ -120,30 +120,41 @@ def points_text(points: float) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def score_text(result: Result) -> str:
+    """Return "4.5 / 8", the automatic score and its maximum."""
+    return f"{points_text(result.score)} / {points_text(result.max_score)}"
+
+
+def exercise_points(exercise: ExerciseScore) -> str:
+    """Return "4.5 / 8", or "– / 8" if the checks give no points."""
+    earned = "–" if exercise.status in ("manual", "not_gradable") else points_text(exercise.points)
+    return f"{earned} / {points_text(exercise.max_points)}"
+
+
 def open_text(points: float) -> str:
-    """Return the sentence that keeps a manual item from reading like a lost one."""
+    """Return the sentence on points that a person gives: they are open, not lost."""
     if points == 1:
         return "1 point is open: a person grades it"
     return f"{points_text(points)} points are open: a person grades them"
 
 
 def share(points: float, max_points: float) -> float:
-    """Return points / max_points in [0, 1]; 1.0 where there is nothing to earn."""
+    """Return points / max_points in [0, 1]; 1.0 if max_points is 0."""
     if max_points <= 0:
         return 1.0
     return min(1.0, max(0.0, points / max_points))
 
 
 def percent(result: Result) -> float:
-    """Return the automatic score in percent; bonus points can lift it above 100.
+    """Return the automatic score in percent; more than 100 with bonus points.
 
-    100.0 where nothing is graded automatically.
+    100.0 if nothing is graded automatically.
     """
     return 100.0 if result.max_score <= 0 else 100.0 * result.score / result.max_score
 
 
 def percent_text(result: Result) -> str:
-    """Return "41 %"; never "100 %" for less than everything."""
+    """Return "41 %"; "100 %" only for a full score."""
     value = percent(result)
     rounded = round(value)
     if rounded == 100 and value < 100 - _NO_POINTS:
@@ -168,15 +179,15 @@ def result_tone(result: Result) -> str:
 
 
 def deducted(exercise: ExerciseScore) -> float:
-    """Return the points that a rule took from what the checks gave; 0.0 mostly."""
-    if exercise.judgement is not None:  # a person has the last word, and said it
+    """Return the points that a broken rule cost; 0.0 if there is none."""
+    if exercise.judgement is not None:  # a person's points replace the sum of the checks
         return 0.0
     taken = sum(check.points for check in exercise.checks) - exercise.points
     return taken if taken > _NO_POINTS else 0.0
 
 
 def complaints(checks: Sequence[Outcome]) -> list[Complaint]:
-    """Return what the checks that did not pass say; checks with one message stand together."""
+    """Return the messages of the checks that did not pass; checks with one message share it."""
     severity: dict[CheckStatus, int] = {"skipped": 0, "failed": 1, "timeout": 2, "error": 3}
     by_message: dict[str, list[Outcome]] = {}
     for check in checks:
@@ -186,7 +197,7 @@ def complaints(checks: Sequence[Outcome]) -> list[Complaint]:
         Complaint(
             names=tuple(check.name for check in same),
             message=message,
-            # What could not be checked here is not lost.
+            # Points of a check that could not run here are not lost.
             lost=sum(c.max_points - c.points for c in same if c.outcome != "skipped"),
             outcome=max((check.outcome for check in same), key=lambda o: severity.get(o, 1)),
             hidden=all(check.hidden for check in same),
@@ -196,7 +207,7 @@ def complaints(checks: Sequence[Outcome]) -> list[Complaint]:
 
 
 def placed(note: Note) -> tuple[str, str]:
-    """Return where a note points at ("sigmoid.ipynb, cell 4", or "") and what it says there.
+    """Return a note's place ("sigmoid.ipynb, cell 4", or "") and its text.
 
     A message that already names the place does not repeat it.
     """
@@ -216,7 +227,7 @@ def cell_text(index: int) -> str:
 
 
 def notes_by_title(notes: Iterable[Note]) -> dict[str, list[Note]]:
-    """Return the notes under a heading a kind, in the order in which the kinds come."""
+    """Return the notes by their kind's title, in the order in which the kinds come."""
     grouped: dict[str, list[Note]] = {}
     for note in notes:
         title = _NOTE_TITLES.get(note.kind) or note.kind.replace("_", " ").capitalize() or "Notes"
@@ -225,5 +236,5 @@ def notes_by_title(notes: Iterable[Note]) -> dict[str, list[Note]]:
 
 
 def label(result: Result) -> str:
-    """Return who handed in: the students' names, else the path."""
+    """Return a submission's label: the students' names, else the path."""
     return ", ".join(result.students) or result.path

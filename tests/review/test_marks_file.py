@@ -119,7 +119,7 @@ def test_a_file_that_holds_no_marks_is_told_by_its_columns(klass):
 
 def test_two_of_one_name_are_told_apart_by_their_file(empty):
     empty.grade(*(result_of(0, f"# Review\n\n{p}", path=f"{p}/x.zip") for p in "ab"))
-    with pytest.raises(ReviewError, match="may be 2 submissions"):
+    with pytest.raises(ReviewError, match="fits 2 submissions"):
         read(empty, file_of(["Anna Meier", "2-words", "x", "1", ""],
                             header=[c for c in COLUMNS if c != "submission"]))  # fmt: skip
     read(empty, file_of(["Anna Meier", "b/x.zip", "2-words", "x", "1", ""]))

@@ -130,7 +130,7 @@ def test_who_has_no_right_to_names_sees_none_whatever_the_setting(klass, visit):
 def test_rights_limit_what_a_grader_does(klass, visit, form, right):
     visitor = visit(klass(1), Grader("ben", frozenset({"mark"})))
     status, body = visitor.do(f"{CODE}/0", **form)
-    assert (status, f"({right})" in body) == (403, True)
+    assert (status, f"the right {right}" in body) == (403, True)
     assert visitor.ask("/graders", {"exercise": "1", "do": "whole"})[0] == 403
     assert visitor.ask(f"{CODE}/0/try", {"code": "1"})[0] == 403
 
@@ -175,7 +175,7 @@ def test_the_same_figure_makes_a_group_and_is_shown_in_it(empty, visit):
 
     empty.grade(drawn(0, "AAAA"), drawn(1, "AAAA"), drawn(2, "BBBB"), result_of(3))
     page = visit(empty).page(f"{WORDS}/alike?by=figure")
-    assert "2 alike" in page and "1 are alone" in page
+    assert "2 alike" in page and "1 answer is like no other" in page
 
     # What the pictures show is told beside them; what is no fingerprint tells nothing.
     def told(data):
@@ -186,7 +186,7 @@ def test_the_same_figure_makes_a_group_and_is_shown_in_it(empty, visit):
     empty.grade(drawn(0, blue, **same), drawn(1, red, **same), drawn(2, blue),
                 drawn(3, red, **told("<b>")), drawn(4, red, metadata=[1]))  # fmt: skip
     page = visit(empty).page(f"{WORDS}/alike?by=figure")
-    assert page.count("2 alike") == 2 and "1 are alone" in page
+    assert page.count("2 alike") == 2 and "1 answer is like no other" in page
     assert all(f"data:image/png;base64,{shown}" in page for shown in (blue, red))
 
 
