@@ -26,8 +26,8 @@ __all__ = [
     "start_fork_server",
 ]
 
-# Each is imported when it is needed: the fork server starts before the slow imports.
-_PLACES = {
+# A name is imported when it is first used, so that the fork server starts before slow imports.
+_MODULES = {
     "ForkServer": "fork_server",
     "Kernels": "kernels",
     "Session": "opened",
@@ -41,6 +41,6 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

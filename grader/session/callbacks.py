@@ -1,12 +1,12 @@
-"""Functions of a check's that the student's code calls, and what becomes of such a call.
+"""A check's functions that the student's code may call, and how such a call is answered.
 
     functions = CheckFunctions()
     functions.stand_in(f)              the record that is sent in place of f
-    functions.answer(content)          calls it; returns the answer to send
+    functions.answer(content)          calls the function; returns the answer to send
 
-What comes is an untrusted claim: the number of a function that this check has sent, and values. No
-other function can be reached, and nothing of a function but the value that it returns, and the
-builtin class and the text of what it raises.
+A call is an untrusted claim: the number of a function that this check has sent, and values. It
+reaches no other function. The answer is the value that the function returns, or the builtin class
+and the text of the exception that it raises.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from grader.in_kernel import codec
 from grader.text import printable
 
 CALLS_MAX = 1_000_000
-"""Of a check's functions, by the student's code, all together."""
+"""The calls of all of a check's functions together, by the student's code."""
 DEPTH_MAX = 16
-"""Of functions that call the student's code that calls functions."""
+"""How deep the check's functions and the student's code may call each other."""
 _NAME_CHARS = 80
 _TEXT_CHARS = 500
 _PARAMETERS_MAX = 50
-# Of those that the student's code caught: it may yet raise one of them again.
+# The student's code may catch an exception and raise it again later.
 _EXCEPTIONS_KEPT = 64
 _MESSAGE = "a function of the check"
-# What ends the check at once: the student's code gets no chance to catch it.
+# These end the check at once: the student's code can't catch them.
 _PASS_AT_ONCE = (GraderFault, ReferenceFault, StudentTimeout, StudentDied, BadReply)
 
 
@@ -49,7 +49,7 @@ class CalledTooOften(Exception):
 
 
 class CheckFunctions:
-    """The functions that a check has sent to its process, by their numbers.
+    """The functions that a check has sent to its process, each with a number.
 
     calls : how often they were called
     """
@@ -77,21 +77,21 @@ class CheckFunctions:
         return known
 
     def of(self, claimed: codec.Function) -> Callable[..., Any]:
-        """Return the function of a number that came. Raises MalformedFrame."""
+        """Return the function that a reply refers to. Raises MalformedFrame."""
         if claimed.id >= len(self._functions):
             raise codec.MalformedFrame("a function that was never sent")
         return self._functions[claimed.id]
 
     def __bool__(self) -> bool:
-        """Whether any was sent."""
+        """Whether the check has sent any function."""
         return bool(self._functions)
 
     def begin(self) -> None:
-        """A call of the check's begins, from outside of its functions."""
+        """Forget earlier exceptions: the check makes a new call, not from one of its functions."""
         self._raised.clear()
 
     def begin_again(self) -> None:
-        """Reset the counts: a call of a replayed recording begins."""
+        """Reset all counts before a call of a recording is replayed."""
         self.begin()
         self.calls = 0
         for function in self._functions:
@@ -100,14 +100,14 @@ class CheckFunctions:
                 reset()
 
     def raised(self, number: Any) -> BaseException | None:
-        """Return the exception of that number, which a function raised in this call."""
+        """Return the exception that a function raised in this call, by its number."""
         return self._raised.get(number) if type(number) is int else None
 
     def answer(self, call: list[Any]) -> list[Any]:
         """Call a function; return ["returned", value], or ["raised", number, kind, args].
 
-        call : its number, keyword arguments or None, arguments
-        Raises CalledTooOften, MalformedFrame, and what ends the check at once.
+        call : [function's number, keyword arguments or None, *arguments]
+        Raises CalledTooOften, MalformedFrame, and the faults that end the check at once.
         """
         number, kwargs, *args = call if len(call) > 1 else (None, None)
         if (
@@ -115,7 +115,7 @@ class CheckFunctions:
             or not 0 <= number < len(self._functions)
             or not (kwargs is None or _is_keywords(kwargs))
         ):
-            raise codec.MalformedFrame("no call of a function that was sent")
+            raise codec.MalformedFrame("not a call of a function that was sent")
         self.calls += 1
         if self.calls > CALLS_MAX:
             raise CalledTooOften(f"called functions of the check more than {CALLS_MAX:,} times")
@@ -141,14 +141,14 @@ class CheckFunctions:
         self._raised[number] = error
         self._raised.pop(number - _EXCEPTIONS_KEPT, None)
         kind = _builtin_kind(error)
-        # What a check asserts may tell the answer.
+        # The text of a failed assertion may reveal the answer.
         if isinstance(error, AssertionError | CheckFailed):
             return ["raised", number, "AssertionError", [_MESSAGE]]
         return ["raised", number, kind, _plain_args(error)]
 
 
 def name_of(function: Any) -> str:
-    """Return a function's name in a few characters; of an object that can be called, its class."""
+    """Return a function's name, shortened; for another callable object, the name of its class."""
     name = getattr(function, "__name__", None)
     if not isinstance(name, str):
         name = type(function).__name__
@@ -156,7 +156,7 @@ def name_of(function: Any) -> str:
 
 
 def is_function(value: Any) -> bool:
-    """Return whether a value of the check travels as a function: anything callable."""
+    """Return whether a value of the check is sent as a function: anything callable."""
     return callable(value) and not inspect.ismodule(value)
 
 
@@ -165,18 +165,18 @@ def _is_keywords(claimed: Any) -> bool:
 
 
 def _parameters(function: Any) -> tuple[tuple[str, int, bool], ...] | None:
-    """Name, kind and whether there is a default, of each parameter; None where they are unknown."""
+    """Return (name, kind, whether it has a default) of each parameter; None if unknown."""
     try:
-        known = inspect.signature(function).parameters.values()
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # a ufunc, a builtin
         return None
-    if len(known) > _PARAMETERS_MAX or any(len(one.name) > _NAME_CHARS for one in known):
+    if len(parameters) > _PARAMETERS_MAX or any(len(p.name) > _NAME_CHARS for p in parameters):
         return None
-    return tuple((p.name, int(p.kind), p.default is not p.empty) for p in known)
+    return tuple((p.name, int(p.kind), p.default is not p.empty) for p in parameters)
 
 
 def _builtin_kind(error: BaseException) -> str:
-    """The nearest class of an exception that Python or numpy itself has."""
+    """Return the name of an exception's nearest class that Python or numpy defines."""
     for kind in type(error).__mro__:
         if kind is np.linalg.LinAlgError or vars(builtins).get(kind.__name__) is kind:
             return kind.__name__

@@ -1,4 +1,4 @@
-"""nbclient's NotebookClient, one cell at a time, with its outputs bounded while they arrive."""
+"""nbclient's NotebookClient, for one cell at a time; outputs are bounded while they arrive."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _JSON_TYPE = re.compile(r"application/(.*\+)?json")
 def node_of(parts: Mapping[str, Any]) -> Any:
     """Return a part of a notebook in nbformat's form.
 
-    It is made here, so that it is not validated: a third of what a small notebook's session took,
-    and to load what validates takes 0.15 s.
+    nbformat's own functions would validate it, which takes a third of a small notebook's session;
+    to load the validator takes 0.15 s.
     """
     from nbformat.notebooknode import from_dict
 
@@ -32,7 +32,7 @@ def code_cell(source: str) -> Any:
 
 
 def cell_runner() -> Any:
-    """Return nbclient's NotebookClient, with its outputs bounded while they arrive."""
+    """Return a new CellRunner."""
     runner = _kind()(
         node_of({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}),
         timeout=None,
@@ -48,7 +48,7 @@ def cell_runner() -> Any:
 
 @cache
 def _kind() -> Any:
-    """Return the class, made when the first session begins: nbclient takes long to load."""
+    """Return the class. It is made when the first session begins: nbclient takes long to load."""
     from nbclient.client import NotebookClient
     from nbclient.exceptions import DeadKernelError
 
@@ -82,7 +82,7 @@ def _kind() -> Any:
             return super().process_message(msg, cell, cell_index)
 
         def output(self, outs: list[Any], msg: dict[str, Any], display_id: Any, index: int) -> Any:
-            """Put an output into the cell, as nbclient does but for its validation."""
+            """Put an output into the cell as nbclient does, but without validation."""
             if self.clear_before_next_output:
                 outs.clear()
                 self.clear_display_id_mapping(index)
@@ -100,10 +100,10 @@ def _kind() -> Any:
 
 
 def output_of(message: Mapping[str, Any]) -> Any:
-    """Return the output of a message, in nbformat's form.
+    """Return a message's output in nbformat's form.
 
     nbformat's own function compiles a schema first, which takes 0.1 s in each grading process.
-    Raises KeyError, TypeError if the message is not an output: student code may have forged it.
+    Raises KeyError or TypeError if the message is not an output: student code may have forged it.
     """
     kind, content = message["msg_type"], message["content"]
     parts: dict[str, Any]
@@ -121,12 +121,12 @@ def output_of(message: Mapping[str, Any]) -> Any:
             count = parts["execution_count"] = content["execution_count"]
             fits = fits and (count is None or (type(count) is int and count >= 0))
     if not fits:
-        raise TypeError(f"no {kind}")
+        raise TypeError(f"not a valid {kind} message")
     return node_of({"output_type": kind, **parts})
 
 
 def _is_bundle(data: Any) -> bool:
-    """Return whether it is an output's data by MIME type: text, or JSON where the type says so."""
+    """Return whether `data` maps MIME types to text, or to JSON if the type says so."""
     return type(data) is dict and all(
         type(value) is str or _is_lines(value) or _JSON_TYPE.fullmatch(name)
         for name, value in data.items()
@@ -143,14 +143,14 @@ def _are_texts(values: Iterable[Any]) -> bool:
 
 def _logger() -> logging.Logger:
     logger = logging.getLogger("grade.nbclient")
-    if not logger.handlers:  # one for a class of thousands
+    if not logger.handlers:  # add it once, not for each notebook
         logger.addHandler(logging.NullHandler())
     logger.propagate = False
     return logger
 
 
 def _size(content: Any) -> int:
-    """Return about how many bytes a message's content holds."""
+    """Return roughly how many bytes a message's content has."""
     if isinstance(content, str | bytes):
         return len(content)
     if isinstance(content, dict):

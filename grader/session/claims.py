@@ -1,8 +1,8 @@
-"""The words that a student's process has sent in one check: they may carry the check's inputs.
+"""The words that a student's process sent in one check: they may contain the check's inputs.
 
 claims = listen(student)
 ...
-claims.without(message)     the message where none of these words is in it; "" otherwise
+claims.without(message)     the message if it contains none of these words; "" otherwise
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from grader.in_kernel.codec.plain_forms import Named
 from grader.session.student import Student, wire_of
 from grader.session.wire import Proxy, place_of
 
-# More than an honest answer has; a message with as many to look for is withheld.
+# More than an honest answer has. Beyond these, every message is withheld.
 _MAX_VALUES = 20_000
 _MAX_CHARS = 100_000
 _MAX_DEPTH = 64
 _WORD = re.compile(r"\w+")
 _CUT_WORD = re.compile(r"(\w+)(?:\.\.\.|…)")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)")
-# How many numbers there are says how many axes an array has, which the student chooses.
+# The count of numbers shows how many axes an array has, which the student's code chooses.
 _NUMBERS = re.compile(r"[(\[]?[-+]?…(?:[\s,x()\[\]]*[-+]?…)*,?[)\]]*")
-# They hold numbers alone.
+# These types hold only numbers.
 _EXACT = (decimal.Decimal, fractions.Fraction, datetime.date, datetime.timedelta, range)
 _PLAIN: frozenset[type] = frozenset({type(None), bool, int, float, complex})
 
@@ -43,20 +43,20 @@ class Claims:
 
     @property
     def too_many(self) -> bool:
-        """Whether more came than is looked at: then any message may hold some of it."""
+        """Whether more came than is collected: then any message may contain a part of it."""
         return self._values > _MAX_VALUES or self._chars > _MAX_CHARS
 
-    def hear(self, operation: str, content: Any) -> None:
-        """Collect the words of any reply."""
-        # The keys of figures are the protocol's own, and no others get any further; so are those
-        # of an observation, but not those in what was returned.
+    def collect(self, operation: str, content: Any) -> None:
+        """Collect the words of a reply."""
+        # The keys of figures and of an observation belong to the protocol; replies.py lets no
+        # others pass. Other keys are the student's, also those in an observed return value.
         keys = operation != "figures"
         observed = operation == "observe" and type(content) is dict
         todo = [*content.values()] if observed else [content]
         while todo and not self.too_many:
             value = todo.pop()
             if type(value) is str:
-                self._hear_text(value)
+                self._collect_text(value)
             elif type(value) in (list, tuple):
                 if not set(map(type, value)) <= _PLAIN:
                     self._values += len(value)
@@ -66,8 +66,8 @@ class Claims:
                 todo.extend(value.values())
                 todo.extend(value if keys else ())
             elif isinstance(value, Proxy):
-                self._hear_text(place_of(value).label)
-                self._hear_text(getattr(value, "type_name", ""))
+                self._collect_text(place_of(value).label)
+                self._collect_text(getattr(value, "type_name", ""))
             elif isinstance(value, np.ndarray | np.generic):
                 if value.dtype.kind in "SUVO":  # text, and fields, which have names
                     self._values += _MAX_VALUES + 1
@@ -80,7 +80,7 @@ class Claims:
                 self._values += _MAX_VALUES + 1
 
     def without(self, message: str) -> str:
-        """Return the message, its numbers taken out, where it has no word that came; else ""."""
+        """Return the message without its numbers; "" if it contains a word that came."""
         if self.too_many:
             return ""
         text = _NUMBERS.sub("…", _NUMBER.sub("…", message))
@@ -92,14 +92,14 @@ class Claims:
                 return ""
         return text
 
-    def _hear_text(self, text: str) -> None:
+    def _collect_text(self, text: str) -> None:
         self._chars += len(text)
         if not self.too_many:
             self._words.update(_WORD.findall(text.casefold()))
 
 
 def listen(student: Student) -> Claims:
-    """Return what collects the words of all replies to this Student's check from now on."""
+    """Return the Claims that collect the words of all further replies to this Student."""
     claims = Claims()
-    wire_of(student).heard = claims.hear
+    wire_of(student).on_reply = claims.collect
     return claims

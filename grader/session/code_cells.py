@@ -9,13 +9,16 @@ from grader.notebook.definitions import syntax_error
 from grader.notebook.plain import normalise, without_main_guard
 from grader.session.extraction import Piece
 
-# Of one cell, each a message to the kernel; functions and plain values count 200 for one.
+# For one cell. Each piece is a message to the kernel; up to 200 calm pieces share one message.
 MAX_PIECES = 500
 
 
 @dataclass(frozen=True)
 class CodeCell:
-    """A code cell, ready to run."""
+    """A code cell, ready to run.
+
+    not_run : its shell commands and magics, which don't run
+    """
 
     index: int
     source: str
@@ -24,9 +27,11 @@ class CodeCell:
 
 @dataclass
 class Extracted:
-    """What was taken out of a cell that did not run to its end.
+    """What was extracted from a cell that did not run to its end.
 
-    messages : to the kernel; left_from : the line from which on they were too many, or 0
+    names, failed : the names that were defined, and those that could not be defined
+    messages : how many went to the kernel
+    left_from : the line from which on nothing ran, since there were too many; or 0
     """
 
     names: list[str] = field(default_factory=list)
@@ -36,7 +41,7 @@ class Extracted:
 
 
 def code_cells(notebook: records.Notebook) -> list[CodeCell]:
-    """Return the code cells as plain Python; a script runs without its main()."""
+    """Return the code cells as plain Python; a script without its `if __name__ == ...` block."""
     script = notebook.name.endswith(".py")
     cells = []
     for cell in notebook.cells:
@@ -54,28 +59,30 @@ def notes_of(
     found: Extracted | None,
     how_it_killed: str,
 ) -> list[records.Note]:
-    """Return the notes on a cell that did not run to its end, or holds shell commands.
+    """Return the notes on a cell that did not run to its end, or contains shell commands.
 
-    found : what was taken out of it; how_it_killed : the words for a cell that ended the kernel
+    found : what was extracted from it
+    how_it_killed : the words for a cell that ended the kernel
     """
     index, error = cell.index, run.error
-    said = {
+    notes = {
         "error": [("cell_error", _why_it_stopped(cell, error))],
         "timeout": [("cell_timeout", f"cell {index} was stopped: {error}")],
         "crashed": [("cell_crash", f"{how_it_killed}: {error}")],
         "not_run": [("cell_not_run", f"cell {index} was not run: {error}")],
         "extracted": [("cell_not_run", f"cell {index} was not run: {error}")],
     }.get(run.status, [])
-    # All of one that ran to its end was there; its definitions were only needed again.
+    # A cell with status "ok" ran to its end; its definitions were only needed again.
     if run.status != "ok" and found is not None and (found.names or found.failed):
-        said.append(("extracted", _extraction_line(index, found)))
+        notes.append(("extracted", _extraction_line(index, found)))
     if cell.not_run:
         text = f"cell {index}: commands do not run: {'; '.join(cell.not_run)}"
-        said.append(("command", text))
-    return [records.Note(kind, text, index, notebook) for kind, text in said]
+        notes.append(("command", text))
+    return [records.Note(kind, text, index, notebook) for kind, text in notes]
 
 
 def worth_naming(piece: Piece) -> tuple[str, ...]:
+    """Return the names of a piece that a note lists; imports are not listed."""
     return () if piece.kind == "import" else piece.names
 
 
@@ -100,7 +107,7 @@ def _listed(names: list[str]) -> str:
 
 def _why_it_stopped(cell: CodeCell, error: str) -> str:
     why = syntax_error(cell.source)
-    # Syntax of Jupyter only (`?`, a top-level await) does not parse here.
+    # Jupyter's own syntax (`?`, a top-level await) does not parse here but runs in a kernel.
     compiles = not why or not error.startswith(("SyntaxError", "IndentationError", "TabError"))
     return f"cell {cell.index} " + (
         f"stopped with {error}" if compiles else f"doesn't compile: {why}"

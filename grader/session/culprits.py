@@ -1,9 +1,9 @@
-"""Which cell a kernel's death is charged to: the one that ran, or one that left something running.
+"""Decides which cell caused a kernel's death: the cell that ran, or one that left threads running.
 
-A thread or a process that a cell started may end the kernel much later, while an innocent cell
-runs. The first death is charged to the cell that ran. Where the kernel dies again, the cells that
-left something running are under suspicion: the notebook is tried without one of them at a time,
-then without all. Where it dies all the same, they were not the cause.
+A cell may start a thread or a process that ends the kernel much later, while an innocent cell
+runs. The first death is charged to the cell that ran. When the kernel dies again, the cells that
+left something running are suspects: the notebook runs again without one of them at a time, then
+without all of them. If the kernel still dies, they were not the cause.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Set
 from grader.session.kernel import KernelDied
 
 MAX_TRIES = 4
-"""Each runs the notebook again, within its budget of time."""
+"""Each try runs the notebook again, within its time budget."""
 
 
 class Culprits:
-    """Learns from the deaths of one notebook's kernels.
+    """The cells and statements that killed kernels of one notebook.
 
     lethal : cells that killed a kernel while they ran
-    starters : cells whose threads or processes killed one afterwards
-    skipped : statements that did, by cell and line
-    tries : how often the notebook was tried without suspects
+    starters : cells whose threads or processes killed a kernel later
+    skipped : statements that killed a kernel, by cell and line
+    tries : how often the notebook ran without suspects
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,8 @@ class Culprits:
         self.starters: dict[int, KernelDied] = {}
         self.skipped: set[tuple[int, int]] = set()
         self._deaths = 0
-        # Charged while something was under suspicion: given back if that was the cause.
+        # Cells and lines that were charged while there were suspects: cleared of the charge if a
+        # suspect was the cause.
         self._doubtful: list[tuple[int, int]] = []
         self._suspects: set[int] = set()
         self._tried: list[set[int]] = []
@@ -39,20 +40,21 @@ class Culprits:
         self._left: dict[int, Set[int]] = {}
 
     def begin(self, running: Set[int]) -> None:
-        """A kernel has started. running : its threads and processes, by their numbers"""
+        """Note that a kernel has started. running : the ids of its threads and processes"""
         self._running = running
         self._left = {}
 
     def after(self, cell: int, running: Set[int]) -> None:
-        """A cell has run, and these are there now."""
+        """Note that a cell has run. running : the ids of threads and processes that exist now"""
         if left := running - self._running:
             self._left[cell] = left
         self._running = running
 
     def charge(self, cell: int | None, line: int, death: KernelDied) -> bool:
-        """Charge a death to the cell that caused it; False where none is found.
+        """Charge a death to the cell that caused it; return False if no cell is found.
 
-        cell : what ran; None where the notebook had run. line : of the statement, 0 for a cell
+        cell : the cell that ran; None if the whole notebook had run
+        line : of the statement that ran; 0 if the cell ran as a whole
         """
         self._deaths += 1
         self._suspects |= self._left_running()
@@ -70,7 +72,7 @@ class Culprits:
             self.starters.clear()
             return False
         if cell in self._died_in:
-            # It dies there without them as well.
+            # The kernel died in this cell before: with and without the suspects.
             self.starters.clear()
         self._died_in.add(cell)
         if self._suspects and not self._tried:
@@ -88,10 +90,10 @@ class Culprits:
     def _next_try(self, cell: int | None) -> set[int]:
         """Return the cells to leave out in the next try; none if there is no further try."""
         suspects = self._suspects - {cell}
-        # The earliest first: its processes may have started more while others ran.
-        ways = [*[{one} for one in sorted(suspects)][: MAX_TRIES - 1], suspects]
-        return next((way for way in ways if way not in self._tried), set())
+        # The earliest cell first: its processes may have started others while later cells ran.
+        choices = [*[{cell} for cell in sorted(suspects)][: MAX_TRIES - 1], suspects]
+        return next((choice for choice in choices if choice not in self._tried), set())
 
     def _left_running(self) -> set[int]:
-        """Return the cells that left something running that is still there."""
+        """Return the cells whose threads or processes still run."""
         return {cell for cell, left in self._left.items() if left & self._running}

@@ -1,14 +1,15 @@
-"""One time limit of a student's process: a cell's, a notebook's, a check's, a submission's.
+"""The time limit of a student's process: for a cell, a notebook, a check or a submission.
 
-The wall clock never decides alone. Past `limit_s` the process has had its time once it used that
-much processor time, or slept that long, or at PATIENCE times the limit. Left out of it are
+The wall clock never decides alone. After `limit_s` on the wall clock, the time of a process is over
+if it used that much processor time, or slept that long, or at PATIENCE times the limit. These times
+don't count:
 
-    a standstill      the grader did not wake: Ctrl-Z, a paused container, a suspended cluster job
-    the grader's own  while it works, or waits for a processor, the process may have answered
-                      already. A process can keep the grader at work, so this has a cap
+    a standstill       the grader did not run: Ctrl-Z, a paused container, a suspended cluster job
+    the grader's time  while the grader works or waits for a processor, the process may have
+                       answered already. A process can keep the grader busy, so this has a cap
 
-A process that is stopped, as by SIGSTOP, is continued and gets its full time again, once: it may
-have been stopped by somebody else.
+A process that is stopped, as by SIGSTOP, is continued and gets its full time again, once: somebody
+else may have stopped it.
 """
 
 from __future__ import annotations
@@ -22,35 +23,36 @@ from typing import Protocol
 
 from grader.session import processes
 
-# A process that got less processor time than its limit may be starved by a busy machine; it is
-# let off up to this many times the limit, unless it is known to have slept for its limit.
+# A process that got less processor time than its limit may be starved by a busy machine. It may go
+# on for this many times the limit, unless it is known to have slept for its limit.
 PATIENCE = 4.0
-# How often a wait looks at the processor time, or at whether the process lives.
+# The interval at which a wait looks at the processor time, or whether the process lives.
 LOOK_S = 0.05
-# Whoever wakes so much later than intended did not run at all.
+# If the grader wakes later than planned by this much, it did not run meanwhile.
 STANDSTILL_S = 1.0
-# Of the grader's own time this many limits are left out: of the time that it computes, which a
-# student's messages can prolong, and of the time that it computes or waits for a processor.
+# At most so much of the grader's own time does not count, in multiples of the limit: of its
+# computing, which a student's messages can prolong; and of its computing and waiting together.
 _OWN_WORK_MAX = 1.0
 _OWN_MAX = 10.0
 
 
 class Meter(Protocol):
-    """What a process and all that it started have used so far, in seconds; None if unknown."""
+    """Measures a process and all that it started. Times in seconds; None if unknown."""
 
-    def cpu_s(self) -> float | None: ...
+    def cpu_s(self) -> float | None:
+        """Return the processor time that they have used."""
 
     def waited_s(self) -> float | None:
-        """For how long they waited for a processor."""
+        """Return how long they have waited for a processor."""
 
-    def go_on(self) -> bool:
-        """Make those go on that are stopped; whether there were any."""
+    def resume(self) -> bool:
+        """Continue those that are stopped; return whether there were any."""
 
 
 class Deadline:
-    """A limit for all the intervals between start() and stop() together.
+    """A limit for all intervals between start() and stop() together.
 
-    meter : of the process; None where it can't be looked at
+    meter : measures the process; None if it can't be measured
     """
 
     def __init__(self, limit_s: float, meter: Meter | None = None) -> None:
@@ -58,27 +60,27 @@ class Deadline:
         self._meter = meter
         self._wall_s = 0.0  # of the intervals that are over
         self._since: float | None = None
-        self._due = math.inf  # when the wait that is under way is over
+        self._wait_ends = math.inf  # when the current wait should end
         self._work_before_wait_s = 0.0
         self._standstill_s = 0.0
         # The time used before the current process, and the counters at its start.
         self._past = _Used()
         self._begun = False
-        self._went_on = False
+        self._resumed = False
 
     def start(self) -> None:
-        """Let the clock run: the process is at work."""
+        """Start the clock: the process works."""
         self._since = time.monotonic()
 
     def stop(self) -> None:
-        """Stop the clock: the grader itself is at work."""
+        """Stop the clock: the grader works."""
         self._leave_out_standstill()
         self._wall_s = self.wall_s()
         self._since = None
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
-        """Count what the grader computes in the block, where a function of the check's runs."""
+        """Count the grader's processor time in the block: a function of the check runs there."""
         before_s = time.thread_time()
         try:
             yield
@@ -86,16 +88,16 @@ class Deadline:
             self._wall_s += time.thread_time() - before_s
 
     def follow_new_process(self) -> None:
-        """Measure another process from now on. Its time is added to the used time."""
+        """Measure another process from now on. Its time is added to the time used so far."""
         if self._begun:
             self._past = self._used()
             self._begun = False
 
     def wait_s(self, longest_s: float = math.inf) -> float:
-        """Return how long to wait before `expired` is worth asking; above 0."""
+        """Return how many seconds to wait before the next call of expired(); above 0."""
         rest_s = max(self.limit_s - self.wall_s(), LOOK_S) if self._begun else LOOK_S
         wait_s = min(rest_s, longest_s)
-        self._due = time.monotonic() + wait_s
+        self._wait_ends = time.monotonic() + wait_s
         self._work_before_wait_s = time.thread_time()
         return wait_s
 
@@ -111,26 +113,26 @@ class Deadline:
         own_s = self._own_s(used)
         if used.cpu_s >= self.limit_s:
             return True
-        # Before it was looked at, the process may have slept or not: that part counts as work.
+        # Before the first measurement the process may have slept or not: that part counts as work.
         slept_s = wall_s - used.unseen_s - used.cpu_s - used.waited_s - own_s
         asleep = used.wait_known and slept_s >= self.limit_s
         patient = wall_s - own_s < PATIENCE * self.limit_s
-        return (asleep or not patient) and not self._goes_on()
+        return (asleep or not patient) and not self._resume()
 
-    def _goes_on(self) -> bool:
-        """Return whether the process was stopped, and now goes on, with all of its time."""
-        if self._went_on or self._meter is None or not self._meter.go_on():
+    def _resume(self) -> bool:
+        """Continue a stopped process and give it its full time again; return whether it was so."""
+        if self._resumed or self._meter is None or not self._meter.resume():
             return False
-        self._went_on = True
+        self._resumed = True
         self._wall_s, self._past, self._begun = 0.0, _Used(), False
         if self._since is not None:
             self._since = time.monotonic()
         return True
 
     def used_s(self) -> float:
-        """Return for how many seconds the process has computed or slept.
+        """Return how many seconds the process has computed or slept.
 
-        Of one that is gone only the wall clock is known, less the grader's own time.
+        After its end, only the wall clock is known, less the grader's own time.
         """
         if not self._begun:
             return self.wall_s()
@@ -142,26 +144,26 @@ class Deadline:
         return used.cpu_s + used.unseen_s + max(0.0, asleep_s)
 
     def _own_s(self, used: _Used) -> float:
-        """Return how much of the grader's own time is left out."""
+        """Return how much of the grader's own time does not count."""
         own_s = min(used.own_work_s, _OWN_WORK_MAX * self.limit_s) + used.own_wait_s
         return min(own_s, _OWN_MAX * self.limit_s)
 
     def wall_s(self) -> float:
-        """Return the seconds of the intervals so far, standstills left out."""
+        """Return the length of the intervals so far in seconds, without standstills."""
         now_s = 0.0 if self._since is None else time.monotonic() - self._since
         return self._wall_s + now_s
 
     def _leave_out_standstill(self) -> None:
-        late_s = time.monotonic() - self._due
+        late_s = time.monotonic() - self._wait_ends
         if late_s > STANDSTILL_S and self._since is not None:
-            # A thread that is late because it had much to do did not stand still.
+            # A thread that is late because it computed did not stand still.
             late_s = max(0.0, late_s - (time.thread_time() - self._work_before_wait_s))
             self._since += late_s
             self._standstill_s += late_s
-        self._due = math.inf
+        self._wait_ends = math.inf
 
     def _begin(self, wall_s: float) -> None:
-        """Look at the counters of the process. Most answers come before that is worth it."""
+        """Read the counters of the process for the first time. Most answers come before."""
         self._begun = True
         self._begun_at = time.monotonic() - self._standstill_s
         self._wall_at_begin_s = wall_s
@@ -179,7 +181,7 @@ class Deadline:
             now - before
             for now, before in zip(processes.own_awake(), self._own_before, strict=True)
         )
-        # While the clock is stopped a check is at work: that time counts.
+        # While the clock is stopped, a check works: that time counts.
         seen_s = self.wall_s() - self._wall_at_begin_s
         gone_s = time.monotonic() - self._standstill_s - self._begun_at
         stopped_s = max(0.0, gone_s - seen_s)
@@ -196,9 +198,10 @@ class Deadline:
 
 @dataclass(frozen=True)
 class _Used:
-    """What was used while the clock ran, in seconds.
+    """Times while the clock ran, in seconds.
 
-    unseen_s : of the wall clock, before the counters were read; wall_s : all of it
+    own_work_s, own_wait_s : the grader computed; the grader waited for a processor
+    unseen_s : on the wall clock, before the counters were first read; wall_s : all of it
     wait_known : whether the system tells how long a process waits for a processor
     """
 

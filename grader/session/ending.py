@@ -1,4 +1,4 @@
-"""How a process ended, in words: one wording for kernels, checks and workers."""
+"""Words for how a process ended: one wording for kernels, checks and workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grader.session.processes import KILL
 def how_it_ended(code: int) -> str:
     """Return "killed by SIGSEGV" or "exit code 3".
 
-    code : as subprocess has it; negative for a signal
+    code : as subprocess returns it; negative for a signal
     """
     if code >= 0:
         return f"exit code {code}"
@@ -21,4 +21,4 @@ def how_it_ended(code: int) -> str:
 
 
 KILLED = how_it_ended(-KILL)
-"""What may have been the machine's doing: it takes memory back so."""
+"""The machine may have done this, not the code: it kills processes when memory runs out."""

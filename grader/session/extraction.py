@@ -1,5 +1,6 @@
-"""Takes out of a cell what can run when the cell itself can't: its imports, definitions and
-constants, found in the syntax tree. Pure functions; nothing runs here.
+"""Extracts from a cell that can't run the parts that can: imports, definitions and constants.
+
+They are found in the syntax tree. All functions here are pure; no code of the cell runs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from grader.notebook.salvage import salvaged
 
 PieceKind = Literal["import", "definition", "constant"]
 
-# Functions that make a value out of constants, at once and with no side effect.
+# Functions that make a value from constants, fast and without side effects.
 _PURE_BUILTINS = {
     "abs", "bool", "bytes", "complex", "dict", "float", "frozenset", "int", "len", "list", "max",
     "min", "object", "pow", "range", "reversed", "round", "set", "sorted", "str", "sum", "tuple",
@@ -25,24 +26,24 @@ _PURE_BUILTINS = {
 }  # fmt: skip
 _PURE_METHODS = {"lower", "upper", "split", "join", "format", "strip", "keys", "values", "items",
                  "copy", "reshape", "astype", "is_available"}  # fmt: skip
-# Any function of these modules may be called, except those that read, write or take long.
+# Any function of these modules may be called, except those that match _IMPURE.
 _PURE_MODULES = {
     "np", "numpy", "math", "cmath", "collections", "functools", "itertools", "operator", "typing",
     "string", "torch", "pathlib", "decimal", "fractions",
 }  # fmt: skip
 _IMPURE = re.compile(r"load|save|from|open|read|write|fetch|hub|compile|manual_seed|set_num|mem")
 MAX_GROUP = 200
-"""Of pieces that run together."""
+"""How many pieces run together."""
 
 
 @dataclass(frozen=True)
 class Piece:
     """One top-level statement, to run by itself.
 
-    text : its lines; of a line that it shares, its part
-    names : what it binds at the top level ("*" for a star import)
+    text : its lines; only its own part of a line that it shares
+    names : the names that it binds at the top level ("*" for a star import)
     line, end_line : 1-based, within the cell
-    calm : True where running it calls nothing: it can neither hang nor end the process
+    calm : whether it calls nothing when it runs: it can neither hang nor end the process
     """
 
     text: str
@@ -54,15 +55,14 @@ class Piece:
 
     @property
     def source(self) -> str:
-        """The text, preceded by as many comment lines as keep its line numbers."""
+        """The text after comment lines, so that its line numbers stay the same."""
         return joined([self])
 
 
 def extract(source: str, *, from_line: int = 1) -> list[Piece]:
     """Return the pieces that end at from_line or later, in order.
 
-    source : a normalised cell, or whatever a student left: of a cell that does not parse, what
-        can be salvaged
+    source : a normalised cell; it need not parse: then the salvaged part counts
     """
     source = salvaged(source)
     tree = parsed(source)
@@ -81,7 +81,7 @@ def extract(source: str, *, from_line: int = 1) -> list[Piece]:
 
 
 def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
-    """Return the pieces in order, neighbours that are calm together: one message runs many."""
+    """Return the pieces in groups: neighbours that are calm form one group, to run together."""
     groups: list[list[Piece]] = []
     for piece in pieces:
         last = groups[-1] if groups else None
@@ -99,7 +99,7 @@ def grouped(pieces: Sequence[Piece]) -> list[list[Piece]]:
 
 
 def joined(pieces: Sequence[Piece]) -> str:
-    """Return the source of these pieces, each on the lines that it has in its cell."""
+    """Return the source of these pieces, each on the same lines as in its cell."""
     parts = []
     line = 1
     for piece in pieces:
@@ -129,9 +129,9 @@ def _piece(node: ast.stmt, kind: PieceKind, lines: Sequence[str], *, shares: boo
 
 
 def _kind(node: ast.stmt) -> PieceKind | None:
-    """Say what a statement is; None for one that does not run in an extraction.
+    """Return the kind of a statement; None if it does not run in an extraction.
 
-    A compound statement counts when all of it does, apart from `pass` and a print.
+    A compound statement runs if all its parts do, apart from `pass` and a print.
     """
     first: PieceKind | None = None
     todo = [node]
@@ -175,7 +175,7 @@ def _asks_for_main(test: ast.expr) -> bool:
 
 
 def _is_calm(node: ast.stmt) -> bool:
-    """True for a function with plain defaults, and for a name that gets a plain value."""
+    """Return True for a function with plain defaults, and for a name that gets a plain value."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         a = node.args
         asked = [*a.defaults, *(d for d in a.kw_defaults if d is not None)]
@@ -206,10 +206,10 @@ def _is_idle(node: ast.stmt) -> bool:
 
 
 def _is_target(node: ast.expr) -> bool:
-    """A name, or names; also `Network.predict = predict`, the way a method is patched in.
+    """Accept names, and `Network.predict = predict`, which patches a method.
 
-    Not `np.all = ...` or `builtins.len = ...`: what replaced a library's function may be why the
-    cell did not end.
+    Not `np.all = ...` or `builtins.len = ...`: a replaced library function may be the reason why
+    the cell did not end.
     """
     if isinstance(node, ast.Tuple | ast.List):
         return all(map(_is_target, node.elts))
@@ -219,7 +219,7 @@ def _is_target(node: ast.expr) -> bool:
 
 
 def _is_constant(node: ast.expr) -> bool:
-    """Tell whether it depends only on names and literals, and takes no time to compute."""
+    """Return whether an expression uses only names, literals and fast pure functions."""
     todo: list[ast.AST] = [node]
     while todo:
         part = todo.pop()
@@ -243,7 +243,7 @@ def _is_constant(node: ast.expr) -> bool:
 
 
 def _pure_owner(node: ast.expr) -> list[ast.expr] | None:
-    """Return what a pure function is a method of, if anything; None for any other function."""
+    """Return [owner] for a pure method, [] for another pure function; None if it is not pure."""
     if isinstance(node, ast.Name):
         return [] if node.id in _PURE_BUILTINS else None
     if not isinstance(node, ast.Attribute) or _IMPURE.search(node.attr):
@@ -257,7 +257,7 @@ def _pure_owner(node: ast.expr) -> list[ast.expr] | None:
 
 
 def _extends_sys_path(node: ast.expr) -> bool:
-    """`sys.path.append("src")`: the imports after it need it."""
+    """Accept `sys.path.append("src")`: later imports need it."""
     return (
         isinstance(node, ast.Call)
         and dotted(node.func) in {"sys.path.append", "sys.path.insert"}
@@ -266,7 +266,7 @@ def _extends_sys_path(node: ast.expr) -> bool:
 
 
 def _names(node: ast.stmt) -> Iterator[str]:
-    """Yield what a piece binds at the top level."""
+    """Yield the names that a statement binds at the top level."""
     todo: list[ast.AST] = [node]
     while todo:
         part = todo.pop()

@@ -1,7 +1,7 @@
 """The grader's side of a fork server: a process that has imported everything and forks kernels.
 
-Starting an interpreter and importing what a notebook needs takes a second, a fork some
-milliseconds. Where no fork can be had, each kernel starts by itself (provisioner.py).
+To start an interpreter and import what a notebook needs takes a second; a fork takes some
+milliseconds. Where forking is impossible, each kernel starts by itself (provisioner.py).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from grader.session.scratch import Scratch, kernel_environment
 
 PARENT = Path(__file__).resolve().parent.parent / "in_kernel" / "fork_server.py"
 HUGE_HEAP = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-"""glibc (2.35 and later) asks for huge pages for its heap, so that a fork copies fewer entries: it
-takes 2.4 of 15 ms less, with what a notebook imports. Other C libraries pass it over. No kernel has
-it: its environment is its own."""
+"""Makes glibc (2.35 and later) use huge pages for its heap, so that a fork copies fewer page table
+entries: 2.4 of 15 ms less, with what a notebook imports. Other C libraries ignore it. Kernels don't
+inherit it, since each gets an environment of its own."""
 # The first answer waits for the imports; torch takes seconds.
 _ANSWER_S = 120.0
 
@@ -45,16 +45,16 @@ class Process(Protocol):
     def wait(self, timeout: float | None = None) -> int: ...
 
 
-class Unfit(Exception):
-    """The fork server can't be forked: kernels must start by themselves."""
+class CannotFork(Exception):
+    """The fork server can't fork: kernels must start by themselves."""
 
 
 class Forked:
-    """A child of the fork server. No other process gets its number before close().
+    """A child of the fork server. No other process gets its pid before close().
 
-    pid : its number; status_pipe : where the fork server writes how it ended
-    first : the first process of its pids, which adopts orphans; 0 where there is none
-    lost : whether the parent ended before it reported
+    status_pipe : the fork server writes the child's exit code to it
+    first : the first process of its pid namespace, which adopts orphans; 0 if there is none
+    lost : whether the fork server ended before it reported how the child ended
     """
 
     lost = False
@@ -80,7 +80,7 @@ class Forked:
         return self._code
 
     def close(self) -> None:
-        """Let the parent reap it. May be called twice."""
+        """Let the fork server reap the child. May be called twice."""
         if self._status_pipe >= 0:
             os.close(self._status_pipe)
             self._status_pipe = -1
@@ -94,9 +94,9 @@ class Forked:
 
 
 class ForkServer:
-    """A process that forks kernels, at the other end of a connection. close() it.
+    """A process that forks kernels, at the other end of a connection. Close it after use.
 
-    It has imported what every kernel needs; preload() says what else its notebooks want.
+    It has imported what every kernel needs; preload() names what else its notebooks import.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -113,10 +113,11 @@ class ForkServer:
     def preload(
         self, imports: Sequence[str], *, datasets_dir: Path | None, sets: Sequence[str]
     ) -> None:
-        """Have it import modules and read data sets, before it forks. Does not wait for it.
+        """Have it import modules and read data sets, before it forks. Returns at once.
 
-        imports : what can't be imported is passed over
-        datasets_dir : the data sets that fetch_openml finds; sets : those of them to read
+        imports : names of modules; one that can't be imported is skipped
+        datasets_dir : where fetch_openml finds data sets
+        sets : names of the data sets to read
         Raises GraderFault.
         """
         request = {
@@ -124,25 +125,19 @@ class ForkServer:
             "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
             "sets": [*sets],
         }
-        try:
-            with self._lock:
-                self._socket.send(json.dumps(request).encode())
-        except OSError as error:
-            raise self._gone(error) from error
+        with self._connected() as connection:
+            connection.send(json.dumps(request).encode())
 
     def run_given(self, request: Mapping[str, Any]) -> str:
-        """Have it run cells that all its kernels have in common; return why it can't be, or "".
+        """Have it run cells that all its kernels have in common; return why it can't, or "".
 
-        request : as in_kernel/given.py has it
-        Where it can't, the process is of no use any more. Raises GraderFault.
+        request : see in_kernel/given.py
+        If it can't, the process must not be used any more. Raises GraderFault.
         """
-        try:
-            with self._lock:
-                self._socket.send(json.dumps({"given": request}).encode())
-                answer = self._socket.recv(1 << 12)
-        except OSError as error:
-            raise self._gone(error) from error
-        if not answer:  # the time was over, or the cells have ended it
+        with self._connected() as connection:
+            connection.send(json.dumps({"given": request}).encode())
+            answer = connection.recv(1 << 12)
+        if not answer:  # it reached its time limit, or the cells have ended it
             raise self._gone(None)
         return str(json.loads(answer).get("unfit", ""))
 
@@ -154,53 +149,60 @@ class ForkServer:
         folder: Path,
         passed: Sequence[int],
     ) -> Forked:
-        """Return a new kernel. Called from several threads.
+        """Return a new kernel's process. May be called from several threads.
 
-        options : as in_kernel/launch.py has them; passed : its `control` and `report`
-        Raises Unfit, GraderFault.
+        options : of in_kernel/launch.py; passed : the file descriptors `control` and `report`
+        Raises CannotFork, GraderFault.
         """
         request = {"options": options, "environment": environment, "folder": str(folder)}
         mine, status_pipe = os.pipe()
         try:
-            with self._lock:
-                socket.send_fds(
-                    self._socket, [json.dumps(request).encode()], [status_pipe, *passed]
-                )
-                answer = self._socket.recv(1 << 12)
-        except OSError as error:
+            with self._connected() as connection:
+                socket.send_fds(connection, [json.dumps(request).encode()], [status_pipe, *passed])
+                answer = connection.recv(1 << 12)
+        except GraderFault:
             os.close(mine)
-            raise self._gone(error) from error
+            raise
         finally:
             os.close(status_pipe)
-        if answer and "pid" in (said := json.loads(answer)):
-            return Forked(said["pid"], mine, said["first"])
+        reply = json.loads(answer or b"{}")
+        if "pid" in reply:
+            return Forked(reply["pid"], mine, reply["first"])
         os.close(mine)
-        if not answer:
-            raise self._gone(None)
-        raise Unfit(said["error"])
+        raise CannotFork(reply["error"]) if reply else self._gone(None)
 
     def clone(self, *, many: bool = False) -> socket.socket:
-        """Return the end of a connection to a copy of the process, as soon as there is one.
+        """Return a connection to a copy of the process, which need not have started yet.
 
-        many : it is to fork dozens of kernels, so that huge pages pay (in_kernel/huge_pages.py)
-        ForkServer takes it, in this process or in one that inherits it. Raises GraderFault.
+        many : the copy will fork dozens of kernels, so that huge pages pay
+            (in_kernel/huge_pages.py)
+        Pass the connection to ForkServer, here or in a process that inherits it.
+        Raises GraderFault.
         """
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            with theirs, self._lock:
+            with theirs, self._connected() as connection:
                 request = json.dumps({"clone": True, "many": many}).encode()
-                socket.send_fds(self._socket, [request], [theirs.fileno()])
-        except OSError as error:
+                socket.send_fds(connection, [request], [theirs.fileno()])
+        except GraderFault:
             mine.close()
-            raise self._gone(error) from error
+            raise
         return mine
 
     def close(self) -> None:
-        """Let go of the process, which then ends. May be called twice."""
+        """Close the connection; the process then ends. May be called twice."""
         self._socket.close()
 
-    def _gone(self, error: OSError | None) -> Exception:
-        """Return what to raise when the process does not answer."""
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[socket.socket]:
+        """Give the connection to one thread. Raises GraderFault where the process has ended."""
+        try:
+            with self._lock:
+                yield self._socket
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def _gone(self, error: OSError | None) -> GraderFault:
         return GraderFault(
             f"the process that kernels are forked from has ended: {error or 'no answer'}"
         )
@@ -213,10 +215,10 @@ class ForkServer:
 
 
 class StartedForkServer(ForkServer):
-    """One that was started here. It warms up while the caller goes on.
+    """A fork server that this process starts. It imports modules while the caller goes on.
 
-    apart : fork kernels into namespaces, where there are any
-    python : the interpreter that kernels run in; this very one where None
+    apart : whether to fork kernels into namespaces, if the machine has them
+    python : the interpreter of the kernels; None for this one
     Raises OSError.
     """
 
@@ -256,7 +258,7 @@ class StartedForkServer(ForkServer):
         return self._process.pid
 
     def close(self) -> None:
-        """End the process. Its children end by themselves, or have ended. May be called twice."""
+        """End the process; its children end by themselves. May be called twice."""
         super().close()
         self._process.kill()  # it may still be importing
         self._process.wait()
@@ -268,13 +270,13 @@ class StartedForkServer(ForkServer):
 
 @contextlib.contextmanager
 def started_early(sandbox: Sandbox) -> Iterator[None]:
-    """Let a fork server warm up while the caller imports the modules it needs.
+    """Start a fork server while the caller imports the modules that it needs itself.
 
-    Within the block the first start_fork_server() returns it, where it is of that kind. One that
-    nobody asked for ends with the block.
+    Within the block, the first call of start_fork_server() that fits returns this fork server. If
+    no call does, the fork server ends with the block.
     """
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # the request for one reports the error
+        with contextlib.suppress(OSError):  # start_fork_server() reports the error
             _early.append(StartedForkServer(apart=sandbox != "none"))
     try:
         yield
@@ -289,10 +291,10 @@ _early: list[StartedForkServer] = []
 def start_fork_server(
     sandbox: Sandbox = "auto", python: Path | None = None
 ) -> StartedForkServer | None:
-    """Return a fork server; None where processes with libraries in them are not to be forked.
+    """Return a fork server; None on a system where a process that has libraries can't be forked.
 
     sandbox : how its kernels will be sandboxed
-    python : the interpreter that they run in; this very one where None
+    python : the interpreter of the kernels; None for this one
     Raises GraderFault.
     """
     if not CAN_SANDBOX:
@@ -306,10 +308,10 @@ def start_fork_server(
 
 
 def python_command(script: Path, *arguments: str, python: Path | None = None) -> list[str]:
-    """Return the command that runs one of our files, with this interpreter or another."""
+    """Return the command that runs one of the grader's files, with this interpreter or another."""
     if python is not None:
-        # Python has -P from 3.11 on; else the scripts take their folder off sys.path themselves.
+        # Only Python 3.11 and later has -P: the scripts take their folder off sys.path themselves.
         return [str(python), "-s", str(script), *arguments]
-    # -P: the file's folder is not on sys.path; -s: nor are the user's packages.
+    # -P keeps the file's folder off sys.path, -s the user's packages.
     user = [] if site.ENABLE_USER_SITE else ["-s"]
     return [sys.executable, *user, "-P", str(script), *arguments]

@@ -1,13 +1,13 @@
-"""Run the template's first cells once for all notebooks that start with them unchanged.
+"""Runs the template's first cells once, for all notebooks that start with them unchanged.
 
-A class's notebooks begin alike: imports, data that are loaded and prepared. Where a notebook's
-first code cells are the template's, byte for byte, its kernel is forked from a process that has
-run them (grader/in_kernel/given.py). The first cell that differs, or has a gap, runs in the
-student's own process, as does everything after it. Only the instructor's code runs shared.
+All notebooks of a class begin alike: they import modules and load data. If a notebook's first code
+cells equal the template's byte for byte, its kernel is forked from a process that has run them
+(grader/in_kernel/given.py). The first cell that differs or has a gap runs in the student's own
+process, and so do all cells after it. Only the instructor's code is shared.
 
-What the cells could see of one student is excluded here: files that were handed in and that the
-cells name or might import, and questions for the place where they run. What they leave behind that
-must not be shared is looked for in the process itself.
+The cells must not depend on one student. This module refuses cells that name or might import
+submitted files, or that ask where they run. The process itself checks that the cells leave nothing
+behind that must not be shared.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from grader.session.fork_server import ForkServer
 from grader.session.kernel import cell_share
 from grader.session.messages import EXECUTE
 from grader.session.scratch import NEVER_COPIED, Scratch, kernel_environment
-from grader.session.shared_files import lay
+from grader.session.shared_files import place_files
 
 Cells = tuple[tuple[int, str], ...]
 
 VARIANTS = 3
-"""Notebooks of an assignment, and their beginnings: each holds memory of its own."""
+"""How many processes with different first cells are kept: each needs memory of its own."""
 SEEN = 2
-"""Shared cells run in advance when they come for the second time; for one it gains nothing."""
+"""Cells run in advance when they come for the second time; for one notebook it gains nothing."""
 SHARE = 4
-"""The share of the time limits that the cells may take; it counts for no submission."""
-# Calls that depend on the place of the cells, on files there, or on the process.
+"""The cells may take one fourth of a notebook's time limits; no submission pays for it."""
+# Names in code that depends on its folder, on files there, or on the process.
 _ASKS_WHERE = frozenset(
     re.findall(
         r"\w+",
@@ -54,9 +54,9 @@ _ASKS_WHERE = frozenset(
 
 
 class GivenCells:
-    """Processes that have run the first cells of an assignment's notebooks. close() it.
+    """Processes that have run the first cells of an assignment's notebooks. Close it after use.
 
-    Called from several threads.
+    server() may be called from several threads.
     """
 
     def __init__(self, assignment: records.Assignment, *, draw: bool) -> None:
@@ -66,7 +66,7 @@ class GivenCells:
         self._seen: dict[tuple[object, ...], int] = {}
         self._ready: dict[tuple[object, ...], ForkServer | None] = {}
         self.unfit: list[str] = []
-        """Why cells were not run in advance, for tests and for who looks for the reason."""
+        """The reasons why cells did not run in advance, for tests and for debugging."""
 
     def server(
         self,
@@ -77,10 +77,10 @@ class GivenCells:
         fork_server: ForkServer,
         shared: Path | None,
     ) -> ForkServer | None:
-        """Return what to fork the notebook's kernel from; None where it is to run by itself.
+        """Return a fork server that has run the notebook's first cells; None if there is none.
 
-        options : as in_kernel/launch.py gets them
-        shared : the instructor's files
+        options : of in_kernel/launch.py
+        shared : the folder with the instructor's files
         """
         cells = self._beginning(notebook)
         if not cells or not self._sees_nothing_of(folder, cells):
@@ -97,7 +97,7 @@ class GivenCells:
         return server
 
     def _beginning(self, notebook: records.Notebook) -> Cells:
-        """Return the notebook's first code cells as far as they are a template's; () for none."""
+        """Return the notebook's first code cells that equal a template's; () if none do."""
         own = [(cell.index, cell.source) for cell in code_cells(notebook)]
         found: Cells = ()
         for stub in self._assignment.stubs.values():
@@ -110,12 +110,12 @@ class GivenCells:
                     break
                 at += 1
             if count > len(found):
-                # What does nothing runs, if at all, in the student's process.
+                # A cell without effect that the template does not have need not run in advance.
                 found = tuple(cell for cell in own[:at] if cell[1] in given)
         return found if not any(map(_asks_where, (source for _, source in found))) else ()
 
     def _sees_nothing_of(self, folder: Path | None, cells: Cells) -> bool:
-        """Tell whether the cells find the same files for any student."""
+        """Return whether the cells find the same files for every student."""
         text = "\n".join(source for _, source in cells)
         for place, folders, names in os.walk(folder) if folder is not None else ():
             folders[:] = [name for name in folders if name not in NEVER_COPIED]
@@ -123,10 +123,10 @@ class GivenCells:
                 inside = Path(place, name).relative_to(folder or "").as_posix()
                 known = self._assignment.files
                 if inside in known or any(n.startswith(f"{inside}/") for n in known):
-                    continue  # the instructor's own lies there when the notebook runs
-                if name.endswith((".py", ".so", ".pth")):  # they could be imported
+                    continue  # the instructor's file replaces it when the notebook runs
+                if name.endswith((".py", ".so", ".pth")):  # it could be imported
                     return False
-                # A notebook is named whole, where it is read; other names are put together.
+                # Code names a notebook in full; other file names may be composed from a stem.
                 word = name if name.endswith(".ipynb") else name.partition(".")[0]
                 if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text):
                     return False
@@ -146,7 +146,7 @@ class GivenCells:
             place = work / beside
             place.mkdir(parents=True, exist_ok=True)
             if shared is not None:
-                lay(shared, place, sandbox=self._assignment.sandbox)
+                place_files(shared, place, sandbox=self._assignment.sandbox)
 
         server = None
         scratch = Scratch(None, lay_files)
@@ -197,7 +197,7 @@ def _given_cells(stub: records.Notebook) -> list[str]:
 
 
 def _does_nothing(source: str) -> bool:
-    """Whether code has no effect: comments, and the cell that loads `%grade`, a command."""
+    """Return whether code has no effect: comments, or the cell that loads `%grade`."""
     try:
         statements = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError):
@@ -212,7 +212,7 @@ def _does_nothing(source: str) -> bool:
 
 
 def _asks_where(source: str) -> bool:
-    """Whether code may ask for what differs from process to process, or can't be read."""
+    """Return whether code may depend on its process or folder, or does not parse."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):

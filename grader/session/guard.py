@@ -1,19 +1,19 @@
-"""A process that ends the command where the command can't: Ctrl-C in a check that stays in C.
+"""A guard process ends the command when Ctrl-C comes during a check that runs C code.
 
-    with standing_by():            early in the command: a fork of a small process costs least
-        with listening() as heard:     heard is False without a guard
+    with standing_by():              early in the command: to fork a small process is cheap
+        with listening() as guarded:     False without a guard
             ...
 
-Python hears a signal between two of its own instructions. A check of the instructor's, which
-computes in the command itself, may be in one call of C for minutes; where that call holds the
-interpreter's lock, as a search for a regular expression does, no thread runs, either. Only the
-system's own handler does: it writes the signal's number to a pipe. The guard reads it. Where the
-command doesn't say soon that it has heard, and soon after that it is on its way out, the guard
-kills what the command has started, deletes its folders, and sends the signal once more. That one
-ends the command: after the first, the signal has its default effect, until Python hears. So a
-shell sees the usual exit code of a program that Ctrl-C has ended: 130.
+Python handles a signal between two of its own instructions. An instructor's check computes in the
+command itself and may stay in one call of C for minutes. If that call holds the interpreter's lock,
+as a regular expression search does, no other thread runs either. Only the C handler of the signal
+runs: it writes the signal's number to a pipe, which the guard reads. If the command does not answer
+soon that it handles the signal, or does not end soon after that answer, the guard kills the
+processes that the command has started, deletes its folders, and sends the signal again. The second
+signal ends the command: after the first, the signal has its default effect until Python handles it.
+So a shell sees the usual exit code of a program that Ctrl-C has ended: 130.
 
-The guard ends with the command. Where that was killed, its folders are deleted first.
+The guard ends with the command. If the command was killed, the guard deletes its folders first.
 """
 
 from __future__ import annotations
@@ -38,56 +38,57 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_S = 1.0
 """Part of the promised two seconds; the rest is for ending processes and deleting files."""
 _ENDS_S = 5.0
-"""For how long a command that has heard may be on its way out."""
+"""How long a command may take to end after it has handled the signal."""
 _GONE_S = 1.0
-_HEARS_S = 0.2
+_HANDLES_S = 0.2
 _LOOK_S = 0.01
 _AFTER_DEATH_S = (0.1, 0.4)
-"""What a killed command has started ends meanwhile, and lets go of its folders."""
-# In the pipe, beside the numbers of signals.
-_HEARD, _LEFT, _BYE = 128, 129, 130
+"""Meanwhile the processes of a killed command end and release its folders."""
+# Bytes in the pipe, beside the numbers of signals: the command handles the signal; it has left
+# listening(); it ends.
+_HANDLED, _LEFT, _BYE = 128, 129, 130
 
 
 class Guard:
-    """The command's side of the guard. close() it.
+    """The command's side of the guard. Close it after use.
 
-    in_check : a check runs, which may catch what a handler raises
+    in_check : whether a check runs, which may catch the exception of a signal handler
     """
 
     in_check = False
 
     def __init__(self) -> None:
-        """Raises OSError."""
+        """Fork the guard. Raises OSError."""
         _reap()
-        read_end, self._way = os.pipe()
+        read_end, self._pipe = os.pipe()
         command = os.getpid()
-        # A Ctrl-C that comes before the guard is deaf to it waits.
+        # A Ctrl-C waits until the guard ignores the signal.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             self.pid = os.fork()
             if self.pid == 0:
                 _be_guard(read_end, command)
         except OSError:
-            os.close(self._way)
+            os.close(self._pipe)
             raise
         finally:
             os.close(read_end)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        os.set_blocking(self._way, False)
+        os.set_blocking(self._pipe, False)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """For the time of the block, signals that have a handler of Python's are heard."""
+        """Within the block, watch the signals that have a Python handler."""
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         wrapped = {
-            number: self._telling(handler)
+            number: self._reporting(handler)
             for number, handler in handlers.items()
             if callable(handler)
         }
-        woken = signal.set_wakeup_fd(self._way, warn_on_full_buffer=False)
+        woken = signal.set_wakeup_fd(self._pipe, warn_on_full_buffer=False)
         for number, handler in wrapped.items():
             signal.signal(number, handler)
-            _have_once(number)
+            _handle_once(number)
         try:
             yield
         finally:
@@ -95,36 +96,37 @@ class Guard:
                 if signal.getsignal(number) is handler:
                     signal.signal(number, handlers[number])
             signal.set_wakeup_fd(woken)
-            self._tell(_LEFT)
+            self._send(_LEFT)
 
-    def _telling(self, handler: Callable[[int, FrameType | None], Any]) -> Any:
+    def _reporting(self, handler: Callable[[int, FrameType | None], Any]) -> Any:
+        """Return the same handler, which first tells the guard that the signal is handled."""
         times = 0
 
-        def tell(number: int, frame: FrameType | None) -> None:
+        def report(number: int, frame: FrameType | None) -> None:
             nonlocal times
             times += 1
             if times == 1:  # a third Ctrl-C wants an immediate end
-                signal.signal(number, tell)
-                _have_once(number)
+                signal.signal(number, report)
+                _handle_once(number)
             if not self.in_check:
-                self.tell_heard()
+                self.report_handled()
             handler(number, frame)
 
-        return tell
+        return report
 
-    def tell_heard(self) -> None:
-        self._tell(_HEARD)
+    def report_handled(self) -> None:
+        self._send(_HANDLED)
 
-    def _tell(self, what: int) -> None:
-        with contextlib.suppress(OSError):  # it was killed
-            os.write(self._way, bytes([what]))
+    def _send(self, byte: int) -> None:
+        with contextlib.suppress(OSError):  # the guard was killed
+            os.write(self._pipe, bytes([byte]))
 
     def close(self) -> None:
-        """Let the guard go, without waiting for its end. May be called twice."""
-        if self._way >= 0:
-            self._tell(_BYE)
-            os.close(self._way)
-            self._way = -1
+        """Tell the guard to end, without waiting for its end. May be called twice."""
+        if self._pipe >= 0:
+            self._send(_BYE)
+            os.close(self._pipe)
+            self._pipe = -1
             _ending.append(self.pid)
 
 
@@ -133,7 +135,7 @@ _ending: list[int] = []
 
 
 def _reap() -> None:
-    """Reap the guards of earlier blocks: in a program that goes on, only the latest is left."""
+    """Reap the guards of earlier blocks: in a long program, only the latest remains a zombie."""
     for pid in [*_ending]:
         with contextlib.suppress(ChildProcessError):
             if os.waitpid(pid, os.WNOHANG) == (0, 0):
@@ -143,13 +145,13 @@ def _reap() -> None:
 
 @contextlib.contextmanager
 def standing_by() -> Iterator[None]:
-    """For the time of the block, listening() has a guard, where there can be one.
+    """Within the block, listening() has a guard, if the process can fork one.
 
-    There is none where a fork is not to be had: on Windows, in a process of several threads.
+    It can't on Windows, nor in a process that has several threads.
     """
     guard = None
     if not _standing and may_fork():
-        with contextlib.suppress(OSError):  # no process, no descriptor left
+        with contextlib.suppress(OSError):  # too many processes or open files
             guard = Guard()
             _standing.append(guard)
     try:
@@ -162,9 +164,9 @@ def standing_by() -> Iterator[None]:
 
 @contextlib.contextmanager
 def listening() -> Iterator[bool]:
-    """Within the block a signal is heard, whatever the main thread is doing.
+    """Within the block, a signal ends the command whatever the main thread does.
 
-    Gives whether a guard sees to that.
+    Yields whether there is a guard, which ensures it.
     """
     with standing_by():
         if not _standing:
@@ -176,7 +178,7 @@ def listening() -> Iterator[bool]:
 
 @contextlib.contextmanager
 def checking() -> Iterator[None]:
-    """A check runs in the block: only when that is left, the signal has been heard."""
+    """Run a check in the block: a signal counts as handled only when the block has ended."""
     if not _standing:
         yield
         return
@@ -185,16 +187,16 @@ def checking() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        guard.tell_heard()
+        guard.report_handled()
         raise
     finally:
         guard.in_check = False
 
 
-def _have_once(number: int) -> None:
-    """Have Python's handler called once; from then on the signal has its default effect.
+def _handle_once(number: int) -> None:
+    """Have the next signal call Python's handler; after it, the signal has its default effect.
 
-    Where the C library doesn't offer that, the guard kills.
+    If the C library does not offer that, the guard kills the command.
     Source: sysv_signal(3); PyOS_getsig in CPython's Include/pylifecycle.h.
     """
     import ctypes
@@ -215,36 +217,40 @@ def _be_guard(read_end: int, command: int) -> NoReturn:
         handle = -1
         with contextlib.suppress(OSError):  # before Linux 5.3
             handle = os.pidfd_open(command)
-        gc.disable()  # what it would collect may close a descriptor's number
-        os.setsid()  # what a terminal sends is for the command
+        gc.disable()  # a collected object may close a descriptor that is in use here
+        os.setsid()  # signals of the terminal go to the command alone
         signal.set_wakeup_fd(-1)
         for number in (*SIGNALS, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
-        _let_go({read_end, handle, 2})
+        _close_descriptors({read_end, handle, 2})
         with contextlib.suppress(OSError):
             Path("/proc/self/comm").write_text(NAME)
-        unheard = _waited(read_end)
-        if unheard and os.getppid() == command:
-            _end(command, unheard, handle)
-        elif unheard is not None:
+        unhandled = _wait(read_end)
+        if unhandled and os.getppid() == command:
+            _end(command, unhandled, handle)
+        elif unhandled is not None:
             _tidy_up()
     finally:
         os._exit(0)
 
 
-def _let_go(kept: set[int]) -> None:
-    """Close the command's open locks and pipes, except those in `kept`."""
-    nothing = os.open(os.devnull, os.O_RDWR)
+def _close_descriptors(keep: set[int]) -> None:
+    """Close the command's open locks and pipes, except the descriptors in `keep`."""
+    null_device = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):
-        os.dup2(nothing, number)
+        os.dup2(null_device, number)
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
-        if int(name) > 1 and int(name) not in kept:
-            with contextlib.suppress(OSError):  # the list's own
+        if int(name) > 1 and int(name) not in keep:
+            with contextlib.suppress(OSError):  # listdir's own is closed already
                 os.close(int(name))
 
 
-def _waited(read_end: int) -> int | None:
-    """Return the signal that the command doesn't hear, 0 where it was killed, None at its end."""
+def _wait(read_end: int) -> int | None:
+    """Wait for an unhandled signal or the command's end.
+
+    Return the number of a signal that the command does not handle in time, 0 if the command was
+    killed, None if it has ended.
+    """
     poll = select.poll()
     poll.register(read_end, select.POLLIN)
     number, until = 0, None
@@ -252,22 +258,22 @@ def _waited(read_end: int) -> int | None:
         left_ms = None if until is None else max(0.0, until - time.monotonic()) * 1000
         if not poll.poll(left_ms):
             return number
-        told = os.read(read_end, 64)
-        if not told:
+        received = os.read(read_end, 64)
+        if not received:
             return 0
-        for byte in told:
+        for byte in received:
             if byte == _BYE:
                 return None
             if byte == _LEFT:
                 until = None
-            elif byte == _HEARD:
+            elif byte == _HANDLED:
                 until = time.monotonic() + _ENDS_S
             elif byte in SIGNALS and until is None:
                 number, until = byte, time.monotonic() + PATIENCE_S
 
 
 def _end(command: int, number: int, handle: int) -> None:
-    """End the command and all its descendants. A missed one ends by itself when its pipe closes."""
+    """End the command and all its descendants. One that is missed ends when its pipe closes."""
     from grader.session import processes
     from grader.temporary import delete_tree
 
@@ -283,7 +289,7 @@ def _end(command: int, number: int, handle: int) -> None:
     while any(map(processes.lives, victims)) and time.monotonic() < until:
         time.sleep(_LOOK_S)
     _remove_leftovers()
-    # Twice more at most: a check may catch the exception of the second.
+    # At most twice more: a check may catch the exception of the second signal.
     _ = _ended_by(command, number, handle) or _ended_by(command, number, handle)
     _send(command, signal.SIGKILL, handle)
     _remove_leftovers()
@@ -293,7 +299,7 @@ def _ended_by(command: int, number: int, handle: int) -> bool:
     """Send a signal; return whether it has ended the command."""
     fatal = not _is_handled(command, number)
     _send(command, number, handle)
-    until = time.monotonic() + (_GONE_S if fatal else _HEARS_S)
+    until = time.monotonic() + (_GONE_S if fatal else _HANDLES_S)
     while os.getppid() == command and time.monotonic() < until:
         time.sleep(_LOOK_S)
     return os.getppid() != command
@@ -303,14 +309,14 @@ def _send(command: int, number: int, handle: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         if handle >= 0:
             signal.pidfd_send_signal(handle, number)
-        elif os.getppid() == command:  # else it has ended, and that number may be anybody's
+        elif os.getppid() == command:  # else it has ended, and another process may have its pid
             os.kill(command, number)
 
 
 def _folders_of(command: int) -> list[Path]:
     """Return the temporary folders that a process has locked (grader/temporary.py).
 
-    Only where such folders are made: what a student hands in may hold files of the same name.
+    Only folders where the grader makes them: a submission may hold files of the same name.
     """
     from grader.session.scratch import place_of_sockets
     from grader.temporary import is_lock
@@ -329,7 +335,7 @@ def _folders_of(command: int) -> list[Path]:
 
 
 def _is_handled(pid: int, number: int) -> bool:
-    """Whether a signal would call a handler of the process. Source: proc_pid_status(5), SigCgt."""
+    """Return whether the process has a handler for a signal. Source: proc_pid_status(5), SigCgt."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             name, _, mask = line.partition(":")
@@ -339,7 +345,7 @@ def _is_handled(pid: int, number: int) -> bool:
 
 
 def _tidy_up() -> None:
-    """Delete the leftovers of a killed command, while nothing waits for it."""
+    """Delete the leftovers of a killed command. Its shell does not wait for this."""
     os.dup2(0, 2)
     for pause_s in _AFTER_DEATH_S:
         time.sleep(pause_s)

@@ -1,4 +1,4 @@
-"""One live kernel: starts it, runs cells in it within their time, tells how it died.
+"""One live kernel: starts it, runs cells within their time limits, tells how it died.
 
 Kernel.start(), .run(), .serve(), .disconnect() are coroutines of one event loop;
 Kernel.kill() may be called from anywhere, also after the loop has ended.
@@ -29,19 +29,21 @@ from grader.session.scratch import Scratch
 from grader.session.stream import Listener, Stream, new_token
 
 GRACE_S = 2.0  # between SIGINT and SIGKILL
-ENDING_S = 1.0  # of a kernel that has hung up: it is gone soon, unless it is not at its end
+ENDING_S = 1.0  # a dying kernel closes its connection a little before it is gone
 START_S = 120.0
 POLL_S = 0.02
-# A cell's share of the notebook's output: a cell that prints without end must not leave the
-# others without theirs.
+# One cell may use a fourth of the notebook's output: a cell that prints without end must leave some
+# for the others.
 CELL_SHARE = 4
 _NOTHING = codec.Limits(size=1 << 10, items=8, nodes=8, depth=2)
 
 
 class KernelDied(Exception):
-    """The process ended, or had to be ended. `reason` is for people: "killed by SIGSEGV".
+    """The kernel ended, or the grader had to end it.
 
-    killed : by SIGKILL, and not by the grader: by itself, or by the machine
+    reason : for people: "killed by SIGSEGV"
+    hung : whether SIGINT could not stop it
+    killed : whether SIGKILL ended it that the grader did not send: from itself or the machine
     """
 
     def __init__(self, reason: str, *, hung: bool = False, killed: bool = False) -> None:
@@ -53,9 +55,11 @@ class KernelDied(Exception):
 
 @dataclass(frozen=True)
 class Executed:
-    """The kernel's report on one cell: only a claim of the student's process.
+    """The kernel's report on one cell: a claim of the student's process.
 
-    line : where in the cell it stopped; None where that is unknown
+    seconds : measured by the grader
+    kind, text : the class and the message of the exception
+    line : of the cell, where it stopped; None if unknown
     """
 
     status: Literal["ok", "error", "timeout"]
@@ -67,16 +71,16 @@ class Executed:
 
 
 def cell_share(limits: Limits) -> int:
-    """Return how many bytes of output leave the kernel for one cell."""
+    """Return how many bytes of output the kernel may send for one cell."""
     return max(limits.output_mib * 2**20 // CELL_SHARE, 2**16)
 
 
 class Kernel:
     """A kernel process and the connection to it.
 
-    options : what in_kernel/launch.py gets besides where its files are
-    shared : the instructor's files, which it may read
-    python : its interpreter; the grader's own where None
+    options : of in_kernel/launch.py, without the paths of its files
+    shared : the folder of the instructor's files, which it may read
+    python : its interpreter; None for the grader's own
     """
 
     def __init__(
@@ -116,11 +120,11 @@ class Kernel:
         try:
             provisioner = self.provisioner = self._provisioner(listener.address, token)
             provisioner.launch()
-            # While the kernel boots: these imports take as long as its own.
+            # Imported while the kernel boots: these imports take as long as its own.
             self._notebook = cell_runner()
 
             def accept() -> Stream:
-                # Kept here: where the start is called off, no caller receives what this returns.
+                # Stored here: if the start is cancelled, no caller receives the returned stream.
                 stream = self._accepted = listener.accept(
                     token,
                     timeout_s=START_S,
@@ -174,9 +178,9 @@ class Kernel:
         return GraderFault(f"the kernel {what} before the notebook ran: {last_line}")
 
     def _hang_up(self) -> None:
-        """Kill a kernel that no longer speaks with us: it would only use its time up.
+        """Kill a kernel that no longer sends messages, instead of waiting for its time limit.
 
-        One that has died hangs up as well, a little before its end is known: that tells more.
+        A kernel that dies closes its connection too. Its exit code tells more, so wait for it.
         """
         if not self._serving and self._client is not None:
             wait_s = ENDING_S if self._client.broken == HUNG_UP else 0.0
@@ -184,14 +188,14 @@ class Kernel:
 
     def _kill_mute(self) -> None:
         if self.provisioner is not None and not self._serving:
-            # One that is dead by now was killed by someone else, perhaps for no fault of its own.
+            # If it is dead already, something else killed it, perhaps through no fault of its own.
             self._ended_as_mute = self.provisioner.poll_now() is None
             self.provisioner.signal_now(KILL)
 
     async def run(self, cell: int, source: str, *deadlines: Deadline) -> Executed:
         """Run one cell until the first of the deadlines expires.
 
-        Raises KernelDied when the process ended, or had to be ended since SIGINT did not stop it.
+        Raises KernelDied if the process ended, or had to be killed because SIGINT did not stop it.
         """
         assert self._client is not None and self.provisioner is not None
         if not source.strip():
@@ -208,7 +212,7 @@ class Kernel:
         try:
             await runner.async_execute_cell(node, 0)
         except runner.dead_kernel_error:
-            # nbclient takes it for the end of the kernel when all of this is called off.
+            # nbclient raises this too when the task is cancelled.
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError from None
             raise self._death() from None
@@ -237,7 +241,7 @@ class Kernel:
     _ended_as_mute = False
 
     async def _watch(self, deadlines: tuple[Deadline, ...]) -> None:
-        """Interrupt the cell when its time is over; kill the kernel when that does not help."""
+        """Interrupt the cell when its time is over; kill the kernel if that does not help."""
         assert self.provisioner is not None
         self._interrupted = self._hung = False
         grace: Deadline | None = None
@@ -255,7 +259,8 @@ class Kernel:
                 self.provisioner.signal_now(KILL)
                 grace = None
                 deadlines = ()
-        # nbclient waits for the reply in a task; cancelled, it says that the kernel died.
+        # nbclient waits for the reply in a task. When the task is cancelled, nbclient reports a
+        # dead kernel.
         while (waiting := self._notebook.task_poll_for_reply) is None or waiting.done():
             await asyncio.sleep(POLL_S)
         waiting.cancel()
@@ -275,7 +280,7 @@ class Kernel:
         return KernelDied(how_it_ended(code) if code is not None else "lost", killed=code == -KILL)
 
     async def serve(self, address: str, token: str) -> None:
-        """Have the kernel connect to address and answer the calls that come from there."""
+        """Have the kernel connect to `address` and answer the requests from there."""
         assert self._client is not None
         self._serving = True
         await self._client.send("grade_serve_request", {"address": address, "token": token})

@@ -1,4 +1,4 @@
-"""Where every session of an assignment begins, for as long as one process grades."""
+"""Opens all sessions of an assignment for one grading process."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ class Kernels:
     """Opens sessions on notebooks of one assignment: students' and the solved ones.
 
     python : the interpreter of the assignment's environment; None for the grader's own
-    fork_server : of that interpreter: what to fork them from; None to start each by itself.
+    fork_server : forks the kernels, with that interpreter; None to start each kernel by itself.
         close() closes it
-    preloaded : it has imported what the assignment needs
+    preloaded : whether the fork server has imported what the assignment needs
     draw : whether figures become pictures, for people to look at
-    shared : read-only copies of the assignment's files that another has made; it makes its own
-        where None
-    share_cells : run cells that a class has in common once (given.py)
+    shared : a folder with read-only copies of the assignment's files; None to make one
+    share_cells : whether to run cells that all notebooks have in common only once (given.py)
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Kernels:
         """Return a session that has run the notebook. Close it. Called from several threads."""
         with self._lock:
             if self.fork_server is not None and not self.fork_server.alive:
-                # One submission was not graded for it; the next ones are.
+                # One submission fails when a fork server ends; the next ones get a new one.
                 self.fork_server.close()
                 self.fork_server = start_fork_server(self.assignment.sandbox, self.python)
                 self._preload()
@@ -89,7 +88,7 @@ class Kernels:
 
     @property
     def shared(self) -> Path | None:
-        """The folder of the assignment's files, made when it is first asked for; None for none."""
+        """The folder of the assignment's files, made at first use; None if it has no files."""
         if self._shared is not None or not self.assignment.files:
             return self._shared
         with self._lock:
@@ -98,7 +97,7 @@ class Kernels:
         return self._made.path
 
     def close(self) -> None:
-        """End what outlives a session; every session is closed by then."""
+        """End the processes and delete the files that sessions share. Close all sessions first."""
         if self._made is not None:
             self._made.remove()
             self._made = None
@@ -111,9 +110,9 @@ class Kernels:
         if self.fork_server is None:
             return
         notebooks = {**self.assignment.stubs, **self.assignment.notebooks}.values()
-        # A package that happens to have the name of a file beside the notebook is not meant.
+        # A file beside the notebook hides an installed package of the same name.
         own = {name.partition("/")[0].removesuffix(".py") for name in self.assignment.files}
-        with suppress(GraderFault):  # it has ended: open() starts another
+        with suppress(GraderFault):  # the fork server has ended: open() starts another
             self.fork_server.preload(
                 [name for name in imports_of(notebooks) if name.partition(".")[0] not in own],
                 datasets_dir=datasets.datasets_dir(),

@@ -2,7 +2,7 @@
 
 Student code can reach the kernel's connection and write anything to it. So bytes, messages and
 JSON values are counted for each cell before anything is parsed, whatever their kind
-and whichever request they claim to answer. What the kernel itself lets out (its Meter, see
+and whichever request they claim to answer. What an honest kernel sends (its Meter limits it, see
 in_kernel/messages.py) stays far below these limits.
 """
 
@@ -19,12 +19,11 @@ from typing import Any
 
 from grader.session.stream import new_token
 
-# Of one cell; the kernel's own Meter stops at 2000.
+# For one cell; the kernel's own Meter stops at 2000.
 MAX_MESSAGES = 2200
-_SPARE_BYTES = 2**20  # the reply, the kernel's states
+_SPARE_BYTES = 2**20  # for the reply and the kernel's status messages
 _SPARE_NODES = 10_000
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-
 
 HUNG_UP = "it closed its connection"
 
@@ -45,15 +44,15 @@ class Allowance:
 
     @classmethod
     def of_a_cell(cls, output_bytes: int) -> Allowance:
-        """output_bytes : what the kernel lets out of one cell.
+        """Return the allowance for one cell.
 
-        Half of them may be text, of which JSON makes up to six times as many bytes. Other
-        messages hold a value in no fewer than two bytes.
+        output_bytes : how many bytes of output the kernel sends for one cell. Half of them may be
+            text, which JSON makes up to six times longer. Each value takes two bytes or more.
         """
         return cls(4 * output_bytes + _SPARE_BYTES, output_bytes // 2 + _SPARE_NODES)
 
     def take_bytes(self, count: int) -> None:
-        """Count one more message of so many bytes. Raises TooMuch."""
+        """Count one more message of `count` bytes. Raises TooMuch."""
         self.messages_sent += 1
         self.bytes_sent += count
         if self.messages_sent > MAX_MESSAGES:
@@ -62,10 +61,10 @@ class Allowance:
             raise TooMuch(f"it sent more than {self.bytes_max >> 20} MiB of messages")
 
     def take_nodes(self, frame: bytes) -> None:
-        """Count the JSON values that a parser would make of a message. Raises TooMuch."""
+        """Count the JSON values that a parser would find in a message. Raises TooMuch."""
         nodes = _nodes(frame)
         if self.nodes_sent + nodes > self.nodes_max:
-            # A long text may hold commas and brackets itself.
+            # Commas and brackets inside strings don't count.
             nodes = _nodes(_STRING.sub(b"", frame))
         self.nodes_sent += nodes
         if self.nodes_sent > self.nodes_max:
@@ -73,11 +72,14 @@ class Allowance:
 
 
 def _nodes(text: bytes) -> int:
-    """Each value but a container's first follows a comma; each container opens a bracket."""
+    """Return at least the number of JSON values in a text.
+
+    A value follows a comma, or is the first of a container; each container opens a bracket.
+    """
     return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
-# Of a request to execute a cell, all but its code.
+# The content of a request to execute a cell, without the code.
 EXECUTE = {
     "silent": False,
     # IPython would format every exception once more for its history: 0.1 s.
@@ -89,10 +91,10 @@ EXECUTE = {
 
 
 class Channel:
-    """What nbclient reads messages from."""
+    """A queue of messages that nbclient reads from."""
 
     def __init__(self) -> None:
-        # A flood is read no faster than nbclient makes outputs of it.
+        # Bounded: a flood is read no faster than nbclient turns it into outputs.
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=64)
 
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
@@ -100,9 +102,10 @@ class Channel:
 
 
 class Client:
-    """The kernel's client, as nbclient wants it: requests go out, messages come in by channel.
+    """The kernel's client for nbclient: it sends requests and sorts messages into channels.
 
-    broken : why nothing more is read; "" while all is well
+    cell : the index of the cell that runs
+    broken : why no more messages are read; "" while the connection works
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -117,14 +120,14 @@ class Client:
         self._reading: asyncio.Task[None] | None = None
 
     async def open(self, when_broken: Callable[[], None]) -> None:
-        """Read from now on; when_broken() is called once when nothing more will come."""
+        """Start to read; call when_broken() once when no more messages will come."""
         reader, self._writer = await asyncio.open_connection(sock=self._connection, limit=2**20)
         self._reading = asyncio.ensure_future(self._read(reader, when_broken))
 
     def begin_cell(self, cell: int, output_bytes: int) -> None:
-        """Count what comes from now on as this cell's, whatever it claims to answer.
+        """Count messages for this cell from now on, whatever they claim to answer.
 
-        output_bytes : what the kernel lets out of one cell
+        output_bytes : how many bytes of output the kernel sends for one cell
         """
         self.cell = cell
         self._left = Allowance.of_a_cell(output_bytes)
@@ -133,7 +136,7 @@ class Client:
         return await self.send("execute_request", {**EXECUTE, "code": code})
 
     async def send(self, kind: str, content: Mapping[str, Any]) -> str:
-        """Send a request; return its number, which the answers to it bear."""
+        """Send a request; return its id, which the answers carry."""
         assert self._writer is not None
         self._requests += 1
         number = f"{self._requests}-{new_token()}"
@@ -143,7 +146,7 @@ class Client:
             "content": content,
         }
         frame = json.dumps(request).encode()
-        with contextlib.suppress(OSError):  # a kernel that has died is noticed elsewhere
+        with contextlib.suppress(OSError):  # _read notices that a kernel has died
             self._writer.write(len(frame).to_bytes(4, "big") + frame)
             await self._writer.drain()
         return number
@@ -180,16 +183,16 @@ class Client:
 def _message(claimed: Any) -> tuple[str, dict[str, Any]]:
     """Return a message's channel and the message in the form that nbclient reads.
 
-    Raises KeyError, TypeError where it is not one.
+    Raises KeyError or TypeError if it does not have the form of a message.
     """
     header, parent = claimed["header"], claimed["parent_header"]
     metadata, content = claimed["metadata"], claimed["content"]
     for part in (header, parent, metadata, content):
         if type(part) is not dict:
-            raise TypeError("no object")
+            raise TypeError("not an object")
     kind, number = header["msg_type"], parent["msg_id"]
     if type(kind) is not str or type(number) is not str:
-        raise TypeError("no text")
+        raise TypeError("not a text")
     return claimed["channel"], {
         "header": {"msg_type": kind},
         "msg_type": kind,

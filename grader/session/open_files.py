@@ -1,4 +1,4 @@
-"""How many files may be open at once: sockets and pipes to a session's processes are some."""
+"""How many files may be open at once. The sockets and pipes of a session count as open files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 OPEN_FILES = 64
-"""What the grading of one submission gets through with, and some more."""
+"""Enough to grade one submission, with a reserve."""
 
 
 def require_open_files() -> None:
-    """Raise GraderFault where so few files may be open at once that no grading gets through."""
+    """Raise the limit of open files if needed. Raises GraderFault if the system refuses."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

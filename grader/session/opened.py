@@ -38,17 +38,18 @@ def open_session(
 ) -> Session:
     """Return a session that has run the whole notebook and answers calls. Close it.
 
-    folder : the submission's; the notebook runs at its place in a copy of it
-    datasets_dir : the data sets that fetch_openml finds
-    seed : of the kernel's random generators
-    sandbox : how the process is sandboxed: by what the machine offers, by all, not at all
-    fork_server : forks the kernels; where None, each starts by itself
+    folder : the submission's; the notebook runs in a copy of it, in its own subfolder
+    datasets_dir : where fetch_openml finds data sets
+    seed : for the kernel's random generators
+    sandbox : "auto" for all layers that the machine offers, "strict" to insist on all, or "none"
+    fork_server : forks the kernels; None to start each by itself
     given : processes that have run the cells which the notebook may begin with
-    draw : whether figures become pictures in the run's outputs; their data are there anyway
-    shared : the instructor's files, which are laid beside the notebook (shared_files.py)
-    python : the interpreter, of the fork server too; the grader's own where None
-    on_cell : on_cell(done, total) after each cell, from another thread
-    stop : calls it off, from another thread; CancelledError is raised then
+    draw : whether the run's outputs contain pictures of figures; they contain their data anyway
+    shared : a folder with the instructor's files, which are placed beside the notebook
+        (shared_files.py)
+    python : the interpreter, also of the fork server; None for the grader's own
+    on_cell : called as on_cell(done, total) after each cell, from another thread
+    stop : cancels the opening from another thread; CancelledError is raised then
     Raises only GraderFault: no student code can make it fail.
     """
     options = {
@@ -75,9 +76,9 @@ def open_session(
 class Session:
     """A notebook that has run, in a process that answers calls.
 
-    run : what became of its cells
+    run : the results of its cells
     notebook : as it was handed in
-    isolation : what closed its process in
+    isolation : the layers of its sandbox
     """
 
     def __init__(self, notebook: records.Notebook, runner: Runner) -> None:
@@ -87,10 +88,12 @@ class Session:
         self._runner = runner
 
     def student(self, limit_s: float = 20.0, *, reply_mib: int | None = None) -> Student:
-        """Return a context manager: a fresh fork of the state that the notebook left.
+        """Return a Student: a new fork of the state that the notebook left. Close it.
 
-        A kernel that has died since (a thread that the notebook left behind may end it) is
-        replaced by one that holds the notebook's definitions; `run` then says so.
+        limit_s : seconds for all its calls together
+        reply_mib : the largest reply; None for the assignment's limit
+        If the kernel has died meanwhile (a thread of the notebook may end it), another kernel takes
+        its place, which has only the notebook's definitions; `run` then says so.
         Raises StudentFault, GraderFault.
         """
         try:
@@ -112,6 +115,6 @@ class Session:
 
 
 def _folder_within(name: str) -> str:
-    """Return the folder of a file within the submission; "." for any other path."""
+    """Return the folder of a path within the submission; "." for a path that leaves it."""
     folder = PurePosixPath(name).parent
     return "." if folder.is_absolute() or ".." in folder.parts else str(folder)

@@ -1,4 +1,4 @@
-"""The process at the other end of a socket, as the operating system vouches for it."""
+"""The process at the other end of a socket, as the operating system reports it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import sys
 from grader.in_kernel.system import CAN_SANDBOX
 from grader.session import processes
 
-# macOS, sys/un.h: SOL_LOCAL and LOCAL_PEERPID, which Python does not name.
+# macOS, sys/un.h: SOL_LOCAL and LOCAL_PEERPID, which Python's socket module lacks.
 _SOL_LOCAL = 0
 _LOCAL_PEERPID = 2
 _STOPS_MAX = 50
 
 
 class Peer:
-    """The process that connected a Unix socket: its number, its processor time, its end.
+    """The process that connected to a Unix socket: its pid, its processor time, how to kill it.
 
-    pid : int, or None where the socket does not tell (loopback)
-    Nothing that the process says of itself is used: it could name another one, to be killed.
+    pid : int, or None if the socket does not tell (loopback)
+    The pid never comes from the process itself: it could name another process, to be killed.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -30,29 +30,29 @@ class Peer:
         self._pidfd = _open_pidfd(self.pid)
 
     def cpu_s(self) -> float | None:
-        """Seconds of processor time that the process and its descendants used; None if unknown."""
+        """Return the processor time of the process and its descendants; None if unknown."""
         if self.pid is None or not CAN_SANDBOX:
             return None
         return processes.tree_cpu_s(self.pid)
 
     def waited_s(self) -> float | None:
-        """Seconds for which its threads waited for a processor; None if unknown."""
+        """Return how many seconds its threads waited for a processor; None if unknown."""
         return None if self.pid is None else processes.waited_s(self.pid)
 
-    def go_on(self) -> bool:
-        """Make the process and its descendants go on that are stopped; whether any were."""
-        return self.pid is not None and processes.go_on(self.pid)
+    def resume(self) -> bool:
+        """Continue stopped processes of its tree; return whether there were any."""
+        return self.pid is not None and processes.resume(self.pid)
 
     def kill(self, *, group: bool) -> bool:
-        """Kill the process and all its descendants; False where it is not known or gone.
+        """Kill the process and all its descendants; return False if it is unknown or gone.
 
-        group : also all of the process group that it leads
+        group : whether to kill the process group that it leads as well
         """
         if self.pid is None or self.pid in (0, 1, os.getpid()):
             return False
         descendants = self._stop_tree()
         try:
-            # Fails once the process was waited for: its number may be another's by now.
+            # A pidfd fails once the process was reaped; its pid may belong to another by then.
             if self._pidfd is not None:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             else:
@@ -68,9 +68,10 @@ class Peer:
         return True
 
     def _stop_tree(self) -> list[int]:
-        """Return the descendants, stopped: what starts others as fast as it can must not get away.
+        """Stop the process and its descendants; return the descendants.
 
-        Theirs are listed again, until nothing new has come.
+        A stopped process can't start others while the tree is killed. The tree is listed again
+        until no new process appears.
         """
         assert self.pid is not None
         stopped: dict[int, None] = {}
@@ -85,7 +86,7 @@ class Peer:
         return [*stopped]
 
     def close(self) -> None:
-        """Let go of the process, dead or alive."""
+        """Close the handle of the process."""
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None

@@ -1,6 +1,6 @@
-"""Processes as /proc shows them: a tree's members, its processor time, its memory.
+"""Reads /proc: the members of a process tree, its processor time and its memory.
 
-Without /proc, the trees are empty.
+Without /proc, all trees are empty.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-_VSIZE = 20  # of the fields from the state on; source: proc_pid_stat(5), field 23
+_VSIZE = 20  # an index into _fields(); source: proc_pid_stat(5), field 23
 _TREE_MAX = 10_000
 
 
 def children(pid: int) -> list[int]:
-    """Return a process's children, of all its threads."""
+    """Return the children of a process, of all its threads."""
     found: list[int] = []
     for text in _of_each_task(pid, "children"):
         found += map(int, text.split())
@@ -40,7 +40,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def threads(pid: int) -> list[int]:
-    """Return the numbers of a process's threads; its own is the main thread's."""
+    """Return the thread ids of a process; the main thread's is the pid."""
     try:
         return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208
     except OSError:
@@ -57,19 +57,18 @@ def session_members(session: int) -> list[int]:
 
 
 def lives(pid: int) -> bool:
-    """Return whether it is there and has memory of its own.
+    """Return whether a process exists and has memory.
 
-    The first process of a namespace that was killed has none, but stays until others are reaped.
+    The first process of a killed namespace has none, but stays until the others are reaped.
     """
     fields = _fields(pid)
     return bool(fields) and fields[0] not in "ZX" and fields[_VSIZE] != "0"
 
 
 def cpu_s(pid: int, *others: int) -> float:
-    """Return the CPU time in seconds of a process, of all it started, and of their dead.
+    """Return the CPU time in seconds of a process and all its descendants, living or dead.
 
-    others : processes that count although they have left the tree
-
+    others : processes that count although they are not descendants
     Without /proc: a number that grows with the wall clock, so that limits still hold.
     """
     if not _stat(pid) and not Path("/proc/self/stat").exists():
@@ -78,11 +77,8 @@ def cpu_s(pid: int, *others: int) -> float:
 
 
 def tree_cpu_s(pid: int, *others: int) -> float | None:
-    """Return the CPU time of a process's tree, and of its dead; None where it is gone.
-
-    others : processes that count although they have left the tree
-    """
-    # One that ended and waits to be reaped has used its time as well.
+    """Return the same as cpu_s(), but None if the process is gone."""
+    # A process that has ended and waits to be reaped still has its counters.
     own = _ticks(pid)
     if own is None:
         return None
@@ -93,18 +89,18 @@ def tree_cpu_s(pid: int, *others: int) -> float | None:
 def waited_s(pid: int, *others: int) -> float | None:
     """Return how long the threads of a process's tree have waited for a processor, in seconds.
 
-    What neither runs nor waits is asleep. None where the system does not tell.
+    A thread that neither runs nor waits is asleep. None if the system does not tell.
     Source: the kernel's Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat.
     """
-    told = [_waited_ns(member) for member in {pid, *others, *descendants(pid)}]
-    known = [waited for waited in told if waited is not None]
-    return sum(known) / 1e9 if known else None
+    members = {pid, *others, *descendants(pid)}
+    texts = [text for member in members for text in _of_each_task(member, "schedstat") if text]
+    return sum(int(text.split()[1]) for text in texts) / 1e9 if texts else None
 
 
-def go_on(pid: int, *others: int) -> bool:
-    """Make the processes of a tree go on that a signal has stopped; return whether any were.
+def resume(pid: int, *others: int) -> bool:
+    """Continue the processes of a tree that a signal has stopped; return whether there were any.
 
-    others : processes that count although they have left the tree
+    others : processes that count although they are not descendants
     """
     stopped = [
         member
@@ -118,10 +114,10 @@ def go_on(pid: int, *others: int) -> bool:
 
 
 def own_awake() -> tuple[float, float]:
-    """Return for how long this thread has run, and has waited for a processor, in seconds.
+    """Return how long this thread has run, and has waited for a processor, in seconds.
 
-    While the grader is kept from its work, a student's process that has answered already sleeps.
-    Zeros where the system does not tell.
+    Meanwhile, a student's process that has already answered sleeps. Zeros if the system does not
+    tell.
     """
     try:
         with open("/proc/thread-self/schedstat") as file:  # noqa: PTH123
@@ -132,9 +128,10 @@ def own_awake() -> tuple[float, float]:
 
 
 def memory_mib(pids: list[int], *, enough: float) -> float:
-    """Return the memory of these processes together; what they share counts once.
+    """Return the memory of these processes together; shared memory counts once.
 
-    enough : the exact number is of interest above this only, and costs a walk of the page tables
+    enough : up to this, a larger estimate is returned: the exact number needs a walk of the page
+        tables
     """
     resident = resident_mib(pids)
     if resident <= enough:
@@ -143,17 +140,17 @@ def memory_mib(pids: list[int], *, enough: float) -> float:
 
 
 def resident_mib(pids: list[int]) -> float:
-    """Return what these processes hold, files included; what they share counts for each."""
+    """Return the resident memory of these processes, with files; shared memory counts for each."""
     return sum(map(_resident, pids)) / 2**20
 
 
 def most_shared_mib(pids: list[int]) -> float:
-    """Return the shared memory of that one of these processes that holds most of it."""
+    """Return the shared memory of the process that has most of it."""
     return max(map(_shared, pids), default=0) / 2**20
 
 
 def _resident(pid: int) -> int:
-    """Return the bytes in memory, files of programs and all that is shared with others included."""
+    """Return the resident bytes of a process, with program files and shared memory."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     except (OSError, ValueError, IndexError):
@@ -161,31 +158,35 @@ def _resident(pid: int) -> int:
 
 
 def _shared(pid: int) -> int:
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return sum(int(kib) for kib in re.findall(r"^RssShmem:\s+(\d+) kB", text, re.MULTILINE)) * 1024
+    return _sum_bytes(f"/proc/{pid}/status", "RssShmem") or 0
 
 
 def _own_share(pid: int) -> int:
-    """Return the bytes in memory that no file backs; a page of n processes counts for 1/n."""
+    """Return the resident bytes that no file backs; a page that n processes share counts 1/n.
+
+    If smaps_rollup can't be read, shared pages count in full.
+    """
+    share = _sum_bytes(f"/proc/{pid}/smaps_rollup", "Pss_(?:Anon|Shmem)")
+    if share is None:
+        share = _sum_bytes(f"/proc/{pid}/status", "Rss(?:Anon|Shmem)")
+    return share or 0
+
+
+def _sum_bytes(file: str, names: str) -> int | None:
+    """Return the sum of a file's lines "name: 12 kB", in bytes; None if it has no such line.
+
+    names : a regular expression
+    """
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        shares = re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB", text, re.MULTILINE)
-        if shares:
-            return sum(map(int, shares)) * 1024
-    except OSError:  # gone, or it forbids to be looked at, and then all of it counts
-        pass
-    with contextlib.suppress(OSError):
-        text = Path(f"/proc/{pid}/status").read_text()
-        sizes = re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+) kB", text, re.MULTILINE)
-        return sum(map(int, sizes)) * 1024
-    return 0
+        text = Path(file).read_text()
+    except OSError:
+        return None
+    sizes = re.findall(rf"^{names}:\s+(\d+) kB", text, re.MULTILINE)
+    return sum(map(int, sizes)) * 1024 if sizes else None
 
 
 def _ticks(pid: int) -> int | None:
-    """User and system time of a process and of the children that it has waited for.
+    """Return the user and system time of a process and of the children that it has waited for.
 
     Source: proc_pid_stat(5), fields 14 to 17.
     """
@@ -193,13 +194,8 @@ def _ticks(pid: int) -> int | None:
     return sum(int(ticks) for ticks in fields[11:15]) if fields else None
 
 
-def _waited_ns(pid: int) -> int | None:
-    told = [int(text.split()[1]) for text in _of_each_task(pid, "schedstat") if text]
-    return sum(told) if told else None
-
-
 def _of_each_task(pid: int, name: str) -> list[str]:
-    """Return a file of /proc for each thread of a process that is still there."""
+    """Return the text of a file of /proc for each thread of a process."""
     texts = []
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  ten times a second
@@ -209,9 +205,9 @@ def _of_each_task(pid: int, name: str) -> list[str]:
 
 
 def _stat(pid: int) -> list[int]:
-    """Return /proc/<pid>/stat from the parent's pid on: [0, ppid, pgrp, session, ...].
+    """Return the numbers of /proc/<pid>/stat from the parent's pid on: [0, ppid, pgrp, ...].
 
-    Empty for a process that is gone or has ended and only waits to be reaped.
+    Empty for a process that is gone, or that has ended and waits to be reaped.
     """
     fields = _fields(pid)
     return [] if not fields or fields[0] in "ZX" else [0, *(int(field) for field in fields[1:])]
@@ -223,5 +219,5 @@ def _fields(pid: int) -> list[str]:
         text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
     except OSError:
         return []
-    # The name is in brackets and may itself hold blanks and brackets.
+    # The process name before the state is in brackets; it may contain blanks and brackets.
     return text.rpartition(")")[2].split()

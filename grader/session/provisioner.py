@@ -1,7 +1,7 @@
 """The one place that decides how a kernel process starts, how it is sandboxed, and how it ends.
 
-Where there is a sandbox, the process that is started here is the launcher of
-grader/in_kernel/sandbox/confine.py: it closes the kernel in, waits for it, and ends as it did.
+With a sandbox, the process that starts here is the launcher of grader/in_kernel/sandbox/confine.py.
+The launcher sandboxes the kernel, waits for it, and ends with the same exit code.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from typing import Any
 from grader.in_kernel.system import CAN_SANDBOX, HAS_SIGNALS
 from grader.records import Isolation, Limits, Sandbox
 from grader.session import processes, sandbox
-from grader.session.fork_server import Forked, ForkServer, Process, Unfit, python_command
+from grader.session.fork_server import CannotFork, Forked, ForkServer, Process, python_command
 from grader.session.processes import KILL
 from grader.session.scratch import Scratch, kernel_environment
 from grader.session.watchdog import Watchdog
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "in_kernel" / "launch.py"
-# How long the launcher may take to end all that is inside: many processes, much memory.
+# How long the launcher may take to end the sandbox: many processes and much memory take time.
 _END_S = 10.0
 
 
 class Provisioner:
     """A kernel of this interpreter or an assignment's, in a session and process group of its own.
 
-    The notebook's kernelspec has no say: it names a program to run.
+    The notebook's kernelspec is ignored: it names a program to run.
 
-    options : what in_kernel/launch.py gets; seen : what a closed kernel may read besides Python
-    fork_server : forks it, where it can; python : starts it, else
-    isolation : what closes it in, once it has started
+    options : the options of in_kernel/launch.py
+    seen : paths that a sandboxed kernel may read, besides Python
+    fork_server : forks the kernel if it can; python : the interpreter that starts it otherwise
+    isolation : the layers of its sandbox, known once it has started
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class Provisioner:
         self._process: Process | None = None
         self._watchdog: Watchdog | None = None
         self._user = 0
-        self._lifeline: int | None = None  # a kernel without a launcher ends when this is closed
-        self._control: int | None = None  # the launcher ends all when this is closed
-        self._report: int | None = None  # what the launcher says of its layers
-        self._passed: tuple[int, ...] = ()  # the launcher's ends of these two
+        # When the first is closed, a kernel without a launcher ends; at the second, the launcher
+        # ends everything in the sandbox. Through the third, the launcher reports its layers.
+        self._lifeline: int | None = None
+        self._control: int | None = None
+        self._report: int | None = None
+        self._passed: tuple[int, ...] = ()  # the other ends, which the process inherits
 
     def launch(self) -> None:
         """Start the process. Raises OSError."""
@@ -74,7 +77,7 @@ class Provisioner:
         try:
             self._process = self._fork(options) or self._start(options)
         except BaseException:
-            self._let_go()
+            self._close_pipes()
             raise
         finally:
             for descriptor in self._passed:
@@ -91,10 +94,10 @@ class Provisioner:
             )
 
     def _fork(self, options: dict[str, Any]) -> Process | None:
-        """Return a fork of the fork server; None where it can't give one."""
+        """Return a fork of the fork server, or None if it can't fork."""
         if self._fork_server is None:
             return None
-        with contextlib.suppress(Unfit):
+        with contextlib.suppress(CannotFork):
             return self._fork_server.fork(
                 options,
                 environment=kernel_environment(self.scratch),
@@ -130,26 +133,29 @@ class Provisioner:
         return plan | {"control": inner, "report": outer}
 
     def read_report(self) -> None:
-        """Learn which layers hold. Call it before any student code runs: what comes is trusted."""
+        """Read which layers hold. Call it before student code runs, since the report is trusted."""
         if self._report is None:
             return
-        report, self._report = self._report, None  # it is closed there in any case
+        report, self._report = self._report, None  # read_report closes it in any case
         self.isolation = sandbox.read_report(report)
         if self._watchdog is not None and "files" in self.isolation.applied:
             self._watchdog.no_disk()
 
     def begin_serving(self) -> None:
-        """From now on, what uses too much is a check, not the notebook."""
+        """Tell the watchdog that the notebook has run: from now on checks use the resources."""
         if self._watchdog is not None:
             self._watchdog.serving = True
 
     @property
     def lost(self) -> bool:
-        """Tell whether the kernel's end is unknown, since its fork server is gone."""
+        """Whether it is unknown how the kernel ended, because its fork server is gone."""
         return isinstance(self._process, Forked) and self._process.lost
 
     def why_killed(self, pid: int | None = None) -> str:
-        """Return the limit for which a process (None: the kernel) was killed, "" if for none."""
+        """Return the limit that a killed process exceeded; "" if no limit was the reason.
+
+        pid : of the process; None for the kernel
+        """
         return self._watchdog.why(pid) if self._watchdog is not None else ""
 
     def poll_now(self) -> int | None:
@@ -163,11 +169,11 @@ class Provisioner:
         if self.poll_now() is not None:
             return
         if signum == KILL and self._control is not None:
-            self._let_go()  # the launcher must outlive the processes that it kills
+            self._close_pipes()  # the launcher must outlive the processes that it kills
         else:
             self._signal_group(signum)
 
-    def _let_go(self) -> None:
+    def _close_pipes(self) -> None:
         for name in ("_control", "_report", "_lifeline"):
             descriptor = getattr(self, name)
             if descriptor is not None:
@@ -183,7 +189,7 @@ class Provisioner:
         if not self.pid:
             return
         launched = self._control is not None
-        self._let_go()
+        self._close_pipes()
         if launched and self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.exit_code = self._process.wait(_END_S)
@@ -203,7 +209,7 @@ class Provisioner:
         sandbox.release_user(self._user)
 
     def _kill_session(self) -> None:
-        """Kill what moved to a group of its own; again, since it may have started more."""
+        """Kill processes that left the process group; repeat, since they may start others."""
         for _ in range(100):
             others = [pid for pid in processes.session_members(self.pid) if pid != self.pid]
             if not others:
@@ -214,7 +220,7 @@ class Provisioner:
             time.sleep(0.005)
 
     def running(self) -> frozenset[int]:
-        """Return the numbers of all threads of all the kernel's processes; none if unknown."""
+        """Return the thread ids of all processes of the kernel; an empty set if unknown."""
         if not self.pid:
             return frozenset()
         members = {self.pid, *self._others(), *processes.descendants(self.pid)}
@@ -224,22 +230,22 @@ class Provisioner:
         """Return the CPU time that the kernel and its children have used, in seconds."""
         return processes.cpu_s(self.pid, *self._others()) if self.pid else 0.0
 
-    def go_on(self) -> bool:
-        """Make those of its processes go on that are stopped; whether any were."""
-        return bool(self.pid) and processes.go_on(self.pid, *self._others())
+    def resume(self) -> bool:
+        """Continue those of its processes that are stopped; return whether there were any."""
+        return bool(self.pid) and processes.resume(self.pid, *self._others())
 
     @property
     def _first(self) -> int:
         return self._process.first if isinstance(self._process, Forked) else 0
 
     def _others(self) -> list[int]:
-        """Return the kernel's processes that its own tree has lost."""
+        """Return the kernel's processes that are no longer its descendants."""
         if self._first:
             return processes.descendants(self._first)
         return processes.session_members(self.pid)
 
     def waited_s(self) -> float | None:
-        """Return how long they waited for a processor; None where that is unknown."""
+        """Return how many seconds its processes waited for a processor; None if unknown."""
         if not self.pid:
             return None
         return processes.waited_s(self.pid, *self._others())

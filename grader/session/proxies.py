@@ -1,7 +1,7 @@
 """Names and objects of the student's process that a check calls, reads and sets.
 
-A check writes local code (`student.f(x)`, `model.w = w0`); each step becomes one request. An
-operation on a name or an object is added here as a method; one on the whole process in student.py.
+A check writes local code (`student.f(x)`, `model.w = w0`); each step becomes one request. New
+operations on a name or an object go here, as methods; those on the whole process go to student.py.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from grader.session.replies import IndexedError, Observation, observation
 from grader.session.showing import show, show_call, show_operation
 from grader.session.wire import Place, Proxy, place_of
 
-# Names by which Python, IPython and pytest ask any object what it can do. A request that went
-# to the student's process would be answered by the student.
+# Names by which Python, IPython and pytest ask any object what it can do. They are never sent to
+# the student's process: the student's code would answer.
 _PROTOCOL_PREFIXES = ("_repr_", "_ipython_", "_pytest")
 _FUNCTION_TYPES = frozenset(("function", "method", "builtin_function_or_method", "ufunc", "type"))
 
 
 class _Callable(Proxy):
-    """What names and handles have in common: they can be called in three ways."""
+    """The common part of names and handles: both can be called in three ways."""
 
     __slots__ = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it; return its value or a Remote."""
+        """Call the object; return the result: a value, or a Remote."""
         place = place_of(self)
 
         def called() -> str:
@@ -36,10 +36,10 @@ class _Callable(Proxy):
         return relabelled(value, f"{place.label}(...)")
 
     def map(self, items: Iterable[Any]) -> list[Any]:
-        """Call it once for each item, all in one message each way; return the values.
+        """Call the object once for each item, with one message each way; return the results.
 
-        items : the one positional argument of a call, or a tuple of them
-        Raises StudentError for the first call that raised, naming its index (from 0).
+        items : for each call its one positional argument, or a tuple of its arguments
+        Raises StudentError for the first call that raises; it names the call's index (from 0).
         """
         place = place_of(self)
         inputs = list(items)
@@ -69,7 +69,7 @@ class _Callable(Proxy):
         operations: bool = False,
         **kwargs: Any,
     ) -> Observation:
-        """Call it and return all there is to see. Its exception is in the Observation.
+        """Call the object; return its result, exception, warnings, output and more.
 
         steps : count the bytecodes that Python runs; slow
         memory : count the bytes that Python and numpy allocate; slower
@@ -81,18 +81,18 @@ class _Callable(Proxy):
             return show_call(place.label, args, kwargs)
 
         wanted = steps, memory, operations
-        seen = place.wire.ask(called, "observe", place.base, place.path, args, kwargs, *wanted)
-        seen_call = observation(seen, called(), len(args))
-        if seen_call is None:
+        claimed = place.wire.ask(called, "observe", place.base, place.path, args, kwargs, *wanted)
+        observed = observation(claimed, called(), len(args))
+        if observed is None:
             raise place.wire.bad_reply(called)
-        return seen_call
+        return observed
 
     def __reduce__(self) -> Any:
         raise TypeError("what lives in the student's process can't be copied")
 
 
 class Function(_Callable):
-    """A dotted name in the notebook's namespace, not looked up before it is used."""
+    """A dotted name in the notebook's namespace. It is looked up when it is used."""
 
     __slots__ = ()
 
@@ -113,38 +113,38 @@ class Function(_Callable):
     def __repr__(self) -> str:
         return f"<{place_of(self).path} of the student's process>"
 
-    def _is_no_value(self, *_: object) -> NoReturn:
+    def _refuse_as_value(self, *_: object) -> NoReturn:
         path = place_of(self).path
         raise TypeError(
             f"{path} names something in the student's process, and may be a function: "
             f"student.value({path!r}) fetches a value"
         )
 
-    __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = _is_no_value
-    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = _is_no_value
-    __neg__ = __abs__ = __float__ = __len__ = __iter__ = __getitem__ = _is_no_value
-    # `student.alpha != 0` would hold for any alpha.
-    __eq__ = __ne__ = _is_no_value
+    __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = _refuse_as_value
+    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = _refuse_as_value
+    __neg__ = __abs__ = __float__ = __len__ = __iter__ = __getitem__ = _refuse_as_value
+    # Python's default for `student.alpha != 0` would be true for any alpha.
+    __eq__ = __ne__ = _refuse_as_value
     __hash__ = object.__hash__
 
 
 class Remote(_Callable):
     """An object that stays in the student's process.
 
-    Its attributes read, set and call like local ones; `obj[key]` indexes it, len() and for count
-    and pass through it, float() and int() make a number of it, `with` enters it; `get` fetches it
-    where it has become a plain value. `attribute` reads names that Remote has itself ("item").
+    A check reads, sets and calls its attributes as if it were local. `obj[key]`, len(), `for`,
+    float(), int() and `with` work as well. `get` fetches it if it has become a plain value;
+    `attribute` reads a name that Remote itself has ("item").
 
-    What a check compares or computes never goes there by itself: an object could take the expected
-    value, and answer True to all. So `==`, `<`, `+`, `in` and bool() fail the check. `live(obj)`
-    has them, for exercises that ask for a class with operators.
-    type_name : of its class, as the process claims
+    A check's values never travel to the object by themselves: the object could read the expected
+    value, or answer True to everything. So `==`, `<`, `+`, `in` and bool() fail the check.
+    `live(obj)` allows them, for exercises that ask for a class with operators.
+    type_name : the name of its class, as the process claims
     """
 
     __slots__ = ("_type_name",)
 
     _type_name: str
-    # numpy's own operators leave theirs to these.
+    # With None, numpy's operators call the operators of this class.
     __array_ufunc__ = None
 
     def __init__(self, place: Place, type_name: str) -> None:
@@ -156,7 +156,7 @@ class Remote(_Callable):
         return self._type_name
 
     def attribute(self, name: str) -> Any:
-        """Return an attribute's value, or a Remote."""
+        """Return an attribute: its value, or a Remote."""
         place = place_of(self)
         label = f"{place.label}.{name}"
         if (place.base, name) in place.wire.methods:
@@ -167,13 +167,13 @@ class Remote(_Callable):
         return value
 
     def item(self, key: Any) -> Any:
-        """Return what indexing it by `key` gives: a value or a Remote."""
+        """Return `obj[key]`: a value, or a Remote."""
         place = place_of(self)
         label = f"{place.label}[{show(key)}]"
         return relabelled(place.wire.ask(lambda: label, "item", place.base, key), label, True)
 
     def get(self) -> Any:
-        """Return its value if it is a plain one by now, else this very Remote."""
+        """Return its value if it has become a plain value, else this Remote."""
         place = place_of(self)
         value = place.wire.ask(lambda: place.label, "get", place.base, "")
         return self if isinstance(value, Remote) else value
@@ -195,7 +195,7 @@ class Remote(_Callable):
         place = place_of(self)
         return Live(place, self._type_name)
 
-    # What the object gives of itself: no more than it could have returned.
+    # Operators that send nothing secret: the object could have returned these results anyway.
 
     def _operate(self, sign: str, name: str, *operands: Any) -> Any:
         place = place_of(self)
@@ -266,7 +266,7 @@ class Remote(_Callable):
         return self._operate("with", "enter")
 
     def __exit__(self, *exc: object) -> None:
-        """Leave the context there as if nothing was raised: the exception is the check's."""
+        """Leave the context without the exception, which is the check's own."""
         self._operate("with", "exit")
 
     def _plain(self, sign: str, name: str, kind: type[Any]) -> Any:
@@ -276,7 +276,7 @@ class Remote(_Callable):
             raise place_of(self).wire.bad_reply(lambda: f"{sign}({label})")
         return value
 
-    # What would send a value of the check's, or take the object's word for a verdict.
+    # Operators that would send a value of the check, or let the object decide the verdict.
 
     def __eq__(self, other: object) -> Any:
         if other is None:
@@ -325,18 +325,18 @@ def _identity(remote: Remote) -> tuple[int, int | None, str]:
 
 
 class Live(Remote):
-    """An object that stays there, with its own operators: what they give is the object's claim.
+    """An object in the student's process, with its own operators. Their results are its claims.
 
-    Operands are sent to the student's process: no expected value may be among them.
+    Operands are sent to the student's process: they must not contain an expected value.
     """
 
     __slots__ = ()
 
     def __eq__(self, other: object) -> Any:
-        return self._two("==", "eq", self, other)
+        return self._compute("==", "eq", self, other)
 
     def __ne__(self, other: object) -> Any:
-        return self._two("!=", "ne", self, other)
+        return self._compute("!=", "ne", self, other)
 
     __hash__ = Remote.__hash__
 
@@ -349,7 +349,7 @@ class Live(Remote):
             raise place_of(self).wire.bad_reply(lambda: f"... in {place_of(self).label}")
         return found
 
-    def _two(self, sign: str, name: str, left: Any, right: Any) -> Any:
+    def _compute(self, sign: str, name: str, left: Any, right: Any) -> Any:
         def called() -> str:
             return f"{show(left)} {sign} {show(right)}"
 
@@ -359,11 +359,11 @@ class Live(Remote):
 
 
 def _binary(sign: str, name: str) -> Any:
-    return lambda self, other: self._two(sign, name, self, other)
+    return lambda self, other: self._compute(sign, name, self, other)
 
 
 def _reflected(sign: str, name: str) -> Any:
-    return lambda self, other: self._two(sign, name, other, self)
+    return lambda self, other: self._compute(sign, name, other, self)
 
 
 for _sign, _name in {
@@ -382,7 +382,7 @@ for _sign, _name in {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}.items():
 
 
 class Method(Remote):
-    """An attribute that was a method before: looked up when it is called, in the same message."""
+    """An attribute that is known to be a method: one message looks it up and calls it."""
 
     __slots__ = ()
 
@@ -406,12 +406,16 @@ class Method(Remote):
 
 
 def refuse_protocol(name: str) -> None:
+    """Raise AttributeError for a name that belongs to Python, IPython or pytest."""
     if (name.startswith("__") and name.endswith("__")) or name.startswith(_PROTOCOL_PREFIXES):
         raise AttributeError(name)
 
 
 def relabelled(value: Any, label: str, always: bool = False) -> Any:
-    """The same object, called by where it came from; an instance keeps its class's name."""
+    """Return the same object with a new label for messages; an instance keeps its class's name.
+
+    always : relabel an instance as well
+    """
     if not isinstance(value, Remote) or not (always or value.type_name in _FUNCTION_TYPES):
         return value
     # A bound method reads "GradientDescent.predict", a variable by its name.

@@ -4,8 +4,8 @@
     recording = recorder.recordings["3b-grad", "..."]
     replies = replay(student, recording)
 
-It is kept as the frames of its requests, so that it is replayed byte by byte, and can be written
-to a file. What a process replies is an untrusted claim here as anywhere.
+A recording holds its requests as frames, so that they are replayed byte by byte and can be written
+to a file. The replies of a process are untrusted claims.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from grader.session.student import Student, wire_of
 from grader.session.wire import Wire
 
 MAX_REQUESTS = 240
-"""Enough for every way in which a check calls; finite differences ask the same again and again."""
+"""Enough for each kind of call in a check; finite differences repeat the same kind often."""
 MAX_CALLS = 100_000
-"""Of the check's functions, in answer to one request."""
+"""How often one request may call the check's functions."""
 MAX_BYTES = 3 << 20
-"""Of a recording's requests together."""
+"""The size of all requests of a recording."""
 
 CheckName = tuple[str, str]
 """The exercise and the name of a check."""
@@ -35,11 +35,11 @@ CheckName = tuple[str, str]
 
 @dataclass(frozen=True)
 class Recording:
-    """What one check asked of the solved notebook at one seed.
+    """The requests of one check to the solved notebook, for one seed.
 
-    requests : frames, as they are sent; operations : what each asks for
-    functions : the check's own that the process was given: they are called again as they are asked
-    reply_mib : what a reply to the check may hold; None for the assignment's limit
+    requests : frames, as they are sent; operations : the name of each request's operation
+    functions : the check's functions that it sent along; a replay calls them again
+    reply_mib : the largest reply to the check; None for the assignment's limit
     """
 
     requests: tuple[bytes, ...] = ()
@@ -50,33 +50,37 @@ class Recording:
 
 @dataclass
 class Recorder:
-    """A session that keeps the requests of checks.
+    """A session that records the requests of checks.
 
-    running : tells which check runs
+    running : returns the check that runs, or None
     """
 
     session: Session
     running: Callable[[], CheckName | None]
-    _heard: dict[CheckName, tuple[ReplayCache, int | None]] = field(default_factory=dict)
+    _caches: dict[CheckName, tuple[ReplayCache, int | None]] = field(default_factory=dict)
 
     def student(self, *, limit_s: float, reply_mib: int | None = None) -> Student:
         cache = ReplayCache()
         name = self.running()
         if name is not None:
-            self._heard[name] = cache, reply_mib
+            self._caches[name] = cache, reply_mib
         return replayed(self.session, cache, limit_s=limit_s, reply_mib=reply_mib)
 
     @property
     def recordings(self) -> Mapping[CheckName, Recording]:
-        """What was heard, by check; a check that asked nothing has none."""
-        return {name: _recording(*heard) for name, heard in self._heard.items() if heard[0].steps}
+        """The recording of each check that made a request."""
+        return {
+            name: _recording(cache, reply_mib)
+            for name, (cache, reply_mib) in self._caches.items()
+            if cache.steps
+        }
 
 
 def _recording(cache: ReplayCache, reply_mib: int | None) -> Recording:
     requests: list[bytes] = []
     operations: list[str] = []
     size = 0
-    called = 0  # running functions of the check: requests sent meanwhile are theirs
+    called = 0  # how many of the check's functions run: requests sent meanwhile are theirs
     for request, reply in cache.steps:
         size += len(request)
         if size > MAX_BYTES or len(requests) == MAX_REQUESTS:
@@ -94,7 +98,7 @@ def _recording(cache: ReplayCache, reply_mib: int | None) -> Recording:
 
 
 def paths_of(recording: Recording) -> frozenset[str]:
-    """Return the last names of all that a recording asks for: "predict" of Model.predict."""
+    """Return the last part of each path in a recording's requests: "predict" of Model.predict."""
     names = set()
     for request in recording.requests:
         _, _, *arguments = codec.decode_bytes(request, handle=_object)
@@ -105,10 +109,10 @@ def paths_of(recording: Recording) -> frozenset[str]:
 
 
 def replay(student: Student, recording: Recording) -> Iterator[list[Any]]:
-    """Yield what the process replies to each request, [status, content] each; keep none of it.
+    """Yield the process's reply to each request: [status, content].
 
-    An object that stays there is ("object", its class's name). It ends where the process does: the
-    last reply is then ["ended", the fault's name].
+    An object that stays in the process is ("object", its class's name). If the process ends, the
+    last item is ["ended", the fault's name].
     """
     wire = wire_of(student)
     for request in recording.requests:
@@ -124,7 +128,7 @@ def replay(student: Student, recording: Recording) -> Iterator[list[Any]]:
                     or reply[1:2] != ["calls"]
                 ):
                     break
-                reply = _called(wire, recording.functions, reply)
+                reply = _after_call(wire, recording.functions, reply)
         except StudentFault as fault:
             yield ["ended", type(fault).__name__]
             return
@@ -134,26 +138,26 @@ def replay(student: Student, recording: Recording) -> Iterator[list[Any]]:
         yield reply[1:]
 
 
-def _called(wire: Wire, functions: CheckFunctions, message: list[Any]) -> Any:
-    """Answer the call of a function; return what the process says next."""
+def _after_call(wire: Wire, functions: CheckFunctions, message: list[Any]) -> Any:
+    """Answer a call of a check's function; return the next message of the process."""
     try:
         answer = answer_of(functions, message[2:])
     except codec.MalformedFrame as error:
-        raise BadReply("no legal reply") from error
+        raise BadReply("not a valid reply") from error
     wire.stream.answer(message[0], *answer, deadline=wire.deadline, keep=functions.stand_in)
     return wire.stream.receive(wire.deadline, wire.stream.limits, _object)
 
 
 def answer_of(functions: CheckFunctions, call: list[Any]) -> list[Any]:
-    """Return what a check's function answers once its check has ended.
+    """Return the answer of a check's function after its check has ended.
 
-    Raises MalformedFrame for no call of a function that was sent.
+    Raises MalformedFrame if `call` is not a call of a function that was sent.
     """
     try:
         return functions.answer(call)
     except codec.MalformedFrame:
         raise
-    except Exception:  # it asked a process that is gone
+    except Exception:  # the function used a process that is gone
         return ["raised", 0, "RuntimeError", []]
 
 

@@ -1,11 +1,11 @@
-"""What a solved notebook has answered before: the same question is not asked again.
+"""Answers of a solved notebook, kept so that the same request is sent only once.
 
-    with replayed(session, memory, limit_s=20) as reference:
+    with replayed(session, cache, limit_s=20) as reference:
         reference.f(x)
 
-A check asks the reference the same for every submission, since its inputs come from the seed. The
-answers come from memory as long as the requests are those of an earlier time, byte by byte; at the
-first that isn't, a process is forked, asked again what was replayed so far, and goes on.
+A check sends the reference the same requests for every submission, since its inputs come from the
+seed. While the requests equal the cached ones byte by byte, the cache answers. At the first one
+that differs, a process is forked; it gets the requests so far again, and then the new ones.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from grader.session.student import Student, wire_of
 from grader.session.wire import Wire
 
 MAX_BYTES = 16 << 20
-"""Bytes of one check; larger ones are asked each time."""
+"""The size of one check's steps; steps beyond it are sent each time."""
 
 
 @dataclass
 class ReplayCache:
-    """What one check asked and was answered, in order, as frames.
+    """The requests of one check and their replies, in order, as frames.
 
-    functions : those that it gave to the process
+    functions : the check's functions that it sent to the process
     """
 
     steps: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -39,7 +39,7 @@ class ReplayCache:
     _bytes: int = 0
 
     def add(self, step: int, request: bytes, reply: bytes) -> None:
-        """Remember a step; forget the steps that once followed it."""
+        """Store a request and its reply as step number `step`; drop all later steps."""
         self._bytes -= sum(len(part) for pair in self.steps[step:] for part in pair)
         del self.steps[step:]
         size = len(request) + len(reply)
@@ -51,7 +51,7 @@ class ReplayCache:
 def replayed(
     session: Session, cache: ReplayCache, *, limit_s: float, reply_mib: int | None = None
 ) -> Student:
-    """Return a Student of the session that answers from memory where it can. Close it."""
+    """Return a Student of the session that answers from the cache if it can. Close it."""
     stream = _ReplayingStream(lambda: session.student(limit_s=limit_s, reply_mib=reply_mib), cache)
     wire = Wire(
         stream,
@@ -65,9 +65,9 @@ def replayed(
 
 
 class _ReplayingStream(Stream):
-    """A stream that has a process at its other end only when it needs one.
+    """A stream that starts a process only when the cache can't answer.
 
-    begin : forks it
+    begin : forks the process
     """
 
     def __init__(self, begin: Callable[[], Student], cache: ReplayCache) -> None:
@@ -82,7 +82,7 @@ class _ReplayingStream(Stream):
         self._student: Student | None = None
 
     def read_ahead(self) -> None:
-        """It has no connection of its own."""
+        """Do nothing: this stream has no connection of its own."""
 
     def close(self) -> None:
         if self._student is not None:

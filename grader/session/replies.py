@@ -1,8 +1,8 @@
-"""Check the form of a reply's claims: errors, observations, figures.
+"""Checks the form of claims in a reply: errors, observations, figures.
 
-Everything here comes from the student's process. A function returns the checked value, or None
-(or a BadReply) where the claim has another form. The form of a new operation's reply is added here,
-its handler in in_kernel/operations.py, the method that sends it in proxies.py or student.py.
+All arguments here come from the student's process. A function returns the checked value, or None
+(or a BadReply) if the claim has another form. A new operation needs its reply's form here, its
+handler in in_kernel/operations.py, and the method that sends it in proxies.py or student.py.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ MAX_SIZES = 20
 
 @dataclass(frozen=True)
 class Operations:
-    """What the student's own lines did in a call, as its process claims.
+    """How often the student's own lines did something in a call, as the process claims.
 
-    products : of matrices: `@`, and each use of dot, matmul, einsum, ...
-    arithmetic : the other operators; items : x[i] read or set; rounds : of loops
+    products : matrix products: `@`, and each use of dot, matmul, einsum, ...
+    arithmetic : the other operators
+    items : x[i] was read or set
+    rounds : iterations of loops
     """
 
     products: int
@@ -36,18 +38,18 @@ class Operations:
 
 @dataclass(frozen=True)
 class Observation:
-    """One call, watched.
+    """What one call did.
 
-    value : what it returned; None where it raised
-    error : what it raised, or None
-    arguments : the positional arguments as they are after the call; a Remote where one was given
-    warnings : "RuntimeWarning: overflow encountered in exp", each time again
-    seconds : inside the process
-    steps : bytecodes that Python ran, numpy's own Python code included; None where they were
-        not asked for or the student's code traces itself
-    printed : the beginning of what it printed
-    kept_bytes, peak_bytes : that it allocated and still holds, its value among them; that it held
-        at the most; None where they were not asked for
+    value : the returned value; None if it raised
+    error : the exception that it raised, or None
+    arguments : the positional arguments after the call; a Remote where one was given
+    warnings : "RuntimeWarning: overflow encountered in exp", once for each time
+    seconds : the duration inside the process
+    steps : bytecodes that Python ran, in numpy's Python code too; None if not requested, or if the
+        student's code traces itself
+    printed : the beginning of its output
+    kept_bytes, peak_bytes : memory that it allocated and still holds, with its value; the most that
+        it held at once; None if not requested
     operations : counts of its own lines; None if not requested, or if the code traces itself
     """
 
@@ -64,20 +66,20 @@ class Observation:
 
 
 class IndexedError(StudentError):
-    """One of a map's calls raised."""
+    """One call of a map raised; `index` is its number, from 0."""
 
     index: int = 0
 
 
 def student_error(called: str, failure: Any) -> StudentFault:
-    """Return the StudentError of a failure reply; a BadReply if it has none."""
+    """Return the StudentError that a failure reply describes; a BadReply for another form."""
     if type(failure) is not list or len(failure) != 8:
-        return BadReply(f"{called}: no legal reply")
+        return BadReply(f"{called}: not a valid reply")
     kind, text, cell, line, source, index, base, sizes = failure
     if [type(part) for part in (kind, text, line, source, base)] != [str, str, int, str, str]:
-        return BadReply(f"{called}: no legal reply")
+        return BadReply(f"{called}: not a valid reply")
     if type(sizes) is not list or len(sizes) > MAX_SIZES or any(type(n) is not int for n in sizes):
-        return BadReply(f"{called}: no legal reply")
+        return BadReply(f"{called}: not a valid reply")
     where = ""
     if type(cell) is int and abs(cell) < 1 << 31 and abs(line) < 1 << 31:
         code = clean(source, TEXT_CHARS)
@@ -90,8 +92,9 @@ def student_error(called: str, failure: Any) -> StudentFault:
     return fault
 
 
-def observation(seen: Any, called: str, argument_count: int) -> Observation | None:
-    if type(seen) is not dict or set(seen) != {
+def observation(claimed: Any, called: str, argument_count: int) -> Observation | None:
+    """Return the Observation; None if the claim does not have the required form."""
+    if type(claimed) is not dict or set(claimed) != {
         "value",
         "error",
         "arguments",
@@ -103,20 +106,20 @@ def observation(seen: Any, called: str, argument_count: int) -> Observation | No
         "printed",
     }:
         return None
-    arguments, warnings, seconds = seen["arguments"], seen["warnings"], seen["seconds"]
-    steps, printed, memory = seen["steps"], seen["printed"], seen["memory"]
+    arguments, warnings, seconds = claimed["arguments"], claimed["warnings"], claimed["seconds"]
+    steps, printed, memory = claimed["steps"], claimed["printed"], claimed["memory"]
     if memory is not None and not (
         type(memory) is list and len(memory) == 2 and all(type(n) is int for n in memory)
     ):
         return None
-    operations = seen["operations"]
+    operations = claimed["operations"]
     if operations is not None and not (
         type(operations) is list
         and len(operations) == len(fields(Operations))
         and all(type(n) is int and 0 <= n < 1 << 62 for n in operations)
     ):
         return None
-    error = None if seen["error"] is None else student_error(called, seen["error"])
+    error = None if claimed["error"] is None else student_error(called, claimed["error"])
     if (
         type(arguments) is not tuple
         or len(arguments) != argument_count
@@ -129,7 +132,7 @@ def observation(seen: Any, called: str, argument_count: int) -> Observation | No
     ):
         return None
     return Observation(
-        value=seen["value"],
+        value=claimed["value"],
         error=error,
         arguments=arguments,
         warnings=tuple(clean(warning, TEXT_CHARS) for warning in warnings),
@@ -146,7 +149,7 @@ _TEXTS = ("title", "xlabel", "ylabel", "xscale", "yscale")
 
 
 def figures(claimed: Any) -> list[dict[str, Any]] | None:
-    """Return the figures; None if they don't have the required form."""
+    """Return the figures; None if the claim does not have the required form."""
     if type(claimed) is not list:
         return None
     try:
@@ -162,7 +165,7 @@ def figures(claimed: Any) -> list[dict[str, Any]] | None:
 
 
 def _axes(axes: dict[str, Any]) -> dict[str, Any]:
-    """One checked axes. Raises what figures() catches where it has another form."""
+    """Return one checked axes. For another form, raises an exception that figures() catches."""
     lines: list[dict[str, Any]] = [
         {
             "x": _numbers(line["x"], 1),
@@ -197,14 +200,14 @@ def _axes(axes: dict[str, Any]) -> dict[str, Any]:
 
 def _numbers(value: Any, ndim: int) -> np.ndarray[Any, Any]:
     if type(value) is not np.ndarray or value.dtype.kind not in "biuf" or value.ndim != ndim:
-        raise TypeError("no array of numbers")
+        raise TypeError("not an array of numbers")
     with np.errstate(all="ignore"):  # a longdouble may overflow
         return value.astype(np.float64)
 
 
 def clean(text: Any, limit: int) -> str:
-    """A claimed text, harmless on a terminal and cut. Raises TypeError where it is not a text."""
+    """Return a claimed text, cut and safe for a terminal. Raises TypeError if it is not a text."""
     if type(text) is not str:
-        raise TypeError("no text")
-    # Not one_line: a line of code keeps its blanks.
+        raise TypeError("not a text")
+    # Not one_line, which would change the blanks in a line of code.
     return printable(text, limit).replace("\n", " ").strip()

@@ -1,9 +1,9 @@
-"""Run a notebook's cells in a process of its own, whatever is in them.
+"""Runs a notebook's cells in a process of its own, whatever the cells contain.
 
-nbclient runs the cells. What it can't is here: a cell that hangs, crashes or does not parse is
-completed by its imports, definitions and constants, in its place, so that the cells after it and
-the checks find every function that was filled in. A kernel that died is started anew, without
-the cell that killed it.
+nbclient runs the cells. This module adds what nbclient can't do. When a cell hangs, crashes or does
+not parse, its imports, definitions and constants run in its place, so that later cells and the
+checks find every function that was filled in. When a kernel dies, another one starts, without the
+cell that killed it.
 """
 
 from __future__ import annotations
@@ -33,23 +33,24 @@ from grader.session.ending import KILLED, how_it_ended
 from grader.session.extraction import extract, grouped, joined
 from grader.session.fork_server import ForkServer
 from grader.session.kernel import ENDING_S, Executed, Kernel, KernelDied
+from grader.session.provisioner import Provisioner
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
-from grader.session.shared_files import lay
+from grader.session.shared_files import place_files
 from grader.session.student import Student
 from grader.text import one_line
 
-# A kernel that died is started again with the other cells twice; then definitions are all that
-# runs, and a statement that still kills the kernel is left out.
+# After a kernel died, the other cells run again, at most twice. Then only definitions run, without
+# any statement that kills the kernel.
 MAX_RERUNS = 2
 MAX_KERNELS = 12
 PIECE_S = 20.0
 ERROR_CHARS = 300
-HELLO_S = 5.0  # of a kernel that is to serve: it does so at once
+HELLO_S = 5.0  # a kernel that is told to serve says hello at once
 
 
 class Runner:
-    """Runs the cells, in as many kernels as it takes."""
+    """Runs the cells, in as many kernels as needed. The arguments are those of open_session()."""
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class Runner:
         self.shared = shared
         self.python = python
         self.forks_first: ForkServer | None = None
-        """What the first kernel is forked from: it has run the first cells. Later ones run all."""
+        """Forks the first kernel; it has run the first cells. Later kernels run all cells."""
         self.isolation = records.Isolation()
         self.on_cell = on_cell
         self.code = code_cells(notebook)
@@ -86,16 +87,16 @@ class Runner:
         self._extracted: dict[int, Extracted] = {}
         self._culprits = Culprits()
         self._definitions_only = False
-        self._died_late = ""  # how it died after the notebook had run, where no cell is found
-        self._once_more = False  # whether it was killed and the whole notebook was run again
-        self._serves_badly = False  # what the cells left behind does not answer the grader
-        self._now: tuple[int, int] | None = None  # the cell, and line of the piece, that runs
+        self._died_late = ""  # how it died after the notebook had run, if no cell caused it
+        self._once_more = False  # whether it was killed and the whole notebook ran again
+        self._serves_badly = False  # the state that the cells left does not answer the grader
+        self._now: tuple[int, int] | None = None  # the cell that runs, and the piece's line or 0
         self._progress = 0
 
     # Kernels.
 
     async def run(self) -> None:
-        """Run everything. Afterwards the server is there; nothing of asyncio or ZMQ is left."""
+        """Run all cells and start the server. Afterwards nothing of asyncio or ZMQ is left."""
         for number in range(MAX_KERNELS + 1):
             reruns = number - self._culprits.tries
             self._definitions_only = (
@@ -121,8 +122,8 @@ class Runner:
     async def revive(self, death: StudentDied) -> None:
         """Start again after a kernel died while it served.
 
-        Without the cell that had started what killed it; where no such cell is known, with the
-        definitions alone.
+        The cell whose thread or process killed it does not run again. If no such cell is known,
+        only the definitions run.
         """
         how = self._why_dead()
         gave_up = self.server is not None and self.server.gave_up
@@ -136,7 +137,7 @@ class Runner:
         await self.run()
 
     def _after_what(self) -> str:
-        """Return the words that tell which function a check had called when the kernel died."""
+        """Return words that name the function which a check had called when the kernel died."""
         name = self.server.last_called if self.server is not None else ""
         known = {*self.notebook.definitions}
         known |= {one.rpartition(".")[2] for one in known}
@@ -146,14 +147,14 @@ class Runner:
         tries = self._culprits.tries
         charged = self._culprits.charge(cell, line, death)
         if not tries and self._culprits.tries:
-            # The time of the cells that it killed is given back, once.
+            # The cells that suspects killed get their time back, once.
             self._notebook_deadline = Deadline(self.limits.notebook_s, self)
         return charged
 
     def _may_run_once_more(self) -> bool:
-        """Whether a kernel that was killed by an unknown process has the benefit of the doubt.
+        """Return True once: a kernel that an unknown process killed may run the notebook again.
 
-        The machine may have done it, to get memory back. The student's code would do it again.
+        The machine may have killed it to free memory. The student's code would kill it again.
         """
         if self._once_more:
             return False
@@ -162,11 +163,11 @@ class Runner:
         return True
 
     def _why_dead(self) -> str:
-        """Return how the last kernel ended, by itself or by a limit; "" where it is not known."""
-        provisioner = self.kernel.provisioner if self.kernel is not None else None
+        """Return how the last kernel ended, by itself or at a limit; "" if unknown."""
+        provisioner = self._provisioner
         if provisioner is None:
             return ""
-        # Its stream ends a little before itself.
+        # The stream ends a little before the process.
         end = time.monotonic() + ENDING_S
         while (code := provisioner.poll_now()) is None and time.monotonic() < end:
             time.sleep(0.01)
@@ -178,7 +179,7 @@ class Runner:
         return self.server.student(limit_s, reply_mib=reply_mib)
 
     def _new_kernel(self) -> Kernel:
-        """Return a kernel with folders of its own: what a dead one did to its files is gone."""
+        """Return a kernel with new folders, without the files that a dead kernel changed."""
         self._notebook_deadline.follow_new_process()
         self.close()
         self.scratch = Scratch(self.folder, self._lay_files if self.shared else None)
@@ -199,10 +200,10 @@ class Runner:
         assert self.shared is not None
         beside = work / self.options["beside"]
         beside.mkdir(parents=True, exist_ok=True)
-        lay(self.shared, beside, sandbox=self.sandbox)
+        place_files(self.shared, beside, sandbox=self.sandbox)
 
     def _learn_from(self, death: KernelDied) -> None:
-        """Leave out next time what ran when the kernel died."""
+        """Note what ran when the kernel died, so that it is left out in the next run."""
         if death.killed and self._may_run_once_more():
             return
         if self._now is not None:
@@ -237,18 +238,20 @@ class Runner:
             self._serves_badly = True
             raise KernelDied(str(fault)) from fault
 
+    @property
+    def _provisioner(self) -> Provisioner | None:
+        return self.kernel.provisioner if self.kernel is not None else None
+
+    # A deadline's Meter, of the current kernel.
+
     def cpu_s(self) -> float | None:
-        """Return what the kernel used, whichever it is now; a deadline's Meter."""
-        provisioner = self.kernel.provisioner if self.kernel else None
-        return provisioner.cpu_s() if provisioner else None
+        return self._provisioner.cpu_s() if self._provisioner else None
 
     def waited_s(self) -> float | None:
-        provisioner = self.kernel.provisioner if self.kernel else None
-        return provisioner.waited_s() if provisioner else None
+        return self._provisioner.waited_s() if self._provisioner else None
 
-    def go_on(self) -> bool:
-        provisioner = self.kernel.provisioner if self.kernel else None
-        return provisioner.go_on() if provisioner else False
+    def resume(self) -> bool:
+        return self._provisioner.resume() if self._provisioner else False
 
     def close(self) -> None:
         """End the kernel and delete its files."""
@@ -266,7 +269,7 @@ class Runner:
 
     async def _run_cells(self, kernel: Kernel) -> None:
         self._extracted.clear()
-        patience = Deadline(self.limits.notebook_s, self)  # of all extraction together
+        patience = Deadline(self.limits.notebook_s, self)  # for the extraction of all cells
         assert kernel.provisioner is not None
         for done, cell in enumerate(self.code, start=1):
             await self._run_cell(kernel, cell, patience)
@@ -283,7 +286,7 @@ class Runner:
         if cell.index in killed:
             run = self._record_death(before, killed[cell.index])
         elif self._definitions_only:
-            # What it did when it ran says more than that it does not run again.
+            # The result of an earlier run says more than "not run".
             known = before.status in ("error", "timeout", "crashed")
             if before.status == "ok" and self._died_late:
                 await self._extract(kernel, cell, 1, patience)
@@ -298,7 +301,7 @@ class Runner:
                 cell.index, cell.source, Deadline(self.limits.cell_s, self), self._notebook_deadline
             )
             run = self._record(cell, executed)
-            # A cell that does not parse has not run at all, wherever its mistake is.
+            # A cell that does not parse has not run at all, whatever line the mistake is on.
             if executed.line is not None and parsed(cell.source) is not None:
                 from_line = executed.line
         self._runs[cell.index] = run
@@ -340,10 +343,10 @@ class Runner:
     async def _extract(
         self, kernel: Kernel, cell: CodeCell, from_line: int, patience: Deadline
     ) -> None:
-        """Run the cell's definitions that come after the line where it stopped, one by one."""
+        """Run the definitions after the line where the cell stopped, one by one."""
         found = self._extracted.setdefault(cell.index, Extracted())
         limit_s = min(PIECE_S, self.limits.cell_s)
-        # What is calm runs together; where that fails, and all else, one by one.
+        # Calm pieces run together. All others run one by one, also a group that failed.
         todo = deque(grouped(extract(cell.source, from_line=from_line)))
         while todo:
             group = todo.popleft()
@@ -370,7 +373,7 @@ class Runner:
     # The record.
 
     def record(self) -> records.Run:
-        """Return what became of the cells, with a note on each that did not run to its end."""
+        """Return the run of each cell, with a note on each that did not run to its end."""
         runs = [self._runs.get(c.index, records.CellRun(c.index, "not_run")) for c in self.code]
         notes = [
             note

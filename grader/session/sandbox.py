@@ -1,6 +1,6 @@
-"""The grader's side of a sandboxed process: what it may use, and which layers work.
+"""The grader's side of the sandbox: it plans the limits and reads which layers hold.
 
-The layers themselves are applied in grader/in_kernel/sandbox, in the student's process.
+The layers themselves are applied in the student's process, by grader/in_kernel/sandbox.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from grader.in_kernel.sandbox import confine
 from grader.in_kernel.system import is_root
 from grader.records import Isolation, Limits, Sandbox
 
-# Where we look for numbers that no account has. The first range is what most systems never hand
-# out; a container may map no number above 65535, and then the second serves.
+# Ranges of user ids that have no account. Most systems never assign ids of the first range; a
+# container may map no id above 65535, and then the second range serves.
 _USERS = (range(0x60000000, 0x6FFF0000), range(50_000, 60_000))
-# Numbers of this process: each with what tells other graders that it is taken.
+# The user ids of this process, each with the socket that marks it as taken for other graders.
 _taken: dict[int, socket.socket] = {}
 _lock = threading.Lock()
 
@@ -34,11 +34,11 @@ def plan(
     seen: Sequence[Path] = (),
     apart: bool = True,
 ) -> dict[str, Any]:
-    """Return what confine.enter_sandbox needs, its file descriptors left out.
+    """Return the argument of confine.enter_sandbox, without the file descriptors.
 
     folders : root, box, work, home, tmp, calls
-    seen : what may be read besides Python and the system's libraries
-    apart : as root, with a user number of its own; release_user() gives it back
+    seen : paths that may be read, besides Python and the system's libraries
+    apart : whether root runs the process as a user of its own; release_user() frees the user id
     """
     return {
         "strict": policy == "strict",
@@ -50,31 +50,31 @@ def plan(
         "processes": limits.processes,
         "scratch_mib": limits.scratch_mib,
         "open_files": limits.open_files,
-        # The clock stops a notebook long before: this one ends what outlives the grader's eye.
+        # Deadlines stop a notebook long before; this limit ends a process that the grader lost.
         "cpu_s": (os.cpu_count() or 1) * 10 * limits.notebook_s,
         "check_cpu_s": (os.cpu_count() or 1) * 10 * limits.check_s,
     }
 
 
 def read_report(descriptor: int) -> Isolation:
-    """Return what confine.enter_sandbox reports, and close the pipe that it comes through."""
+    """Return what confine.enter_sandbox reports through a pipe, and close the pipe."""
     with os.fdopen(descriptor, "rb") as pipe:
         text = pipe.read(1 << 16)
     if not text:
         return Isolation()
-    told = json.loads(text)
-    return Isolation(tuple(told["applied"]), dict(told["missing"]))
+    report = json.loads(text)
+    return Isolation(tuple(report["applied"]), dict(report["missing"]))
 
 
 def _take_user() -> int:
-    """Return a user number that has no account, and that no other grader takes; 0 for none.
+    """Return a user id that has no account and that no other grader uses; 0 for none.
 
-    There may be none: in a container of an ordinary user, root is often the only number mapped.
+    In a container of an ordinary user, root is often the only id that is mapped.
     """
     spread = 64
     with _lock:
         for numbers in filter(_are_mapped, _USERS):
-            # Each grader begins at another place, so that few numbers are tried in vain.
+            # Each grader begins at another id, so that few attempts fail.
             first = os.getpid() * spread % len(numbers)
             for step in range(len(numbers)):
                 user = numbers[(first + step) % len(numbers)]
@@ -87,10 +87,10 @@ def _take_user() -> int:
 
 
 def _mark_as_taken(user: int) -> socket.socket | None:
-    """Return what holds the number until it is closed; None where another grader holds it.
+    """Return a socket that reserves the user id until it is closed; None if it is taken.
 
-    All processes of a number are killed at a notebook's end: two graders must not share one. An
-    abstract socket is known to all graders of a machine or container, and goes with its process.
+    At a notebook's end all processes of its user are killed, so two graders must not share a user.
+    All graders of a machine or container see an abstract socket; it ends with its process.
     """
     mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
@@ -102,7 +102,7 @@ def _mark_as_taken(user: int) -> socket.socket | None:
 
 
 def release_user(user: int) -> None:
-    """Give a number back, once no process has it any more."""
+    """Free a user id. Call it when no process of that user is left."""
     with _lock:
         mark = _taken.pop(user, None)
     if mark is not None:
@@ -110,7 +110,7 @@ def release_user(user: int) -> None:
 
 
 def _are_mapped(numbers: range) -> bool:
-    """Whether this system, which may be a container, knows these numbers."""
+    """Return whether this system, which may be a container, maps these ids."""
     return all(_spans(f"/proc/self/{kind}_map", numbers) for kind in ("uid", "gid"))
 
 

@@ -1,4 +1,4 @@
-"""Which layers hold on this machine: a closed process tries what each of them forbids."""
+"""Checks which sandbox layers hold here: a sandboxed process tries what each layer forbids."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from grader.session.scratch import Scratch
 
 PROBE = Path(__file__).resolve().parent.parent / "in_kernel" / "sandbox" / "sandbox_probe.py"
 _TIMEOUT_S = 60.0
-# A layer that does not work without others.
+# Layers that need other layers.
 _NEEDED = {"files": ("namespaces", "files"), "account": ("namespaces", "files", "account")}
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What became of an attempt at what one layer forbids.
+    """The result of an attempt to do what one layer forbids.
 
-    missing : why the machine does not offer the layer; "" where it does
-    refusal : what the attempt met ("PermissionError: ..."); "" where it met nothing
+    missing : why the machine does not offer the layer; "" if it does
+    refusal : the error of the attempt ("PermissionError: ..."); "" if the attempt succeeded
     """
 
     layer: str
@@ -42,18 +42,18 @@ class Probe:
 
 
 def layers_here() -> tuple[str, ...]:
-    """Return the layers that this grader would use: only root needs an account of its own."""
+    """Return the layers that this grader would use; only root needs the layer "account"."""
     root = is_root()
     return tuple(layer for layer in confine.LAYERS if root or layer != "account")
 
 
 def probe_alone(layer: str) -> Probe:
-    """Return the effect of one layer by itself on the actions that it forbids."""
+    """Return whether one layer by itself refuses the actions that it forbids."""
     return _probe(_NEEDED.get(layer, (layer,)), (layer,))[0]
 
 
 def require_sandbox(policy: Sandbox) -> None:
-    """Raise SandboxError where a strict policy can't be kept: it names the missing layers."""
+    """Raise SandboxError if this machine can't keep a strict policy; it names the layers."""
     if policy != "strict":
         return
     layers = layers_here()

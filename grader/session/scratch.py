@@ -1,4 +1,4 @@
-"""The folders and the environment of a kernel: all that it has of its host for its own."""
+"""The private folders and the environment variables of a kernel."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from grader.temporary import TemporaryFolder, remove_leftovers
 
 BACKEND = "module://grader.in_kernel.figures"
 
-# What a kernel may know of its host's environment. Everything else stays out: secrets, proxies,
-# and settings (PYTHONSTARTUP, MPLBACKEND, IPYTHONDIR) that would change what a notebook does.
+# The host's variables that a kernel gets. It gets no others: they may be secrets, proxies, or
+# settings (PYTHONSTARTUP, MPLBACKEND, IPYTHONDIR) that would change what a notebook does.
 ALLOWED_ENVIRONMENT = (
     "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
     "VIRTUAL_ENV", "CONDA_PREFIX", "SYSTEMROOT",
@@ -23,7 +23,7 @@ ALLOWED_ENVIRONMENT = (
 # One thread each: a fork is then twice as fast, and several sessions share the machine's cores.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
            "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")  # fmt: skip
-# Files that a program would read of its own accord from the folder that it runs in.
+# Files that a program reads by itself from the folder that it runs in, and folders of tools.
 NEVER_COPIED = {"matplotlibrc", ".matplotlibrc", ".git", "__pycache__", "__MACOSX",
                 ".ipynb_checkpoints", "ipython_config.py", "ipython_kernel_config.py"}  # fmt: skip
 
@@ -33,8 +33,8 @@ class Scratch:
 
     work : where the notebook runs: a copy of what the student handed in
     home, tmp : what the kernel sees as HOME and as its temporary directory
-    box : empty, to build a closed kernel's root folder on
-    calls : where the grader listens; apart, since a closed kernel has a /tmp of its own
+    box : empty; a sandboxed kernel's root folder is built in it
+    calls : holds the grader's sockets; outside /tmp, since a sandboxed kernel has its own /tmp
     """
 
     def __init__(self, folder: Path | None, lay: Callable[[Path], None] | None = None) -> None:
@@ -75,7 +75,7 @@ def remove_session_leftovers() -> None:
 
 
 def place_of_sockets() -> str | None:
-    """Return a folder for sockets that is not the temporary one; None if there is no other."""
+    """Return a folder for sockets outside the temporary folder; None if there is none."""
     for name in (os.environ.get("XDG_RUNTIME_DIR", ""), "/var/tmp"):
         folder = Path(name)
         if name and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
@@ -84,7 +84,7 @@ def place_of_sockets() -> str | None:
 
 
 def _copy_tree(source: Path, target: Path) -> None:
-    """Copy plain files and folders; links, devices and sockets are left where they are."""
+    """Copy plain files and folders; skip links, devices and sockets."""
     with os.scandir(source) as entries:
         for entry in entries:
             if entry.name in NEVER_COPIED or entry.is_symlink():
@@ -97,9 +97,9 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 
 def _copy_font_list(target: Path) -> None:
-    """Give the kernel the user's list of fonts: matplotlib takes a second to make a new one.
+    """Copy the user's list of fonts for the kernel: matplotlib takes a second to make one.
 
-    Only the list: a matplotlibrc beside it is the user's, not the assignment's.
+    A matplotlibrc beside the list is not copied: it belongs to the user, not to the assignment.
     """
     target.mkdir(mode=0o700)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"
@@ -109,7 +109,7 @@ def _copy_font_list(target: Path) -> None:
 
 
 def kernel_environment(scratch: Scratch) -> dict[str, str]:
-    """Return the whole environment of a kernel."""
+    """Return all environment variables of a kernel."""
     environment = {k: os.environ[k] for k in ALLOWED_ENVIRONMENT if k in os.environ}
     environment.setdefault("LANG", "C.UTF-8")
     environment.update(dict.fromkeys(THREADS, "1"))

@@ -1,4 +1,4 @@
-"""The grader's side of agent.serve: a fresh process for every check."""
+"""The grader's side of agent.serve: it starts a new process for every check."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from grader.session.wire import Wire
 
 # A fork of a kernel takes 5 to 40 ms; a machine that swaps may need seconds.
 _FORK_S = 10.0
-# It then says hello at once; a kernel whose forks do not is replaced.
+# The fork then says hello at once; a kernel whose forks do not is replaced.
 _HELLO_S = 5.0
-_HELLO_AT_LAST_S = 60.0  # a Deadline expires long before
-# What the agent answers by itself, without the student's code.
+_HELLO_AT_LAST_S = 60.0  # a Deadline of _HELLO_S expires long before
+# For requests that the agent answers without the student's code.
 _ANSWER_S = 5.0
 _SMALL = codec.Limits(size=1 << 16, items=256, nodes=256, depth=8)
 
@@ -33,11 +33,11 @@ class AgentServer:
     """Listens for one kernel's agent and hands out a Student for each check.
 
     address, token : arguments of agent.serve
-    in_place : answer in the kernel itself, without a fork; checks then see what earlier
-        ones changed, and a check that hangs ends the session
-    kill : ends the kernel where the socket does not tell its pid; called when a call in place
-        outlives its limit
-    why_killed : tells the limit for which a process was killed, by its pid; "" for none
+    in_place : answer in the kernel itself, without a fork. A check then sees what earlier checks
+        changed, and a check that hangs ends the session
+    kill : ends the kernel when a call in place exceeds its limit; used if the socket does not tell
+        the kernel's pid
+    why_killed : returns the limit that a killed process exceeded, by its pid; "" for none
     folder : of the socket; None for a new one
     """
 
@@ -57,7 +57,7 @@ class AgentServer:
         else:
             self._listener = Listener(loopback=loopback, folder=folder)
         self._why_killed = why_killed
-        self._told: dict[Stream, int] = {}  # a check's pid as its kernel counts
+        self._inner_pids: dict[Stream, int] = {}  # a check's pid in its kernel's pid namespace
         self.address = self._listener.address
         self.token = new_token()
         self._reply_mib = (limits or Limits()).reply_mib
@@ -68,8 +68,8 @@ class AgentServer:
         self._fault: StudentFault | None = None
         self._open: set[Student] = set()
         self._latest: Wire | None = None
-        self.gave_up = False  # whether the kernel was ended since it did not answer
-        self._due = 0  # the number of the reply that an answer in place still owes
+        self.gave_up = False  # whether the kernel was killed because it did not answer
+        self._in_place_number = 0  # of the latest request "in place"
 
     def __enter__(self) -> AgentServer:
         return self
@@ -79,23 +79,23 @@ class AgentServer:
 
     @property
     def pid(self) -> int | None:
-        """The kernel's process, as the system vouches for it; None if it has not said hello."""
+        """The kernel's pid, as the system reports it; None if it has not said hello."""
         return None if self._stream is None else self._stream.peer.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the kernel's agent still answers, as far as is known."""
+        """Whether the agent has said hello and has answered every request so far."""
         return self._stream is not None and self._fault is None
 
     @property
     def last_called(self) -> str:
-        """The name that the latest check called last; "" for none."""
+        """The path that the latest check called last; "" for none."""
         return "" if self._latest is None else self._latest.last_called
 
     def wait(self, timeout_s: float = 30.0, alive: Callable[[], bool] = lambda: True) -> None:
         """Return once the agent has said hello.
 
-        alive : asked now and then; False means that the kernel is gone
+        alive : called repeatedly; False means that the kernel is gone
         Raises StudentTimeout, StudentDied.
         """
         self._stream = self._listener.accept(
@@ -106,12 +106,12 @@ class AgentServer:
         """Return a Student for one check, in a process of its own: close it after the check.
 
         limit_s : seconds for all its calls together
-        reply_mib : of one reply; None for what the assignment says
+        reply_mib : the largest reply; None for the assignment's limit
         Raises StudentTimeout, StudentDied, BadReply.
         """
         token = new_token()
         limits = codec.Limits(size=(self._reply_mib if reply_mib is None else reply_mib) << 20)
-        open_stream = self._answers_in_place if self._in_place else self._fork
+        open_stream = self._answer_in_place if self._in_place else self._fork
         stream = open_stream(token, limits)
         wire = Wire(
             stream,
@@ -150,16 +150,16 @@ class AgentServer:
             reply_limits=limits,
             alive=lambda: self._ended(pid) is None and not patience.expired(),
         )
-        self._told[stream] = pid
+        self._inner_pids[stream] = pid
         return stream
 
-    def _answers_in_place(self, token: str, limits: codec.Limits) -> Stream:
+    def _answer_in_place(self, token: str, limits: codec.Limits) -> Stream:
         if self._open:
-            raise RuntimeError("a check's Student is still open, and there is but one process")
+            raise RuntimeError("a check's Student is still open, and there is only one process")
         deadline = Deadline(_ANSWER_S)
         number = self._serving().request("in place", token, limits.size, deadline=deadline)
         stream = self._listener.accept(token, timeout_s=_FORK_S, reply_limits=limits)
-        self._due = number
+        self._in_place_number = number
         return stream
 
     def _forget(self, student: Student) -> None:
@@ -169,15 +169,17 @@ class AgentServer:
         if self._in_place and self._fault is None:
             # The reply to "in place" comes once the check's stream is closed.
             try:
-                self._serving().reply(self._due, deadline=Deadline(_ANSWER_S, self._serving().peer))
+                self._serving().reply(
+                    self._in_place_number, deadline=Deadline(_ANSWER_S, self._serving().peer)
+                )
             except StudentFault as fault:
                 self._broken(fault)
 
     def _end(self, stream: Stream, stuck: bool) -> None:
-        """End a check's process and all that it started; in place, only where it is stuck."""
+        """End a check's process and all that it started; in place, only if it is stuck."""
         if not self._in_place:
             stream.peer.kill(group=True)
-            self._told.pop(stream, None)
+            self._inner_pids.pop(stream, None)
         if not self._in_place or not stuck:
             return
         self._broken(StudentDied("the kernel was ended with an earlier check"))
@@ -185,14 +187,14 @@ class AgentServer:
             self._kill_kernel()
 
     def _how_it_ended(self, stream: Stream) -> str:
-        """How a check's process ended: "killed by SIGSEGV", "exit code 3", "" if unknown."""
+        """Return how a check's process ended: "killed by SIGSEGV", "exit code 3"; "" if unknown."""
         if self._in_place or stream.peer.pid is None:
             return ""
         if limit := self._why_killed(stream.peer.pid):
             return f"it {limit}"
-        pid = self._told.get(stream, stream.peer.pid)
+        pid = self._inner_pids.get(stream, stream.peer.pid)
         ended = self._ended(pid)
-        for _ in range(20):  # its stream ends a little before itself
+        for _ in range(20):  # the stream ends a little before the process
             if ended is not None:
                 break
             time.sleep(0.01)
@@ -204,7 +206,7 @@ class AgentServer:
         return how_it_ended(codes[how]) if how in codes else ""
 
     def _ended(self, pid: int) -> tuple[str, int] | None:
-        """What the kernel says of its fork's end; None if it says nothing."""
+        """Return how a fork ended, as its kernel reports; None while it lives."""
         try:
             status, content = self._ask("ended", pid)
         except StudentFault:
@@ -234,7 +236,7 @@ class AgentServer:
             number = stream.request(operation, *arguments, deadline=deadline)
             return stream.reply(number, deadline=deadline)
         except StudentTimeout as fault:
-            # A check may have stopped it. Once it is dead, another can take its place.
+            # A check may have stopped the kernel. After its end, another kernel can replace it.
             self.gave_up = True
             stream.peer.kill(group=False)
             raise self._broken(StudentDied("it did not answer any more")) from fault
@@ -242,7 +244,7 @@ class AgentServer:
             raise self._broken(fault) from fault
 
     def _broken(self, fault: StudentFault) -> StudentFault:
-        """Remember that the kernel's agent is of no use any more, and why."""
+        """Store the first fault of the kernel's agent, which is not used any more; return it."""
         if self._fault is None:
             self._fault = type(fault)(f"the notebook's process: {fault}")
         return self._fault

@@ -1,4 +1,4 @@
-"""Several sessions at once: on a submission's notebooks, and on the solved ones."""
+"""Several sessions at once: one for each notebook of a submission, or for each solved notebook."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from grader.temporary import TemporaryFolder
 
 
 class SubmissionSessions(Mapping[str, Session]):
-    """The sessions of one submission's notebooks, started together, waited for one by one.
+    """The sessions of one submission's notebooks. They start together; each is awaited when used.
 
-    By the assignment's notebook names; a notebook that plays two parts runs once.
+    The keys are the assignment's notebook names. A submitted notebook that stands for two of them
+    runs once.
 
-    folder : what was handed in
-    opened : sessions that are open already, by the same names; they are left open
+    folder : the submission's
+    opened : sessions that are open already, with the same keys; they stay open afterwards
     at_once : how many notebooks run at the same time
     on_step : gets a line of text after each cell, from another thread
     """
@@ -49,15 +50,15 @@ class SubmissionSessions(Mapping[str, Session]):
         self.stop = Stop()
 
     def __enter__(self) -> SubmissionSessions:
-        # The longest notebook first, so that it does not run last and by itself.
+        # The longest notebook comes first, so that no other thread waits for it at the end.
         for name, notebook in sorted(self.notebooks.items(), key=lambda item: -_code_size(item[1])):
             if name not in self.opened and notebook.name not in self.started:
                 self.started[notebook.name] = Future()
                 self.waiting.append((notebook, self.started[notebook.name]))
         try:
             for _ in range(min(self.at_once, len(self.waiting))):
-                # No ThreadPoolExecutor: Ctrl-C while it starts a thread leaves one that never
-                # ends, and the process with it.
+                # Not a ThreadPoolExecutor: when Ctrl-C comes while it starts a thread, that thread
+                # never ends, and the process neither.
                 Thread(target=self._open_waiting, name="session", daemon=True).start()
         except BaseException as error:
             self.__exit__(type(error))
@@ -97,11 +98,11 @@ class SubmissionSessions(Mapping[str, Session]):
         return len(self.notebooks)
 
     def runs(self) -> dict[str, Run]:
-        """Return what became of each notebook, by the name of its file."""
+        """Return the run of each notebook, by its file name."""
         return {self.notebooks[name].name: self[name].run for name in self}
 
     def isolation_line(self) -> str:
-        """Return the layers that the first one's sandbox lacks, in one line; "" for none."""
+        """Return one line that names the layers which the first session's sandbox lacks, or ""."""
         return next((self[name].isolation.line() for name in self), "")
 
     def __exit__(self, kind: object, *exc: object) -> None:
@@ -114,7 +115,7 @@ class SubmissionSessions(Mapping[str, Session]):
 
 
 class ReferenceSessions(Mapping[str, Session]):
-    """Sessions on the solved notebooks, by file name, opened when first asked for. Close them."""
+    """Sessions on the solved notebooks, by file name. Each opens when first used. Close them."""
 
     def __init__(self, kernels: Kernels) -> None:
         self.kernels = kernels
@@ -138,7 +139,7 @@ class ReferenceSessions(Mapping[str, Session]):
         return len(self.notebooks)
 
     def close(self) -> None:
-        """End them all; one that is needed afterwards is opened again."""
+        """Close all sessions; one that is used afterwards opens again."""
         for session in self.sessions.values():
             session.close()
         self.sessions.clear()

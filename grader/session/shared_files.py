@@ -1,7 +1,7 @@
 """The instructor's files beside a notebook: one read-only copy for all kernels of a run.
 
-A kernel's own folder gets copies of small files, which a notebook may write to, as at home. For
-large files it gets links into the shared copy, which a sandboxed process can read but not change.
+A kernel's folder gets copies of small files: a notebook may write to them, as on the student's
+machine. Of large files it gets links into the shared copy, which a sandboxed process can only read.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from grader.records import Sandbox
 from grader.temporary import TemporaryFolder
 
 SMALL_BYTES = 256 << 10
-"""A file up to this size is copied into each kernel's folder..."""
+"""A file up to this size is copied into each kernel's folder; the smallest files come first."""
 COPIED_BYTES = 4 << 20
 COPIED_FILES = 100
-"""... as long as these are not exceeded, the smallest files first."""
+"""All copies together; files beyond these two limits are linked."""
 
 
 class SharedFiles:
-    """Read-only copies of an assignment's files, all in one folder. remove() deletes it.
+    """Read-only copies of an assignment's files, in the folder `path`. remove() deletes it.
 
-    files : by their names relative to a notebook
+    files : the source of each file, by its name relative to a notebook
     """
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         self._made = TemporaryFolder()
-        # A kernel has a user number of its own, and passes through to read.
+        # A kernel may run as another user, who must pass through this folder to read.
         self._made.path.chmod(0o711)
         self.path = self._made.path / "files"
         try:
@@ -51,16 +51,17 @@ class SharedFiles:
         self._made.remove()
 
 
-def lay(shared: Path, beside: Path, *, sandbox: Sandbox) -> None:
-    """Put the files of a shared folder beside a notebook, over what lies there by their names.
+def place_files(shared: Path, beside: Path, *, sandbox: Sandbox) -> None:
+    """Put the files of a shared folder beside a notebook; replace files of the same names.
 
-    sandbox : where it is "none", nothing would keep a notebook from writing through a link
+    beside : the notebook's folder
+    sandbox : "none" means that files are never linked: a notebook could write through a link
     Raises OSError.
     """
     copied = 0
     linked = CAN_SANDBOX and sandbox != "none"
     for number, (size, name) in enumerate(_sized(shared)):
-        target = _made_free(beside, PurePosixPath(name))
+        target = _free_path(beside, PurePosixPath(name))
         copied += size
         if not linked or (size <= SMALL_BYTES and copied <= COPIED_BYTES and number < COPIED_FILES):
             shutil.copyfile(shared / name, target)
@@ -78,8 +79,8 @@ def _sized(shared: Path) -> list[tuple[int, str]]:
     )
 
 
-def _made_free(beside: Path, name: PurePosixPath) -> Path:
-    """Return the place of a file; delete what is in its way, or in that of its folders."""
+def _free_path(beside: Path, name: PurePosixPath) -> Path:
+    """Return the path for a file; delete whatever is in its place or blocks its folders."""
     folder = beside
     for part in name.parts[:-1]:
         folder /= part

@@ -1,4 +1,4 @@
-"""Calls and values of a check in a few words, for messages."""
+"""Describes a check's calls and values briefly, for messages."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SHOWN_CHARS = 40
 
 
 def show_call(label: str, args: Iterable[Any], kwargs: dict[str, Any]) -> str:
-    """Return a call in words: "sigmoid(array (3, 4) float64)", "sigmoid(0.5)"."""
+    """Return a call as text: "sigmoid(array (3, 4) float64)", "sigmoid(0.5)"."""
     parts = [show(value) for value in args]
     parts += [f"{name}={show(value)}" for name, value in kwargs.items()]
     return f"{label}({', '.join(parts)})"
 
 
 def show(value: Any) -> str:
-    """Return a value in a few words: short ones literally, arrays by shape and dtype."""
+    """Return a value as short text: small values literally, arrays by shape and dtype."""
     if isinstance(value, Proxy):
         return place_of(value).label
     if isinstance(value, np.ndarray) and value.ndim:
@@ -41,10 +41,11 @@ def show(value: Any) -> str:
 
 
 def show_operation(sign: str, label: str, operands: tuple[Any, ...]) -> str:
-    told = [label, *map(show, operands)]
+    """Return an operation on the object `label` as text: "len(model)", "model[0] = 1.5"."""
+    shown = [label, *map(show, operands)]
     if sign == "[]=":
-        return f"{told[0]}[{told[1]}] = {told[2]}"
-    return f"{sign}({', '.join(told)})"
+        return f"{shown[0]}[{shown[1]}] = {shown[2]}"
+    return f"{sign}({', '.join(shown)})"
 
 
 def _show_container(value: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> str:

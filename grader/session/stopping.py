@@ -1,4 +1,4 @@
-"""Coroutines that run to their end in a thread of their own, and can be called off."""
+"""Runs coroutines in a thread of their own, where another thread can cancel them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Stop:
-    """Calls off the opening of sessions, from another thread than those that open them."""
+    """Cancels the opening of sessions. Call it from another thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,7 +20,7 @@ class Stop:
         self._cancels: list[Callable[[], None]] = []
 
     def __call__(self) -> None:
-        """End the sessions that are being opened, and refuse new ones."""
+        """Cancel the sessions that are being opened, and any that begin later."""
         with self._lock:
             self._called = True
             cancels = [*self._cancels]
@@ -28,8 +28,8 @@ class Stop:
             cancel()
 
     @contextlib.contextmanager
-    def may(self, cancel: Callable[[], None]) -> Iterator[None]:
-        """For the time of the block, `cancel` is called where all is called off."""
+    def cancelling(self, cancel: Callable[[], None]) -> Iterator[None]:
+        """Within the block, a stop calls `cancel`."""
         with self._lock:
             self._cancels.append(cancel)
             called = self._called
@@ -43,9 +43,9 @@ class Stop:
 
 
 def run_in_thread(main: Coroutine[Any, Any, T], stop: Stop) -> T:
-    """Run a coroutine to its end in an event loop of its own, in a thread of its own.
+    """Run a coroutine in a thread and event loop of its own; return its result.
 
-    The caller's thread may have a loop that runs already, as it has in Jupyter.
+    The caller's thread may have a running loop already, as in Jupyter.
     """
     result: list[T] = []
     failure: list[BaseException] = []
@@ -74,7 +74,7 @@ def run_in_thread(main: Coroutine[Any, Any, T], stop: Stop) -> T:
     thread = threading.Thread(target=target, name="grade-session", daemon=True)
     thread.start()
     try:
-        with stop.may(cancel):
+        with stop.cancelling(cancel):
             thread.join()
     except BaseException:  # Ctrl-C: end the kernel before anything else
         cancel()

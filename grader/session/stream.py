@@ -1,7 +1,7 @@
-"""The grader's side of the student's process: where it listens, and one connection to it.
+"""The grader's side of the connection to a student's process: a listener, and a stream.
 
-What comes over a stream is an untrusted claim. Whatever breaks the protocol is a BadReply, the
-end of the stream a StudentDied, and nothing waits longer than its Deadline.
+What comes over a stream is an untrusted claim. Bytes that break the protocol raise BadReply, the
+end of the stream raises StudentDied, and nothing waits longer than its Deadline.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from grader.session.deadline import LOOK_S, Deadline
 from grader.session.peer import Peer
 from grader.temporary import TemporaryFolder
 
-# protocol.VERSION, which is not imported: the grader runs nothing of the kernel's side.
+# The same as protocol.VERSION, which is not imported: it is code for the kernel.
 PROTOCOL_VERSION = 1
 # sun_path of sockaddr_un holds 104 bytes on macOS, 108 on Linux, with a final zero.
 _PATH_BYTES = 100
-# What connects to us says hello at once; what does not must not keep the others waiting.
+# A process that connects says hello at once; one that does not must not delay the others.
 _HELLO_S = 2.0
 _HELLO = codec.Limits(size=1 << 16, items=64, nodes=64, depth=4)
 _REQUEST = codec.Limits(size=1 << 34, items=1 << 27, nodes=1 << 24)
@@ -35,8 +35,10 @@ _REQUEST = codec.Limits(size=1 << 34, items=1 << 27, nodes=1 << 24)
 class Stream:
     """One connection from the student's process.
 
-    peer : the process at its other end; limits : of what it may reply
-    Every method raises StudentTimeout, StudentDied or BadReply, and is of no use afterwards.
+    peer : the process at the other end
+    limits : the largest reply that it may send
+    last_bytes : the size of the last frame that came
+    Every method raises StudentTimeout, StudentDied or BadReply; close the stream then.
     """
 
     def __init__(self, connection: socket.socket, *, reply_limits: codec.Limits) -> None:
@@ -45,24 +47,23 @@ class Stream:
         self.limits = reply_limits
         self._number = 0
         self._timeout_s = -1.0  # of the socket
-        # What has been read ahead; none where the connection will be handed on.
+        # The buffer for bytes that were read early; None while the socket may be detached.
         self._ahead: memoryview | None = None
         self._ahead_start = self._ahead_end = 0
 
     def read_ahead(self) -> None:
-        """Read as much at once as has come: small messages take one system call each."""
+        """Read all available bytes at once: a small message then takes one system call."""
         self._ahead = memoryview(bytearray(codec.READ_AHEAD))
 
     last_bytes = 0
-    """How long the last frame that came was."""
 
     def close(self) -> None:
-        """Hang up. The process may live on."""
+        """Close the connection. The process may live on."""
         self._socket.close()
         self.peer.close()
 
     def detach(self) -> socket.socket:
-        """Return the bare connection; the stream is of no use afterwards."""
+        """Return the socket; don't use the stream afterwards."""
         self.peer.close()
         return self._socket
 
@@ -73,9 +74,12 @@ class Stream:
         deadline: Deadline,
         keep: Callable[[Any], codec.Handle | codec.Function] | None = None,
     ) -> int:
-        """Send a request; return the number that its reply will bear."""
+        """Send a request; return the number that its reply will carry.
+
+        keep : returns the record that stands for an argument which is not a plain value
+        """
         self._number += 1
-        number = self._number  # `keep` may ask for something in between
+        number = self._number  # `keep` may send requests of its own
         self.answer(number, operation, *arguments, deadline=deadline, keep=keep)
         return number
 
@@ -87,7 +91,7 @@ class Stream:
         deadline: Deadline,
         keep: Callable[[Any], codec.Handle | codec.Function] | None = None,
     ) -> None:
-        """Send a message that answers the call of a function, within the request of a number."""
+        """Send the answer to a call of the check's function, within the request `number`."""
         message = [number, operation, *arguments]
         if keep is None:
             pieces = codec.encode(message, limits=_REQUEST)
@@ -97,7 +101,7 @@ class Stream:
             self.send(piece, deadline)
 
     def send(self, frame: codec.Buffer, deadline: Deadline) -> None:
-        """Send bytes as they are: a frame, or a piece of one."""
+        """Send bytes: a frame, or a piece of a frame."""
         deadline.start()
         try:
             self._send(memoryview(frame), deadline)
@@ -113,21 +117,22 @@ class Stream:
     ) -> tuple[str, Any]:
         """Return the status and the content of the reply with that number.
 
-        Of "calls" the content is all that follows, in a list.
+        For the status "calls", the content is a list of all parts that follow.
+        handle : returns the object for a handle or function in the reply
         """
         message = self.receive(deadline, self.limits, handle)
         if type(message) is not list or len(message) < 3:
-            raise BadReply("no reply to what was asked")
-        # By type first: an array in their place has no truth of its own.
+            raise BadReply("not a reply to the request")
+        # The types come first: an array here would raise when it is compared.
         if type(message[0]) is not int or message[0] != number:
-            raise BadReply("no reply to what was asked")
+            raise BadReply("not a reply to the request")
         status = message[1]
         if type(status) is not str:
             raise BadReply("a reply without a status")
         if status == "calls":
             return status, message[2:]
         if len(message) != 3:
-            raise BadReply("no reply to what was asked")
+            raise BadReply("not a reply to the request")
         return status, message[2]
 
     def receive(
@@ -149,12 +154,12 @@ class Stream:
                 return codec.decode(fill, limits=limits)
             return codec.decode(fill, handle=handle, limits=limits)
         except codec.MalformedFrame as error:
-            raise BadReply(f"no legal reply: {error}") from error
+            raise BadReply(f"not a valid reply: {error}") from error
         finally:
             deadline.stop()
 
     def _set_timeout(self, wait_s: float) -> None:
-        """Set the socket's, unless it is about that already: each setting is a system call."""
+        """Set the socket's timeout, unless it is close to that: each change is a system call."""
         if not wait_s / 2 <= self._timeout_s <= wait_s:
             self._timeout_s = 0.8 * wait_s
             self._socket.settimeout(self._timeout_s)
@@ -195,17 +200,17 @@ class Stream:
                 pass
             except OSError as error:
                 raise StudentDied("the process ended") from error
-            # After a byte as well: a trickle must not hold the grader up.
+            # Checked after each byte as well: a slow trickle must not delay the grader.
             if target and deadline.expired():
                 raise StudentTimeout(f"no answer within {deadline.limit_s:g} s")
 
 
 class Listener:
-    """Where the student's process connects: a Unix socket in a private directory, or loopback.
+    """Accepts the student's process, on a Unix socket in a private folder or on loopback.
 
     address : "unix:PATH" or "tcp:127.0.0.1:PORT", for agent.serve
-    folder : of the socket, which limits who can reach it; None for a private one
-    name : of the socket in it
+    folder : of the socket; its permissions limit who can connect; None for a new private folder
+    name : the socket's file name
     """
 
     def __init__(
@@ -215,7 +220,7 @@ class Listener:
         folder: Path | None = None,
         name: str = "calls",
     ) -> None:
-        # A new one has mode 0700: only this user can reach it.
+        # A new folder has mode 0700: only this user can reach the socket.
         self._made: TemporaryFolder | None = None
         place = folder
         if place is None:
@@ -230,7 +235,7 @@ class Listener:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._socket.bind(str(path))
             if folder is not None:
-                # As root, the grader closes the student's process in as another user.
+                # When root grades, the student's process runs as another user.
                 path.chmod(0o666)
             self.address = f"unix:{path}"
         self._socket.listen(16)
@@ -243,14 +248,14 @@ class Listener:
         reply_limits: codec.Limits,
         alive: Callable[[], bool] = lambda: True,
     ) -> Stream:
-        """Return the stream that opens with this token; others are turned away.
+        """Return the stream whose hello has this token; close all other connections.
 
-        alive : asked now and then; False means that no process will connect any more
+        alive : called repeatedly; False means that no process will connect any more
         Raises StudentTimeout, StudentDied.
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            # Also where somebody connects without end.
+            # Checked here as well, since somebody may connect again and again.
             if time.monotonic() > deadline:
                 raise StudentTimeout(f"the process did not answer within {timeout_s:g} s")
             self._socket.settimeout(LOOK_S)
@@ -269,7 +274,7 @@ class Listener:
                 return stream
             stream.close()
             if not alive():
-                raise StudentDied("the process connected, and said nothing that is expected")
+                raise StudentDied("the process connected but did not say hello")
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
@@ -292,5 +297,5 @@ class Listener:
 
 
 def new_token() -> str:
-    """A secret that only the process we mean gets."""
+    """Return a new secret, which only the process that should connect gets."""
     return secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""What a check gets: the state that a notebook left, in a process of the check's own."""
+"""The Student that a check gets: the state that a notebook left, in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from grader.session.wire import Place, Wire
 class Student:
     """The state that the student's notebook left, in a process for one check.
 
-    Its attributes are the notebook's names: `student.sigmoid(z)` calls, `student.alpha = 0.5`
-    sets. student["value"] reaches a name that Student has itself.
+    Its attributes are the notebook's names: `student.sigmoid(z)` calls one, `student.alpha = 0.5`
+    sets one. `student["value"]` reaches a name that Student itself has as well.
     """
 
     __slots__ = ("_notebook", "_on_close", "_wire")
@@ -50,7 +50,7 @@ class Student:
         self._on_close(self)
 
     def keep(self, value: Any) -> Remote:
-        """Send a value once; return a reference to it, as an argument of many calls."""
+        """Send a value once; return a reference, to pass it to many calls."""
 
         def called() -> str:
             return f"keep({show(value)})"
@@ -62,9 +62,10 @@ class Student:
         return kept
 
     def tensor(self, values: Any) -> Remote:
-        """Return a reference to a torch.Tensor with these values, as an argument of calls.
+        """Return a reference to a new torch.Tensor with these values, to pass it to calls.
 
-        Tensors that come back are arrays.
+        values : array-like; the tensor has the array's shape and dtype
+        Tensors in results come back as arrays.
         """
         values = np.asarray(values)
 
@@ -78,7 +79,7 @@ class Student:
         return kept
 
     def value(self, name: str) -> Any:
-        """Return a module-level variable's value, or a Remote. Raises Missing."""
+        """Return the value of a module-level variable, or a Remote. Raises Missing."""
         return relabelled(self._wire.ask(lambda: name, "get", None, name), name, True)
 
     def has(self, name: str) -> bool:
@@ -93,7 +94,7 @@ class Student:
         return there
 
     def names(self) -> list[str]:
-        """Return the public names that the notebook has defined or imported, the latest last."""
+        """Return the public names that the notebook defined or imported, in that order."""
 
         def called() -> str:
             return "names()"
@@ -117,7 +118,7 @@ class Student:
         return figures
 
     def source(self, name: str) -> str:
-        """Return the text of a definition as handed in, "" where there is none."""
+        """Return the source of a definition as handed in; "" if there is none."""
         definitions = {} if self._notebook is None else self._notebook.definitions
         return definitions[name].source if name in definitions else ""
 
@@ -142,17 +143,17 @@ class Student:
 
 
 def wire_of(student: Student) -> Wire:
-    """Return its wire. A function, since its attributes are the notebook's names."""
+    """Return a Student's wire. Not a method, since its attributes are the notebook's names."""
     return student._wire
 
 
 def used_s_of(student: Student) -> float:
-    """Return for how long its process has computed or slept in the check's calls, in seconds."""
+    """Return how many seconds its process has computed or slept in the check's calls."""
     return student._wire.deadline.used_s()
 
 
 def renew(student: Student, limit_s: float) -> bool:
-    """Let another check ask the same process; False where it has ended.
+    """Let another check use the same process; return False if the process has ended.
 
     limit_s : seconds for all the calls of that check together
     """
@@ -160,6 +161,6 @@ def renew(student: Student, limit_s: float) -> bool:
 
 
 def as_reference(student: Student) -> Student:
-    """Return the same Student; from now on each of its faults is a ReferenceFault."""
+    """Return the same Student; from now on its faults are raised as ReferenceFault."""
     student._wire.is_reference = True
     return student

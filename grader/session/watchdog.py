@@ -1,4 +1,4 @@
-"""Watches what no rlimit counts: the memory of a whole tree of processes, and folders on disk."""
+"""Watches what no rlimit covers: the memory of a whole process tree, and folders on disk."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from grader.session.processes import KILL
 
 _LOOK_S = 0.1
 _DISK_LOOKS = 5  # a folder is walked at every fifth look
-# Of a process that grows meanwhile, a walk of the page tables takes a second and more.
-_FAST_MIB = 32.0  # from one look to the next
+# While a process grows fast, a walk of its page tables takes a second or more. Growth is fast from
+# _FAST_MIB between two looks on; then the walk is put off for up to _FAST_LOOKS looks.
+_FAST_MIB = 32.0
 _FAST_LOOKS = 5
 
 
 class Watchdog:
-    """A thread that kills what uses more than it may, and remembers why.
+    """A thread that kills processes that exceed a limit, and remembers the limit.
 
     launcher : the root of the watched process tree; with `first`, the notebook's process itself
-    first : the first process of its pids, which adopts what it leaves behind
-    disk : folders on the host's disk that count as scratch; none where it lies in memory
+    first : the first process of its pid namespace, which adopts orphans; 0 if there is none
+    disk : scratch folders on the host's disk; none if scratch lies in memory
+    serving : whether the notebook has run, so that a check is killed instead of the notebook
     """
 
     def __init__(
@@ -50,17 +52,20 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look away. May be called twice."""
+        """End the thread. May be called twice."""
         self._stop.set()
         self._thread.join()
 
     def why(self, pid: int | None = None) -> str:
-        """Return the limit for which a process (None: the notebook's) was killed, "" for none."""
+        """Return the limit that a killed process exceeded; "" if the watchdog did not kill it.
+
+        pid : of the process; None for the notebook's
+        """
         killed = self._kernel if pid is None else pid
         return "" if killed is None else self._reasons.get(killed, "")
 
     def no_disk(self) -> None:
-        """Scratch lies in memory, with a size of its own."""
+        """Don't watch the disk: scratch lies in memory, and its file system has a maximum size."""
         self._disk = []
 
     def _watch(self) -> None:
@@ -73,8 +78,8 @@ class Watchdog:
         limits = self._limits
         if self._kernel is None:  # before any student code: there is no other process yet
             self._kernel = _notebook_process(self._launcher)
-        # Parents first: what a check shares with its parent would count once and a half where the
-        # check ends between the two looks.
+        # Parents come first. Otherwise, when a check ends between the two measurements, the memory
+        # that it shares with its parent would count one and a half times.
         members = processes.descendants(self._launcher)
         if self._first:
             members = [self._launcher, *members, *processes.descendants(self._first)]
@@ -89,7 +94,7 @@ class Watchdog:
     def _is_too_large(self, members: list[int]) -> bool:
         """Tell whether these processes hold more memory than they may.
 
-        What grows fast isn't walked at once: the shared memory of one process may tell sooner.
+        While they grow fast, the walk is put off: shared memory of one process may decide sooner.
         """
         limit = self._limits.memory_mib
         before, self._resident_mib = self._resident_mib, processes.resident_mib(members)
@@ -104,7 +109,7 @@ class Watchdog:
         return processes.memory_mib(members, enough=limit) > limit
 
     def _kill(self, reason: str) -> None:
-        """Kill the notebook's process; while it serves, the check that uses most instead."""
+        """Kill the notebook's process; while it serves, the check that uses most memory instead."""
         if self._kernel is None:
             return
         victims = [self._kernel]
@@ -122,7 +127,7 @@ class Watchdog:
 
 
 def _notebook_process(launcher: int) -> int | None:
-    """Return the launcher's child, or the child of the first process of its pids."""
+    """Return the launcher's child; where that is the first of a pid namespace, its child."""
     born = processes.children(launcher)
     if not born:
         return None

@@ -1,7 +1,7 @@
-"""Ask one check's process over a stream; turn its answers into values and faults.
+"""Sends requests to one check's process; turns its replies into values and faults.
 
-It knows no operation by name: a request carries the operation as text (in_kernel/protocol.py lists
-them), so a new operation needs nothing here.
+A request carries the name of its operation as text (in_kernel/protocol.py lists them), so this
+module need not change for a new operation.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from grader.session.ending import KILLED
 from grader.session.replies import NAME_CHARS, clean, student_error
 from grader.session.stream import Stream
 
-# Of all replies to a check, those from _LARGE bytes on together: so many times what one may have. A
-# check may keep all that it asked for.
+# All replies to a check that have _LARGE bytes or more may together be this many times as large as
+# one reply may be: a check may keep them all in memory.
 _LARGE = 1 << 20
 _LARGE_TOGETHER = 8
 _CALLS = frozenset(("call", "map", "observe"))
@@ -38,7 +38,10 @@ _LOOK_AT_SHAPES = ". Look at the shapes: (m, 1) with (m,) makes (m, m)."
 
 @dataclass(frozen=True)
 class Place:
-    """Where an object is: a dotted path from the namespace (base None) or from a handle."""
+    """Where an object is: a dotted path from the namespace (base None) or from a handle.
+
+    base : the number of the handle; label : the object in messages
+    """
 
     wire: Wire
     base: int | None
@@ -47,7 +50,7 @@ class Place:
 
 
 class Proxy:
-    """A stand-in for an object in the student's process. Its attributes are that object's."""
+    """Stands for an object in the student's process; its attributes are the object's attributes."""
 
     __slots__ = ("_place",)
 
@@ -55,7 +58,7 @@ class Proxy:
 
 
 def place_of(proxy: Proxy) -> Place:
-    """Return the place of a proxy's object. A function: see Proxy."""
+    """Return the place of a proxy's object. Not a method, which would hide the object's own."""
     return proxy._place
 
 
@@ -91,14 +94,14 @@ class Wire:
         self.deadline = deadline
         self._large_bytes = 0
         self.last_called = ""
-        """The name that was called last, as the check writes it."""
-        # Gets the operation and the content of each reply.
-        self.heard: Callable[[str, Any], None] | None = None
+        """The path that the check called last."""
+        # Called with the operation and the content of each reply.
+        self.on_reply: Callable[[str, Any], None] | None = None
         self.functions = CheckFunctions()
-        self.methods: set[tuple[int | None, str]] = set()  # which attributes have been methods
+        self.methods: set[tuple[int | None, str]] = set()  # attributes that were methods
 
     def renew(self, limit_s: float) -> bool:
-        """Begin with another check, which has its own time; False where the process has ended."""
+        """Begin another check, with its own time limit; return False if the process has ended."""
         if self._closed or self._fault is not None:
             return False
         self._begin(Deadline(limit_s, self.stream.peer))
@@ -107,7 +110,7 @@ class Wire:
     def ask(self, called: Callable[[], str], operation: str, *arguments: Any) -> Any:
         """Return the reply's value.
 
-        called : words the call, for messages
+        called : returns the call as text, for messages
         Raises StudentError, StudentTimeout, StudentDied, BadReply, Missing; for the solved
         notebook ReferenceFault in place of each.
         """
@@ -128,9 +131,9 @@ class Wire:
         if operation in _CALLS and arguments[1]:
             self.last_called = arguments[1]
         try:
-            status, content = self._asked(operation, arguments)
+            status, content = self._request(operation, arguments)
         except StudentTimeout:
-            if self._fault is not None:  # the call that a function of the check made
+            if self._fault is not None:  # from a call that a function of the check made
                 raise
             limit = f"{self.deadline.limit_s:g} s"
             raise self._end(
@@ -152,7 +155,7 @@ class Wire:
             if self._fault is not None:
                 raise
             raise self._end(BadReply(f"{called()}: {fault}")) from fault
-        self._take_note(called, operation, content)
+        self._note_reply(called, operation, content)
         if status == "value":
             return content
         if status == "raised":
@@ -160,11 +163,11 @@ class Wire:
             raise error if isinstance(error, StudentError) else self._end(error)
         if status == "passed on":
             raise self._passed_on(called, content)
-        if status == "missing" and len(arguments) > 1:  # of figures, say, nothing can be missing
+        if status == "missing" and len(arguments) > 1:  # else the operation looks up no name
             base, path = arguments[:2]
             raise NotDefined(path if base is None else called())
         if status == "too large" and type(content) is str:
-            # In our own words: what the process writes here is not needed.
+            # The text of the process is not used.
             limit = f"{self.stream.limits.size >> 20} MiB"
             raise BadReply(
                 f"{called()} returned more than {limit}, with its numbers as float64: the limit of "
@@ -172,22 +175,22 @@ class Wire:
             )
         raise self.bad_reply(called)
 
-    def _asked(self, operation: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
-        """Return a reply's status and content, once the check's functions that it calls were.
+    def _request(self, operation: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
+        """Send a request; return the status and content of the reply.
 
-        What one of them raises ends the process, unless it is an exception of its own kind.
+        Meanwhile, answer calls of the check's functions. A fault in one of them ends the process.
         """
         stream, deadline = self.stream, self.deadline
         number = stream.request(operation, *arguments, deadline=deadline, keep=self._keep)
         status, content = stream.reply(number, deadline=deadline, handle=self._remote)
         while status == "calls":
-            self._take_note(lambda: "a call of the check's function", operation, content)
+            self._note_reply(lambda: "a call of the check's function", operation, content)
             try:
                 with deadline.shared():
                     answer = self.functions.answer(content)
                 stream.answer(number, *answer, deadline=deadline, keep=self._keep)
             except codec.MalformedFrame as error:
-                raise BadReply(f"no legal reply: {error}") from error
+                raise BadReply(f"not a valid reply: {error}") from error
             except (CalledTooOften, StudentTimeout, StudentDied, BadReply):
                 raise
             except BaseException:
@@ -198,7 +201,10 @@ class Wire:
         return status, content
 
     def _passed_on(self, called: Callable[[], str], content: Any) -> BaseException:
-        """The very exception of a function of the check's; its cause tells where it passed."""
+        """Return the exception of a check's function that the student's code let pass.
+
+        Its cause tells where in the student's code it passed.
+        """
         if type(content) is not list or len(content) != 2:
             return self.bad_reply(called)
         own = self.functions.raised(content[0])
@@ -209,10 +215,10 @@ class Wire:
             own.__cause__ = PassedOn(passed.called, passed.kind, passed.text, passed.where)
         return own
 
-    def _take_note(self, called: Callable[[], str], operation: str, content: Any) -> None:
-        """Tell who listens what has come, and count it. Raises BadReply for too much together."""
-        if self.heard is not None:
-            self.heard(operation, content)
+    def _note_reply(self, called: Callable[[], str], operation: str, content: Any) -> None:
+        """Pass a reply to on_reply, and count its size. Raises BadReply at the common limit."""
+        if self.on_reply is not None:
+            self.on_reply(operation, content)
         if self.stream.last_bytes < _LARGE:
             return
         self._large_bytes += self.stream.last_bytes
@@ -226,8 +232,8 @@ class Wire:
             )
 
     def bad_reply(self, called: Callable[[], str]) -> StudentFault:
-        """The fault of a process that answered what nothing honest answers; it is ended."""
-        return self._end(BadReply(f"{called()}: no legal reply"))
+        """End the process after a reply that breaks the protocol; return the fault."""
+        return self._end(BadReply(f"{called()}: not a valid reply"))
 
     def close(self) -> None:
         """End the process."""
@@ -244,7 +250,7 @@ class Wire:
         return fault
 
     def _keep(self, value: Any) -> codec.Handle | codec.Function:
-        """The handle of what a check passes as an argument."""
+        """Return the record that is sent for an argument that is not a plain value."""
         if not isinstance(value, Proxy):
             if is_function(value):
                 return self.functions.stand_in(value)

@@ -24,7 +24,7 @@ class Process:
     def waited_s(self):
         return self.waited
 
-    def go_on(self):
+    def resume(self):
         stopped, self.stopped = self.stopped, False
         return stopped
 
