@@ -1,6 +1,7 @@
 """What grading one submission says beside its checks: notes, hints, what is left out."""
 
 import json
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,6 +160,28 @@ def test_beside_functions_that_are_filled_in_the_check_of_the_value_says_so():
         assert (judged.message, judged.missing) == (message, False)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"outcome": "skipped"}, {"outcome": "timeout"}, {"credit": 0.5}, {"missing": True}],
+)
+def test_only_a_check_that_failed_without_a_point_says_that_something_is_not_filled_in(changes):
+    failed = Outcome("a", "double", "failed", 0.0, 2.0, message="double(3): got None")
+    notebooks = work(gap("double", "pass"), gap("half")).notebooks
+    hint = not_filled_in.with_template_hint(failed, toy(), notebooks)
+    assert (hint.message, hint.missing) == ("not filled in yet: `double`", True)
+    other = replace(failed, **changes)
+    assert not_filled_in.with_template_hint(other, toy(), notebooks) == other
+
+
+def test_a_method_that_was_called_is_found_by_its_own_name():
+    stub = read("class Net:\n" + textwrap.indent(gap("fit", "pass"), "    "))
+    exercise = Exercise("n", "Net", 1.0, notebook="toy.ipynb", functions=("Net.fit",))
+    notebooks = {"toy.ipynb": compare_with_stub(stub, stub, functions=("Net.fit",))}
+    outcome = Outcome("n", "fit", "failed", 0.0, 1.0, message="net.fit(3): got None")
+    hint = not_filled_in.with_template_hint(outcome, toy(exercises=(exercise,)), notebooks)
+    assert hint.message == "not filled in yet: `Net.fit`"
+
+
 def test_an_exercise_that_a_person_marks_is_never_told_as_not_filled_in():
     manual = Exercise("m", "Words", 1.0, notebook="gone.ipynb", manual=True)
     assert not_filled_in.nothing_to_check(toy(exercises=(manual,)), {}) == {}
@@ -198,7 +221,8 @@ def test_a_missing_name_of_a_cell_that_does_not_compile_is_told_with_why():
 
 def test_a_missing_name_of_a_notebook_that_was_not_handed_in_has_no_hint():
     missing = replace(OUTCOME, exercise="c", not_defined="more")
-    assert grading._with_own_name(missing, toy(), work(gap("double"))) == missing
+    elsewhere = work(gap("double"), "def my_more(x):\n    return x\n")
+    assert grading._with_own_name(missing, toy(), elsewhere) == missing
 
 
 @pytest.mark.parametrize("suspect", [True, False])

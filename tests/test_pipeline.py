@@ -1,7 +1,9 @@
 """The flow from paths to a report, without a kernel: a made-up session runs the cells in here."""
 
 import json
+import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +125,7 @@ class Course:
             folder.mkdir(parents=True)
         self.write()
         self.sessions = []
+        self.opened_with = []
         self.fails = lambda folder: None  # raises where a session can't be opened
 
     def write(self, *, rules="", public=PUBLIC, hidden=HIDDEN, **solved):
@@ -141,6 +144,7 @@ class Course:
         self.fails(str(folder))
         session = FakeSession(notebook)
         self.sessions.append((str(folder), session))
+        self.opened_with.append(options)
         return session
 
     def grade(self, *paths, **options):
@@ -260,6 +264,32 @@ def test_ctrl_c_says_what_stands(course):
     ):
         course.grade()
     assert list(course.tmp.iterdir()) == []
+
+
+def test_what_is_unpacked_lies_in_one_folder_that_goes_with_the_run(course):
+    zipped = shutil.make_archive(str(course.root / "Ann"), "zip", course.hand_in("Ann"))
+    (result,) = course.grade(Path(zipped), split=False).results
+    folder, _ = course.sessions[0]
+    assert result.score == 6.0
+    assert Path(folder).relative_to(course.tmp).parts[0].startswith("grade-")
+
+
+def test_the_sandbox_that_is_asked_for_is_required_first(course, monkeypatch):
+    required = []
+    monkeypatch.setattr(pipeline, "require_sandbox", required.append)
+    course.hand_in("Ann")
+    course.grade(sandbox="none")
+    assert required == ["none"]
+
+
+def test_each_session_has_the_runs_seed_and_tells_its_cells(course):
+    course.hand_in("Ann")
+    heard = Heard()
+    course.grade(seed=3, progress=heard)
+    (options,) = course.opened_with
+    assert options["seed"] == 3
+    options["on_cell"](2, 5)
+    assert heard.steps[-1] == (0, "toy.ipynb: cell 2/5")
 
 
 # --- what is heard, and who grades ------------------------------------------------------------
@@ -524,6 +554,16 @@ def test_what_holds_nothing_of_the_assignment_is_refused_with_what_was_looked_fo
     )
 
 
+def test_all_notebooks_that_were_looked_for_are_named(course):
+    toml = course.toy / "assignment.toml"
+    more = '[[notebooks]]\nfile = "more.ipynb"\n[[exercises]]'
+    toml.write_text(toml.read_text().replace("[[exercises]]", more, 1))
+    (course.toy / "more.ipynb").write_text(notebook())
+    assert "neither its notebooks (toy.ipynb, more.ipynb) nor" in refusal(
+        course, "Ann", "other.py", "x = 1\n"
+    )
+
+
 def test_other_work_under_the_notebooks_name_is_refused_as_such(course):
     other = (
         notebook(double="return 1", name="return 2")
@@ -566,6 +606,7 @@ def test_a_notebook_at_work_has_the_verdict_of_one_that_was_handed_in(course, ke
     assert (result.path, result.students) == ("", ())
     assert checks(result)["double"].message == "not filled in yet: `double`"
     assert {folder for folder, _ in course.sessions} >= {str(course.root)}
+    assert course.opened_with[0]["seed"] == 0
 
 
 def test_of_a_notebook_at_work_only_some_exercises_and_public_checks_may_be_run(course, kernels):
@@ -691,6 +732,25 @@ def test_the_solved_notebook_is_opened_once_for_all_that_break_the_same_check(co
     course.grade()
     solved = [session for _, session in course.sessions if session.space["name"](7) == "7"]
     assert len(solved) == 1
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_a_fault_ends_the_sessions_on_the_solved_notebook_and_they_are_opened_anew(course, fault):
+    def fails(folder):
+        if fault and "/1" in folder:
+            raise OSError(28, "No space left on device")
+
+    course.fails = fails
+    course.write(public=PUBLIC.replace("student.double(3) == 6", "int(student.double(3)) == 6"))
+    course.hand_in("Ann", name="return 'x'")
+    course.hand_in("Bea")
+    course.hand_in("Cem", double="return 'x'")
+    report = course.grade()
+    assert [r.status for r in report.results] == [
+        "graded", "grader_fault" if fault else "graded", "graded",
+    ]  # fmt: skip
+    solved = [folder for folder, _ in course.sessions if Path(folder).parent == course.tmp]
+    assert len(solved) == (2 if fault else 1)
 
 
 # --- what is in a result ----------------------------------------------------------------------

@@ -16,11 +16,12 @@ from grader.batch.serialization import Results, pack
 from grader.batch.store import open_store
 from grader.building_on import FOLLOWED
 from grader.errors import NotHeld
-from grader.grading import _followed
-from grader.records import ExerciseScore, Outcome, Report, Result
+from grader.grading import Grader, _followed
+from grader.records import ExerciseScore, Options, Outcome, Report, Result
 from grader.request import Request
 from grader.session import Kernels
-from grader.suite import Suite
+from grader.submission.incoming import find_incoming
+from grader.suite import Suite, open_suite
 
 from .test_pipeline import FakeForkServer, Heard, course, fork_servers, notebook, workers
 
@@ -131,7 +132,68 @@ def test_what_lies_among_the_submissions_and_is_none_is_told(course):
     assert heard.warned == [f"1 in {course.handed_in}, no submission, and not graded: report.pdf"]
 
 
+def test_only_a_wrong_answer_is_explained(course):
+    folders = [course.hand_in("Ann"), course.hand_in("Bea", double="return 3 * x")]
+    told = []
+
+    def explain(result):
+        told.append(result.path)
+        return result
+
+    def traced(job, outcomes):
+        return [o if o.credit else replace(o, trace=b"what it answered") for o in outcomes]
+
+    options = Options(str(course.toy), (), False, 0, "auto")
+    assignment = load_assignment(course.toy)
+    with (
+        Kernels(assignment, None) as kernels,
+        open_suite(assignment) as suite,
+        Grader(suite, kernels, options) as grader,
+    ):
+        grader.explain = explain
+        grader.tracer.traced = traced
+        found, _ = find_incoming(folders, course.tmp)
+        scores = [grader.grade(incoming).score for incoming in found]
+    assert scores == [6.0, 4.0]
+    assert told == [str(folders[1])]
+
+
+def test_only_the_wanted_exercises_derivations_are_read(course, monkeypatch):
+    wanted = []
+
+    def derivations_of(assignment, notebooks, folder, *, only, rendered):
+        wanted.append(only)
+        return {}
+
+    monkeypatch.setattr("grader.grading.derivations_of", derivations_of)
+    course.hand_in("Ann")
+    course.grade(only=["b"])
+    assert wanted == [{"b"}]
+
+
 # --- what is handed on --------------------------------------------------------------------------
+
+
+def test_after_a_class_a_table_of_known_mistakes_is_made_and_its_making_is_heard(
+    course, monkeypatch
+):
+    made = []
+
+    def build(chosen, tables, unnamed, **options):
+        made.append((chosen.id, tables))
+        options["doing"](0, "which known mistakes?")
+
+    monkeypatch.setattr(grading_class.known_builder, "CLASS", 2)
+    monkeypatch.setattr(grading_class.known_builder, "build", build)
+    monkeypatch.setattr(grading_class, "explainer_of", lambda *_, **__: (None, "tables"))
+    course.hand_in("Ann")
+    heard = Heard()
+    course.grade(keep=True, progress=heard)
+    assert made == []
+    course.hand_in("Bea")
+    course.grade(keep=True, regrade=True, progress=heard)
+    assert made == [("toy", "tables")]
+    assert heard.steps[-1] == (0, "which known mistakes?")
 
 
 def test_assignments_are_found_from_where_the_command_runs(course, monkeypatch):
@@ -195,6 +257,16 @@ def test_what_is_held_is_asked_whether_it_fits_and_forked_once(course, fork_serv
     assert held.asked == [("toy", "none")]
     assert [server.closed for server in held.servers] == [True]
     assert fork_servers == []
+
+
+def test_the_checks_that_are_held_are_run_and_not_collected_again(course, monkeypatch):
+    course.hand_in("Ann")
+    held = FakeHeld()
+    with open_suite(load_assignment(course.toy)) as suite:
+        held.suite = suite
+        monkeypatch.setattr("grader.suite.open_suite", None)
+        (result,) = graded_with(held, course).results
+    assert result.score == 6.0
 
 
 def test_what_is_held_and_does_not_fit_grades_nothing(course, fork_servers):

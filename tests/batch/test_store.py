@@ -107,6 +107,7 @@ def test_the_submissions_of_a_run_come_in_the_order_of_its_input(store):
         "1\udcff.zip",
         "2\udcff.zip",
     ]
+    assert [item.number for item in store.items(run.id)] == store.numbers(run.id) == [0, 1, 2]
 
 
 def test_a_forgotten_run_is_gone_from_the_file_but_not_what_others_show(store, file):
@@ -120,6 +121,17 @@ def test_a_forgotten_run_is_gone_from_the_file_but_not_what_others_show(store, f
     assert len(list(store.items(second.id))) == 1
     assert begin(store).kept("abc") is None
     assert b"only-in-the-first" not in file.read_bytes()
+
+
+def test_opening_the_file_once_more_leaves_what_this_process_has_locked(store, file):
+    # The system drops a process's locks on a file when any descriptor of it is closed.
+    write = "import sqlite3, sys\nsqlite3.connect(sys.argv[1], 0).execute('BEGIN IMMEDIATE')"
+    other = [sys.executable, "-I", "-S", "-c", write, file]
+    with store.writing():
+        open_store(file).close()
+        done = subprocess.run(other, capture_output=True, text=True)
+    assert "database is locked" in done.stderr
+    assert subprocess.run(other, capture_output=True).returncode == 0
 
 
 def test_nobody_else_can_read_the_file(store, file):

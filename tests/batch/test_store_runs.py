@@ -42,6 +42,7 @@ def test_under_no_key_or_for_no_input_nothing_was_graded(store):
 def test_a_result_of_one_run_alone_has_no_key(store):
     keep(begun(store, "first"), "")
     assert store.graded_under("", ["first"]) == ""
+    assert [*store.connection.execute("SELECT cache_key FROM results")] == [("",)]
 
 
 def test_a_run_that_is_taken_off_the_list_leaves_its_results_to_the_next(store):

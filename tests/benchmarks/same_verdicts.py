@@ -1,14 +1,14 @@
 """Grade every sample of an assignment at two commits, and compare the reports but for times.
 
     python tests/benchmarks/same_verdicts.py BASE [HEAD] [--assignment ID] [--samples PATTERN]
-                                             [--leave-out KEY]
+                                             [--leave-out KEY] [--verdicts]
 
 BASE and HEAD are commits; HEAD is the working tree where it is left out. The samples are those of
 the working tree, written as notebooks once: each commit grades the same files with its own code
 and its own checks, in this environment. Prints whether the two reports are equal byte for byte
 once times are left out, and otherwise every difference. --leave-out names a key of the report that
-one of the commits doesn't have, and may be given more than once. The exit code is 1 where they
-differ.
+one of the commits doesn't have, and may be given more than once. --verdicts compares points and
+outcomes alone, which a better message leaves as they are. The exit code is 1 where they differ.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ from grader.verify.samples import apply_sample, load_samples
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = {"seconds", "time", "created", "version", "checks_from"}
 """Keys that differ between any two runs, or between any two folders."""
+VERDICTS = {
+    *("submissions", "path", "status", "score", "max_score", "manual_points", "final"),
+    *("exercises", "id", "points", "max_points", "checks", "name", "outcome"),
+    *("derivation", "counts", "steps", "verdict", "reached", "suggested_points"),
+}
+"""The keys that say what somebody gets, and the lists that they stand in."""
 SHOWN = 160
 """Characters of a value that a difference shows."""
 
@@ -44,6 +50,7 @@ def main() -> int:
     parser.add_argument("--assignment", default="pw02")
     parser.add_argument("--samples", default="*", metavar="PATTERN", help="of these names alone")
     parser.add_argument("--leave-out", action="append", default=[], metavar="KEY")
+    parser.add_argument("--verdicts", action="store_true", help="no messages, no notes")
     parser.add_argument("--jobs", default="2")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="same-verdicts-") as folder:
@@ -54,7 +61,8 @@ def main() -> int:
         for name, commit in (("base", given.base), ("head", given.head)):
             tree = check_out(commit, scratch / name) if commit else ROOT
             report = graded(tree, samples, given.assignment, given.jobs)
-            reports.append(without(report, {*TIMES, *given.leave_out}))
+            report = without(report, {*TIMES, *given.leave_out})
+            reports.append(only(report, VERDICTS) if given.verdicts else report)
     base, head = reports
     same = json.dumps(base, sort_keys=True) == json.dumps(head, sort_keys=True)
     print(f"{count} samples of {given.assignment}: {'equal' if same else 'not equal'}")
@@ -121,6 +129,15 @@ def without(value: Any, keys: set[str]) -> Any:
         return {key: without(item, keys) for key, item in value.items() if key not in keys}
     if isinstance(value, list):
         return [without(item, keys) for item in value]
+    return value
+
+
+def only(value: Any, keys: set[str]) -> Any:
+    """Return a report with these keys alone, wherever they stand."""
+    if isinstance(value, dict):
+        return {key: only(item, keys) for key, item in value.items() if key in keys}
+    if isinstance(value, list):
+        return [only(item, keys) for item in value]
     return value
 
 

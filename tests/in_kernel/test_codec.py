@@ -650,6 +650,11 @@ def test_items_count_over_the_whole_frame():
             assert refusal(data, limits=limits) == "more items than a frame may hold"
 
 
+def test_as_many_buffers_as_items_are_allowed():
+    data = frame({"a": 0}, _GOOD)
+    assert codec.decode_bytes(data, limits=codec.Limits(items=1)).tolist() == [0.0, 1.0, 2.0]
+
+
 def test_text_of_more_nodes_than_allowed_is_not_sent():
     limits = codec.Limits(nodes=30)
     with pytest.raises(codec.TooLarge, match=r"^more than 30 items$"):
@@ -672,6 +677,53 @@ def test_keys_that_may_collide_count_over_the_whole_frame():
     assert codec.decode_bytes(frame(tree))[1] == set(range(5000, 10_000))
     assert refusal(frame([*tree, {"v": ["set", [1]]}])) == "a set that is none"
     assert codec.decode_bytes(frame([*tree, {"v": ["set", ["1"]]}]))[2] == {"1"}
+
+
+def test_keys_of_text_are_salted_and_as_many_as_they_like():
+    many = dict.fromkeys(map(str, range(10_001)))
+    assert travel(many) == many
+
+
+def test_a_set_of_more_numbers_than_allowed_becomes_a_handle():
+    keep, kept = keeping()
+    few, many = set(range(10_000)), set(range(10_001))
+    codec.encode([few], keep=keep)
+    assert kept == []
+    codec.encode([many], keep=keep)
+    assert kept == [many]
+
+
+@pytest.mark.parametrize(
+    ("value", "room"),
+    [
+        (np.zeros(2, [("x", float)]), 4),
+        ({((((1,),),),)}, 6),
+        (Pair(np.zeros(3), [[[]]]), 6),
+    ],
+    ids=["table", "set", "named"],
+)
+def test_what_does_not_lie_within_the_depth_as_a_whole_becomes_a_handle(value, room):
+    wrapped = value
+    for _ in range(64 - room):
+        wrapped = [wrapped]
+    assert repr(travel(wrapped)) == repr(wrapped).replace("Pair", "")
+    for around in range(65 - room, 66):
+        wrapped = [wrapped]
+        keep, _ = keeping()
+        data = b"".join(codec.encode(wrapped, keep=keep))
+        arrived = codec.decode_bytes(data, handle=lambda handle: handle)
+        for _ in range(min(around, 64)):
+            (arrived,) = arrived
+        assert arrived.type_name == (type(value).__name__ if around < 65 else "list")
+
+
+def test_tuples_with_names_within_each_other_are_looked_at_once_each():
+    deep = 1
+    for _ in range(100):
+        deep = Pair(0, deep)
+    keep, kept = keeping()
+    codec.encode([deep], keep=keep)
+    assert 0 < len(kept) < 100
 
 
 @pytest.mark.parametrize(
@@ -721,6 +773,9 @@ def test_a_list_is_packed_from_16_items_on():
     assert [buffers([1.5] * n) for n in (15, 16)] == [0, 1]
     assert [buffers([(1, 2.5)] * n) for n in (15, 16)] == [0, 2]
     assert [buffers([np.ones(2)] * n) for n in (15, 16)] == [15, 1]
+    # The columns lie one level deeper.
+    pairs, two = [(1, 2.5)] * 16, codec.Limits(depth=2)
+    assert struct.unpack_from("<I", b"".join(codec.encode(pairs, limits=two)), 8) == (2,)
     # Of one shape, and small: else each goes alone.
     assert buffers([np.ones(2)] * 16 + [np.ones(3)]) == 17
     assert buffers([np.ones(2)] * 16 + [np.ones(2, np.float32)]) == 17
@@ -732,7 +787,7 @@ def test_a_list_is_packed_from_16_items_on():
 
 def test_text_arrays_without_a_byte_arrive_as_empty_text():
     for kind in ("U", "S"):
-        arrived = travel(np.zeros(3, kind + "0"))
+        arrived = travel(np.zeros(3, [("name", kind + "0")])["name"])
         assert (arrived.dtype.kind, arrived.dtype.itemsize) == (kind, 4 if kind == "U" else 1)
         assert not any(arrived)
 

@@ -110,14 +110,16 @@ class Survivor:
     def is_sql_in_other_case(self) -> bool:
         """Whether it writes a statement in other letters: to SQLite only texts in it differ."""
         removed, _, added = self.change[2:].partition(" + ")
-        same = removed.casefold() == added.casefold() and "'" not in removed
+        same = removed.casefold() == added.casefold()
+        same = same and _TEXT.findall(removed) == _TEXT.findall(added)
         return same and bool(_SQL.search(removed))
 
 
 _SQL = re.compile(
     r"\b(?:SELECT|INSERT|DELETE|UPDATE|VALUES|FROM|JOIN|WHERE|ORDER BY|PRAGMA|BEGIN|COMMIT"
-    r"|ROLLBACK)\b"
+    r"|ROLLBACK|VACUUM)\b"
 )
+_TEXT = re.compile("'[^']*'")
 
 
 @dataclass(frozen=True)

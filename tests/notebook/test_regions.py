@@ -96,6 +96,15 @@ def test_start_used_as_end_closes_the_region(notebook):
     assert notebook(again).notes == ()
 
 
+def test_of_four_starts_the_second_and_the_last_are_ends(notebook):
+    start = "### START YOUR CODE ###"
+    found = notebook(f"{start}\nx = 1\n{start}\ny = 2\n{start}\nz = 3\n{start}")
+    assert {name: region.source for name, region in found.regions.items()} == {
+        "cell 0": "x = 1",
+        "cell 0#2": "z = 3",
+    }
+
+
 def test_a_doubled_start_is_read_once(notebook):
     source = function(start="### START YOUR CODE ###\n    ### START YOUR CODE ###")
     assert notebook(source).regions["f"].source.endswith("x = 1")
@@ -164,6 +173,15 @@ def test_a_region_over_two_cells_keeps_its_lines(notebook):
     second = "\nX = 2\nb = 2X\n\n### END YOUR CODE ###"
     source = notebook(first, second).regions["cell 0"].source
     assert source == "XX = 1\n\nif a:\n    x = 1\nX = 2\nb = 2X"
+
+
+def test_the_first_line_of_a_region_keeps_its_indentation(notebook):
+    start, end, deeper = "### START YOUR CODE ###", "### END YOUR CODE ###", "    # and so"
+    first = f"if a:\n    {start}\n    b = 1\nc = 2"
+    assert notebook(first, f"{deeper}\nd = 3\n{end}").regions["cell 0"].source == (
+        f"    b = 1\nc = 2\n{deeper}\nd = 3"
+    )
+    assert notebook(f"a = 1\n{end}\t").regions["cell 0"].source == f"a = 1\n{end}\t"
 
 
 def test_an_end_after_another_pair_does_not_close_the_cell_before(notebook):
@@ -242,6 +260,11 @@ def test_a_gap_is_dead_too_where_the_later_definition_has_none(notebook):
     assert notebook(function(), "def f(z):\n    return 1").regions == {}
 
 
+def test_a_gap_is_dead_where_something_else_is_given_the_functions_name(notebook):
+    assert notebook(function(), "f = lambda z: 1").regions == {}
+    assert notebook(function() + "\nf = lambda z: 1").regions == {}
+
+
 def test_a_decorated_definition_keeps_its_gap(notebook):
     source = "@staticmethod\n@cache\n" + function()
     assert notebook(source).regions["f"] == Region("f", 0, "x = 1", "filled")
@@ -285,6 +308,12 @@ def test_a_gap_in_a_function_that_does_not_parse_is_named_by_the_indentation(not
         "        ### END YOUR CODE ###\n"
     )
     assert notebook(source).regions["A.f"].source == "x = = 1"
+
+
+def test_a_start_on_the_line_of_a_def_that_does_not_parse_makes_the_definition_the_region(notebook):
+    source = "def f(): ### START YOUR CODE ###\n    return (\n    ### END YOUR CODE ###"
+    assert "f" in notebook(source).regions
+    assert notebook(source).regions["f"].source == source
 
 
 LINES = st.sampled_from(
@@ -340,6 +369,12 @@ def test_the_first_line_of_a_body_goes_where_the_start_marker_stands(template):
     changed = replace_region(template[1], "Model.cost_funct", body)
     assert "            cost = 1.0\n        else:\n            cost = 2.0\n" in changed
     compile(changed, "cell", "exec")
+
+
+def test_a_body_begins_with_any_letter_and_with_a_comment_that_stands_deeper():
+    assert "\n    X = aX\n" in replace_region(function(), "f", "X = aX")
+    body = "    # first this\ndef f(z):\n    return z"
+    assert replace_definition(function(), "f", body) == body
 
 
 def test_a_region_outside_definitions_is_replaced_in_its_own_cell_alone(template):

@@ -9,7 +9,7 @@ import pytest
 
 from grader.errors import SubmissionError
 from grader.records import Origin
-from grader.submission import find_parts, find_submissions, passed_over
+from grader.submission import find_parts, find_submissions, finding, passed_over
 
 
 def notebook(*sources):
@@ -101,6 +101,12 @@ def test_loose_notebooks_of_one_template_are_a_class(tmp_path):
     assert len(found(tmp_path)) == len(TEMPLATE)
     (tmp_path / "answer0.ipynb").unlink()
     assert found(tmp_path) == ["."]
+
+
+def test_of_a_large_notebook_no_more_is_read_than_tells_that_it_is_too_large(tmp_path, monkeypatch):
+    lay(tmp_path, "answer.ipynb")
+    monkeypatch.setattr(finding, "MAX_READ_BYTES", 9)
+    assert finding._reader(tmp_path / "answer.ipynb")() == EMPTY[:10].encode()
 
 
 def test_a_notebook_that_cannot_be_read_is_like_no_other(tmp_path, monkeypatch):

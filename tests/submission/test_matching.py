@@ -96,6 +96,19 @@ def test_the_assignment_is_told_by_definitions_alone(pw02, hw1):
     assert recognise_assignment([found], {"hw1": hw1, "pw02": pw02}) == "pw02"
 
 
+def test_of_several_assignments_the_one_that_fits_best_is_told(pw02, hw1):
+    found = solved(("squared_loss", "Regression", "sigmoid", "softplus"), name="a.ipynb")
+    assert recognise_assignment([found], {"hw1": hw1, "pw02": pw02}) == "hw1"
+    assert recognise_assignment([solved(SIGMOID, name="a.ipynb")], {"a": pw02, "z": hw1}) == "a"
+
+
+def test_without_a_stub_a_notebook_is_told_by_its_name(pw02):
+    bare = replace(pw02, exercises=(), stubs={})
+    with pytest.raises(SubmissionError):
+        recognise_assignment([read("x = 1", name="holiday.ipynb")], {"pw02": bare})
+    assert recognise_assignment([read("x = 1", name="sigmoid.ipynb")], {"pw02": bare}) == "pw02"
+
+
 def test_the_assignment_is_told_by_metadata(pw02, hw1):
     found = read("x = 1", name="Untitled.ipynb", metadata=claim("hw1", "hw1-q2.ipynb"))
     assert recognise_assignment([found], {"pw02": pw02, "hw1": hw1}) == "hw1"
@@ -252,6 +265,8 @@ def test_a_notebook_without_exercises_is_told_by_all_that_its_stub_defines(ten):
         ("numerics-tutorial.ipynb", ["numerics-tutorial-images"]),  # more than half of its words
         ("tutorial-images.PY", ["numerics-tutorial-images"]),
         ("numerics (12) tutorial images.Ipynb", ["numerics-tutorial-images"]),
+        ("numerics (123) tutorial images.ipynb", ["numerics-tutorial-images"]),
+        ("numerics-v2-tutorial-copy3-images.ipynb", ["numerics-tutorial-images"]),
         (r"C:\work\numerics-tutorial-images.json", ["numerics-tutorial-images"]),
         ("images-tutorial.ipynb", []),
         ("numerics.ipynb", []),
@@ -455,11 +470,25 @@ def own_name(missing, template, *own):
         ("def my_update(x): pass\ndef update_all(x): pass", "my_update"),  # the nearest name
         ("def update_everything(): pass\ndef do_the_update_now(): pass", ""),
         ("def updates_everything(): pass", "updates_everything"),
+        ("def upgrade(): pass", ""),  # another word
         ("def up(): pass", ""),
     ],
 )
 def test_a_name_or_parameters_tell_only_where_one_alone_has_them(own, instead):
     assert own_name("update", "def update(w, rate): pass", own) == instead
+
+
+def test_a_method_is_compared_by_its_own_name():
+    template, own = (f"class M:\n    def {n}(self): pass" for n in ("predict", "predcit"))
+    assert own_name("M.predict", template, own) == "M.predcit"
+
+
+def test_a_function_that_is_graded_without_a_gap_has_a_region(pw02):
+    stub = read("def softplus(x):\n    pass", name="sigmoid.ipynb")
+    pw02 = replace(pw02, stubs={**pw02.stubs, "sigmoid.ipynb": stub})
+    own = read("def softplus(x):\n    return abs(x)", name="sigmoid.ipynb")
+    matched = match_notebooks(pw02, [own])["sigmoid.ipynb"]
+    assert matched.regions["softplus"].status == "filled"
 
 
 def test_self_is_not_a_parameter_that_tells():

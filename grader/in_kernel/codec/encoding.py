@@ -111,6 +111,7 @@ class Encoder:
         self._items = 0
         self._size = 0
         self._unsalted_keys = 0
+        self._too_deep = 0
 
     def node(self, value: Any, depth: int) -> Any:
         """The JSON of a value. Looks at exact types alone: a class can lie about the rest."""
@@ -129,10 +130,10 @@ class Encoder:
         if kind in _SCALARS:
             return self._array(array(value), "s")
         if kind is list:
-            return self._list(value, depth) if depth < self._limits.depth else self._handle(value)
+            return self._list(value, depth) if depth < self._limits.depth else self._cut(value)
         if kind is tuple:
             if depth >= self._limits.depth:
-                return self._handle(value)
+                return self._cut(value)
             return {"t": self._list(list(value), depth)}
         if kind is dict:
             return self._dict(value, depth)
@@ -144,23 +145,35 @@ class Encoder:
             return {"h": [value.id, value.type_name]}
         if kind is Function:
             return _function(value)
-        form = self._form(apart(value), depth)
+        form = self._form(value, depth)
         if form is not None:
             return form
         base = base_value(value)
         return self._handle(value) if base is value else self.node(base, depth)
 
-    def _form(self, form: tuple[str, Any] | None, depth: int) -> Any:
-        """The JSON of a form; None where there is none, or no room for one."""
-        if form is None or depth + 1 >= self._limits.depth:
+    def _form(self, value: Any, depth: int) -> Any:
+        """The JSON of a value by its form, or of its handle; None where it has no form."""
+        form = apart(value)
+        if form is None:
             return None
+        if depth + 1 >= self._limits.depth:
+            return self._cut(value)
         name, contents = form
         if name in HASHED:
             unsalted = sum(type(one) is not str for one in contents)
             if self._unsalted_keys + unsalted > UNSALTED_KEYS:
                 return None
             self._unsalted_keys += unsalted
-        return {"v": [name, self.node(contents, depth + 1)]}
+        buffers, too_deep = len(self.buffers), self._too_deep
+        node = self.node(contents, depth + 1)
+        if self._too_deep > too_deep:  # nothing is built from a handle
+            del self.buffers[buffers:]
+            return self._handle(value)
+        return {"v": [name, node]}
+
+    def _cut(self, value: Any) -> Any:
+        self._too_deep += 1
+        return self._handle(value)
 
     def _handle(self, value: Any) -> Any:
         kept = self._keep(value)
@@ -192,7 +205,9 @@ class Encoder:
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
         unsalted = sum(type(key) is not str for key in value)
-        if depth >= self._limits.depth or self._unsalted_keys + unsalted > UNSALTED_KEYS:
+        if depth >= self._limits.depth:
+            return self._cut(value)
+        if self._unsalted_keys + unsalted > UNSALTED_KEYS:
             return self._handle(value)
         self._unsalted_keys += unsalted
         return {"d": [self._list(list(value), depth), self._list(list(value.values()), depth)]}
@@ -200,7 +215,7 @@ class Encoder:
     def _array(self, value: ndarray, tag: str, depth: int = 0) -> Any:
         layout = value.dtype
         if layout.kind not in KINDS or layout.names is not None:
-            return self._form(apart(value), depth) or self._handle(value)
+            return self._form(value, depth) or self._handle(value)
         if not layout.itemsize:  # dtype U0: an array of empty strings without bytes
             value = value.astype(layout.kind + "1")
             layout = value.dtype
