@@ -141,7 +141,7 @@ def test_only_a_wrong_answer_is_explained(course):
         return result
 
     def traced(job, outcomes):
-        return [o if o.credit else replace(o, trace=b"what it answered") for o in outcomes]
+        return [o if o.credit else replace(o, trace="what it answered") for o in outcomes]
 
     options = Options(str(course.toy), (), False, 0, "auto")
     assignment = load_assignment(course.toy)
