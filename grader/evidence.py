@@ -27,6 +27,17 @@ def evidence_of(
     )
 
 
+def drawing_cells_of(
+    assignment: Assignment, notebooks: Mapping[str, Notebook]
+) -> dict[str, set[int]]:
+    """Return the cells whose figures a person looks at to grade an answer, by the files' names."""
+    cells: dict[str, set[int]] = {notebook.name: set() for notebook in notebooks.values()}
+    for places in _drawn(assignment, notebooks, _regions(assignment, notebooks)).values():
+        for place in places:
+            cells[place.notebook].add(place.cell)
+    return cells
+
+
 def _shown(notebook: Notebook) -> Notebook:
     """Return the notebook without old outputs and metadata, which no page shows."""
     cells = (replace(cell, outputs=(), metadata={}, attachments={}) for cell in notebook.cells)

@@ -23,7 +23,7 @@ from grader.batch.workers import cores
 from grader.building_on import FOLLOWED, Echoes
 from grader.derivation.answers import derivations_of
 from grader.errors import GraderFault, SubmissionError
-from grader.evidence import evidence_of
+from grader.evidence import drawing_cells_of, evidence_of
 from grader.not_filled_in import nothing_to_check, with_template_hint
 from grader.notebook import compare_with_stub, why_not_defined
 from grader.records import (
@@ -151,6 +151,7 @@ class Grader:
             folder=work.folder,
             seed=options.seed,
             opened=opened or {},
+            draw=drawing_cells_of(assignment, can_run) if options.figures == "answers" else None,
             at_once=options.kernels,
             on_step=on_step,
         ) as sessions:

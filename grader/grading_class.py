@@ -68,7 +68,7 @@ def grade_class(
                 chosen,
                 fork_server,
                 preloaded=held is not None,
-                draw=options.figures,
+                draw=options.figures != "none",
                 share_cells=options.share_cells,
             )
         )

@@ -20,6 +20,8 @@ ExerciseStatus = Literal[
 ]
 DerivationVerdict = Literal["follows", "definition", "differs", "not read"]
 SubmissionStatus = Literal["graded", "refused", "grader_fault"]
+Figures = Literal["none", "answers", "all"]
+"""Which figures are drawn: those of cells that belong to an answer that a person reads, or all."""
 Sandbox = Literal["auto", "strict", "none"]
 """auto: every layer that the machine offers; strict: all of them, or nothing is graded."""
 
@@ -246,7 +248,7 @@ class Options:
     folder : the assignment's
     only : ids of exercises; empty for all
     evidence : whether evidence is passed on: only for pages and kept results
-    figures : whether figures are drawn: only if a person looks at them
+    figures : which figures are drawn: only those that a person looks at
     kernels : how many of a submission's notebooks run at once
     alone : whether it is a single submission, not a class: a student names one notebook
     shared : folder of read-only copies of the assignment's files, for all kernels of this machine;
@@ -262,7 +264,7 @@ class Options:
     seed: int = 0
     sandbox: Sandbox = "auto"
     evidence: bool = True
-    figures: bool = True
+    figures: Figures = "all"
     kernels: int = 1
     alone: bool = False
     shared: str = ""

@@ -63,6 +63,8 @@ class Request:
 
         alone : whether it is a single submission, not a class
         """
+        # A page shows all of them; a person who grades an answer in words wants to see its own.
+        read = any(e.manual or e.answer_cells for e in chosen.exercises)
         return Options(
             str(chosen.folder.resolve()),
             tuple(self.only),
@@ -70,8 +72,7 @@ class Request:
             self.seed,
             self.sandbox,
             evidence=self.evidence or self.keep,
-            # A page shows them, and a person who grades an answer in words wants to see them.
-            figures=self.evidence or any(e.manual or e.answer_cells for e in chosen.exercises),
+            figures="all" if self.evidence else "answers" if read else "none",
             kernels=cores(),
             alone=alone,
             share_cells=self.share_cells and not alone,

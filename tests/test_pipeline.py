@@ -434,7 +434,7 @@ def test_several_processes_share_the_cores_and_get_each_submission(course, worke
     (made,) = workers
     assert (made.count, made.fork_server) == (2, None)
     assert made.options == Options(
-        str(course.toy.resolve()), ("b",), True, 4, "none", evidence=False, figures=False,
+        str(course.toy.resolve()), ("b",), True, 4, "none", evidence=False, figures="none",
         kernels=4, alone=False, shared=made.options.shared, try_mistakes=("toy.ipynb",),
     )  # fmt: skip
     assert [(job.number, job.path, job.input_hash) for job in made.jobs] == [
@@ -449,7 +449,7 @@ def test_there_are_no_more_processes_than_submissions(course, workers):
     course.grade(jobs=16, evidence=True)
     (made,) = workers
     assert (made.count, made.options.kernels) == (3, 2)
-    assert (made.options.evidence, made.options.figures) == (True, True)
+    assert (made.options.evidence, made.options.figures) == (True, "all")
 
 
 def test_one_submission_is_graded_in_this_process(course, workers):
@@ -509,7 +509,7 @@ def test_what_people_mark_has_its_figures_and_its_points_apart(course, workers):
     (result,) = course.grade(ann).results
     assert (result.score, result.max_score, result.manual_points) == (6.0, 6.0, 5.0)
     course.grade(ann, bea, jobs=2)
-    assert workers[0].options.figures
+    assert workers[0].options.figures == "answers"
 
 
 def test_what_is_kept_comes_from_a_course_that_is_known(course, monkeypatch):

@@ -364,7 +364,7 @@ def test_what_is_shown_or_kept_has_evidence_and_what_is_shown_has_figures(course
         options_of(course, **asked) for asked in ({}, {"evidence": True}, {"keep": True})
     )
     assert [(o.evidence, o.figures) for o in (plain, shown, kept)] == [
-        (False, False), (True, True), (True, False),
+        (False, "none"), (True, "all"), (True, "none"),
     ]  # fmt: skip
 
 

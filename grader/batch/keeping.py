@@ -12,7 +12,7 @@ from grader.assignment.check_fingerprints import check_fingerprints
 from grader.batch import cache_key
 from grader.batch.store import KeptRun, open_store, place
 from grader.errors import StoreError
-from grader.records import Assignment, Options
+from grader.records import Assignment, Figures, Options
 
 
 def kept_assignments(options: Mapping[str, Options], input_hashes: Sequence[str]) -> dict[int, str]:
@@ -27,8 +27,8 @@ def kept_assignments(options: Mapping[str, Options], input_hashes: Sequence[str]
         environment = cache_key.environment()
         keys = {}
         for name, asked in options.items():
-            for figures in (asked.figures, True):
-                keys[cache_key.key(replace(asked, figures=figures), environment)] = name
+            for key in (cache_key.key(asked, environment), *_as_good(asked, environment)):
+                keys[key] = name
         with open_store(file) as store:
             return {
                 number: keys[key]
@@ -72,8 +72,7 @@ def kept_run(
                         "sandbox": options.sandbox,
                     },
                     key=cache_key.key(options, environment),
-                    # Figures more than are asked for do no harm.
-                    acceptable=[cache_key.key(replace(options, figures=True), environment)],
+                    acceptable=_as_good(options, environment),
                     about={
                         **(about or {}),
                         "checks": check_fingerprints(assignment),
@@ -83,3 +82,10 @@ def kept_run(
         except (StoreError, OSError) as error:
             warn(f"no result is kept: {error}")
         yield run
+
+
+def _as_good(options: Options, environment: str) -> list[str]:
+    """Return the keys of results with more figures than are asked for, which do no harm."""
+    kinds: tuple[Figures, ...] = ("none", "answers", "all")
+    wider = kinds[kinds.index(options.figures) + 1 :]
+    return [cache_key.key(replace(options, figures=kind), environment) for kind in wider]

@@ -130,7 +130,7 @@ def _kernels(options: Options, assignment: Assignment, fork_server: ForkServer |
         assignment,
         fork_server or start_fork_server(options.sandbox, python_of(assignment)),
         preloaded=fork_server is not None,
-        draw=options.figures,
+        draw=options.figures != "none",
         shared=Path(options.shared) if options.shared else None,
         share_cells=options.share_cells,
     )

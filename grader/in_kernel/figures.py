@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import io
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -35,13 +35,15 @@ MAX_LINES = 256
 MAX_POINTS = 100_000
 MAX_PIXELS = 1_000_000
 PNG_DPI = 80
+FORMULA = r"$\alpha = 10^{-1}$"
+"""The first formula, of which an axis with a logarithmic scale has many, builds a parser."""
 
 _cell = 0
 _pngs = 0
 _records: list[dict[str, Any]] = []
 _places: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 _publish: Callable[[bytes, str, str], None] | None = None
-_draws = True
+_drawn_cells: bool | Collection[int] = True
 
 
 def records() -> list[dict[str, Any]]:
@@ -60,10 +62,13 @@ def set_publisher(publish: Callable[[bytes, str, str], None]) -> None:
     _publish = publish
 
 
-def draw_nothing() -> None:
-    """Draw no figure from now on, since drawing often takes longer than the cells."""
-    global _draws
-    _draws = False
+def draw_in(cells: bool | Collection[int]) -> None:
+    """Make pictures of the figures of these cells, of all or of none, from now on.
+
+    Drawing often takes longer than the cells. The data are kept anyway.
+    """
+    global _drawn_cells
+    _drawn_cells = cells
 
 
 def begin_cell(cell: int) -> None:
@@ -86,16 +91,21 @@ def flush() -> None:
 def png_of(figure: Any) -> tuple[bytes, dict[str, Any]] | None:
     """Return the figure as a PNG with metadata, and remember it: what Jupyter shows for `fig`."""
     remember(figure)
-    return (_draw(figure), {figure_data.METADATA: _data_of_figure(figure)}) if _draws else None
+    if not _draws():
+        return None
+    return _draw(figure), {figure_data.METADATA: _data_of_figure(figure)}
 
 
-def rehearse() -> None:
-    """Draw one figure for nothing, so that each fork has what matplotlib loads at the first one."""
+def rehearse(label: str = "label") -> None:
+    """Draw one figure for nothing, so that each fork has what matplotlib loads at the first one.
+
+    label : FORMULA, where pictures will be drawn
+    """
     from matplotlib.figure import Figure
 
     figure = Figure()
     ax = figure.add_subplot()
-    ax.plot([0.0, 1.0], [0.0, 1.0], label="label")
+    ax.plot([0.0, 1.0], [0.0, 1.0], label=label)
     ax.set(title="title", xlabel="x", ylabel="y")
     ax.legend()
     _draw(figure)
@@ -113,6 +123,10 @@ def remember(figure: Any) -> None:
     elif len(_records) < MAX_FIGURES:
         _places[figure] = len(_records)
         _records.append(record)
+
+
+def _draws() -> bool:
+    return _drawn_cells if isinstance(_drawn_cells, bool) else _cell in _drawn_cells
 
 
 def _open_managers() -> list[Any]:
@@ -139,7 +153,7 @@ def _draw(figure: Any) -> bytes:
 
 def _send(figure: Any) -> None:
     global _pngs
-    if _publish is None or not _draws or _pngs >= MAX_PNGS:
+    if _publish is None or not _draws() or _pngs >= MAX_PNGS:
         return
     _pngs += 1
     try:

@@ -6,7 +6,8 @@ It never runs a student's code: it holds Python modules and data sets, no check,
 thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. It ends with the pipe at
 LIFELINE (see lifeline.py). Over the socket come datagrams:
 
-    {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...]}
+    {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...],
+     "draw": whether figures will become pictures}
     {"clone": true, "many": bool} with a descriptor: the end of another such pair, which a copy of
     this process serves from now on; it ends when that hangs up. many: it is to fork many kernels
     {"given": {...}}: cells that all kernels have in common, run here first (see given.py); answered
@@ -318,7 +319,7 @@ class ForkServer:
 
 def _preload(request: dict[str, Any]) -> None:
     """Import modules and read data sets, for the children."""
-    from grader.in_kernel import offline_data
+    from grader.in_kernel import figures, offline_data
 
     for name in request["imports"]:
         # A module that is missing or broken here is so for the student, too, who must see the
@@ -327,6 +328,9 @@ def _preload(request: dict[str, Any]) -> None:
             importlib.import_module(name)
     if request["datasets"]:
         offline_data.keep(request["datasets"], request["sets"])
+    if request["draw"] and "matplotlib" in sys.modules:
+        with contextlib.suppress(Exception):
+            figures.rehearse(figures.FORMULA)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from grader.in_kernel import figures
 from grader.in_kernel.sandbox import confine, libc
 
 _MIB = 2**20
@@ -51,8 +52,12 @@ class Given:
     environment: dict[str, str | None] = field(default_factory=dict)
     drawn: Any = None
 
-    def take_over(self) -> None:
-        """Let a fork, in its own working folder and environment, go on where the cells ended."""
+    def take_over(self, draw: bool | list[int]) -> None:
+        """Let a fork, in its own working folder and environment, go on where the cells ended.
+
+        draw : as launch.py has it
+        """
+        figures.draw_in(draw)
         for name, value in self.environment.items():
             if value is None:
                 os.environ.pop(name, None)

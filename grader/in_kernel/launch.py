@@ -3,7 +3,7 @@
 Run by path, from the folder that holds a copy of what the student handed in. Options (JSON):
 
     address, token    where the grader listens for the kernel's messages
-    draw              whether figures are shown as pictures
+    draw              whether figures are shown as pictures, or a list of the cells whose are
     seed              of `random` and `np.random` before the first cell
     output_bytes      how much of a cell's output leaves the kernel
     datasets          folder of the data sets that are served offline, or null
@@ -80,7 +80,7 @@ def become_kernel(kernel: Any, options: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # a notebook that lies nowhere: one made in memory
         os.chdir(options["beside"])
     if kernel.given is not None:
-        kernel.given.take_over()
+        kernel.given.take_over(options["draw"])
     else:
         begin_notebook(options)
     kernel.outlet.open(options["address"], options["token"], options["output_bytes"])
@@ -94,8 +94,7 @@ def begin_notebook(options: dict[str, Any]) -> None:
 
     from grader.in_kernel import figures
 
-    if not options["draw"]:
-        figures.draw_nothing()
+    figures.draw_in(options["draw"])
     if options["datasets"]:
         from grader.in_kernel import offline_data
 

@@ -111,19 +111,26 @@ class ForkServer:
         return not poll.poll(0)  # it has hung up
 
     def preload(
-        self, imports: Sequence[str], *, datasets_dir: Path | None, sets: Sequence[str]
+        self,
+        imports: Sequence[str],
+        *,
+        datasets_dir: Path | None,
+        sets: Sequence[str],
+        draw: bool = False,
     ) -> None:
         """Have it import modules and read data sets, before it forks. Returns at once.
 
         imports : names of modules; one that can't be imported is skipped
         datasets_dir : where fetch_openml finds data sets
         sets : names of the data sets to read
+        draw : whether figures will become pictures
         Raises GraderFault.
         """
         request = {
             "imports": [*imports],
             "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
             "sets": [*sets],
+            "draw": draw,
         }
         with self._connected() as connection:
             connection.send(json.dumps(request).encode())

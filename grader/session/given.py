@@ -57,6 +57,7 @@ class GivenCells:
     """Processes that have run the first cells of an assignment's notebooks. Close it after use.
 
     server() may be called from several threads.
+    draw : whether the figures of these cells become pictures
     """
 
     def __init__(self, assignment: records.Assignment, *, draw: bool) -> None:
@@ -85,6 +86,8 @@ class GivenCells:
         cells = self._beginning(notebook)
         if not cells or not self._sees_nothing_of(folder, cells):
             return None
+        # Which figures are looked at differs from student to student.
+        options = {**options, "draw": self._draw}
         key = (cells, *(str(options[name]) for name in sorted(options)))
         with self._lock:
             self._seen[key] = self._seen.get(key, 0) + 1

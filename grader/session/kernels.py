@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -26,7 +26,7 @@ class Kernels:
     fork_server : forks the kernels, with that interpreter; None to start each kernel by itself.
         close() closes it
     preloaded : whether the fork server has imported what the assignment needs
-    draw : whether figures become pictures, for people to look at
+    draw : whether figures may become pictures, for people to look at
     shared : a folder with read-only copies of the assignment's files; None to make one
     share_cells : whether to run cells that all notebooks have in common only once (given.py)
     """
@@ -58,10 +58,14 @@ class Kernels:
         *,
         folder: Path,
         seed: int = 0,
+        draw: bool | Collection[int] = True,
         on_cell: Callable[[int, int], None] | None = None,
         stop: Stop | None = None,
     ) -> Session:
-        """Return a session that has run the notebook. Close it. Called from several threads."""
+        """Return a session that has run the notebook. Close it. Called from several threads.
+
+        draw : as open_session() has it, where figures may become pictures at all
+        """
         with self._lock:
             if self.fork_server is not None and not self.fork_server.alive:
                 # One submission fails when a fork server ends; the next ones get a new one.
@@ -79,7 +83,7 @@ class Kernels:
             sandbox=self.assignment.sandbox,
             fork_server=self.fork_server,
             given=self.given,
-            draw=self.draw,
+            draw=self.draw and draw,
             shared=self.shared,
             python=self.python,
             on_cell=on_cell,
@@ -117,6 +121,7 @@ class Kernels:
                 [name for name in imports_of(notebooks) if name.partition(".")[0] not in own],
                 datasets_dir=datasets.datasets_dir(),
                 sets=self.assignment.datasets,
+                draw=self.draw,
             )
 
     def __enter__(self) -> Kernels:

@@ -8,7 +8,7 @@ with open_session(notebook, folder=folder, limits=limits) as session:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 
 from grader import records
@@ -30,7 +30,7 @@ def open_session(
     sandbox: records.Sandbox = "auto",
     fork_server: ForkServer | None = None,
     given: GivenCells | None = None,
-    draw: bool = True,
+    draw: bool | Collection[int] = True,
     shared: Path | None = None,
     python: Path | None = None,
     on_cell: Callable[[int, int], None] | None = None,
@@ -44,7 +44,8 @@ def open_session(
     sandbox : "auto" for all layers that the machine offers, "strict" to insist on all, or "none"
     fork_server : forks the kernels; None to start each by itself
     given : processes that have run the cells which the notebook may begin with
-    draw : whether the run's outputs contain pictures of figures; they contain their data anyway
+    draw : whether the run's outputs contain pictures of figures, or the cells whose figures they
+        contain; a check gets the data of all figures
     shared : a folder with the instructor's files, which are placed beside the notebook
         (shared_files.py)
     python : the interpreter, also of the fork server; None for the grader's own
@@ -54,7 +55,7 @@ def open_session(
     """
     options = {
         "seed": seed,
-        "draw": draw,
+        "draw": draw if isinstance(draw, bool) else sorted(draw),
         "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
         "beside": _folder_within(notebook.name),
     }

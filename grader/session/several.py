@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
@@ -23,6 +23,7 @@ class SubmissionSessions(Mapping[str, Session]):
 
     folder : the submission's
     opened : sessions that are open already, with the same keys; they stay open afterwards
+    draw : the cells whose figures become pictures, by the names of the files; None for all
     at_once : how many notebooks run at the same time
     on_step : gets a line of text after each cell, from another thread
     """
@@ -35,6 +36,7 @@ class SubmissionSessions(Mapping[str, Session]):
         folder: Path,
         seed: int,
         opened: Mapping[str, Session],
+        draw: Mapping[str, Collection[int]] | None = None,
         at_once: int,
         on_step: Callable[[str], None],
     ) -> None:
@@ -43,6 +45,7 @@ class SubmissionSessions(Mapping[str, Session]):
         self.folder = folder
         self.seed = seed
         self.opened = {name: opened[name] for name in opened if name in notebooks}
+        self.draw = draw
         self.at_once = at_once
         self.on_step = on_step
         self.started: dict[str, Future[Session]] = {}
@@ -82,6 +85,7 @@ class SubmissionSessions(Mapping[str, Session]):
             notebook,
             folder=self.folder,
             seed=self.seed,
+            draw=True if self.draw is None else self.draw[notebook.name],
             on_cell=lambda done, cells: self.on_step(f"{notebook.name}: cell {done}/{cells}"),
             stop=self.stop,
         )
@@ -129,7 +133,9 @@ class ReferenceSessions(Mapping[str, Session]):
         if name not in self.sessions:
             if self.empty is None:
                 self.empty = TemporaryFolder()
-            self.sessions[name] = self.kernels.open(self.notebooks[name], folder=self.empty.path)
+            self.sessions[name] = self.kernels.open(
+                self.notebooks[name], folder=self.empty.path, draw=False
+            )
         return self.sessions[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 import zipfile
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from grader.batch.store import open_store
 from grader.errors import StoreError
 from grader.records import Options, Result
 
-from .conftest import CHECKS, notebook
+from .conftest import CHECKS, MODULE, notebook
 
 
 def how(err):
@@ -84,6 +85,25 @@ def test_figures_are_drawn_where_a_page_shows_them_and_those_that_are_there_are_
         assert set(how(err).values()) == {"kept"}
         assert kept == drawn
     assert (klass.root / "again" / "Meier_Ax.html").read_text() == page
+
+
+def test_where_a_person_reads_answers_without_pages_their_figures_are_drawn(klass):
+    file = klass.reference / "toy" / "assignment.toml"
+    file.write_text(f'{file.read_text()}answer_cells = ["In words"]\n')  # of the last one, b
+    own = json.loads(notebook(more=DRAWS))
+    words = {"cell_type": "markdown", "id": "w", "metadata": {}, "source": "## In words"}
+    own["cells"][1:1] = [{**own["cells"][-1], "id": "elsewhere"}, words]
+    (klass.reference / "toy" / "toy.ipynb").write_text(json.dumps(own))
+    with zipfile.ZipFile(klass.handed_in / "Meier_Ax.zip", "w") as archive:
+        archive.writestr("toy.ipynb", json.dumps(own))
+    pictures = []
+    for run, options in (("1", []), ("2", ["--html", str(klass.root / "page")])):
+        klass.grade("--jobs", "1", *options)
+        again = [*(sys.executable, *MODULE, "results", run), *("--html", klass.root / run)]
+        subprocess.run(again, env=klass.environment, stdout=subprocess.DEVNULL, check=True)
+        (page,) = (klass.root / run).glob("*.html")
+        pictures.append(page.read_text().count("data:image/png"))
+    assert pictures == [1, 2]
 
 
 @pytest.mark.parametrize("options", [["--regrade"], ["--seed", "1"], ["--only", "a"]])

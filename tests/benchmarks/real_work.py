@@ -51,7 +51,7 @@ if told["draw"]:
     figures.rehearse()
     figures.set_publisher(lambda *a: None)
 else:
-    figures.draw_nothing()
+    figures.draw_in(False)
 if told["datasets"]:
     offline_data.keep(told["datasets"], told["sets"])
     offline_data.install(told["datasets"])

@@ -237,12 +237,14 @@ def test_where_nobody_looks_nothing_is_drawn_and_the_data_are_the_same(
         "fig = plt.figure(); fig.gca().plot([3, 4]); fig.savefig('mine.png'); fig",
         "print(os.path.getsize('mine.png') > 1000)",
     )
-    drawn, not_drawn = run(*sources), run(*sources, draw=False)
+    drawn, not_drawn, one_cell = (run(*sources, draw=draw) for draw in (True, False, {1}))
     assert png_cells(drawn) == [1, 2, 2]
     assert png_cells(not_drawn) == []
+    assert png_cells(one_cell) == [1]
     assert not_drawn.run.cells[3].outputs == drawn.run.cells[3].outputs
-    with drawn.student() as one, not_drawn.student() as other:
+    with drawn.student() as one, not_drawn.student() as other, one_cell.student() as third:
         assert_equal(one.figures, other.figures)
+        assert_equal(one.figures, third.figures)
 
 
 def test_a_figure_that_is_saved_where_no_folder_is_costs_nothing(

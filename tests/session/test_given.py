@@ -115,6 +115,18 @@ def test_the_cells_run_once_and_show_in_each_notebook_what_they_showed(course):
     assert "image/png" in str(runs[2])
 
 
+def test_after_them_the_figures_of_a_notebook_s_own_cells_become_pictures(course):
+    drawn = []
+    with course.kernels(LOADS) as kernels:
+        for n in range(3):
+            notebook, folder = course.handed_in(f"s{n}", LOADS, *["plt.plot(data)"] * 3, GAP)
+            with kernels.open(notebook, folder=folder, draw={0, n + 1}) as session:
+                cells = session.run.cells
+            drawn.append([c.index for c in cells if "image/png" in str(c.outputs)])
+        assert kernels.given.unfit == []
+    assert drawn == [[0, 1], [0, 2], [0, 3]]
+
+
 def test_each_kernel_is_closed_in_as_one_that_runs_the_cells_by_itself(course):
     with course.kernels(LOADS) as kernels:
         layers = []
