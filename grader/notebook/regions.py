@@ -30,6 +30,8 @@ MAX_MARKERS = 200
 
 _STARTS = frozenset({"start", "starts", "begin", "begins"})
 _ENDS = frozenset({"end", "ends", "stop", "stops", "finish"})
+END_SOLUTION = re.compile(r"\s*#+\s*END (OF )?(THE )?SOLUTION\b", re.IGNORECASE)
+"""The end of another kind of gap. Published sheets close an open START with it."""
 _BETWEEN = frozenset({"of", "the", "your", "my", "own", "student", "solution"})
 
 
@@ -103,6 +105,20 @@ def marker_kind(line: str) -> tuple[Literal["start", "end"], bool] | None:
     return None
 
 
+def closed_otherwise(lines: Sequence[str], start: int) -> int:
+    """Return the line (from 1) of the END SOLUTION that closes the START above; 0 for none.
+
+    start : the START marker's line, from 1; a marker below it that is an END of its own closes it
+    """
+    closing = 0
+    for number, line in enumerate(lines[start:], start=start + 1):
+        if (kind := marker_kind(line)) is not None:
+            return 0 if kind[0] == "end" else closing
+        if not closing and END_SOLUTION.match(line):
+            closing = number
+    return closing
+
+
 @functools.lru_cache(maxsize=256)
 def markers(source: str) -> tuple[Marker, ...]:
     """Return the cell's markers in order, each with the definition that encloses it."""
@@ -112,8 +128,11 @@ def markers(source: str) -> tuple[Marker, ...]:
     lines = text.split("\n")
     found: list[Marker] = []
     quoted: frozenset[int] | None = None
+    closing = 0
     for number, line in enumerate(lines, start=1):
         match = marker_kind(line) if "#" in line else None
+        if match is None and number == closing:
+            match = ("end", False)
         if match is None or len(found) >= MAX_MARKERS:
             continue
         if quoted is None:  # parsed only for a cell with such a line: most have none
@@ -124,6 +143,7 @@ def markers(source: str) -> tuple[Marker, ...]:
         owner, owner_line = owner_of(source, number)
         indent = len(line) - len(line.lstrip())
         found.append(Marker(match[0], number, indent, match[1], owner, owner_line))
+        closing = closed_otherwise(lines, number) if match[0] == "start" else 0
     return tuple(found)
 
 

@@ -162,3 +162,31 @@ def test_what_opens_a_solution_and_is_not_closed_is_found_and_a_heading_is_not()
     assert unclosed("x = 1\n    # BEGIN SOLUTION\ny = 2") == "# BEGIN SOLUTION"
     assert unclosed("# BEGIN SOLUTION\ny = 2\n# END SOLUTION") == ""
     assert unclosed("## solution ##\ny = 2") == ""
+
+
+HALF = """
+def f(x):
+    ### START CODE HERE ###
+    y = 2 * x
+    {end}
+    return y
+
+def g(x):
+    ### START CODE HERE ###
+    z = 3 * x
+    ### END CODE HERE ###
+    return z
+"""
+
+
+def test_a_start_may_be_closed_by_the_end_of_another_kind():
+    shown, _, words = parts(HALF.format(end="### END SOLUTION ###"))
+    assert words == ["### START CODE HERE ###"] * 2
+    assert "2 * x" not in shown
+    assert "return y\n\ndef g(x):" in shown
+
+
+def test_a_gap_that_is_not_closed_ends_before_the_next_one_begins():
+    made, found = converted(HALF.format(end="# here"))
+    assert [one.words for one in found] == ["### START CODE HERE ###"]
+    assert "return y\n\ndef g(x):" in made

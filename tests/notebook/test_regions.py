@@ -244,6 +244,17 @@ def test_an_end_that_slid_out_of_its_function_still_closes(notebook):
     assert notebook(source).regions["f"].source == "return 1"
 
 
+def test_an_end_of_another_kind_closes_an_open_start(notebook):
+    found = notebook(function("### START CODE HERE ###", "### END SOLUTION ###"))
+    assert found.regions["f"].source == "x = 1"
+    assert found.notes == ()
+
+
+def test_an_end_of_another_kind_is_a_comment_where_the_right_one_follows(notebook):
+    body = "x = 1\n    # end solution\n    y = 2"
+    assert notebook(function(body=body)).regions["f"].source.endswith("y = 2")
+
+
 def test_two_gaps_of_one_definition_are_numbered(notebook):
     gap = "    ### START YOUR CODE ###\n    x = {}\n    ### END YOUR CODE ###\n"
     found = notebook("def f():\n" + gap.format(1) + "    y = 0\n" + gap.format(2))

@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from grader.authoring.importers.imported import gap
 from grader.notebook import parseable
 from grader.notebook.definitions import parsed
-from grader.notebook.regions import marker_kind
+from grader.notebook.regions import END_SOLUTION, closed_otherwise, marker_kind
 
 _BEGIN = re.compile(r"\s*#+\s*BEGIN SOLUTION(?P<quiet> NO PROMPT)?\b", re.IGNORECASE)
-_END = re.compile(r"\s*#+\s*END SOLUTION\b", re.IGNORECASE)
 _SECTION = re.compile(r"\s*#{2,}\s*SOLUTION\s*#*\s*$", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\s*#{2,}\s*TEMPLATE\s*#*\s*$", re.IGNORECASE)
 _SUFFIX = re.compile(r"(?P<code>.*\S)\s*#\s*SOLUTION(?P<quiet>\s+NO PROMPT)?[\s).:;]*$")
@@ -65,7 +64,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
         taken: list[str] | None = None
         end = number
         if match := _BEGIN.match(line):
-            end = _next(lines, number, _END)
+            end = _next(lines, number, END_SOLUTION)
             if end:
                 prompt, after = _prompt(lines, end)
                 stub_lines = prompt or (
@@ -75,7 +74,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
                 found.append(Found(line.strip()))
                 end = after
         elif _SECTION.match(line):
-            end = _next(lines, number, _END)
+            end = _next(lines, number, END_SOLUTION)
             if end:
                 body = lines[number + 1 : end]
                 split = next((n for n, text in enumerate(body) if _TEMPLATE.match(text)), None)
@@ -108,7 +107,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
             found.append(Found("# TODO ... # END OF YOUR CODE", not _is_empty(body)))
             end = box.end
         elif (kind := marker_kind(line)) and kind[0] == "start":
-            end = next((n for n in range(number + 1, len(lines)) if _closes(lines[n])), 0)
+            end = _end_of_gap(lines, number)
             if end:
                 body = _without_rules(lines[number + 1 : end])
                 shown = any(text.lstrip().startswith("# STUB:") for text in body)
@@ -190,9 +189,9 @@ def _with_openings(lines: Sequence[str]) -> list[str]:
     for number, line in enumerate(lines):
         if _SECTION.match(line) or _BEGIN.match(line):
             opened = True
-        elif _END.match(line):
+        elif END_SOLUTION.match(line):
             opened = False
-        elif _TEMPLATE.match(line) and not opened and _next(lines, number, _END):
+        elif _TEMPLATE.match(line) and not opened and _next(lines, number, END_SOLUTION):
             tree = parsed(parseable("\n".join(lines)))
             depth = len(line) - len(line.lstrip())
             heads = [
@@ -219,7 +218,7 @@ def unclosed(source: str) -> str:
     lines = source.split("\n")
     for number, line in enumerate(lines):
         # "## Solution ##" without more may be the author's heading.
-        if _BEGIN.match(line) and not _next(lines, number, _END):
+        if _BEGIN.match(line) and not _next(lines, number, END_SOLUTION):
             return line.strip()
     return ""
 
@@ -231,6 +230,15 @@ def _next(lines: Sequence[str], start: int, pattern: re.Pattern[str]) -> int:
 def _closes(line: str) -> bool:
     kind = marker_kind(line)
     return kind is not None and kind[0] == "end"
+
+
+def _end_of_gap(lines: Sequence[str], start: int) -> int:
+    """Return the line that closes the gap of a START marker; 0 if none, or another gap begins."""
+    following = range(start + 1, len(lines))
+    marker = next((n for n in following if marker_kind(lines[n]) is not None), 0)
+    if marker and _closes(lines[marker]):
+        return marker
+    return max(closed_otherwise(lines, start + 1) - 1, 0)
 
 
 def _closed_at(lines: Sequence[str], start: int, last: int) -> int:
