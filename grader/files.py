@@ -47,14 +47,13 @@ def write_whole(
     content: str | bytes | Iterable[str],
     *,
     mode: int | None = None,
-    durable: bool = False,
 ) -> None:
     """Write the content, as `replaced` does.
 
     content : text (written as UTF-8), text in pieces, or bytes
     Raises OSError.
     """
-    with replaced(path, mode=mode, durable=durable) as stream:
+    with replaced(path, mode=mode) as stream:
         if isinstance(content, bytes):
             stream.write(content)
         elif isinstance(content, str):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from grader.records import Assignment, Exercise, ExerciseScore, ExerciseStatus, Note, Outcome
+from grader.records import (
+    Assignment,
+    Exercise,
+    ExerciseScore,
+    ExerciseStatus,
+    Note,
+    Outcome,
+    Result,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,18 @@ def total(exercises: Sequence[ExerciseScore]) -> Total:
     score = sum(e.points for e in counted)
     manual = sum(e.max_points for e in exercises if e.status == "manual")
     return Total(min(score, max_score), max_score, manual)
+
+
+def with_exercises(result: Result, exercises: tuple[ExerciseScore, ...]) -> Result:
+    """Return a result with other exercises, and their sum."""
+    points = total(exercises)
+    return replace(
+        result,
+        exercises=exercises,
+        score=points.score,
+        max_score=points.max_score,
+        manual_points=points.manual_points,
+    )
 
 
 def _score_exercise(

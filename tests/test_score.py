@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.records import Assignment, Exercise, ExerciseScore, Note, Outcome, Rules
-from grader.score import score_exercises, total
+from grader.records import Assignment, Exercise, ExerciseScore, Note, Outcome, Result, Rules
+from grader.score import score_exercises, total, with_exercises
 
 FOUR = Exercise("a", "Four points", 4.0)
 
@@ -37,6 +37,18 @@ def test_a_score_of_zero_stays_zero():
     line = scored(outcome("failed", 0.0), outcome("failed", 0.0))
     assert (line.points, line.status) == (0.0, "failed")
     assert total([line]).score == 0.0
+
+
+def test_a_result_with_other_exercises_has_their_sum_and_keeps_the_rest():
+    old = Result("Ann", ("Ann",), "graded", score=9.0, max_score=9.0, message="said")
+    lines = (
+        scored(outcome(), outcome("failed", 0.25)),
+        ExerciseScore("b", "B", 0.0, 3.0, "manual"),
+    )
+    assert with_exercises(old, lines) == Result(
+        "Ann", ("Ann",), "graded", message="said",
+        score=2.5, max_score=4.0, manual_points=3.0, exercises=lines,
+    )  # fmt: skip
 
 
 def test_an_exercise_with_nothing_to_check_is_missing():

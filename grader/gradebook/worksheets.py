@@ -66,7 +66,6 @@ class Filled:
     """A worksheet with its grades.
 
     content : the bytes to write; filled : how many grades were written
-    not_in_sheet : graded people that the worksheet doesn't have
     without_grade : people of the worksheet without a grade, and why
     warnings : a line for each grade that the platform would ignore silently
     """
@@ -74,7 +73,6 @@ class Filled:
     content: bytes
     kind: Kind
     filled: int
-    not_in_sheet: tuple[str, ...] = ()
     without_grade: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -306,13 +304,11 @@ def fill_worksheet(
     columns: Columns,
     *,
     scale: bool = False,
-    missing: Sequence[str] = (),
 ) -> Filled:
     """Return the worksheet with the grades filled in.
 
     grades : of the people that `people_in` read from this sheet
     scale : convert points to the platform's maximum
-    missing : graded people that the worksheet doesn't have
     """
     values: dict[tuple[int, int], str] = {}
     without: list[str] = []
@@ -343,9 +339,7 @@ def fill_worksheet(
         if comments is not None and not written and comments < len(sheet.rows[row]):
             values[row, comments] = "; ".join(grade.lines)
     warnings = [*_on_the_scale(grades, columns, scale), *warnings]
-    return Filled(
-        sheet.filled(values), columns.kind, filled, tuple(missing), tuple(without), tuple(warnings)
-    )
+    return Filled(sheet.filled(values), columns.kind, filled, tuple(without), tuple(warnings))
 
 
 def _on_the_scale(grades: Sequence[Grade], columns: Columns, scale: bool) -> list[str]:

@@ -41,17 +41,15 @@ def has_marks(store: Store, assignment: str) -> bool:
     return row is not None
 
 
-def read_book(
-    store: Store, assignment: str, *, exercise: str | None = None, subject: str | None = None
-) -> Book:
+def read_book(store: Store, assignment: str, *, subject: str | None = None) -> Book:
     """Return the current marks.
 
-    exercise, subject : only the marks of this exercise or student
+    subject : only the marks of this student
     """
     items: dict[str, list[Item]] = defaultdict(list)
-    for item in items_of(store, assignment, exercise):
+    for item in items_of(store, assignment):
         items[item.exercise].append(item)
-    wanted = {"assignment": assignment, "exercise": exercise, "subject": subject}
+    wanted = {"assignment": assignment, "subject": subject}
     with store.guarded():
         starts = store.connection.execute(
             "SELECT exercise, start FROM rubrics WHERE assignment = ?", (assignment,)
@@ -60,14 +58,12 @@ def read_book(
             "SELECT subject, marks.exercise, answer, round, item FROM marks "
             "JOIN rubric_items ON rubric_items.id = item "
             "WHERE marks.assignment = :assignment AND NOT retired "
-            "AND (:exercise IS NULL OR marks.exercise = :exercise) "
             "AND (:subject IS NULL OR subject = :subject)",
             wanted,
         ).fetchall()
         gradings = store.connection.execute(
             "SELECT subject, exercise, answer, round, comment, adjustment, reason, done, grader, "
             "changed, version FROM gradings WHERE assignment = :assignment "
-            "AND (:exercise IS NULL OR exercise = :exercise) "
             "AND (:subject IS NULL OR subject = :subject)",
             wanted,
         ).fetchall()

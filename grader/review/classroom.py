@@ -304,16 +304,12 @@ class Classroom:
             return True  # the second reader need not be an owner
         return not owners or grader in owners
 
-    def next_for(
-        self, grader: str, exercise: str, after: int | None, *, back: bool = False
-    ) -> int | None:
+    def next_for(self, grader: str, exercise: str, after: int | None) -> int | None:
         """Return the next submission that waits for the grader; None if there is none.
 
-        after : the submission to start behind; back : search backwards
+        after : the submission to start behind
         """
         order = self.order(grader, exercise)
-        if back:
-            order = order[::-1]
         start = order.index(after) + 1 if after in order else 0
         around = [*order[start:], *order[:start]]
         return next((n for n in around if n != after and self.needs(grader, n, exercise)), None)

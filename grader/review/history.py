@@ -45,7 +45,6 @@ def changes(
     store: Store,
     assignment: str,
     *,
-    subject: str | None = None,
     exercise: str | None = None,
     after: int = 0,
     limit: int = 500,
@@ -55,15 +54,8 @@ def changes(
         rows = store.connection.execute(
             "SELECT id, changed, grader, subject, exercise, what, before, after FROM history "
             "WHERE assignment = :assignment AND id > :after "
-            "AND (:subject IS NULL OR subject = :subject) "
             "AND (:exercise IS NULL OR exercise = :exercise) ORDER BY id DESC LIMIT :limit",
-            {
-                "assignment": assignment,
-                "after": after,
-                "subject": subject,
-                "exercise": exercise,
-                "limit": limit,
-            },
+            {"assignment": assignment, "after": after, "exercise": exercise, "limit": limit},
         ).fetchall()
     return [Change(*row) for row in rows]
 

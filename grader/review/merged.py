@@ -25,7 +25,7 @@ from grader.review.book import Book, has_marks, read_book
 from grader.review.marking import Grading
 from grader.review.overrides import overruled
 from grader.review.rubric import Item
-from grader.score import total
+from grader.score import with_exercises
 
 Answers = Mapping[str, AnswerRow]
 """A submission's answers, by exercise."""
@@ -43,14 +43,7 @@ def judged(result: Result, answers: Answers, book: Book) -> Result:
     )
     if exercises == result.exercises:
         return result
-    found = total(exercises)
-    return replace(
-        result,
-        exercises=exercises,
-        score=found.score,
-        max_score=found.max_score,
-        manual_points=found.manual_points,
-    )
+    return with_exercises(result, exercises)
 
 
 def judged_exercise(exercise: ExerciseScore, row: AnswerRow, book: Book) -> ExerciseScore:

@@ -22,7 +22,7 @@ from grader.review.answers import AnswerRow, answers_of, index_run
 from grader.review.book import read_book
 from grader.review.history import note
 from grader.review.merged import judged
-from grader.score import total
+from grader.score import with_exercises
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def regrade(
         who = _whose(old, who_is)
         new = again.get((who, old.work))
         if new is not None and new.status == "graded":
-            results[item.number] = with_exercises(old, new)
+            results[item.number] = joined(old, new)
             continue
         same.add(item.number)
         reason = failed if new is not None else other_work if who in people else missing
@@ -77,20 +77,13 @@ def regrade(
     return Regraded(results, frozenset(same), tuple(missing), tuple(other_work), tuple(failed))
 
 
-def with_exercises(old: Result, new: Result) -> Result:
+def joined(old: Result, new: Result) -> Result:
     """Return the old result with the new one's exercises in their place."""
     found = {exercise.id: exercise for exercise in new.exercises}
     exercises = tuple(found.pop(exercise.id, exercise) for exercise in old.exercises)
     exercises += tuple(found.values())
-    points = total(exercises)
-    return replace(
-        old,
-        exercises=exercises,
-        score=points.score,
-        max_score=points.max_score,
-        manual_points=points.manual_points,
-        notes=tuple(dict.fromkeys([*old.notes, *new.notes])),
-    )
+    notes = tuple(dict.fromkeys([*old.notes, *new.notes]))
+    return replace(with_exercises(old, exercises), notes=notes)
 
 
 def compare(

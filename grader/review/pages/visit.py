@@ -85,9 +85,9 @@ class Visit:
         wanted = {name: value for name, value in query.items() if value not in (None, "")}
         return f"{path}?{urlencode(wanted)}" if wanted else path
 
-    def number(self, name: str, source: Mapping[str, str] | None = None) -> float:
+    def number(self, name: str) -> float:
         """Return a number of the form. Raises ReviewError."""
-        text = (self.form if source is None else source).get(name, "").strip()
+        text = self.form.get(name, "").strip()
         try:
             return float(text.replace(",", ".").replace("−", "-"))
         except ValueError:
