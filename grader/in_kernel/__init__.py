@@ -1,5 +1,5 @@
 """The only code of grade that runs INSIDE the student's process.
 
-It needs the standard library and numpy, and it is imported before the student's first
-cell: what it uses later, it holds from then.
+It needs only the standard library and numpy. It is imported before the student's first cell, and
+keeps references to the functions that it uses later, since student code may replace them.
 """

@@ -1,8 +1,8 @@
-"""Serves the grader from inside the student's process: a fork for every check.
+"""Serves the grader from inside the student's process, with a fork for every check.
 
-`serve` turns the kernel's main thread into a server: it forks once for every check, and each fork
-answers that check's calls from the state that the notebook left (operations.py), by the protocol
-of protocol.py.
+`serve` turns the kernel's main thread into a server. It forks once for every check, and each fork
+answers that check's requests from the state that the notebook left (operations.py). The protocol is
+in protocol.py.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from grader.in_kernel.sandbox import limits
 # Student code may replace builtins: see operations.py.
 globals()["__builtins__"] = dict(vars(builtins))
 
-# None where there is no fork: the grader then asks for "in place".
+# None on a system without fork: the grader then requests "in place".
 _fork = getattr(os, "fork", None)
 _setsid = getattr(os, "setsid", None)
 _waitpid = os.waitpid
 _waitid = getattr(os, "waitid", None)
-# The C functions: those of `signal` pass through Python, which asks builtins.isinstance.
+# The C functions. Those of `signal` are Python code that calls builtins.isinstance.
 _set_handler = _signal.signal
 _catch_warnings = warnings.catch_warnings
 _simplefilter = warnings.simplefilter
@@ -52,26 +52,26 @@ def serve(
 ) -> NoReturn:
     """Serve the grader until it closes the stream, then end this process at once.
 
-    Call it on the main thread, after the notebook ran. It takes sys.stdout, sys.stderr, sys.stdin
-    and input() away from the kernel, which has no use for them any more.
+    Call it on the main thread, after the notebook ran. It replaces sys.stdout, sys.stderr,
+    sys.stdin and input(), which the kernel does not need any more.
 
-    address, token : as the grader's listener gives them
-    namespace : the notebook's own, `__main__`'s dict
-    figures : gives the open figures as plain dicts; called in a fork
-    locate : the number to show of the cell that a code object's file name belongs to, or None
+    address, token : from the grader's listener
+    namespace : the notebook's: the dict of `__main__`
+    figures : returns the open figures as plain dicts; called in a fork
+    locate : returns the cell number for a code object's file name, or None
     """
     try:
         state = State(namespace, figures, locate)
         stream = Stream(address, token)
         mute(state.printed)
         _set_handler(_signal.SIGINT, _signal.SIG_IGN)  # Ctrl-C is for the grader
-        _freeze()  # copy-on-write: the collector would touch, and so copy, every object in a fork
+        _freeze()  # otherwise the collector would write to every object in a fork, and so copy it
         _serve_grader(stream, address, state)
     except BaseException as error:
         write(2, f"agent: {type_name(error)}: {text_of(error)}\n".encode())
         _exit(1)
     finally:
-        # Not sys.exit: an atexit handler or a destructor of the student's could hang.
+        # Not sys.exit: the student's atexit handlers or destructors could hang.
         _exit(0)
 
 
@@ -101,8 +101,8 @@ def _serve_grader(stream: Stream, address: str, state: State) -> None:
             answer = ["value", _how_it_ended(children, *arguments)]
         else:
             answer = ["missing", "no such operation"]
-        # Reaped late on purpose: until then the system does not reuse a dead fork's pid,
-        # and the grader can kill by pid.
+        # A dead fork is reaped late on purpose: until then the system does not reuse its pid, so
+        # that the grader can kill by pid.
         if operation != "ended":
             for pid in [pid for pid, end in children.items() if end is None]:
                 _reap(children, pid)
@@ -116,7 +116,7 @@ def _no_object(handle: codec.Handle | codec.Function) -> Any:
 def _reap(children: dict[int, list[Any] | None], pid: int) -> None:
     try:
         ended, status = _waitpid(pid, os.WNOHANG)
-    except OSError:  # somebody else waited for it
+    except OSError:  # the student's code has waited for it
         children[pid] = ["unknown", 0]
         return
     if ended == pid:
@@ -131,7 +131,7 @@ def _how_it_ended(children: dict[int, list[Any] | None], pid: int) -> list[Any] 
         if _waitid is None:
             _reap(children, pid)
             return children[pid]
-        # WNOWAIT leaves it unreaped: the grader has yet to kill what it left behind.
+        # WNOWAIT does not reap it: the grader must kill the processes that it left first.
         try:
             end = _waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except OSError:
@@ -149,7 +149,7 @@ def _fork_for_check(
         raise OSError("no fork on this system")
     parent = getpid()
     with _catch_warnings():
-        _simplefilter("ignore")  # Python 3.12 warns of threads, which a kernel has
+        _simplefilter("ignore")  # Python 3.12 warns when a process with threads forks
         pid = int(_fork())
     if pid:
         return pid
@@ -163,10 +163,10 @@ def _fork_for_check(
 
 
 def _detach(parent: int) -> None:
-    """Leave behind what belongs to the kernel: its terminal, its sockets, its signal handlers.
+    """Detach a fork from the kernel's terminal, sockets and signal handlers.
 
     The fork leads a session and a process group of its own, so that the grader can kill it
-    together with all that it starts.
+    together with all processes that it starts.
     """
     if _setsid is not None:
         _setsid()
@@ -180,19 +180,19 @@ def _detach(parent: int) -> None:
         _set_handler(number, _signal.SIG_DFL)
     _signal.set_wakeup_fd(-1)
     _close_sockets()
-    nothing = open_descriptor(devnull, O_RDWR)
+    null_device = open_descriptor(devnull, O_RDWR)
     for descriptor in (0, 1, 2):
-        dup2(nothing, descriptor)
-    if nothing > 2:
-        close(nothing)
-    # Below this the agent itself could not answer.
+        dup2(null_device, descriptor)
+    if null_device > 2:
+        close(null_device)
+    # With a lower limit the agent itself could not answer.
     setrecursionlimit(max(getrecursionlimit(), 1000))
 
 
 def _prctl() -> Callable[..., int] | None:
     try:
         return ctypes.CDLL(None).prctl
-    except (OSError, AttributeError, TypeError):  # no Linux
+    except (OSError, AttributeError, TypeError):  # not on Linux
         return None
 
 
@@ -201,7 +201,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the kernel's main thread is gone."""
+    """Ask Linux to kill this process when the kernel's main thread ends."""
     if _PRCTL is not None:
         _PRCTL(_PR_SET_PDEATHSIG, int(_signal.SIGKILL), 0, 0, 0)
 
@@ -209,7 +209,7 @@ def _die_with_parent() -> None:
 def _close_sockets() -> None:
     """Close every inherited socket: the grader's stream, the kernel's channels, the student's."""
     try:
-        # Not pathlib, which is Python that a student can change.
+        # Not pathlib, which is Python code that a student can change.
         descriptors = [int(name) for name in listdir("/proc/self/fd")]  # noqa: PTH208
     except OSError:
         descriptors = list(range(3, 256))

@@ -1,6 +1,6 @@
-"""Counts what a call runs: bytecodes, and what the student's own code does by them.
+"""Counts the bytecodes that a call runs, and the operations of the student's own code.
 
-Student code may replace what the standard library has: what is needed is held from the import on.
+Student code may replace functions of the standard library; this module keeps those that it needs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, Final
 globals()["__builtins__"] = dict(vars(builtins))
 
 KINDS: Final = ("products", "arithmetic", "items", "rounds")
-"""What is counted of the student's own lines, in the order of the reply.
+"""The operations that are counted in the student's own lines, in the order of the reply.
 
 products    `@`, and each use of a name such as np.dot, x.dot, np.einsum
-arithmetic  the other operators of arithmetic, of numbers and of arrays alike
-items       x[i] that is read or set
-rounds      of loops and comprehensions
+arithmetic  the other arithmetic operators, on numbers and on arrays
+items       x[i] is read or set
+rounds      iterations of loops and comprehensions
 """
 _PRODUCTS: Final = frozenset(
     ("dot", "matmul", "inner", "vdot", "vecdot", "outer", "einsum", "tensordot", "multi_dot")
@@ -28,7 +28,7 @@ _PRODUCTS: Final = frozenset(
 _NAMED: Final = frozenset(
     ("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_FAST")
 )
-# Of 3.10, which has an instruction for each operator.
+# Python 3.10 has an instruction for each operator.
 _OLD_OPERATORS: Final = frozenset(
     f"{place}_{name}"
     for place in ("BINARY", "INPLACE")
@@ -43,10 +43,11 @@ def count(
     kwargs: Any,
     is_own: Callable[[str], bool] | None,
 ) -> tuple[Any, int | None, list[int] | None]:
-    """What the call returns, the bytecodes that Python ran for it, and its counts of KINDS.
+    """Return the call's result, the number of bytecodes that Python ran, and the counts of KINDS.
 
-    is_own : whether a file is the student's: what it does is counted; None to count no kinds
-    The bytecodes are numpy's own included. Both are None where the student's code traces itself.
+    is_own : returns whether a file name is the student's own code; None to count no KINDS
+    The bytecodes of numpy's Python code count too. Both are None if the student's code traces
+    itself.
     """
     steps = 0
     counts = [0] * len(KINDS)
@@ -61,7 +62,7 @@ def count(
                 if kind is not None:
                     counts[kind] += 1
         elif event == "call":
-            frame.f_trace = trace  # Python 3.13 asks for bytecodes of a frame that has one alone
+            frame.f_trace = trace  # Python 3.13 traces bytecodes only in a frame that has this set
             frame.f_trace_opcodes = True
             frame.f_trace_lines = False
             code = frame.f_code
@@ -69,7 +70,7 @@ def count(
                 known[code] = _kinds_of(code) if is_own(code.co_filename) else {}
         return trace
 
-    # Python 3.12 looks for bytecodes only where a frame has asked for them before settrace.
+    # Python 3.12 traces bytecodes only if a frame has requested them before settrace.
     here = _getframe()
     here.f_trace_opcodes = True
     settrace(trace)
@@ -85,7 +86,7 @@ def count(
 
 
 def _kinds_of(code: CodeType) -> dict[int, int]:
-    """The kind of each instruction of a function that counts, by its offset."""
+    """Return, by offset, the index in KINDS of each instruction of a function that counts."""
     found: dict[int, int] = {}
     for one in _instructions(code):
         name, offset = one.opname, one.offset

@@ -1,7 +1,7 @@
-"""The fingerprint of a figure's data: equal for equal data, in any style.
+"""The fingerprint of a figure's data: equal for equal data in any style.
 
-Lines, clouds of points, images, contours and bars count, each to four digits of its own range.
-Colours, sizes, titles, labels and the order of the lines in their axes do not.
+Lines, points, images, contours and bars count, each to four digits of its own range. Colours,
+sizes, titles, labels and the order of the lines don't count.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 METADATA = "grade_figure_data"
-"""The key under which a picture's metadata carry it."""
+"""The key of the fingerprint in a picture's metadata."""
 _READ = ("QuadMesh", "PathCollection", "QuadContourSet")
-# No rational that a notebook plots lies on the border of two steps, where rounding would decide.
+# With these, no usual rational number lies on the border of two steps, where rounding would decide.
 _STEPS = 9973
 _OFFSET = 0.31783725
 
 
 def fingerprint(figure: Any, record: Mapping[str, Any]) -> str:
-    """Return the fingerprint of a figure's data; "" where it shows what the record doesn't hold.
+    """Return the fingerprint of a figure's data; "" if it shows data that the record lacks.
 
-    record : of the figure, as figures.py reads it
+    figure : a matplotlib Figure; record : its data, as figures.py reads them
     """
     axes = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
     if len(axes) != len(record["axes"]) or any(map(_shows_more, axes)):
@@ -33,7 +33,7 @@ def fingerprint(figure: Any, record: Mapping[str, Any]) -> str:
 
 
 def _shows_more(ax: Any) -> bool:
-    """Return whether the axes show more than the data read here: wedges, arrows, areas, 3-D."""
+    """Return whether the axes show data that is not read here: wedges, arrows, areas, 3-D."""
     return (
         hasattr(ax, "get_zlim")
         or any(type(patch).__name__ != "Rectangle" for patch in ax.patches)
@@ -43,11 +43,11 @@ def _shows_more(ax: Any) -> bool:
 
 
 def _axes(record: Mapping[str, Any]) -> str:
-    """Return the fingerprint of one axes; "" where it is empty."""
+    """Return the fingerprint of one axes; "" if it is empty."""
     pairs = [np.stack([line["x"], line["y"]]) for line in record["lines"] if len(line["x"])]
     pairs += [points.T for points in record["points"] if len(points)]
     parts = [
-        # A line of markers and a scatter show the same.
+        # A line of markers and a scatter plot are the same data.
         *sorted(_digest("curve", *map(_values, pair)) for pair in pairs),
         *sorted(_digest("contour", *map(_values, one.T)) for one in record["contours"]),
         *(_digest("image", str(image.shape), _values(image)) for image in record["images"]),
@@ -58,7 +58,7 @@ def _axes(record: Mapping[str, Any]) -> str:
 
 
 def _values(array: np.ndarray) -> str:
-    """Return the fingerprint of numbers, each to a step of their range."""
+    """Return the fingerprint of numbers, each rounded to a step of their range."""
     values = np.asarray(array, dtype=np.float64).ravel()
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)

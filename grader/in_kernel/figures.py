@@ -1,19 +1,19 @@
-"""A matplotlib backend that draws into cells and remembers what was drawn.
+"""A matplotlib backend that shows figures in cells and records their data.
 
-Named `module://grader.in_kernel.figures`. Like the inline backend it shows every open figure at
-plt.show() and at the end of its cell, as a PNG, and closes it. Unlike it, the data of every
-figure stays here as plain values:
+Named `module://grader.in_kernel.figures`. Like the inline backend, it shows every open figure as a
+PNG at plt.show() and at the end of its cell, and closes it. In addition, it keeps the data of every
+figure as plain values:
 
     records() -> list of
         {"cell": 4, "title": "", "axes": [{"title", "xlabel", "ylabel", "xscale", "yscale": str,
             "legend": [str], "lines": [{"x", "y": (n,) float64, "label": str}],
-            "images": [ndarray], "extents": [(4,) float64], one an image: x before its first and
-                after its last column, y before its first and after its last row,
+            "images": [ndarray], "extents": [(4,) float64], one for each image: x at the outer edges
+                of its first and last column, y at those of its first and last row,
             "contours": [(n, 2) float64], the vertices of each contour or contourf,
             "bars": (n, 3) float64: x, width, height, "points": [(n, 2) float64]}]}
 
-A figure that is shown twice is remembered once, as it was last. matplotlib itself is imported
-when a notebook imports it, never by this module.
+A figure that is shown twice has one record, of its last state. This module does not import
+matplotlib: the notebook does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 
 from grader.in_kernel import figure_data
 
-# Bounds, so that a loop that plots can't take the memory that the student's own code needs.
+# Limits: plots in a loop must not use up the memory that the student's code needs.
 MAX_FIGURES = 200
 MAX_PNGS = 60
 MAX_AXES = 64
@@ -47,9 +47,9 @@ _drawn_cells: bool | Collection[int] = True
 
 
 def records() -> list[dict[str, Any]]:
-    """Return what was drawn so far, in the order in which the figures came to an end.
+    """Return the records of all figures, in the order in which they were closed.
 
-    A figure that is still open comes last: a check may call a function that draws.
+    Figures that are still open come last: a check may call a function that draws.
     """
     for manager in _open_managers():
         remember(manager.canvas.figure)
@@ -57,39 +57,39 @@ def records() -> list[dict[str, Any]]:
 
 
 def set_publisher(publish: Callable[[bytes, str, str], None]) -> None:
-    """Send PNGs by publish(png, text, fingerprint of the data) from now on."""
+    """From now on, call publish(png, text, fingerprint of the data) to send a PNG."""
     global _publish
     _publish = publish
 
 
 def draw_in(cells: bool | Collection[int]) -> None:
-    """Make pictures of the figures of these cells, of all or of none, from now on.
+    """From now on, draw the figures of these cells: True for all, False for none.
 
-    Drawing often takes longer than the cells. The data are kept anyway.
+    Drawing often takes longer than the cells. The data are recorded anyway.
     """
     global _drawn_cells
     _drawn_cells = cells
 
 
 def begin_cell(cell: int) -> None:
-    """What is drawn from now on belongs to the cell."""
+    """Count figures from now on as this cell's."""
     global _cell
     _cell = cell
 
 
 def flush() -> None:
-    """Show and close every open figure; a figure that can't be drawn keeps its data."""
+    """Show and close every open figure; one that can't be drawn still has its record."""
     managers = _open_managers()
     for manager in managers:
         _send(manager.canvas.figure)
     if managers:
         from matplotlib._pylab_helpers import Gcf
 
-        Gcf.destroy_all()  # destroying remembers
+        Gcf.destroy_all()  # which calls remember()
 
 
 def png_of(figure: Any) -> tuple[bytes, dict[str, Any]] | None:
-    """Return the figure as a PNG with metadata, and remember it: what Jupyter shows for `fig`."""
+    """Record a figure; return its PNG and metadata, which Jupyter shows for a cell's value."""
     remember(figure)
     if not _draws():
         return None
@@ -97,9 +97,9 @@ def png_of(figure: Any) -> tuple[bytes, dict[str, Any]] | None:
 
 
 def rehearse(label: str = "label") -> None:
-    """Draw one figure for nothing, so that each fork has what matplotlib loads at the first one.
+    """Draw one figure and drop it, so that forks have what matplotlib loads for the first one.
 
-    label : FORMULA, where pictures will be drawn
+    label : FORMULA if pictures will be drawn
     """
     from matplotlib.figure import Figure
 
@@ -112,7 +112,7 @@ def rehearse(label: str = "label") -> None:
 
 
 def remember(figure: Any) -> None:
-    """Keep the figure's data. Whatever is odd about it costs that figure alone."""
+    """Record the figure's data. If an error occurs, only this figure has no record."""
     try:
         record = {"cell": _cell, **_read(figure)}
         place = _places.get(figure)
@@ -144,7 +144,7 @@ def _draw(figure: Any) -> bytes:
     width, height = figure.get_size_inches()
     dpi = min(PNG_DPI, 2000 / max(width, height, 1e-3))
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else None
-    # Lightly compressed: that is quicker by more than a page of figures is then larger.
+    # Low compression: it saves more time than the larger file costs.
     (canvas or FigureCanvasAgg(figure)).print_figure(
         buffer, format="png", dpi=dpi, pil_kwargs={"compress_level": 1}
     )
@@ -166,10 +166,10 @@ def _send(figure: Any) -> None:
 
 
 def _data_of_figure(figure: Any) -> str:
-    """Return the fingerprint of what the figure shows; "" if that can't be found out."""
+    """Return the fingerprint of a figure's data; "" if they can't be read."""
     try:
         return figure_data.fingerprint(figure, _read(figure))
-    except Exception:  # whatever is odd about it
+    except Exception:
         return ""
 
 
@@ -220,14 +220,14 @@ def _read_line(line: Any) -> dict[str, Any] | None:
 
 
 def _data_of(line: Any) -> Any:
-    """Return x and y; of plt.axline, whose own data are (0, 1), where it enters and leaves."""
+    """Return x and y. For plt.axline, whose data are (0, 1): its points on the axes' edges."""
     if not type(line).__name__.endswith("AxLine"):
         return line.get_data(orig=False)
     return (line.get_transform() - line.axes.transData).transform(line.get_xydata()).T
 
 
 def _read_images(ax: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """imshow, matshow; and pcolormesh, which heat maps are made of; each with its extent."""
+    """Return the pixels and the extent of each imshow, matshow and pcolormesh (heat maps)."""
     images = []
     meshes = [c for c in ax.collections if type(c).__name__ == "QuadMesh"]
     for artist in [*ax.get_images(), *meshes][:MAX_LINES]:
@@ -240,7 +240,7 @@ def _read_images(ax: Any) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _read_extent(artist: Any) -> np.ndarray:
-    """Where the first and the last column and row begin and end; nan where that is unknown."""
+    """Return the outer edges of the first and last column and row; nan if unknown. Shape (4,)."""
     try:
         if hasattr(artist, "get_extent"):
             left, right, bottom, top = artist.get_extent()
@@ -279,18 +279,21 @@ def _read_points(collections: Iterable[Any]) -> list[np.ndarray]:
 
 
 def _floats(values: Any) -> np.ndarray:
-    """Return a float64 copy; of more than MAX_POINTS entries every k-th."""
+    """Return a float64 copy; every k-th entry if there are more than MAX_POINTS."""
     array = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
     step = -(-len(array) // MAX_POINTS) or 1
     return np.array(array[::step])
 
 
-# --- what matplotlib asks a backend for -------------------------------------------------
+# --- the functions of a matplotlib backend ----------------------------------------------
 
 
 def show(*args: object, block: bool | None = None, **kwargs: object) -> None:
-    """Show every open figure. show(block=False), of which plt.pause is made, leaves it to the
-    end of the cell: an animation would else fill the notebook with its frames."""
+    """Show every open figure.
+
+    show(block=False), which plt.pause calls, does nothing: the end of the cell shows the figure.
+    Otherwise an animation would fill the notebook with its frames.
+    """
     if block is not False:
         flush()
 
@@ -309,7 +312,7 @@ def _classes() -> tuple[type, type]:
 
     class FigureManager(FigureManagerBase):
         def show(self) -> None:
-            """fig.show(): the end of the cell shows it."""
+            """Do nothing: the end of the cell shows the figure."""
 
         def destroy(self) -> None:
             remember(self.canvas.figure)
@@ -318,6 +321,6 @@ def _classes() -> tuple[type, type]:
         manager_class = FigureManager
 
         def start_event_loop(self, timeout: float = 0) -> None:
-            """plt.pause waits for nobody here."""
+            """Do nothing: plt.pause need not wait here."""
 
     return FigureCanvas, FigureManager

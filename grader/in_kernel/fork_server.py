@@ -2,24 +2,25 @@
 
     python -P fork_server.py HOME DESCRIPTOR LIFELINE apart|together
 
-It never runs a student's code: it holds Python modules and data sets, no check, no reference, no
-thread, and of sockets the one at DESCRIPTOR, a pair with the grader's. It ends with the pipe at
-LIFELINE (see lifeline.py). Over the socket come datagrams:
+It never runs a student's code. It holds Python modules and data sets, but no check, no reference
+solution, no thread, and one socket: DESCRIPTOR, connected to the grader's. It ends with the pipe
+LIFELINE (see lifeline.py). Requests come over the socket as datagrams:
 
     {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...],
      "draw": whether figures will become pictures}
-    {"clone": true, "many": bool} with a descriptor: the end of another such pair, which a copy of
-    this process serves from now on; it ends when that hangs up. many: it is to fork many kernels
-    {"given": {...}}: cells that all kernels have in common, run here first (see given.py); answered
-    by {"ready": true} or {"unfit": "..."}
+    {"clone": true, "many": bool} with a file descriptor: the end of another such socket pair. A
+    copy of this process serves it until the other end is closed. many: the copy will fork many
+    kernels
+    {"given": {...}}: run cells that all kernels have in common (see given.py); the answer is
+    {"ready": true} or {"unfit": "..."}
     {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `status`, and
-    where there is a plan (see launch.py) its `control` and `report`
+    with a plan (see launch.py) its `control` and `report`: fork a kernel
 
-The last one is answered by {"pid": 123, "first": 122} (see spawner.py; 0 for no sandbox) or by
-{"error": "..."}. When a child has ended, and what it left behind, its status (8 bytes) is written
-to its `status`. A child without a sandbox is reaped only when the grader has closed the other end:
-its number stays its own for as long as the grader may signal it. The process ends when the grader
-hangs up.
+The answer to the last one is {"pid": 123, "first": 122} (see spawner.py; 0 for no sandbox) or
+{"error": "..."}. When a child and all its processes have ended, its exit code (8 bytes) is written
+to its `status`. A child without a sandbox is reaped only when the grader has closed its end of
+`status`: until then no other process gets its pid, so that the grader can signal it. The process
+ends when the grader closes the socket.
 """
 
 from __future__ import annotations
@@ -47,27 +48,28 @@ _DATAGRAM_MAX = 1 << 20
 
 
 def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
-    """Import, then fork until the grader hangs up.
+    """Import modules, then fork kernels until the grader disconnects.
 
-    home : an empty folder; apart : fork kernels into namespaces, where there are any
+    home : an empty folder
+    apart : whether to fork kernels into namespaces, if the machine has them
     """
     from grader.in_kernel.lifeline import end_with
 
     end_with(lifeline)
     spawner = _start_spawner(descriptor) if apart else None
-    gc.disable()  # imports leave little garbage, and looking for it takes a sixth of their time
+    gc.disable()  # imports leave little garbage, and collecting it takes a sixth of their time
     from grader.in_kernel import figures, launch
 
     kernel = launch.prepare(str(Path(home) / "profile"))
     with contextlib.suppress(ImportError):  # an assignment's own environment may lack it
-        import matplotlib.pyplot  # noqa: F401  what nearly every notebook imports
+        import matplotlib.pyplot  # noqa: F401  nearly every notebook imports it
 
         figures.rehearse()
     ForkServer(kernel, descriptor, lifeline, spawner).run()
 
 
 def _start_spawner(descriptor: int) -> Spawner | None:
-    """Return what sets sandboxes up; None where each kernel does so by itself (launch.py)."""
+    """Return a spawner of sandboxes; None if each kernel must sandbox itself (launch.py)."""
     from grader.in_kernel.sandbox import spawner
 
     with contextlib.suppress(OSError):
@@ -84,19 +86,20 @@ class ForkServer:
         self._kernel = kernel
         self._lifeline = lifeline
         self._spawner = spawner
-        self._sandboxes: dict[int, Sandbox] = {}  # pid -> where it lives
-        self._codes: dict[int, int] = {}  # pid -> how it ended, until its sandbox has ended as well
+        # All by pid. `_codes` has the exit code of a child until its sandbox has ended as well.
+        self._sandboxes: dict[int, Sandbox] = {}
+        self._codes: dict[int, int] = {}
         self._grader = socket.socket(fileno=descriptor)
-        self._status_pipes: dict[int, int] = {}  # pid -> where its end is reported
+        self._status_pipes: dict[int, int] = {}
         self._ended: set[int] = set()
         self._clones: set[int] = set()
         self._collapsed = False
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)  # not the grader's terminal
+            signal.signal(number, signal.SIG_IGN)  # the terminal's signals are for the grader
 
     def run(self) -> None:
-        """Answer until the grader hangs up."""
+        """Answer requests until the grader disconnects."""
         self._woken, self._waker = os.pipe()
         for end in (self._woken, self._waker):
             os.set_blocking(end, False)
@@ -117,21 +120,21 @@ class ForkServer:
                 return
 
     def _note_ends(self) -> None:
-        """See which children have ended since."""
+        """Note which children have ended."""
         for pid in self._status_pipes.keys() - self._ended - self._codes.keys():
             end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if end is None:
                 continue
             code = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
             if pid in self._sandboxes:
-                # What it has left behind goes before the grader hears of the end; and the sandbox
-                # does not go while its dead have not been waited for.
+                # The sandbox must end before the grader is told. It can't end before its dead
+                # processes are reaped.
                 os.waitpid(pid, 0)
                 self._codes[pid] = code
                 os.close(self._sandboxes[pid].lives)
                 self._poll.register(self._sandboxes[pid].gone, select.POLLIN)
             else:
-                self._tell(pid, code)
+                self._report(pid, code)
         self._clones = {pid for pid in self._clones if os.waitpid(pid, os.WNOHANG) == (0, 0)}
 
     def _leave(self, pid: int) -> None:
@@ -143,11 +146,11 @@ class ForkServer:
             os.write(self._status_pipes[pid], struct.pack("=q", self._codes.pop(pid)))
         os.close(self._status_pipes.pop(pid))
 
-    def _tell(self, pid: int, code: int) -> None:
+    def _report(self, pid: int, code: int) -> None:
         with contextlib.suppress(BrokenPipeError):
             os.write(self._status_pipes[pid], struct.pack("=q", code))
         self._ended.add(pid)
-        self._poll.register(self._status_pipes[pid], 0)  # POLLERR: the grader has let go
+        self._poll.register(self._status_pipes[pid], 0)  # POLLERR: the grader closed its end
 
     def _reap(self, pid: int) -> None:
         self._poll.unregister(self._status_pipes[pid])
@@ -156,7 +159,7 @@ class ForkServer:
         self._ended.discard(pid)
 
     def _answer(self) -> bool:
-        """Answer one request; False when the grader has hung up."""
+        """Answer one request; return False if the grader has disconnected."""
         text, descriptors, _, _ = socket.recv_fds(self._grader, _DATAGRAM_MAX, 3)
         if not text:
             return False
@@ -170,7 +173,7 @@ class ForkServer:
 
                 self._collapsed = True
                 huge_pages.collapse()
-            with contextlib.suppress(OSError):  # the other end then finds nobody
+            with contextlib.suppress(OSError):  # the grader notices that its socket is closed
                 self._make_clone(descriptors[0])
             os.close(descriptors[0])
             return True
@@ -199,14 +202,14 @@ class ForkServer:
         return {"ready": True}
 
     def _settle(self) -> None:
-        """Get ready to fork."""
-        gc.freeze()  # the collector would write to, and so copy, every object in each child
+        """Prepare this process for forking."""
+        gc.freeze()  # otherwise the collector writes to every object in each child, and copies it
         gc.enable()
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
-            raise OSError("what it imported has started threads")
+            raise OSError("an imported module has started threads")
 
     def _make_clone(self, descriptor: int) -> None:
-        """Fork a process that does what this one does, at another descriptor."""
+        """Fork a copy of this process that serves another descriptor."""
         self._settle()
         pid = os.fork()
         if pid:
@@ -216,11 +219,11 @@ class ForkServer:
         try:
             signal.set_wakeup_fd(-1)
             self._grader.close()
-            kept = self._spawner.descriptors if self._spawner is not None else set()
-            for end in self._inherited(None) - kept:
+            needed = self._spawner.descriptors if self._spawner is not None else set()
+            for end in self._inherited(None) - needed:
                 os.close(end)
             self._grader = socket.socket(fileno=descriptor)
-            self._lifeline = -1  # closed above: a clone ends when its own grader hangs up
+            self._lifeline = -1  # closed above: a clone ends when its own socket is closed
             for known in (
                 self._sandboxes,
                 self._codes,
@@ -252,7 +255,7 @@ class ForkServer:
                     os.close(status_pipe)
                     self._be_child(request, passed, sandbox, server)
         except OSError:
-            if pid > 0:  # the grader starts another kernel, and there must not be two
+            if pid > 0:  # the grader will start another kernel: end this one
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             if sandbox is not None:
@@ -267,7 +270,7 @@ class ForkServer:
     def _be_child(
         self, request: dict[str, Any], passed: Sequence[int], sandbox: Sandbox | None, server: int
     ) -> None:
-        """Become a kernel. Returns never."""
+        """Become a kernel. Never returns."""
         from grader.in_kernel import launch
         from grader.in_kernel.sandbox import confine, libc
 
@@ -296,7 +299,7 @@ class ForkServer:
                     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                         signal.signal(number, signal.SIG_DFL)
                     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
-                    if os.getppid() != server:  # it ended before it could be asked for
+                    if os.getppid() != server:  # the fork server ended before the prctl
                         os._exit(1)
                 launch.become_kernel(self._kernel, options)
             code = 0
@@ -304,12 +307,12 @@ class ForkServer:
             os._exit(code)
 
     def _inherited(self, sandbox: Sandbox | None) -> set[int]:
-        """Return what a child has no use for: all descriptors but for the way into its sandbox."""
+        """Return the descriptors that a child must close: all but those to enter its sandbox."""
         ends = {self._woken, self._waker, *self._status_pipes.values()} | {self._lifeline} - {-1}
-        for one in self._sandboxes.values():
-            ends |= {one.gone, *one.spaces}
-        # Of a sandbox that is being left, `lives` is closed already.
-        ends |= {one.lives for pid, one in self._sandboxes.items() if pid not in self._codes}
+        for pid, other in self._sandboxes.items():
+            ends |= {other.gone, *other.spaces}
+            if pid not in self._codes:  # else it is closed already
+                ends.add(other.lives)
         if sandbox is not None:
             ends |= {sandbox.lives, sandbox.gone}
         if self._spawner is not None:
@@ -318,12 +321,11 @@ class ForkServer:
 
 
 def _preload(request: dict[str, Any]) -> None:
-    """Import modules and read data sets, for the children."""
+    """Import modules and read data sets, so that the children have them."""
     from grader.in_kernel import figures, offline_data
 
     for name in request["imports"]:
-        # A module that is missing or broken here is so for the student, too, who must see the
-        # error.
+        # If a module is missing or broken, the student's own import shows the error.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
     if request["datasets"]:
@@ -334,9 +336,9 @@ def _preload(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    if not getattr(sys.flags, "safe_path", False):  # started without -P: this file's own folder
-        del sys.path[0]
-    # As launch.py: the package without its __init__.
+    if not getattr(sys.flags, "safe_path", False):  # started without -P
+        del sys.path[0]  # this file's folder
+    # Imported by path, since hollow_package() must run before any import of `grader`.
     _spec = importlib.util.spec_from_file_location("launch", Path(__file__).with_name("launch.py"))
     assert _spec is not None and _spec.loader is not None
     _launch = importlib.util.module_from_spec(_spec)

@@ -1,8 +1,8 @@
-"""A check's functions, as the notebook's code calls them: the call goes to the grader and back.
+"""Stand-ins for a check's functions: when the notebook calls one, the call goes to the grader.
 
-What stands for one is a function (or, for what does not become a method as an attribute of a class,
-a callable object). It works as long as the grader waits for an answer: that is while a call of the
-check runs, whichever call it was given to. One thread at a time has the stream.
+A stand-in is a function, or a callable object if the check's function would not become a method as
+a class attribute. It works while the grader waits for the answer to any call of the check. One
+thread at a time uses the stream.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BUILTIN = frozenset(kind for name, kind in _EXCEPTIONS.items() if name != "LinA
 _name_of = type.__dict__["__name__"].__get__
 _Parameter, _Signature = inspect.Parameter, inspect.Signature
 _PARAMETER_KINDS = tuple(inspect._ParameterKind)
-# Exceptions of the check's that passed through the notebook's code and may yet come back.
+# How many of the check's exceptions are kept: the notebook's code may raise one again later.
 _EXCEPTIONS_KEPT = 64
 
 
@@ -50,10 +50,11 @@ class Unbound:
 
 
 class Functions:
-    """The check's functions that the notebook's code was given.
+    """The stand-ins for the check's functions that the notebook's code has received.
 
-    exchange : sends a call (number of the function, keyword arguments or None, arguments), answers
-        what the grader asks meanwhile, and returns what it says: an operation and its arguments
+    exchange : sends a call [function's number, keyword arguments or None, *arguments], answers the
+        grader's requests meanwhile, and returns the grader's answer: [operation, *arguments]
+    away_s : how many seconds the notebook waited for the check's functions
     """
 
     def __init__(self, exchange: Callable[[Any], list[Any]]) -> None:
@@ -62,19 +63,19 @@ class Functions:
         self._process = getpid()
         self._open = False
         self._known: dict[int, Any] = {}
-        self._ours: dict[int, codec.Function] = {}  # by the id() of the stand-in
+        self._originals: dict[int, codec.Function] = {}  # by the id() of the stand-in
         self._exceptions: list[tuple[BaseException, int]] = []
-        self.away_s = 0.0  # for which calls were at the grader's
+        self.away_s = 0.0
 
     def begin(self) -> None:
-        """A call of the check's begins: its functions can be called."""
+        """Allow calls: a call of the check begins."""
         self._lock.acquire()
         self._open = True
         self._exceptions.clear()
         self._lock.release()
 
     def end(self) -> None:
-        """It has ended. A thread of the notebook's that calls back is waited for."""
+        """Refuse calls: the check's call has ended. Waits for a call from another thread."""
         self._lock.acquire()
         self._open = False
         self._lock.release()
@@ -83,20 +84,20 @@ class Functions:
         """Return the stand-in for a function of the check; the same one each time."""
         known = self._known.get(function.id)
         if known is None:
-            known = self._made(function)
+            known = self._make(function)
             self._known[function.id] = known
-            self._ours[id(known)] = function
+            self._originals[id(known)] = function
         return known
 
     def of(self, value: Any) -> codec.Function | None:
         """Return the check's function behind a stand-in, or None."""
-        return self._ours.get(id(value))
+        return self._originals.get(id(value))
 
     def number_of(self, error: BaseException) -> int | None:
         """Return the number of the check's own exception behind an error, or None."""
         return next((number for known, number in self._exceptions if known is error), None)
 
-    def _made(self, function: codec.Function) -> Any:
+    def _make(self, function: codec.Function) -> Any:
         identity = function.id
 
         def check_function(*args: Any, **kwargs: Any) -> Any:
@@ -104,7 +105,7 @@ class Functions:
 
         check_function.__name__ = check_function.__qualname__ = function.name
         check_function.__module__ = "check"
-        check_function.__doc__ = "A function of the check's: a call of it goes to the check."
+        check_function.__doc__ = "A function of the check: the check answers each call."
         made: Any = check_function if function.binds else Unbound(check_function)
         if function.parameters is not None:
             made.__signature__ = _signature(function.parameters)
@@ -114,7 +115,7 @@ class Functions:
         if getpid() != self._process:
             raise RuntimeError("a function of the check can't be called from another process")
         tracer = gettrace()
-        if tracer is not None:  # a count of steps is of the notebook's own
+        if tracer is not None:  # steps of the check's function don't count
             settrace(None)
         self._lock.acquire()
         started = perf_counter()
@@ -138,16 +139,15 @@ class Functions:
 
 
 def _exception(kind: str, args: list[Any]) -> Exception:
-    """The builtin exception of that name, as the check's function raised it."""
-    made = _EXCEPTIONS.get(kind, RuntimeError)
+    """Return a builtin exception of that class, like the one that the check's function raised."""
     try:
-        return made(*args)
-    except Exception:  # UnicodeDecodeError wants five arguments
+        return _EXCEPTIONS.get(kind, RuntimeError)(*args)
+    except Exception:  # UnicodeDecodeError needs five arguments
         return RuntimeError(f"{kind} in a function of the check")
 
 
 def builtin_base(error: BaseException) -> str:
-    """The name of the nearest builtin class that an exception is of."""
+    """Return the name of the nearest builtin class that an exception extends."""
     for kind in type.mro(type(error)):
         if kind in _BUILTIN:
             return str(_name_of(kind))

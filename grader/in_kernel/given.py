@@ -1,14 +1,14 @@
-"""Cells that are the instructor's own, run once for all students who have them unchanged.
+"""Runs the instructor's first cells once, for all students who have them unchanged.
 
 A copy of the fork server runs the first cells of the template, which load and prepare data. Each
-student's kernel is then a fork of it: it holds what these cells left, and shows again what they
-showed. No student's code ever runs here.
+student's kernel is then a fork of this copy: it has the state that these cells left, and sends
+their outputs again. No student's code ever runs here.
 
-While the cells run, the process lies where a student's would: no network, a root folder in memory
-with the session's folders; afterwards it comes back, so that each fork enters a sandbox of its own
-as ever. What a fork would share with its siblings, or lack, is looked for then: threads, open
-files, shared memory, children, timers, signals, files that were written, another working folder.
-If it finds any, no kernel is forked from here, and each kernel runs the cells by itself.
+While the cells run, the process has the surroundings of a student's process: no network, a root
+folder in memory with the session's folders. Afterwards it leaves them, so that each fork enters its
+own sandbox as usual. Then it looks for state that forks would share or lose: threads, open files,
+shared memory, children, timers, signals, written files, another working folder. If it finds any, no
+kernel is forked from here, and each kernel runs the cells by itself.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ _SPACES = {"mnt": 0x00020000, "uts": 0x04000000, "ipc": 0x08000000, "net": 0x400
 
 
 class Unfit(Exception):
-    """No kernel can be forked from this process; the text says why."""
+    """No kernel may be forked from this process; the text says why."""
 
 
 @dataclass
 class Given:
     """What the cells left, for the forks.
 
-    cells : (index, source, what was sent while it ran) of each that is to come
-    folder : where they ran
-    environment : what they set, or with None removed
-    drawn : the state of `random`, which Python seeds again in each fork
+    folder : the working folder in which they ran
+    cells : (index, source, messages sent) of each cell that the fork has not shown yet
+    environment : variables that they set; None for one that they removed
+    random_state : of `random`, which Python seeds again in each fork
     """
 
     folder: str = ""
     cells: list[tuple[int, str, list[tuple[str, str, Any, Any]]]] = field(default_factory=list)
     environment: dict[str, str | None] = field(default_factory=dict)
-    drawn: Any = None
+    random_state: Any = None
 
     def take_over(self, draw: bool | list[int]) -> None:
-        """Let a fork, in its own working folder and environment, go on where the cells ended.
+        """Continue after the cells in a fork, which has its own working folder and environment.
 
-        draw : as launch.py has it
+        draw : see launch.py
         """
         figures.draw_in(draw)
         for name, value in self.environment.items():
@@ -63,7 +63,7 @@ class Given:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        random.setstate(self.drawn)
+        random.setstate(self.random_state)
         here = str(Path.cwd())
         sys.path[:] = [here if place == self.folder else place for place in sys.path]
         for finder in sys.meta_path:
@@ -71,21 +71,21 @@ class Given:
                 finder.folder = here  # type: ignore[attr-defined]
 
     def shown(self, index: int, source: str) -> list[tuple[str, str, Any, Any]] | None:
-        """Return what a cell sent; None for one that is still to run: in between, or after them."""
+        """Return the messages of a cell that has run; None for any other cell, which must run."""
         if not self.cells or self.cells[0][0] > index:
             return None
         known, text, sent = self.cells.pop(0)
         if (known, text) != (index, source):
-            os._exit(1)  # the grader forks no other notebook from here
+            os._exit(1)  # the grader forks only notebooks with the same cells from here
         return sent
 
 
 def run_given(kernel: Any, request: Mapping[str, Any]) -> Given:
-    """Run the cells in this process, which is to be forked afterwards.
+    """Run the cells in this process, which will be forked afterwards.
 
-    request : {"cells": [[index, source], ...], "content": of a request to execute one, "options":
-        as launch.py has them, "plan": as confine.py has it, or null, "environment", "folder",
-        "seconds": how long all of it may take}
+    request : {"cells": [[index, source], ...], "content": the content of an execute request without
+        its code, "options": see launch.py, "plan": see confine.py, or null, "environment",
+        "folder", "seconds": the time limit of everything}
     Raises Unfit; then no kernel may be forked from here, and this process must end.
     """
     options = request["options"]
@@ -120,21 +120,21 @@ def run_given(kernel: Any, request: Mapping[str, Any]) -> Given:
             before.require_same(_State.now(kernel, request))
         finally:
             asyncio.set_event_loop(None)
-        given.drawn = random.getstate()
+        given.random_state = random.getstate()
         given.environment = _changes(dict(request["environment"]), dict(os.environ))
         scratch = os.path.dirname(request["folder"])
         if any(value is not None and scratch in value for value in given.environment.values()):
             raise Unfit("the environment names a folder of one kernel")
         loop.close()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.chdir("/")  # where the cells ran is gone
+    os.chdir("/")  # the folder in which the cells ran is gone
     signal.setitimer(signal.ITIMER_REAL, 0)
     kernel.given = given
     return given
 
 
 def _prepare(kernel: Any, options: dict[str, Any]) -> None:
-    """Do what launch.become_kernel() does before the first cell."""
+    """Prepare the kernel as launch.become_kernel() does before the first cell."""
     from grader.in_kernel import launch
 
     launch.begin_notebook(options)
@@ -144,7 +144,7 @@ def _prepare(kernel: Any, options: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _enclosed(plan: dict[str, Any] | None) -> Iterator[None]:
-    """Lie where a student's process would, for the time of the block. Raises Unfit."""
+    """Within the block, give this process the surroundings of a student's. Raises Unfit."""
     if plan is None:
         yield
         return
@@ -152,7 +152,7 @@ def _enclosed(plan: dict[str, Any] | None) -> Iterator[None]:
     limits: dict[int, tuple[int, int]] = {}
     try:
         try:
-            # Who could not come back must not go.
+            # Try first whether the process may come back.
             libc.setns(home["mnt"], _SPACES["mnt"])
             libc.unshare(sum(_SPACES.values()))
         except OSError as error:
@@ -161,7 +161,7 @@ def _enclosed(plan: dict[str, Any] | None) -> Iterator[None]:
         confine.set_up_files(plan, layers)
         if not layers.applied:
             raise Unfit("no root folder in memory")
-        limits = _limited(plan)
+        limits = _set_limits(plan)
         yield
     finally:
         for limit, both in limits.items():
@@ -172,8 +172,8 @@ def _enclosed(plan: dict[str, Any] | None) -> Iterator[None]:
             os.close(space)
 
 
-def _limited(plan: Mapping[str, Any]) -> dict[int, tuple[int, int]]:
-    """Set the soft limits of a student's process; return those that were."""
+def _set_limits(plan: Mapping[str, Any]) -> dict[int, tuple[int, int]]:
+    """Set the soft limits of a student's process; return the earlier limits."""
     wanted = {
         resource.RLIMIT_DATA: plan["memory_mib"] * _MIB,
         resource.RLIMIT_NOFILE: plan["open_files"],
@@ -212,7 +212,7 @@ class _State:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         mask = os.umask(0o077)
         os.umask(mask)
-        # The real-time one is this module's own.
+        # Without the real-time timer, which this module uses.
         timers = (signal.getitimer(signal.ITIMER_VIRTUAL), signal.getitimer(signal.ITIMER_PROF))
         places = {plan[name] for name in ("work", "tmp", "home") if name in plan}
         return cls(
@@ -231,7 +231,7 @@ class _State:
         )
 
     def require_same(self, other: _State) -> None:
-        """Raise Unfit where something differs that a fork would share, or lack."""
+        """Raise Unfit if any state differs that a fork would share or lose."""
         for name in self.__dataclass_fields__:
             was, now = getattr(self, name), getattr(other, name)
             if was != now:
@@ -241,16 +241,16 @@ class _State:
 
 
 def _descriptors() -> Iterator[tuple[str, str]]:
-    # matplotlib keeps the files of fonts open, and closes them in a fork by this very call.
+    # matplotlib keeps font files open; in a fork it closes them with this call.
     fonts = sys.modules.get("matplotlib.font_manager")
     getattr(getattr(fonts, "_get_font", None), "cache_clear", bool)()
     for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):  # the one of this very listing
+        with contextlib.suppress(OSError):  # listdir's own is closed already
             yield name, os.readlink(f"/proc/self/fd/{name}")
 
 
 def _shared() -> Iterator[str]:
-    """Yield the mappings that a fork would share with this process, not copy."""
+    """Yield the memory mappings that a fork would share with this process."""
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
         for line in file:
             fields = line.split(maxsplit=5)

@@ -1,12 +1,11 @@
 """Huge pages for a process that is forked again and again.
 
-A fork copies an entry of the page table for each page of memory, and the child's end gives each
-back: with matplotlib and scikit-learn in memory, 36,000 entries and some 10 ms. One entry of a huge
-page stands for 512 pages. Where a child writes, the system copies 4 KiB, as it always does.
+A fork copies a page table entry for each page of memory, and the end of the child frees each: with
+matplotlib and scikit-learn in memory, 36,000 entries and about 10 ms. A huge page has one entry for
+512 pages. When a child writes, the system still copies only 4 KiB.
 
-It has a price: the system copies all of it once, into memory that is free in one piece, which takes
-0.05 to 0.3 s of a processor. A small notebook's forks then take some 8 ms less: that pays from
-dozens of them on.
+The system must first copy all this memory into free huge pages, which takes 0.05 to 0.3 s of
+processor time. A small notebook's forks then take about 8 ms less, so it pays for dozens of forks.
 
 collapse()   before forking. Source: madvise(2), MADV_COLLAPSE; Linux 6.1 and later
 """
@@ -19,19 +18,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HUGE = 2 << 20
-"""Bytes of a huge page on x86-64 and, with pages of 4 KiB, on aarch64. Where they are others,
-nothing is collapsed, or what the system makes of it."""
+"""Bytes of a huge page on x86-64 and, with pages of 4 KiB, on aarch64. With other sizes the system
+may refuse."""
 _PAGE = 4096
 _MADV_COLLAPSE = 25
 _WORTH = HUGE // _PAGE // 2
-"""So many pages of a huge one must be in memory: an empty one would only take memory."""
+"""How many pages of a huge page must be in memory already: an empty one would only waste memory."""
 
 
 def collapse() -> int:
-    """Put this process's own memory into huge pages; return how many.
+    """Put this process's memory into huge pages; return how many.
 
-    What is there in the first place as files, what is mostly empty, and what the system refuses
-    (an older one, no memory left in one piece) stays as it is.
+    Memory of files and mostly empty memory stays as it is. So does memory that the system refuses
+    to move (an older kernel, no free huge page).
     """
     try:
         libc = ctypes.CDLL(None)
@@ -46,7 +45,7 @@ def collapse() -> int:
 
 
 def _own_memory() -> Iterator[tuple[int, int]]:
-    """Yield first and last address of what holds whole huge pages, and belongs to no file."""
+    """Yield the first and last address of mappings without a file that hold whole huge pages."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         found = re.fullmatch(
             r"([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0\s*(|\[heap\]|\[anon:.*)", line
@@ -59,7 +58,7 @@ def _own_memory() -> Iterator[tuple[int, int]]:
 
 
 def _pages_in_memory(libc: ctypes.CDLL, place: int) -> int:
-    there = (ctypes.c_ubyte * (HUGE // _PAGE))()
-    if libc.mincore(ctypes.c_void_p(place), ctypes.c_size_t(HUGE), there):
+    resident = (ctypes.c_ubyte * (HUGE // _PAGE))()
+    if libc.mincore(ctypes.c_void_p(place), ctypes.c_size_t(HUGE), resident):
         return 0
-    return bytes(there).count(1)
+    return bytes(resident).count(1)

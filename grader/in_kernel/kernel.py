@@ -1,14 +1,14 @@
 """The kernel that runs a student's cells: ipykernel's, without its sockets, threads and files.
 
-make_kernel()   can be called before a process is forked from a fork server: nothing is open
-Kernel.run()    answers the grader's messages until it hangs up, or asks for the agent
+make_kernel()   opens nothing, so that a fork server can call it before it forks
+Kernel.run()    answers the grader's messages until the grader disconnects or requests the agent
 
-What a graded run has no use for is taken out (debugger, history, heartbeat, completion, config
-and startup files), and two things are put in:
+Parts that a graded run does not need are removed (debugger, history, heartbeat, completion, config
+and startup files). Two things are added:
 
   - the request "grade_serve_request" {"address": str, "token": str}: stop being a kernel, and
-    answer the grader's calls (grader.in_kernel.agent). No reply.
-  - an execute_reply that holds "line": the line of the cell at which it stopped, where it did.
+    answer the grader's calls (grader.in_kernel.agent). It has no reply.
+  - an execute_reply has "line": the line of the cell where an error stopped it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from grader.in_kernel.sandbox.limits import limit_behind
 
 
 def _without_debugger() -> None:
-    """debugpy takes 60 ms to import and a thread to run."""
+    """Replace debugpy, which takes 60 ms to import and starts a thread."""
     stub = ModuleType("ipykernel.debugger")
     stub._is_debugpy_available = False  # type: ignore[attr-defined]
     stub.Debugger = type("Debugger", (), {})  # type: ignore[attr-defined]
@@ -56,20 +56,20 @@ MAX_ERROR_TEXT = 2000
 
 
 def make_kernel(profile: str) -> Kernel:
-    """Return a kernel with its shell, ready to run(). There is one in a process.
+    """Return a kernel with its shell, ready to run(). Call it once in a process.
 
     profile : an empty folder, for IPython
     """
     outlet = Outlet()
     session = Messages(key=b"")
     session.outlet = outlet
-    # No file decides how a notebook is graded: neither the user's nor a student's.
+    # No configuration file, of the user or a student, affects how a notebook is graded.
     config = Config(
         HistoryManager={"enabled": False},
         InteractiveShell={"cache_size": 0},
         ProfileDir={"location": profile},
     )
-    log = logging.getLogger("grade.kernel")  # its messages about a notebook are never read
+    log = logging.getLogger("grade.kernel")  # nobody reads its messages
     log.setLevel(logging.CRITICAL + 1)
     kernel: Kernel = Kernel.instance(
         config=config,
@@ -90,7 +90,7 @@ def locate(filename: str) -> int | None:
 
 
 class Compiler(XCachingCompiler):
-    """Names code by its cell: tracebacks, and the agent, can tell where a line stands."""
+    """Names code objects by their cell, so that a traceback and the agent know a line's cell."""
 
     cell = 0
     seen: dict[int, int]
@@ -104,8 +104,8 @@ class Compiler(XCachingCompiler):
         return f"<cell {self.cell}>" if part == 1 else f"<cell {self.cell}, part {part}>"
 
 
-class _Unkept(dict[int, list[Any]]):
-    """Where IPython keeps the outputs of each cell, which are never read."""
+class _NoOutputs(dict[int, list[Any]]):
+    """Replaces IPython's store of each cell's outputs, which nobody reads."""
 
     def __missing__(self, cell: int) -> list[Any]:
         return []
@@ -113,30 +113,30 @@ class _Unkept(dict[int, list[Any]]):
 
 class Shell(ZMQInteractiveShell):
     stopped_at: int | None = None
-    limit = ""  # what the error came from, where a limit was hit
+    limit = ""  # the limit that caused the error, if any
 
     def init_environment(self) -> None: ...
 
     def init_history(self) -> None:
         super().init_history()
         history: Any = self.history_manager
-        history.outputs = _Unkept()
+        history.outputs = _NoOutputs()
 
     @contextlib.contextmanager
     def _tee(self, channel: str) -> Iterator[None]:
-        """Keep nothing: a cell that prints without end would fill memory with IPython's copies."""
+        """Copy nothing: IPython's copies of endless output would fill the memory."""
         yield
 
     def init_completer(self) -> None:
-        """No completion is needed here, and jedi takes a while to import."""
+        """Do nothing: completion is not needed, and jedi is slow to import."""
         self.Completer: Any = None
 
     def ask_exit(self) -> None:
-        """A cell that says exit() or quit() must not take the others with it."""
+        """Print a note instead of ending: exit() in one cell must not stop the other cells."""
         print("[exit() does not end a notebook that is being graded]")
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Report an exception in plain text: quick, and safe to show."""
+        """Report an exception in plain text, which is fast and safe to show."""
         try:
             kind, value, tb = self._get_exc_info(exc_tuple)
         except ValueError:
@@ -172,7 +172,7 @@ class Kernel(IPythonKernel):
     _interruptible = False
 
     def open_streams(self) -> None:
-        """Let what is printed go to the outlet. Once: cells may hold on to the streams."""
+        """Send printed text to the outlet. Done only once: cells may keep the streams."""
         if self._streams_are_open:
             return
         self._streams_are_open = True
@@ -181,7 +181,7 @@ class Kernel(IPythonKernel):
         self._stdout, self._stderr = sys.stdout, sys.stderr  # type: ignore[assignment]
 
     async def record(self, cell: int, content: dict[str, Any]) -> list[Sent]:
-        """Execute a cell, and return what it would have sent to the grader (see given.py)."""
+        """Execute a cell; return the messages instead of sending them (see given.py)."""
         request = {
             "header": {"msg_id": "", "msg_type": "execute_request"},
             "metadata": {"cellId": str(cell)},
@@ -191,12 +191,12 @@ class Kernel(IPythonKernel):
         return self.outlet.recorded()
 
     def run(self) -> None:
-        """Answer the grader's messages, one after the other."""
+        """Answer the grader's messages, one after another. Never returns."""
         self.open_streams()
         signal.signal(signal.SIGINT, self.on_interrupt)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        # What ipykernel asks of its own loop and threads, where a cell awaits.
+        # ipykernel uses these attributes of its own loop and thread when a cell awaits.
         self.io_loop = SimpleNamespace(add_callback=loop.call_soon_threadsafe)  # type: ignore[assignment]
         self.shell_channel_thread = SimpleNamespace(parent_thread=threading.main_thread())
         while True:
@@ -206,7 +206,7 @@ class Kernel(IPythonKernel):
         readable = asyncio.Event()
         while True:
             self.outlet.end_a_copy()
-            # What the notebook's own tasks have to do goes on while no cell runs.
+            # The notebook's own tasks run while no cell does.
             loop.add_reader(self.outlet.fileno(), readable.set)
             await readable.wait()
             loop.remove_reader(self.outlet.fileno())
@@ -225,7 +225,7 @@ class Kernel(IPythonKernel):
         self.outlet.send("iopub", "status", {"execution_state": "idle"})
 
     def _show_again(self, request: dict[str, Any], given: Given) -> bool:
-        """Send what a cell sent that has run already; False where it has not."""
+        """Send the messages of a cell that has run already; return False if it has not."""
         cell = int(str(request["metadata"].get("cellId") or 0))
         sent = given.shown(cell, str(request["content"].get("code")))
         if sent is None:
@@ -252,7 +252,7 @@ class Kernel(IPythonKernel):
     async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> Any:
         cell = self.shell.compile.cell = int(str(kwargs.get("cell_id") or 0))
         if cell in self.shell.compile.seen:
-            # What is left of it is run piece by piece: a hook that hung it would hang each piece.
+            # The rest of the cell runs in pieces: a hook that hung the cell would hang each piece.
             for hooks in self.shell.events.callbacks.values():
                 hooks.clear()
         self.shell.stopped_at = None
@@ -265,8 +265,7 @@ class Kernel(IPythonKernel):
             reply = await super().do_execute(code, silent, *args, **kwargs)
             figures.flush()
         except BaseException as error:
-            # An exception whose own text raises, an interrupt that comes late: without a
-            # reply, the grader would wait for one.
+            # An exception whose text raises, or a late interrupt. The grader waits for a reply.
             reply = {
                 "status": "error",
                 "ename": type(error).__name__,
@@ -285,11 +284,13 @@ class Kernel(IPythonKernel):
         return reply
 
     def raw_input(self, prompt: object = "") -> str:
-        """An empty answer lets most notebooks go on; a loop that asks until it likes the
-        answer ends with the error that a closed input raises."""
+        """Return an empty answer, with which most notebooks go on.
+
+        A loop that repeats input() until it gets a certain answer ends with EOFError.
+        """
         self.inputs += 1
         if self.inputs > MAX_INPUTS:
-            raise EOFError("input() has nobody to answer it while a notebook is graded")
+            raise EOFError("input() gets no answer while a notebook is graded")
         print(prompt)
         return ""
 
@@ -298,7 +299,7 @@ class Kernel(IPythonKernel):
 
 
 def _text_of(error: BaseException) -> str:
-    """Return the exception's message, which may be anything, or raise itself."""
+    """Return the exception's message; "" if it raises itself."""
     try:
         return str(error)[:MAX_ERROR_TEXT]
     except Exception:
@@ -306,7 +307,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def _show_figures_in(shell: Any) -> None:
-    """Show figures as the inline backend does: when they are closed, and as a cell's value."""
+    """Show figures as the inline backend does: when they close, and as a cell's value."""
 
     def publish(png: bytes, text: str, fingerprint: str) -> None:
         data: dict[str, Any] = {"text/plain": text}

@@ -1,20 +1,21 @@
 """Starts a student's kernel: `python -P launch.py '{"address": "unix:...", ...}'`.
 
-Run by path, from the folder that holds a copy of what the student handed in. Options (JSON):
+It runs in a folder that holds a copy of the submission. Options (JSON):
 
-    address, token    where the grader listens for the kernel's messages
-    draw              whether figures are shown as pictures, or a list of the cells whose are
-    seed              of `random` and `np.random` before the first cell
-    output_bytes      how much of a cell's output leaves the kernel
+    address, token    of the grader's listener for the kernel's messages
+    beside            the notebook's folder, relative to the submission's
+    draw              whether figures become pictures, or a list of the cells whose figures do
+    seed              for `random` and `np.random` before the first cell
+    output_bytes      how much output of a cell the kernel sends
     datasets          folder of the data sets that are served offline, or null
     profile           an empty folder for IPython
-    fault             file that says why the kernel did not start, if it didn't
-    lifeline          end with the pipe of this descriptor (see lifeline.py); absent where the
-                      sandbox's launcher ends this process
-    plan              how this process is sandboxed (see confine.py); absent where it isn't
+    fault             a file that says why the kernel did not start
+    lifeline          descriptor of a pipe; this process ends with it (see lifeline.py). Absent if
+                      the sandbox's launcher ends this process
+    plan              how this process is sandboxed (see confine.py); absent without a sandbox
 
-Two steps: prepare() holds nothing of a student's, so that a fork server (fork_server.py) takes it
-once for all its forks; become_kernel() is each student's own.
+prepare() uses nothing of a student, so a fork server (fork_server.py) calls it once for all its
+forks. become_kernel() then runs in each student's own process.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-# No file of a submission can replace these, even if it is called random.py or numpy.py. `test` may.
-OURS_FIRST = (sys.stdlib_module_names - {"test", "this", "antigravity"}) | {
+# No file of a submission can replace these modules, even if it is called random.py or numpy.py. A
+# file may be called test.py.
+PROTECTED = (sys.stdlib_module_names - {"test", "this", "antigravity"}) | {
     "numpy", "scipy", "matplotlib", "mpl_toolkits", "pandas", "sklearn", "PIL", "joblib",
     "threadpoolctl", "cycler", "kiwisolver", "contourpy", "pyparsing", "packaging", "dateutil",
     "six", "fontTools", "IPython", "ipykernel", "jupyter_client", "jupyter_core", "zmq", "tornado",
@@ -57,7 +59,7 @@ def main(options: dict[str, Any]) -> None:
 
 
 def enter_sandbox(options: dict[str, Any]) -> None:
-    """Close this process in, if there is a plan."""
+    """Sandbox this process, if there is a plan."""
     if "plan" in options:
         from grader.in_kernel.sandbox import confine
 
@@ -65,19 +67,19 @@ def enter_sandbox(options: dict[str, Any]) -> None:
 
 
 def prepare(profile: str) -> Any:
-    """Return a kernel that nobody has talked to yet, with what it needs imported.
+    """Return a new kernel, after all its imports.
 
     profile : an empty folder
     """
-    from grader.in_kernel import agent, kernel, legacy  # noqa: F401  agent: first of all
+    from grader.in_kernel import agent, kernel, legacy  # noqa: F401  agent: before student code
 
     legacy.install()
     return kernel.make_kernel(profile)
 
 
 def become_kernel(kernel: Any, options: dict[str, Any]) -> None:
-    """Run the cells that the grader sends, then serve it. Returns never."""
-    with contextlib.suppress(OSError):  # a notebook that lies nowhere: one made in memory
+    """Run the cells that the grader sends, then serve its checks. Never returns."""
+    with contextlib.suppress(OSError):  # a notebook made in memory has no folder
         os.chdir(options["beside"])
     if kernel.given is not None:
         kernel.given.take_over(options["draw"])
@@ -89,7 +91,7 @@ def become_kernel(kernel: Any, options: dict[str, Any]) -> None:
 
 
 def begin_notebook(options: dict[str, Any]) -> None:
-    """Make this process what a notebook's first cell finds."""
+    """Set up the state in which a notebook's first cell starts."""
     import numpy as np
 
     from grader.in_kernel import figures
@@ -102,42 +104,42 @@ def begin_notebook(options: dict[str, Any]) -> None:
     random.seed(options["seed"])
     np.random.seed(options["seed"])
     add_working_folder()
-    sys.argv = [""]  # a notebook that parses arguments finds none, not these options
+    sys.argv = [""]  # a notebook that parses arguments must not find these options
 
 
 def hollow_package() -> None:
-    """Let `grader.in_kernel` be imported without running grader/__init__.py.
+    """Make `grader.in_kernel` importable without running grader/__init__.py.
 
-    A student's notebook may hold `grader.check()`: here it does nothing, since nothing of the
-    verdict is in this process.
+    A student's notebook may call `grader.check()`; it does nothing in this process, which has no
+    checks.
     """
     package = ModuleType("grader")
     package.__path__ = [str(PACKAGE)]
-    package.check = package.load_ipython_extension = _nothing  # type: ignore[attr-defined]
+    package.check = package.load_ipython_extension = _do_nothing  # type: ignore[attr-defined]
     sys.modules["grader"] = package
 
 
-def _nothing(*args: object, **kwargs: object) -> None: ...
+def _do_nothing(*args: object, **kwargs: object) -> None: ...
 
 
 def add_working_folder() -> None:
-    """Let the student's own modules be imported, as in Jupyter, from the folder of the notebook.
+    """Put the notebook's folder first on the path, as Jupyter does.
 
-    First on the path, too, but for names that libraries import among themselves.
+    So a notebook can import the student's own modules; but none of them replaces a PROTECTED one.
     """
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
-    sys.meta_path.insert(0, _OursFirst(folder))
+    sys.meta_path.insert(0, _ProtectedFinder(folder))
 
 
-class _OursFirst(importlib.abc.MetaPathFinder):
+class _ProtectedFinder(importlib.abc.MetaPathFinder):
     def __init__(self, folder: str) -> None:
         self.folder = folder
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if path is not None or fullname not in OURS_FIRST:
+        if path is not None or fullname not in PROTECTED:
             return None
         elsewhere = [p for p in sys.path if p and not p.startswith(self.folder)]
         return importlib.machinery.PathFinder.find_spec(fullname, elsewhere)
@@ -145,8 +147,8 @@ class _OursFirst(importlib.abc.MetaPathFinder):
 
 @contextlib.contextmanager
 def fault_written(options: dict[str, Any]) -> Any:
-    """Write errors, until the kernel runs, into the file that the grader reads."""
-    # Opened now: a process that is sandboxed makes no file there.
+    """Write an error that comes before the kernel runs into the file that the grader reads."""
+    # Opened now: a sandboxed process can't create a file there.
     fault = options["fault"] = Path(options["fault"]).open("w", encoding="utf-8")  # noqa: SIM115
     try:
         yield
@@ -158,8 +160,8 @@ def fault_written(options: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    if not getattr(sys.flags, "safe_path", False):  # started without -P: this file's own folder
-        del sys.path[0]
+    if not getattr(sys.flags, "safe_path", False):  # started without -P
+        del sys.path[0]  # this file's folder
     _options = json.loads(sys.argv[1])
     with fault_written(_options):
         main(_options)

@@ -1,16 +1,17 @@
-"""Restores names that right answers of earlier years use and that libraries have since removed,
-and replaces modules that exist only on other people's machines.
+"""Restores names that libraries have removed, so that answers from earlier years still run.
 
-install()   from then on, without a warning:
+It also replaces modules that exist only on the students' machines.
+
+install()   provides these, without a warning:
     numpy         the aliases in NUMPY_NAMES, asscalar, and TRAPEZOID's old names
     collections   Iterator, Mapping and the other abstract classes (now collections.abc)
     time.clock, inspect.getargspec, fractions.gcd
     matplotlib    styles named 'seaborn-...'; matplotlib.cm.get_cmap; use() keeps our backend;
-                  savefig() into a folder that exists only on the student's machine draws nothing
+                  savefig() into a folder that exists only on the student's machine writes nothing
     scipy.misc    logsumexp, factorial, comb
-    tqdm          where it is not installed: a progress bar that only iterates
-    google.colab  drive.mount, files.upload and the like, which do nothing
-    past.builtins the names of Python 2 (xrange, basestring, ...), where `future` is not installed
+    tqdm          if it is not installed: a progress bar that only iterates
+    google.colab  drive.mount, files.upload and others, which do nothing
+    past.builtins the names of Python 2 (xrange, basestring, ...), if `future` is not installed
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-# Old name: what it meant.
+# Old name: its meaning.
 NUMPY_NAMES: dict[str, Any] = {
     "float": float, "int": int, "bool": bool, "object": object, "str": str, "complex": complex,
     "long": int, "unicode": str, "float_": np.float64, "complex_": np.complex128,
@@ -45,13 +46,13 @@ NUMPY_NAMES: dict[str, Any] = {
     "product": np.prod, "cumproduct": np.cumprod, "sometrue": np.any, "alltrue": np.all,
     "round_": np.round, "row_stack": np.vstack, "in1d": np.isin, "mat": np.asmatrix,
 }  # fmt: skip
-# Some of them are still there in some versions, and warn.
+# Some versions still have these names, with a deprecation warning.
 WARNED_OF = ("row_stack", "in1d", "product", "cumproduct", "sometrue", "alltrue", "round_")
 BACKEND = "module://grader.in_kernel.figures"
 
 
 def install() -> None:
-    """Put every shim in place; those of libraries that are not imported yet wait for them."""
+    """Install all shims; those for a library that is not imported yet wait for its import."""
     _restore_numpy()
     for name in collections.abc.__all__:
         if not hasattr(collections, name):
@@ -69,7 +70,11 @@ def install() -> None:
 
 
 def after_import(name: str, patch: Callable[[ModuleType], None]) -> None:
-    """Call patch(module) once the named module has run; now, where it has run already."""
+    """Call patch(module) when the named module has run; at once if it has run already.
+
+    A later call for the same module replaces an earlier patch that still waits.
+    """
+    sys.meta_path[:] = [f for f in sys.meta_path if getattr(f, "patched_name", None) != name]
     if name in sys.modules:
         patch(sys.modules[name])
     else:
@@ -78,13 +83,13 @@ def after_import(name: str, patch: Callable[[ModuleType], None]) -> None:
 
 class _AfterImport(importlib.abc.MetaPathFinder):
     def __init__(self, name: str, patch: Callable[[ModuleType], None]) -> None:
-        self.name = name
+        self.patched_name = name
         self.patch = patch
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.name:
+        if fullname != self.patched_name:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
@@ -106,7 +111,7 @@ def _restore(module: ModuleType, name: str, value: object) -> None:
 
 
 def _restore_numpy() -> None:
-    present = vars(np)  # hasattr would warn of what is deprecated and raise of what is gone
+    present = vars(np)  # hasattr would warn for a deprecated name, and raise for a removed one
     for name, value in NUMPY_NAMES.items():
         if name not in present:
             setattr(np, name, value)
@@ -114,7 +119,7 @@ def _restore_numpy() -> None:
         setattr(np, "asscalar", lambda a: a.item())  # noqa: B010
     if "trapezoid" in present:
         # np.trapz warns since 2.0.
-        setattr(np, "trapz", np.trapezoid)  # noqa: B010  (an attribute that stubs deny)
+        setattr(np, "trapz", np.trapezoid)  # noqa: B010  (numpy's type stubs lack it)
     for name in WARNED_OF:
         setattr(np, name, NUMPY_NAMES[name])
 
@@ -128,7 +133,7 @@ def _getargspec(function: Callable[..., Any]) -> tuple[Any, ...]:
 
 
 def _patch_matplotlib(matplotlib: ModuleType) -> None:
-    """A notebook that asks for TkAgg or `notebook` still draws on our backend."""
+    """Keep our backend when a notebook selects another one, such as TkAgg."""
     matplotlib.use = lambda *args, **kwargs: None  # type: ignore[attr-defined]
 
 
@@ -165,7 +170,7 @@ def _patch_style(style: ModuleType) -> None:
 
 
 def _new_style(name: Any) -> Any:
-    """'seaborn-whitegrid' has been 'seaborn-v0_8-whitegrid' since matplotlib 3.6."""
+    """Return the name of a style since matplotlib 3.6: 'seaborn-v0_8-...' for 'seaborn-...'."""
     if isinstance(name, list | tuple):
         return [_new_style(part) for part in name]
     if isinstance(name, str) and name.startswith("seaborn") and "v0_8" not in name:
@@ -186,7 +191,7 @@ def _patch_cm(cm: ModuleType) -> None:
 
 
 class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """The last finder: asked only for what no other finder has found."""
+    """The last finder: it gets only modules that no other finder has found."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -203,12 +208,11 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             setattr(module, name, value)
 
 
-def _nothing(*args: object, **kwargs: object) -> None:
-    """Does nothing: a stand-in."""
+def _do_nothing(*args: object, **kwargs: object) -> None: ...
 
 
 class _Progress:
-    """tqdm's surface: iterates, and swallows what is said about progress."""
+    """tqdm's interface: iterates, and shows no progress."""
 
     def __init__(self, iterable: Any = (), *args: object, **kwargs: object) -> None:
         self.iterable = iterable
@@ -227,7 +231,7 @@ class _Progress:
     def __getattr__(self, name: str) -> Callable[..., None]:
         if name.startswith("_"):
             raise AttributeError(name)
-        return _nothing
+        return _do_nothing
 
     write = staticmethod(print)
 
@@ -247,7 +251,7 @@ def _scipy_misc() -> dict[str, Any]:
 
 
 def _past_builtins() -> dict[str, Any]:
-    """The meaning of `from past.builtins import xrange` in sheets from the years of Python 2."""
+    """Return the names of Python 2 that `past.builtins` has, for old exercise sheets."""
     return {
         "xrange": range, "basestring": str, "unicode": str, "long": int, "raw_input": input,
         "reduce": functools.reduce, "range": lambda *args: list(range(*args)),
@@ -263,10 +267,10 @@ _CONTENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "past.builtins": _past_builtins,
     "google": dict,
     "google.colab": dict,
-    "google.colab.drive": lambda: {"mount": _nothing, "flush_and_unmount": _nothing},
-    "google.colab.files": lambda: {"upload": lambda *a, **k: {}, "download": _nothing},
-    "google.colab.patches": lambda: {"cv2_imshow": _nothing},
-    "google.colab.auth": lambda: {"authenticate_user": _nothing},
-    "google.colab.output": lambda: {"clear": _nothing, "eval_js": _nothing},
+    "google.colab.drive": lambda: {"mount": _do_nothing, "flush_and_unmount": _do_nothing},
+    "google.colab.files": lambda: {"upload": lambda *a, **k: {}, "download": _do_nothing},
+    "google.colab.patches": lambda: {"cv2_imshow": _do_nothing},
+    "google.colab.auth": lambda: {"authenticate_user": _do_nothing},
+    "google.colab.output": lambda: {"clear": _do_nothing, "eval_js": _do_nothing},
     "google.colab.userdata": lambda: {"get": lambda *a, **k: ""},
 }

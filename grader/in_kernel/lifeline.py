@@ -1,12 +1,12 @@
-"""Tie a process to the program that started it: it ends at once when that program ends.
+"""Ends a process at once when the program that started it ends.
 
-    read_end, write_end = os.pipe()        in the program, which keeps write_end open and silent
-    end_with(read_end)                     first of all in the process
+    read_end, write_end = os.pipe()        in the program, which keeps write_end open, unused
+    end_with(read_end)                     at the start of the process
 
-The kernel closes write_end however the program ends. It then sends SIGKILL itself (fcntl's
-F_SETSIG), so that it doesn't matter what the process is at: code that never returns to Python,
-or that holds the interpreter's lock, ends too. The parent-death signal of prctl would not do: it
-looks at the thread that started the process, and threads end before their program does.
+However the program ends, the operating system closes write_end, and then sends SIGKILL itself
+(fcntl's F_SETSIG). So a process ends too if its code never returns to Python or holds the
+interpreter's lock. prctl's parent-death signal does not fit: it comes when the thread that started
+the process ends, and threads end before their program.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _F_SETSIG = 10  # linux/fcntl.h; Python 3.11 does not name it everywhere
 
 
 def end_with(read_end: int) -> None:
-    """Have this process killed as soon as the other end of the pipe is closed everywhere.
+    """Have this process killed as soon as no process holds the write end of the pipe any more.
 
-    read_end : kept open from now on
-    Does nothing on Windows, where no pipe can be waited for.
+    read_end : stays open
+    Does nothing on Windows, where a process can't wait for a pipe.
     """
     if sys.platform == "linux":
         import fcntl
@@ -34,7 +34,7 @@ def end_with(read_end: int) -> None:
         fcntl.fcntl(read_end, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(read_end, _F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(read_end, fcntl.F_SETFL, fcntl.fcntl(read_end, fcntl.F_GETFL) | os.O_ASYNC)
-        # It may have been closed before there was a signal to send.
+        # The write end may have been closed before the signal was set up.
         _wait(read_end, patience_ms=0)
     elif HAS_SIGNALS:
         threading.Thread(target=_wait, args=(read_end,), name="lifeline", daemon=True).start()

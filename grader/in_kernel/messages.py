@@ -1,16 +1,15 @@
-"""Jupyter messages over one stream to the grader, in place of ZMQ's sockets and threads.
+"""Jupyter messages over one stream to the grader, instead of ZMQ's sockets and threads.
 
-A kernel that is forked from a fork server has no time to open five sockets, and one whose checks
-are forks of it must have no thread but the student's own. A frame is its length (4 bytes,
-big-endian) and JSON:
+A forked kernel should start fast, without opening five sockets; and since checks are forks of it,
+it must have no threads of its own. A frame is its length (4 bytes, big-endian) and JSON:
 
     from the kernel  {"channel": "shell" | "iopub", "header": {"msg_type": str},
                       "parent_header": {"msg_id": str}, "metadata": {}, "content": {}}
     from the grader  {"header": {"msg_id": str, "msg_type": str}, "metadata": {}, "content": {}}
 
-Outlet      the connection; counts what leaves, so that a cell's output is cut in time
-Messages    what ipykernel takes for its session: it sends through the outlet
-Printer     sys.stdout and sys.stderr
+Outlet      the connection; it counts what is sent, so that a cell's output is cut in time
+Messages    replaces ipykernel's session; it sends through the outlet
+Printer     replaces sys.stdout and sys.stderr
 """
 
 from __future__ import annotations
@@ -30,24 +29,23 @@ from jupyter_client.session import Session
 from grader.in_kernel.protocol import Closed, Stream
 from grader.in_kernel.system import CAN_FORK
 
-# Of one cell: as many figures and texts as any notebook shows.
+# For one cell; no honest notebook shows so many figures and texts.
 MAX_MESSAGES = 2000
 CUT = "\n[the rest of this output was cut]\n"
-# Text is sent once there is this much of it, or when it has waited this long.
+# Text is sent when there is this much of it, or when it has waited this long.
 _SEND_CHARS = 1 << 14
 _SEND_S = 0.2
-# What a process that the notebook started prints travels in pieces of this size at most.
+# The text of a process that the notebook started travels in pieces of this many characters.
 _PIECE = 1 << 13
 
-
-# Channel, kind, content, metadata.
 Sent = tuple[str, str, Any, Any]
+"""A message: channel, kind, content, metadata."""
 
 
 class Meter:
-    """Lets a cell's messages out of the kernel until they are too large or too many.
+    """Admits a cell's messages until they are too large or too many.
 
-    A cell that prints a gigabyte must fill neither this process nor the grader's.
+    A cell that prints a gigabyte must not fill the memory of this process or the grader's.
     """
 
     def __init__(self, limit: int) -> None:
@@ -60,7 +58,7 @@ class Meter:
         self.messages = MAX_MESSAGES
 
     def take(self, text: str) -> str:
-        """Return as much of a text as may still be printed, and the word that it was cut."""
+        """Return the part of a text that may still be printed, with a note if it was cut."""
         if self.text_left <= 0:
             return ""
         taken = text[: self.text_left]
@@ -69,30 +67,30 @@ class Meter:
 
     def admits(self, kind: str, size: int) -> bool:
         self.messages -= 1
-        if kind != "stream":  # text is counted where it is written
+        if kind != "stream":  # take() counts text
             self.left -= size
         return self.left > 0 and self.messages > 0
 
 
 class Outlet:
-    """The kernel's connection to the grader. Every thread may send."""
+    """The kernel's connection to the grader. Any thread may send."""
 
     def __init__(self) -> None:
         self.meter = Meter(0)
-        self.request: dict[str, Any] = {}  # the one that is being answered
+        self.request: dict[str, Any] = {}  # the grader's request that is being answered
         self._stream: Stream | None = None
         self._owner = 0
         self._lock = threading.RLock()
         self._printers: list[Printer] = []
         self._recorded: list[Sent] | None = None
-        # From processes that the notebook starts, which must not write amid our frames.
+        # For text from processes that the notebook starts: they must not write to the stream.
         self._inlet: _socket.socket | None = None
         self._children: _socket.socket | None = None
         if CAN_FORK:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def open(self, address: str, token: str, output_bytes: int) -> None:
-        """Connect to where the grader listens."""
+        """Connect to the grader."""
         self.meter = Meter(output_bytes)
         self._recorded = None
         self._stream = Stream(address, token)
@@ -103,13 +101,13 @@ class Outlet:
                 end.setblocking(False)
 
     def record(self, output_bytes: int) -> None:
-        """Keep what would be sent, until there is somebody to send it to."""
+        """Store messages instead of sending them, until open()."""
         self.meter = Meter(output_bytes)
         self._owner = os.getpid()
         self._recorded = []
 
     def recorded(self) -> list[Sent]:
-        """Return what was kept since the last time."""
+        """Return the messages that were stored since the last call."""
         sent, self._recorded = self._recorded or [], []
         return sent
 
@@ -118,7 +116,7 @@ class Outlet:
         return self._stream.fileno()
 
     def receive(self) -> dict[str, Any]:
-        """Return the grader's next message. Ends the process when the grader has hung up."""
+        """Return the grader's next message. Ends the process if the grader has disconnected."""
         assert self._stream is not None
         try:
             size = bytearray(4)
@@ -131,7 +129,7 @@ class Outlet:
         return message
 
     def send(self, channel: str, kind: str, content: Any, metadata: Any = None) -> None:
-        """Send a message in answer to the present request."""
+        """Send a message as an answer to the current request."""
         if os.getpid() != self._owner:
             return
         message = {
@@ -144,7 +142,7 @@ class Outlet:
         try:
             frame = json.dumps(message, default=json_default).encode()
         except (TypeError, ValueError, RecursionError):
-            if channel == "iopub":  # an output that is not JSON can't be shown
+            if channel == "iopub":  # skip an output that is not JSON
                 return
             raise
         if channel == "iopub" and kind != "status" and not self.meter.admits(kind, len(frame)):
@@ -156,21 +154,21 @@ class Outlet:
             assert self._stream is not None
             try:
                 self._stream.send([len(frame).to_bytes(4, "big") + frame])
-            except OSError:  # the grader has hung up, or the notebook has closed its descriptors
+            except OSError:  # the grader has disconnected, or the notebook closed the descriptor
                 os._exit(0)
 
     def send_text(self, name: str, text: str) -> None:
-        """Send what was printed; from a process of the notebook's, by way of the notebook's own."""
+        """Send printed text; a process that the notebook started passes it to the notebook's."""
         if os.getpid() == self._owner:
             self.send("iopub", "stream", {"name": name, "text": text})
         elif self._children is not None:
             for start in range(0, len(text), _PIECE):
-                with contextlib.suppress(OSError):  # full: it may not wait for the notebook
+                with contextlib.suppress(OSError):  # the buffer is full: drop the text, don't wait
                     piece = [name, text[start : start + _PIECE]]
                     self._children.send(json.dumps(piece).encode())
 
     def flush(self) -> None:
-        """Send all that was printed, here and in processes that the notebook started."""
+        """Send all printed text, of this process and of processes that the notebook started."""
         for printer in self._printers:
             printer.flush()
         while self._inlet is not None:
@@ -186,14 +184,14 @@ class Outlet:
         return printer
 
     def end_a_copy(self) -> None:
-        """End this process if the notebook has forked it, and the cell has not ended it."""
+        """End this process if it is a fork that the notebook made and did not end."""
         if os.getpid() != self._owner:
             for printer in self._printers:
                 printer.flush()
             os._exit(0)
 
     def _after_fork(self) -> None:
-        # What comes is for the notebook's own process: a copy would take it away from that.
+        # A copy must not read messages for the notebook's own process.
         for end in (self._stream, self._inlet):
             if end is not None:
                 end.close()
@@ -204,9 +202,9 @@ class Outlet:
 
 
 class Messages(Session):
-    """ipykernel's session: what it would sign and send by ZMQ goes to the outlet.
+    """ipykernel's session, which sends messages through the outlet instead of ZMQ.
 
-    Its sockets are the channels' names, "shell" and "iopub".
+    A "socket" here is the name of a channel: "shell" or "iopub".
     """
 
     outlet: Outlet
@@ -242,7 +240,7 @@ class Messages(Session):
         message: dict[str, Any] = msg_or_type
         if isinstance(msg_or_type, str):
             message = self.msg(msg_or_type, content, metadata=metadata)
-        # The grader knows what it asked to be executed.
+        # The grader knows the code that it sent.
         if message["msg_type"] != "execute_input" and stream is not None:
             self.outlet.flush()
             self.outlet.send(stream, message["msg_type"], message["content"], message["metadata"])
@@ -250,7 +248,7 @@ class Messages(Session):
 
 
 class Printer(io.TextIOBase):
-    """A text stream whose text reaches the grader, up to the meter's limit."""
+    """A text stream that sends its text to the grader, up to the meter's limit."""
 
     encoding = "UTF-8"
     errors = "strict"
@@ -263,7 +261,7 @@ class Printer(io.TextIOBase):
         self.forget()
 
     def forget(self) -> None:
-        """Drop what has not been sent: a fork would send it again."""
+        """Drop unsent text: a fork would send it a second time."""
         self._lock = threading.RLock()
         self._text: list[str] = []
         self._chars = 0
@@ -295,7 +293,7 @@ class Printer(io.TextIOBase):
         return True
 
     def close(self) -> None:
-        """A notebook that closes its output must not lose that of its other cells."""
+        """Stay open: a notebook that closes its output must not lose that of later cells."""
 
 
 _now = time.monotonic

@@ -1,24 +1,22 @@
-"""Serves `fetch_openml` and its like from files: notebooks are run with no network.
+"""Serves `fetch_openml` and similar functions from files: notebooks run without a network.
 
-install(datasets_dir)   from then on, however a notebook comes by the function,
+install(datasets_dir)   from then on, however a notebook imports the function,
 
     fetch_openml('mnist_784')      fetch_openml(data_id=554)
     fetch_openml('Fashion-MNIST')  fetch_openml(data_id=40996)
     fetch_mldata('MNIST original')
 
-give what datasets_dir/mnist.npz and fashion-mnist.npz hold (x uint8 (n, 784), y (n,)); a set
-that datasets_dir lacks comes from the folder that ships. Every call gives fresh arrays, so a
-notebook may change them in place. Whatever else needs the network raises OSError.
+return the data of datasets_dir/mnist.npz and fashion-mnist.npz (x uint8 (n, 784), y (n,)); the
+package has its own copy of a set that datasets_dir lacks. Every call returns new arrays, so a
+notebook may change them in place. Other functions that need the network raise OSError.
 
-Unlike scikit-learn, as_frame='auto' gives arrays: the notebooks that are graded index x[0, :].
+Unlike in scikit-learn, as_frame='auto' returns arrays: the graded notebooks index x[0, :].
 """
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,13 +24,15 @@ from typing import Any
 
 import numpy as np
 
+from grader.in_kernel.legacy import after_import
+
 SHIPPED = Path(__file__).resolve().parent.parent / "datasets"
 MODULE = "sklearn.datasets"
 
 
 @dataclass(frozen=True)
 class OpenmlSet:
-    """How OpenML names a set, and the file that holds it."""
+    """The name of a data set on OpenML, and its file here."""
 
     name: str
     data_id: int
@@ -50,52 +50,13 @@ SERVED = "fetch_openml serves 'mnist_784' (data_id 554) and 'Fashion-MNIST' (dat
 def install(datasets_dir: str) -> None:
     """Serve the sets of datasets_dir from now on; a later call changes the folder.
 
-    scikit-learn is not imported here: it takes most of a second, and few notebooks want it.
+    scikit-learn is not imported here: it takes most of a second, and few notebooks need it.
     """
-    sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, _PatchAfterImport)]
-    sys.meta_path.insert(0, _PatchAfterImport(datasets_dir))
-    if MODULE in sys.modules:
-        _patch(sys.modules[MODULE], datasets_dir)
-
-
-class _PatchAfterImport(importlib.abc.MetaPathFinder):
-    """Finds MODULE as the other finders do, and patches it once it has run."""
-
-    def __init__(self, datasets_dir: str) -> None:
-        self.datasets_dir = datasets_dir
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != MODULE:
-            return None
-        others = [f for f in sys.meta_path if f is not self and hasattr(f, "find_spec")]
-        specs = (finder.find_spec(fullname, path, target) for finder in others)
-        spec = next((spec for spec in specs if spec is not None), None)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _PatchingLoader(spec.loader, self.datasets_dir)
-        return spec
-
-
-class _PatchingLoader(importlib.abc.Loader):
-    def __init__(self, loader: importlib.abc.Loader, datasets_dir: str) -> None:
-        self.loader = loader
-        self.datasets_dir = datasets_dir
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self.loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        # The module gets its own loader back, so that its resources are found as usual.
-        module.__loader__ = self.loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self.loader
-        self.loader.exec_module(module)
-        _patch(module, self.datasets_dir)
+    after_import(MODULE, lambda module: _patch(module, datasets_dir))
 
 
 def _patch(module: ModuleType, datasets_dir: str) -> None:
-    """Replace what needs the network in sklearn.datasets and in the modules it comes from."""
+    """Replace sklearn.datasets' functions that need the network, also where they are defined."""
     ours = {"fetch_openml": openml_from(datasets_dir), "fetch_mldata": mldata_from(datasets_dir)}
     fetchers = {name for name in vars(module) if name.startswith("fetch_")}
     for name in fetchers - set(ours):
@@ -120,14 +81,14 @@ _kept: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
 
 
 def keep(datasets_dir: str, sets: Iterable[str]) -> None:
-    """Read sets ("mnist", "fashion-mnist") once for all processes that are forked from this one."""
+    """Read sets ("mnist", "fashion-mnist") once, for all processes that this one forks."""
     for one in SETS:
         if Path(one.file).stem in sets:
             _kept[datasets_dir, one.file] = _read(datasets_dir, one.file)
 
 
 def _read(datasets_dir: str, file: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return x (n, 784) and y (n,) as the file holds them: integers. Not to be changed."""
+    """Return x (n, 784) and y (n,), integers, as in the file. Don't change the arrays."""
     if (datasets_dir, file) in _kept:
         return _kept[datasets_dir, file]
     configured = Path(datasets_dir) / file
@@ -153,14 +114,14 @@ def openml_from(datasets_dir: str) -> Callable[..., Any]:
         parser: str = "auto",
         read_csv_kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Fetch a data set as scikit-learn's fetch_openml does, from a file that lies here.
+        """Fetch a data set as scikit-learn's fetch_openml does, but from a local file.
 
         data is float64 (n, 784) in 0 ... 255, target the classes as str objects (n,);
-        as_frame=True gives pandas objects. data_home, cache and parser change nothing.
+        as_frame=True returns pandas objects. data_home, cache and parser have no effect.
         """
         found = _find(name, data_id)
         if target_column not in ("default-target", "class", ["class"]):
-            raise ValueError(f"{found.name} is served here with its own target, 'class', alone")
+            raise ValueError(f"{found.name} is served here only with its own target, 'class'")
         x, y = _read(datasets_dir, found.file)
         bunch = _bunch(found, x.astype(np.float64), np.array([str(k) for k in y], dtype=object))
         if as_frame is True:
@@ -205,7 +166,7 @@ def _bunch(found: OpenmlSet, data: np.ndarray, target: np.ndarray) -> Any:
 
 
 def _as_frames(bunch: Any) -> None:
-    """Turn a bunch's arrays into pandas objects. Raises ImportError where pandas is missing."""
+    """Turn a bunch's arrays into pandas objects. Raises ImportError if pandas is missing."""
     import pandas as pd
 
     data = pd.DataFrame(bunch["data"], columns=bunch["feature_names"])
@@ -214,7 +175,7 @@ def _as_frames(bunch: Any) -> None:
 
 
 def mldata_from(datasets_dir: str) -> Callable[..., Any]:
-    """Return the fetch_mldata that scikit-learn had until 0.22; numeric targets, uint8 pixels."""
+    """Return the fetch_mldata of scikit-learn before 0.22: numeric targets, uint8 pixels."""
 
     def fetch_mldata(
         dataname: str, target_name: str = "label", data_name: str = "data", **ignored: Any

@@ -1,11 +1,11 @@
 """Answers a check's requests inside the student's process, from the state the notebook left.
 
-An operation of the protocol (protocol.py) is a method of Check that is listed in its `_operations`.
+An operation of the protocol (protocol.py) is a method of Check, listed in its `_operations`.
 
-Student code may have replaced any function of builtins, numpy or the standard library by the
-time that a call comes. What is needed here is held from the import on: functions by name, the
-builtins in a private copy. So replies stay honest about values unless the student rewrites this
-module, and then they are what every reply is to the grader: a claim.
+By the time a request comes, student code may have replaced any function of builtins, numpy or the
+standard library. So this module keeps what it needs when it is imported: functions by name, the
+builtins in a private copy. Replies then report the real values, unless the student rewrites this
+module. The grader treats every reply as a claim anyway.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SHARED = frozenset((type(None), bool, int, float, complex, str, bytes, tuple))
 _NAMES = 2000
 _OF_IPYTHON = frozenset(("In", "Out", "exit", "quit", "open", "get_ipython"))
 _WARNINGS = 100
-# numpy's own default, even if the notebook changed it: a check wants to see an overflow.
+# numpy's default, even if the notebook changed it: a check must see an overflow.
 _default_errstate = partial(errstate, divide="warn", over="warn", under="ignore", invalid="warn")
 _catch_warnings = warnings.catch_warnings
 _simplefilter = warnings.simplefilter
@@ -52,7 +52,7 @@ _name_of = type.__dict__["__name__"].__get__
 
 @dataclass
 class State:
-    """What a fork inherits."""
+    """The state of the notebook that a fork inherits. The arguments are those of agent.serve."""
 
     namespace: dict[str, Any]
     figures: Callable[[], list[dict[str, Any]]] | None
@@ -60,22 +60,22 @@ class State:
     printed: Printed = field(default_factory=lambda: Printed())
 
     def locate(self, filename: str) -> int | None:
-        """The cell that a code object's file name belongs to."""
+        """Return the cell number for a code object's file name, or None."""
         if self.find_cell is None:
             return None
         try:
             cell = self.find_cell(filename)
-        except Exception:  # the student may have changed what it looks at
+        except Exception:  # the student may have changed the data that it reads
             return None
         return cell if type(cell) is int else None
 
 
 class Missing(Exception):
-    """A name that isn't defined."""
+    """A name that is not defined."""
 
 
 class Raised(Exception):
-    """The student's code raised; carries the reply's status and failure."""
+    """The student's code raised; holds the reply's status and failure."""
 
     def __init__(self, failure: list[Any], status: str = "raised") -> None:
         self.failure = failure
@@ -83,7 +83,7 @@ class Raised(Exception):
 
 
 class Check:
-    """Answers one check's requests, in the order in which they come."""
+    """Answers one check's requests in order."""
 
     def __init__(self, stream: Stream, state: State, reply_bytes: int) -> None:
         self._stream = stream
@@ -125,9 +125,9 @@ class Check:
                 return
 
     def _exchange(self, call: list[Any]) -> list[Any]:
-        """Let the grader call a function of the check's; return what it answers.
+        """Have the grader call a function of the check; return its answer.
 
-        It may ask for something first: the function may call the notebook's code.
+        Before the answer the grader may send requests: the function may call the notebook's code.
         """
         number = self._number
         try:
@@ -136,12 +136,12 @@ class Check:
             raise ValueError(f"a function of the check got {large.args[0]}") from None
         while True:
             self._stream.send(pieces)
-            asked, operation, *arguments = self._stream.receive(self._object)
-            if asked == number:
+            inner, operation, *arguments = self._stream.receive(self._object)
+            if inner == number:
                 return [operation, *arguments]
-            self._number = asked
+            self._number = inner
             try:
-                pieces = self._answer(asked, operation, arguments)
+                pieces = self._answer(inner, operation, arguments)
             finally:
                 self._number = number
             del arguments
@@ -157,15 +157,15 @@ class Check:
         except codec.TooLarge as large:
             answer = [number, "too large", large.args[0]]
         except BaseException as error:  # MemoryError in the encoder, a property's error
-            told = self._raised(error)
-            answer = [number, told.status, told.failure]
+            report = self._raised(error)
+            answer = [number, report.status, report.failure]
         return self._encode(answer)
 
     def _raised(self, error: BaseException, index: int | None = None) -> Raised:
-        """Return the report on an error: one of the check's own comes back as itself."""
-        told = failure(error, self._state, index)
+        """Return the report on an error; an exception of the check's is reported by its number."""
+        report = failure(error, self._state, index)
         own = self._functions.number_of(error)
-        return Raised(told) if own is None else Raised([own, told], "passed on")
+        return Raised(report) if own is None else Raised([own, report], "passed on")
 
     def _encode(self, answer: list[Any]) -> list[codec.Buffer]:
         return codec.encode(answer, keep=self._array_or_handle, limits=self._limits)
@@ -179,7 +179,7 @@ class Check:
         return self._functions.of(value) or self._handle(value)
 
     def _handle(self, value: Any) -> codec.Handle:
-        """The handle of an object; the same one whenever the object comes again."""
+        """Return the handle of an object; for the same object always the same one."""
         known = self._handles.get(id(value))
         if known is None:
             known = codec.Handle(len(self._objects), type_name(value))
@@ -201,7 +201,8 @@ class Check:
             name = names.pop(0)
             target = dict.get(self._state.namespace, name, _NOTHING)
             if names and name in ("np", "numpy") and not isinstance(target, ModuleType):
-                # `import numpy`, `import numpy as n`, a loop variable np: numpy is numpy.
+                # The notebook may not have numpy under this name: `import numpy as n`, or a loop
+                # variable np.
                 target = sys.modules["numpy"]
             if target is _NOTHING:
                 raise Missing(f"`{name}` is not defined")
@@ -213,7 +214,7 @@ class Check:
         try:
             return getattr(target, name)
         except AttributeError as error:
-            # A property of the student's that fails inside names another object or attribute.
+            # An AttributeError inside a student's property names another object or attribute.
             if error.obj is target and error.name == name:
                 raise Missing(f"no attribute `{name}`") from None
             raise
@@ -229,7 +230,7 @@ class Check:
         return self._returned(function, value)
 
     def _returned(self, function: Any, value: Any) -> Any:
-        """An instance that a class makes stays here, also where the class extends dict or list."""
+        """Return a call's result; a new instance as a handle, even of a subclass of dict or list."""
         if _is_class(function) and codec.base_value(value) is not value:
             return self._handle(value)
         return value
@@ -281,8 +282,8 @@ class Check:
             if count_memory:
                 memory = [*_tracemalloc.get_traced_memory()]
                 _tracemalloc.stop()
-        # An argument that came as a handle goes back as one, a data set above all. Scalars go
-        # back as they are: Python shares small ones, so their identity tells nothing.
+        # An argument that came as a handle goes back as one: it may be a data set. Scalars go back
+        # as values: Python shares small ones, so a handle of the same id may be another's.
         after = tuple(
             argument if type(argument) in _SHARED else self._handles.get(id(argument), argument)
             for argument in args
@@ -292,7 +293,7 @@ class Check:
             "error": raised,
             "arguments": after,
             "warnings": [_warning_text(one) for one in caught[:_WARNINGS]],
-            # Without what the check's own functions took.
+            # Without the time of the check's own functions.
             "seconds": max(0.0, seconds - (self._functions.away_s - away_s)),
             "steps": steps,
             "operations": operations,
@@ -340,7 +341,7 @@ class Check:
         return self._handle(value)
 
     def _tensor(self, values: ndarray) -> codec.Handle:
-        import torch  # where a check asks for tensors, the exercise requires it
+        import torch  # an exercise whose check sends tensors requires it
 
         return self._handle(torch.tensor(values))
 
@@ -352,7 +353,7 @@ class Check:
 
 
 def failure(error: BaseException, state: State, index: int | None = None) -> list[Any]:
-    """The reply's failure: [kind, text, cell, line, source, index, base, sizes]."""
+    """Return the failure for a reply: [kind, text, cell, line, source, index, base, sizes]."""
     cell, line, source, sizes = _innermost(error, state)
     text = text_of(error)
     if limit := _limit_behind(error):
@@ -361,9 +362,9 @@ def failure(error: BaseException, state: State, index: int | None = None) -> lis
 
 
 def _innermost(error: BaseException, state: State) -> tuple[int | None, int, str, list[int]]:
-    """Cell, line and text of the last line of the student's own that the error passed.
+    """Return cell, line and text of the last line of the student's that the error passed.
 
-    And the whole numbers that its function has written in it: one may be a size.
+    And the integers in that line's function: one of them may be a size.
     """
     found: tuple[CodeType, int, int] | None = None
     step = error.__traceback__
@@ -383,7 +384,7 @@ def _innermost(error: BaseException, state: State) -> tuple[int | None, int, str
 
 
 def _sizes_in(code: CodeType) -> list[int]:
-    """The whole numbers that may be a size among a function's constants, the smallest first."""
+    """Return a function's integer constants that may be sizes, the smallest first."""
     found: set[int] = set()
     waiting = list(code.co_consts)[:1000]
     while waiting:
@@ -403,38 +404,38 @@ def _source_line(filename: str, line: int) -> str:
 
 
 def _values_of_tensor(value: Any) -> ndarray | None:
-    """The values of a torch.Tensor, without its gradient; None for anything else."""
-    # Not imported here: a process that has not imported torch has no tensor.
+    """Return the values of a torch.Tensor, without its gradient; None for anything else."""
+    # torch is not imported here: a process without torch has no tensors.
     torch = dict.get(sys.modules, "torch")
     if torch is None or not issubclass(type(value), getattr(torch, "Tensor", ())):
         return None
     try:
         plain = value.detach().cpu()
         values = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
-    except Exception:  # a sparse one, one without storage: it stays here, behind a handle
+    except Exception:  # a sparse tensor or one without storage: it gets a handle
         return None
     return values if type(values) is ndarray else None
 
 
 def _is_class(value: Any) -> bool:
-    """Whether an object is a class. Not by isinstance, which asks the object."""
+    """Return whether an object is a class. Not by isinstance, which calls the object's code."""
     return issubclass(type(value), type)
 
 
 def type_name(value: Any) -> str:
-    """The name of an object's class, as C knows it: a metaclass can't lie about it."""
+    """Return the name of an object's class, read in C: a metaclass can't change it."""
     return str(_name_of(type(value)))[:_TYPE_NAME_CHARS]
 
 
 _TYPE_NAME_CHARS = 200
 
-# 0 to 3 are powers, axes and channels far more often than sizes.
+# 0 to 3 are powers, axes and channels much more often than sizes.
 _SMALLEST_SIZE = 4
 _MOST_SIZES = 20
 
 
 def text_of(value: Any) -> str:
-    """str(value), cut; what its __str__ raises instead."""
+    """Return str(value), cut; if its __str__ raises, a text that says so."""
     try:
         text = str(value)
         return str.__str__(text)[:_TEXT_CHARS]

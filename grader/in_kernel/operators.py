@@ -1,4 +1,4 @@
-"""What a check may do with an object by Python's operators: the functions, held from the start."""
+"""The operators that a check may use on an object. They are kept before student code runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ONE = ("neg", "pos", "abs", "invert")
 
 
 def _next(iterator: Any) -> tuple[Any, ...]:
-    """The next element, alone in a tuple; an empty one at the end."""
+    """Return the next element in a tuple; an empty tuple at the end."""
     for element in iterator:
         return (element,)
     return ()

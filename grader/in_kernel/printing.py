@@ -1,4 +1,4 @@
-"""Where print(), input() and display() lead in a process that answers calls: to no terminal."""
+"""Replaces print(), input() and display() in a process that answers calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PRINTED_CHARS = 1 << 16
 
 
 class Printed(io.TextIOBase):
-    """Where print() goes: the beginning is kept until it is taken, the rest dropped."""
+    """Takes printed text: keeps the beginning until take(), drops the rest."""
 
     encoding = "utf-8"
     errors = "replace"
@@ -34,7 +34,7 @@ class Printed(io.TextIOBase):
         return len(text)
 
     def take(self) -> str:
-        """What was printed since the last time."""
+        """Return the text that was printed since the last call."""
         parts, self._parts, self._room = self._parts, [], _PRINTED_CHARS
         return "".join(parts)
 
@@ -59,11 +59,11 @@ class _Dropped(io.RawIOBase):
 
 
 def _no_input(*prompt: object) -> NoReturn:
-    raise EOFError("input(): nobody types while the grader calls")
+    raise EOFError("input() gets no answer while the grader calls a function")
 
 
 def mute(printed: Printed) -> None:
-    """Let print() end in `printed`, input() in EOFError, and display() nowhere."""
+    """Send printed text to `printed`; let input() raise EOFError, and display() do nothing."""
     for stream in (sys.stdout, sys.stderr):
         _redirect(stream, printed)
     sys.stdout = sys.stderr = printed
@@ -75,28 +75,27 @@ def mute(printed: Printed) -> None:
 
 
 def _redirect(stream: Any, printed: Printed) -> None:
-    """A logging handler may hold the old stream, which would speak to the kernel's sockets."""
+    """Redirect an old stream, which a logging handler may hold, away from the kernel's sockets."""
     try:
         stream.write = printed.write
         stream.flush = printed.flush
-    except Exception:  # a C stream takes no attributes; its descriptor leads nowhere in a fork
+    except Exception:  # a C stream has no such attributes; a fork's descriptors go to /dev/null
         return
 
 
-def _nowhere(*args: object, **kwargs: object) -> None:
-    """Takes anything, does nothing."""
+def _do_nothing(*args: object, **kwargs: object) -> None: ...
 
 
 def _mute_ipython() -> None:
-    """display(), plt.show() and input() would speak to the kernel's sockets, which a fork lacks."""
+    """Replace display(), plt.show() and input(): they use the kernel's sockets, which are closed."""
     try:
         shell = sys.modules["IPython"].get_ipython()
         if shell is None:
             return
         for publisher in (shell.display_pub, type(shell.display_pub)):
-            publisher.publish = publisher.clear_output = _nowhere
+            publisher.publish = publisher.clear_output = _do_nothing
         kernel = getattr(shell, "kernel", None)
         if kernel is not None:
             kernel.raw_input = kernel.getpass = _no_input
-    except Exception:  # another IPython than the one we know, or the student changed it
+    except Exception:  # another version of IPython, or the student changed it
         return

@@ -1,11 +1,11 @@
-"""Asks what checks ask of many wrong solutions, inside one fork of the solved notebook's process.
+"""Replays the requests of checks to many wrong solutions, in one fork of the solved notebook.
 
-A fork a mistake would cost more than all its calls. So each mistake is put in the place of the
-solution here, asked, and taken back: names, the notebook's classes and the global generators are
-as before. What changes an array that the notebook made is found, and ends the fork's work: the
-grader goes on in a fresh one.
+A fork for each mistake would cost more than all its calls. So each mistake replaces the solution
+here, answers the requests, and is undone: names, the notebook's classes and the global random
+generators are as before. A mistake that changes an array of the notebook is detected; then this
+fork stops, and the grader continues in a new one.
 
-This text is sent only to the solved notebook's process, never to a student's.
+This file's text is sent only to the solved notebook's process, never to a student's.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from grader.in_kernel.operations import Check, State
 
 CALL_LINES = 100
 FOR_WAITING = 4
-"""A recording may last so many times its limit of processor time, by the clock."""
+"""On the wall clock, a recording may take this many times its limit of processor time."""
 TIMES_CUT_OFF = 2
-"""So many recordings of one mistake may be cut off; then it gets no more of them."""
+"""After this many recordings of one mistake were cut off, it gets no more of them."""
 _WATCHED = 200_000
-"""Elements of arrays that are looked at after each mistake."""
+"""Arrays of up to this many elements are compared after each mistake."""
 
 
 class _TooLong(BaseException):
@@ -38,14 +38,15 @@ class _TooLong(BaseException):
 
 
 class Replayer:
-    """Asks of changed notebooks what checks asked of the solved one.
+    """Sends the requests that checks sent to the solved notebook to changed notebooks.
 
-    namespace : the notebook's own
-    recordings : of each check its requests, frames as bytes
-    callers : of each check what answers calls of the check's functions, None where it has none
-    fingerprints : gives plain values of (operation, reply) that tell answers apart
-    limit_s : of one recording, of processor time; budget_s : of one call of `replay`
-    most_calls : of the check's functions, in each recording
+    namespace : the notebook's
+    recordings : for each check its requests, as frames
+    callers : for each check a function that answers calls of its functions; None if it has none
+    fingerprints : called as fingerprints(operation, reply); returns plain values that differ for
+        different answers
+    limit_s : processor time of one recording; budget_s : wall-clock time of one call of `replay`
+    most_calls : for each recording, how often it may call the check's functions
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class Replayer:
         ]
         self.callers = callers
         self.most_calls = most_calls
-        self.calls = 0  # of check's functions, in the recording that is asked
-        self.was_cut_off = False  # the last recording
-        self.away = False  # a call of a check's function is under way: its answer is waited for
+        self.calls = 0  # of the check's functions, in the current recording
+        self.was_cut_off = False  # whether the last recording exceeded its limit
+        self.away = False  # whether a check's function is being called
         self.fingerprints = fingerprints
         self.limit_s = limit_s
         self.budget_s = budget_s
@@ -89,19 +90,19 @@ class Replayer:
     def replay(self, patches: Sequence[str], wanted: Sequence[Sequence[int]]) -> list[Any]:
         """Return, for each patch in turn, the fingerprints of each wanted recording's answers.
 
-        Fewer than the patches where time is up, or where one has changed an array for good. None
-        stands for a patch that raises.
+        None stands for a patch that raises. The list is shorter than `patches` if the time is over
+        or a patch has changed an array.
         """
         began = perf_counter()
-        told: list[Any] = []
+        answers: list[Any] = []
         for patch, numbers in zip(patches, wanted, strict=True):
-            told.append(self._one(patch, numbers))
+            answers.append(self._replay_one(patch, numbers))
             self._restore()
             if perf_counter() - began > self.budget_s or self._is_changed():
                 break
-        return told
+        return answers
 
-    def _one(self, patch: str, numbers: Sequence[int]) -> list[Any] | None:
+    def _replay_one(self, patch: str, numbers: Sequence[int]) -> list[Any] | None:
         answers: list[Any] = []
         cut_off = 0
         try:
@@ -121,9 +122,9 @@ class Replayer:
         return answers
 
     def work(self, number: int) -> list[Any]:
-        """Return a recording's lines of Python, its seconds of processor time, and its calls.
+        """Return a recording's executed lines of Python, its processor time in seconds, its calls.
 
-        A call of a check's function counts as CALL_LINES: it goes to another process and back.
+        A call of a check's function counts as CALL_LINES lines: it goes to another process.
         """
         self._ask(number)  # imports and caches come first
         self._restore()
@@ -149,24 +150,24 @@ class Replayer:
         return [lines + CALL_LINES * self.calls, seconds, self.calls]
 
     def _ask(self, number: int, times: float = 1.0) -> list[Any]:
-        """Ask one recording; times : its limit is so much longer."""
+        """Replay one recording; return the fingerprints. times : a factor of its time limit"""
         check = Check(None, State(self.namespace, None, None), 64 << 20)  # type: ignore[arg-type]
         prints = []
         self.was_cut_off = False
         self.calls = 0
         limit_s = self.limit_s * times
-        due = process_time() + limit_s
+        deadline = process_time() + limit_s
         caller = self.callers[number]
         if caller is not None:
             most = self.most_calls[number]
-            check._functions = Functions(lambda call: self._called(caller, call, due, most))
+            check._functions = Functions(lambda call: self._called(caller, call, deadline, most))
         old = [signal.signal(one, self._late) for one in (signal.SIGPROF, signal.SIGALRM)]
         try:
             signal.setitimer(signal.ITIMER_PROF, limit_s, 0.05)
             signal.setitimer(signal.ITIMER_REAL, FOR_WAITING * limit_s, 0.05)
             for frame in self.recordings[number]:
                 if caller is not None:
-                    self._called(caller, [-1, None], due, math.inf)
+                    self._called(caller, [-1, None], deadline, math.inf)
                 index, operation, *arguments = codec.decode_bytes(frame, handle=check._object)
                 try:
                     check._functions.begin()
@@ -178,7 +179,7 @@ class Replayer:
                     reply = ["raised", ["Exception"]]
                 finally:
                     check._functions.end()
-                if process_time() > due:
+                if process_time() > deadline:
                     reply = ["ended", "StudentTimeout"]
                 prints.append(self.fingerprints(operation, reply))
                 if reply[0] == "ended":
@@ -195,11 +196,11 @@ class Replayer:
         return prints
 
     def _called(
-        self, caller: Callable[..., Any], call: Sequence[Any], due: float, most: float
+        self, caller: Callable[..., Any], call: Sequence[Any], deadline: float, most: float
     ) -> Any:
-        """Let the grader call a function of the check's; what it says is never cut off.
+        """Have the grader call a function of the check; never cut off its answer.
 
-        Calls are counted: while one is waited for, no processor time runs here.
+        Calls are counted, since this process uses no processor time while it waits.
         """
         self.away = True
         self.calls += call[0] != -1
@@ -207,7 +208,7 @@ class Replayer:
             answer = caller(*call)
         finally:
             self.away = False
-        if process_time() > due or self.calls > most:
+        if process_time() > deadline or self.calls > most:
             raise _TooLong
         return answer
 

@@ -1,6 +1,6 @@
-"""What the operating system offers, asked in one place.
+"""What the operating system offers.
 
-The rest of the code asks for what it needs by name, not for the system that it runs on.
+The rest of the code asks for a capability by name, not for a system.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ import os
 import sys
 
 CAN_FORK = hasattr(os, "fork")
-"""Where a process can't be forked, all checks of a notebook share one process, one after the other
-(students on Windows; JupyterLite)."""
+"""Without fork (Windows, JupyterLite), all checks of a notebook share one process, one after the
+other."""
 
 CAN_SANDBOX = sys.platform == "linux"
-"""Namespaces, Landlock and seccomp, a process's tree in /proc, and forks of a process that has
-loaded numpy: macOS's own libraries break in a fork."""
+"""Whether there are namespaces, Landlock, seccomp and /proc, and a process that has loaded numpy
+can be forked: macOS's own libraries break in a fork."""
 
 HAS_SIGNALS = os.name == "posix"
-"""Signals to groups of processes, and pipes that a process inherits and waits for."""
+"""Whether a process group can get signals, and a process can inherit pipes and wait for them."""
 
 
 def is_root() -> bool:
-    """Return whether this process may give others a user number of their own."""
+    """Return whether this process may start processes as other users."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def may_fork() -> bool:
-    """Return whether this process can be forked: on Linux, with no thread but this one."""
-    import threading  # not at the top: the small processes around a kernel do without
+    """Return whether this process can fork: on Linux, if it has only one thread."""
+    import threading  # not at the top: the small processes around a kernel don't need it
 
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return False

@@ -385,9 +385,9 @@ _BAD_HEADERS = {
 _PROBLEMS = {
     "no such width": "a .npy header names no dtype",
     "endless text": "a .npy header names no dtype",
-    "nothing wide": "a .npy header names a dtype that does not travel",
-    "too few bytes": "a .npy buffer holds other than its header says",
-    "10**9 elements": "a .npy buffer holds other than its header says",
+    "nothing wide": "a .npy header names a dtype that is not sent",
+    "too few bytes": "a .npy buffer and its header have different sizes",
+    "10**9 elements": "a .npy buffer and its header have different sizes",
     "overflowing axes": "a .npy header names an impossible array",
     "empty but vast": "a .npy header names an impossible array",
     "too many axes": "a .npy header names an impossible array",
@@ -429,48 +429,48 @@ _BAD_TREES = {
         "negative buffer": {"a": -1},
         "buffer named by a bool": {"a": False},
     },
-    "a buffer named twice": {
+    "a buffer used twice": {
         "buffer named twice": [{"a": 0}, {"a": 0}],
     },
-    "a buffer that nothing names": {
+    "a buffer that is never used": {
         "buffer never named": 1,
     },
     "a scalar with a shape": {
         "scalar with a shape": {"s": 0},
     },
-    "bytes that are none": {
+    "not valid bytes": {
         "bytes of floats": {"b": 0},
     },
-    "no list where one is due": {
+    "not a list": {
         "tuple of no list": {"t": {"c": [1.0, 2.0]}},
         "columns of no lists": [{"a": 0}, {"z": [1, 2]}],
     },
-    "a packed list that is none": {
+    "not a valid packed list": {
         "stack of scalars": {"A": 0},
     },
-    "columns that are none": {
+    "not valid columns": {
         "no columns": [{"a": 0}, {"z": []}],
         "columns of text": [{"a": 0}, {"z": "abc"}],
     },
     "columns of several lengths": {
         "columns of several lengths": [{"a": 0}, {"z": [[1], [1, 2]]}],
     },
-    "a dict that is none": {
+    "not a valid dict": {
         "dict with a key too few": [{"a": 0}, {"d": [[], [1]]}],
         "dict of one list": [{"a": 0}, {"d": [[]]}],
     },
-    "a key that can't be one": {
+    "a dict key that can't be hashed": {
         "dict with a list as key": [{"a": 0}, {"d": [[[1]], [1]]}],
         "dict with an array as key": {"d": [[{"a": 0}], [1]]},
     },
-    "a complex number that is none": {
+    "not a valid complex number": {
         "complex of text": [{"a": 0}, {"c": ["1", 2.0]}],
     },
-    "an int that is none": {
+    "not a valid int": {
         "int of text": [{"a": 0}, {"i": "zz"}],
         "int of a number": [{"a": 0}, {"i": 3}],
     },
-    "a handle that is none": {
+    "not a valid handle": {
         "handle of text": [{"a": 0}, {"h": ["1", "x"]}],
         "negative handle": [{"a": 0}, {"h": [-1, "x"]}],
         "handle with a long name": [{"a": 0}, {"h": [1, "x" * 1000]}],
@@ -482,7 +482,7 @@ _BAD_TREES = {
         "handle, where none is known": [{"a": 0}, {"h": [1, "x"]}],
         "function, where none is known": [{"a": 0}, {"f": [1, "x", True, None]}],
     },
-    "a function that is none": {
+    "not a valid function": {
         "function with a negative number": [{"a": 0}, {"f": [-1, "x", True, None]}],
         "function with too little": [{"a": 0}, {"f": [1, "x", True]}],
         "function with odd parameters": [{"a": 0}, {"f": [1, "x", True, [["a", 9, True]]]}],
@@ -503,7 +503,7 @@ _BAD_TREES = {
         ],
         "function with a parameter of two parts": [{"a": 0}, {"f": [1, "x", True, [["a", 0]]]}],
     },
-    "a scalar that is none": {
+    "not a valid scalar": {
         "scalar of text": [{"a": 0}, {"n": "x"}],
         "scalar beyond 64 bits": [{"a": 0}, {"n": 1 << 63}],
         "scalar below 64 bits": [{"a": 0}, {"n": -(1 << 63) - 1}],
@@ -512,7 +512,7 @@ _BAD_TREES = {
         "form of no name": [{"a": 0}, {"v": [1, 2]}],
         "form of another name": [{"a": 0}, {"v": ["os", 2]}],
     },
-    "a form that is none": {
+    "not a valid form": {
         "form of one part": [{"a": 0}, {"v": ["set"]}],
         "form of three parts": [{"a": 0}, {"v": ["set", 2, 3]}],
         "form of no list": [{"a": 0}, {"v": "set"}],
@@ -535,13 +535,13 @@ def test_trees_that_break_the_form_are_refused(tree, problem):
 @pytest.mark.parametrize(
     ("tag", "array", "problem"),
     [
-        ("l", np.zeros(3, np.float32), "a packed list of another kind"),
+        ("l", np.zeros(3, np.float32), "a packed list of another dtype"),
         ("l", np.zeros(3, "S3"), "a packed list of text"),
         ("L", np.zeros(3, "U3"), "a packed list of text"),
-        ("l", np.zeros((3, 1)), "a packed list that is none"),
-        ("A", np.zeros(3), "a packed list that is none"),
-        ("A", np.zeros(()), "a packed list that is none"),
-        ("b", np.zeros((3, 1), np.uint8), "bytes that are none"),
+        ("l", np.zeros((3, 1)), "not a valid packed list"),
+        ("A", np.zeros(3), "not a valid packed list"),
+        ("A", np.zeros(()), "not a valid packed list"),
+        ("b", np.zeros((3, 1), np.uint8), "not valid bytes"),
     ],
 )
 def test_arrays_that_are_not_what_their_tag_says_are_refused(tag, array, problem):
@@ -569,19 +569,19 @@ def test_text_that_is_no_json_or_too_deep_is_refused(text):
 
 
 def test_text_after_the_json_is_refused():
-    assert refusal(frame(None, text=b"1 ")) == "the text is more than JSON"
+    assert refusal(frame(None, text=b"1 ")) == "text after the JSON"
 
 
 @pytest.mark.parametrize(
     ("head", "problem"),
     [
-        (struct.pack("<4sHHII", b"GRDX", 1, 0, 0, 4), "no frame of this version starts here"),
-        (struct.pack("<4sHHII", b"GRDF", 2, 0, 0, 4), "no frame of this version starts here"),
-        (struct.pack("<4sHHII", b"GRDF", 1, 7, 0, 4), "no frame of this version starts here"),
-        (struct.pack("<4sHHII", b"GRDF", 1, 0, 2**32 - 1, 4), "more than a frame may hold"),
-        (struct.pack("<4sHHII", b"GRDF", 1, 0, 0, 2**32 - 1), "more than a frame may hold"),
-        (struct.pack("<4sHHIIQ", b"GRDF", 1, 0, 1, 4, 2**63), "more than a frame may hold"),
-        (struct.pack("<4sHHIIQ", b"GRDF", 1, 0, 1, 4, 8 * 10**9), "more than a frame may hold"),
+        (struct.pack("<4sHHII", b"GRDX", 1, 0, 0, 4), "not the start of a frame of this version"),
+        (struct.pack("<4sHHII", b"GRDF", 2, 0, 0, 4), "not the start of a frame of this version"),
+        (struct.pack("<4sHHII", b"GRDF", 1, 7, 0, 4), "not the start of a frame of this version"),
+        (struct.pack("<4sHHII", b"GRDF", 1, 0, 2**32 - 1, 4), "more than a frame may have"),
+        (struct.pack("<4sHHII", b"GRDF", 1, 0, 0, 2**32 - 1), "more than a frame may have"),
+        (struct.pack("<4sHHIIQ", b"GRDF", 1, 0, 1, 4, 2**63), "more than a frame may have"),
+        (struct.pack("<4sHHIIQ", b"GRDF", 1, 0, 1, 4, 8 * 10**9), "more than a frame may have"),
         (b"GRDF", "the frame ends too early"),
     ],
 )
@@ -596,7 +596,7 @@ def test_bytes_after_the_frame_are_refused():
 
 def test_more_items_than_allowed_are_refused_before_the_parser_makes_them():
     limits = codec.Limits(nodes=100)
-    assert refusal(frame([[]] * 101), limits=limits) == "more items than a frame may hold"
+    assert refusal(frame([[]] * 101), limits=limits) == "more items than a frame may have"
     assert codec.decode_bytes(frame([1] * 100), limits=limits) == [1] * 100
     assert codec.decode_bytes(frame("," * 98), limits=codec.Limits(nodes=98)) == "," * 98
 
@@ -616,7 +616,7 @@ def test_keys_that_are_made_to_collide_are_few():
 def test_a_frame_may_hold_as_much_as_its_limit_and_no_byte_more():
     data = frame([1, {"a": 0}], _GOOD)
     assert codec.decode_bytes(data, limits=codec.Limits(size=len(data)))[0] == 1
-    problem = "more than a frame may hold"
+    problem = "more than a frame may have"
     assert refusal(data, limits=codec.Limits(size=len(data) - 1)) == problem
     value = [1, np.arange(300.0)]
     size = sum(map(len, codec.encode(value)))
@@ -631,7 +631,7 @@ def test_a_frame_may_hold_as_much_as_its_limit_and_no_byte_more():
 def test_arrays_of_a_frame_may_hold_as_much_as_its_limit_as_float64():
     data = frame({"a": 0}, saved(np.ones(1000, np.uint8)))
     assert codec.decode_bytes(data, limits=codec.Limits(size=8000)).size == 1000
-    problem = "larger arrays than a frame may hold"
+    problem = "larger arrays than a frame may have"
     assert refusal(data, limits=codec.Limits(size=7999)) == problem
 
 
@@ -647,7 +647,7 @@ def test_items_count_over_the_whole_frame():
         else:
             with pytest.raises(codec.TooLarge, match=f"^more than {count} items$"):
                 codec.encode(value, limits=limits)
-            assert refusal(data, limits=limits) == "more items than a frame may hold"
+            assert refusal(data, limits=limits) == "more items than a frame may have"
 
 
 def test_as_many_buffers_as_items_are_allowed():
@@ -672,10 +672,10 @@ def test_keys_that_may_collide_count_over_the_whole_frame():
     assert kept == [{1: 2}]
     tree = [{"d": [[*half], [*half]]}] * 2
     assert codec.decode_bytes(frame(tree)) == [dict(zip(half, half, strict=True))] * 2
-    assert refusal(frame([*tree, {"d": [[1], [2]]}])) == "a dict that is none"
+    assert refusal(frame([*tree, {"d": [[1], [2]]}])) == "not a valid dict"
     tree = [{"v": ["set", [*range(n, n + 5000)]]} for n in (0, 5000)]
     assert codec.decode_bytes(frame(tree))[1] == set(range(5000, 10_000))
-    assert refusal(frame([*tree, {"v": ["set", [1]]}])) == "a set that is none"
+    assert refusal(frame([*tree, {"v": ["set", [1]]}])) == "not a valid set"
     assert codec.decode_bytes(frame([*tree, {"v": ["set", ["1"]]}]))[2] == {"1"}
 
 
@@ -904,7 +904,7 @@ def test_an_array_that_is_too_large_as_float64_is_refused_by_its_header(kind):
         del data[: len(target)]
 
     data = bytearray(b"".join([head, *rest]))
-    with pytest.raises(codec.MalformedFrame, match="than a frame may hold"):
+    with pytest.raises(codec.MalformedFrame, match="than a frame may have"):
         codec.decode(fill, limits=limits)
     assert read == []
     with pytest.raises(codec.TooLarge):

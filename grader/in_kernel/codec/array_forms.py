@@ -1,15 +1,16 @@
-"""Forms of arrays that a .npy file of plain numbers does not hold, and of what is made of arrays.
+"""Forms of arrays that a .npy file of plain numbers can't store, and of objects with arrays.
 
     dates        [array of int64, "<M8[D]"]                  datetime64 and timedelta64, arrays
-    date64       the same, of shape ()                       one of them
-    structured   [[[name, array], ...], shape]               one array a field, (*shape, *its own)
+    date64       the same, of shape ()                       a scalar of these types
+    structured   [[[name, array], ...], shape]               for each field an array of shape
+                                                             (*shape, *the field's own)
     record       the same, of shape ()
     masked       [array, array of bool, fill value]
     poly1d       [coefficients, variable]
     polynomial   [class, coefficients, domain, window, symbol]
     sparse       [format, "array" or "matrix", shape, rows, columns, values]
 
-A sparse matrix is scipy's own where scipy can be imported, else a `Sparse`.
+A sparse matrix becomes scipy's own if scipy can be imported, else a `Sparse`.
 """
 
 from __future__ import annotations
@@ -44,17 +45,17 @@ _SERIES: Final = {
 _SYMBOL_CHARS: Final = 50
 _FIELDS_MAX: Final = 1000
 _FORMATS: Final = frozenset(("csr", "csc", "coo", "bsr", "dia", "lil", "dok"))
-# What has a pointer a row or column: this many cost a tenth of a second.
+# A format that has a pointer for each row or column takes a tenth of a second for this many.
 _SPARSE_AXIS: Final = 1 << 24
 _asarray, _empty, _full = np.asarray, np.empty, np.full
 
 
 @dataclass(frozen=True)
 class Sparse:
-    """A sparse matrix, where scipy can't be imported.
+    """A sparse matrix, if scipy can't be imported.
 
     format : "csr", ...; shape : (rows, columns)
-    row, col, data : of each entry; entries of one place add up
+    row, col, data : (n,) each, for n entries; entries with the same row and column add up
     """
 
     format: str
@@ -64,14 +65,14 @@ class Sparse:
     data: ndarray
 
     def toarray(self) -> ndarray:
-        """Return the dense array. Raises MemoryError where it is too large."""
+        """Return the dense array. Raises MemoryError if it is too large."""
         dense = np.zeros(self.shape, self.data.dtype)
         np.add.at(dense, (self.row, self.col), self.data)
         return dense
 
 
 def array_apart(value: ndarray) -> tuple[str, Any] | None:
-    """The form of an array of no plain kind; None where there is none."""
+    """Return the form of an array that does not hold plain numbers; None if it has none."""
     layout = value.dtype
     if layout.kind in "Mm":
         return "dates", [value.view(layout.str[0] + "i8"), layout.str]
@@ -87,13 +88,13 @@ def array_apart(value: ndarray) -> tuple[str, Any] | None:
 
 
 def scalar_apart(value: Any) -> tuple[str, Any] | None:
-    """The form of a datetime64, a timedelta64 or a record; None for any other scalar of numpy."""
+    """Return the form of a datetime64, timedelta64 or record; None for other numpy scalars."""
     form = array_apart(_asarray(value))
     return form and ({"dates": "date64", "structured": "record"}[form[0]], form[1])
 
 
 def sparse_apart(value: Any) -> tuple[str, Any] | None:
-    """The form of a scipy.sparse matrix or array; None for anything else."""
+    """Return the form of a scipy.sparse matrix or array; None for anything else."""
     kind = type(value)
     if not kind.__module__.startswith("scipy.sparse.") or "scipy.sparse" not in sys.modules:
         return None
@@ -136,7 +137,7 @@ def _structured(contents: Any) -> ndarray:
 def _masked_apart(value: Any) -> Any:
     data = ndarray.view(value, ndarray)
     if data.dtype.names is not None:
-        raise ValueError("a mask a field")
+        raise ValueError("a mask for each field")
     mask = _full(data.shape, False) if value._mask is np.ma.nomask else _asarray(value._mask)
     return [data, mask, value.fill_value]
 
@@ -168,7 +169,7 @@ def _poly(contents: Any) -> Any:
 
 
 def _series_apart(value: Any) -> Any:
-    symbol = getattr(value, "symbol", "x")  # numpy 1.24 gave it
+    symbol = getattr(value, "symbol", "x")  # since numpy 1.24
     return [type(value).__name__, value.coef, value.domain, value.window, symbol]
 
 
@@ -200,7 +201,7 @@ def _sparse(contents: Any) -> Any:
         return Sparse(layout, (rows, columns), row, col, data)
     made = getattr(sparse, f"coo_{flavour}")((data, (row, col)), shape=(rows, columns))
     if layout in ("dia", "bsr") and rows + columns > len(data) + 1000:
-        return made  # a dense block or diagonal of each
+        return made  # else each entry may become a dense block or diagonal
     return made.asformat(layout)
 
 

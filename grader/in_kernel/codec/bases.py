@@ -12,9 +12,9 @@ globals()["__builtins__"] = dict(vars(builtins))
 
 
 def base_value(value: Any) -> Any:
-    """The plain value inside an instance of a subclass; the very same object where there is none.
+    """Return the plain value inside an instance of a subclass; the same object if there is none.
 
-    Goes by C-level methods of the base alone, none that the subclass may override.
+    Uses only C methods of the base class, none that a subclass may override.
     """
     kind = type(value)
     if issubclass(kind, ndarray):

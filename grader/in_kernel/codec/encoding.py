@@ -1,4 +1,4 @@
-"""Values become the bytes of a frame."""
+"""Encodes values as the bytes of a frame."""
 
 from __future__ import annotations
 
@@ -49,14 +49,13 @@ def encode(
     """Return the frame's bytes, in pieces to be sent in order.
 
     Large contiguous arrays are not copied: send the pieces before the arrays change.
-    keep : returns the handle of an object that is not a plain value (or is nested too deeply), or
-        an array
-        that says the same, or raises
+    keep : returns a handle, a function's record or an array that stands for a value that is not
+        plain (or is nested too deeply), or raises
     Raises TooLarge, and what `keep` raises.
     """
     encoder = Encoder(keep, limits)
     text = "".join(_json_pieces(encoder.node(value, 0), 0)).encode("ascii")
-    # No text has more nodes than bytes.
+    # A text never has more nodes than bytes.
     if len(text) > limits.nodes and nodes_of(text) > limits.nodes:
         raise TooLarge(f"more than {limits.nodes} items")
     if not encoder.buffers:
@@ -86,14 +85,14 @@ def _no_json(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} in a frame's tree")
 
 
-# The C half of json, without the Python around it, which asks builtins.isinstance.
+# json's C function, without its Python code, which calls builtins.isinstance.
 _json_pieces = c_make_encoder(
     None, _no_json, encode_basestring_ascii, None, ":", ",", False, False, True
 )
 
 
 def _scalar_types() -> frozenset[type]:
-    """numpy's own scalar types of the kinds that travel."""
+    """Return numpy's scalar types of the kinds that are sent."""
     return frozenset(kind for kind in np.sctypeDict.values() if dtype(kind).kind in KINDS)
 
 
@@ -114,7 +113,7 @@ class Encoder:
         self._too_deep = 0
 
     def node(self, value: Any, depth: int) -> Any:
-        """The JSON of a value. Looks at exact types alone: a class can lie about the rest."""
+        """Return the JSON of a value. Uses only exact types: a class can lie about the rest."""
         kind = type(value)
         if kind in _LITERALS:
             return value
@@ -152,7 +151,7 @@ class Encoder:
         return self._handle(value) if base is value else self.node(base, depth)
 
     def _form(self, value: Any, depth: int) -> Any:
-        """The JSON of a value by its form, or of its handle; None where it has no form."""
+        """Return the JSON of a value's form, or of its handle; None if it has no form."""
         form = apart(value)
         if form is None:
             return None
@@ -219,7 +218,7 @@ class Encoder:
         if not layout.itemsize:  # dtype U0: an array of empty strings without bytes
             value = value.astype(layout.kind + "1")
             layout = value.dtype
-        # Before any copy: a broadcast array can claim more bytes than there is memory.
+        # Checked before any copy: a broadcast array can claim more bytes than there is memory.
         self._add_size(bytes_as_float64(layout, value.size))
         self._add_items(1)
         fortran = value.flags.fnc
@@ -227,7 +226,7 @@ class Encoder:
         if value.nbytes < LARGE:
             self.buffers.append([header, value.tobytes("F" if fortran else "C")])
         else:
-            # A view of bytes: memoryview knows no text and no foreign byte order.
+            # A view of bytes: memoryview supports neither text nor foreign byte orders.
             straight = value.T if fortran else value
             if not straight.flags.c_contiguous:
                 straight = straight.copy("C")
@@ -246,7 +245,7 @@ class Encoder:
 
 
 def _packed(items: list[Any]) -> tuple[ndarray, str] | None:
-    """One array that holds all items, and its tag; None where they are of no one kind."""
+    """Return one array that holds all items, and its tag; None if their types differ."""
     kinds = set(map(type, items))
     if len(kinds) != 1:
         return None
@@ -268,7 +267,7 @@ def _packed(items: list[Any]) -> tuple[ndarray, str] | None:
 
 
 def _columns(items: list[Any]) -> list[list[Any]]:
-    """Return the columns of a list of tuples of one length; none for any other list."""
+    """Return the columns of a list of tuples of one length; [] for any other list."""
     if set(map(type, items)) != {tuple} or len(set(map(len, items))) != 1:
         return []
     return [list(column) for column in zip(*items, strict=True)]

@@ -1,8 +1,8 @@
-"""Values that are more than JSON and arrays: taken apart into plain ones, and built again.
+"""Values beyond JSON and arrays: taken apart into plain values, and built again.
 
-A form has a name, which travels, and two functions: what takes a value apart into plain values (or
-values of other forms), and what builds it from them. The first goes by exact type, and by methods
-of C that no subclass overrides. The second holds what came against its form.
+A form has a name, which is sent, and two functions. The first takes a value apart into plain values
+(or values of other forms); it goes by exact types, and uses C methods that no subclass overrides.
+The second checks the plain values and builds the value from them.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _BUILT: Final[dict[str, Callable[[Any], Any]]] = {
     **frame_forms.BUILT,
     **generators.BUILT,
 }
-# They are made of what hashes: see limits.UNSALTED_KEYS.
+# Forms whose elements are hashed: see limits.UNSALTED_KEYS.
 HASHED: Final = frozenset(("set", "frozenset"))
 _PANDAS_OR_SCIPY: Final = frozenset(("pandas", "scipy"))
 
 
 def apart(value: Any) -> tuple[str, Any] | None:
-    """Return the name of a value's form and what it is made of; None where it has no form.
+    """Return the name and the contents of a value's form; None if it has no form.
 
-    Not asked of what is plain, nor of arrays of numbers.
+    Not called for plain values and arrays of numbers.
     """
     kind = type(value)
     form = _APART.get(kind)
@@ -55,18 +55,17 @@ def apart(value: Any) -> tuple[str, Any] | None:
             return plain_forms.dtype_apart(value)
         if kind.__module__.partition(".")[0] in _PANDAS_OR_SCIPY:
             return frame_forms.pandas_apart(value) or array_forms.sparse_apart(value)
-    except Exception:  # one of its parts is of another kind: it stays where it is
+    except Exception:  # a part of it has no form: the value gets a handle
         return None
     return None
 
 
 def built(name: Any, contents: Any) -> Any:
-    """Return the value of a form, from what it is made of. Raises MalformedFrame."""
+    """Return the value of a form, built from its contents. Raises MalformedFrame."""
     build = _BUILT.get(name) if type(name) is str else None
     if build is None:
         raise MalformedFrame("an unknown form")
     try:
         return build(contents)
-    # Of any kind: pandas and scipy have their own.
-    except Exception as error:
-        raise MalformedFrame(f"a {name} that is none") from error
+    except Exception as error:  # any class: pandas and scipy have their own
+        raise MalformedFrame(f"not a valid {name}") from error

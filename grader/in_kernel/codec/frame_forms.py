@@ -1,4 +1,4 @@
-"""Forms of pandas: frames, series and indexes travel as columns of plain values, never pickled.
+"""Forms of pandas: frames, series and indexes are sent as columns of plain values, never pickled.
 
     frame     [labels of the columns (an index), [column, ...], index]
     series    [name, column, index]
@@ -13,8 +13,8 @@ A column is
     ["category", codes, column of the categories, is ordered]
     ["range", start, stop, step]
 
-Where pandas can be imported they are pandas' own again, else a `Frame`, a `Series`, which may
-travel back.
+If pandas can be imported, they become pandas objects again, else a `Frame` or a `Series`, which
+can be sent back.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ _asarray = np.asarray
 
 @dataclass(frozen=True)
 class Series:
-    """A pandas Series or a frame's column, where pandas can't be imported.
+    """A pandas Series or a frame's column, if pandas can't be imported.
 
-    name, values : array, or list where there is text; dtype : its name; index : list of labels
+    values : array, or list if there is text
+    dtype : its name
+    index : list of labels
     """
 
     name: Any
@@ -58,9 +60,9 @@ class Series:
 
 @dataclass(frozen=True)
 class Frame:
-    """A pandas DataFrame, where pandas can't be imported.
+    """A pandas DataFrame, if pandas can't be imported.
 
-    columns : the labels; data : a Series each; index : list of labels
+    columns : the labels; data : a Series for each; index : list of labels
     """
 
     columns: list[Any]
@@ -72,7 +74,7 @@ class Frame:
 
 
 def pandas_apart(value: Any) -> tuple[str, Any] | None:
-    """The form of an object of pandas'; None for anything else, and what does not travel."""
+    """Return the form of a pandas object; None for anything else, and for what is not sent."""
     pandas = dict.get(sys.modules, "pandas")
     kind = type(value)
     if pandas is None or kind.__module__.partition(".")[0] != "pandas":
@@ -93,7 +95,7 @@ def pandas_apart(value: Any) -> tuple[str, Any] | None:
 
 
 def _frame_apart(frame: Frame) -> list[Any]:
-    """The same of what came from where pandas is: it may be an argument of the next call."""
+    """Return the form of a Frame, which may be an argument of the next call."""
     columns = [_own_column(series.values, series.dtype) for series in frame.data]
     return [_own_labels(frame.columns), columns, _own_labels(frame.index)]
 
@@ -114,7 +116,7 @@ def _own_labels(labels: list[Any]) -> list[Any]:
 
 
 def _own_column(values: Any, name: str) -> list[Any]:
-    """Raises ValueError for what pandas alone can make again: a category, a time in a zone."""
+    """Return the column of values. Raises ValueError for categories and times in a zone."""
     if type(values) is range:
         values = _asarray(values)
     if type(values) is ndarray and "," not in name:
@@ -124,7 +126,7 @@ def _own_column(values: Any, name: str) -> list[Any]:
         plain = _asarray([0 if value is None else value for value in values])
         return ["nullable", plain.astype(name.lower().replace("boolean", "bool")), mask, name]
     if name not in _TEXT:
-        raise ValueError(f"a {name} does not travel")
+        raise ValueError(f"dtype {name} is not sent")
     return ["plain", values, name]
 
 
@@ -137,7 +139,7 @@ def _index(pandas: Any, index: Any) -> Any:
 
 
 def _column(pandas: Any, values: Any) -> Any:
-    """Raises ValueError for a dtype that does not travel."""
+    """Return the column of a pandas object. Raises ValueError for a dtype that is not sent."""
     layout = values.dtype
     name = str(layout)
     if isinstance(layout, np.dtype) and layout.kind in "biufcMm":
@@ -158,7 +160,7 @@ def _column(pandas: Any, values: Any) -> Any:
         listed = list(values)
         listed = [None if gone else one for one, gone in zip(listed, missing, strict=True)]
         return ["plain", listed, name if name in _TEXT else "string"]
-    raise ValueError(f"a {name} does not travel")
+    raise ValueError(f"dtype {name} is not sent")
 
 
 # --- built again ----------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def _pandas() -> Any:
 
 
 def _values_of(column: Any) -> tuple[Any, str]:
-    """A checked column's values, without pandas, and the name of its dtype. Raises ValueError."""
+    """Check a column; return its values without pandas, and its dtype. Raises ValueError."""
     kind, *parts = column
     if kind == "plain":
         values, name = parts
@@ -217,7 +219,7 @@ def _values_of(column: Any) -> tuple[Any, str]:
 
 
 def _array_of(pandas: Any, column: Any) -> Any:
-    """A checked column as what pandas makes a series or an index of."""
+    """Check a column; return the values that pandas makes a series or an index of."""
     values, name = _values_of(column)
     kind, *parts = column
     if kind == "nullable":
@@ -259,7 +261,7 @@ def _labels_of(contents: Any) -> list[Any]:
         return list(column)
     values, _ = _values_of(column)
     if len(values) > 1 << 22:
-        raise ValueError("more labels than travel")
+        raise ValueError("too many labels")
     return list(values)
 
 
@@ -284,17 +286,17 @@ def _frame(contents: Any) -> Any:
     pandas = _pandas()
     if pandas is None:
         names, rows = _labels_of(labels), _labels_of(index)
-        told = [_values_of(column) for column in columns]
-        if len(names) != len(told) or any(len(values) != len(rows) for values, _ in told):
+        checked = [_values_of(column) for column in columns]
+        if len(names) != len(checked) or any(len(values) != len(rows) for values, _ in checked):
             raise ValueError("another form")
-        data = [Series(n, v, t, rows) for n, (v, t) in zip(names, told, strict=True)]
+        data = [Series(n, v, t, rows) for n, (v, t) in zip(names, checked, strict=True)]
         return Frame(names, data, rows)
     rows = _index_of(pandas, index)
     arrays = [_array_of(pandas, column) for column in columns]
     names = _index_of(pandas, labels)
     if len(names) != len(arrays) or any(len(values) != len(rows) for values in arrays):
         raise ValueError("another form")
-    # Labels may be there twice: numbers first, then their own.
+    # Labels may repeat, so the frame is built with numbers and then gets its labels.
     frame = pandas.DataFrame(dict(enumerate(arrays)), index=rows)
     frame.columns = names
     return frame

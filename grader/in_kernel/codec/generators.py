@@ -1,11 +1,11 @@
-"""Random generators travel as their state, even if student code changed numpy.random.
+"""Random generators are sent as their state, even if student code changed numpy.random.
 
     Generator      [class of its bit generator, state]
     RandomState    state
     Random         [625 ints, the next gauss or None]
 
-A state is numpy's own dict. Its form is checked before numpy sees it: numpy takes a
-position beyond its words as it comes, and would then read foreign memory.
+A state is numpy's own dict. Its form is checked before numpy gets it: numpy does not check the
+position, and would read memory beyond its words.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _checked(claimed: Any, form: dict[str, Any]) -> dict[str, Any]:
 
 def _generator_apart(generator: Generator) -> Any:
     source = generator.bit_generator
-    name = _NAMES[type(source)]  # KeyError: one that is not numpy's stays where it is
+    name = _NAMES[type(source)]  # KeyError: one that is not numpy's gets a handle
     state = dict(source.state)
     del state["bit_generator"]
     return [name, state]
@@ -116,7 +116,7 @@ def _python(contents: Any) -> random.Random:
     if not (gauss is None or type(gauss) is float) or not all(map(_whole(1 << 32), words)):
         raise ValueError("another form")
     generator = _Random(0)
-    _setstate(generator, (3, tuple(words), gauss))  # it looks at their number and at the position
+    _setstate(generator, (3, tuple(words), gauss))  # checks the count and the position
     return generator
 
 

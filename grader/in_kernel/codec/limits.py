@@ -1,4 +1,4 @@
-"""What a frame may hold, and the stand-ins for objects that do not travel."""
+"""The limits of a frame, and the stand-ins for objects that are not sent."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from numpy import ndarray
 globals()["__builtins__"] = dict(vars(builtins))
 
 VERSION: Final = 1
-# Room to ask of a socket: large arrays travel twice as fast as with Linux's 208 KiB.
+# A socket's buffer: with it, large arrays travel twice as fast as with Linux's 208 KiB.
 SEND_BYTES: Final = 1 << 22
-# A stream reads as much as this at once.
+# A stream reads up to this much at once.
 READ_AHEAD: Final = 1 << 16
 MAGIC: Final = b"GRDF"
 HEADER: Final = Struct("<4sHHII")
 KINDS: Final = frozenset("biufcSU")
-# From here on a buffer is sent and received without a copy; below, copies cost less than calls.
+# From this size on, a buffer is sent and received without a copy; below, a copy costs less than
+# another system call.
 LARGE: Final = 1 << 16
-# Keys of one kind can be chosen to collide in a dict (ints, floats, tuples; str is salted):
-# this many cost a second at worst.
+# Dict keys that are not str (whose hash is salted) can be chosen so that they collide: this many
+# take a second at worst.
 UNSALTED_KEYS: Final = 10_000
-# An ndarray of a list takes as much memory as so many floats of one.
+# An ndarray in a list takes as much memory as this many floats.
 ITEMS_OF_ARRAY: Final = 4
-# Text of an int in hexadecimal: 2**20 bits.
+# Hexadecimal digits of an int: 2**20 bits.
 INT_DIGITS: Final = 1 << 18
 TYPE_NAME_CHARS: Final = 200
 
@@ -34,19 +35,19 @@ Buffer = bytes | bytearray | memoryview
 
 
 class MalformedFrame(Exception):
-    """The received bytes are not a legal frame."""
+    """The received bytes are not a valid frame."""
 
 
 class TooLarge(Exception):
-    """A value holds more bytes or items than a frame may."""
+    """A value has more bytes or items than a frame may have."""
 
 
 @dataclass(frozen=True)
 class Handle:
-    """The stand-in for an object that stays in the student's process.
+    """Stands for an object that stays in the student's process.
 
-    id : the process's own number for it
-    type_name : of the object's class, as the process says it
+    id : the number that the process gave it
+    type_name : the name of the object's class, as the process claims
     """
 
     id: int
@@ -55,12 +56,12 @@ class Handle:
 
 @dataclass(frozen=True)
 class Function:
-    """The stand-in for a function of the check, in the student's process.
+    """Stands for a function of the check, in the student's process.
 
-    id : the grader's own number for it
+    id : the number that the grader gave it
     name : of the function
-    binds : whether it becomes a method where a class has it as an attribute, as a `def` does
-    parameters : [name, kind, has a default] each, kind as inspect numbers them; None if unknown
+    binds : whether it becomes a method as an attribute of a class, as a `def` does
+    parameters : (name, kind, has a default) of each; the kind is inspect's number. None if unknown
     """
 
     id: int
@@ -71,13 +72,13 @@ class Function:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a frame may hold.
+    """How large a frame may be.
 
-    size : bytes, all parts together; a number of an array counts as float64 at least, since that
-        is what a check makes of it
+    size : bytes of all parts together; a number in an array counts as 8 bytes at least, since a
+        check converts it to float64
     items : elements of lists, tuples and dicts, and buffers, all together
-    nodes : elements of the JSON text, as far as brackets and commas tell
-    depth : of lists in lists
+    nodes : elements of the JSON text, counted by brackets and commas
+    depth : how deep lists may be nested
     """
 
     size: int = 256 << 20
@@ -101,6 +102,6 @@ def refuse_handle(handle: Handle | Function) -> Any:
 def nodes_of(text: bytes | bytearray) -> int:
     """Return an upper bound on the objects that a parser would make, without parsing.
 
-    Each element but a container's first follows a comma, each container opens a bracket.
+    An element follows a comma, or is the first of a container; each container opens a bracket.
     """
     return text.count(b",") + text.count(b"[") + text.count(b"{")

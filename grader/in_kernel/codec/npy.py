@@ -23,12 +23,12 @@ _NPY_HEADER: Final = re.compile(
     rb"\{'descr': '([<>|=]?[biufcSU][0-9]{1,9})', 'fortran_order': (True|False), "
     rb"'shape': \(([0-9]{1,18}(?:, [0-9]{1,18})*,?)?\), \} *\n"
 )
-# The longest header of 64 axes, numpy's most, is shorter.
+# Longer than any header of 64 axes, numpy's maximum.
 _NPY_HEADER_BYTES: Final = 2048
-# numpy 1's most axes, and the bytes that an array's non-empty axes may span.
+# numpy 1's maximum of axes, and the bytes that an array's non-empty axes may span.
 AXES: Final = 32
 SPAN: Final = 1 << 40
-# Small buffers that follow each other are received together, this many bytes at a time.
+# Consecutive small buffers are received together, up to this many bytes at a time.
 RUN: Final = 1 << 20
 _LAST_CODE_POINT: Final = 0x10FFFF
 
@@ -46,26 +46,30 @@ def npy_header(descr: str, fortran: bool, shape: tuple[int, ...]) -> bytes:
 
 
 class Room:
-    """The bytes left for the arrays of one frame, counted from their headers before reading."""
+    """The bytes left for the arrays of one frame; counted by their headers, before reading."""
 
     def __init__(self, size: int) -> None:
         self._left = size
 
     def take(self, layout: _Layout) -> None:
-        """Reserve room for such an array. Raises MalformedFrame if there is none."""
+        """Reserve room for an array. Raises MalformedFrame if there is none."""
         self._left -= bytes_as_float64(layout.dtype, prod(layout.shape))
         if self._left < 0:
-            raise MalformedFrame("larger arrays than a frame may hold")
+            raise MalformedFrame("larger arrays than a frame may have")
 
 
 def bytes_as_float64(layout: dtype, count: int) -> int:
-    """How many bytes so many elements of a dtype have at least once a check computes with them."""
+    """Return the bytes of `count` elements after a check has converted them to float64."""
     return count * (layout.itemsize if layout.kind in "SU" else max(layout.itemsize, 8))
 
 
 def read_buffers(
     fill: Callable[[memoryview], None], lengths: Sequence[int], room: Room
 ) -> list[ndarray]:
+    """Return the arrays of the next buffers. Raises MalformedFrame, and what `fill` raises.
+
+    fill : fills a memoryview with the next bytes; lengths : of the buffers, in bytes
+    """
     arrays: list[ndarray] = []
     index = 0
     while index < len(lengths):
@@ -94,9 +98,9 @@ def _read_small(run: bytearray, offset: int, length: int, room: Room) -> ndarray
         raise MalformedFrame("a .npy header is longer than its buffer")
     layout = _layout(bytes(run[offset : offset + data]))
     if data + layout.size != length:
-        raise MalformedFrame("a .npy buffer holds other than its header says")
+        raise MalformedFrame("a .npy buffer and its header have different sizes")
     room.take(layout)
-    # The copy owns its data (so that `resize` works on it) and aligns it.
+    # The copy owns its data (so that `resize` works) and aligns it.
     value = ndarray(layout.shape, layout.dtype, run, offset + data, None, layout.order).copy("K")
     return _sound(value)
 
@@ -108,7 +112,7 @@ def _read_large(fill: Callable[[memoryview], None], length: int, room: Room) -> 
     fill(memoryview(header))
     layout = _layout(bytes(start + header))
     if len(start) + len(header) + layout.size != length:
-        raise MalformedFrame("a .npy buffer holds other than its header says")
+        raise MalformedFrame("a .npy buffer and its header have different sizes")
     room.take(layout)
     value = empty(layout.shape, layout.dtype, layout.order)
     fill(value.reshape(-1, order="A").view(uint8).data)
@@ -118,12 +122,12 @@ def _read_large(fill: Callable[[memoryview], None], length: int, room: Room) -> 
 def _sound(value: ndarray) -> ndarray:
     """Return the same array. Raises MalformedFrame for text with invalid code points.
 
-    numpy does not check them: reading such a text raises SystemError.
+    numpy does not check them, and raises SystemError when such a text is read.
     """
     if value.dtype.kind == "U" and value.size:
         points = value.reshape(-1, order="A").view(value.dtype.byteorder + "u4")
         if points.max() > _LAST_CODE_POINT:
-            raise MalformedFrame("a text that holds no code point")
+            raise MalformedFrame("a text with an invalid code point")
     return value
 
 
@@ -154,8 +158,8 @@ def _layout(header: bytes) -> _Layout:
     except (TypeError, ValueError, OverflowError) as error:
         raise MalformedFrame("a .npy header names no dtype") from error
     if layout.kind not in KINDS or not layout.itemsize:
-        raise MalformedFrame("a .npy header names a dtype that does not travel")
-    # An empty array of impossible axes holds no bytes, yet breaks what is built like it.
+        raise MalformedFrame("a .npy header names a dtype that is not sent")
+    # An empty array of impossible axes has no bytes, but an array built like it would fail.
     if len(shape) > AXES or prod(axis or 1 for axis in shape) * layout.itemsize > SPAN:
         raise MalformedFrame("a .npy header names an impossible array")
     size = prod(shape) * layout.itemsize

@@ -1,4 +1,4 @@
-"""Forms of Python's own values: sets, ranges, dates, exact numbers, types, records.
+"""Forms of Python's built-in values: sets, ranges, dates, exact numbers, types, records.
 
 set, frozenset   [elements]                  deque        [elements, maxlen]
 range, slice     [start, stop, step]         bytearray    bytes
@@ -7,7 +7,7 @@ datetime         [year ... microsecond, fold, offset]     time  [hour ... fold, 
 timezone         seconds                     Decimal      text
 Fraction         [numerator, denominator]    Ellipsis     null
 type, dtype      name
-named            [names, values]: a tuple whose fields have names
+named            [names, values]: a named tuple
 namespace        dict
 """
 
@@ -30,7 +30,7 @@ from grader.in_kernel.codec.limits import KINDS
 
 globals()["__builtins__"] = dict(vars(builtins))
 
-# What arithmetic with these costs grows faster than their size.
+# Limits, since the cost of arithmetic with these grows faster than their size.
 _DECIMAL_CHARS: Final = 10_000
 _DECIMAL_EXPONENT: Final = 10_000
 _FRACTION_BITS: Final = 1 << 14
@@ -56,12 +56,12 @@ _TYPE_NAMES: Final = {kind: name for name, kind in _TYPES.items()}
 
 
 class Named(tuple[Any, ...]):
-    """A tuple whose fields have names, as a namedtuple's do. It equals the tuple of its values."""
+    """A tuple whose fields have names, like a namedtuple. It equals the tuple of its values."""
 
     _fields: tuple[str, ...]
 
     def __new__(cls, names: Any, values: Any = None) -> Any:
-        if values is None:  # from values alone, as other tuples are made
+        if values is None:  # called with values only, like tuple()
             return tuple(names)
         made = tuple.__new__(cls, values)
         made._fields = tuple(names)
@@ -84,7 +84,7 @@ class Named(tuple[Any, ...]):
 
 
 def named_apart(value: Any) -> tuple[str, Any] | None:
-    """A namedtuple's form; None for any other instance of a subclass of tuple."""
+    """Return a namedtuple's form; None for another subclass of tuple."""
     kind = type(value)
     names = value._fields if kind is Named else kind.__dict__.get("_fields")
     values = list(tuple.__getitem__(value, slice(None)))
@@ -120,16 +120,16 @@ def _namespace(contents: Any) -> types.SimpleNamespace:
 
 
 def dtype_apart(value: dtype) -> tuple[str, Any] | None:
-    """A dtype's form; None for one that does not travel."""
+    """Return a dtype's form; None for a dtype that is not sent."""
     return ("dtype", value.str) if value.kind in KINDS or value.kind in "Mm" else None
 
 
 def _sorted(elements: Any) -> list[Any]:
-    """The elements of a set, in an order that does not depend on hashes where there is one."""
+    """Return the elements of a set, sorted if they can be, so that hashes don't change a frame."""
     listed = list(elements)
     try:
         return sorted(listed)
-    except Exception:  # they have no order: it does not matter for their value
+    except Exception:  # they have no order
         return listed
 
 
@@ -157,7 +157,7 @@ def _deque(contents: Any) -> deque[Any]:
 
 
 def _offset(zone: Any) -> int | None:
-    """Seconds east of Greenwich; None for no zone. Raises where the zone is of a foreign class."""
+    """Return seconds east of Greenwich; None for no zone. Raises for a zone of another class."""
     if zone is None:
         return None
     if type(zone) is not datetime.timezone:
@@ -204,7 +204,7 @@ def _timedelta(contents: Any) -> datetime.timedelta:
 def _decimal_apart(value: Any) -> str:
     text = str(value)
     if len(text) > _DECIMAL_CHARS or abs(value.adjusted()) > _DECIMAL_EXPONENT:
-        raise ValueError("larger than what travels")
+        raise ValueError("too large to be sent")
     return text
 
 
@@ -213,7 +213,7 @@ def _decimal(contents: Any) -> decimal.Decimal:
         raise ValueError("another form")
     value = _Decimal(contents, _ROOM)
     if value.is_finite() and abs(value.adjusted()) > _DECIMAL_EXPONENT:
-        raise ValueError("larger than what travels")
+        raise ValueError("too large to be sent")
     return value
 
 
@@ -228,7 +228,7 @@ def _fraction(contents: Any) -> fractions.Fraction:
     if type(over) is not int or type(under) is not int or under <= 0:
         raise ValueError("another form")
     if over.bit_length() > _FRACTION_BITS or under.bit_length() > _FRACTION_BITS:
-        raise ValueError("larger than what travels")
+        raise ValueError("too large to be sent")
     return _Fraction(over, under)
 
 

@@ -1,1 +1,1 @@
-"""What closes the student's process in: layers, each used where the kernel offers it."""
+"""The sandbox of a student's process: layers, each used if the operating system offers it."""

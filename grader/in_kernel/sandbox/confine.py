@@ -1,37 +1,37 @@
-"""Closes the student's process in, from the inside, just before its first line of code.
+"""Sandboxes the student's process, from the inside, just before its first line of code.
 
-enter_sandbox(plan) forks: the caller goes on in the child, sandboxed for good. Three processes:
+enter_sandbox(plan) forks. It returns in a child process that is sandboxed for good:
 
-    the launcher      stays outside; ends what is inside when the grader lets go of `control`, and
-                      ends as the student's process did
-      the first       of its own pids; reaps; all processes inside die with it
+    the launcher      stays outside; ends the sandbox when the grader closes `control`; ends with
+                      the exit code of the student's process
+    the first       process of a pid namespace; reaps; all processes inside die with it
         the student's process, in which enter_sandbox() returns
 
-Where there are no namespaces, the student's process is the launcher's child, and what it leaves
-behind is handed to the launcher, who kills it.
+Without namespaces, the student's process is the launcher's child. The launcher adopts the processes
+that it leaves, and kills them.
 
-Each layer is used if the kernel offers it, and works by itself:
+Each layer is used if the operating system offers it, and works without the others:
 
     limits        rlimits: memory, processor time, processes, open files, size of a file
-    privileges    no_new_privs, and every capability dropped
-    account       as root: a user number that owns nothing (root's files, processes and limits)
-    namespaces    processes, network, IPC and names of its own
-    files         a root folder in memory: Python, system libraries, its own folders, no more
-    landlock      the same by another part of the kernel; no TCP; no signal to others
-    seccomp       system calls that numerical Python never needs
+    privileges    no_new_privs, and no capabilities
+    account       for root: a user id that owns nothing (no files, processes or limits of root's)
+    namespaces    its own processes, network, IPC and host name
+    files         a root folder in memory: only Python, system libraries and its own folders
+    landlock      limits files by another mechanism; no TCP; no signals to other processes
+    seccomp       refuses system calls that numerical Python never needs
 
 The plan (JSON, from grader.session.sandbox):
 
-    strict        refuse to start where a layer is missing
-    layers        the names of those to use
+    strict        refuse to start if a layer is missing
+    layers        the names of the layers to use
     root          the session's folder; in it
     box, work, home, tmp    an empty folder, and the student's own
-    calls         where the grader listens
+    calls         the folder of the grader's sockets
     seen          further paths to read
-    user          a number that nobody has; 0 where the grader is not root
+    user          a user id that nobody has; 0 if the grader is not root
     memory_mib, processes, scratch_mib, open_files, cpu_s, check_cpu_s
-    control, report    file descriptors: the grader's hand, and where the layers are told:
-                       {"applied": [str], "missing": {layer: reason}}
+    control, report    file descriptors: the grader closes `control` to end the sandbox; `report`
+                       gets the layers: {"applied": [str], "missing": {layer: reason}}
 """
 
 from __future__ import annotations
@@ -65,29 +65,32 @@ _SYSTEM = (
     "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/python3",
     "/sys/devices/system/cpu",
 )  # fmt: skip
-# Of a Python's folder, since someone may have made it amid his other files.
+# The parts of a Python's folder that may be read: a user's other files may lie beside them.
 _OF_PYTHON = ("bin", "lib", "lib32", "lib64", "libexec", "include", "share", "etc", "ssl",
               "pyvenv.cfg")  # fmt: skip
-# Of /proc where it shows the host's processes.
+# The files of /proc that may be read if /proc shows the host's processes.
 _OF_PROC = ("/proc/self", "/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/filesystems",
             "/proc/sys/vm/overcommit_memory")  # fmt: skip
-# Address space is reserved in large pieces that are never used (thread stacks, arenas of malloc);
-# RLIMIT_DATA counts what can be used, so this one only stops what is absurd.
+# Programs reserve large address ranges that they never use (thread stacks, arenas of malloc).
+# RLIMIT_DATA limits usable memory, so RLIMIT_AS only stops absurd requests.
 _SPARE_ADDRESSES_MIB = 8192
-# From here on a user namespace counts processes by itself, not together with the user's others.
+# From this Linux version on, a user namespace counts only its own processes, not all of the user's.
 _COUNTED_BY_NAMESPACE = (5, 14)
 
 
 @dataclass
 class Layers:
-    """What became of each layer that was wanted."""
+    """The layers that are wanted, those that were applied, and why the others are missing."""
 
     wanted: frozenset[str]
     applied: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
 
     def apply(self, name: str, step: Callable[..., object], *arguments: object) -> bool:
-        """Take a layer's step if it is wanted; an OSError means that it is missing."""
+        """Apply a layer by step(*arguments), if it is wanted; an OSError means that it is missing.
+
+        Return whether it was applied.
+        """
         if name not in self.wanted:
             return False
         try:
@@ -110,28 +113,29 @@ def enter_sandbox(plan: dict[str, Any]) -> None:
     user = int(plan["user"]) if "account" in plan["layers"] else 0
     if not apart:
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
-    told, tell = os.pipe()
+    status_read, status_write = os.pipe()
     child = os.fork()
     if child:
-        os.close(tell)
+        os.close(status_write)
         os.close(plan["report"])
-        _supervise(child, plan["control"], told, None if apart else user)
+        _supervise(child, plan["control"], status_read, None if apart else user)
     os.close(plan["control"])
-    os.close(told)
+    os.close(status_read)
     _set_up(plan, layers, apart)
     _report(plan, layers)
     if apart:
         student = os.fork()
         if student:
-            _reap(student, tell)
-    os.close(tell)
+            _reap(student, status_write)
+    os.close(status_write)
     _begin(plan, layers)
 
 
 def join_sandbox(plan: dict[str, Any], spaces: Sequence[int], made: Mapping[str, Any]) -> None:
-    """Go on sandboxed, in a sandbox that is set up already (see spawner.py).
+    """Move this process into a sandbox that is set up already (see spawner.py).
 
-    spaces : its namespaces, of which the process must have been born into the pids; closed here
+    spaces : descriptors of its namespaces, closed here; the process must have been forked into the
+        pid namespace
     made : {"applied", "missing"}: the sandbox's layers
     """
     layers = Layers(frozenset(plan["layers"]), [*made["applied"]], dict(made["missing"]))
@@ -146,8 +150,8 @@ def join_sandbox(plan: dict[str, Any], spaces: Sequence[int], made: Mapping[str,
 
 
 def _begin(plan: dict[str, Any], layers: Layers) -> None:
-    """Make the student's process out of one that is sandboxed."""
-    # The grader's user may look at how much memory is used. (A change of user had forbidden it.)
+    """Turn a sandboxed process into the student's."""
+    # The grader must be able to read its memory use, which a change of user has forbidden.
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
     if "limits" in layers.applied:
         limits.in_force.update({name: int(plan[name]) for name in LIMITS})
@@ -157,7 +161,7 @@ def _begin(plan: dict[str, Any], layers: Layers) -> None:
 
 
 def _report(plan: dict[str, Any], layers: Layers) -> None:
-    """Tell the grader what holds; end here where that is too little."""
+    """Report the layers to the grader; end this process if a strict plan lacks one."""
     text = json.dumps({"applied": layers.applied, "missing": layers.missing})
     os.write(plan["report"], text.encode())
     os.close(plan["report"])
@@ -169,46 +173,47 @@ def _report(plan: dict[str, Any], layers: Layers) -> None:
 
 
 def make_namespaces(plan: dict[str, Any], layers: Layers) -> bool:
-    """Move this process into namespaces; whether the next child is the first of its pids."""
+    """Move this process into new namespaces; return whether that worked.
+
+    If it did, the next child is the first process of a pid namespace.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)  # meant for the student's process alone
+        signal.signal(number, signal.SIG_IGN)  # these signals are for the student's process
     user = int(plan["user"]) if "account" in plan["layers"] else 0
     if user:
         try:
             _hand_over(plan, user)
-        except (
-            OSError
-        ) as error:  # a number that is not mapped here: its own pids may map root alone
+        except OSError as error:  # the user id is not mapped here
             layers.missing["account"] = error.strerror or str(error)
             plan["user"] = 0
     return layers.apply("namespaces", namespaces.separate)
 
 
 def set_up_files(plan: dict[str, Any], layers: Layers) -> None:
-    """Give this process, the first of its pids, a root folder that holds what may be seen."""
+    """Give this process, the first of its pid namespace, a root folder with the readable paths."""
     layers.apply("files", _set_up_root, plan, [*_readable(plan)])
 
 
 def wait_or_kill(child: int, control: int) -> int:
-    """Wait for the child, kill it when the grader is gone; return its status."""
+    """Wait for the child, and kill it if the grader is gone; return its wait status."""
     _wait_for_either(child, control)
     with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)  # where it is dead, it is not reaped yet
+        os.kill(child, signal.SIGKILL)  # safe: a dead child is not reaped yet
     return os.waitpid(child, 0)[1]
 
 
-def _supervise(child: int, control: int, told: int, user: int | None) -> NoReturn:
-    """Wait for the child, end it when the grader is gone, and end as it did.
+def _supervise(child: int, control: int, status_pipe: int, user: int | None) -> NoReturn:
+    """Wait for the child, kill it if the grader is gone, and end with the student's exit code.
 
-    user : None where the child's death ends all others; else who may own them (0: no one apart)
+    user : None if the child's death ends all other processes; else their user id (0: the grader's)
     """
     try:
         status = wait_or_kill(child, control)
         if user is not None:
             _kill_orphans(user)
-        how = os.read(told, 8)
-        if len(how) == 8:
-            status = struct.unpack("=q", how)[0]
+        reported = os.read(status_pipe, 8)
+        if len(reported) == 8:
+            status = struct.unpack("=q", reported)[0]
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             with contextlib.suppress(OSError, ValueError):  # SIGKILL has no handler
@@ -234,9 +239,9 @@ def _wait_for_either(child: int, control: int) -> None:
 
 
 def _kill_orphans(user: int) -> None:
-    """Kill all that the student's process left: they became children of this one."""
+    """Kill all processes that the student's process left: they are children of this one now."""
     if user and os.fork() == 0:
-        # Its own number: the kernel then kills every process of that number, in one go.
+        # As that user, one call kills all processes of the user.
         try:
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
@@ -261,14 +266,14 @@ def _children() -> list[int]:
         return []
 
 
-def _reap(student: int, tell: int) -> NoReturn:
-    """Be the first process of its pids: reap until the student's process ends, tell how it did."""
+def _reap(student: int, status_pipe: int) -> NoReturn:
+    """As first process of the pid namespace, reap until the student's ends; report its status."""
     try:
         libc.prctl(libc.PR_SET_DUMPABLE, 0)
         while True:
             pid, status = os.wait()
             if pid == student:
-                os.write(tell, struct.pack("=q", status))
+                os.write(status_pipe, struct.pack("=q", status))
                 os._exit(0)
     finally:
         os._exit(1)
@@ -280,7 +285,7 @@ def _reap(student: int, tell: int) -> NoReturn:
 def _set_up(plan: dict[str, Any], layers: Layers, apart: bool) -> None:
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
     seen = [*_readable(plan)]
-    has_root = layers.apply("files", _set_up_root if apart else _no_place, plan, seen)
+    has_root = layers.apply("files", _set_up_root if apart else _no_namespace, plan, seen)
     _restrict(plan, layers, seen, has_root=has_root, apart=apart)
 
 
@@ -292,9 +297,9 @@ def _restrict(
         os.chdir(plan["work"])
     layers.apply("limits", _set_limits, plan, bool(user) or apart)
     if user and layers.apply("account", _change_user, user, seen, has_root):
-        libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))  # lost with the change
+        libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))  # the change of user has reset it
     elif user:
-        _give(plan, os.geteuid())  # without its privileges, root is a user like others
+        _give(plan, os.geteuid())  # without its privileges, root must own the folders
     elif "account" in layers.wanted and os.geteuid() == 0:
         layers.missing.setdefault("account", "no user number is free here")
     layers.apply("privileges", _drop_privileges)
@@ -302,7 +307,7 @@ def _restrict(
     layers.apply("seccomp", seccomp.install)
 
 
-def _no_place(plan: dict[str, Any], seen: list[str]) -> None:
+def _no_namespace(plan: dict[str, Any], seen: list[str]) -> None:
     raise OSError("no namespace to hold them")
 
 
@@ -319,9 +324,9 @@ def _set_up_root(plan: dict[str, Any], seen: list[str]) -> None:
 
 
 def _hand_over(plan: dict[str, Any], user: int) -> None:
-    """Give the session's folders to the user that the student's process will be."""
+    """Give the session's folders to the user of the student's process."""
     for name in ("root", "calls"):
-        os.chmod(plan[name], 0o711)  # to pass through, not to list
+        os.chmod(plan[name], 0o711)  # the user may pass through, but not list
     _give(plan, user)
 
 
@@ -330,12 +335,12 @@ def _give(plan: dict[str, Any], user: int) -> None:
         for place, _, files in os.walk(plan[name]):
             os.chown(place, user, user)
             for file in files:
-                # A link leads to what all kernels share, which is not theirs.
+                # lchown: a link leads to a file that all kernels share, which must not change.
                 os.lchown(os.path.join(place, file), user, user)
 
 
 def _change_user(user: int, seen: list[str], has_root: bool) -> None:
-    """Become a user that owns nothing. Raises OSError where it could not read Python either."""
+    """Become a user that owns nothing. Raises OSError if that user could not read Python."""
     for path in seen:
         if path.startswith(_SYSTEM) or not os.path.exists(path):
             continue
@@ -343,7 +348,7 @@ def _change_user(user: int, seen: list[str], has_root: bool) -> None:
             mode = os.stat(part).st_mode
             needed = 0o5 if part == path and stat.S_ISDIR(mode) else 0o1
             if stat.S_ISDIR(mode) and mode & needed != needed:
-                raise PermissionError(f"{part} is for its owner's eyes alone, and is needed")
+                raise PermissionError(f"only its owner can read {part}, which is needed")
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
@@ -357,7 +362,7 @@ def _with_parents(path: str) -> Iterator[str]:
 
 def _drop_privileges() -> None:
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
-    # struct __user_cap_header_struct: version 3, this process; then three empty sets, twice 32 bits
+    # struct __user_cap_header_struct: version 3, this process; then three empty sets of 64 bits
     header = struct.pack("=Ii", 0x20080522, 0)
     libc.system_call(libc.CAPSET[platform.machine()], header, bytes(24))
 
@@ -390,7 +395,7 @@ def _set_limits(plan: dict[str, Any], counted_alone: bool) -> None:
 
 
 def _tasks_of(user: int) -> int:
-    """Return how many threads a user has on the whole machine: they all count."""
+    """Return how many threads a user has on the whole machine: RLIMIT_NPROC counts them all."""
     tasks = 0
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
@@ -404,7 +409,7 @@ def _tasks_of(user: int) -> int:
 
 
 def _readable(plan: dict[str, Any]) -> Iterator[str]:
-    """Yield what a notebook reads: the system's libraries, Python, its packages, data sets."""
+    """Yield the paths that a notebook may read: system libraries, Python, packages, data sets."""
     yield from _SYSTEM
     prefixes = dict.fromkeys((sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix))
     for prefix in prefixes:
@@ -417,7 +422,7 @@ def _readable(plan: dict[str, Any]) -> Iterator[str]:
 
 
 def _holds_others(path: str, plan: dict[str, Any]) -> bool:
-    """Whether a folder of sys.path holds more than packages: a checkout, a home, everything."""
+    """Return whether a folder of sys.path contains private files: a checkout, a home, or "/"."""
     import pwd
 
     private = [IN_KERNEL, plan["root"]]
@@ -431,7 +436,7 @@ def _holds_others(path: str, plan: dict[str, Any]) -> bool:
 def _rules(plan: dict[str, Any], seen: list[str], has_root: bool) -> dict[int, list[str]]:
     read, write = list(seen), [plan["work"], plan["home"], plan["tmp"]]
     if has_root:
-        # All of it lies in memory, and shows this sandbox alone.
+        # All these lie in memory and show only this sandbox.
         read += ["/proc", "/etc"]
         write += ["/tmp", "/dev/shm"]
     else:

@@ -1,8 +1,8 @@
-"""Landlock: which files this process and its children may open from now on, for good.
+"""Landlock: permanently limits the files that this process and its children may open.
 
-A rule opens what lies below a path; all else is closed. From ABI 4 on no TCP port can be bound or
-reached, from ABI 6 on no signal and no abstract socket leaves the domain. What Landlock does not
-mediate: stat, chdir, connecting to a Unix socket that has a path.
+A rule allows the files below a path; all others are forbidden. From ABI 4 on, no TCP port can be
+bound or reached; from ABI 6 on, no signal and no abstract socket reaches outside. Landlock does not
+restrict stat, chdir and connecting to a Unix socket that has a path.
 
 Source: Linux, Documentation/userspace-api/landlock.rst and include/uapi/linux/landlock.h.
 """
@@ -31,7 +31,7 @@ WRITE = (
 DEVICE = READ_FILE | WRITE_FILE | TRUNCATE | IOCTL_DEV
 _OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
-# The newest bit that each ABI knows, from ABI 1 on: a bit that it lacks is an error.
+# The highest bit that each ABI knows, from ABI 1 on: an unknown bit is an error.
 _FILE_BITS = (MAKE_SYM, REFER, TRUNCATE, TRUNCATE, IOCTL_DEV)
 _TCP = 0b11  # bind, connect
 _SCOPED = 0b11  # abstract sockets, signals
@@ -48,17 +48,17 @@ def abi() -> int:
 
 
 def restrict(rules: Mapping[int, Iterable[str]]) -> int:
-    """Close every file but what the rules open; return the ABI that was used.
+    """Forbid every file except those that the rules allow; return the ABI that was used.
 
-    rules : rights (READ, WRITE, DEVICE) -> paths; one that isn't there is passed over
-    Sets no_new_privs, which the kernel asks for. Raises OSError without Landlock.
+    rules : rights (READ, WRITE, DEVICE) -> paths; a path that does not exist is skipped
+    Sets no_new_privs, which Linux requires. Raises OSError without Landlock.
     """
     version = abi()
     if not version:
         raise OSError("no Landlock in this kernel")
     handled = 2 * _FILE_BITS[min(version, len(_FILE_BITS)) - 1] - 1
     # struct landlock_ruleset_attr: __u64 handled_access_fs, handled_access_net, scoped. Older
-    # kernels know a shorter one, and take a longer one whose rest is zero.
+    # versions of Linux have a shorter struct, and accept a longer one whose rest is zero.
     attr = struct.pack("=3Q", handled, _TCP if version >= 4 else 0, _SCOPED if version >= 6 else 0)
     ruleset = libc.system_call(libc.LANDLOCK_CREATE_RULESET, attr, len(attr), 0)
     try:

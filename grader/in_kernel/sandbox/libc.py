@@ -1,4 +1,4 @@
-"""Linux calls that Python's os module lacks, through ctypes. Each raises OSError as os's own do."""
+"""Linux calls that Python's os module lacks, through ctypes. Each raises OSError, as os does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PR_SET_SECCOMP = 22
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 
-# Where a call has a number of its own on each machine; from 424 on, all machines share them.
+# Numbers of system calls, by processor; from 424 on, all processors have the same.
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 CAPSET = {"x86_64": 126, "aarch64": 91}
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
@@ -23,15 +23,15 @@ _libc = ctypes.CDLL(None, use_errno=True) if CAN_SANDBOX else None
 
 
 def system_call(number: int, *arguments: object) -> int:
-    """Return what the kernel's call of that number returns.
+    """Call Linux by a system call's number; return its result.
 
-    arguments : int (as 64 bits), bytes (their address) or ctypes objects by reference
+    arguments : int (passed as 64 bits), bytes (their address) or ctypes objects by reference
     """
     return _result("syscall", ctypes.c_long(number), *map(_argument, arguments))
 
 
 def prctl(option: int, *arguments: object) -> int:
-    """Return prctl(2)'s value; the arguments that are left out are 0."""
+    """Return prctl(2)'s result; missing arguments are 0."""
     four = [*map(_argument, arguments), *[ctypes.c_ulong(0)] * (4 - len(arguments))]
     return _result("prctl", ctypes.c_int(option), *four)
 
@@ -42,7 +42,7 @@ def unshare(flags: int) -> None:
 
 
 def setns(descriptor: int, flags: int) -> None:
-    """Join namespaces (flags), by a file of one of them or a process's pidfd."""
+    """Join namespaces (flags), given by a file of a namespace or a process's pidfd."""
     _result("setns", ctypes.c_int(descriptor), ctypes.c_int(flags))
 
 
@@ -68,7 +68,7 @@ def _argument(value: object) -> object:
 
 def _result(name: str, *arguments: object) -> int:
     if _libc is None:
-        raise OSError(f"{name}: a call of Linux alone")
+        raise OSError(f"{name}: only Linux has this call")
     value = int(getattr(_libc, name)(*arguments))
     if value == -1:
         code = ctypes.get_errno()

@@ -1,4 +1,4 @@
-"""The limits that this process runs under, so that an error can name the one that it hit."""
+"""The limits of this process, so that an error message can name the one that was reached."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ try:
 except ImportError:  # Windows
     _resource = None  # type: ignore[assignment]
 
-# Student code may replace builtins; what names the limit keeps its own.
+# Student code may replace builtins: this module keeps a copy.
 globals()["__builtins__"] = dict(vars(builtins))
 
 in_force: dict[str, int] = {}
-"""memory_mib, scratch_mib, open_files, processes, check_cpu_s; empty where nothing is limited."""
+"""memory_mib, scratch_mib, open_files, processes, check_cpu_s; empty without limits."""
 
 _BY_NUMBER = {
     errno.ENOMEM: "memory_mib",
@@ -35,7 +35,7 @@ _WORDS = {
 
 
 def limit_behind(error: BaseException, limits: Mapping[str, int] = in_force) -> str:
-    """Return the limit behind an exception ("opened more than 512 files"), or ""."""
+    """Return the limit that caused an exception ("opened more than 512 files"), or ""."""
     kind = type(error)
     name = ""
     if issubclass(kind, MemoryError):
@@ -48,16 +48,16 @@ def limit_behind(error: BaseException, limits: Mapping[str, int] = in_force) -> 
     return _WORDS[name].format(limits[name]) if name in limits else ""
 
 
-_number_of = OSError.__dict__["errno"].__get__  # a class of the student's can't lie about it
+_number_of = OSError.__dict__["errno"].__get__  # a student's subclass can't replace this
 
 
 def limit_this_check() -> None:
-    """Give this process, a fork of the notebook's, limits of its own; adopt what it starts."""
+    """Set the processor time limit of a check's process, and let it adopt orphans."""
     if not in_force:
         return
     try:
         libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
         seconds = in_force["check_cpu_s"]
         _resource.setrlimit(_resource.RLIMIT_CPU, (seconds, seconds))
-    except (OSError, ValueError):  # the notebook has set a lower one itself
+    except (OSError, ValueError):  # the notebook has set a lower limit itself
         return

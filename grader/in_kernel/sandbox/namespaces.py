@@ -1,10 +1,10 @@
 """Namespaces: the student's process sees only its own processes and files, and no network.
 
-separate()   moves the calling process into new namespaces; as an ordinary user by way of a user
-             namespace, as root without
-own_pids()   gives an ordinary user's children pids that it owns, as root owns all
-join()       moves into those that another process has opened()
-set_up_root()    builds a root folder in memory out of what the process may see, and moves into it
+separate()      moves the calling process into new namespaces; an ordinary user also gets a user
+                namespace, root does not
+own_pids()      puts an ordinary user's children into a pid namespace that it owns
+join()          moves into namespaces that another process has opened()
+set_up_root()   builds a root folder in memory from the readable paths, and moves into it
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ _ALL = _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | _NEW_PIDS | _NEW_NET
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT = 1, 2, 4, 8, 32
 _BIND, _RECURSIVE, _PRIVATE = 4096, 16384, 1 << 18
 _DETACH = 2
-# What a bind mount in a user namespace must keep; statvfs(3) tells it in the same bits.
+# Flags that a bind mount in a user namespace must keep; statvfs(3) returns the same bits.
 _KEPT = _NOSUID | _NODEV | _NOEXEC
 
-# In the order in which they are joined: who is in a user namespace may join what belongs to it.
+# In the order in which they are joined: only a member of a user namespace may join those that
+# belong to it.
 _KINDS = ("pid", "user", "mnt", "uts", "ipc", "net", "cgroup")
 KINDS_MAX = len(_KINDS)
 
@@ -42,10 +43,10 @@ _FILES_MAX = 100_000
 
 
 def separate() -> None:
-    """Move this process into namespaces of its own; its next child is the first of its pids.
+    """Move this process into new namespaces; its next child is the first of a pid namespace.
 
-    An ordinary user becomes the owner of a user namespace in which it has its own number.
-    Raises OSError where that is not allowed.
+    An ordinary user becomes the owner of a user namespace, in which it keeps its user id.
+    Raises OSError if that is not allowed.
     """
     user, group = os.geteuid(), os.getegid()
     flags = _ALL if user == 0 else _ALL | _NEW_USERS
@@ -58,7 +59,7 @@ def separate() -> None:
 
 
 def may_come_back() -> bool:
-    """Return whether this process could return to its pids after it joined others."""
+    """Return whether this process could come back after it joined another pid namespace."""
     own = os.open("/proc/self/ns/pid", os.O_RDONLY)
     try:
         libc.setns(own, _NEW_PIDS)
@@ -70,15 +71,15 @@ def may_come_back() -> bool:
 
 
 def own_pids(*, not_for_it: int) -> int:
-    """Let this process's children be born among pids of its own. Raises OSError where it may not.
+    """Put this process's future children into a new pid namespace. Raises OSError if not allowed.
 
-    An ordinary user may not come back from another pid namespace into the system's; into one that
-    belongs to it, it may. That one lasts until the descriptor that is returned is closed, in this
-    process and wherever it is inherited.
+    An ordinary user may not come back from another pid namespace into the system's, but may come
+    back into one that it owns. The namespace lasts until the returned descriptor is closed, here
+    and in all processes that inherit it.
 
-    not_for_it : a descriptor of this process that the first of these pids must not hold
+    not_for_it : a descriptor of this process that the first process in it must not hold
     """
-    trial = os.fork()  # where only a part of it is allowed, there is no way back
+    trial = os.fork()  # if only a part of it is allowed, it can't be undone
     if trial == 0:
         try:
             _own_pids()
@@ -86,7 +87,7 @@ def own_pids(*, not_for_it: int) -> int:
         finally:
             os._exit(1)
     if os.waitpid(trial, 0)[1] != 0:
-        raise OSError("no user namespace, or no pids in it")
+        raise OSError("no user namespace, or no pid namespace in it")
     end, lasts = os.pipe()
     _own_pids()
     if os.fork() == 0:
@@ -108,7 +109,7 @@ def _own_pids() -> None:
 
 
 def number_outside(child: int) -> int:
-    """Return a child's number as /proc has it, and so the grader; it differs among own_pids()."""
+    """Return a child's pid as the grader sees it; with own_pids() it differs from ours."""
     if Path("/proc/self").readlink().name == str(os.getpid()):
         return child
     pidfd = os.pidfd_open(child)
@@ -121,18 +122,18 @@ def number_outside(child: int) -> int:
 
 
 def opened() -> list[int]:
-    """Return files of the namespaces that separate() made, for join_pids() and join()."""
+    """Return descriptors of this process's namespaces, for join_pids() and join()."""
     kinds = _KINDS if os.geteuid() != 0 else [kind for kind in _KINDS if kind != "user"]
     return [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in kinds]
 
 
 def join_pids(spaces: Sequence[int]) -> None:
-    """Let the next children be born into the first of these namespaces."""
+    """Put this process's next children into the first of these namespaces, the pid namespace."""
     libc.setns(spaces[0], _NEW_PIDS)
 
 
 def join(spaces: Sequence[int]) -> None:
-    """Move into the others of these namespaces."""
+    """Move this process into these namespaces, except the first, the pid namespace."""
     for space in spaces[1:-1]:
         libc.setns(space, 0)
     with contextlib.suppress(OSError):  # separate() may have had no cgroups
@@ -140,9 +141,9 @@ def join(spaces: Sequence[int]) -> None:
 
 
 def _map(user: int, group: int) -> None:
-    """Let this user keep its number in the user namespace that it has made."""
-    with contextlib.suppress(PermissionError):  # said already, in the namespace above
-        # The kernel requires this before a group can be mapped.
+    """Let this user keep its user id in its new user namespace."""
+    with contextlib.suppress(PermissionError):  # the parent namespace has set it already
+        # Linux requires this before a group can be mapped.
         Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
@@ -156,14 +157,14 @@ def set_up_root(
     owner: tuple[int, int],
     size_mib: int,
 ) -> None:
-    """Move into a root folder that lies in memory and holds nothing but this.
+    """Move into a root folder in memory that contains only these paths.
 
-    root : an empty folder, to build it on
-    seen : paths that are there to read; one that isn't there is passed over
-    copied : place -> folder of the host whose files are put there, to be read and written
-    owner : user and group of all that can be written
-    size_mib : how much all that is written may take, the copied files not counted
-    Raises OSError where mounting is not allowed; then nothing has changed but in `root`.
+    root : an empty folder, to mount it on
+    seen : paths of the host to read; a path that does not exist is skipped
+    copied : path -> folder of the host whose files are copied there, to read and write
+    owner : user and group of all writable folders
+    size_mib : the size of all written files, without the copied ones
+    Raises OSError if mounting is not allowed; then only `root` may have changed.
     """
     libc.mount("", "/", "", _RECURSIVE | _PRIVATE)
     copied_kib = sum(_size_kib(folder) for folder in copied.values())
@@ -177,7 +178,7 @@ def set_up_root(
             _copy(folder, _made(root + place), owner)
         _set_up_devices(root, owner)
         _write_accounts(root, owner)
-        with contextlib.suppress(OSError):  # a container may hide parts of /proc: none at all then
+        with contextlib.suppress(OSError):  # in a container that hides parts of /proc: no /proc
             libc.mount("proc", _made(root + "/proc"), "proc", _NOSUID | _NODEV | _NOEXEC)
         os.chdir(root)
         libc.system_call(libc.PIVOT_ROOT[platform.machine()], b".", b".")
@@ -186,20 +187,20 @@ def set_up_root(
         with contextlib.suppress(OSError):
             libc.unmount(root, _DETACH)
         raise
-    # The old root lies on top of the new one now.
+    # The old root is now mounted over the new one.
     libc.unmount(".", _DETACH)
     os.chdir("/")
 
 
 def _show(root: str, path: str) -> None:
-    """Let a path of the host be read at its place; a link becomes a link to what it leads to."""
+    """Make a path of the host readable under the same name; a link stays a link."""
     real = os.path.realpath(path)
     if not os.path.exists(real):
         return
     if real != path and not os.path.lexists(root + path):
         os.makedirs(os.path.dirname(root + path), exist_ok=True)
         os.symlink(real, root + path)
-    if os.path.lexists(root + real):  # a part of what is there already
+    if os.path.lexists(root + real):  # inside a folder that is there already
         return
     if os.path.isdir(real):
         _bind(real, _made(root + real), read_only=True)
@@ -216,7 +217,7 @@ def _bind(source: str, target: str, *, read_only: bool = False) -> None:
 
 
 def _copy(folder: str, target: str, owner: tuple[int, int]) -> None:
-    # A link is the grader's own, to what all kernels share: it stays one.
+    # Links stay links: the grader made them, to files that all kernels share.
     shutil.copytree(folder, target, dirs_exist_ok=True, symlinks=True)
     for place, _, files in os.walk(target):
         os.chown(place, *owner)
@@ -264,7 +265,7 @@ def _made(folder: str) -> str:
 
 
 def _size_kib(folder: str) -> int:
-    """Return what a folder's files take, in whole pages."""
+    """Return the size of a folder's files in KiB, each rounded up to whole pages."""
     pages = 0
     for place, _, files in os.walk(folder):
         pages += 1 + sum(1 + os.lstat(os.path.join(place, file)).st_size // 4096 for file in files)

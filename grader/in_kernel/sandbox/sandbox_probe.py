@@ -1,12 +1,12 @@
-"""Tries, sandboxed, what a student's process must not do: `python -P sandbox_probe.py '{plan}'`.
+"""Tries in a sandbox what a student's process must not do: `python -P sandbox_probe.py '{plan}'`.
 
-The plan is confine.enter_sandbox's, with "attempts": [name, ...] of ATTEMPTS, and their targets:
+The plan is that of confine.enter_sandbox, with "attempts": names from ATTEMPTS, and their targets:
 
     secret     a file of the grader's, outside of all folders of the session
-    private    a file of the grader's that the session can see, for its owner's eyes
-    grader     the number of the grader's process
+    private    a file of the grader's that the session can see but only its owner may read
+    grader     the pid of the grader's process
 
-Prints {name: what refused it, "" where nothing did}.
+Prints {name: the error that refused the attempt, or ""}.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _open_network(plan: dict[str, Any]) -> None:
     socket.socket(socket.AF_INET).close()
 
 
-# What each layer alone refuses.
+# For each layer, an attempt that this layer alone refuses.
 ATTEMPTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "limits": _take_memory,
     "privileges": _use_privileges,
@@ -77,7 +77,7 @@ def _refusal(name: str, plan: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    # As in launch.py: the package without its __init__.
+    # As in launch.py: make the package importable without its __init__.
     _package = ModuleType("grader")
     _package.__path__ = [str(PACKAGE)]
     sys.modules["grader"] = _package

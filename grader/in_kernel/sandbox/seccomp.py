@@ -1,10 +1,9 @@
 """The system calls that a student's process may not make, as a seccomp filter.
 
-What numerical Python never needs is refused with EPERM: other sockets than Unix ones, looking
-into other processes, mounts, new namespaces, keys, BPF, io_uring (which would carry out calls past
-this filter), loading of modules, setting of clocks. Memory that no process is charged for (SysV
-segments, memfd) is said not to exist, so that libraries take their other way. Calls that are newer
-than this list do not exist either.
+Calls that numerical Python never needs fail with EPERM: sockets except Unix ones, access to other
+processes, mounts, new namespaces, keys, BPF, io_uring (which bypasses this filter), kernel modules,
+clocks. Calls for memory that counts for no process (SysV segments, memfd) fail with ENOSYS, so that
+libraries use their alternative. Calls that are newer than this list fail with ENOSYS too.
 
 Source: seccomp(2), bpf(4); numbers from arch/x86/entry/syscalls/syscall_64.tbl and
 include/uapi/asm-generic/unistd.h of Linux 6.18.
@@ -50,20 +49,20 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "adjtimex": (159, 171), "sethostname": (170, 161), "setdomainname": (171, 162),
     "ioprio_set": (251, 30),
 }  # fmt: skip
-# The answer is that these do not exist: the caller then takes another way.
+# These fail with ENOSYS: the caller then uses an alternative.
 ABSENT: dict[str, tuple[int | None, int | None]] = {
-    # Its flags lie in memory, where a filter can't look; clone(2) is what libc tries next.
+    # Its flags are in memory, which a filter can't read; libc then tries clone(2).
     "clone3": (435, 435),
     "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
     "memfd_create": (319, 279),
 }  # fmt: skip
-# The first number that this list was not made for (Linux 6.18 ends with file_setattr, 469).
+# The first number that this list does not cover (Linux 6.18 ends with file_setattr, 469).
 _FIRST_UNKNOWN = 470
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What differs from processor to processor: the audit code, and the numbers of some calls."""
+    """The values that depend on the processor: the audit code, and the numbers of some calls."""
 
     column: int
     audit: int
@@ -102,8 +101,8 @@ class _Program(ctypes.Structure):
 def install() -> None:
     """Refuse these calls from now on, here and in all children.
 
-    Sets no_new_privs, which the kernel asks for.
-    Raises OSError where the kernel has no filters or the processor is not of MACHINES.
+    Sets no_new_privs, which Linux requires.
+    Raises OSError if Linux has no filters or the processor is not in MACHINES.
     """
     machine = MACHINES.get(platform.machine())
     if machine is None:
@@ -120,11 +119,11 @@ def program(machine: Machine) -> bytes:
     )
     code = [
         _instruction(_LOAD, _ARCH),
-        # 32-bit calls have other numbers: none of the list below would hold.
+        # 32-bit calls have other numbers, which the list below does not have.
         _instruction(_JUMP_EQ, machine.audit, 1, 0),
         _instruction(_RETURN, _KILL),
         _instruction(_LOAD, _NUMBER),
-        _instruction(_JUMP_GE, _FIRST_UNKNOWN, 0, 1),  # those of x32 as well, from 0x40000000 on
+        _instruction(_JUMP_GE, _FIRST_UNKNOWN, 0, 1),  # includes x32, from 0x40000000 on
         _instruction(_RETURN, absent),
     ]
     for calls, answer in ((REFUSED, refuse), (ABSENT, absent)):
@@ -134,7 +133,7 @@ def program(machine: Machine) -> bytes:
                 code += [_instruction(_JUMP_EQ, number, 0, 1), _instruction(_RETURN, answer)]
     code += _by_argument(machine.clone, 0, [(_JUMP_ANY_BIT, _NEW_NAMESPACES, refuse)])
     for number in (machine.socket, machine.socketpair):
-        # libzmq ends the process when it may not ask for the network's interfaces; there are none.
+        # With EPERM for a netlink socket, libzmq would end the process.
         cases = [(_JUMP_EQ, _AF_UNIX, _ALLOW), (_JUMP_EQ, _AF_NETLINK, none_such)]
         code += _by_argument(number, 0, cases, otherwise=refuse)
     code += _by_argument(
@@ -150,9 +149,9 @@ def program(machine: Machine) -> bytes:
 def _by_argument(
     number: int, argument: int, cases: list[tuple[int, int, int]], otherwise: int = _ALLOW
 ) -> list[bytes]:
-    """Return the judgement of one call by the lower half of an argument; it always ends there.
+    """Return the code that decides one call by the lower half of an argument, and returns.
 
-    cases : (test, value, answer), the first that fits
+    cases : (test, value, answer); the first test that holds decides
     """
     body = [_instruction(_LOAD, _ARGS + 8 * argument)]
     for test, value, answer in cases:

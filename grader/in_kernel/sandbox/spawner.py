@@ -1,14 +1,14 @@
-"""Sandboxes: namespaces that a small process sets up, for kernels that are forked into them.
+"""The spawner: a small process that sets up sandboxes, for kernels that are forked into them.
 
-A fork copies an entry for each page of memory. The fork server has many, so it forks a kernel
-once and straight into its sandbox; the launcher and the first process of the sandbox's pids, which
-only wait, are forked from the spawner, which has forked off before anything was imported.
+A fork copies an entry for each page of memory. The fork server has many pages, so it forks a kernel
+only once, directly into its sandbox. The other processes of a sandbox, which only wait, are forked
+from the spawner, which was forked before anything was imported.
 
     the fork server
         the spawner
-            a launcher      ends the sandbox when the grader lets go of `control`
-                the first   of its own pids; all processes inside die with it
-        a student's process, forked into the sandbox's pids; it enters the rest by itself
+            a launcher      ends the sandbox when the grader closes `control`
+                the first   process of the pid namespace; all processes inside die with it
+        a student's process, forked into the pid namespace; it enters the rest by itself
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 from grader.in_kernel.sandbox import confine, libc, namespaces
 
 _PLAN_MAX = 1 << 18
-_TOLD_MAX = 1 << 16
+_ANSWER_MAX = 1 << 16
 _CLONE = b"clone"
 
 
@@ -35,11 +35,11 @@ _CLONE = b"clone"
 class Sandbox:
     """A sandbox that is set up.
 
-    first : the number of the first process inside, as the grader sees it
-    spaces : files of its namespaces, as namespaces.opened() gives them
-    lives : closing it ends the sandbox
-    gone : at its end when no process of the sandbox is left
-    layers : {"applied": [...], "missing": {...}}: what closes it
+    first : the pid of the first process inside, as the grader sees it
+    spaces : descriptors of its namespaces, from namespaces.opened()
+    lives : a pipe; to close it ends the sandbox
+    gone : a pipe that reaches its end when no process of the sandbox is left
+    layers : {"applied": [...], "missing": {...}}
     """
 
     first: int
@@ -49,13 +49,13 @@ class Sandbox:
     layers: dict[str, Any]
 
     def give_up(self) -> None:
-        """End a sandbox that has no process yet."""
+        """End a sandbox that has no student's process yet."""
         for descriptor in (self.lives, self.gone, *self.spaces):
             os.close(descriptor)
 
     @contextlib.contextmanager
     def pids(self) -> Iterator[None]:
-        """Let this process's children be born inside, as long as the context lasts."""
+        """Within the block, put this process's children into the sandbox's pid namespace."""
         own = os.open("/proc/self/ns/pid_for_children", os.O_RDONLY)
         try:
             namespaces.join_pids(self.spaces)
@@ -68,16 +68,16 @@ class Sandbox:
 
 
 class Spawner:
-    """The process that sets sandboxes up. Make it first of all, while this one is still small.
+    """The fork server's side of the spawner. Create it before all imports, while a fork is cheap.
 
-    not_for_it : a descriptor of this process that it must not hold
-    descriptors : what it takes, in this process and its copies; kernels must not hold them
-    Raises OSError where this process could not come back from a sandbox's pids.
+    not_for_it : a descriptor of this process that the spawner must not hold
+    descriptors : those that lead to the spawner; kernels must not hold them
+    Raises OSError if this process could not come back from a sandbox's pid namespace.
     """
 
     def __init__(self, *, not_for_it: int) -> None:
-        # To come back, one needs a right over the pids that one comes from. Root has it, unless it
-        # is root in a container of an ordinary user.
+        # To come back, a process needs rights over its original pid namespace. Root has them,
+        # except in a container of an ordinary user.
         back = namespaces.may_come_back()
         pids = [] if back else [namespaces.own_pids(not_for_it=not_for_it)]
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -92,7 +92,7 @@ class Spawner:
         self.descriptors = {self._socket.fileno(), *pids}
 
     def clone(self) -> None:
-        """Speak with a copy of the spawner from now on: this process is a copy of its parent."""
+        """Connect to a copy of the spawner, since this process is a copy of the fork server."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(self._socket, [_CLONE], [theirs.fileno()])
@@ -101,38 +101,38 @@ class Spawner:
         self._socket = mine
 
     def sandbox(self, plan: dict[str, Any], control: int) -> Sandbox | None:
-        """Return a sandbox set up by the plan; None where the machine offers no namespaces.
+        """Return a sandbox set up by the plan; None if the machine offers no namespaces.
 
-        control : the grader's hand, as confine.py has it; this process may close it
+        control : the descriptor that confine.py describes; this process may close it afterwards
         Raises OSError.
         """
         inside, lives = os.pipe()
         gone, ends = os.pipe()
-        told, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        answers, answering = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with contextlib.ExitStack() as ours:
             for descriptor in (lives, gone):
                 ours.callback(os.close, descriptor)
-            with told:
+            with answers:
                 try:
                     request = json.dumps(plan).encode()
-                    theirs = [control, inside, ends, tell.fileno()]
+                    theirs = [control, inside, ends, answering.fileno()]
                     socket.send_fds(self._socket, [request], theirs)
                 finally:
-                    tell.close()
+                    answering.close()
                     for descriptor in (inside, ends):
                         os.close(descriptor)
-                answer, spaces, _, _ = socket.recv_fds(told, _TOLD_MAX, namespaces.KINDS_MAX)
-            if not answer:
+                text, spaces, _, _ = socket.recv_fds(answers, _ANSWER_MAX, namespaces.KINDS_MAX)
+            if not text:
                 return None
             ours.pop_all()
-        said = json.loads(answer)
-        return Sandbox(said["first"], tuple(spaces), lives, gone, said["layers"])
+        answer = json.loads(text)
+        return Sandbox(answer["first"], tuple(spaces), lives, gone, answer["layers"])
 
 
 def _serve(requests: socket.socket) -> None:
-    """Answer until the parent hangs up, which it does by its end as well."""
+    """Answer requests until the parent closes the socket or ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # launchers are reaped without a wait
-    gc.disable()  # the collector would write to, and so copy, every object in each launcher
+    gc.disable()  # the collector would write to every object in each launcher, and so copy it
     while True:
         text, descriptors, _, _ = socket.recv_fds(requests, _PLAN_MAX, 4)
         if not text:
@@ -143,13 +143,13 @@ def _serve(requests: socket.socket) -> None:
                 requests = socket.socket(fileno=descriptors[0])
                 continue
         elif os.fork() == 0:
-            _within(_launch, requests, text, *descriptors)
+            _run_and_exit(_launch, requests, text, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _within(work: Callable[..., None], *arguments: Any) -> None:
-    """Do the work, and end this process in any case."""
+def _run_and_exit(work: Callable[..., None], *arguments: Any) -> None:
+    """Call work(*arguments), then end this process in any case."""
     try:
         work(*arguments)
     finally:
@@ -157,9 +157,9 @@ def _within(work: Callable[..., None], *arguments: Any) -> None:
 
 
 def _launch(
-    requests: socket.socket, text: bytes, control: int, inside: int, ends: int, tell: int
+    requests: socket.socket, text: bytes, control: int, inside: int, ends: int, answering: int
 ) -> None:
-    """Be the launcher of one sandbox. `ends` is closed when this process is no more."""
+    """Run the launcher of one sandbox. `ends` closes when this process ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     requests.close()
     plan = json.loads(text)
@@ -170,24 +170,24 @@ def _launch(
     if first == 0:
         for descriptor in (control, ends):
             os.close(descriptor)
-        _within(_be_first, plan, layers, tell, inside)
-    for descriptor in (tell, inside):
+        _run_and_exit(_be_first, plan, layers, answering, inside)
+    for descriptor in (answering, inside):
         os.close(descriptor)
     confine.wait_or_kill(first, control)
 
 
-def _be_first(plan: dict[str, Any], layers: confine.Layers, tell: int, inside: int) -> None:
-    """Set the sandbox up, then keep it until the fork server lets go of it."""
+def _be_first(plan: dict[str, Any], layers: confine.Layers, answering: int, inside: int) -> None:
+    """Set up the sandbox, then keep it until the fork server closes `lives`."""
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans are reaped without a wait
-    # The host's /proc, which shows its own numbers, is out of sight when the sandbox is set up.
+    # Read before the sandbox is set up: afterwards /proc shows other pids than the grader's.
     number = int(Path("/proc/self").readlink().name)
     spaces = namespaces.opened()
     confine.set_up_files(plan, layers)
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
-    told = {"applied": layers.applied, "missing": layers.missing}
-    answer = json.dumps({"first": number, "layers": told}).encode()
-    with socket.socket(fileno=tell) as answers:
+    outcome = {"applied": layers.applied, "missing": layers.missing}
+    answer = json.dumps({"first": number, "layers": outcome}).encode()
+    with socket.socket(fileno=answering) as answers:
         socket.send_fds(answers, [answer], spaces)
     for descriptor in spaces:
         os.close(descriptor)
