@@ -230,7 +230,7 @@ class Check:
         return self._returned(function, value)
 
     def _returned(self, function: Any, value: Any) -> Any:
-        """Return a call's result; a new instance as a handle, even of a subclass of dict or list."""
+        """Return a call's result; a class's instance as a handle, even if it extends dict."""
         if _is_class(function) and codec.base_value(value) is not value:
             return self._handle(value)
         return value

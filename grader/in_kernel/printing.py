@@ -87,7 +87,7 @@ def _do_nothing(*args: object, **kwargs: object) -> None: ...
 
 
 def _mute_ipython() -> None:
-    """Replace display(), plt.show() and input(): they use the kernel's sockets, which are closed."""
+    """Replace display(), plt.show() and input(), which use the kernel's closed sockets."""
     try:
         shell = sys.modules["IPython"].get_ipython()
         if shell is None:

@@ -1,4 +1,4 @@
-"""One check as pytest collected it, and what may be wrong with the checks of an assignment."""
+"""A check as pytest collected it, and the problems that an assignment's checks may have."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from grader.assignment.check_names import near_checks
 from grader.errors import AssignmentError
 from grader.records import Assignment, Exercise, Outcome
 
-# More than a student's process may hold by default.
+# More than a student's process may use by default.
 MAX_REPLY_MIB = 4096
 
 
 @dataclass
 class Check:
-    """A collected check: its item, and what its marker and name say.
+    """A collected check: its pytest item, and the values from its marker and name.
 
-    reply_mib : what an answer to it may hold; None for the assignment's limit
-    shares : it changes nothing that another check would see, so that both may ask one process
+    reply_mib : the largest reply to it; None for the assignment's limit
+    shares : whether it changes nothing that another check sees, so that both may use one process
     """
 
     item: pytest.Item
@@ -60,10 +60,11 @@ def checks_of(
     *,
     wanted: str = "",
 ) -> list[Check]:
-    """Return the checks in their order. Raises AssignmentError, which names all that is wrong.
+    """Return the checks in their order. Raises AssignmentError, which names all problems.
 
+    items : as pytest collected them
     unloadable : a line for each check file that can't be loaded
-    wanted : a check's name, or an exercise's id; other checks are not validated
+    wanted : a check's name or an exercise's id; other checks are not validated
     """
     exercises = {exercise.id: exercise for exercise in assignment.exercises}
     if wanted:
@@ -101,7 +102,7 @@ def checks_of(
     problems += unwritten
     if not wanted:
         problems += _namesakes(checks)
-        # What could not be loaded has no points to count.
+        # A check that could not be loaded has no points, so sums count only without problems.
         problems = problems or _wrong_sums(assignment, checks)
     if problems:
         raise AssignmentError(f"assignment {assignment.id}: " + "; ".join(problems))
@@ -111,7 +112,7 @@ def checks_of(
 def _selected(
     assignment: Assignment, items: Sequence[pytest.Item], unloadable: Sequence[str], wanted: str
 ) -> list[pytest.Item]:
-    """Return the checks of that name or exercise; else those whose names contain it."""
+    """Return the items of that name or exercise; if none, those whose names contain it."""
     name = wanted.removeprefix("test_").replace(" ", "_")
     names = [(item.name.partition("[")[0].removeprefix("test_"), item) for item in items]
     markers = [(item.get_closest_marker("exercise"), item) for item in items]
@@ -138,9 +139,9 @@ def _selected(
 
 
 def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool) -> str:
-    """Return why a check can't be scored by its marker, "" where it can.
+    """Return the problem of a check's marker, or "".
 
-    hidden : whether it is in the folder of hidden checks
+    hidden : whether the check is in the folder of hidden checks
     """
     if not marker.args or marker.args[0] not in tuple(exercises):
         named = marker.args[0] if marker.args else None
@@ -151,12 +152,12 @@ def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool
         names = ", ".join(f"{name}=..." for name in MARKER[:-1])
         return f"its marker takes {names} and {MARKER[-1]}=..., not {unknown[0]}"
     points: Any = marker.kwargs.get("points")
-    said = marker.kwargs.get("hidden", hidden)
+    marked_hidden = marker.kwargs.get("hidden", hidden)
     reply_mib: Any = marker.kwargs.get("reply_mib", 1)
     if type(points) not in (int, float) or not 0 <= points < math.inf:
         return f"its marker must say points=..., a number from 0 on, not {points!r}"
-    if type(said) is not bool:
-        return f"`hidden` must be True or False, not {said!r}"
+    if type(marked_hidden) is not bool:
+        return f"`hidden` must be True or False, not {marked_hidden!r}"
     shares: Any = marker.kwargs.get("shares", False)
     if type(shares) is not bool:
         return f"`shares` must be True or False, not {shares!r}"
@@ -165,15 +166,15 @@ def _problem_of(marker: pytest.Mark, exercises: Collection[str], *, hidden: bool
             f"`reply_mib` is how many MiB an answer to it may have, 1 to {MAX_REPLY_MIB}, "
             f"not {reply_mib!r}"
         )
-    if said is hidden:
+    if marked_hidden is hidden:
         return ""
-    if said:
+    if marked_hidden:
         return f"it says hidden=True, but students get its file: move it to the folder {HIDDEN}/"
     return f"it says hidden=False, but is in {HIDDEN}/: move it to the folder above"
 
 
 def _unwritten(item: pytest.Item) -> str:
-    """Return what a check still says that only raises NotImplementedError; "" for any other."""
+    """Return the note on a check that only raises NotImplementedError; "" for any other."""
     function = getattr(item, "function", None)
     try:
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body  # type: ignore[arg-type]
@@ -187,16 +188,16 @@ def _unwritten(item: pytest.Item) -> str:
             return ": it only raises NotImplementedError"
         case [ast.Raise(exc=ast.Call(func=ast.Name(id="NotImplementedError"), args=arguments))]:
             match arguments:
-                case [ast.Constant(value=str(said))]:
-                    return f": {said}"
+                case [ast.Constant(value=str(text))]:
+                    return f": {text}"
             return ": it only raises NotImplementedError"
     return ""
 
 
 def _namesakes(checks: Sequence[Check]) -> list[str]:
-    """Return a line for each name that two checks of one exercise share.
+    """Return a line for each name that several checks of one exercise have.
 
-    No report could distinguish them.
+    A report could not tell them apart.
     """
     counts = Counter((check.exercise.id, check.item.name) for check in checks)
     return [
@@ -230,13 +231,13 @@ def _wrong_sums(assignment: Assignment, checks: Sequence[Check]) -> list[str]:
 
 
 def breakage(error: BaseException) -> str:
-    """Return the line of a check file that can't be loaded, and the error, without pytest's own."""
+    """Return where and why a check file can't be loaded, without pytest's own frames."""
     error = error.__cause__ or error
     if isinstance(error, SyntaxError):
         file, line, text = error.filename or "", error.lineno, error.text or ""
         what = f"{type(error).__name__}: {error.msg}"
     else:
-        # Only the check file's own frames: the instructor did not write its imports.
+        # Only frames of the check file: the instructor did not write the modules that it imports.
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if Path(frame.filename).name.startswith("test_")]
         file, line, _, text = (own or frames)[-1]

@@ -1,14 +1,15 @@
-"""Ctrl-C ends the command soon, also while a check of the instructor's computes in C.
+"""Makes Ctrl-C end the command soon, even while an instructor's check computes in C.
 
     with interruptible_in_c():
         ...
 
-Python hears a signal between two of its own instructions: a decomposition of a large matrix, which
-a check computes here, is none of them for minutes. On Linux the command's guard sees to that
-(session/guard.py). Elsewhere, and in a program of several threads that calls grade(), the system's
-own handler writes to a pipe at once. A thread reads it, and where nothing was heard soon, it ends
-what was started, removes what would be left, and the program with it. What holds the interpreter's
-lock all the while, as a search for a regular expression does, keeps this thread waiting, too.
+Python handles a signal between two of its own instructions. A check that decomposes a large matrix
+here executes none for minutes. On Linux the command's guard process handles this
+(session/guard.py). On other systems, and in a program with several threads that calls grade(), the
+C signal handler writes to a pipe at once, and a thread reads the pipe. If Python does not handle
+the signal soon, the thread ends the started processes, deletes the temporary folders, and ends the
+program. C code that holds the interpreter's lock, as a regular expression search does, delays this
+thread too.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from grader.session import guard, processes
 from grader.session.scratch import remove_session_leftovers
 from grader.temporary import remove_all
 
-_INTERRUPTED = 130  # the exit code, as cli/options.py has it
+_INTERRUPTED = 130  # the same exit code as in cli/options.py
 
 
 @contextlib.contextmanager
 def interruptible_in_c() -> Iterator[None]:
-    """For the time of the block, Ctrl-C is heard while the main thread is not in Python.
+    """Within the block, Ctrl-C works while the main thread runs C code.
 
     Does nothing if Ctrl-C is already handled in another way, or outside the main thread.
     """
@@ -54,24 +55,24 @@ def interruptible_in_c() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _by_a_thread() -> Iterator[None]:
-    heard = threading.Event()
+    handled = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        heard.set()
+        handled.set()
         raise KeyboardInterrupt
 
     try:
         read_end, write_end = os.pipe()
-    except OSError:  # no descriptor is left: Ctrl-C works as usual
+    except OSError:  # too many open files: Ctrl-C works as usual
         yield
         return
     os.set_blocking(write_end, False)
     before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, interrupt)
-    thread = threading.Thread(target=_wait, args=(read_end, heard), name="Ctrl-C", daemon=True)
+    thread = threading.Thread(target=_wait, args=(read_end, handled), name="Ctrl-C", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # no thread is left, either
+    except RuntimeError:  # too many threads: Ctrl-C works as usual
         os.close(read_end)
     try:
         yield
@@ -80,23 +81,23 @@ def _by_a_thread() -> Iterator[None]:
         signal.set_wakeup_fd(before)
         os.close(write_end)  # which ends the thread
         if thread.ident is not None:
-            thread.join()  # a process that has a second one is not forked
+            thread.join()  # a process with a second thread can't fork
 
 
-def _wait(read_end: int, heard: threading.Event) -> None:
+def _wait(read_end: int, handled: threading.Event) -> None:
     with os.fdopen(read_end, "rb", buffering=0) as pipe:
         while numbers := pipe.read(64):
-            if signal.SIGINT in numbers and not heard.wait(guard.PATIENCE_S):
+            if signal.SIGINT in numbers and not handled.wait(guard.PATIENCE_S):
                 _end()
 
 
 def _end() -> NoReturn:
-    """End this process and all its descendants. A missed one ends when its pipe closes."""
+    """End this process and all its descendants. One that is missed ends when its pipe closes."""
     for pid in processes.descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, processes.KILL)
     with contextlib.suppress(OSError, ValueError):
         print("grade: interrupted in a check", file=sys.stderr, flush=True)
     remove_all()
-    remove_session_leftovers()  # theirs
+    remove_session_leftovers()  # the descendants' folders
     os._exit(_INTERRUPTED)

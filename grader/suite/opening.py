@@ -1,4 +1,4 @@
-"""Has pytest collect the check files, as its own `main` does, and ends it again."""
+"""Collects the check files with pytest, as its own `main` does, and shuts pytest down again."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ from grader.suite.interrupting import interruptible_in_c
 from grader.suite.running import Plugin, Suite
 from grader.temporary import TemporaryFolder
 
+_NO_AUTOLOAD = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+
 
 @contextmanager
 def open_suite(assignment: Assignment, *, wanted: str = "") -> Iterator[Suite]:
-    """Collect the assignment's checks; yield what runs them for one job after the other.
+    """Collect the assignment's checks; yield the Suite that runs them.
 
     wanted : a check's name or an exercise's id; errors in other checks are ignored
-    Raises AssignmentError where a check file can't be loaded or disagrees with assignment.toml.
+    Raises AssignmentError if a check file can't be loaded or disagrees with assignment.toml.
     """
     if not assignment.check_files:
         raise AssignmentError(f"{assignment.folder} holds no check file (test_*.py)")
     plugin = Plugin(assignment)
-    # Our own empty directory as rootdir: no configuration file is found from there.
+    # An empty folder as rootdir: pytest finds no configuration file from there.
     with (
         TemporaryFolder() as root,
         _quiet_pytest(),
@@ -74,18 +76,18 @@ def _arguments(files: Sequence[Path], root: str) -> list[str]:
 def _collected(
     arguments: list[str], plugin: Plugin, assignment: str
 ) -> Iterator[Sequence[pytest.Item]]:
-    """Yield the collected checks; what pytest set up ends with the block.
+    """Yield the collected checks; shut pytest down at the end of the block.
 
-    The steps of pytest.main and of `wrap_session` in _pytest/main.py, with the block in the place
-    of their loop. What they catch comes out here as it is.
+    The steps are those of pytest.main and of `wrap_session` in _pytest/main.py, with the block
+    instead of their loop. Exceptions that those catch are raised here.
     """
     here = Path.cwd()
     helpers = check_helpers()
     with _failing_as_helpers(helpers):
         config = _prepareconfig(arguments, [plugin, *helpers])
-    # The grader reports failures; pytest would parse each frame's source for nothing.
+    # The grader reports failures itself; pytest need not parse each frame's source.
     config.option.tbstyle = "line"
-    # What the terminal's plugin, which is off, would bring: before 9.1 pytest compares with it.
+    # The terminal plugin, which is off, would define these; pytest before 9.1 uses them.
     config.option.verbose = 0
     config.get_terminal_writer = lambda: TerminalWriter(io.StringIO())  # type: ignore[method-assign]
     try:
@@ -106,7 +108,7 @@ def _collected(
                 ) from error
             yield session.items
         finally:
-            os.chdir(here)  # a check may have left it
+            os.chdir(here)  # a check may have changed the folder
             config.hook.pytest_sessionfinish(session=session, exitstatus=pytest.ExitCode.OK)
     finally:
         config._ensure_unconfigure()
@@ -114,9 +116,9 @@ def _collected(
 
 @contextmanager
 def _failing_as_helpers(helpers: Sequence[object]) -> Iterator[None]:
-    """Say of what breaks pytest itself that it is a plugin's doing, where plugins bring helpers.
+    """Report an error inside pytest as the fault of a plugin, if plugins bring helpers.
 
-    A check file that raises breaks nothing: pytest makes a report of it.
+    An exception in a check file does not get here: pytest makes a report of it.
     """
     try:
         yield
@@ -130,19 +132,17 @@ def _failing_as_helpers(helpers: Sequence[object]) -> Iterator[None]:
 
 @contextmanager
 def _quiet_pytest() -> Iterator[None]:
-    """Keep the user's own pytest settings out, and what pytest sets from staying."""
-    kept = {name: os.environ.pop(name, None) for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST")}
-    autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    # Names modules that pytest imports as plugins.
-    kept["PYTEST_PLUGINS"] = os.environ.pop("PYTEST_PLUGINS", None)
+    """Within the block, ignore the user's pytest settings; undo afterwards what pytest has set."""
+    # PYTEST_PLUGINS names modules that pytest imports.
+    names = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_PLUGINS", _NO_AUTOLOAD)
+    before = {name: os.environ.pop(name, None) for name in names}
+    os.environ[_NO_AUTOLOAD] = "1"
     path = list(sys.path)
     try:
         yield
     finally:
         sys.path[:] = path
-        kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = autoload
-        for name, value in kept.items():
+        for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:

@@ -1,4 +1,4 @@
-"""Runs collected checks for one job after the other: the fixtures, and each check's outcome."""
+"""Runs the collected checks for each job: the fixtures, and each check's outcome."""
 
 from __future__ import annotations
 
@@ -35,27 +35,28 @@ from grader.suite.verdict import verdict_of
 
 
 class CheckedSession(Protocol):
-    """What a check needs of a session: a fresh copy of the state the notebook left."""
+    """The part of a session that a check uses: a fresh copy of the state that the notebook left."""
 
     def student(
         self, *, limit_s: float, reply_mib: int | None = None
     ) -> AbstractContextManager[Student]:
-        """reply_mib : what a reply may hold; None for the assignment's limit"""
+        """reply_mib : the largest reply; None for the assignment's limit"""
         ...
 
 
 @dataclass(frozen=True)
 class CheckJob:
-    """One run over the checks.
+    """One run of the checks.
 
-    sessions : by the assignment's notebook name; a missing one was not handed in
+    sessions : by the assignment's notebook name; a notebook that was not handed in has none
     skip : exercise id -> why there is nothing to check ("still the template's placeholder")
-    reference : opens a session on the solved notebook of that name
-    patch : changes a fresh copy before its check (mutants)
     only : exercise ids; empty for all
-    checks : (exercise, name) of the checks that run; empty for all
-    budget_s : for how long the student's code may compute or sleep in all checks together; once
-        it is used, the checks that are left are not run
+    checks : (exercise, name) of the checks to run; empty for all
+    public : whether to run only public checks
+    reference : opens a session on the solved notebook of that name
+    patch : changes a fresh copy before its check (for mutants)
+    budget_s : seconds that the student's code may compute or sleep in all checks together; after
+        that, the remaining checks don't run
     """
 
     sessions: Mapping[str, CheckedSession]
@@ -78,7 +79,7 @@ class Suite:
         self._plugin = plugin
 
     def run(self, job: CheckJob) -> list[Outcome]:
-        """Return one outcome for each check that the job asks for, in their order."""
+        """Return one outcome for each check of the job, in their order."""
         wanted = [
             check
             for check in self._checks
@@ -87,8 +88,8 @@ class Suite:
             and (not job.checks or (check.exercise.id, check.name) in job.checks)
         ]
         self._plugin.used_s.clear()
-        # What a process of a hidden check writes to a file must not meet a public check, whose
-        # message students read.
+        # Public checks run first: students read their messages, so they must not see a file that
+        # the process of a hidden check has written.
         try:
             outcomes = {id(check): self._run(check, job) for check in _public_first(wanted)}
         finally:
@@ -101,12 +102,12 @@ class Suite:
 
     @property
     def running(self) -> tuple[str, str] | None:
-        """The exercise and the name of the check that runs now; None between checks."""
+        """The exercise and the name of the check that runs; None between checks."""
         check = self._plugin.check
         return None if check is None else (check.exercise.id, check.name)
 
     def time_line(self, job: CheckJob) -> str:
-        """Return what says that the latest run's time was used up, and by what; "" if it wasn't."""
+        """Return a line if the latest run used up its time; it names the slowest check. Else ""."""
         used_s = self._plugin.used_s
         if sum(used_s.values()) < job.budget_s:
             return ""
@@ -119,7 +120,7 @@ class Suite:
 
     def _run(self, check: Check, job: CheckJob) -> Outcome:
         reason = job.skip.get(check.exercise.id)
-        # Before anything else: on one machine all students have the same maximum.
+        # Checked first, so that all students on this machine have the same maximum.
         if lacking := self.assignment.lacking(check.exercise.notebook):
             text = f"{lacking}\n{reason}" if reason else lacking
             return check.outcome("skipped", 0.0, text, for_students=text)
@@ -131,10 +132,10 @@ class Suite:
         started = time.perf_counter()
         before_s = self._plugin.used_s[check.name]
         verdict, killed = self._plugin.try_out(check, job)
-        if killed:  # by itself or by the machine, which deserves another try
+        if killed:  # by itself or by the machine: try again
             verdict, _ = self._plugin.try_out(check, job)
         elif self._plugin.inherited and verdict.outcome != "passed":
-            # The calls of an earlier check may have left something behind: a fresh copy decides.
+            # The calls of an earlier check may be the cause: a fresh copy decides.
             self._plugin.end_shared()
             self._plugin.used_s[check.name] = before_s
             verdict, _ = self._plugin.try_out(check, job)
@@ -147,7 +148,7 @@ def _public_first(checks: Sequence[Check]) -> list[Check]:
 
 
 class Plugin:
-    """What pytest calls: the marker, the fixtures, and the verdict of the check that runs.
+    """A pytest plugin: the marker, the fixtures, and the verdict of the check that runs.
 
     unloadable : a line for each check file that can't be loaded
     """
@@ -155,22 +156,22 @@ class Plugin:
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
         self.unloadable: list[str] = []
-        # What the reference answered each check, by its id and the seed.
-        self.memories: defaultdict[tuple[str, int], ReplayCache] = defaultdict(ReplayCache)
+        # The reference's replies to each check, by the check's id and the seed.
+        self.replay_caches: defaultdict[tuple[str, int], ReplayCache] = defaultdict(ReplayCache)
         self.job = CheckJob(sessions={})
         self.check: Check | None = None
         self.verdict: Outcome | None = None
-        self.failure: BaseException | None = None  # what the check raised first
+        self.failure: BaseException | None = None  # the check's first exception
         self.killed = False
-        self.inherited = False  # it asks a process that an earlier check has asked
-        self.claims: Claims | None = None  # what the student's process said in a hidden check
-        # By the student's code, in each check of this job so far.
+        self.inherited = False  # whether the check uses an earlier check's process
+        self.claims: Claims | None = None  # from the student's process, in a hidden check
+        # Seconds that the student's code worked in each check of this job, by the check's name.
         self.used_s: defaultdict[str, float] = defaultdict(float)
-        # What checks that share have asked, by session, whether they are hidden, and reply_mib.
-        self._kept: dict[tuple[int, bool, int | None], Student] = {}
+        # The processes that checks share, by session, whether they are hidden, and reply_mib.
+        self._shared_students: dict[tuple[int, bool, int | None], Student] = {}
 
     def try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
-        """Run a check; return its outcome, and whether the process that it asked was killed."""
+        """Run a check; return its outcome, and whether its process was killed."""
         self.check, self.job, self.verdict, self.killed = check, job, None, False
         self.inherited = False
         self.failure = self.claims = None
@@ -179,7 +180,7 @@ class Plugin:
             with guard.checking():
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
         except pytest.exit.Exception as error:
-            # pytest lets this one pass: it is meant to end a run, and must end no batch.
+            # pytest passes this one on, since it should end a run; it must not end a batch.
             item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
             self.verdict = verdict_of(check, error, self.claims)
         finally:
@@ -195,7 +196,7 @@ class Plugin:
             "exercise(id, *, points, hidden=False, reply_mib=..., shares=False): what a check "
             "scores",
         )
-        # A bare `assert` of a helper tells both sides, as one of a check does.
+        # A bare `assert` in a course's own module then shows both sides, as in a check.
         pytest.register_assert_rewrite(*module_names(self.assignment.folder))
 
     def pytest_exception_interact(
@@ -215,7 +216,7 @@ class Plugin:
             error = call.excinfo.value
             self.failure = self.failure or error
             self.killed = self.killed or (isinstance(error, StudentDied) and error.killed)
-            # The first failure is the verdict; what breaks while tidying up is an echo of it.
+            # The first failure is the verdict; later ones, in the teardown, follow from it.
             if self.verdict is None or self.verdict.outcome == "passed":
                 self.verdict = verdict_of(self.check, error, self.claims)
         elif call.when == "call":
@@ -228,7 +229,7 @@ class Plugin:
     def student(self) -> Iterator[Student]:
         """The student's functions, in a fresh copy of the state that the notebook left."""
         assert self.check is not None
-        with _ours_to_open():
+        with _opening_a_process():
             session = self.job.sessions[self.check.exercise.notebook]
             opened = self._shared(session) or session.student(
                 limit_s=self.assignment.limits.check_s, reply_mib=self.check.reply_mib
@@ -242,9 +243,9 @@ class Plugin:
                 yield student
 
     def _shared(self, session: CheckedSession) -> AbstractContextManager[Student] | None:
-        """Return the process of an earlier check where both say that they share; None else.
+        """Return a process for several checks if this check may share one; else None.
 
-        Public and hidden checks don't share: a public one's message is read by students.
+        Public and hidden checks don't share one: students read the messages of public checks.
         """
         check = self.check
         assert check is not None
@@ -252,21 +253,23 @@ class Plugin:
             return None
         limit_s = self.assignment.limits.check_s
         key = (id(session), check.hidden, check.reply_mib)
-        student = self._kept.get(key)
+        student = self._shared_students.get(key)
         self.inherited = student is not None and renew(student, limit_s)
         if student is None or not self.inherited:
-            student = self._kept[key] = session.student(limit_s=limit_s, reply_mib=check.reply_mib)
+            student = self._shared_students[key] = session.student(
+                limit_s=limit_s, reply_mib=check.reply_mib
+            )
         return nullcontext(student)
 
     def end_shared(self) -> None:
-        """End the processes that checks have shared."""
-        while self._kept:
-            _, student = self._kept.popitem()
+        """End the processes that checks share."""
+        while self._shared_students:
+            _, student = self._shared_students.popitem()
             student.close()
 
     @contextmanager
     def _counted(self, student: Student) -> Iterator[None]:
-        """Count for how long the student's code works in the block."""
+        """Add the seconds that the student's code works in the block to `used_s`."""
         if not isinstance(student, Student) or self.job.budget_s == math.inf:
             yield
             return
@@ -277,24 +280,24 @@ class Plugin:
         finally:
             used_s = used_s_of(student)
             if isinstance(self.failure, StudentTimeout):
-                # Its process is gone, and what it used with it: the limit, at least.
+                # Its process is gone with its counters; it has used the limit at least.
                 used_s = max(used_s, self.assignment.limits.check_s)
             self.used_s[name] += used_s
 
     @pytest.fixture
     def reference(self) -> Iterator[Student]:
-        """The same for the solved notebook; only hidden checks may ask for it."""
+        """The same for the solved notebook; only hidden checks may use it."""
         assert self.check is not None
         if self.job.reference is None:
             pytest.skip("this check needs the solved notebook, which is not here")
         try:
-            with _ours_to_open():
+            with _opening_a_process():
                 session = self.job.reference(self.check.exercise.notebook)
                 limit_s = self.assignment.limits.check_s
                 if isinstance(session, Session):
-                    memory = self.memories[self.check.item.nodeid, self.job.seed]
+                    cache = self.replay_caches[self.check.item.nodeid, self.job.seed]
                     opened: AbstractContextManager[Student] = replayed(
-                        session, memory, limit_s=limit_s, reply_mib=self.check.reply_mib
+                        session, cache, limit_s=limit_s, reply_mib=self.check.reply_mib
                     )
                 else:
                     opened = session.student(limit_s=limit_s, reply_mib=self.check.reply_mib)
@@ -305,26 +308,26 @@ class Plugin:
 
     @pytest.fixture
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
-        """A generator that depends on the seed and the check's name alone."""
+        """A generator that depends only on the seed and the check's name."""
         return np.random.default_rng([self.job.seed, zlib.crc32(request.node.name.encode())])
 
     @pytest.fixture
     def files(self) -> Path:
-        """The folder that the assignment's `files` lie in: `files / "data/table.csv"`."""
+        """The folder of the assignment's `files`: `files / "data/table.csv"`."""
         return root_of(self.assignment.folder, public=self.assignment.public_only)
 
     @pytest.fixture
     def datasets(self) -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
-        """The small real data sets by name: ("mnist") -> x (n, 784) uint8, y (n,) uint8."""
+        """Loads a small data set: datasets("mnist") -> x (n, 784) and y (n,), both uint8."""
         return datasets.load
 
 
 @contextmanager
-def _ours_to_open() -> Iterator[None]:
-    """Raise GraderFault for any error in opening a process, except for the process's own faults."""
+def _opening_a_process() -> Iterator[None]:
+    """Raise GraderFault for any error in the block, except the student's process's own faults."""
     try:
         yield
     except (StudentFault, GraderFault):
         raise
-    except Exception as error:  # a full disk, no process left: no check's fault, nor a student's
+    except Exception as error:  # a full disk, too many processes: not the fault of a check
         raise GraderFault(f"no process for the check: {error}") from error

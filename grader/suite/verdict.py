@@ -1,4 +1,4 @@
-"""The outcome of an exception."""
+"""The outcome that an exception means."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from grader.suite.check import Check
 
 
 def verdict_of(check: Check, error: BaseException, claims: Claims | None = None) -> Outcome:
-    """Return the outcome that an exception stands for. Only a CheckFailed judges values.
+    """Return the outcome that an exception means. Only a CheckFailed judges values.
 
-    claims : what the student's process said in a hidden check; None where nothing listened
+    claims : the words that the student's process sent in a hidden check; None for a public one
     """
     if isinstance(error, CheckFailed):
         message = error.hidden_message() if check.hidden else error.message()
@@ -43,10 +43,10 @@ def verdict_of(check: Check, error: BaseException, claims: Claims | None = None)
     if isinstance(error, StudentFault):
         return check.outcome("error", 0.0, _withheld(check, error, "the code raised an error"))
     if isinstance(error.__cause__, PassedOn):
-        # From the check's own function, which student code called: whose fault is it?
+        # The check's own function raised it when student code called it: whose fault is unclear.
         text = _withheld(check, error.__cause__, "the code raised an error")
         return check.outcome("error", 0.0, text, suspect=True, called_back=True)
-    # pytest.raises and pytest.fail, which end in no Exception
+    # pytest.fail's exception is not an Exception
     if isinstance(error, AssertionError | pytest.fail.Exception):
         return check.outcome("failed", 0.0, _withheld(check, error, "the value is not right"))
     if isinstance(error, pytest.skip.Exception):
@@ -58,7 +58,7 @@ def verdict_of(check: Check, error: BaseException, claims: Claims | None = None)
             f"it asks for {error.argname!r}; there are student, reference, rng, datasets and files"
         )
         return check.outcome("error", 0.0, text, fault=True)
-    # A check that calls sys.exit() must not end the batch, least of all with success.
+    # A check that calls sys.exit() must not end the batch.
     if isinstance(error, Exception | SystemExit):
         text = f"{type(error).__name__}: {error}"
         return check.outcome("error", 0.0, text, suspect=True)
@@ -66,7 +66,7 @@ def verdict_of(check: Check, error: BaseException, claims: Claims | None = None)
 
 
 def _withheld(check: Check, error: BaseException, summary: str) -> str:
-    """Return the error's text; for a hidden check, whose inputs it may show, the summary."""
+    """Return the error's text; for a hidden check the summary, since the text may show inputs."""
     if not check.hidden:
         return str(error) or summary
     kind = getattr(error, "kind", "")

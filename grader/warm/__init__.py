@@ -1,13 +1,13 @@
-"""A process that stays: it holds an assignment's checks and a fork server for the next run.
+"""The warm process: it keeps an assignment's checks and a fork server for the next run.
 
-`grade --keep-warm nb.ipynb` grades as usual and leaves the process behind; the next `grade` of a
-file in that folder is done by a fork of it, which has imported everything.
+`grade --keep-warm nb.ipynb` grades as usual and leaves the process running. A fork of it does the
+next `grade` of a file in that folder; the fork has imported everything already.
 
-    place           the user's own folder for sockets, and what one process is to be found by
-    fingerprint     of the code, the packages, the assignment and the data: nothing old answers
-    client          asks the process, in the place of grading
-    held            the checks and the fork server, kept from one run to the next
+    place           the user's folder for sockets, and the key of a process
+    fingerprint     of the code, packages, assignment and data: an outdated process never answers
+    client          sends a run to the process instead of grading
+    held            the checks and the fork server that are kept between runs
     process         the program: `python -P -m grader.warm.process`
 
-Linux alone: elsewhere processes with libraries in them are not to be forked.
+Only on Linux: on other systems a process that has loaded libraries can't be forked.
 """

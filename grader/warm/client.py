@@ -1,4 +1,4 @@
-"""Asks a warm process to do a run in the place of this one, and leaves one behind."""
+"""Has a warm process do a run instead of this process, and starts a warm process."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ HERE = sys.platform == "linux"
 
 
 class Lost(Exception):
-    """The process ended while it worked."""
+    """The warm process ended during the run."""
 
 
 def answered(arguments: Sequence[str], graded: Path, *, program: str) -> int | None:
-    """Return the exit code of a run that a warm process did; None where nothing was done.
+    """Return the exit code of a run that a warm process did; None if it did nothing.
 
-    arguments : of the command; graded : the file that they name
-    Raises Lost where it ended before the run did.
+    arguments : of the command
+    graded : the file that they name
+    program : the name of the command
+    Raises Lost if the process ended before the run.
     """
     try:
         with Place() as place:
             name = key(graded.absolute().parent, os.environ)
             record = place.record(name)
             connection = place.connected(name) if record is not None else None
-    except OSError:  # NoPlace among them
+    except OSError:  # including NoPlace
         return None
     if connection is None or record is None:
         return None
@@ -55,14 +57,14 @@ def answered(arguments: Sequence[str], graded: Path, *, program: str) -> int | N
             try:
                 socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
                 connection.settimeout(BEGINS_S)
-                began = _received(connection)
-            except OSError:  # it is gone, it hangs, or the environment is larger than a datagram
+                began = _receive(connection)
+            except OSError:  # it is gone or hangs, or the environment exceeds a datagram
                 return None
             if "began" not in began:
                 return None
             connection.settimeout(None)
             try:
-                ended = _received(connection)
+                ended = _receive(connection)
             except OSError:
                 ended = {}
     if "not_held" in ended:
@@ -73,10 +75,10 @@ def answered(arguments: Sequence[str], graded: Path, *, program: str) -> int | N
 
 
 def leave_behind(assignment: Path, graded: Path, sandbox: str) -> str:
-    """Start a warm process for the next run; return why there will be none, "" otherwise.
+    """Start a warm process for the next run; return the reason if that is impossible, else "".
 
     assignment : its folder; graded : the file that was graded
-    It loads in the background, and nothing waits for it.
+    The process loads in the background, without a wait.
     """
     if not HERE:
         return "nothing can be kept warm on this system: processes are not forked here"
@@ -85,7 +87,7 @@ def leave_behind(assignment: Path, graded: Path, sandbox: str) -> str:
     except NoPlace as error:
         return f"nothing is kept warm: {error}"
     graded = graded.absolute().parent
-    told = {
+    settings = {
         "key": key(graded, os.environ),
         "graded": str(graded),
         "folder": str(assignment),
@@ -93,7 +95,7 @@ def leave_behind(assignment: Path, graded: Path, sandbox: str) -> str:
     }
     try:
         process = subprocess.Popen(
-            # -P: nothing in the current folder, a student's perhaps, is imported.
+            # -P: nothing is imported from the current folder, which may be a student's.
             [sys.executable, "-P", "-m", "grader.warm.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -102,15 +104,15 @@ def leave_behind(assignment: Path, graded: Path, sandbox: str) -> str:
         )
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
-            pipe.write(json.dumps(told).encode())
+            pipe.write(json.dumps(settings).encode())
     except OSError as error:
         return f"nothing is kept warm: {error.strerror or error}"
-    process.returncode = 0  # it outlives this process, and Python is not to warn of that
+    process.returncode = 0  # it outlives this process; without this, Python would warn
     return ""
 
 
 def end_all() -> None:
-    """End every warm process of this user's."""
+    """End every warm process of this user."""
     with contextlib.suppress(OSError), Place() as place:
         for name in place.keys():  # noqa: SIM118
             record, connection = place.record(name), place.connected(name)
@@ -123,17 +125,17 @@ def end_all() -> None:
             place.forget(name)
 
 
-def _received(connection: socket.socket) -> dict[str, Any]:
+def _receive(connection: socket.socket) -> dict[str, Any]:
     try:
-        told = json.loads(connection.recv(_ANSWER_BYTES) or b"{}")
+        answer = json.loads(connection.recv(_ANSWER_BYTES) or b"{}")
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
 @contextlib.contextmanager
 def _interrupts_passed_on(connection: socket.socket) -> Iterator[None]:
-    """Send Ctrl-C on to the process, which tells how its run ended."""
+    """Within the block, pass Ctrl-C on to the process, which reports how its run ended."""
 
     def pass_on(*_: object) -> None:
         with contextlib.suppress(OSError):
@@ -141,7 +143,7 @@ def _interrupts_passed_on(connection: socket.socket) -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGINT, pass_on)
-    except ValueError:  # not the main thread: nothing interrupts it
+    except ValueError:  # not the main thread, which alone gets signals
         yield
         return
     try:

@@ -1,7 +1,7 @@
-"""What a warm process must be as old as: the code, the packages, an assignment, the data sets.
+"""Fingerprints of the files that a warm process has loaded: code, packages, assignment, data sets.
 
-The standard library alone: the process takes the fingerprint before it imports anything else. What
-changes while it imports then differs from what it was taken of.
+Uses only the standard library: the process takes the fingerprint before it imports anything else,
+so that a file which changes during the imports makes a difference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LEFT_OUT = {"__pycache__", ".git", ".ipynb_checkpoints"}
 
 
 def of_program() -> str:
-    """Return the fingerprint of this package, byte for byte, and of what is installed beside it."""
+    """Return the fingerprint of this package, byte for byte, and of the installed packages."""
     digest = hashlib.sha256()
     package = Path(grader.__file__).parent
     _add_tree(digest, package)
@@ -38,13 +38,13 @@ def of_folder(folder: Path) -> str:
 
 
 def of_data(*folders: Path) -> str:
-    """Return the fingerprint of the sets in folders, which may be large: names, sizes, changes."""
-    told = []
+    """Return the fingerprint of data sets: names, sizes, times of change. They may be large."""
+    files = []
     for folder in folders:
         for file in sorted(folder.glob("*.npz")):
             status = file.stat()
-            told.append((str(file), status.st_size, status.st_mtime_ns, status.st_ino))
-    return hashlib.sha256(repr(told).encode("utf-8", "surrogateescape")).hexdigest()
+            files.append((str(file), status.st_size, status.st_mtime_ns, status.st_ino))
+    return hashlib.sha256(repr(files).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _add_tree(digest: hashlib._Hash, folder: Path) -> None:
@@ -65,10 +65,9 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 def _installed() -> Iterator[str]:
     """Yield the entries of each folder of packages, with their times of change.
 
-    A package that is installed again changes its folder and its .dist-info; in a folder that
-    modules lie in one by one, theirs count.
+    A new installation changes the package's folder and its .dist-info, or the module's file.
     """
-    # Without the program's own folder, which the two ends of a connection name otherwise.
+    # Without the program's own folder: client and process have different ones.
     for place in sorted({place for place in sys.path if place}):
         if not os.path.isabs(place) or not os.path.isdir(place):  # noqa: PTH117, PTH112
             continue

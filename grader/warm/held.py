@@ -1,4 +1,4 @@
-"""An assignment's checks and the process that its kernels are forked from, for several runs."""
+"""An assignment's checks and its fork server, kept for several runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grader.warm import fingerprint
 
 
 class Held:
-    """The collected checks of one assignment, and a fork server that is warm. close() it.
+    """The collected checks of one assignment, and a fork server. Close it after use.
 
     folder : the assignment's
     sandbox : how its kernels will be sandboxed
@@ -27,11 +27,11 @@ class Held:
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.folder = folder.resolve()
         self.sandbox = sandbox
-        self._was = self._now()  # first of all: what changes from here on is seen
+        self._was = self._now()  # taken first, so that later changes are noticed
         self._stack = ExitStack()
         assignment = replace(load_assignment(self.folder), sandbox=sandbox)
         try:
-            # It imports what the notebooks do, while the checks are collected here.
+            # The fork server imports what the notebooks use, while the checks are collected here.
             self._kernels = self._stack.enter_context(
                 Kernels(assignment, start_fork_server(sandbox, python_of(assignment)))
             )
@@ -41,14 +41,14 @@ class Held:
             raise
 
     def require(self, chosen: Assignment, sandbox: Sandbox) -> None:
-        """Raise NotHeld if another assignment is requested, or it has changed since."""
+        """Raise NotHeld if another assignment is requested, or this one has changed."""
         if chosen.folder.resolve() != self.folder or sandbox != self.sandbox:
             raise NotHeld("another assignment, or another sandbox, is requested")
         if self._now() != self._was:
             raise NotHeld("the assignment has changed")
 
     def fork_server(self) -> ForkServer | None:
-        """Return a copy of the process for one run, which closes it; None where there is none.
+        """Return a copy of the fork server, for one run that closes it; None if there is none.
 
         Raises GraderFault.
         """
@@ -59,11 +59,11 @@ class Held:
 
     @property
     def alive(self) -> bool:
-        """Whether kernels can be forked from it, or never could."""
+        """Whether the fork server lives, or there has never been one."""
         return self._kernels.fork_server is None or self._kernels.fork_server.alive
 
     def _now(self) -> tuple[str, str, str]:
-        """Return what tells whether what is held is still what a fresh run would load."""
+        """Return fingerprints of all that is loaded from the assignment's and the data's files."""
         environment = ""
         with suppress(AssignmentError):  # loading the assignment reports the error
             environment = environments.fingerprint(environment_in(self.folder), self.folder)

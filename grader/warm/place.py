@@ -1,14 +1,14 @@
-"""Where a warm process of this user listens, and what it is found by.
+"""The folder in which a user's warm processes listen, and the key of each.
 
     $XDG_RUNTIME_DIR/grade-warm/KEY.sock      its socket
-                                KEY.json      {"token": "...", "pid": 123}, the user's to read
-                                KEY.lock      locked for as long as it lives
+                                KEY.json      {"token": "...", "pid": 123}, readable by the user
+                                KEY.lock      locked while the process lives
 
-Without that variable: /tmp/grade-warm-UID. The folder is the user's own, closed to others;
-every file is reached from its descriptor, so that no link that is put in its place is followed.
+Without that variable: /tmp/grade-warm-UID. The folder belongs to the user and is closed to others.
+Every file is opened relative to the folder's descriptor, so that no link in its place is followed.
 
-The socket alone would not do: where a machine offers no namespaces, student code runs under the
-user's own number, and Landlock does not stop it from connecting; it does keep it from the token.
+The token is needed besides the socket: on a machine without namespaces, student code runs under the
+user's own id. Landlock does not stop it from connecting, but it stops it from reading the token.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ except ImportError:  # Windows
     pass
 
 RECORD_BYTES = 1 << 12
-# Read where modules are imported, or by the processes that are started then. All else of the
-# environment is set again for each run.
+# Variables that are read when modules are imported, or by processes that start then. All other
+# variables are set again for each run.
 _READ_EARLY = ("PATH", "HOME", "TMPDIR", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX")
 _READ_EARLY_BEGIN = ("PYTHON", "LD_", "LC_", "LANG", "XDG_", "GRADE_", "MPL", "MALLOC_", "NPY_",
                      "OPENBLAS", "OMP_", "MKL_", "BLIS_", "NUMEXPR_", "VECLIB_")  # fmt: skip
 
 
 class NoPlace(OSError):
-    """No folder belongs to this user only; the text says why."""
+    """There is no folder that only this user can use; the text says why."""
 
 
 class Place:
-    """The user's folder for warm processes, held open. close() it."""
+    """The user's folder for warm processes, held open. Close it after use."""
 
     def __init__(self, *, make: bool = False) -> None:
-        """make : make the folder where there is none. Raises NoPlace."""
+        """make : whether to create a missing folder. Raises NoPlace."""
         path = _path()
         if make:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(path, 0o700)  # noqa: PTH102  as the rest of this file
+                os.mkdir(path, 0o700)  # noqa: PTH102  like the rest of this file
         try:
             self.descriptor = os.open(
                 path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -65,7 +65,7 @@ class Place:
         status = os.fstat(self.descriptor)
         if status.st_uid != os.geteuid() or status.st_mode & 0o077:
             self.close()
-            raise NoPlace(f"{path} is not this user's alone (it must be owned, with mode 0700)")
+            raise NoPlace(f"{path} is open to others (it must be this user's, with mode 0700)")
 
     def close(self) -> None:
         os.close(self.descriptor)
@@ -77,11 +77,11 @@ class Place:
         self.close()
 
     def address(self, key: str) -> str:
-        """Return the socket's path through the descriptor: short, and no part can be swapped."""
+        """Return the socket's path through the descriptor: it is short and can't be redirected."""
         return f"/proc/self/fd/{self.descriptor}/{key}.sock"
 
     def connected(self, key: str) -> socket.socket | None:
-        """Return a connection to the process of that key; None where this user has none."""
+        """Return a connection to the process of that key; None if this user has none."""
         if self.socket_number(key) is None:
             return None
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -96,7 +96,7 @@ class Place:
         return None
 
     def socket_number(self, key: str) -> tuple[int, int] | None:
-        """Return what tells the socket from another of its name; None where this user has none."""
+        """Return the socket's device and inode, which identify it; None if this user has none."""
         try:
             status = os.stat(f"{key}.sock", dir_fd=self.descriptor, follow_symlinks=False)
         except OSError:
@@ -105,7 +105,7 @@ class Place:
         return (status.st_dev, status.st_ino) if own else None
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """Return what the process wrote of itself; None where there is nothing of this user's."""
+        """Return the process's record; None if this user has none."""
         try:
             file = os.open(
                 f"{key}.json",
@@ -120,17 +120,17 @@ class Place:
                 return None
             if status.st_mode & 0o077:
                 return None
-            told = json.loads(os.read(file, RECORD_BYTES))
+            record = json.loads(os.read(file, RECORD_BYTES))
         except (OSError, ValueError, RecursionError):
             return None
         finally:
             os.close(file)
-        if not isinstance(told, dict) or not isinstance(told.get("token"), str):
+        if not isinstance(record, dict) or not isinstance(record.get("token"), str):
             return None
-        return told
+        return record
 
     def write_record(self, key: str) -> str:
-        """Write a new token for the process of that key, whole or not at all; return it."""
+        """Write a new token for the process of that key, in one step; return it."""
         token = secrets.token_hex(32)
         name = f"{key}.{secrets.token_hex(4)}.new"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -143,9 +143,9 @@ class Place:
         return token
 
     def locked(self, key: str) -> int | None:
-        """Return a descriptor that holds the key's lock; None where another process has it.
+        """Return a descriptor that holds the key's lock; None if another process holds it.
 
-        The lock's file stays: who unlinked it could let two hold it.
+        The file is never deleted: otherwise two processes could hold the lock.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(f"{key}.lock", flags, 0o600, dir_fd=self.descriptor)
@@ -174,9 +174,9 @@ class Place:
 
 
 def key(folder: Path, environ: Mapping[str, str]) -> str:
-    """Return what a warm process is found by: all that it could not change for a run.
+    """Return the key of a warm process: a hash of all properties that it can't change for a run.
 
-    folder : that of the file that is graded
+    folder : of the file that is graded
     """
     early = {
         name: value
@@ -194,23 +194,23 @@ def key(folder: Path, environ: Mapping[str, str]) -> str:
         for name in ("optimize", "no_user_site", "no_site", "ignore_environment", "isolated",
                      "dev_mode", "utf8_mode")
     ]  # fmt: skip
-    told = (
+    properties = (
         str(folder.resolve()), grader.__version__, grader.__file__, sys.executable, sys.version,
         sys.prefix, flags, sys.warnoptions, os.getuid(), os.geteuid(), os.getgroups(),
         sorted(early.items()), spaces, limits,
     )  # fmt: skip
-    return hashlib.sha256(repr(told).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return hashlib.sha256(repr(properties).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def peer_user(connection: socket.socket) -> int:
-    """Return the number of the user at the other end, as the kernel vouches for it."""
+    """Return the id of the user at the other end, as the operating system reports it."""
     size = struct.calcsize("=iII")
-    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    return int(struct.unpack("=iII", told)[1])
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    return int(struct.unpack("=iII", credentials)[1])
 
 
 def _path() -> str:
-    """Return the place of the folder, which may not exist yet. Raises NoPlace."""
+    """Return the path of the folder, which may not exist yet. Raises NoPlace."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(runtime):  # noqa: PTH117
         with contextlib.suppress(OSError):
@@ -220,9 +220,9 @@ def _path() -> str:
     temporary = tempfile.gettempdir()
     status = os.stat(temporary)  # noqa: PTH116
     if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
-        raise NoPlace(f"{temporary}: anybody may replace what lies there (no sticky bit)")
+        raise NoPlace(f"{temporary}: anybody may replace its files (no sticky bit)")
     if status.st_uid not in (0, os.geteuid()):
-        raise NoPlace(f"{temporary} is another user's")
+        raise NoPlace(f"{temporary} belongs to another user")
     return f"{temporary}/grade-warm-{os.geteuid()}"
 
 

@@ -1,22 +1,22 @@
-"""The program of a warm process: `python -P -m grader.warm.process`, told on standard input.
+"""The program of a warm process: `python -P -m grader.warm.process`. It reads its settings as JSON:
 
     {"key": "...", "graded": "folder", "folder": "the assignment's", "sandbox": "auto"}
 
-It loads the grader and collects the assignment's checks; then it answers, on a socket of this
-user's alone (place.py), datagrams of at most REQUEST_BYTES:
+It loads the grader and collects the assignment's checks. Then it answers datagrams of at most
+REQUEST_BYTES, on a socket that only this user can reach (place.py):
 
     {"token": "...", "end": true}                  it ends
     {"token": "...", "arguments": [...], "folder": "...", "environment": {...}, "umask": 18,
      "program": "grade", "encodings": [...]}       with three descriptors, the standard streams
 
 A fork of it then does what `grade ARGUMENTS` does, with these streams, this environment and this
-folder, and ends. The client is answered {"began": true}, and at last {"code": 0}, or
-{"not_held": true} where nothing was graded since something has changed. What the client sends in
-between is Ctrl-C; a client that hangs up calls the run off.
+folder, and ends. The client gets {"began": true}, and at the end {"code": 0}, or {"not_held": true}
+if nothing was graded because something has changed. Any datagram from the client in between means
+Ctrl-C; a client that disconnects cancels the run.
 
-It runs no student code, which always has processes of its own. It ends by itself when nobody has
-asked for STAYS_S seconds, when its socket is gone, and when something has changed. With it end its
-forks, and with those their kernels.
+It runs no student code, which always has processes of its own. It ends when it got no request for
+STAYS_S seconds, when its socket is gone, or when something has changed. Its forks end with it, and
+their kernels end with them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.warm import fingerprint
 
-# Before all else is imported: what changes from here on is seen.
+# Taken before all other imports, so that later changes are noticed.
 _PROGRAM = fingerprint.of_program()
 
 import contextlib  # noqa: E402
@@ -53,27 +53,27 @@ if TYPE_CHECKING:
     from grader.warm.held import Held
 
 STAYS_S = 3600.0
-"""A student who comes back within the hour finds it."""
+"""How long it waits for the next request: an hour."""
 MOST = 3
-"""Of one user, together: each holds a hundred MiB or so. The oldest ends."""
+"""How many processes a user may have; each needs about a hundred MiB. The oldest ends."""
 REQUEST_BYTES = 160_000
-"""An environment and arguments; a datagram of the system's own limit would not be larger."""
+"""Enough for an environment and arguments, and less than the system's limit of a datagram."""
 SPEAKS_S = 5.0
-"""Who connects says what it wants within this time."""
+"""How long a connection may stay without a request."""
 CONNECTIONS = 8
 CALLED_OFF_S = 5.0
-"""What a fork may take to end by itself once its client has gone."""
+"""How long a fork may take to end by itself after its client has disconnected."""
 _LOOKS_S = 10.0
 
 
 def main() -> None:
     _open_streams()
-    told = json.loads(sys.stdin.buffer.read(1 << 16))
+    settings = json.loads(sys.stdin.buffer.read(1 << 16))
     os.chdir("/")
     with Place(make=True) as place:
-        if key_of(Path(told["graded"]), os.environ) != told["key"]:
-            return  # it was started by another version of the grader, and would not be found
-        lock = place.locked(told["key"])
+        if key_of(Path(settings["graded"]), os.environ) != settings["key"]:
+            return  # another version of the grader has started it, and no client would find it
+        lock = place.locked(settings["key"])
         if lock is None:
             return
         for other in place.keys()[MOST - 1 :]:
@@ -81,31 +81,32 @@ def main() -> None:
         _load()
         from grader.warm.held import Held
 
-        with Held(Path(told["folder"]), told["sandbox"]) as held:
-            _Process(place, told["key"], lock, held).run()
+        with Held(Path(settings["folder"]), settings["sandbox"]) as held:
+            _Process(place, settings["key"], lock, held).run()
 
 
 def _open_streams() -> None:
-    """Open the standard streams again, without seeking.
+    """Replace the standard streams by streams that never seek.
 
-    A fork has its client's files, pipes or terminal under the same numbers, and a stream asks once
-    what it is. Others keep these objects, pytest among them: they can't be made anew later.
+    A fork gets its client's files, pipes or terminal under the same descriptors, but a stream
+    checks only once whether it can seek. pytest and others keep these objects, so they can't be
+    replaced later.
     """
     reading, writing = os.pipe()
     for number, name, errors in ((1, "stdout", "strict"), (2, "stderr", "backslashreplace")):
-        nowhere = os.dup(number)
+        original = os.dup(number)
         os.dup2(writing, number)
         stream = open(number, "w", errors=errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+        os.dup2(original, number)
+        os.close(original)
     os.close(reading)
     os.close(writing)
 
 
 def _load() -> None:
-    """Import what grading imports in the course of a run."""
+    """Import the modules that grading imports during a run."""
     import importlib
 
     for name in (
@@ -121,7 +122,7 @@ def _load() -> None:
 
 @dataclass
 class _Client:
-    """Who has connected, and the fork that works for it."""
+    """A client's connection, and the fork that works for it."""
 
     connection: socket.socket
     since: float
@@ -130,7 +131,7 @@ class _Client:
 
 
 class _Process:
-    """Waits for clients, forks for each, and tells each how its fork ended."""
+    """Waits for clients, forks for each, and reports to each how its fork ended."""
 
     def __init__(self, place: Place, key: str, lock: int, held: Held) -> None:
         self._place = place
@@ -143,7 +144,7 @@ class _Process:
 
     def run(self) -> None:
         """Answer requests until the process is no longer needed."""
-        self._place.forget(self._key)  # of one that was killed
+        self._place.forget(self._key)  # the files of a process that was killed
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         old = os.umask(0o077)
         try:
@@ -164,7 +165,7 @@ class _Process:
         signal.signal(signal.SIGTERM, self._on_term)
         signal.set_wakeup_fd(self._waker)
         gc.collect()
-        gc.freeze()  # the collector would write to, and so copy, every object in each fork
+        gc.freeze()  # otherwise the collector writes to every object in each fork, and copies it
         try:
             while self._is_wanted():
                 self._step()
@@ -184,7 +185,7 @@ class _Process:
         return bool(self._clients) or time.monotonic() - self._asked < STAYS_S
 
     def _hang_up(self) -> None:
-        """Be found no more: what runs goes on, and who comes now grades by itself."""
+        """Stop listening: runs continue, and a new client grades by itself."""
         if self._listener.fileno() >= 0:
             self._listener.close()
             if self._place.socket_number(self._key) == self._number:
@@ -207,7 +208,7 @@ class _Process:
             self._accept()
         for number in ready:
             if number in self._clients:
-                self._hear(self._clients[number])
+                self._receive(self._clients[number])
         self._note_ends()
         now = time.monotonic()
         for client in [*self._clients.values()]:
@@ -225,7 +226,7 @@ class _Process:
             connection.setblocking(False)
             self._clients[connection.fileno()] = _Client(connection, time.monotonic())
 
-    def _hear(self, client: _Client) -> None:
+    def _receive(self, client: _Client) -> None:
         descriptors: list[int] = []
         try:
             text, descriptors, flags, _ = socket.recv_fds(client.connection, REQUEST_BYTES, 3)
@@ -236,7 +237,7 @@ class _Process:
         try:
             if client.pid:
                 if text and not descriptors:
-                    os.kill(client.pid, signal.SIGINT)  # it is not reaped yet: its own number
+                    os.kill(client.pid, signal.SIGINT)  # not reaped yet, so the pid is its own
                 else:
                     self._call_off(client)
             elif not text or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
@@ -248,7 +249,7 @@ class _Process:
                 os.close(descriptor)
 
     def _answer(self, client: _Client, text: bytes, descriptors: list[int]) -> None:
-        """Do the request of a client that knows the token; drop any other."""
+        """Answer a client that knows the token; disconnect any other."""
         try:
             request = json.loads(text)
             known = hmac.compare_digest(str(request["token"]).encode(), self._token.encode())
@@ -268,9 +269,9 @@ class _Process:
     def _fork(self, client: _Client, request: dict[str, Any], descriptors: list[int]) -> None:
         parent = os.getpid()
         with warnings.catch_warnings():
-            # Threads of numpy, which it stops before a fork; there are no others.
+            # The only other threads are numpy's, which numpy stops before a fork.
             warnings.simplefilter("ignore", DeprecationWarning)
-            # A Ctrl-C that comes before the fork is ready for it waits there.
+            # A Ctrl-C waits until the fork is ready for it.
             signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
             try:
                 pid = os.fork()
@@ -294,7 +295,7 @@ class _Process:
         self._tell(client, {"began": True})
 
     def _become_fork(self, descriptors: list[int], parent: int) -> None:
-        """Let go, in a fork, of all that is its parent's, and take the client's streams."""
+        """In a fork, close the parent's descriptors and use the client's streams."""
         libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
         if os.getppid() != parent:
             os._exit(1)
@@ -324,14 +325,14 @@ class _Process:
             if code == _NOT_HELD:
                 self._not_held(client)
                 continue
-            if code == -signal.SIGINT:  # by its guard
+            if code == -signal.SIGINT:  # sent by its guard
                 code = _INTERRUPTED
-            if code >= 0:  # of one that was killed the client only sees the end
+            if code >= 0:  # else it was killed: the client sees a closed connection
                 self._tell(client, {"code": code})
             self._drop(client)
 
     def _not_held(self, client: _Client) -> None:
-        self._ends = True  # the next one is started with what is there now
+        self._ends = True  # the next process loads the changed files
         self._tell(client, {"not_held": True})
         self._drop(client)
 
@@ -356,8 +357,8 @@ class _Process:
             client.connection.close()
 
 
-_INTERRUPTED = 130  # as cli/options.py has it
-_NOT_HELD = 113  # of a fork: no exit code of the command
+_INTERRUPTED = 130  # the same as in cli/options.py
+_NOT_HELD = 113  # a fork's exit code, which the command itself never uses
 _CTRL_C = (signal.SIGINT,)
 
 
@@ -387,7 +388,7 @@ def _run(request: dict[str, Any], held: Held) -> int:
         code = cli.run(request["arguments"], program=request["program"], held=held)
     except NotHeld:
         return _NOT_HELD
-    except KeyboardInterrupt:  # between the two lines above
+    except KeyboardInterrupt:  # it came between the two lines above
         return cli.INTERRUPTED
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
