@@ -132,4 +132,4 @@ def _assignments_here() -> Path:
     here = Path.cwd()
     folders = (folder / "reference" for folder in (here, *here.parents))
     found = next((folder for folder in folders if folder.is_dir()), None)
-    return found or Path("reference")
+    return Path("reference") if found is None or found.parent == here else found
