@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grader.in_kernel.huge_pages import ObjectsInHeap
     from grader.in_kernel.sandbox.spawner import Sandbox, Spawner
 
 _DATAGRAM_MAX = 1 << 20
@@ -58,14 +59,18 @@ def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
     end_with(lifeline)
     spawner = _start_spawner(descriptor) if apart else None
     gc.disable()  # imports leave little garbage, and collecting it takes a sixth of their time
-    from grader.in_kernel import figures, launch
+    from grader.in_kernel import figures, huge_pages, launch
 
+    imported_into_heap = huge_pages.ObjectsInHeap()
     kernel = launch.prepare(str(Path(home) / "profile"))
     with contextlib.suppress(ImportError):  # an assignment's own environment may lack it
         import matplotlib.pyplot  # noqa: F401  nearly every notebook imports it
 
         figures.rehearse()
-    ForkServer(kernel, descriptor, lifeline, spawner).run()
+    try:
+        ForkServer(kernel, descriptor, lifeline, spawner, imported_into_heap).run()
+    finally:
+        imported_into_heap.end()
 
 
 def _start_spawner(descriptor: int) -> Spawner | None:
@@ -81,9 +86,15 @@ class ForkServer:
     """Answers the grader's requests and watches its children."""
 
     def __init__(
-        self, kernel: Any, descriptor: int, lifeline: int, spawner: Spawner | None
+        self,
+        kernel: Any,
+        descriptor: int,
+        lifeline: int,
+        spawner: Spawner | None,
+        imported_into_heap: ObjectsInHeap,
     ) -> None:
         self._kernel = kernel
+        self._imported_into_heap = imported_into_heap
         self._lifeline = lifeline
         self._spawner = spawner
         # All by pid. `_codes` has the exit code of a child until its sandbox has ended as well.
@@ -203,6 +214,7 @@ class ForkServer:
 
     def _settle(self) -> None:
         """Prepare this process for forking."""
+        self._imported_into_heap.end()
         gc.freeze()  # otherwise the collector writes to every object in each child, and copies it
         gc.enable()
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208

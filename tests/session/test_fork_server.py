@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -94,6 +95,54 @@ def test_what_is_mostly_in_memory_is_put_into_huge_pages(monkeypatch):
     assert {first, last} <= {*advised}
     assert empty not in advised
     assert not any(place % size for place in advised)
+
+
+def test_memory_that_lies_in_huge_pages_already_is_not_copied(monkeypatch):
+    told = "00-ff ---p 0 0:0 0 [rollup]\nAnonymous:  900 kB\nAnonHugePages:  500 kB\n"
+    monkeypatch.setattr(Path, "read_text", lambda path: told)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: pytest.fail("it was copied"))
+    assert huge_pages.collapse() == 0
+
+
+OBJECTS_IN_HEAP = """
+import re, sys
+from grader.in_kernel.huge_pages import ObjectsInHeap
+
+def in_heap(objects):
+    maps = open("/proc/self/maps").read()
+    parts = re.findall(r"^([0-9a-f]+)-([0-9a-f]+) .*\\[heap\\]$", maps, re.M)
+    parts = [(int(first, 16), int(last, 16)) for first, last in parts]
+    return sum(any(f <= id(one) < l for f, l in parts) for one in objects) / len(objects)
+
+def some(count):
+    return [str(n).encode() for n in range(10**6, 10**6 + count)]
+
+before = some(200_000)
+objects = ObjectsInHeap()
+during = some(200_000)
+half, during = during[::2], None
+half = None
+during = some(200_000)
+objects.end()
+after = some(200_000)
+print(round(in_heap(before)), round(in_heap(during)), round(in_heap(after)))
+before = None
+during = None
+after = None
+objects.end()
+again = some(600_000)
+print(round(in_heap(again), 1) < 0.5, again[-1])
+"""
+
+
+def test_what_is_imported_lies_in_the_heap_and_what_comes_later_does_not():
+    """However much of it is freed: a piece is never given back to who has not given it."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("another C library's heap")
+    command = [sys.executable, "-c", OBJECTS_IN_HEAP]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["0 1 0", "True b'1599999'"]
+    assert not done.stderr
 
 
 def test_the_heap_that_kernels_are_forked_with_lies_in_huge_pages(parent):
