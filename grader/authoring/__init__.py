@@ -1,1 +1,1 @@
-"""Writing an assignment: stubs, what is published, templates of new assignments."""
+"""Writing an assignment: stubs, the files for students, templates of new assignments."""

@@ -1,8 +1,8 @@
-"""A made-up class of twelve for `grade demo`: what each of them hands in.
+"""The twelve made-up submissions of `grade demo`.
 
-They hand in the assignment that `grade new` writes. Between them they have what every class has:
-right work in several ways, typical mistakes, a notebook that breaks, one that never ends, an
-untouched template, a file that is not a notebook, and one that attacks the grader.
+They answer the assignment that `grade new` writes, and show what a real class hands in: several
+right solutions, typical mistakes, a notebook that breaks, one that never ends, an unchanged
+template, a file that is not a notebook, and one that attacks the grader.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from grader.authoring.template import example
 from grader.files import write_whole
 
-# Seconds of a check: the endless loop is to end while somebody watches.
+# Time limit of a check in seconds: short, since somebody waits for the endless loop to end.
 CHECK_S = 3
 
 _COST = "return np.mean((X @ w - y) ** 2) / 2"
@@ -43,7 +43,7 @@ plt.xlabel("step")
 plt.ylabel("cost")
 plt.title("Gradient descent")
 plt.show()"""
-# What works against graders that run their tests in the student's own process.
+# These attacks work against graders that run their tests in the student's process.
 _ATTACK = """\
 # The tests are run here, aren't they?
 import builtins, os, socket, sys
@@ -68,11 +68,11 @@ print("\\x1b]0;10 points\\x07<script>document.title = '10 points'</script>")"""
 
 @dataclass(frozen=True)
 class Member:
-    """One of the class.
+    """A member of the class and the submission.
 
-    file : name of what is handed in, as a learning platform gives it
-    what : its content, for the user
-    content : bytes of that file
+    file : the file's name, as a learning platform writes it
+    what : a description for the user
+    content : the file's bytes
     """
 
     file: str
@@ -167,7 +167,7 @@ def _work(
     after: list[str] | None = None,
     markers: bool = True,
 ) -> str:
-    """Return a notebook in which these bodies stand in the gaps."""
+    """Return a notebook with these bodies in the gaps, and cells before and after them."""
     cells: list[tuple[str, str]] = []
     for kind, text in example.CELLS:
         if kind == "solution":
@@ -183,18 +183,18 @@ def _work(
 
 
 def _template() -> str:
-    """Return the notebook as it was given out."""
+    """Return the unchanged template."""
     return _work(cost="return 0.0", gradient="return np.zeros_like(w)")
 
 
 def _filled(source: str, bodies: list[str], *, markers: bool) -> str:
     """Return the cell with each gap's content replaced, in order."""
-    lines, inside, left = [], False, iter(bodies)
+    lines, inside, remaining = [], False, iter(bodies)
     for line in source.splitlines():
         marker = "YOUR CODE ###" in line
         if marker and not inside:
             indent = line[: len(line) - len(line.lstrip())]
-            lines += [line] * markers + [indent + body for body in next(left).splitlines()]
+            lines += [line] * markers + [indent + body for body in next(remaining).splitlines()]
         elif (marker and markers) or (not marker and not inside):
             lines.append(line)
         inside = inside != marker

@@ -1,4 +1,4 @@
-"""What tells students how to check: the first cell of their notebooks, and a README beside them."""
+"""How students check their work: the first cell of their notebooks, and a README beside them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ except ModuleNotFoundError:
 
 
 def first_cell(environment: Environment | None, *, script: bool = False) -> str:
-    """Return the source of the first cell; with the environment as PEP 723 has it.
+    """Return the source of the first cell, with the environment as PEP 723 metadata.
 
     script : a script gets only the environment, since `%grade` is not Python
     """
@@ -27,7 +27,7 @@ def first_cell(environment: Environment | None, *, script: bool = False) -> str:
 
 
 def script_block(environment: Environment | None) -> str:
-    """Return the environment as inline script metadata (PEP 723), "" for none."""
+    """Return the environment as inline script metadata (PEP 723); "" without one."""
     if environment is None or not (environment.python or environment.requirements):
         return ""
     lines = ["/// script"]
@@ -48,8 +48,8 @@ def readme(assignment: Assignment) -> str:
     lines = [
         f"# {assignment.title}",
         "",
-        f"Fill in {_listed(notebooks)}: what stands between the markers is yours. Names and "
-        "markers stay.",
+        f"Fill in {_listed(notebooks)}: write your code between the markers. Do not change names "
+        "and markers.",
         "",
         f"- Once: `pip install numgrade`. Then `grade {one}` in this folder checks a notebook"
         + (f", `grade {_all_of(notebooks)}` all of them." if len(notebooks) > 1 else "."),
@@ -60,13 +60,13 @@ def readme(assignment: Assignment) -> str:
             + (f", or `%grade {checked[0]}` for one exercise." if checked else ".")
         )
     lines += [
-        "- The checks are in `checks/`. Your instructor runs them, too, and hidden ones.",
+        "- The checks are in `checks/`. Your instructor runs these checks and hidden ones.",
     ]
     if assignment.files:
         names = list(dict.fromkeys(_top(name) for name in assignment.files))
         lines.append(
-            f"- {_listed(names)} {'lies' if len(names) == 1 else 'lie'} beside the notebook. You "
-            "are graded with what was given out, so change nothing there."
+            f"- {_listed(names)} {'lies' if len(names) == 1 else 'lie'} beside the notebook. "
+            "Grading uses the original files, so do not change them."
         )
     if assignment.environment is not None:
         lines += _of_environment(assignment.environment)
@@ -74,7 +74,7 @@ def readme(assignment: Assignment) -> str:
 
 
 def _all_of(notebooks: Sequence[str]) -> str:
-    """Return how a shell names them all."""
+    """Return all notebooks as arguments of a shell command."""
     scripts = [name for name in notebooks if name.lower().endswith(".py")]
     return " ".join([*(["*.ipynb"] if len(scripts) < len(notebooks) else []), *scripts])
 

@@ -1,6 +1,7 @@
-"""Looks for what must not reach the students: in the stubs, and in the public files beside them.
+"""Search the stubs and the public files for solutions and hidden checks before they are published.
 
-A finding is not a proof: `grade stubs` stops there, and --yes-publish goes on after a look.
+A finding is not a proof. `grade stubs` stops at one; --yes-publish goes on after a person has
+looked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from grader.authoring.text_gaps import text_marker
 from grader.notebook.regions import markers
 from grader.records import Assignment, Notebook
 
-# Openings of a solution or a hidden test in some course; a stub has no gaps of grade.
+# Other tools' markers of a solution or a hidden test.
 _MARKERS = re.compile(
     r"(?i)^\s*(#|\"\"\"|'''|<!--).*\b(BEGIN|END)\s+(SOLUTIONS?|HIDDEN|PROMPT|MARK SCHEME|TESTS?)\b"
     r"|#\s*SOLUTION(\s+NO PROMPT)?\s*$|^\s*#{2,}\s*(SOLUTION|TEMPLATE)\s*#*\s*$|^\s*#\s*HIDDEN\s*$"
@@ -27,13 +28,13 @@ _PLACEHOLDER = re.compile(
 _TEXTS = {".py", ".ipynb", ".md", ".txt", ".toml", ".rst", ".tex", ".html"}
 _TEXT_BYTES = 4 << 20
 _SHORTEST = 3
-"""Lines of code in a row that a hidden check and a public file may have in common, less one."""
+"""From this many equal lines in a row on, a public file holds a part of a hidden check."""
 
 
 def find_leaks(assignment: Assignment, files: Mapping[str, bytes]) -> list[str]:
-    """Return a line for each place that looks like a solution, an answer or a hidden check.
+    """Return a message for each place that looks like a solution, an answer or a hidden check.
 
-    files : what `grade stubs` would write, by name
+    files : the files that `grade stubs` would write, by name
     """
     found: list[str] = []
     for name, stub in assignment.stubs.items():
@@ -47,26 +48,26 @@ def find_leaks(assignment: Assignment, files: Mapping[str, bytes]) -> list[str]:
 def _in_stub(name: str, stub: Notebook) -> Iterator[str]:
     for cell in stub.cells:
         for number, line in enumerate(cell.source.split("\n"), start=1):
-            # A heading of a text may be called so.
+            # In a text cell, a heading may have such a name.
             understood = cell.kind == "markdown" and text_marker(line)
             if (cell.kind == "code" or "--" in line) and _MARKERS.search(line) and not understood:
                 yield (
                     f"{name}, cell {cell.index}, line {number}: `{line.strip()[:60]}` looks like a "
-                    "marker of another tool: `grade new --from` understands it, or take it out"
+                    "marker of another tool: import it with `grade new --from`, or remove it"
                 )
         if cell.kind != "markdown":
             continue
         for match in ANSWER.finditer(cell.source):
-            told = cell.source[match.end() :].strip().split("\n")[0]
-            if told and not _PLACEHOLDER.search(told):
+            text = cell.source[match.end() :].strip().split("\n")[0]
+            if text and not _PLACEHOLDER.search(text):
                 yield (
-                    f"{name}, cell {cell.index}: `{match.group().strip()} {told[:40]}` looks like "
+                    f"{name}, cell {cell.index}: `{match.group().strip()} {text[:40]}` looks like "
                     "an answer: give its cell the tag `solution`"
                 )
 
 
 def _in_file(name: str, path: Path) -> Iterator[str]:
-    """Yield a line for each solution in a text that goes out beside the notebooks as it is."""
+    """Yield a message for each solution in a text file that students get unchanged."""
     if path.suffix not in _TEXTS or path.stat().st_size > _TEXT_BYTES:
         return
     text = path.read_text("utf-8", "replace")
@@ -76,18 +77,18 @@ def _in_file(name: str, path: Path) -> Iterator[str]:
     for number in found:
         yield (
             f"{name}, line {number}: `{lines[number - 1].strip()[:60]}` looks like a marker of a "
-            "gap, and this file goes out as it is"
+            "gap, and students get this file unchanged"
         )
 
 
 def _hidden_text(assignment: Assignment, files: Mapping[str, bytes]) -> Iterator[str]:
-    """Yield a line for each hidden check whose lines are in a file for students."""
+    """Yield a message for each hidden check whose lines are in a file for students."""
     public = {
         name: _code_lines(data.decode("utf-8", "replace"))
         for name, data in files.items()
         if Path(name).suffix in _TEXTS
         and len(data) <= _TEXT_BYTES
-        and not name.startswith(f"checks/{COPIES}/")  # the same again
+        and not name.startswith(f"checks/{COPIES}/")  # copies of other files
     }
     hidden = [path for path in assignment.check_files if is_hidden(path, assignment.folder)]
     shown = [
@@ -117,24 +118,24 @@ def _checks_of(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _without_repeated(body: list[str], shown: list[list[str]]) -> list[str]:
-    """Return a hidden check's lines but those that are public on purpose.
+    """Return a hidden check's lines without those that are public on purpose.
 
-    The importer writes checks that repeat a public one whole and extend it: what a cell of tests
-    showed, and then what it hid. Others have a loop or an import in common with a public check; as
-    long as half of the lines are their own, that is the course's way of writing.
+    The importer writes hidden checks that repeat a whole public one and extend it: a cell's public
+    tests, then its hidden ones. Other hidden checks share a loop or an import with a public check.
+    That is the course's style as long as half of the lines are their own.
     """
     lines = set(body)
-    # The end of a cell's text, with the arguments of run_cell, is not a line of it.
-    told = [[line for line in public if not line.startswith('"""')] for public in shown]
-    repeated = {line for public in told if set(public) < lines for line in public}
+    # The end of a cell's text, with the arguments of run_cell, does not count as a line.
+    public_checks = [[line for line in public if not line.startswith('"""')] for public in shown]
+    repeated = {line for public in public_checks if set(public) < lines for line in public}
     own = [line for line in body if line not in repeated]
-    in_checks = {line for public in told for line in public}
+    in_checks = {line for public in public_checks for line in public}
     hidden = [line for line in own if line not in in_checks and not line.startswith('"""')]
     return hidden if 2 * len(hidden) >= len(own) else own
 
 
 def _code_lines(text: str) -> list[str]:
-    """Return the lines without blanks around, those of a notebook's JSON as they are in a cell."""
+    """Return a file's lines, stripped; those of a notebook's JSON as they are in the cell."""
     lines = []
     for line in text.split("\n"):
         plain = line.strip().removesuffix(",")
@@ -146,7 +147,7 @@ def _code_lines(text: str) -> list[str]:
 
 
 def _in_common(body: list[str], known: list[str]) -> bool:
-    """Return whether three lines in a row stand in both; all of them where there are fewer."""
+    """Return whether both hold the same _SHORTEST lines in a row; all lines if there are fewer."""
     size = min(_SHORTEST, len(body))
     if size < 2:
         return False

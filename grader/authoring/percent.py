@@ -1,4 +1,4 @@
-"""Writes cells as a script whose cells `# %%` lines part, as editors and Jupytext know it."""
+"""Write cells as a script with `# %%` lines between them, a format of editors and Jupytext."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.records import Cell
 def percent_script(cells: Sequence[Cell]) -> str:
     """Return the cells as the text of a .py file; a single code cell as plain code.
 
-    A cell's tags stand in its `# %%` line. Reading the text gives the same cells again.
+    A cell's `# %%` line holds its tags. Reading the text gives the same cells again.
     """
     if len(cells) == 1 and cells[0].kind == "code":
         return cells[0].source.strip("\n") + "\n"

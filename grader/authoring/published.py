@@ -1,7 +1,7 @@
-"""What students get of the checks: the public check files, and the modules that these import.
+"""The checks that students get: the public check files, and the modules that these import.
 
-Each is copied byte for byte. A hidden check is in the folder `hidden`, from which nothing is
-copied. What would break that rule, or the students' copy, is refused with its file and line.
+Each file is copied byte for byte. Hidden checks are in the folder `hidden`, from which nothing is
+copied. Code that would break this rule, or the students' copy, is refused with its file and line.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from pathlib import Path
 
 from grader.assignment.check_files import HIDDEN, MARKER, is_hidden
 from grader.errors import AssignmentError
+from grader.notebook.definitions import called_name
 from grader.records import Assignment
 
 _IMPORTS_BY_NAME = ("import_module", "__import__", "importorskip")
 
 
 def public_files(assignment: Assignment) -> dict[str, bytes]:
-    """Return what of the checks is copied to the students, by its name beside assignment.toml.
+    """Return the files of the checks for students, by their path relative to assignment.toml.
 
-    Raises AssignmentError for a public file that imports a hidden module, asks for the solved
-    notebook or marks a check as hidden; for a hidden one that says hidden=False; and for a module
-    that has the name of another one.
+    Raises AssignmentError for a public file that imports a hidden module, uses `reference` or marks
+    a check as hidden; for a hidden file with hidden=False; and for a module whose name another
+    module has.
     """
     folder = assignment.folder
     todo = []
     for path in assignment.check_files:
         if is_hidden(path, folder):
-            _hold_hidden(path)
+            _require_hidden(path)
         else:
             todo.append(path)
     files: dict[str, bytes] = {}
@@ -42,7 +43,7 @@ def public_files(assignment: Assignment) -> dict[str, bytes]:
         files[name] = path.read_bytes()
         if path.suffix == ".py":
             tree = _tree(path)
-            _hold_public(tree, path)
+            _require_public(tree, path)
             todo += _imported_files(tree, path, folder)
     return files
 
@@ -57,7 +58,7 @@ def _tree(path: Path) -> ast.Module:
 # --- which file holds which checks --------------------------------------------------------------
 
 
-def _hold_public(tree: ast.Module, path: Path) -> None:
+def _require_public(tree: ast.Module, path: Path) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.arg) and node.arg == "reference":
             raise AssignmentError(
@@ -68,25 +69,25 @@ def _hold_public(tree: ast.Module, path: Path) -> None:
             for keyword in node.keywords:
                 if keyword.arg == "hidden" and _may_hide(keyword.value, node):
                     raise AssignmentError(
-                        f"{path}, line {node.lineno}: students get this file whole: move what is "
-                        f"hidden to {HIDDEN}/{path.name}"
+                        f"{path}, line {node.lineno}: students get this whole file: move the "
+                        f"hidden check to {HIDDEN}/{path.name}"
                     )
                 _refuse_unknown(keyword, node, path)
 
 
-def _hold_hidden(path: Path) -> None:
+def _require_hidden(path: Path) -> None:
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Call) and _marks_an_exercise(node):
             for keyword in node.keywords:
                 if keyword.arg == "hidden" and not _is(keyword.value, True):
                     raise AssignmentError(
-                        f"{path}, line {node.lineno}: nobody but you gets this file: move what is "
-                        "public to the folder above, or leave `hidden` out"
+                        f"{path}, line {node.lineno}: students don't get this file: move the "
+                        "public check to the folder above, or remove `hidden`"
                     )
 
 
 def _refuse_unknown(keyword: ast.keyword, call: ast.Call, path: Path) -> None:
-    """Raise AssignmentError for hiden=True, which says what the file's place must say."""
+    """Raise AssignmentError for an unknown argument of a marker, such as hiden=True."""
     if _marks_an_exercise(call) and keyword.arg not in MARKER:
         name = repr(keyword.arg) if keyword.arg else "**"
         raise AssignmentError(
@@ -99,7 +100,7 @@ def _marks_an_exercise(call: ast.Call) -> bool:
 
 
 def _may_hide(value: ast.expr, call: ast.Call) -> bool:
-    """Tell whether it is hidden=True anywhere, or in a marker anything but a plain False."""
+    """Return whether an argument hides: True in any call, or anything but False in a marker."""
     return _is(value, True) or (_marks_an_exercise(call) and not _is(value, False))
 
 
@@ -111,19 +112,16 @@ def _is(node: ast.expr, value: bool) -> bool:
 
 
 def _imported_files(tree: ast.Module, path: Path, folder: Path) -> Iterator[Path]:
-    """Yield the files of the assignment's own modules that this one imports.
-
-    A package is yielded whole.
-    """
+    """Yield the files of the assignment's own modules that this one imports; of a package, all."""
     for name, line in _imported_names(tree):
         where = f"{path}, line {line}"
         if _is_module(folder / HIDDEN, name) or name == HIDDEN:
             if _is_module(folder, name):
                 raise AssignmentError(
-                    f"{where}: {name} stands both in {folder} and in {HIDDEN}/: rename one of them"
+                    f"{where}: {name} is both in {folder} and in {HIDDEN}/: rename one of them"
                 )
             raise AssignmentError(
-                f"{where}: a public file can't import {name}, which stands in {HIDDEN}/: students "
+                f"{where}: a public file can't import {name}, which is in {HIDDEN}/: students "
                 "don't have it"
             )
         if _is_module(folder, name):
@@ -140,7 +138,7 @@ def _is_module(folder: Path, name: str) -> bool:
 
 
 def _refuse_namesake(name: str, folder: Path, where: str) -> None:
-    """Raise AssignmentError for a module that another one of its name hides."""
+    """Raise AssignmentError if another module of this name would be imported instead."""
     try:
         found = importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -149,8 +147,8 @@ def _refuse_namesake(name: str, folder: Path, where: str) -> None:
     elsewhere = origin is not None and not origin.is_relative_to(folder.resolve())
     if name in sys.stdlib_module_names or elsewhere:
         raise AssignmentError(
-            f"{where}: {name} is the name of a module of Python's, or of a package, too, which "
-            f"would be imported in its place: rename {folder / name}.py"
+            f"{where}: Python or a package also has a module {name}, which would be imported "
+            f"instead: rename {folder / name}.py"
         )
 
 
@@ -162,8 +160,6 @@ def _imported_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module.partition(".")[0], node.lineno
         elif isinstance(node, ast.Call) and node.args:
-            function, first = node.func, node.args[0]
-            called = function.attr if isinstance(function, ast.Attribute) else ""
-            called = function.id if isinstance(function, ast.Name) else called
-            if called in _IMPORTS_BY_NAME and isinstance(first, ast.Constant):
+            first = node.args[0]
+            if called_name(node) in _IMPORTS_BY_NAME and isinstance(first, ast.Constant):
                 yield str(first.value).partition(".")[0], node.lineno

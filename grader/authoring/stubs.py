@@ -19,7 +19,7 @@ from grader.notebook.regions import markers, paired
 from grader.records import Cell, Notebook
 
 SOLUTION_TAG = "solution"
-"""A reference's cell with this tag is left out of the stub: a written answer, say."""
+"""The stub leaves out cells of the reference with this tag, for example a written answer."""
 
 _PRINT = re.compile(r"(print|exec)\s+[^\s(=.,]")
 _STUB_LINE = re.compile(r"(?P<indent>[ \t]*)# STUB:(?: (?P<text>.*))?$")
@@ -30,11 +30,11 @@ def make_stub(
 ) -> dict[str, object]:
     """Return the stub of a solved notebook, as an nbformat 4.5 document.
 
-    assignment : its id, which the stub's metadata carry with the file's name
-    first : source of a code cell in front of all others; none where ""
-    file : the notebook's file name; the reference's own where ""
-    Raises AssignmentError, which names the cell and the line, where markers have no partner or
-    the stub doesn't parse.
+    assignment : its id; the stub's metadata hold it with the file's name
+    first : source of a code cell in front of all others; "" for none
+    file : the notebook's file name; "" for the reference's own
+    Raises AssignmentError, which names the cell and the line, if markers have no partner or the
+    stub doesn't parse.
     """
     file = file or reference.name
     slug = re.sub(r"[^A-Za-z0-9]+", "-", Path(file).stem).strip("-")[:40] or "cell"
@@ -64,9 +64,9 @@ def make_stub(
 
 
 def stub_text(reference: Notebook, *, assignment: str, file: str = "", first: str = "") -> str:
-    """Return the stub as the text of its file; arguments as make_stub has them.
+    """Return the stub as the text of its file; the arguments are those of make_stub.
 
-    A notebook that is a script (.py) has a script for its stub, with the same `# %%` lines.
+    The stub of a script (.py) is a script with the same `# %%` lines.
     """
     if is_script(file or reference.name):
         return percent_script(_stub_cells(reference, file or reference.name, first))
@@ -75,7 +75,7 @@ def stub_text(reference: Notebook, *, assignment: str, file: str = "", first: st
 
 
 def stub_notebook(reference: Notebook, *, assignment: str, file: str = "") -> Notebook:
-    """Return the stub, read as a student's notebook is read."""
+    """Return the stub, parsed like a student's notebook."""
     file = file or reference.name
     text = stub_text(reference, assignment=assignment, file=file)
     try:
@@ -85,15 +85,15 @@ def stub_notebook(reference: Notebook, *, assignment: str, file: str = "") -> No
 
 
 def is_script(file: str) -> bool:
-    """Tell whether a notebook's file is a script, to be read as one."""
+    """Return whether a notebook's file is a script."""
     return file.lower().endswith(".py")
 
 
 def stub_source(cell: Cell, file: str) -> str:
-    """Return a code cell of the reference with its gaps emptied.
+    """Return the source of a reference's code cell with empty gaps.
 
-    A gap's lines `# STUB: ...` give, in order, what the stub holds there, each at its own
-    indentation; without one it holds `pass`.
+    A gap's lines `# STUB: ...` become the stub's lines, each with its own indentation. A gap
+    without such lines gets `pass`.
     """
     where = f"{file}, cell {cell.index}"
     lines = cell.source.split("\n")
@@ -112,11 +112,9 @@ def stub_source(cell: Cell, file: str) -> str:
                 f"{where}, line {start.line}: START and END markers stand on lines of their own"
             )
         kept += _without_stub_lines(lines, position, start.line, where)
-        given = [match for line in lines[start.line : end.line - 1] if (match := _stub_line(line))]
-        if given:
-            kept += [(match["indent"] + (match["text"] or "")).rstrip() for match in given]
-        else:
-            kept.append(" " * start.indent + "pass")
+        matches = filter(None, map(_STUB_LINE.match, lines[start.line : end.line - 1]))
+        stub = [(match["indent"] + (match["text"] or "")).rstrip() for match in matches]
+        kept += stub or [" " * start.indent + "pass"]
         position = end.line - 1
     kept += _without_stub_lines(lines, position, len(lines), where)
     source = "\n".join(kept)
@@ -124,7 +122,7 @@ def stub_source(cell: Cell, file: str) -> str:
         line = _line_that_breaks(source)
         if parsed(parseable(cell.source)) is None:
             old = _PRINT.match(line)
-            why = "is Python 2: 2to3 or futurize mends a whole notebook" if old else "is no Python"
+            why = "is Python 2: convert the notebook with 2to3" if old else "is not Python"
             raise AssignmentError(f"{where}: `{line}` {why}")
         raise AssignmentError(
             f"{where}: the stub doesn't parse, near `{line}`: give the gap `# STUB: ` lines"
@@ -136,24 +134,31 @@ def _stub_cells(reference: Notebook, file: str, first: str) -> list[Cell]:
     """Return the stub's cells, with their tags and nothing else of their metadata."""
     cells = [Cell(-1, "code", first)] if first else []
     for cell in reference.cells:
-        tags = cell.metadata.get("tags")
-        tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-        if SOLUTION_TAG in tags:
+        if is_solution(cell):
             continue
         source = stub_source(cell, file) if cell.kind == "code" else cell.source
         if cell.kind == "markdown":
             source = without_answers(source, f"{file}, cell {cell.index}")
-        cells.append(Cell(cell.index, cell.kind, source, metadata={"tags": tags} if tags else {}))
+        cells.append(Cell(cell.index, cell.kind, source, metadata=tags_of(cell)))
     return cells
 
 
-def _stub_line(line: str) -> re.Match[str] | None:
-    return _STUB_LINE.match(line)
+def tags_of(cell: Cell) -> dict[str, object]:
+    """Return a cell's metadata with nothing but its tags: {"tags": [...]}, or {}."""
+    tags = cell.metadata.get("tags")
+    tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+    return {"tags": tags} if tags else {}
+
+
+def is_solution(cell: Cell) -> bool:
+    """Return whether a cell has the tag SOLUTION_TAG."""
+    tags = cell.metadata.get("tags")
+    return isinstance(tags, list) and SOLUTION_TAG in tags
 
 
 def _without_stub_lines(lines: list[str], start: int, end: int, where: str) -> list[str]:
     for number in range(start, end):
-        if _stub_line(lines[number]):
+        if _STUB_LINE.match(lines[number]):
             raise AssignmentError(f"{where}, line {number + 1}: a STUB line outside of any gap")
     return lines[start:end]
 

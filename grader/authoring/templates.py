@@ -1,4 +1,4 @@
-"""Writes what students start from: the stubs, the public checks, their part of assignment.toml."""
+"""Write the students' folder: the stubs, the public checks, the public part of assignment.toml."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def write_stubs(
     """Write student_templates/ beside reference/ for these assignments; return the files written.
 
     ids : of assignments; empty for all
-    assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
+    assignments : the folder of assignments; None to find it by $GRADE_ASSIGNMENTS or upwards
     check : write nothing; return a line for each file that is out of date
-    Raises AssignmentError, for a student's copy too: it holds no solutions to make stubs from.
+    Raises AssignmentError, also for a student's copy, which has no solutions.
     """
     folders = find_assignments(Path.cwd(), assignments, os.environ)
     touched: list[str] = []
@@ -40,7 +40,7 @@ def write_stubs(
         if assignment.public_only:
             raise AssignmentError(
                 f"{assignment.folder} is a student's copy: stubs are made from "
-                f"reference/{assignment.id}, name its folder with --assignments"
+                f"reference/{assignment.id}; name its folder with --assignments"
             )
         to = assignment.folder.parent.parent / "student_templates" / assignment.id
         if check:
@@ -55,19 +55,19 @@ def write_stubs(
 def write_templates(assignment: Assignment, to: Path, *, yes_publish: bool = False) -> list[Path]:
     """Write the stubs and the public checks; return the files that changed.
 
-    to : student_templates/<id>; each file is replaced whole, and what an earlier run wrote and
-        this one doesn't is removed
-    yes_publish : True where somebody has looked at what may be a leak
-    Raises AssignmentError for what looks like a solution, an answer or a hidden check.
+    to : student_templates/<id>; each file is replaced whole, and files of an earlier run that are
+        no longer needed are removed
+    yes_publish : True if somebody has looked at possible leaks
+    Raises AssignmentError if a file seems to hold a solution, an answer or a hidden check.
     """
     wanted = _template_files(assignment)
     leaks = [] if yes_publish else find_leaks(assignment, wanted)
     if leaks:
         raise AssignmentError(
-            f"{assignment.id}: nothing was written, since students might find: "
+            f"{assignment.id}: nothing was written, since students might see: "
             + "; ".join(leaks[:8])
             + (f"; and {len(leaks) - 8} more" if len(leaks) > 8 else "")
-            + ". If all of it is theirs: grade stubs --yes-publish"
+            + ". If students may see all of it: grade stubs --yes-publish"
         )
     changed = []
     for name, data in wanted.items():
@@ -82,7 +82,7 @@ def write_templates(assignment: Assignment, to: Path, *, yes_publish: bool = Fal
 
 
 def check_templates(assignment: Assignment, to: Path) -> list[str]:
-    """Return a line for each file that `write_templates` would change, [] where all is fine."""
+    """Return a line for each file that `write_templates` would change; [] if there is none."""
     wanted = _template_files(assignment)
     stale = []
     for name, data in wanted.items():
@@ -102,7 +102,7 @@ def _template_files(assignment: Assignment) -> dict[str, bytes]:
         solved = assignment.notebooks[name]
         first = first_cell(assignment.environment, script=is_script(name))
         files[name] = stub_text(solved, assignment=assignment.id, file=name, first=first).encode()
-        # Submissions are compared with it, even those without such a cell.
+        # Submissions are compared with this stub, which has no first cell.
         files[f"checks/stubs/{name}"] = stub_text(
             solved, assignment=assignment.id, file=name
         ).encode()
@@ -119,13 +119,13 @@ def _template_files(assignment: Assignment) -> dict[str, bytes]:
 
 
 def _leftovers(assignment: Assignment, to: Path, wanted: Mapping[str, bytes]) -> list[Path]:
-    """Return the files of an earlier run; a notebook of the user's own is none."""
+    """Return the files of an earlier run that are no longer needed; not the user's notebooks."""
     known = {to / name for name in wanted}
     old = [*(to / "checks").rglob("*.py"), *(to / "checks" / "stubs").glob("*.ipynb")]
     for path in (to / "checks" / COPIES).rglob("*"):
         if path.is_file() and path not in known and "__pycache__" not in path.parts:
             old.append(path)
-            # The one beside the notebook went out with it, unless somebody has changed it since.
+            # The copy beside the notebook goes as well, unless somebody has changed it.
             beside = to / path.relative_to(to / "checks" / COPIES)
             if beside not in known and _read(beside) == _read(path):
                 old.append(beside)
@@ -154,7 +154,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def public_assignment(assignment: Assignment) -> str:
-    """Return the student's copy of assignment.toml; the points are the whole exercise's."""
+    """Return the student's copy of assignment.toml, with the full points of each exercise."""
     document: dict[str, object] = {
         "id": assignment.id,
         "title": assignment.title,
@@ -174,7 +174,7 @@ def public_assignment(assignment: Assignment) -> str:
 
 
 def _environment(environment: Environment | None) -> dict[str, object]:
-    """Return what students build it from: the instructor's own wheels stay."""
+    """Return the environment for students, without the instructor's own wheels."""
     if environment is None:
         return {}
     return _filled_in(asdict(replace(environment, wheels="")))
@@ -185,7 +185,7 @@ def _exercise(exercise: Exercise) -> dict[str, object]:
     task = exercise.derivation
     if task is None:
         return table
-    # What the sheet declares is public; what must be reached is often the answer.
+    # The sheet's declarations are public; the targets are not: they are often the answer.
     del table["manual"]
     more = _filled_in({**task.sheet, "file": task.file, "tag": task.tag})
     return table | {"kind": "derivation", "derivation": more}
@@ -197,7 +197,7 @@ def _changed(record: Limits, default: Limits) -> dict[str, object]:
 
 
 def _filled_in(table: Mapping[str, object]) -> dict[str, object]:
-    """Return the table without what is empty, as a default is; points as they are written."""
+    """Return the table without empty values; whole numbers as integers."""
     return {
         key: int(value) if isinstance(value, float) and value.is_integer() else value
         for key, value in table.items()

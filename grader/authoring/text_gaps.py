@@ -1,8 +1,8 @@
-"""Answers in words, between markers in a text cell: they are never handed out.
+"""Written answers between markers in a text cell: students never get them.
 
 <!-- BEGIN SOLUTION -->              or  ### START YOUR ANSWER ###
 A step goes along the slope at one point ...
-<!-- STUB: *Your words here.* -->    optional: what students find instead
+<!-- STUB: *Your words here.* -->    optional: the text for students
 <!-- END SOLUTION -->
 """
 
@@ -24,9 +24,9 @@ _STUB = re.compile(r"^\s*(?:<!--|#)\s*STUB: ?(?P<text>.*?)\s*(?:-->)?\s*$")
 
 
 def text_marker(line: str) -> Literal["start", "end"] | None:
-    """Return which marker a line of a text cell is; None for any other line.
+    """Return the kind of marker that a line of a text cell is; None for any other line.
 
-    A line that is indented as code is one that quotes a marker.
+    A line that is indented as code only quotes a marker.
     """
     match = _MARKER.match(line) if len(line) < 300 else None
     if match is None:
@@ -42,19 +42,20 @@ def has_answer(source: str) -> bool:
 def without_answers(source: str, where: str) -> str:
     """Return a text cell with the text between its markers replaced.
 
-    where : begins the message of AssignmentError, for a marker without its partner
+    where : the beginning of a message
+    Raises AssignmentError for a marker without its partner.
     """
     kept: list[str] = []
-    given: list[str] = []
+    stub: list[str] = []
     opened = 0
     for number, (line, kind) in enumerate(_lines(source), start=1):
         if kind == "start" and not opened:
             opened = number
             kept.append(line)
         elif kind == "end" and opened:
-            # Blank lines around: an HTML comment would else swallow the text's formatting.
-            kept += ["", *(given or [PLACEHOLDER]), "", line]
-            opened, given = 0, []
+            # Without blank lines, the text would be a part of the HTML comment's block.
+            kept += ["", *(stub or [PLACEHOLDER]), "", line]
+            opened, stub = 0, []
         elif kind is not None:
             partner = "START" if kind == "end" else "END before it"
             raise AssignmentError(
@@ -63,14 +64,14 @@ def without_answers(source: str, where: str) -> str:
         elif not opened:
             kept.append(line)
         elif match := _STUB.match(line):
-            given.append(match["text"])
+            stub.append(match["text"])
     if opened:
         raise AssignmentError(f"{where}, line {opened}: the START marker has no END")
     return "\n".join(kept)
 
 
 def _lines(source: str) -> Iterator[tuple[str, Literal["start", "end"] | None]]:
-    """Yield each line and which marker it is; what a fence encloses is quoted."""
+    """Yield each line and its kind of marker; lines inside a fence are no markers."""
     fence = ""
     for line in source.split("\n"):
         mark = line.strip()[:3]

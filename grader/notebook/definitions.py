@@ -76,6 +76,14 @@ def parsed(text: str) -> ast.Module | None:
     return plain.parsed(text) if len(text) <= MAX_SOURCE_CHARS else None
 
 
+def called_name(call: ast.Call) -> str:
+    """Return the last part of a called function's name: "fit" of `model.fit(x)`; "" if unnamed."""
+    function = call.func
+    if isinstance(function, ast.Name):
+        return function.id
+    return function.attr if isinstance(function, ast.Attribute) else ""
+
+
 def what_breaks(notebook: Notebook) -> str:
     """Return the place of the first cell that doesn't parse, and why; "" if all parse."""
     for cell in notebook.cells:

@@ -107,12 +107,12 @@ def test_a_module_of_a_public_check_that_imports_what_is_hidden_is_refused(cours
 
 def test_what_says_hidden_in_a_public_file_is_refused_with_its_line(course):
     where = (
-        "test_f.py, line 4: students get this file whole: move what is hidden to hidden/test_f.py"
+        "test_f.py, line 4: students get this whole file: move the hidden check to hidden/test_f.py"
     )
     assert refusal(course(test_f=check(more=", hidden=True"))) == where
     assert refusal(course(test_f=check(more=", hidden=SOME"))) == where
     whole = 'pytestmark = pytest.mark.exercise("a", points=1, hidden=True)'
-    assert "line 2: students get this file whole" in refusal(course(test_f=check(top=whole)))
+    assert "line 2: students get this whole file" in refusal(course(test_f=check(top=whole)))
 
 
 @pytest.mark.parametrize("more", [", shares=True", ", reply_mib=9", ", hidden=False"])
@@ -128,7 +128,7 @@ def test_a_misspelt_hidden_is_refused(course):
 
 def test_a_hidden_file_that_says_public_is_refused(course):
     toy = course(test_f=check(), hidden__test_f=check("more", more=", hidden=False"))
-    assert refusal(toy).startswith("hidden/test_f.py, line 4: nobody but you gets this file")
+    assert refusal(toy).startswith("hidden/test_f.py, line 4: students don't get this file")
 
 
 def test_a_public_check_that_asks_for_the_solved_notebook_is_refused(course):
@@ -137,14 +137,14 @@ def test_a_public_check_that_asks_for_the_solved_notebook_is_refused(course):
 
 
 def test_a_module_that_has_the_name_of_another_one_is_refused(course):
-    assert "statistics is the name of a module" in refusal(
+    assert "Python or a package also has a module statistics" in refusal(
         course(test_f=check(top="import statistics"), statistics="")
     )
-    assert "numpy is the name of a module" in refusal(
+    assert "Python or a package also has a module numpy" in refusal(
         course(test_f=check(top="import numpy"), numpy="")
     )
     both = course(test_f=check(top="import mine"), mine="", hidden__mine="")
-    assert "mine stands both in" in refusal(both)
+    assert "mine is both in" in refusal(both)
 
 
 def test_a_check_file_in_a_folder_that_nobody_looks_into_is_refused(course, tmp_path):

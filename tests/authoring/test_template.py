@@ -120,7 +120,7 @@ def test_a_folder_that_is_there_is_never_written_over(tmp_path, capsys):
     (tmp_path / "reference" / "hw2").mkdir(parents=True)
     (tmp_path / "reference" / "hw2" / "mine.txt").write_text("mine")
     assert cli.run(["new", "hw2"]) == 2
-    assert "is there already; nothing is written over it" in capsys.readouterr().err
+    assert "exists already, and is not overwritten" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "reference").rglob("*")] == ["hw2", "mine.txt"]
 
 
@@ -212,7 +212,7 @@ def test_headings_that_ask_for_words_become_manual_exercises(tmp_path):
     manual = [e for e in load_assignment(written.folder).exercises if e.manual]
     assert [e.answer_cells for e in manual] == [("Answer (a)",), ("Explain (b)",)]
     (note,) = written.notes
-    assert "cell 2 goes to students as it stands" in note
+    assert "students get cell 2 unchanged" in note
 
 
 def test_a_notebook_without_markers_is_told_where_they_go(tmp_path, capsys):
@@ -255,7 +255,7 @@ def test_a_students_copy_is_told_by_its_placeholders(tmp_path, capsys):
     told = capsys.readouterr().err
     assert "cell 0 doesn't compile" in told
     assert "2 cells hold a placeholder, the first is cell 0 (<YOUR CODE>)" in told
-    assert "Begin with the solved notebook" in told
+    assert "Start from the solved notebook" in told
 
 
 def test_modules_that_hold_the_gaps_are_named(tmp_path, capsys):

@@ -129,7 +129,7 @@ def test_a_module_that_is_called_as_a_check_file_goes_out_and_is_none(tmp_path, 
     assert sorted(loaded.files) == ["layers_todo.py", "test_utils.py"]
     assert [path.name for path in loaded.check_files] == ["test_utils_checks.py"]
     told = capsys.readouterr().err
-    assert "! layers_todo.py holds solutions, and goes out as it is" in told
+    assert "! layers_todo.py holds solutions, and students get it unchanged" in told
     assert "import *" not in told  # its names are the student's
 
 

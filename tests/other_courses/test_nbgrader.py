@@ -72,7 +72,7 @@ def test_the_report_says_what_became_of_each_cell(imported):
     _, told = imported
     assert "vectors.ipynb, cell 3: a gap (`### BEGIN SOLUTION`)" in told
     assert (
-        "cell 4: exercise test_length: tests that run as they are, 3 points, 2 lines of it hidden"
+        "cell 4: exercise test_length: tests that run unchanged, 3 points, 2 lines of it hidden"
         in told
     )
     assert "cell 8: exercise why: an answer in words, 4 points" in told
@@ -134,7 +134,7 @@ def test_autotests_become_hidden_checks_of_the_solutions_values(course):
         ),
     )
     told = course.grade("new", "ps2", "--from", written)
-    assert "cell 1: ### AUTOTEST: values held against your solution's, a hidden check" in told
+    assert "cell 1: ### AUTOTEST: a hidden check compares the values with your solution's" in told
     assert "! ps2.ipynb, cell 1: `### AUTOTEST for` is not understood: write an assert" in told
     course.grade("stubs", "ps2")
     assert "autotest(" not in "\n".join(course.stub("ps2", "ps2.ipynb")[1].values())

@@ -64,8 +64,8 @@ def imported(course):
 def test_the_report_says_what_became_of_each_cell(imported):
     _, told = imported
     assert "lab03.ipynb, cell 6: a gap (`# SOLUTION`)" in told
-    assert "cell 9: a test of q1 that runs as it is, 1 points" in told
-    assert "cell 11: a hidden test of q1 that runs as it is, 1 points" in told
+    assert "cell 9: a test of q1 that runs unchanged, 1 points" in told
+    assert "cell 11: a hidden test of q1 that runs unchanged, 1 points" in told
     assert "exercise q3: graded by a person, 4 points" in told
     assert "\n!" not in told
 

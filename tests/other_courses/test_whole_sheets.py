@@ -265,7 +265,7 @@ def test_a_sheet_with_files_is_verified_handed_out_and_graded(course, name):
     source = course.write("src/sheet.ipynb", *cells)
     report = course.grade("new", "sheet", "--from", source)
     for file in told.files:
-        assert f"{file} goes out with the notebook" in report
+        assert f"students get {file} with the notebook" in report
     for file, old, new in told.edits:
         course.edit(f"reference/sheet/{file}", old, new)
     assert (

@@ -1,13 +1,13 @@
-"""Takes in the sources of other courses: nbgrader's, otter's, and notebooks with markers.
+"""Import the sources of other courses: nbgrader's, otter's, and notebooks with markers.
 
-import_notebook(notebook)    a Draft: cells in grade's form, checks that run as they are, a report
+import_notebook(notebook)    a Draft: cells in grade's form, checks from the tests, a report
 
 nbgrader        by the metadata of its cells
 otter           by its raw cells
 plain_course    by markers in code, asserts, examples in docstrings, "Your Answer:"
 marked_code     the markers in code, of all courses
-earlier_tests   what a test needs of the tests above it
-imported        what comes of it
+earlier_tests   the parts of earlier tests that a test needs
+imported        the Draft
 """
 
 from grader.authoring.importers.imported import Check, Draft, Item, Line

@@ -1,7 +1,7 @@
-"""Values that a cell of tests has set and a later one uses: in a notebook they share their names.
+"""Values that one cell of tests sets and a later one uses: in a notebook, cells share names.
 
-As checks they run one by one. What a later check needs of an earlier cell is put above it: the
-statements that set something, without the asserts.
+Checks run one by one. So the statements of an earlier cell that set a needed name are copied above
+a check, without the asserts.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _SETS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Import, ast.ImportFrom)
 
 @dataclass(frozen=True)
 class _Setup:
-    """What one cell of tests has set.
+    """The statements of one cell of tests that set names.
 
-    source : the statements
-    at : how many cells of the new notebook there were below it
+    names : those they set; needs : those they read; source : the statements
+    at : how many cells of the new notebook come before them
     """
 
     names: frozenset[str]
@@ -33,43 +33,43 @@ class _Setup:
 
 @dataclass
 class EarlierTests:
-    """The cells of tests so far, of one notebook."""
+    """The cells of tests of one notebook, so far."""
 
     setups: list[_Setup] = field(default_factory=list)
     cells: set[int] = field(default_factory=set)
-    """Places in the new notebook of cells that are tests."""
+    """Places of tests in the new notebook."""
 
     def add(self, source: str, at: int) -> None:
-        """Remember a cell of tests. at : how many cells of the new notebook there are by now"""
+        """Remember a cell of tests. at : how many cells of the new notebook come before it"""
         tree = parsed(parseable(source))
-        kept = [node for node in tree.body if isinstance(node, _SETS)] if tree is not None else []
-        if kept:
-            text = "\n".join(ast.unparse(node) for node in kept)
-            names = frozenset(name for node in kept for name in _bound(node))
+        sets = [node for node in tree.body if isinstance(node, _SETS)] if tree is not None else []
+        if sets:
+            text = "\n".join(ast.unparse(node) for node in sets)
+            names = frozenset(name for node in sets for name in _bound(node))
             self.setups.append(_Setup(names, _needed(text), text, at))
 
     def above(self, source: str, cells: list[Cell]) -> str:
-        """Return the source below what earlier cells have set and it needs.
+        """Return the source, with the needed statements of earlier tests above it.
 
-        cells : the new notebook's so far. What a cell that is no test has set since is the
-            student's
+        cells : of the new notebook so far. A name that another cell has set since the test comes
+            from the student
         """
         used: set[int] = set()
-        asked = [(name, len(self.setups)) for name in _needed(source)]
-        while asked:
-            name, before = asked.pop()
+        pending = [(name, len(self.setups)) for name in _needed(source)]
+        while pending:
+            name, before = pending.pop()
             for number in reversed(range(before)):
                 setup = self.setups[number]
                 if name not in setup.names:
                     continue
                 if number not in used and not self._set_since(name, setup.at, cells):
                     used.add(number)
-                    asked += [(needed, number) for needed in setup.needs]
+                    pending += [(needed, number) for needed in setup.needs]
                 break
         return "\n".join([*(self.setups[number].source for number in sorted(used)), source])
 
     def sets(self, source: str, but: EarlierTests) -> bool:
-        """Return whether the source needs something that these have set and the others have not."""
+        """Return whether the source needs a name that these tests set and the others don't."""
         names, others = (
             {name for setup in tests.setups for name in setup.names} for tests in (self, but)
         )
@@ -87,7 +87,7 @@ class EarlierTests:
 
 
 def _bound(node: ast.AST) -> set[str]:
-    """Return the names that a statement binds where it stands."""
+    """Return the names that a statement binds in its own scope."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.Import | ast.ImportFrom):
@@ -111,7 +111,7 @@ def _needed(source: str) -> frozenset[str]:
 
 
 def _read(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement reads and that nothing inside it binds."""
+    """Return the names that a statement reads and does not bind inside itself."""
     read: set[str] = set()
     inner: set[str] = set()
     plain = isinstance(statement, _SETS)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from grader.authoring.importers.earlier_tests import EarlierTests
-from grader.authoring.stubs import SOLUTION_TAG
+from grader.authoring.stubs import SOLUTION_TAG, tags_of
+from grader.authoring.text_gaps import PLACEHOLDER
 from grader.records import Cell
 
 START = "### START YOUR CODE ###"
 END = "### END YOUR CODE ###"
-YOUR_ANSWER = "*Write your answer here.*"
 
 
 @dataclass(frozen=True)
 class Check:
-    """A test of the course that runs as it is.
+    """A test of the course, whose source runs unchanged.
 
     exercise : id of its item
-    at : how many cells of the new notebook stand before it
-    output : what the cell has to print, None where only its asserts count
+    at : how many cells of the new notebook come before it
+    output : the text that the cell has to print; None if only its asserts count
     examples : True for the `>>>` examples of a docstring
     compared : its values are compared with the solution's
     """
@@ -40,8 +41,8 @@ class Check:
 class Item:
     """An exercise.
 
-    heading : of the Markdown cell that holds the answer, for one that a person grades
-    functions : what the student fills in; found from its checks where ()
+    heading : heading of the Markdown cell with the answer, for a manual exercise
+    functions : the functions that the student fills in; () to find them from the checks
     """
 
     id: str
@@ -54,7 +55,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the report. todo : whether its author has something to do."""
+    """A line of the report. todo : whether the instructor has to do something"""
 
     cell: int
     text: str
@@ -63,11 +64,11 @@ class Line:
 
 @dataclass
 class Draft:
-    """A new notebook as it grows, cell by cell.
+    """A new notebook that grows cell by cell.
 
-    files : names of what it says it needs beside it, with the cell that says so
-    helpers : functions that its tests have defined so far, which later tests may call
-    earlier, earlier_shown : its tests so far, whole and as students see them
+    files : names of files that the source says it needs, with the cell that says so
+    helpers : functions that tests have defined so far, which later tests may call
+    earlier, earlier_shown : the tests so far, whole and as students see them
     """
 
     kind: str = ""
@@ -82,20 +83,18 @@ class Draft:
     heading: str = ""
 
     def keep(self, cell: Cell, source: str | None = None) -> None:
-        """Take a cell over, with another source where one is given."""
+        """Copy a cell into the new notebook. source : replaces the cell's own"""
         text = cell.source if source is None else source
         self.cells.append(
-            Cell(
-                len(self.cells), cell.kind, text, metadata=_tags(cell), attachments=cell.attachments
-            )
+            replace(cell, index=len(self.cells), source=text, metadata=tags_of(cell), outputs=())
         )
         for line in text.split("\n") if cell.kind == "markdown" else ():
             if line.startswith("#"):
                 self.heading = line.lstrip("# ").strip()
 
     def answer(self, item: Item, solution: Sequence[Cell], *, question: str = "") -> None:
-        """Add the place for an answer in words, the answer itself beside it, and its exercise."""
-        text = f"{question}\n\n#### {item.heading}\n\n{YOUR_ANSWER}".strip()
+        """Add a manual exercise: the cell for the student's answer, and the solution's cells."""
+        text = f"{question}\n\n#### {item.heading}\n\n{PLACEHOLDER}".strip()
         self.keep(Cell(0, "markdown", text))
         for cell in solution:
             self.cells.append(
@@ -108,12 +107,8 @@ class Draft:
         self.lines.append(Line(cell.index, text, todo))
 
     def item_named(self, wanted: str, cell: Cell) -> str:
-        """Return the id, or a free one like it; two exercises of one id can't be told apart."""
-        taken = {item.id for item in self.items}
-        found, number = wanted, 1
-        while found in taken:
-            number += 1
-            found = f"{wanted}-{number}"
+        """Return the id, or a similar one if an exercise has it already."""
+        found = free_name(wanted, {item.id for item in self.items})
         if found != wanted:
             self.say(cell, f"the id {wanted!r} comes twice: {found!r} here", todo=True)
         return found
@@ -123,14 +118,23 @@ class Draft:
         return [replace(cell, index=number) for number, cell in enumerate(self.cells)]
 
 
-def _tags(cell: Cell) -> Mapping[str, object]:
-    tags = cell.metadata.get("tags")
-    tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    return {"tags": tags} if tags else {}
+def free_name(wanted: str, taken: set[str]) -> str:
+    """Return the name, or "name-2", "name-3", ... if it is taken; add it to `taken`."""
+    found, number = wanted, 1
+    while found in taken:
+        number += 1
+        found = f"{wanted}-{number}"
+    taken.add(found)
+    return found
+
+
+def slug(name: str) -> str:
+    """Return an exercise's id for a function: "Descent.fit" is "descent-fit"."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "gap"
 
 
 def gap(body: Sequence[str], stub: Sequence[str]) -> list[str]:
-    """Return the lines of a gap: markers, what the stub holds there, the solution.
+    """Return the lines of a gap: markers, the stub's lines as `# STUB:` comments, the solution.
 
     stub : dedented; [] for `pass`
     """

@@ -1,4 +1,4 @@
-"""Solutions in code cells, by the markers of many courses; each becomes one of grade's gaps.
+"""Find solutions in code cells by the markers of many courses; each becomes one of grade's gaps.
 
 ### BEGIN SOLUTION ... ### END SOLUTION                  nbgrader, otter
 x = 3  # SOLUTION                                        otter
@@ -7,7 +7,7 @@ x = 3  # SOLUTION                                        otter
 # TODO: ... (a box of comments) ... # END OF YOUR CODE   CS231n of earlier years
 ### SOLUTION ... ### TEMPLATE ... ### END SOLUTION       EPFL
 # YOUR CODE HERE, to the end of its block                anybody
-# ====== YOUR CODE: ====== ... # ==============          homework of deep learning at Technion
+# ====== YOUR CODE: ====== ... # ==============          Technion's deep learning homework
 raise NotImplementedError                                a function that is not solved yet
 """
 
@@ -44,16 +44,16 @@ NOT_WRITTEN = ("# YOUR CODE HERE", "raise NotImplementedError")
 
 @dataclass(frozen=True)
 class Found:
-    """A gap that was made. words : how the course had marked it; solved : False for an empty one"""
+    """A gap that was made. words : the course's own marker; solved : False for an empty gap"""
 
     words: str
     solved: bool = True
 
 
 def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]:
-    """Return a code cell with grade's gaps in place of a course's markers, and the findings.
+    """Return a code cell with grade's gaps in place of a course's markers, and the gaps found.
 
-    ellipsis : the stub of a solution block is `...`, as otter has it; else it is a TODO that raises
+    ellipsis : the stub of a solution block is `...`, as in otter; else NOT_WRITTEN
     """
     lines = _with_openings(source.split("\n"))
     found: list[Found] = []
@@ -61,7 +61,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
     number = 0
     while number < len(lines):
         line = lines[number]
-        taken: list[str] | None = None
+        made: list[str] | None = None  # a gap in place of the lines from `number` to `end`
         end = number
         if match := _BEGIN.match(line):
             end = _next(lines, number, END_SOLUTION)
@@ -70,7 +70,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
                 stub_lines = prompt or (
                     [] if match["quiet"] else ["..."] if ellipsis else [*NOT_WRITTEN]
                 )
-                taken = gap(lines[number + 1 : end], stub_lines or ["pass"])
+                made = gap(lines[number + 1 : end], stub_lines or ["pass"])
                 found.append(Found(line.strip()))
                 end = after
         elif _SECTION.match(line):
@@ -79,7 +79,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
                 body = lines[number + 1 : end]
                 split = next((n for n, text in enumerate(body) if _TEMPLATE.match(text)), None)
                 template = [] if split is None else _uncommented(body[split + 1 :])
-                taken = gap(body[:split], template or [*NOT_WRITTEN])
+                made = gap(body[:split], template or [*NOT_WRITTEN])
                 found.append(Found(line.strip()))
         elif _SUFFIX.match(line) and not line.lstrip().startswith("#"):
             end = number
@@ -87,10 +87,10 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
                 end += 1
             run = [match for text in lines[number : end + 1] if (match := _SUFFIX.match(text))]
             dots = [_ellipsis(m["code"]) for m in run if not m["quiet"]]
-            taken = gap([match["code"] for match in run], dots or ["pass"])
+            made = gap([match["code"] for match in run], dots or ["pass"])
             found.append(Found("# SOLUTION"))
         elif (stub := _prompt(lines, number - 1))[0]:
-            # A prompt that no solution block is above: what is solved follows it, or nothing is.
+            # A prompt without a solution block above it: solved lines may follow it.
             end = stub[1]
             body = []
             while end + 1 < len(lines) and (quiet := _SUFFIX.match(lines[end + 1])):
@@ -98,12 +98,12 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
                     break
                 body.append(quiet["code"])
                 end += 1
-            taken = gap(body or ["pass"], stub[0])
+            made = gap(body or ["pass"], stub[0])
             found.append(Found(line.strip()))
         elif (box := _todo_box(lines, number)) is not None:
             kept += lines[number : box.first]
             body = lines[box.first : box.last + 1]
-            taken = gap(body, [*NOT_WRITTEN])
+            made = gap(body, [*NOT_WRITTEN])
             found.append(Found("# TODO ... # END OF YOUR CODE", not _is_empty(body)))
             end = box.end
         elif (kind := marker_kind(line)) and kind[0] == "start":
@@ -111,7 +111,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
             if end:
                 body = _without_rules(lines[number + 1 : end])
                 shown = any(text.lstrip().startswith("# STUB:") for text in body)
-                taken = lines[number : end + 1] if shown else gap(body, _emptied(body))
+                made = lines[number : end + 1] if shown else gap(body, _emptied(body))
                 end = _last_end(lines, end)
                 found.append(Found(line.strip(), not _is_empty(body)))
         elif _HERE.match(line):
@@ -119,14 +119,10 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
             closed = _closed_at(lines, number, end)
             body = _without_rules(lines[number + 1 : closed or end + 1])
             end = closed or end
-            taken = gap(body or [line], [*NOT_WRITTEN])
+            made = gap(body or [line], [*NOT_WRITTEN])
             found.append(Found(line.strip(), not _is_empty(body)))
-        if taken is None:
-            kept.append(line)
-            number += 1
-        else:
-            kept += taken
-            number = end + 1
+        kept += [line] if made is None else made
+        number = end + 1
     if not found:
         return _unsolved(source)
     return "\n".join(kept), found
@@ -134,7 +130,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
 
 @dataclass(frozen=True)
 class _Box:
-    """first, last : of the lines that are to be solved; end : the last of the box below them"""
+    """first, last : the lines to be solved; end : the last line of the box below them"""
 
     first: int
     last: int
@@ -142,19 +138,19 @@ class _Box:
 
 
 def _todo_box(lines: Sequence[str], start: int) -> _Box | None:
-    """Return the lines between a block of comments with TODO and `# END OF YOUR CODE`."""
+    """Return the gap between a block of comments with TODO and `# END OF YOUR CODE`."""
     if not _is_comment(lines[start]) or (start and _is_comment(lines[start - 1])):
         return None
     first = start
-    said = False
+    has_todo = False
     while first < len(lines) and _is_comment(lines[first]):
         if marker_kind(lines[first]) is not None:
             return None
         first += 1
-        said = said or bool(_TODO.match(lines[first - 1]))
-        if said and _RULE.fullmatch(lines[first - 1]):
-            break  # the box ends here: a comment below it is the solution's
-    if not said:
+        has_todo = has_todo or bool(_TODO.match(lines[first - 1]))
+        if has_todo and _RULE.fullmatch(lines[first - 1]):
+            break  # the box ends here: a comment below it belongs to the solution
+    if not has_todo:
         return None
     for number in range(first, len(lines)):
         kind = marker_kind(lines[number])
@@ -171,7 +167,7 @@ def _todo_box(lines: Sequence[str], start: int) -> _Box | None:
 
 
 def _without_rules(lines: Sequence[str]) -> list[str]:
-    """Return the lines without the rows of hashes that they begin and end with."""
+    """Return the lines without rows of hashes (or =, *, -) at the beginning and the end."""
     first, last = 0, len(lines)
     while first < last and _RULE.fullmatch(lines[first]):
         first += 1
@@ -181,9 +177,9 @@ def _without_rules(lines: Sequence[str]) -> list[str]:
 
 
 def _with_openings(lines: Sequence[str]) -> list[str]:
-    """Return the lines with a `### SOLUTION` where one was forgotten above `### TEMPLATE`.
+    """Return the lines with a `### SOLUTION` added if one was forgotten above `### TEMPLATE`.
 
-    Else the solution would stay above what students are given. It is the body of the function.
+    Otherwise students would get the solution, which is the body of the function above.
     """
     opened = False
     for number, line in enumerate(lines):
@@ -203,8 +199,8 @@ def _with_openings(lines: Sequence[str]) -> list[str]:
             if not heads:
                 continue
             body = max(heads, key=lambda node: node.lineno).body
-            told = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
-            at = (body[0].end_lineno or 1) if told and len(body) > 1 else body[0].lineno - 1
+            docstring = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
+            at = (body[0].end_lineno or 1) if docstring and len(body) > 1 else body[0].lineno - 1
             return _with_openings([*lines[:at], f"{' ' * depth}### SOLUTION", *lines[at:]])
     return list(lines)
 
@@ -214,10 +210,10 @@ def _is_comment(line: str) -> bool:
 
 
 def unclosed(source: str) -> str:
-    """Return the line that opens a solution which nothing closes; "" where there is none."""
+    """Return the line that opens a solution without an end; "" if there is none."""
     lines = source.split("\n")
     for number, line in enumerate(lines):
-        # "## Solution ##" without more may be the author's heading.
+        # "## Solution ##" alone may be the author's heading: it does not count.
         if _BEGIN.match(line) and not _next(lines, number, END_SOLUTION):
             return line.strip()
     return ""
@@ -242,10 +238,10 @@ def _end_of_gap(lines: Sequence[str], start: int) -> int:
 
 
 def _closed_at(lines: Sequence[str], start: int, last: int) -> int:
-    """Return the line that ends what `# YOUR CODE HERE` begins before its block does; 0 for none.
+    """Return the line that ends the gap of a `# YOUR CODE HERE` before its block ends; else 0.
 
-    In a box of comments a second box may end it. "# ====== YOUR CODE: ======" ends at a
-    "# ========================" as deep as it; the last one, for a solution may have such lines.
+    A second box of comments may end it. "# ====== YOUR CODE: ======" ends at the last
+    "# ========================" of the same indentation, since a solution may have such lines.
     """
     for number in range(start + 1, last + 1):
         if _closes(lines[number]):
@@ -266,7 +262,7 @@ def _closed_at(lines: Sequence[str], start: int, last: int) -> int:
 
 
 def _last_end(lines: Sequence[str], end: int) -> int:
-    """Return the last line of a box that ends the gap a second time right below its end."""
+    """Return the last line of a box that ends the gap a second time, right below its end."""
     number = end + 1
     while number < len(lines) and (_RULE.fullmatch(lines[number]) or _closes(lines[number])):
         number += 1
@@ -274,7 +270,7 @@ def _last_end(lines: Sequence[str], end: int) -> int:
 
 
 def _prompt(lines: Sequence[str], end: int) -> tuple[list[str], int]:
-    """Return otter's prompt in a string below a solution, and the last line that it takes."""
+    """Return otter's prompt in a string below a solution, and the number of its last line."""
     begins = _PROMPT.match(lines[end + 1]) if end + 1 < len(lines) else None
     if not begins or begins["which"].upper() != "BEGIN":
         return [], end
@@ -285,7 +281,7 @@ def _prompt(lines: Sequence[str], end: int) -> tuple[list[str], int]:
 
 
 def _uncommented(lines: Sequence[str]) -> list[str]:
-    """Return template lines, which stand as comments below `### TEMPLATE`."""
+    """Return the lines of a template, which are comments below `### TEMPLATE`."""
     plain = textwrap.dedent("\n".join(lines)).split("\n")
     code = [line for line in plain if line.strip()]
     if code and all(line.startswith("#") for line in code):
@@ -304,7 +300,7 @@ def _ellipsis(code: str) -> str:
 
 
 def _emptied(body: Sequence[str]) -> list[str]:
-    """Return `a = None` for each plain assignment of a gap; [] where it holds anything else."""
+    """Return `a = None` for each plain assignment of a gap; [] if it holds anything else."""
     tree = parsed(textwrap.dedent("\n".join(body)))
     if tree is None or not all(isinstance(node, ast.Assign) for node in tree.body):
         return []
@@ -321,7 +317,7 @@ def _is_empty(body: Sequence[str]) -> bool:
 
 
 def _end_of_block(lines: Sequence[str], start: int) -> int:
-    """Return the last line of the block of a comment: lines as deep as it, or deeper."""
+    """Return the last line of a comment's block: lines of its indentation, or deeper."""
     depth = len(lines[start]) - len(lines[start].lstrip())
     last = start
     for number in range(start + 1, len(lines)):

@@ -1,7 +1,7 @@
-"""nbgrader's source notebooks: the metadata say what each cell is.
+"""Import nbgrader's source notebooks: their metadata describe each cell.
 
-A cell of tests becomes a check that runs as it is, with its points. Where it holds hidden tests,
-the whole cell is a hidden check, and what students see of it is a public one without points.
+A cell of tests becomes a check with its points; its source runs unchanged. If it holds hidden
+tests, the whole cell is a hidden check, and its public part is a public check without points.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def import_nbgrader(notebook: Notebook) -> Draft:
     """Return the draft of an nbgrader source."""
     draft = Draft("nbgrader source")
     for cell in notebook.cells:
-        said = _metadata(cell)
-        grade, solution = bool(said.get("grade")), bool(said.get("solution"))
-        if said.get("task"):
-            _task(draft, cell, said)
+        metadata = _metadata(cell)
+        grade, solution = bool(metadata.get("grade")), bool(metadata.get("solution"))
+        if metadata.get("task"):
+            _task(draft, cell, metadata)
         elif solution and cell.kind == "markdown":
-            _written_answer(draft, cell, said, graded=grade)
+            _written_answer(draft, cell, metadata, graded=grade)
         elif solution:
-            _solution(draft, cell, said, graded=grade)
+            _solution(draft, cell, metadata, graded=grade)
         elif grade and cell.kind == "code":
-            _tests(draft, cell, said)
+            _tests(draft, cell, metadata)
         elif grade:
             draft.keep(cell)
             draft.say(cell, "graded text without a solution: make it an exercise", todo=True)
@@ -52,42 +52,44 @@ def import_nbgrader(notebook: Notebook) -> Draft:
 
 
 def _metadata(cell: Cell) -> dict[str, Any]:
-    said = cell.metadata.get("nbgrader")
-    return said if isinstance(said, dict) else {}
+    found = cell.metadata.get("nbgrader")
+    return found if isinstance(found, dict) else {}
 
 
-def _points(said: dict[str, Any]) -> float:
-    points = said.get("points")
+def _points(metadata: dict[str, Any]) -> float:
+    points = metadata.get("points")
     return float(points) if isinstance(points, int | float) else 0.0
 
 
-def _name(said: dict[str, Any], cell: Cell) -> str:
-    return re.sub(r"[^\w.-]+", "-", str(said.get("grade_id") or f"cell-{cell.index}")).strip("-")
+def _name(metadata: dict[str, Any], cell: Cell) -> str:
+    return re.sub(r"[^\w.-]+", "-", str(metadata.get("grade_id") or f"cell-{cell.index}")).strip(
+        "-"
+    )
 
 
-def _solution(draft: Draft, cell: Cell, said: dict[str, Any], *, graded: bool) -> None:
+def _solution(draft: Draft, cell: Cell, metadata: dict[str, Any], *, graded: bool) -> None:
     source, found = converted(cell.source)
     if not found:
-        # nbgrader clears a solution cell as a whole where no part of it is marked.
+        # nbgrader clears the whole solution cell if no part of it is marked.
         source = "\n".join(gap(cell.source.split("\n"), NOT_WRITTEN))
     draft.keep(cell, source)
     draft.say(cell, "a gap" + (f" (`{found[0].words}`)" if found else ", the whole cell"))
     if graded:
         item = Item(
-            draft.item_named(_name(said, cell), cell),
+            draft.item_named(_name(metadata, cell), cell),
             draft.heading or "Code",
-            _points(said) or 1,
+            _points(metadata) or 1,
             manual=True,
         )
         draft.items.append(item)
         draft.say(cell, f"exercise {item.id}, {item.points:g} points, graded by a person")
 
 
-def _written_answer(draft: Draft, cell: Cell, said: dict[str, Any], *, graded: bool) -> None:
-    name = draft.item_named(_name(said, cell), cell)
+def _written_answer(draft: Draft, cell: Cell, metadata: dict[str, Any], *, graded: bool) -> None:
+    name = draft.item_named(_name(metadata, cell), cell)
     text = _without(cell.source, _SCHEME)[0]
     item = Item(
-        name, draft.heading or name, _points(said) or 1, manual=True, heading=f"Answer {name}"
+        name, draft.heading or name, _points(metadata) or 1, manual=True, heading=f"Answer {name}"
     )
     draft.answer(item, [Cell(0, "markdown", text)])
     draft.say(cell, f"exercise {name}: an answer in words, {item.points:g} points")
@@ -95,18 +97,18 @@ def _written_answer(draft: Draft, cell: Cell, said: dict[str, Any], *, graded: b
         draft.say(cell, "it had no points: it counts 1 now", todo=True)
 
 
-def _task(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
-    name = draft.item_named(_name(said, cell), cell)
+def _task(draft: Draft, cell: Cell, metadata: dict[str, Any]) -> None:
+    name = draft.item_named(_name(metadata, cell), cell)
     text, scheme = _without(cell.source, _SCHEME)
     item = Item(
-        name, draft.heading or name, _points(said) or 1, manual=True, heading=f"Answer {name}"
+        name, draft.heading or name, _points(metadata) or 1, manual=True, heading=f"Answer {name}"
     )
     draft.answer(item, [Cell(0, "markdown", scheme)] if scheme else [], question=text)
     draft.say(cell, f"exercise {name}: a task, {item.points:g} points, graded by a person")
 
 
-def _tests(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
-    points = _points(said)
+def _tests(draft: Draft, cell: Cell, metadata: dict[str, Any]) -> None:
+    points = _points(metadata)
     shown, hidden = _without(cell.source, _HIDDEN)
     if shown.strip() and not (points and any(map(_AUTOTEST.match, cell.source.split("\n")))):
         draft.keep(cell, shown)
@@ -114,13 +116,13 @@ def _tests(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
     if not points:
         draft.say(cell, "tests without points: students see them, they grade nothing")
         return
-    name = draft.item_named(_name(said, cell), cell)
+    name = draft.item_named(_name(metadata, cell), cell)
     draft.items.append(Item(name, draft.heading or name, points))
     whole = "\n".join(
         line for line in cell.source.split("\n") if not any(word in line for word in _HIDDEN)
     )
     at = len(draft.cells)
-    # Of what is set in the hidden part of an earlier cell students get nothing.
+    # Students must not get a statement from the hidden part of an earlier cell.
     secret = bool(hidden) or draft.earlier.sets(whole, but=draft.earlier_shown)
     run = (draft.earlier if secret else draft.earlier_shown).above(whole, draft.cells)
     seen = draft.earlier_shown.above(shown, draft.cells)
@@ -128,24 +130,24 @@ def _tests(draft: Draft, cell: Cell, said: dict[str, Any]) -> None:
     draft.earlier_shown.add(shown, at)
     draft.earlier_shown.cells = draft.earlier.cells
     run, compared = _autotests(draft, cell, _with_helpers(draft, run))
-    secret = secret or compared  # what is due comes from the solution
+    secret = secret or compared  # the expected values come from the solution
     draft.checks.append(Check(name, name, run, points, at, hidden=secret, compared=compared))
     if hidden and shown.strip() and not compared:
         draft.checks.append(Check(name, f"{name}-shown", seen, 0, at))
     if compared:
         draft.say(
             cell,
-            "### AUTOTEST: values held against your solution's, a hidden check; students don't get "
-            "this cell",
+            "### AUTOTEST: a hidden check compares the values with your solution's; students don't "
+            "get this cell",
         )
     more = f", {len(hidden.split(chr(10)))} lines of it hidden" if hidden else ""
-    draft.say(cell, f"exercise {name}: tests that run as they are, {points:g} points{more}")
+    draft.say(cell, f"exercise {name}: tests that run unchanged, {points:g} points{more}")
 
 
 def _with_helpers(draft: Draft, source: str) -> str:
-    """Return a cell of tests below the functions of earlier ones that it calls.
+    """Return a cell of tests, with the functions of earlier tests that it calls above it.
 
-    They run where it runs: a student's process has no exception's class to hand to them.
+    The functions then run in the same process as the tests, and catch the same exceptions.
     """
     try:
         body = ast.parse(source).body

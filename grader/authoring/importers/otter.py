@@ -1,7 +1,7 @@
-"""otter assign's source notebooks: raw cells open and close questions, prompts, solutions, tests.
+"""Import otter assign's source notebooks: raw cells open and close questions, solutions, tests.
 
-A test cell has to print what its stored output shows. Points are shared out as otter does: what a
-question has, in equal parts over the tests that name none; 1 where it names none.
+A test cell has to print its stored output. Points are shared out as in otter: the points of a
+question (1 if it names none) go in equal parts to its tests without points.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TEST_FUNCTION = re.compile(r"^def (?P<name>test_?\w*)\((?P<arguments>[^()]*)\)"
 
 @dataclass
 class _Question:
-    """points : what the question names, or None; tests : (points or None, hidden, cell, source)"""
+    """points : of the question, or None; tests : (points or None, hidden, cell, source, at)"""
 
     name: str
     points: float | None
@@ -99,7 +99,7 @@ def _cell(draft: Draft, question: _Question, inside: str, cell: Cell) -> None:
     if inside == "TESTS" and cell.kind == "code":
         _test(draft, question, cell)
     elif inside == "PROMPT":
-        draft.say(cell, "a prompt: students find your solution's gap in its place")
+        draft.say(cell, "a prompt: students get the gap of your solution instead")
     elif inside == "SOLUTION" and cell.kind == "markdown":
         question.solution.append(cell)
     elif cell.kind == "code":
@@ -121,8 +121,8 @@ def _test(draft: Draft, question: _Question, cell: Cell) -> None:
     source, hidden = cell.source, False
     points: float | None = None
     if config := _TEST_CONFIG.match(source):
-        said = _config(config["text"])
-        points, hidden = _number(said.get("points")), said.get("hidden", "").lower() == "true"
+        keys = _config(config["text"])
+        points, hidden = _number(keys.get("points")), keys.get("hidden", "").lower() == "true"
         source = source[config.end() :]
     if mark := _HIDDEN.match(source):
         source, hidden = source[mark.end() :], True
@@ -155,21 +155,21 @@ def _close(draft: Draft, question: _Question, cell: Cell) -> None:
         source, output, problem = _runnable(source, test)
         draft.checks.append(Check(question.name, name, source, worth, at, hidden, output))
         kind = "a hidden test" if hidden else "a test"
-        draft.say(test, f"{kind} of {question.name} that runs as it is, {worth:g} points")
+        draft.say(test, f"{kind} of {question.name} that runs unchanged, {worth:g} points")
         if problem:
             draft.say(test, problem, todo=True)
     draft.items.append(Item(question.name, question.heading or question.name, total))
 
 
 def _runnable(source: str, cell: Cell) -> tuple[str, str | None, str]:
-    """Return (source, output, problem): a test function is called with what it names."""
+    """Return (source, output, problem) of a test; a test function gets a call below it."""
     if function := _TEST_FUNCTION.search(source):
         arguments = [
             a.split("=")[0].split(":")[0].strip() for a in function["arguments"].split(",")
         ]
         problem = ""
         if "env" in arguments:
-            problem = "`env` isn't here: call the student's names themselves"
+            problem = "there is no `env` here: use the student's names directly"
         return (
             f"{source}\n\n{function['name']}({', '.join(filter(None, arguments))})",
             None,
@@ -183,7 +183,7 @@ def _runnable(source: str, cell: Cell) -> tuple[str, str | None, str]:
     shown = "\n".join(text.strip("\n") for text in printed)
     if not shown and "assert" in source:
         return source, None, ""
-    problem = "" if shown else "no stored output to hold a student's against: run the notebook"
+    problem = "" if shown else "no stored output to compare with: run the notebook"
     return source, shown, problem
 
 

@@ -1,16 +1,17 @@
-"""Notebooks without a grader's metadata: markers in code, asserts, examples, answers in words."""
+"""Import notebooks without a grader's metadata: markers, asserts, examples, answers in words."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from grader.authoring.importers.imported import Check, Draft, Item
+from grader.authoring.importers.imported import Check, Draft, Item, slug
 from grader.authoring.importers.marked_code import converted
 from grader.authoring.text_gaps import has_answer
 from grader.notebook import assembled, parseable
-from grader.notebook.definitions import parsed
+from grader.notebook.definitions import called_name, parsed
 from grader.records import Cell, Notebook
 
 ANSWER = re.compile(
@@ -18,7 +19,7 @@ ANSWER = re.compile(
     r"\s*\d*\s*[*_]*\s*:[*_}$\s]*",
     re.IGNORECASE | re.MULTILINE,
 )
-"""A line that an answer in words follows: "**Solution:** ...", "$\\color{blue}{Your Answer:}$"."""
+"""The words before a written answer: "**Solution:** ...", "$\\color{blue}{Your Answer:}$"."""
 
 
 _TEST_NAME = re.compile(r"(?i)(^|_)(tests?|check|unittest)(_|$)|Test$")
@@ -37,10 +38,10 @@ def import_plain(notebook: Notebook) -> Draft:
                 draft.say(cell, f"{many} (`{words}`)")
                 if empty := sum(not one.solved for one in same):
                     what = "nothing is" if empty == len(same) else f"{empty} of them are not"
-                    draft.say(cell, f"{what} solved there yet: write the solution in", todo=True)
+                    draft.say(cell, f"{what} solved there yet: write the solution", todo=True)
         elif cell.kind == "markdown" and has_answer(cell.source):
             draft.keep(cell)
-            draft.say(cell, "an answer in words between markers: it stays with you")
+            draft.say(cell, "an answer in words between markers: students don't get it")
         elif cell.kind == "markdown" and (match := _answer(cell)):
             _split_answer(draft, cell, match)
         else:
@@ -70,7 +71,7 @@ def _split_answer(draft: Draft, cell: Cell, match: re.Match[str]) -> None:
 
 
 def _tests(draft: Draft, source: Notebook) -> None:
-    """Make checks of cells of asserts and of examples in docstrings, where they test a gap."""
+    """Make checks from asserts and from examples in docstrings if they test a gap."""
     notebook = assembled(draft.with_indices(), name=source.name)
     gaps = {name.partition("#")[0] for name in notebook.regions}
     found: dict[str, list[Check]] = {}
@@ -92,17 +93,15 @@ def _tests(draft: Draft, source: Notebook) -> None:
             found.setdefault(tested[-1], []).append(check)
             draft.say(cell, f"its asserts become a check of `{tested[-1]}`")
     for function, checks in found.items():
-        draft.items.append(Item(_slug(function), function, len(checks), functions=(function,)))
-        draft.checks += [
-            Check(_slug(function), check.name, check.source, 1, check.at, examples=check.examples)
-            for check in checks
-        ]
+        exercise = slug(function)
+        draft.items.append(Item(exercise, function, len(checks), functions=(function,)))
+        draft.checks += [replace(check, exercise=exercise) for check in checks]
 
 
 def tested_gaps(body: Sequence[ast.stmt], gaps: set[str]) -> list[str]:
-    """Return the gaps that a cell's tests use, in order; [] for a cell that tests nothing.
+    """Return the gaps that a cell's tests use, in order; [] for a cell without tests.
 
-    A test is an assert, or a call of a function of the course's that is given a gap:
+    A test is an assert, or a call of a course's test function with a gap as its argument:
     `sigmoid_test(sigmoid)`.
     """
     nodes = [node for statement in body for node in ast.walk(statement)]
@@ -115,15 +114,8 @@ def tested_gaps(body: Sequence[ast.stmt], gaps: set[str]) -> list[str]:
 
 
 def _tests_by_name(node: ast.AST, gaps: set[str]) -> bool:
-    """Return whether a call's name says that it tests, and one of its arguments is a gap."""
+    """Return whether a node calls a function with a test's name, and a gap as an argument."""
     if not isinstance(node, ast.Call):
         return False
-    function = node.func
-    name = function.attr if isinstance(function, ast.Attribute) else ""
-    name = function.id if isinstance(function, ast.Name) else name
-    given = {argument.id for argument in node.args if isinstance(argument, ast.Name)}
-    return bool(_TEST_NAME.search(name)) and not gaps.isdisjoint(given)
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "gap"
+    arguments = {argument.id for argument in node.args if isinstance(argument, ast.Name)}
+    return bool(_TEST_NAME.search(called_name(node))) and not gaps.isdisjoint(arguments)

@@ -1,13 +1,14 @@
-"""New assignments: a folder that `grade stubs` and `grade verify` accept as it is.
+"""New assignments: a folder that `grade stubs` and `grade verify` accept without changes.
 
 write_example(...)     a small assignment to change: linear regression
 write_from(...)        an instructor's own solved notebook, its gaps listed as exercises
 
-example     the texts of the small assignment
-layout      writes a folder whole or not at all
-from_notebooks    around solved notebooks of any course
-beside      the files that such a notebook opens or imports
-gaps        where markers belong in a notebook that has none
+example           the texts of the small assignment
+layout            writes the whole folder, or nothing
+from_notebooks    an assignment around solved notebooks of any course
+beside            the files that such a notebook opens or imports
+names_used        the imports that such a notebook's tests need
+gaps              where markers belong in a notebook without markers
 """
 
 from grader.authoring.template.from_notebooks import write_from

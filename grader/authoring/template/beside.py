@@ -1,4 +1,4 @@
-"""Which files beside a solved notebook it opens or imports: they go out with it."""
+"""Find the files that a solved notebook opens or imports: students get them with the notebook."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from grader.assignment.check_files import holds_checks
 from grader.authoring.importers.marked_code import converted
-from grader.notebook.definitions import parsed
+from grader.notebook.definitions import called_name, parsed
 from grader.notebook.plain import normalise
 from grader.records import Notebook
 
@@ -25,24 +25,24 @@ _OPEN = frozenset(
 )
 _LONGEST = 200
 _MANY = 12
-"""More files of one folder than this are named by their folder."""
+"""If a folder has more files, the folder is named instead."""
 _MAX_BYTES = 512 << 20
 _SECRET = ("solution", "answer", "hidden", "corrige", "loesung")
 
 
 @dataclass
 class Beside:
-    """What was found.
+    """The files that were found.
 
     files : by the name relative to the notebook
-    report : a line each on what can't go out as it is; "! " begins what is left to do
+    report : a line for each file or problem; "! " begins a line with something to do
     """
 
     files: dict[str, Path] = field(default_factory=dict)
     report: list[str] = field(default_factory=list)
 
     def patterns(self) -> list[str]:
-        """Return what `files` in assignment.toml says."""
+        """Return the entries of `files` in assignment.toml."""
         tops: dict[str, list[str]] = {}
         for name in sorted(self.files):
             top = name.partition("/")[0] + "/" if "/" in name else name
@@ -60,11 +60,11 @@ def find_beside(
     apart: frozenset[str],
     also: Mapping[str, int] | None = None,
 ) -> Beside:
-    """Return the files in `folder` that the notebook's cells open or import, in turn.
+    """Return the files in `folder` that the notebook's cells open or import, also indirectly.
 
-    folder : where the notebook lies
-    apart : names of the notebooks themselves, which are not such files
-    also : names that the notebook says it needs, with the cell that says so
+    folder : the notebook's folder
+    apart : names of the notebooks themselves, which do not count
+    also : names of files that the notebook says it needs, with the cell that says so
     """
     search = _Search(folder.resolve(), apart)
     for name, number in (also or {}).items():
@@ -82,7 +82,7 @@ class _Search:
         self.folder = folder
         self.apart = apart
         self.found = Beside()
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
         self.bytes = 0
 
     def read(self, tree: ast.Module, where: str, package: PurePosixPath | None = None) -> None:
@@ -99,18 +99,18 @@ class _Search:
         module = path.with_suffix(".py") if path.name else path
         for name in (module, path / "__init__.py"):
             if (self.folder / name).is_file():
-                # Of a package, all modules: what imports them later is hard to tell.
-                whole = (
+                # Of a package, all modules: it is unknown which of them are imported later.
+                files = (
                     sorted((self.folder / path).rglob("*.py"))
                     if name.name == "__init__.py"
                     else [self.folder / name]
                 )
-                for file in whole:
+                for file in files:
                     self._take(file, where, imported=True)
                 return
 
     def named(self, text: str, where: str, package: PurePosixPath | None = None) -> bool:
-        """Take the file or the folder of that name; return whether there is one."""
+        """Take the file or the folder of this name; return whether it exists."""
         if not 0 < len(text) < _LONGEST or "\n" in text or "\0" in text:
             return False
         there = False
@@ -134,8 +134,8 @@ class _Search:
             # A folder of another sheet may hold a hundred files.
             place = os.path.relpath(file if imported else file.parent, self.folder)
             self.tell(
-                f"! {where}: {place} lies outside of the notebook's folder: put what it needs of "
-                "it beside the notebook, and name that in `files`"
+                f"! {where}: {place} lies outside of the notebook's folder: put the needed files "
+                "beside the notebook, and name them in `files`"
             )
             return
         name = real.relative_to(self.folder).as_posix()
@@ -154,13 +154,13 @@ class _Search:
             self.tell(f"! {where}: {name} is large: copy it yourself, and name it in `files`")
             return
         self.found.files[name] = real
-        self.tell(f"  {where}: {name} goes out with the notebook")
+        self.tell(f"  {where}: students get {name} with the notebook")
         if real.suffix == ".py":
             text = real.read_text("utf-8", "replace")
             if any(gap.solved for gap in converted(text)[1]):
                 self.tell(
-                    f"! {name} holds solutions, and goes out as it is: take the students' copy of "
-                    "it, or move its functions into the notebook"
+                    f"! {name} holds solutions, and students get it unchanged: use the students' "
+                    "copy of it, or move its functions into the notebook"
                 )
             tree = parsed(text)
             if tree is not None:
@@ -179,13 +179,14 @@ class _Search:
             self.tell(f"! {where}: it opens {name}, which is not beside the notebook")
 
     def tell(self, line: str) -> None:
-        if line not in self.told:
-            self.told.add(line)
+        """Add a line to the report, once."""
+        if line not in self.reported:
+            self.reported.add(line)
             self.found.report.append(line)
 
 
 def _imported(node: ast.AST, package: PurePosixPath | None) -> Iterator[PurePosixPath]:
-    """Yield the places of modules that an import may mean, without their suffix."""
+    """Yield the paths of modules that an import may load, without their suffix."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             yield from _places(alias.name)
@@ -211,16 +212,13 @@ def _places(dotted: str) -> Iterator[PurePosixPath]:
 
 
 def _opened(call: ast.Call) -> str:
-    """Return the name of the file that a call reads, if the call contains it; else ""."""
-    function = call.func
-    name = function.attr if isinstance(function, ast.Attribute) else ""
-    name = function.id if isinstance(function, ast.Name) else name
-    if name not in _OPEN or not call.args:
+    """Return the name of the file that a call reads, if it is a literal; else ""."""
+    if called_name(call) not in _OPEN or not call.args:
         return ""
     writes = any(
         isinstance(a, ast.Constant) and isinstance(a.value, str) and a.value[:1] in "wax"
         for a in call.args[1:2]
     )
     first = call.args[0]
-    known = isinstance(first, ast.Constant) and isinstance(first.value, str)
-    return str(first.value) if known and not writes else ""  # type: ignore[attr-defined]
+    known = first.value if isinstance(first, ast.Constant) else None
+    return known if isinstance(known, str) and not writes else ""

@@ -1,7 +1,7 @@
-"""The assignment that `grade new` writes: small, whole, and there to be changed.
+"""The assignment that `grade new` writes: small, complete, and made to be changed.
 
-Its checks need no solved notebook: each holds the student's value against a formula, or the
-gradient against finite differences of the cost.
+Its checks need no solved notebook: they compare the student's value with a formula, or the gradient
+with finite differences of the cost.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 CELLS = (
     (
         "markdown",
-        "# {title}\n\nFill in what stands between the markers. Leave the names and the markers.",
+        "# {title}\n\nWrite your code between the markers. Do not change names and markers.",
     ),
     ("code", "import numpy as np"),
     (
@@ -43,9 +43,9 @@ def gradient(w, X, y):
     ),
     (
         "solution",
-        "A step goes along the slope at one point. Where it is longer than the valley is wide, it "
-        "lands\nhigher up on the other side, where the slope is steeper: the next step is longer "
-        "still.",
+        "A step goes along the slope at one point. If the step is longer than the valley is wide, "
+        "it ends\nhigher up on the other side. The slope is steeper there, so the next step is "
+        "even longer.",
     ),
 )
 
@@ -53,14 +53,14 @@ ASSIGNMENT = """\
 id = {id}
 title = {title}
 
-# What a notebook may use; these are the defaults, in seconds and MiB.
+# Limits of a notebook; these are the defaults, in seconds and MiB.
 # [limits]
 # cell_s = 60
 # notebook_s = 240
 # check_s = 20
 # memory_mib = 2048
 
-# What the gaps may not use, and the share of the exercise's points that a breach costs.
+# What the gaps must not use, and the share of the exercise's points that it costs.
 [rules]
 forbidden_imports = ["sklearn", "torch"]
 forbidden_calls = ["np.linalg.lstsq"]
@@ -69,7 +69,7 @@ deduction = 1.0
 [[notebooks]]
 file = {file}
 
-# One table an exercise. `functions` are what the student fills in; a method is "Class.method".
+# One table for each exercise. The student fills in `functions`; a method is "Class.method".
 # The points of its checks in test_*.py and hidden/test_*.py must sum to `points`.
 
 [[exercises]]
@@ -98,14 +98,14 @@ answer_cells = ["Answer 2"]
 """
 
 CHECKS = '''\
-"""Exercise 1: linear regression. Each check draws its own data; the seed decides which."""
+"""Exercise 1: linear regression. Each check draws its own data from the seed."""
 
 import numpy as np
 import pytest
 
 from grader.checks import assert_close, assert_gradient
 
-M, N = 12, 5  # samples and features: no two numbers alike, so that a wrong count shows
+M, N = 12, 5  # samples and features: different numbers, so that a wrong count is found
 
 
 def some_data(rng, m=M):
@@ -119,7 +119,7 @@ def squared_error(w, X, y):
 
 @pytest.mark.exercise("1-cost", points=4)
 def test_cost_is_half_the_mean_squared_error(student, rng):
-    """Its value for random data; a lost 1/2 or 1/m is named."""
+    """The cost of random data; the message names a lost 1/2 or 1/m."""
     w, X, y = some_data(rng)
     expected = squared_error(w, X, y)
     assert_close(student.cost(w, X, y), expected, called="cost(w, X, y)", factors={"m": M})
@@ -127,7 +127,7 @@ def test_cost_is_half_the_mean_squared_error(student, rng):
 
 @pytest.mark.exercise("1-gradient", points=4)
 def test_gradient_agrees_with_finite_differences(student, rng):
-    """No solution is needed: the cost tells what its gradient is."""
+    """This check needs no solution: differences of the cost give the gradient."""
     w, X, y = some_data(rng)
     assert_gradient(
         lambda v: squared_error(v, X, y),
@@ -151,7 +151,7 @@ from grader.checks import assert_close
 
 @pytest.mark.exercise("1-gradient", points=2)
 def test_gradient_holds_for_other_numbers_of_samples(student, rng):
-    """The mean is over as many samples as are given."""
+    """The mean is over the number of given samples."""
     for m in (1, 7, 40):
         w, X, y = some_data(rng, m)
         expected = X.T @ (X @ w - y) / m
@@ -160,7 +160,7 @@ def test_gradient_holds_for_other_numbers_of_samples(student, rng):
 
 SAMPLES = {
     "right-by-loops.toml": """\
-# A right answer in another way: it must keep every point.
+# Another right answer: it must get all points.
 title = "a loop over the samples instead of products"
 kind = "right"
 notebook = {file}
@@ -174,7 +174,7 @@ return total / len(y)
 '''
 """,
     "mistake-no-mean.toml": """\
-# A typical mistake: what it must lose, and a pattern that one of the messages must match.
+# A typical mistake: the exercise that must lose points, and a pattern for one of its messages.
 title = "the gradient without 1/m"
 kind = "mistake"
 notebook = {file}

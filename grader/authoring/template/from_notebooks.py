@@ -1,7 +1,7 @@
 """Write a new assignment around solved notebooks of any course.
 
-Their tests become checks that run as they are; a gap that no test is for becomes an exercise whose
-check is to be written. The report says cell by cell what was understood, and what is left to do.
+Their tests become checks that run unchanged. A gap without a test becomes an exercise, whose check
+the instructor has to write. The report says for each cell what was found and what is left to do.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.authoring.importers import Check, Draft, Item, import_notebook
+from grader.authoring.importers.imported import free_name, slug
 from grader.authoring.importers.marked_code import converted, unclosed
-from grader.authoring.stubs import SOLUTION_TAG
+from grader.authoring.stubs import SOLUTION_TAG, is_solution
 from grader.authoring.template.beside import find_beside
 from grader.authoring.template.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
 from grader.authoring.template.layout import (
@@ -33,7 +34,7 @@ _ANSWER = re.compile(r"(answer|question|explain|réponse|antwort)\b", re.IGNOREC
 
 @dataclass(frozen=True)
 class _Source:
-    """One notebook on its way: what it becomes, its exercises by id, those still without checks."""
+    """One notebook. items : its exercises; unwritten : gap by exercise, for those without checks"""
 
     path: Path
     notebook: Notebook
@@ -54,11 +55,11 @@ def write_from(
     """Write parent/<id>/ around solved notebooks: their gaps and tests are the exercises.
 
     sources : .ipynb files, or scripts whose cells begin with `# %%`; the copies are .ipynb without
-        outputs, and the sources stay as they are
+        outputs, and the sources don't change
     gaps : functions that get markers in the copies
-    A gap that no test is for gets one point and one check that fails until somebody writes it.
-    Raises UnmarkedNotebook if there is no gap and none is requested; AssignmentError for
-    markers without a partner, for cells that don't parse, and as write_example does.
+    A gap without a test gets one point and one check that fails until somebody writes it.
+    Raises UnmarkedNotebook if there is no gap and `gaps` is empty; AssignmentError for markers
+    without a partner, for cells that don't parse, and as write_example does.
     """
     require_free(assignment_id, parent)
     paths = [sources] if isinstance(sources, Path) else list(sources)
@@ -82,7 +83,7 @@ def write_from(
     for source in read:
         files[source.notebook.name] = notebook_text(source.notebook.cells, source.notebook.name)
         for name, text in _check_files(source).items():
-            # A module of the course's may be called so: utils.ipynb and its test_utils.py.
+            # The course may have a module of this name: utils.ipynb and its test_utils.py.
             files[name if name not in files else name.replace(".py", "_checks.py")] = text
     written = write_files(assignment_id, parent, files)
     notes = [
@@ -114,7 +115,7 @@ def _read(path: Path, gaps: Sequence[str], taken: set[str]) -> _Source:
         if cell.kind == "code" and (line := unclosed(cell.source)):
             raise AssignmentError(
                 f"{path}, cell {cell.index}: `{line}` has no END SOLUTION below it: students "
-                "would find what follows"
+                "would see the code that follows"
             )
     here = [name for name in gaps if name in given.definitions]
     given = _marked(given, here or gaps) if gaps else given
@@ -137,7 +138,7 @@ def _read(path: Path, gaps: Sequence[str], taken: set[str]) -> _Source:
 
 
 def _modules_with_gaps(path: Path, notebook: Notebook) -> str:
-    """Return which modules beside a notebook hold the gaps that it lacks; "" for none."""
+    """Return a sentence on the modules beside a notebook that have gaps; "" if none has."""
     beside = find_beside(path.parent, notebook, apart=frozenset()).files
     holding = [
         str(path.parent / name)
@@ -153,7 +154,7 @@ def _modules_with_gaps(path: Path, notebook: Notebook) -> str:
 
 
 def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str]) -> _Source:
-    """Return the source with an exercise for each item, and for each gap that is in none."""
+    """Return the source with an exercise for each item, and for each gap without an item."""
     report = [
         f"{'! ' if line.todo else ''}{path.name}, cell {line.cell}: {line.text}"
         for line in sorted(draft.lines, key=lambda line: line.cell)
@@ -163,40 +164,31 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
     renamed: dict[str, str] = {}
     items = []
     for item in draft.items:
-        renamed[item.id] = _free(item.id, taken)
+        renamed[item.id] = free_name(item.id, taken)
         items.append(replace(item, id=renamed[item.id], functions=functions[item.id]))
     checks = [replace(check, exercise=renamed[check.exercise]) for check in draft.checks]
     left = {e: name for e, name in _exercises(notebook).items() if name not in covered}
     unwritten: dict[str, str] = {}
     if draft.kind == "solved notebook":
         for exercise, name in left.items():
-            wanted = _free(exercise, taken)
+            wanted = free_name(exercise, taken)
             unwritten[wanted] = name
             items.append(_of_gap(wanted, name, notebook))
         for exercise, heading in _answers(notebook, {item.heading for item in items}).items():
-            wanted = _free(exercise, taken)
+            wanted = free_name(exercise, taken)
             items.append(Item(wanted, heading, 1, manual=True, heading=heading))
     else:
         untested = [name for name in left.values() if name in notebook.definitions]
-        report += [f"  {path.name}: no test is for the gap `{name}`" for name in untested]
+        report += [f"  {path.name}: the gap `{name}` has no test" for name in untested]
     problems = names_used(checks, notebook, path.parent)[2]
     report += [f"! {path.name}: {problem}" for problem in problems]
     cells = [replace(cell, source=without_nose(cell)) for cell in notebook.cells]
     if any(new.source != old.source for new, old in zip(cells, notebook.cells, strict=True)):
-        report.append(f"  {path.name}: nose is no more: its asserts are unittest's now")
+        report.append(f"  {path.name}: nose no longer exists: unittest's asserts replace its own")
         notebook = assembled(cells, name=notebook.name, metadata=notebook.metadata)
     return _Source(
         path, notebook, replace(draft, checks=checks), tuple(items), unwritten, tuple(report)
     )
-
-
-def _free(wanted: str, taken: set[str]) -> str:
-    found, number = wanted, 1
-    while found in taken:
-        number += 1
-        found = f"{wanted}-{number}"
-    taken.add(found)
-    return found
 
 
 def _functions_of(item: Item, checks: Sequence[Check], notebook: Notebook) -> tuple[str, ...]:
@@ -217,7 +209,7 @@ def _functions_of(item: Item, checks: Sequence[Check], notebook: Notebook) -> tu
         for region in notebook.regions.values()
         if region.cell < at and region.name.partition("#")[0] in notebook.definitions
     ]
-    # If the last gap is outside of any function, there is nothing to name.
+    # If the last gap is outside of any function, there is no function to name.
     last = max(
         (region.cell for region in notebook.regions.values() if region.cell < at), default=-1
     )
@@ -225,7 +217,7 @@ def _functions_of(item: Item, checks: Sequence[Check], notebook: Notebook) -> tu
 
 
 def _of_gap(exercise: str, name: str, notebook: Notebook) -> Item:
-    """Return the exercise of a gap; its title is its docstring's, or its heading's."""
+    """Return the exercise of a gap; its title comes from the docstring, or from the heading."""
     definition = notebook.definitions.get(name)
     cell = notebook.regions[name].cell if name in notebook.regions else 0
     heading = _heading_above(notebook, cell)
@@ -235,7 +227,7 @@ def _of_gap(exercise: str, name: str, notebook: Notebook) -> Item:
 
 
 def _heading_above(notebook: Notebook, cell: int) -> str:
-    """Return the heading above a cell, short enough for a title."""
+    """Return the heading above a cell; "" if it is too long for a title."""
     heading = ""
     for other in notebook.cells[:cell]:
         if other.kind == "markdown":
@@ -253,7 +245,7 @@ def _assignment_text(
     beside = f"files = [{', '.join(map(quoted, files))}]\n" if files else ""
     parts = [
         f"id = {quoted(assignment_id)}\ntitle = {quoted(title)}\n{beside}\n"
-        "# What the gaps may not use:\n"
+        "# What the gaps must not use:\n"
         '# [rules]\n# forbidden_imports = ["sklearn", "torch"]\n'
     ]
     parts += [f"[[notebooks]]\nfile = {quoted(source.notebook.name)}\n" for source in sources]
@@ -280,7 +272,7 @@ def _assignment_text(
 
 
 def _check_files(source: _Source) -> dict[str, str]:
-    """Return the public and the hidden check file, by name; none that would hold no check."""
+    """Return the public and the hidden check file, by name; a file without checks is left out."""
     topic = re.sub(r"\W+", "_", source.path.stem.lower(), flags=re.ASCII).strip("_") or "checks"
     about = _in_docstring(_title(source.notebook) or source.notebook.name)
     public = [check for check in source.draft.checks if not check.hidden]
@@ -311,7 +303,7 @@ def _checks_text(
     ]
     taken: set[str] = set()
     for check in checks:
-        word = _free(re.sub(r"\W+", "_", check.name.lower(), flags=re.ASCII).strip("_"), taken)
+        word = free_name(re.sub(r"\W+", "_", check.name.lower(), flags=re.ASCII).strip("_"), taken)
         word = word.replace("-", "_")
         call = "run_examples" if check.examples else "run_cell"
         options = (", names=NAMES" if names else "") + (
@@ -352,23 +344,16 @@ def _in_docstring(text: str) -> str:
 def _exercises(notebook: Notebook) -> dict[str, str]:
     """Return a region's name by exercise id; several gaps of a function are one exercise."""
     names = dict.fromkeys(name.partition("#")[0] for name in notebook.regions)
-    found: dict[str, str] = {}
-    for name in names:
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "gap"
-        exercise, number = slug, 1
-        while exercise in found:
-            number += 1
-            exercise = f"{slug}-{number}"
-        found[exercise] = name
-    return found
+    taken: set[str] = set()
+    return {free_name(slug(name), taken): name for name in names}
 
 
 def _answers(notebook: Notebook, known: Collection[str]) -> dict[str, str]:
-    """Return the headings that ask for words, by exercise id; those that are known are none."""
+    """Return the headings that ask for a written answer, by exercise id, except known ones."""
     headings = [
         line.lstrip("#").strip()
         for cell in notebook.cells
-        if cell.kind == "markdown" and not _is_solution(cell)
+        if cell.kind == "markdown" and not is_solution(cell)
         for line in cell.source.split("\n")
         if line.startswith("#")
     ]
@@ -377,7 +362,7 @@ def _answers(notebook: Notebook, known: Collection[str]) -> dict[str, str]:
 
 
 def _called(definition: Definition) -> str:
-    """Return a call of the definition as its head spells it: "f(x, y)", "Model(...).f(x)"."""
+    """Return a call with the definition's parameters: "f(x, y)", "Model(...).f(x)"."""
     head = re.search(
         r"def\s+\w+\s*\((?P<arguments>.*?)\)\s*(->.*?)?:", definition.source, re.DOTALL
     )
@@ -391,7 +376,7 @@ def _called(definition: Definition) -> str:
 
 
 def _summary(definition: Definition | None) -> str:
-    """Return the first sentence of the docstring, short enough for a title."""
+    """Return the first sentence of the docstring; "" if it is too long for a title."""
     quoted = (
         re.search(r'"""\s*(.+?)(?:\.\s|\.?\s*"""|\n)', definition.source) if definition else None
     )
@@ -408,23 +393,18 @@ def _title(notebook: Notebook) -> str:
 
 
 def _untagged(notebook: Notebook, headings: Iterable[str]) -> Iterable[str]:
-    """Yield a sentence for each cell of text that students would find below a question."""
+    """Yield a warning for each text cell below a question that students would get."""
     wanted = set(headings)
     below = False
     for cell in notebook.cells:
         titles = [line.lstrip("# ").strip() for line in cell.source.split("\n") if line[:1] == "#"]
         if cell.kind != "markdown" or titles:
             below = cell.kind == "markdown" and any(title in wanted for title in titles)
-        elif below and not _is_solution(cell):
+        elif below and not is_solution(cell):
             yield (
-                f"{notebook.name}, cell {cell.index} goes to students as it stands: if it is "
+                f"{notebook.name}: students get cell {cell.index} unchanged: if it is "
                 f"your answer, give it the tag `{SOLUTION_TAG}`"
             )
-
-
-def _is_solution(cell: Cell) -> bool:
-    tags = cell.metadata.get("tags")
-    return isinstance(tags, list) and SOLUTION_TAG in tags
 
 
 def _marked(notebook: Notebook, gaps: Sequence[str]) -> Notebook:

@@ -1,4 +1,4 @@
-"""Where markers belong in a notebook that has none, or too few."""
+"""Find the places for markers in a notebook without markers, or with too few."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from grader.authoring.importers.imported import END, START
 from grader.errors import AssignmentError
 from grader.notebook import parseable, what_breaks
 from grader.notebook.definitions import first_line
 from grader.records import Cell, Notebook
 
 _TODO = re.compile(r"(#|\"\"\"|'''|^)\s*TODO\b")
-# Of students' copies in which a solution takes the place of a word that isn't Python.
+# A placeholder in a students' copy that is not Python: <YOUR CODE>.
 _PLACEHOLDER = re.compile(r"<[^<>\n]{0,30}\b(YOUR|MY|your)\b[^<>\n]{0,60}>|<\s*(TODO|todo)\s*>")
-START = "### START YOUR CODE ###"
-END = "### END YOUR CODE ###"
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Place:
     """A function's body. START goes below line `after`, END below line `until`; from 1.
 
     after : the last line of the head or the docstring; 0 if all is on one line
-    todo : whether it says so
+    todo : whether the body has a TODO
     """
 
     name: str
@@ -45,7 +44,7 @@ class Place:
 
 
 class UnmarkedNotebook(AssignmentError):
-    """The notebook has no gaps. places : where they could be."""
+    """The notebook has no gaps. places : functions that could get markers"""
 
     def __init__(self, message: str, places: Sequence[Place]) -> None:
         self.places = tuple(places)
@@ -53,7 +52,7 @@ class UnmarkedNotebook(AssignmentError):
 
 
 def find_places(notebook: Notebook) -> list[Place]:
-    """Return the body of every function and method that counts (the last of its name)."""
+    """Return the body of every function and method; of several with one name, the last."""
     found: dict[str, Place] = {}
     for cell in notebook.cells:
         if cell.kind == "code":
@@ -64,7 +63,7 @@ def find_places(notebook: Notebook) -> list[Place]:
 
 
 def refuse_broken(notebook: Notebook) -> None:
-    """Raise AssignmentError, with its line, for a cell in which no function can be found."""
+    """Raise AssignmentError, which names the line, for a cell that does not parse."""
     if not (broken := what_breaks(notebook)):
         return
     holding = [
@@ -75,9 +74,9 @@ def refuse_broken(notebook: Notebook) -> None:
     if holding:
         raise AssignmentError(
             f"{broken}. It seems to be the students' copy: {len(holding)} cells hold a "
-            f"placeholder, the first is {holding[0]}. Begin with the solved notebook"
+            f"placeholder, the first is {holding[0]}. Start from the solved notebook"
         )
-    raise AssignmentError(f"{broken}: mend it first")
+    raise AssignmentError(f"{broken}: correct it first")
 
 
 def _places(cell: Cell) -> Iterator[Place]:
@@ -103,7 +102,7 @@ def _place(
     if ast.get_docstring(node, clean=False) is not None and len(body) > 1:
         head, body = body[0].end_lineno or body[0].lineno, body[1:]
     else:
-        # The head may take several lines, and comments may stand below it: they are the solution's.
+        # The head may take several lines; comments below it belong to the solution.
         head = first_line(body[0]) - 1
         while head > node.lineno and _is_blank(lines[head - 1]):
             head -= 1
@@ -127,7 +126,7 @@ def _is_comment_of(line: str, indent: int) -> bool:
 def mark(sources: dict[int, str], notebook: Notebook, names: Iterable[str]) -> dict[int, str]:
     """Return the cells' sources, by index, with markers around the bodies of these functions.
 
-    Raises AssignmentError for a function that isn't there or has no body of its own lines.
+    Raises AssignmentError for a function that isn't there, or whose body has no lines of its own.
     """
     places = {place.name: place for place in find_places(notebook)}
     chosen = []

@@ -1,4 +1,4 @@
-"""Writes the folder of a new assignment, whole or not at all, and never over another one."""
+"""Write the folder of a new assignment: all of it or nothing, and never over another one."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from typing import Any
 import nbformat
 
 from grader.assignment import load_assignment
-from grader.authoring.stubs import SOLUTION_TAG
+from grader.authoring.stubs import SOLUTION_TAG, tags_of
 from grader.authoring.template import example
 from grader.errors import AssignmentError
 from grader.records import Cell
 
-# A folder's name, a word on the command line, a key of TOML: what needs no quotes anywhere.
+# Needs no quotes as a folder's name, as a word on the command line, or as a key of TOML.
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True)
 class Written:
-    """The files of a new assignment, and what its author should know.
+    """The files of a new assignment, and notes for the instructor.
 
-    exercises : ids of those whose checks are still to be written
+    exercises : ids of exercises whose checks are still to be written
     notes : a sentence each
-    report : the findings, a line for each cell; a line with "! " leaves something to do
+    report : the findings, a line for each cell; "! " begins a line with something to do
     """
 
     folder: Path
@@ -40,9 +40,9 @@ class Written:
 
 
 def write_example(assignment_id: str, parent: Path, *, title: str = "") -> Written:
-    """Write parent/<id>/ with an exercise or two that can be changed; return its files.
+    """Write parent/<id>/ with a small example; return its files.
 
-    Raises AssignmentError for an id that can't be one, and where the folder is there already.
+    Raises AssignmentError for a wrong id, or if the folder exists already.
     """
     require_free(assignment_id, parent)
     title = title or f"{assignment_id}: linear regression"
@@ -81,7 +81,7 @@ def notebook_text(cells: Sequence[Cell], file: str) -> str:
     slug = re.sub(r"[^A-Za-z0-9]+", "-", Path(file).stem).strip("-")[:40] or "cell"
     document = nbformat.v4.new_notebook(
         cells=[
-            make[cell.kind](cell.source, id=f"{slug}-{cell.index:03d}", metadata=_kept(cell))
+            make[cell.kind](cell.source, id=f"{slug}-{cell.index:03d}", metadata=tags_of(cell))
             for cell in cells
         ],
         metadata={
@@ -94,13 +94,6 @@ def notebook_text(cells: Sequence[Cell], file: str) -> str:
     return f"{text}\n"
 
 
-def _kept(cell: Cell) -> dict[str, object]:
-    """Return the tags; what editors keep besides (collapsed, scrolled) goes."""
-    tags = cell.metadata.get("tags")
-    tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    return {"tags": tags} if tags else {}
-
-
 def _filled(text: str, words: Mapping[str, str]) -> str:
     for word, value in words.items():
         text = text.replace(f"{{{word}}}", value)
@@ -108,30 +101,27 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a string of TOML, which is one of Python, too."""
+    """Return a string literal that is valid in TOML and in Python."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _in_docstring(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', "'")
 
 
 # --- writing ----------------------------------------------------------------------------------
 
 
 def require_free(assignment_id: str, parent: Path) -> None:
+    """Raise AssignmentError for a wrong id, or if the folder exists already."""
     if not _ID.fullmatch(assignment_id):
         raise AssignmentError(
-            f"{assignment_id!r} can't be an assignment's id: small letters, digits, - and _ make "
-            "one, 40 of them at most"
+            f"{assignment_id!r} can't be an assignment's id: use small letters, digits, - and _, "
+            "at most 40 in all"
         )
     folder = parent / assignment_id
     if folder.exists() or folder.is_symlink():
-        raise AssignmentError(f"{folder} is there already; nothing is written over it")
+        raise AssignmentError(f"{folder} exists already, and is not overwritten")
 
 
 def write_files(assignment_id: str, parent: Path, files: Mapping[str, str | bytes]) -> Written:
-    """Write the files beside the place, read them as an assignment, and only then move them."""
+    """Write the files into a new folder, load it as an assignment, and only then rename it."""
     folder = parent / assignment_id
     beside = parent / f".new-{secrets.token_hex(6)}" / assignment_id
     made = not parent.exists()

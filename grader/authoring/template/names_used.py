@@ -1,4 +1,4 @@
-"""What a course's tests use of modules: imports for the check file, and nose's asserts replaced."""
+"""The imports that a course's tests need in the check file; nose's asserts are replaced."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _NOSE = {
     "ok_": "assertTrue",
     "eq_": "assertEqual",
 }
-"""nose is no more; its asserts are unittest's."""
+"""unittest's asserts for those of nose, which no longer exists."""
 
 
 def names_used(
     checks: Sequence[Check], notebook: Notebook, folder: Path
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return (import lines, entries of NAMES, problems) of what a notebook's tests use.
+    """Return (import lines, entries of NAMES, problems) for a notebook's tests.
 
-    folder : where the notebook lies. A module beside it goes out with it: its names are the
-        student's
+    folder : the notebook's folder. Students get a module beside it: the student's process has its
+        names
     """
     used = {word for check in checks for word in re.findall(r"\w+", check.source)}
     lines: dict[str, None] = {}
@@ -49,7 +49,7 @@ def names_used(
             if name in ("np", "numpy", "*") or name not in used:
                 if name == "*" and not _is_here(module) and not _is_beside(module, folder):
                     problems.append(
-                        f"`from {module} import *`: put {module}.py beside the notebook, and begin "
+                        f"`from {module} import *`: put {module}.py beside the notebook, and start "
                         "again"
                     )
                 continue
@@ -72,7 +72,7 @@ def names_used(
 
 
 def without_nose(cell: Cell) -> str:
-    """Return a code cell's source with unittest's asserts in the place of nose's."""
+    """Return a code cell's source with unittest's asserts instead of nose's."""
     if cell.kind != "code" or "nose" not in cell.source:
         return cell.source
     lines = []
