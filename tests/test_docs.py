@@ -124,7 +124,7 @@ def test_the_table_of_samples_has_each_key():
     assert sorted(told) == sorted(KEYS)
 
 
-SAMPLES = "`samples/<name>.toml` is one story, told as a change of one solved notebook:"
+SAMPLES = "`samples/<name>.toml` holds one sample, a change of one solved notebook:"
 
 
 def test_the_survivor_that_it_quotes_is_a_real_one():
