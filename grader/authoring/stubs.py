@@ -14,7 +14,7 @@ from grader.authoring.percent import percent_script
 from grader.authoring.text_gaps import without_answers
 from grader.errors import AssignmentError, SubmissionError
 from grader.notebook import parse_notebook
-from grader.notebook.definitions import parseable, parsed
+from grader.notebook.definitions import parseable, parsed, within_brackets
 from grader.notebook.regions import markers, paired
 from grader.records import Cell, Notebook
 
@@ -93,7 +93,7 @@ def stub_source(cell: Cell, file: str) -> str:
     """Return the source of a reference's code cell with empty gaps.
 
     A gap's lines `# STUB: ...` become the stub's lines, each with its own indentation. A gap
-    without such lines gets `pass`.
+    without such lines gets `pass`, and nothing where it is a part of a list or a call.
     """
     where = f"{file}, cell {cell.index}"
     lines = cell.source.split("\n")
@@ -114,7 +114,9 @@ def stub_source(cell: Cell, file: str) -> str:
         kept += _without_stub_lines(lines, position, start.line, where)
         matches = filter(None, map(_STUB_LINE.match, lines[start.line : end.line - 1]))
         stub = [(match["indent"] + (match["text"] or "")).rstrip() for match in matches]
-        kept += stub or [" " * start.indent + "pass"]
+        if not stub and not within_brackets(cell.source, start.line, end.line):
+            stub = [" " * start.indent + "pass"]
+        kept += stub
         position = end.line - 1
     kept += _without_stub_lines(lines, position, len(lines), where)
     source = "\n".join(kept)

@@ -84,6 +84,15 @@ def called_name(call: ast.Call) -> str:
     return function.attr if isinstance(function, ast.Attribute) else ""
 
 
+def within_brackets(source: str, first: int, last: int) -> bool:
+    """Tell whether the lines are a part of one expression, such as a list or a call."""
+    tree = parsed(parseable(source))
+    return tree is not None and any(
+        isinstance(node, ast.expr) and node.lineno < first and (node.end_lineno or 0) >= last
+        for node in ast.walk(tree)
+    )
+
+
 def what_breaks(notebook: Notebook) -> str:
     """Return the place of the first cell that doesn't parse, and why; "" if all parse."""
     for cell in notebook.cells:

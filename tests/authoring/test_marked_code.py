@@ -190,3 +190,30 @@ def test_a_gap_that_is_not_closed_ends_before_the_next_one_begins():
     made, found = converted(HALF.format(end="# here"))
     assert [one.words for one in found] == ["### START CODE HERE ###"]
     assert "return y\n\ndef g(x):" in made
+
+
+def test_a_gap_within_brackets_is_empty_for_students():
+    source = """
+    layers = sequential(
+        [
+            source(400),
+            ### START CODE HERE ###
+            dense(25),
+            ### END CODE HERE ###
+        ], name="model"
+    )
+    """
+    shown, _, _ = parts(source)
+    assert "source(400),\n    ], name" in shown
+
+
+def test_a_keyword_argument_in_a_gap_is_not_taken_for_an_assignment():
+    source = """
+    made = dict(
+        first=1,
+        ### START CODE HERE ###
+        second=2,
+        ### END CODE HERE ###
+    )
+    """
+    assert parts(source)[0] == "made = dict(\n    first=1,\n)"

@@ -355,3 +355,32 @@ def test_a_name_that_needs_escapes_is_valid_toml_and_python(tmp_path):
     document = tomllib.loads((written.folder / "assignment.toml").read_text())
     assert document["notebooks"] == [{"file": 'my "x" lab.ipynb'}]
     compile((written.folder / "test_my_x_lab.py").read_text(), "checks", "exec")
+
+
+MODEL = """\
+model = list(
+    [
+        ("input", 400),
+        ### START CODE HERE ###
+        ("dense", 25),
+        ### END CODE HERE ###
+    ]
+)"""
+
+
+@pytest.mark.parametrize(
+    "test", ["assert len(model) == 2", "test_model(model)", "for layer in model: assert layer[1]"]
+)
+def test_a_test_of_a_variable_checks_the_gap_that_assigns_it(tmp_path, test):
+    given = "def test_model(made):\n    assert made[1][1] == 25"
+    written = write_from("sheet", tmp_path / "reference", solved(tmp_path, given, MODEL, test))
+    assert not written.exercises
+    (exercise,) = load_assignment(written.folder).exercises
+    assert (exercise.id, exercise.functions) == ("cell-1", ())
+    assert test in next(written.folder.glob("test_*.py")).read_text()
+
+
+@pytest.mark.parametrize("test", ["model = 3\nassert model", "print(model)"])
+def test_a_cell_that_tests_no_variable_of_a_gap_is_no_check(tmp_path, test):
+    written = write_from("sheet", tmp_path / "reference", solved(tmp_path, MODEL, test))
+    assert written.exercises == ("cell-0",)

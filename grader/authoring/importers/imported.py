@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from grader.authoring.importers.earlier_tests import EarlierTests
 from grader.authoring.stubs import SOLUTION_TAG, tags_of
 from grader.authoring.text_gaps import PLACEHOLDER
-from grader.records import Cell
+from grader.records import Cell, Notebook
 
 START = "### START YOUR CODE ###"
 END = "### END YOUR CODE ###"
@@ -43,6 +43,7 @@ class Item:
 
     heading : heading of the Markdown cell with the answer, for a manual exercise
     functions : the functions that the student fills in; () to find them from the checks
+    cell_gap : name of its gap if that is outside of any function, as "cell 5"
     """
 
     id: str
@@ -51,6 +52,7 @@ class Item:
     manual: bool = False
     heading: str = ""
     functions: tuple[str, ...] = ()
+    cell_gap: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,16 @@ def free_name(wanted: str, taken: set[str]) -> str:
 def slug(name: str) -> str:
     """Return an exercise's id for a function: "Descent.fit" is "descent-fit"."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "gap"
+
+
+def heading_above(notebook: Notebook, cell: int) -> str:
+    """Return the heading above a cell, short enough for a title; "" for none."""
+    heading = ""
+    for other in notebook.cells[:cell]:
+        if other.kind == "markdown":
+            for line in other.source.split("\n"):
+                heading = line.strip("# ").strip() if line.startswith("#") else heading
+    return heading if len(heading) <= 60 else ""
 
 
 def gap(body: Sequence[str], stub: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from grader.authoring.importers.imported import gap
 from grader.notebook import parseable
-from grader.notebook.definitions import parsed
+from grader.notebook.definitions import parsed, within_brackets
 from grader.notebook.regions import END_SOLUTION, closed_otherwise, marker_kind
 
 _BEGIN = re.compile(r"\s*#+\s*BEGIN SOLUTION(?P<quiet> NO PROMPT)?\b", re.IGNORECASE)
@@ -111,7 +111,9 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
             if end:
                 body = _without_rules(lines[number + 1 : end])
                 shown = any(text.lstrip().startswith("# STUB:") for text in body)
-                made = lines[number : end + 1] if shown else gap(body, _emptied(body))
+                inside = within_brackets(source, number + 1, end + 1)
+                emptied = [] if inside else _emptied(body)
+                made = lines[number : end + 1] if shown else gap(body, emptied)
                 end = _last_end(lines, end)
                 found.append(Found(line.strip(), not _is_empty(body)))
         elif _HERE.match(line):

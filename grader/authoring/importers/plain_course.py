@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from grader.authoring.importers.imported import Check, Draft, Item, slug
+from grader.authoring.importers.imported import Check, Draft, Item, heading_above, slug
 from grader.authoring.importers.marked_code import converted
 from grader.authoring.text_gaps import has_answer
 from grader.notebook import assembled, parseable
 from grader.notebook.definitions import called_name, parsed
+from grader.notebook.regions import find_gaps
 from grader.records import Cell, Notebook
 
 ANSWER = re.compile(
@@ -74,6 +75,7 @@ def _tests(draft: Draft, source: Notebook) -> None:
     """Make checks from asserts and from examples in docstrings if they test a gap."""
     notebook = assembled(draft.with_indices(), name=source.name)
     gaps = {name.partition("#")[0] for name in notebook.regions}
+    variables = _variables(notebook)
     found: dict[str, list[Check]] = {}
     for cell in notebook.cells:
         tree = parsed(parseable(cell.source)) if cell.kind == "code" else None
@@ -86,31 +88,75 @@ def _tests(draft: Draft, source: Notebook) -> None:
                     check = Check(node.name, f"{node.name}-examples", text, 1, examples=True)
                     found.setdefault(node.name, []).append(check)
                     draft.say(cell, f"the examples of `{node.name}` become a check")
-        tested = tested_gaps(tree.body, gaps)
+        tested = tested_gaps(tree.body, gaps, variables)
         if tested and not any(region.cell == cell.index for region in notebook.regions.values()):
             name = f"{tested[-1]}-{len(found.get(tested[-1], [])) + 1}"
             check = Check(tested[-1], name, cell.source, 1, cell.index)
             found.setdefault(tested[-1], []).append(check)
             draft.say(cell, f"its asserts become a check of `{tested[-1]}`")
     for function, checks in found.items():
-        exercise = slug(function)
-        draft.items.append(Item(exercise, function, len(checks), functions=(function,)))
-        draft.checks += [replace(check, exercise=exercise) for check in checks]
+        draft.items.append(_item(function, checks, notebook))
+        draft.checks += [replace(check, exercise=slug(function)) for check in checks]
 
 
-def tested_gaps(body: Sequence[ast.stmt], gaps: set[str]) -> list[str]:
+def _item(name: str, checks: Sequence[Check], notebook: Notebook) -> Item:
+    """Return the exercise of a gap that has checks."""
+    if name in notebook.definitions:
+        return Item(slug(name), name, len(checks), functions=(name,))
+    title = heading_above(notebook, notebook.regions[name].cell) or name
+    return Item(slug(name), title, len(checks), cell_gap=name)
+
+
+def _variables(notebook: Notebook) -> dict[str, str]:
+    """Return the gap, as "cell 5", of each variable that a gap outside of functions assigns."""
+    found: dict[str, str] = {}
+    for made in find_gaps(notebook.cells):
+        if made.name in notebook.regions and made.name not in notebook.definitions:
+            cell, first, last = made.pieces[0]
+            tree = parsed(parseable(notebook.cells[cell].source)) or ast.Module([], [])
+            for node in tree.body:
+                if node.lineno <= last and (node.end_lineno or 0) >= first:
+                    found |= dict.fromkeys(_assigned(node), made.name)
+    return found
+
+
+def _assigned(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement assigns: not those of loops, nor of functions in it."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return set()
+    names = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Assign):
+            names |= {
+                n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)
+            }
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return names
+
+
+def tested_gaps(
+    body: Sequence[ast.stmt], gaps: Collection[str], variables: Mapping[str, str]
+) -> list[str]:
     """Return the gaps that a cell's tests use, in order; [] for a cell without tests.
 
     A test is an assert, or a call of a course's test function with a gap as its argument:
     `sigmoid_test(sigmoid)`.
+    variables : the gaps outside of functions, by the variables that they assign; they count where
+        no function is named
     """
     nodes = [node for statement in body for node in ast.walk(statement)]
-    if not any(isinstance(node, ast.Assert) or _tests_by_name(node, gaps) for node in nodes):
+    known = {*gaps, *variables}
+    if not any(isinstance(node, ast.Assert) or _tests_by_name(node, known) for node in nodes):
         return []
-    named = [node.id for node in nodes if isinstance(node, ast.Name)]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    named = [node.id for node in names]
     named += [node.attr for node in nodes if isinstance(node, ast.Attribute)]
     last = {gap.rpartition(".")[2]: gap for gap in sorted(gaps)}
-    return [last[name] for name in dict.fromkeys(named) if name in last]
+    functions = [last[name] for name in dict.fromkeys(named) if name in last]
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    read = dict.fromkeys(node.id for node in names if node.id not in own)
+    return functions or [variables[name] for name in read if name in variables]
 
 
 def _tests_by_name(node: ast.AST, gaps: set[str]) -> bool:

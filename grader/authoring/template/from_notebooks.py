@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.authoring.importers import Check, Draft, Item, import_notebook
-from grader.authoring.importers.imported import free_name, slug
+from grader.authoring.importers.imported import free_name, heading_above, slug
 from grader.authoring.importers.marked_code import converted, unclosed
 from grader.authoring.stubs import SOLUTION_TAG, is_solution
 from grader.authoring.template.beside import find_beside
@@ -161,6 +161,7 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
     ]
     functions = {item.id: _functions_of(item, draft.checks, notebook) for item in draft.items}
     covered = {name for names in functions.values() for name in names}
+    covered |= {item.cell_gap for item in draft.items}
     renamed: dict[str, str] = {}
     items = []
     for item in draft.items:
@@ -193,7 +194,7 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
 
 def _functions_of(item: Item, checks: Sequence[Check], notebook: Notebook) -> tuple[str, ...]:
     """Return the gaps that an item's checks name; else the last gap before them."""
-    if item.functions or item.manual:
+    if item.functions or item.manual or item.cell_gap:
         return item.functions
     gaps = list(dict.fromkeys(name.partition("#")[0] for name in notebook.regions))
     own = [check for check in checks if check.exercise == item.id]
@@ -220,20 +221,10 @@ def _of_gap(exercise: str, name: str, notebook: Notebook) -> Item:
     """Return the exercise of a gap; its title comes from the docstring, or from the heading."""
     definition = notebook.definitions.get(name)
     cell = notebook.regions[name].cell if name in notebook.regions else 0
-    heading = _heading_above(notebook, cell)
+    heading = heading_above(notebook, cell)
     heading = "" if heading == _title(notebook) else heading
     title = _summary(definition) or (f"{heading}: {name}" if heading and definition else heading)
     return Item(exercise, title or name, 1, functions=(name,) if definition else ())
-
-
-def _heading_above(notebook: Notebook, cell: int) -> str:
-    """Return the heading above a cell; "" if it is too long for a title."""
-    heading = ""
-    for other in notebook.cells[:cell]:
-        if other.kind == "markdown":
-            for line in other.source.split("\n"):
-                heading = line.strip("# ").strip() if line.startswith("#") else heading
-    return heading if len(heading) <= 60 else ""
 
 
 # --- what is written ------------------------------------------------------------------------
