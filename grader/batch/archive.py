@@ -1,7 +1,7 @@
-"""A submission or an assignment as bytes that travel: the same name, the same files elsewhere.
+"""Packs a submission or an assignment to be sent: the receiver gets the same name and files.
 
-A link travels as a link that leads nowhere, and a pipe as a pipe: they are not anybody's work,
-but the report names them, there as here.
+A link becomes a link that leads nowhere, and a pipe stays a pipe. They are not part of the work,
+but the report on another machine must mention them as well.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from pathlib import Path, PurePosixPath
 from grader.batch.cache_key import files_in
 
 MAX_BYTES = 64 << 20
-"""Of one archive: real submissions have a hundredth of it, and a cluster's scheduler holds some."""
+"""The size of one archive. Real submissions have a hundredth of it; a scheduler stores several."""
 MAX_FILES = 12_000
-"""More than a submission may hold, so that one with too many is refused there, as here."""
+"""More than a submission may have, so that one with too many is sent and refused as usual."""
 
 
 class TooLarge(Exception):
-    """It is graded where it lies."""
+    """It can't be sent, and is graded on this machine."""
 
 
 @dataclass(frozen=True)
 class Archive:
     """The content of one path.
 
-    name : its last part
-    files : (relative name, kind, bytes), kind "file", "link" or "other"; a file that is sent by
-        itself has no name of its own, ""
+    name : the last part of the path
+    files : (relative name, kind, bytes) of each; the kind is "file", "link" or "other". If the path
+        is a file, it is the only entry, with the name ""
     """
 
     name: str
@@ -41,9 +41,9 @@ def make_archive(
 ) -> Archive:
     """Return the content of the path: a file, or a folder with all its files.
 
-    left_out : first parts of relative names that stay
-    max_bytes : MAX_BYTES where None
-    Raises OSError where it can't be read, TooLarge.
+    left_out : files and folders in the path that are not sent, by name
+    max_bytes : None for MAX_BYTES
+    Raises OSError if it can't be read, TooLarge.
     """
     max_bytes = MAX_BYTES if max_bytes is None else max_bytes
     if not path.is_dir():

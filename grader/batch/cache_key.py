@@ -1,11 +1,12 @@
-"""What a verdict depends on, as one key: two gradings of one key give one verdict.
+"""Keys of everything that a verdict depends on: two gradings with the same keys agree.
 
-    content(path)     what was handed in, and under which name
-    environment()     the grader's own code, Python and every package that a notebook could
-                      import, the data sets
-    circumstances(options, environment)    that, the assignment, seed and options
+    input_hash(path)            what was handed in, and under which name
+    environment()               the grader's code, Python and every package that a notebook could
+                                import, the data sets
+    key(options, environment)   the cache key: the environment, the assignment, seed and options
 
-A result is kept under both. Anything that can't be determined exactly counts as changed.
+A result is kept under its input hash and cache key. Anything that can't be determined exactly
+counts as changed.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from grader.records import Options
 from grader.submission import ENVIRONMENTS, SKIPPED_FOLDERS
 
 MAX_BYTES = 1 << 30
-"""Of a submission that is worth comparing; what is larger is refused soon enough."""
+"""A larger submission has no hash: it will be refused anyway."""
 CHUNK = 1 << 20
-# Of the grader: what has no part in a verdict. Of an assignment: what only `verify` reads.
+# Parts of the grader that affect no verdict, and parts of an assignment that only `verify` reads.
 NO_PART_OF_GRADING = ("report", "verify", "batch", "cli", "gradebook", "notebook_magic.py")
 NO_PART_OF_CHECKS = ("samples", "survivors.toml", "known")
 
@@ -47,13 +48,13 @@ class _TooMuch(Exception):
 
 
 def input_hash(path: Path) -> str:
-    """Return the fingerprint of a submission, "" where it can't be read or is far too large."""
+    """Return the fingerprint of a submission; "" if it can't be read or is much too large."""
     digest = hashlib.sha256()
     try:
         whole = path.is_dir()
         if not whole and not path.is_file():
             return ""
-        # The name tells who handed it in.
+        # The name may tell who handed it in.
         _add(digest, "folder" if whole else "file", path.resolve().name if whole else path.name)
         left = MAX_BYTES
         for name, file in files_in(path) if whole else [("", path)]:
@@ -68,14 +69,14 @@ def input_hash(path: Path) -> str:
 
 
 def key(options: Options, environment: str) -> str:
-    """Return the fingerprint of everything else.
+    """Return the cache key: the fingerprint of everything besides the submission.
 
-    environment : of where it is graded, by environment()
-    Raises OSError where the assignment can't be read.
+    environment : from environment(), of the machine that grades
+    Raises OSError if the assignment can't be read.
     """
     digest = hashlib.sha256()
     alone = options.public and options.alone
-    asked = (
+    settings = (
         sorted(options.only),
         options.public,
         alone,
@@ -84,7 +85,7 @@ def key(options: Options, environment: str) -> str:
         options.figures,
     )
     folder = Path(options.folder)
-    _add(digest, repr(asked), environment_with(environment, folder))
+    _add(digest, repr(settings), environment_with(environment, folder))
     for name, file in files_in(folder):
         if name.partition("/")[0] not in NO_PART_OF_CHECKS:
             _add(digest, name)
@@ -96,7 +97,7 @@ def key(options: Options, environment: str) -> str:
 
 
 def _what_is_graded(file: Path) -> str:
-    """Return assignment.toml without [deadline], which is applied to results that stand."""
+    """Return assignment.toml without [deadline], which is applied to finished results."""
     text = file.read_text(encoding="utf-8")
     try:
         document = tomllib.loads(text)
@@ -107,7 +108,7 @@ def _what_is_graded(file: Path) -> str:
 
 
 def environment() -> str:
-    """Return the fingerprint of what grades here: the code, Python, every package, the data."""
+    """Return the fingerprint of this machine's grader code, Python, packages and data sets."""
     digest = hashlib.sha256()
     _add(digest, code(), sys.version, platform.system(), platform.machine(), *_packages())
     for folder in dict.fromkeys((datasets.datasets_dir(), datasets.SHIPPED)):
@@ -117,9 +118,9 @@ def environment() -> str:
 
 
 def environment_with(environment: str, folder: Path) -> str:
-    """Return the fingerprint of what grades here together with the assignment's own Python."""
+    """Return the fingerprint of an environment together with the assignment's own Python."""
     own = ""
-    with contextlib.suppress(AssignmentError):  # whoever loads the assignment says what is wrong
+    with contextlib.suppress(AssignmentError):  # loading the assignment reports the error
         own = fingerprint(environment_in(folder), folder)
     if not own:
         return environment
@@ -128,7 +129,7 @@ def environment_with(environment: str, folder: Path) -> str:
 
 @cache
 def code() -> str:
-    """Return the fingerprint of the code that grades, so that a changed checkout tells."""
+    """Return the fingerprint of the code that grades, so that a changed checkout is noticed."""
     digest = hashlib.sha256(grader.__version__.encode())
     for name, file in files_in(Path(grader.__file__).parent):
         if name.endswith(".py") and name.partition("/")[0] not in NO_PART_OF_GRADING:
@@ -145,7 +146,7 @@ def _data_file(file: Path, changed_ns: int) -> str:
 
 
 def _packages() -> Iterator[str]:
-    """Yield every package that is installed, with its version."""
+    """Yield the name and version of every installed package."""
     for place in sorted({place for place in sys.path if place}):
         try:
             names = sorted(entry.name for entry in os.scandir(place))
@@ -155,7 +156,7 @@ def _packages() -> Iterator[str]:
 
 
 def files_in(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every file below the folder by its relative name, in order; caches left out."""
+    """Yield (relative name, path) of every file below the folder, in order, without caches."""
     for place, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = sorted(
             name
@@ -174,7 +175,7 @@ def _raise(error: OSError) -> None:
 def _add(digest: _Hash, *texts: str) -> None:
     for text in texts:
         raw = os.fsencode(text)
-        # Each with its length: "ab", "c" is not "a", "bc".
+        # Each with its length, so that "ab", "c" differs from "a", "bc".
         digest.update(len(raw).to_bytes(8, "big") + raw)
 
 

@@ -1,12 +1,12 @@
-"""The same work on a dask.distributed cluster: assignment and submissions travel as bytes.
+"""Grades on a dask.distributed cluster: assignment and submissions are sent as bytes.
 
     with Cluster("tcp://scheduler:8786") as cluster:
         cluster.run(options, jobs, collector)
 
-A dask worker needs this package and what notebooks import, no files. It grades through processes
-of batch/worker.py, as a single machine does, and keeps them for the submissions that follow. A
-dask worker that ends takes nothing with it: the scheduler gives its submissions to another one.
-A scheduler that ends takes what was not graded yet: that is said, and the same command goes on.
+A dask worker needs this package and the packages that notebooks import, but no files. It grades in
+processes of batch/worker.py, as a single machine does, and keeps them for later submissions. If a
+dask worker ends, the scheduler gives its submissions to another one. If the scheduler ends, the
+command reports it; the same command then grades the rest.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 
 CONNECT_S = 20
 LOOK_S = 5.0
-"""After so long without a result, the scheduler is asked whether there is a worker."""
+"""After so long without a result, ask the scheduler whether there is a worker."""
 WORKER_S = 15 * 60.0
 """How long a cluster may have no worker. Machines come and go; some take minutes to start."""
 ASSIGNMENT_BYTES = 1 << 30
-"""An assignment travels to each machine once, so it may hold more than a submission."""
+"""An assignment is sent only once to each machine, so it may be larger than a submission."""
 PIECE_BYTES = 4 << 20
 AHEAD = 4
-"""Submissions that wait at the scheduler for each thread of the cluster: none is ever idle, and
-a class of thousands does not lie in its memory."""
+"""How many submissions wait at the scheduler for each thread of the cluster: enough that no thread
+is idle, and few enough for the scheduler's memory."""
 
 
 class Cluster:
@@ -78,14 +78,14 @@ class Cluster:
             ) from error
         self.environment = ""
         self.mixed = False
-        # Two who grade on one cluster have each their own processes there, and end their own.
+        # Two commands on one cluster have separate processes there, and each ends its own.
         self.token = secrets.token_hex(8)
 
     def find_environment(self, warn: Callable[[str], None]) -> None:
-        """Find what the cluster's workers run; waits for a first worker.
+        """Find the environment of the cluster's workers; wait for the first worker.
 
-        warn : is called where there is none yet
-        Raises ClusterError where that is another grader than this one.
+        warn : called if there is no worker yet
+        Raises ClusterError if the workers have another version of the grader.
         """
         arrived: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._submit("what_runs_here").add_done_callback(arrived.put)
@@ -101,7 +101,7 @@ class Cluster:
             raise self._other_version()
 
     def run(self, options: Options, jobs: Sequence[Job], collector: Collector) -> None:
-        """Grade each; `collector` receives the results as they come. Raises ClusterError."""
+        """Grade the jobs; `collector` receives each result at once. Raises ClusterError."""
         try:
             assignment = make_archive(
                 Path(options.folder),
@@ -110,14 +110,14 @@ class Cluster:
             )
         except TooLarge as error:
             raise ClusterError(
-                f"{options.folder} is too large to travel: keep data sets elsewhere"
+                f"{options.folder} is too large to be sent: keep data sets elsewhere"
             ) from error
-        # What an assignment's own Python holds there is compared with what it holds here.
+        # The assignment's own Python there must be the same as here.
         expected = cache_key.environment_with(self.environment, Path(options.folder))
-        there = self._once(pickle.dumps(assignment))
+        sent_assignment = self._send_once(pickle.dumps(assignment))
         run = pickle.dumps(ClusterRun(self.token, cache_key.code(), replace(options, folder="")))
-        at_home: list[Job] = []
-        waiting = self._archives(jobs, at_home)
+        local_jobs: list[Job] = []
+        waiting = self._archives(jobs, local_jobs)
         sent: dict[Future[Any], Job] = {}
         arrived: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
@@ -126,7 +126,10 @@ class Cluster:
             while len(sent) < room and (found := next(waiting, None)) is not None:
                 job, archive = found
                 future = self._submit(
-                    "grade_there", run=run, assignment=there, submission=pickle.dumps(archive)
+                    "grade_there",
+                    run=run,
+                    assignment=sent_assignment,
+                    submission=pickle.dumps(archive),
                 )
                 sent[future] = job
                 future.add_done_callback(arrived.put)
@@ -157,17 +160,17 @@ class Cluster:
         finally:
             if self.client.status == "running":
                 self.client.cancel(list(sent))
-        if at_home:
+        if local_jobs:
             if self.environment != cache_key.environment():
-                at_home = [replace(job, input_hash="changed") for job in at_home]
+                local_jobs = [replace(job, input_hash="changed") for job in local_jobs]
             with Workers(options, count=1) as workers:
-                workers.run(at_home, collector)
+                workers.run(local_jobs, collector)
 
-    def _once(self, data: bytes) -> Future[Any]:
-        """Return bytes that travel to the cluster once, and from there to each worker once.
+    def _send_once(self, data: bytes) -> Future[Any]:
+        """Send bytes to the cluster, which passes them to each worker once; return their future.
 
-        Not scattered: what is scattered is lost with the worker that holds it. In pieces: dask
-        holds that a call whose arguments take more is a mistake.
+        Not by scatter(): scattered data are lost with the worker that holds them. In pieces, since
+        dask warns of calls with large arguments.
         """
         pieces = [data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES)]
         sent = [self.client.submit(bytes, piece, pure=False) for piece in pieces]
@@ -176,8 +179,9 @@ class Cluster:
     def _submit(self, name: str, **given: bytes | Future[Any]) -> Future[Any]:
         """Have a dask worker call a function of cluster_worker.py.
 
-        As text and bytes: then the scheduler need not have this package, and a dask worker that
-        has not says so. One that can't import what it is sent ends without a word.
+        The call is sent as text and bytes, so that the scheduler need not have this package, and a
+        dask worker without it raises an error. A worker that can't import a pickled function would
+        end without a message.
         """
         module = f"__import__({cluster_worker.__name__!r}, fromlist=[{name!r}])"
         call = f"{module}.{name}({', '.join(given)})"
@@ -186,9 +190,9 @@ class Cluster:
     def _next(
         self, arrived: queue.SimpleQueue[Future[Any]], warn: Callable[[str], None]
     ) -> Future[Any]:
-        """Return a future that is done; see to it meanwhile that there is a worker.
+        """Return a future that is done; warn meanwhile if there is no worker.
 
-        Raises ClusterError where there is none for long.
+        Raises ClusterError if there is none for WORKER_S.
         """
         alone_since = 0.0
         while True:
@@ -206,7 +210,7 @@ class Cluster:
                 )
 
     def _threads(self) -> int:
-        """Return how many submissions the cluster can grade at a time."""
+        """Return how many submissions the cluster can grade at the same time."""
         try:
             return sum(self.client.nthreads().values())
         except OSError as error:
@@ -221,13 +225,15 @@ class Cluster:
             "of them, so that verdicts are the same everywhere"
         )
 
-    def _archives(self, jobs: Sequence[Job], at_home: list[Job]) -> Iterator[tuple[Job, Archive]]:
-        """Yield what can travel; the rest, unreadable mostly, goes to `at_home`."""
+    def _archives(
+        self, jobs: Sequence[Job], local_jobs: list[Job]
+    ) -> Iterator[tuple[Job, Archive]]:
+        """Yield the jobs that can be sent; add the others, often unreadable, to local_jobs."""
         for job in jobs:
             try:
                 archive = make_archive(Path(job.path))
             except (OSError, TooLarge):
-                at_home.append(job)
+                local_jobs.append(job)
                 continue
             if job.input_hash and job.input_hash != cache_key.input_hash(Path(job.path)):
                 job = replace(job, input_hash="changed")
@@ -246,7 +252,7 @@ class Cluster:
             how = f"the cluster failed on it ({type(error).__name__})"
             return Answer("lost", "", how=how, said=str(error))
         if problem := _problem_of(answer):
-            return Answer("lost", "", how=f"the cluster gave what is not an answer ({problem})")
+            return Answer("lost", "", how=f"the cluster sent an invalid answer ({problem})")
         return answer
 
     def _hand_over(self, job: Job, answer: Answer, collector: Collector, expected: str) -> None:
@@ -274,7 +280,7 @@ class Cluster:
 
 
 def _problem_of(answer: object) -> str:
-    """Return why what came from the cluster is not an Answer with a result in it; "" where it is.
+    """Return why an object from the cluster is not a valid Answer, or "".
 
     It comes over the network, from machines that may run anything.
     """
@@ -282,7 +288,7 @@ def _problem_of(answer: object) -> str:
         return type(answer).__name__
     texts = (answer.kind, answer.environment, answer.isolation, answer.how, answer.said)
     if not all(isinstance(text, str) for text in texts):
-        return "its words are not text"
+        return "a field is not text"
     if answer.kind not in ("done", "broken", "lost", "other"):
         return f"kind {answer.kind[:20]!r}"
     if answer.kind == "done":

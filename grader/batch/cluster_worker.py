@@ -1,6 +1,6 @@
-"""What runs on a dask worker: an assignment unpacked there, and processes that grade with it.
+"""The code that runs on a dask worker: it unpacks an assignment and grades in other processes.
 
-cluster.py has the scheduler call what_runs_here, grade_there and end_grading_here.
+cluster.py has dask call what_runs_here, grade_there and end_grading_here.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ from grader.session import Kernels, start_fork_server
 from grader.temporary import TemporaryFolder
 
 IDLE_S = 60.0
-"""How long a dask worker keeps grading processes that have nothing to do."""
-
+"""How long a dask worker keeps idle grading processes."""
 
 _NOTHING = Packed(b"")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a dask worker says of a submission.
+    """A dask worker's answer about a submission.
 
-    kind : "done", "broken", "lost", or "other" where it has another version of grade
-    environment : the fingerprint of what it runs
-    how, said : of one that is lost, as BatchListener.lost has them; said : what is wrong with
-        the assignment, of "broken"
+    kind : "done", "broken", "lost", or "other" if it has another version of grade
+    environment : the fingerprint of its environment
+    how, said : for "lost", the arguments of BatchListener.lost
+    said : for "broken", what is wrong with the assignment
     """
 
     kind: str
@@ -51,9 +50,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class ClusterRun:
-    """The settings of a command for every dask worker.
+    """A command's settings for every dask worker.
 
-    token : of the command
+    token : identifies the command
     code : the fingerprint of its grader
     """
 
@@ -63,13 +62,14 @@ class ClusterRun:
 
 
 def what_runs_here() -> tuple[str, str]:
+    """Return the fingerprints of this machine's grader and of its environment."""
     return cache_key.code(), cache_key.environment()
 
 
 def grade_there(run: bytes, assignment: bytes, submission: bytes) -> Answer:
-    """Return what becomes of a submission; runs on a dask worker, in any of its threads.
+    """Grade a submission on a dask worker, in any of its threads; return the answer.
 
-    run : a ClusterRun; assignment, submission : Archives; all pickled by the command that asks
+    run : a ClusterRun; assignment, submission : Archives; the command has pickled all three
     """
     return _grade(pickle.loads(run), assignment, pickle.loads(submission))
 
@@ -79,7 +79,7 @@ def _grade(run: ClusterRun, assignment: bytes, submission: Archive) -> Answer:
     if run.code != cache_key.code():
         return Answer("other", "")
     with _sites_lock:
-        if run.token in _ended:  # a task that was on its way when its command ended
+        if run.token in _ended:  # the command ended before this task began
             raise Stopped
         if _caretaker is None:
             _caretaker = threading.Thread(target=_take_care, daemon=True, name="grade-idle")
@@ -96,7 +96,7 @@ def _grade(run: ClusterRun, assignment: bytes, submission: Archive) -> Answer:
 
 
 def end_grading_here(token: str) -> None:
-    """End every process of this dask worker that grades for that command."""
+    """End every process of this dask worker that grades for the command with that token."""
     with _sites_lock:
         _ended.add(token)
         site = _sites.pop(token, None)
@@ -107,13 +107,13 @@ def end_grading_here(token: str) -> None:
 class _Site:
     """An assignment unpacked on a dask worker, and grading processes that have loaded it.
 
-    users : how many threads are at it, under _sites_lock
+    users : how many threads use it; guarded by _sites_lock
     """
 
     def __init__(self, options: Options, assignment: Archive) -> None:
         self._made = TemporaryFolder()
         self.folder = self._made.path
-        # A closed kernel has a user number of its own, and reads nothing here.
+        # A sandboxed kernel runs as another user, and can't read this folder.
         folder = extract_archive(assignment, self.folder)
         self.options = replace(options, folder=str(folder), kernels=1)
         self.kernels = self._preload(folder)
@@ -125,7 +125,7 @@ class _Site:
         self.lock = threading.Lock()
 
     def _preload(self, folder: Path) -> Kernels | None:
-        """Return what all kernels here are forked from; without it, each process has its own."""
+        """Return Kernels with the common fork server; None if each process must start its own."""
         with contextlib.suppress(GradeError):
             assignment = replace(load_assignment(folder), sandbox=self.options.sandbox)
             return Kernels(
@@ -142,13 +142,13 @@ class _Site:
                 else Workers(self.options, count=1, fork_server=fork_server)
             )
             self.busy.append(workers)
-        heard = _Heard()
+        listener = _OneResult()
         try:
             with TemporaryFolder() as scratch:
                 path = extract_archive(submission, Path(scratch))
-                workers.run([Job(0, str(path))], heard)
+                workers.run([Job(0, str(path))], listener)
         except AssignmentError as error:
-            heard.answer = Answer("broken", "", said=str(error))
+            listener.answer = Answer("broken", "", said=str(error))
         except BaseException:
             with self.lock:
                 self.busy.remove(workers)
@@ -158,10 +158,10 @@ class _Site:
             self.busy.remove(workers)
             self.idle.append((time.monotonic(), workers))
         here = cache_key.environment_with(cache_key.environment(), Path(self.options.folder))
-        return replace(heard.answer, environment=here)
+        return replace(listener.answer, environment=here)
 
     def end(self) -> None:
-        """End the processes: what is graded is given up."""
+        """End all processes, also those that grade, and delete the files."""
         with self.lock:
             for workers in self.busy:
                 workers.stop()
@@ -171,7 +171,7 @@ class _Site:
         self._made.remove()
 
     def close_idle(self, seconds: float) -> bool:
-        """End processes that were idle for so long; True where none is left."""
+        """End processes that were idle for so long; return whether none is left."""
         with self.lock:
             old = [w for since, w in self.idle if time.monotonic() - since >= seconds]
             self.idle = [(since, w) for since, w in self.idle if w not in old]
@@ -181,13 +181,13 @@ class _Site:
         return not left
 
 
-class _Heard:
-    """Hears of one submission."""
+class _OneResult:
+    """A listener that keeps the answer about one submission."""
 
     answer = Answer("lost", "", how="no answer")
 
     def doing(self, number: int, text: str, worker: int = 0) -> None:
-        """A dask worker does not report its progress."""
+        """Do nothing: a dask worker does not report progress."""
 
     def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
         self.answer = Answer("done", "", packed, isolation)
@@ -203,7 +203,7 @@ _caretaker: threading.Thread | None = None
 
 
 def _take_care() -> None:
-    """End what a command has left that was killed before it could say so."""
+    """End idle processes, which a killed command may have left."""
     while True:
         time.sleep(IDLE_S / 4)
         with _sites_lock:

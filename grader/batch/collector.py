@@ -1,4 +1,4 @@
-"""Where results arrive: they are kept, reported, and put into the order of the input."""
+"""The collector receives results: it keeps them, reports them, and puts them in input order."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Job:
     """A submission to grade.
 
-    number : its place in the input
-    input_hash : of what it holds; "" where results are not kept
+    number : its place in the input, from 0
+    input_hash : of its content; "" if results are not kept
     """
 
     number: int
@@ -34,12 +34,12 @@ class Listener(Protocol):
     """Gets the reports of a grading process on its submissions."""
 
     def doing(self, number: int, text: str, worker: int = 0) -> None:
-        """A worker is at something; called from any thread."""
+        """A worker does something for a submission. May be called from any thread."""
 
     def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
-        """A submission is through.
+        """A submission is graded.
 
-        unchanged : what was read is what its job's content says
+        unchanged : whether the submission that was read has its job's input hash
         isolation : the layers that its sandbox lacks, in one line
         """
 
@@ -51,31 +51,31 @@ class BatchListener(Listener, Protocol):
         """No process could grade this submission.
 
         how : "its worker process ended twice (killed by SIGKILL)"
-        said : the last of what it wrote
+        said : the end of its stderr
         """
 
 
 class Explains(Protocol):
-    """Tells which known mistake a result's wrong answers are those of; explaining.py."""
+    """Finds the known mistakes behind wrong answers; see explaining.py."""
 
     def explain(self, result: Result) -> Result:
-        """Return the result with the mistakes that its wrong answers name."""
+        """Return the result with the known mistakes of its wrong answers; the same if none."""
 
     def unnamed(self, result: Result) -> set[str]:
-        """Return the notebooks of the wrong answers that name none."""
+        """Return the notebooks with wrong answers that fit no known mistake."""
 
     def look_again(self) -> None:
-        """Take notice of what has become known since."""
+        """Load the tables that have been computed meanwhile."""
 
 
 class Collector:
     """Receives the results of one run.
 
     paths : of every submission, in the order of the input, as the report shows them
-    run : where results are kept; None for nowhere
-    evidence : the progress display wants to see it
-    origins : the learning platform's keys of each submission
-    explainer : tells which known mistakes a result's answers name; points stay as they are
+    run : the run in the file of results; None if results are not kept
+    evidence : whether the progress display needs the evidence
+    origins : each submission's data from its learning platform
+    explainer : adds the known mistakes to a result; points stay the same
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Collector:
         self.paths = paths
         self.explainer = explainer
         self.unnamed: dict[str, set[int]] = {}
-        """Submissions with wrong answers that fit no known mistake, by notebook."""
+        """The submissions with wrong answers that fit no known mistake, by notebook."""
         self.origins = origins or [Origin()] * len(paths)
         self.progress = progress or Progress()
         self.run = run
@@ -101,9 +101,9 @@ class Collector:
         self._hashes: dict[int, str] = {}
 
     def without_kept(self, jobs: Sequence[Job], *, regrade: bool) -> list[Job]:
-        """Return the jobs that are still to be graded; the others have their results at once.
+        """Return the jobs without a kept result; collect the kept results of the others.
 
-        regrade : look at nothing that was kept
+        regrade : whether to ignore kept results
         """
         if self.run is None:
             return list(jobs)
@@ -125,14 +125,15 @@ class Collector:
         self._put(number, packed, input_hash=self._hashes.get(number, "") if unchanged else "")
 
     def put(self, number: int, result: Result) -> None:
-        """Take a result that needs no grading: a refusal."""
+        """Collect a result that needs no grading: a refusal."""
         self._put(number, pack(result))
 
     def lost(self, number: int, how: str, said: str) -> None:
         path = self.paths[number]
         message = f"a fault of the grader, not of the submission: {fault_line(how, said)}"
         notes = (Note("traceback", said),) if said else ()
-        self.put(number, Result(path, _students(path), "grader_fault", message, notes=notes))
+        students = students_of(Path(path).name)
+        self.put(number, Result(path, students, "grader_fault", message, notes=notes))
 
     @property
     def finished(self) -> int:
@@ -140,7 +141,7 @@ class Collector:
         return sum(verdict is not None for verdict in self._verdicts)
 
     def end(self) -> None:
-        """Say that every submission is through."""
+        """Note in the file of results that the run has ended."""
         if self.run is not None:
             try:
                 self.run.end(self.isolation)
@@ -148,7 +149,7 @@ class Collector:
                 self.progress.warn(str(error))
 
     def explain_again(self) -> None:
-        """Explain what nothing was known of once more: more is known by now."""
+        """Explain the unnamed wrong answers again, with the tables that exist now."""
         if self.explainer is None:
             return
         self.explainer.look_again()
@@ -172,18 +173,18 @@ class Collector:
             self.progress.explained(number, explained)
 
     def interrupted(self) -> str:
-        """Return the line that says what a stopped run has done."""
+        """Return the line about the results of a stopped run."""
         return f"interrupted: {self.standing()}"
 
     def standing(self) -> str:
-        """Return the words that say what there is, of a run that does not come to its end."""
+        """Return words about the results of a run that ends early."""
         done, total = self.finished, len(self.paths)
         if self.run is None:
             return f"{done} of {total} were graded, and none of it is kept"
         return f"{done} of {total} are done and kept; the same command goes on"
 
     def results(self) -> Results:
-        """Return the results that are there, in the order of the input."""
+        """Return the collected results, in the order of the input."""
         return Results([verdict for verdict in self._verdicts if verdict is not None])
 
     def _put(
@@ -195,7 +196,7 @@ class Collector:
         origin = self.origins[number]
         another_origin = result.origin != origin
         if result.path != self.paths[number] or another_origin:
-            # It was read elsewhere, or was in another folder or export then.
+            # It was graded elsewhere, or from another folder or export.
             result = replace(
                 result,
                 path=self.paths[number],
@@ -209,7 +210,7 @@ class Collector:
                 result, packed = explained, Packed(pack(explained).verdict, packed.evidence)
             for notebook in self.explainer.unnamed(result):
                 self.unnamed.setdefault(notebook, set()).add(number)
-        # A result is kept first: the progress display may fail.
+        # Kept before it is displayed: the progress display may fail.
         if self.run is not None:
             try:
                 self.run.add(
@@ -221,7 +222,7 @@ class Collector:
                     another_origin=another_origin,
                 )
             except StoreError as error:
-                # A full disk, say. The verdicts are there all the same.
+                # For example a full disk. The run goes on, and its verdicts are reported.
                 self.run = None
                 self.progress.warn(f"from here on no result is kept: {error}")
         self._verdicts[number] = packed.verdict
@@ -229,13 +230,9 @@ class Collector:
 
 
 def _students_by(origin: Origin, named: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the students as the platform writes them; a team of several as the file names it."""
+    """Return the students' names from the platform; for a team of several, from the file name."""
     if origin.students:
         return origin.students
-    # Canvas writes a name without blanks and capitals: the file's own says more.
+    # Canvas writes a name without blanks and capitals: the file name is better.
     whole = origin.platform in ("moodle", "brightspace") and len(named) <= 1
     return (origin.name,) if origin.name and (whole or not named) else named
-
-
-def _students(path: str) -> tuple[str, ...]:
-    return students_of(Path(path).name)

@@ -1,11 +1,11 @@
-"""Grading processes that are forks of the command, which has loaded all that they need.
+"""Forks grading processes from the command, which has loaded everything that they need.
 
-A process that starts by itself imports pytest and what reads notebooks, and collects the checks: a
-second of a processor, as much as ten small notebooks take. A fork has all that.
+A new interpreter must import pytest and nbformat and collect the checks, which takes a second of
+processor time, as much as ten small notebooks. A fork has all that.
 
-A fork has only the thread that made it, and a lock that another thread held stays locked in it.
-So may_fork() of in_kernel/system.py says no as soon as there is a second thread, of Python's or of
-a library's; workers.py then starts a process by itself, as it does without fork.
+A fork has only the thread that made it, and a lock that another thread held stays locked in it. So
+may_fork() of in_kernel/system.py returns False if there is a second thread, of Python or of a
+library. workers.py then starts a new interpreter, as on systems without fork.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LOOK_S = 0.01
 
 
 class Forked:
-    """A child of this process; what workers.py needs of subprocess.Popen."""
+    """A child of this process, with the methods of subprocess.Popen that workers.py uses."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -48,7 +48,7 @@ class Forked:
         return code
 
     def send_signal(self, number: int) -> None:
-        # Not reaped yet, so its number is not reused.
+        # Not reaped yet, so its pid is its own.
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -63,30 +63,30 @@ def fork(
     stderr: BinaryIO,
     environment: Mapping[str, str],
 ) -> Forked:
-    """Return a child that does the work and ends.
+    """Return a child that calls work() and ends.
 
-    passed : the descriptors that it keeps
-    stderr : where what it says goes; what it would read or print elsewhere is nowhere
-    environment : what changes in its environment
+    passed : the descriptors that stay open in it
+    stderr : its standard error; standard input and output are the null device
+    environment : variables to set in it
     Raises OSError.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    gc.freeze()  # the collector would write to, and so copy, every object in the child
+    gc.freeze()  # otherwise the collector writes to every object in the child, and so copies it
     pid = os.fork()
     if pid:
         return Forked(pid)
     code = 1
     try:
-        os.setpgid(0, 0)  # Ctrl-C is for the parent, which stops it in good order
+        os.setpgid(0, 0)  # Ctrl-C must reach only the parent, which then stops this process
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.set_wakeup_fd(-1)
         os.environ.update(environment)
         tempfile.tempdir = None
-        _let_go({*passed}, stderr.fileno())
+        _replace_descriptors({*passed}, stderr.fileno())
         work()
         code = 0
     except SystemExit as end:
@@ -94,17 +94,18 @@ def fork(
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        # The parent ends what it has started: none of its `with` blocks goes on from here.
+        # None of the parent's `with` blocks may end here: the parent cleans up itself.
         os._exit(code)
 
 
-def _let_go(kept: set[int], stderr: int) -> None:
-    """Put the null device in the place of all that the parent has open, but for what is kept.
+def _replace_descriptors(keep: set[int], stderr: int) -> None:
+    """Replace the parent's open descriptors by the null device, except those to keep.
 
-    In its place: an object of the parent's that still has the number closes nothing else by it.
+    They are not closed: an object of the parent may close its number later, which could then
+    belong to another file.
     """
-    nothing = os.open(os.devnull, os.O_RDWR)
+    null_device = os.open(os.devnull, os.O_RDWR)
     os.dup2(stderr, 2)
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
-        if (number := int(name)) not in {*kept, 2, nothing}:
-            os.dup2(nothing, number, inheritable=number < 2)
+        if (number := int(name)) not in {*keep, 2, null_device}:
+            os.dup2(null_device, number, inheritable=number < 2)

@@ -1,4 +1,4 @@
-"""A run of the command in the file of results, where results are kept."""
+"""Opens a run in the file of results, if results are kept."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from grader.records import Assignment, Figures, Options
 
 
 def kept_assignments(options: Mapping[str, Options], input_hashes: Sequence[str]) -> dict[int, str]:
-    """Return the assignment that a submission was graded as, by its place, where a result is kept.
+    """Return the assignments of submissions whose results are kept, by the submissions' numbers.
 
-    options : of each assignment, by its id
+    options : for each assignment, by its id
+    input_hashes : of the submissions, in order; "" for an unknown one
     """
     try:
         file = place(os.environ)
@@ -52,9 +53,9 @@ def kept_run(
     """Yield a started run; None if nothing should or can be kept.
 
     submissions : how many there are
-    environment : of where they are graded, by cache_key.environment()
-    warn : gets the reason why nothing can be kept
-    about : where they lay; see RunRecord
+    environment : from cache_key.environment(), of the machine that grades
+    warn : called with the reason if nothing can be kept
+    about : see RunRecord
     """
     with ExitStack() as stack:
         run = None

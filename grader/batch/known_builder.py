@@ -1,4 +1,4 @@
-"""Computes tables of known mistakes for a class that is through, in processes of low priority."""
+"""Computes tables of known mistakes after a class is graded, in processes of low priority."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from grader.in_kernel.system import HAS_SIGNALS
 from grader.records import Assignment, Sandbox
 
 PARTS = 8
-"""Of a notebook's table: each is written when it is done, so that the next batch goes on."""
+"""A notebook's table has this many parts. Each is written when it is done, so that the next batch
+continues."""
 CLASS = 10
-"""Submissions from which on a table is worth its time."""
+"""From this many submissions on, a table is worth its time."""
 LEAST_S = 10.0
 SHARE = 0.1
-"""The reports wait so long at most: a tenth of what the class took."""
+"""The reports wait at most a tenth of the time that the class took, but LEAST_S."""
 ENDING_S = 10.0
 
 
@@ -35,11 +36,11 @@ def build(
     class_s: float,
     doing: Callable[[int, str, int], None],
 ) -> None:
-    """Fill the folder with tables of notebooks, as far as there is time for it.
+    """Compute the missing tables of notebooks into the folder, as far as time permits.
 
-    unnamed : the notebooks with unknown wrong answers, and their submissions
-    class_s : seconds that the class has taken
-    doing : is called with the submission, the work for it, and the number of the process
+    unnamed : the submissions with unknown wrong answers, by notebook
+    class_s : the seconds that the class has taken
+    doing : called with a submission's number, a text, and the number of the process
     """
     wanted = [
         name
@@ -55,7 +56,7 @@ def build(
         until = time.monotonic() + max(LEAST_S, SHARE * class_s)
         started = []
         for worker, names in enumerate(shares, start=1):
-            with contextlib.suppress(OSError):  # no process is left: less is known then
+            with contextlib.suppress(OSError):  # too many processes: fewer mistakes get a name
                 begun = _builder(assignment, folder, names, seed=seed, sandbox=sandbox)
                 started.append(stack.enter_context(begun))
                 doing(min(unnamed[names[0]]), "wrong answers: which known mistakes?", worker)
@@ -74,7 +75,7 @@ def _builder(
         process = subprocess.Popen(
             [
                 sys.executable,
-                # -P: nothing in the current folder, a student's perhaps, is imported.
+                # -P: nothing is imported from the current folder, which may be a student's.
                 *("-P", "-m", "grader.verify.known_build"),
                 *(str(assignment.folder), str(folder), f"{seed}", sandbox, str(life), *names),
             ],

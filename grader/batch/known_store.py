@@ -1,13 +1,13 @@
-"""Tables of known mistakes, kept beside the results: computed once for an assignment and a seed.
+"""Stores tables of known mistakes beside the results, for each assignment and seed.
 
-    key = key_of(assignment, seed)
-    load(environ, key, notebook)      what is there of a notebook's table, in parts
-    save(environ, key, notebook, part, parts, table)
-    publish(assignment, seed, tables)  whole, in the assignment's own folder: it goes with it
+    folder = folder_of(environ, key_of(assignment, seed, environment))
+    load(folder, notebook)             the parts of a notebook's table that exist
+    save(folder, notebook, part, parts, known)
+    publish(assignment, seed, tables)  writes whole tables into the assignment's own folder
 
-A table lies under the fingerprint of all that it depends on: the assignment with its samples, the
-code that computes it, Python and the packages. So it is never out of date, only not there. What
-lies in the assignment's folder works on any machine: it depends only on the assignment.
+The folder's name is the fingerprint of everything that a table depends on: the assignment with its
+samples, the code that computes it, Python and the packages. So a table is never outdated. A table
+in the assignment's folder depends only on the assignment, and works on any machine.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ from grader.files import write_whole
 from grader.records import Assignment, Options
 
 FOLDER = "known"
-"""Of the results', and of the assignment's folder."""
+"""The name of the subfolder, beside the results and in an assignment."""
 
 
 def key_of(assignment: Assignment, seed: int, environment: str) -> str:
-    """Return the fingerprint of all that a table depends on. Raises OSError."""
-    order = Options(str(assignment.folder.resolve()), seed=seed)
-    digest = hashlib.sha256(cache_key.key(order, environment).encode())
+    """Return the fingerprint of everything that a table depends on. Raises OSError.
+
+    environment : of this machine, from cache_key.environment()
+    """
+    options = Options(str(assignment.folder.resolve()), seed=seed)
+    digest = hashlib.sha256(cache_key.key(options, environment).encode())
     _add_sources(digest, assignment.folder / "samples", Path(grader.__file__).parent / "verify")
     return digest.hexdigest()[:32]
 
@@ -48,23 +51,24 @@ def _add_sources(digest: hashlib._Hash, *folders: Path) -> None:
 
 
 def folder_of(environ: Mapping[str, str], key: str) -> Path | None:
-    """Return where the parts of a table lie; None where nothing is kept."""
+    """Return the folder for the parts of tables; None if results are not kept."""
     file = place(environ)
     return None if file is None else file.parent / FOLDER / key
 
 
 def save(folder: Path, notebook: str, part: int, parts: int, known: Known) -> None:
-    """Write a part of a notebook's table, whole. Raises OSError."""
+    """Write a part of a notebook's table, in one step. Raises OSError."""
     text = json.dumps(_plain(known)).encode()
     write_whole(_file(folder, notebook, part, parts), zlib.compress(text, 6), mode=0o600)
 
 
 def has(folder: Path, notebook: str, part: int, parts: int) -> bool:
+    """Return whether a part of a notebook's table exists."""
     return _file(folder, notebook, part, parts).is_file()
 
 
 def is_whole(folder: Path, notebook: str) -> bool:
-    """Return whether all parts of a notebook's table are there."""
+    """Return whether all parts of a notebook's table exist."""
     names = [file.name.split(".")[1] for file in folder.glob(f"{_safe(notebook)}.*.json.z")]
     return any(
         len([name for name in names if name.endswith(f"of{count}")]) == int(count)
@@ -73,13 +77,13 @@ def is_whole(folder: Path, notebook: str) -> bool:
 
 
 def load(folder: Path, notebook: str) -> Known | None:
-    """Return what is there of a notebook's table, None where nothing is, or it can't be read."""
+    """Return the readable parts of a notebook's table as one; None if there are none."""
     parts = []
     for file in sorted(folder.glob(f"{_safe(notebook)}.*.json.z")):
         try:
             parts.append(_known(json.loads(zlib.decompress(file.read_bytes()))))
         except (OSError, ValueError, zlib.error, KeyError, TypeError):
-            continue  # what can't be read is as if it were not there
+            continue  # an unreadable part counts as missing
     return parts[0].merged(parts[1:]) if parts else None
 
 
@@ -87,7 +91,7 @@ def load(folder: Path, notebook: str) -> Known | None:
 
 
 def publish(assignment: Assignment, seed: int, tables: Mapping[str, Known]) -> Path:
-    """Write whole tables into the assignment's folder, in place of those there; return the place.
+    """Write whole tables into the assignment's folder, over earlier ones; return their folder.
 
     tables : by notebook. Raises OSError.
     """
@@ -95,7 +99,7 @@ def publish(assignment: Assignment, seed: int, tables: Mapping[str, Known]) -> P
     key = _key_of_content(assignment, seed)
     for notebook, known in tables.items():
         text = json.dumps(_plain(known)).encode()
-        # The key comes first, so that a table need not be read to find out whether it fits.
+        # The key comes first, so that it can be compared without reading the table.
         write_whole(place / f"{notebook}{_PUBLISHED}", key.encode() + zlib.compress(text, 9))
     for old in place.glob(f"*{_PUBLISHED}"):
         if old.name.removesuffix(_PUBLISHED) not in assignment.notebooks:
@@ -104,20 +108,20 @@ def publish(assignment: Assignment, seed: int, tables: Mapping[str, Known]) -> P
 
 
 def published(assignment: Assignment, seed: int) -> Published | None:
-    """Return the tables that lie in the assignment's folder, None where there are none."""
+    """Return the tables in the assignment's folder; None if there are none."""
     files = sorted((assignment.folder / FOLDER).glob(f"*{_PUBLISHED}"))
     return Published(files, _key_of_content(assignment, seed)) if files else None
 
 
 class Published:
-    """The tables in an assignment's folder. key : of the assignment as it is now"""
+    """The tables in an assignment's folder. key : of the assignment's current state"""
 
     def __init__(self, files: Sequence[Path], key: str) -> None:
         self._files = {file.name.removesuffix(_PUBLISHED): file for file in files}
         self._key = key
 
     def load(self, notebook: str) -> Known | None:
-        """Return a notebook's table, None where none is there, or the assignment has changed."""
+        """Return a notebook's table; None if it has none, or the assignment has changed."""
         if not self.holds(notebook):
             return None
         try:
@@ -127,7 +131,7 @@ class Published:
             return None
 
     def holds(self, notebook: str) -> bool:
-        """Return whether a notebook's table is there, and of the assignment as it is."""
+        """Return whether a notebook has a table, for the assignment's current state."""
         try:
             with self._files[notebook].open("rb") as file:
                 return file.read(len(self._key)) == self._key.encode()
@@ -135,7 +139,7 @@ class Published:
             return False
 
     def stale(self) -> tuple[str, ...]:
-        """Return the notebooks whose tables are of an earlier state of the assignment."""
+        """Return the notebooks whose tables belong to an earlier state of the assignment."""
         return tuple(name for name in self._files if not self.holds(name))
 
     def serves(self, assignment: Assignment) -> bool:
@@ -149,8 +153,8 @@ _PUBLISHED = ".json.z"
 
 def _key_of_content(assignment: Assignment, seed: int) -> str:
     """Return the fingerprint of only the assignment, since its table is valid on any machine."""
-    order = Options(str(assignment.folder.resolve()), seed=seed)
-    digest = hashlib.sha256(cache_key.key(order, "").encode())
+    options = Options(str(assignment.folder.resolve()), seed=seed)
+    digest = hashlib.sha256(cache_key.key(options, "").encode())
     _add_sources(digest, assignment.folder / "samples")
     return digest.hexdigest()[:32]
 

@@ -1,4 +1,4 @@
-"""Joins what was graded apart into one run: parts of a class (`grade --shard`), a late export."""
+"""Joins runs that were graded separately: parts of a class (`grade --shard`), a late export."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ SUFFIX = ".sqlite"
 
 
 def merge(folder: Path, into: Path) -> tuple[int, int, int]:
-    """Return how many parts, submissions and judged answers were joined, in the file `into`.
+    """Join the parts of a class; return the numbers of parts, submissions and judged answers.
 
-    The joined class is its latest run. What people said in a part's file goes with it.
-
-    folder : holds a file of results for each part; the latest run of each counts
-    Raises StoreError where the parts are not of one class: of two assignments, with other
-    settings, or with one submission in two of them. Nothing is written then.
+    folder : holds a file of results for each part; the latest run in each counts
+    into : the file that gets the joined class as its latest run, with the marks from all parts
+    Raises StoreError if the parts differ in assignment or settings, or have a submission in common.
+    Then nothing is written.
     """
     files = sorted(p for p in folder.glob(f"*{SUFFIX}") if p.resolve() != into.resolve())
     if not files:
@@ -30,10 +29,10 @@ def merge(folder: Path, into: Path) -> tuple[int, int, int]:
     runs = {file: _latest(file) for file in files}
     first = next(iter(runs.values()))
     for file, run in runs.items():
-        if (run.assignment, _asked(run)) != (first.assignment, _asked(first)):
+        if (run.assignment, _settings(run)) != (first.assignment, _settings(first)):
             raise StoreError(
-                f"{file.name} is of {run.assignment} with {_asked(run)}, and {files[0].name} of "
-                f"{first.assignment} with {_asked(first)}: parts of one class are graded alike"
+                f"{file.name} is of {run.assignment} with {_settings(run)}, and {files[0].name} of "
+                f"{first.assignment} with {_settings(first)}: parts of one class are graded alike"
             )
         if run.results < run.submissions:
             raise StoreError(
@@ -67,9 +66,11 @@ def merge(folder: Path, into: Path) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Joined:
-    """What a later run added to a class, as the run `id`.
+    """How the new run `id` differs from the earlier one, in numbers of submissions.
 
-    new : students who were not there; again : other work of who was; as_before : all others
+    new : of students who had none before
+    again : other work of students who had handed in before
+    as_before : all others
     """
 
     id: int
@@ -81,36 +82,36 @@ class Joined:
 def join(
     store: Store, before: RunRecord, after: RunRecord, *, who_is: Callable[[Result], str]
 ) -> Joined:
-    """Add a later run of the same assignment to an earlier one; both stay as they are.
+    """Join an earlier and a later run of one assignment in a new run; both stay as they are.
 
-    who_is : tells whose a submission is
+    who_is : returns the student of a result
 
-    Of a student who handed in again both are in the new run: the rules of the deadline say which
-    attempt counts. The same work twice is there once. Raises StoreError for runs that were asked
-    for differently.
+    If a student handed in again, the new run has both attempts; the rules of the deadline say which
+    counts. The same work appears only once. Raises StoreError if the runs have different settings.
     """
-    if (before.assignment, _asked(before)) != (after.assignment, _asked(after)):
+    if (before.assignment, _settings(before)) != (after.assignment, _settings(after)):
         raise StoreError(
-            f"run {before.id} is of {before.assignment} with {_asked(before)}, and run {after.id} "
-            f"of {after.assignment} with {_asked(after)}: what is joined is graded alike"
+            f"run {before.id} is of {before.assignment} with {_settings(before)}, and run "
+            f"{after.id} of {after.assignment} with {_settings(after)}: only runs with the same "
+            "assignment and settings can be joined"
         )
     packed: list[tuple[Result, Packed]] = []
     known: dict[str, set[str]] = {}
     counts = {"new": 0, "again": 0, "as_before": 0}
     for run in (before, after):
-        there = {who: set(works) for who, works in known.items()}
+        earlier = {who: set(works) for who, works in known.items()}
         for item in store.items(run.id, evidence=True):
-            kept = item.relabelled()
-            result = unpack(Packed(kept.verdict))
+            item_packed = item.relabelled()
+            result = unpack(Packed(item_packed.verdict))
             who = who_is(result)
             # A submission that could not be read has no fingerprint, so its path replaces it.
             work = result.work or result.path
-            if work in there.get(who, ()):
+            if work in earlier.get(who, ()):
                 continue
             if run is after:
-                counts["again" if who in there else "new"] += 1
+                counts["again" if who in earlier else "new"] += 1
             known.setdefault(who, set()).add(work)
-            packed.append((result, kept))
+            packed.append((result, item_packed))
     made = store.begin(
         assignment=after.assignment,
         title=after.title,
@@ -118,8 +119,8 @@ def join(
         settings=dict(after.settings),
         key="",
     )
-    for number, (result, kept) in enumerate(packed):
-        made.add(number, result, kept, input_hash="", kept=False)
+    for number, (result, item_packed) in enumerate(packed):
+        made.add(number, result, item_packed, input_hash="", kept=False)
     made.end(after.isolation)
     counts["as_before"] = len(known) - counts["new"] - counts["again"]
     return Joined(made.id, **counts)
@@ -133,7 +134,7 @@ def _latest(file: Path) -> RunRecord:
     return runs[0]
 
 
-def _asked(run: RunRecord) -> str:
+def _settings(run: RunRecord) -> str:
     return ", ".join(f"{key} {value}" for key, value in sorted(run.settings.items()))
 
 

@@ -1,7 +1,7 @@
-"""What people said in one file of results, carried into another: marks follow the joined parts.
+"""Copies marks from one file of results to another, when parts of a class are joined.
 
-A mark belongs to an answer, in any file. An item of a rubric that both files have, word by
-word with the same points, is one; of an answer that was judged in both the later judgement stands.
+A mark belongs to an answer, in any file. Rubric items with the same words and points in both files
+become one item. If an answer was judged in both files, the later judgement counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ _SAME_KEY = "assignment = ? AND subject = ? AND exercise = ? AND answer = ? AND 
 
 
 def carry_marks(part: Store, into: Store, assignment: str) -> int:
-    """Return how many answers' judgements were carried; a second time it is none."""
+    """Copy the marks of an assignment; return how many answers got one. A second call copies none.
+
+    part : the file to copy from; into : the file to copy to
+    """
     with into.writing():
         items = _items(part, into, assignment)
         for table, columns in (
@@ -36,7 +39,7 @@ def carry_marks(part: Store, into: Store, assignment: str) -> int:
 
 
 def _items(part: Store, into: Store, assignment: str) -> dict[int, int]:
-    """Return the number that each item of the part's rubrics has in the other file."""
+    """Add the part's rubric items to the other file; return their ids there, by their ids here."""
     columns = "exercise, words, points, source, retired"
     known = {row[1:]: row[0] for row in _rows(into, "rubric_items", f"id, {columns}", assignment)}
     numbers: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""The events of a batch, for a display of its progress. It imports nothing that loads slowly."""
+"""The events of a batch, for a progress display. Imports no slow module."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Is notified of each event of a batch: a live table or a log. This one ignores them all."""
+    """Gets each event of a batch: a live table or a log. This base class ignores all events."""
 
     def several(self, assignments: Sequence[str]) -> None:
-        """More than one assignment was handed in; each begins by itself. Called before that."""
+        """More than one assignment was handed in; begin() follows for each."""
 
     def begin(
         self,
@@ -25,17 +25,17 @@ class Progress:
     ) -> None:
         """The submissions are found, and their assignment is known.
 
-        checks_from : the folder whose checks run; "" where none do
+        checks_from : the folder whose checks run; "" if no checks run
         """
 
     def doing(self, number: int, text: str, worker: int) -> None:
-        """A worker is at something; called from any thread."""
+        """A worker does something for a submission. May be called from any thread."""
 
     def done(self, number: int, result: Result, kept: bool) -> None:
-        """A submission is through. kept : its result is of an earlier run."""
+        """A submission has its result. kept : the result is from an earlier run"""
 
     def explained(self, number: int, result: Result) -> None:
-        """More is said of a submission that is through: its points stay."""
+        """A result got explanations of its mistakes; its points stay the same."""
 
     def warn(self, text: str) -> None:
-        """Something is wrong that no verdict depends on."""
+        """A problem occurred that changes no verdict."""

@@ -1,8 +1,8 @@
-"""Results as bytes and back: what workers send, what is kept, what waits for the report.
+"""Converts results to bytes and back, for workers, for the file of results and for reports.
 
-JSON, packed by zlib; nothing here is ever unpickled. The verdict and its evidence are packed
-apart, since most readers need only the verdict. Every result passes through here on its way to a
-report, so that a kept one can't differ from a fresh one.
+The bytes are JSON, compressed by zlib; nothing is ever unpickled. The verdict and its evidence are
+packed separately, since most readers need only the verdict. Every result goes through this module
+on its way to a report, so that a kept result can't differ from a new one.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _LEVEL = 1
 
 @dataclass(frozen=True)
 class Packed:
-    """A Result: its verdict, and the evidence (b"" where it was not asked for)."""
+    """A Result: its verdict, and its evidence (b"" if not requested)."""
 
     verdict: bytes
     evidence: bytes = b""
 
 
 def pack(result: Result, *, evidence: bool = True) -> Packed:
-    """Return the result as bytes; its evidence too where it is wanted."""
+    """Return the result as bytes, with or without its evidence."""
     verdict = _packed(replace(result, evidence=Evidence()))
     return Packed(verdict, _packed_evidence(result.evidence) if evidence else b"")
 
 
 def unpack(packed: Packed) -> Result:
-    """Return the result, with its evidence where that was packed."""
+    """Return the result, with its evidence if that was packed."""
     result = record_of(Result, json.loads(zlib.decompress(packed.verdict)))
     if not packed.evidence:
         return result
@@ -46,12 +46,12 @@ def unpack(packed: Packed) -> Result:
 
 
 def unpack_evidence(evidence: bytes) -> Evidence:
-    """Return the evidence of a Packed; empty where none was packed."""
+    """Return the evidence of a Packed; empty if none was packed."""
     return record_of(Evidence, json.loads(zlib.decompress(evidence))) if evidence else Evidence()
 
 
 class Results(Sequence[Result]):
-    """Results in order, each unpacked when it is looked at: a thousand take little room."""
+    """Results in order, each unpacked when it is used, so that a thousand take little memory."""
 
     def __init__(self, verdicts: Sequence[bytes]) -> None:
         self._verdicts = verdicts
@@ -78,8 +78,8 @@ def _packed_evidence(evidence: Evidence) -> bytes:
     try:
         return _packed(evidence)
     except (RecursionError, TypeError, ValueError):
-        # What a notebook displayed may be nested as deep as its author liked. The page goes
-        # without it; the verdict doesn't need it.
+        # A notebook's outputs may be nested too deeply. The page then has no outputs; the verdict
+        # does not need them.
         runs = {
             name: replace(run, cells=tuple(replace(cell, outputs=()) for cell in run.cells))
             for name, run in evidence.runs.items()
@@ -92,7 +92,7 @@ def _packed(record: object) -> bytes:
 
 
 def _number(value: Any) -> Any:
-    # A check may have computed its credit with numpy.
+    # A check may compute its credit with numpy.
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{type(value).__name__} can't be packed")
@@ -102,7 +102,7 @@ def _number(value: Any) -> Any:
 
 
 def plain_of(value: object) -> object:
-    """Return a record as dicts and lists, its fields at their defaults left out."""
+    """Return a record as dicts and lists, without fields that have their default values."""
     if is_dataclass(value) and not isinstance(value, type):
         items = ((field, getattr(value, field.name)) for field in fields(value))
         return {field.name: plain_of(item) for field, item in items if item != field.default}
@@ -114,9 +114,9 @@ def plain_of(value: object) -> object:
 
 
 def record_of(kind: type[T], plain: Any) -> T:
-    """Return the record that plain_of made these values of.
+    """Return a record from the plain values that plain_of returned.
 
-    Keys that the record doesn't have are passed over, so that older results can be read.
+    Keys that the record does not have are skipped, so that older results can be read.
     """
     makers = _makers(kind)  # type: ignore[arg-type]  # a class is hashable
     values = {}
@@ -132,9 +132,9 @@ _Maker = Callable[[Any], Any]
 
 @cache
 def _makers(kind: type) -> dict[str, _Maker | None]:
-    """Return what makes each field's value; None where the plain value is the value.
+    """Return for each field the function that makes its value; None if it stays plain.
 
-    Types are looked at once, not for every value: a class has millions of them.
+    Cached, so that types are not examined for each of the millions of values of a class.
     """
     return {name: _maker(hint) for name, hint in typing.get_type_hints(kind).items()}
 
@@ -156,8 +156,8 @@ def _maker(hint: Any) -> _Maker | None:
         return lambda value: {key: of_values(item) for key, item in value.items()}
     if origin in (typing.Union, types.UnionType):
         (known,) = (argument for argument in arguments if argument is not type(None))
-        there = _maker(known)
-        if there is None:
+        make = _maker(known)
+        if make is None:
             return None
-        return lambda value: None if value is None else there(value)
+        return lambda value: None if value is None else make(value)
     return None

@@ -3,17 +3,17 @@
     with open_store(file) as store:
         run = store.begin(...)
         run.kept(input_hash)  the result of the same submission under the same cache key
-        run.add(...)          is on the disk when this returns
+        run.add(...)          stores a result; it is on the disk when this returns
         run.end(...)
 
-A result is written whole, in one transaction, as soon as it is there. So a run that is killed at
-any moment has lost at most what was being graded, and the next one goes on from there. Several
-runs may write at the same time. SQLite's rollback journal is used, not its write-ahead log: home
-folders often lie on a network file system, where the log does not work.
+Each result is written at once, in one transaction. So a run that is killed loses only the
+submissions that were being graded, and the next run continues from there. Several runs may write at
+the same time. The file uses SQLite's rollback journal, not its write-ahead log: home folders are
+often on a network file system, where the log does not work.
 
-Results never change, but for words that tell which known mistake a wrong answer is. A regraded
-submission gets a new one, and the runs before it still show theirs. Faults of the grader and
-refusals belong to their run, and are never taken up again.
+Results never change, except for the texts about known mistakes. A regraded submission gets a new
+result, and earlier runs still show the old one. Faults of the grader and refusals belong to one
+run, and are never used again.
 """
 
 from __future__ import annotations
@@ -38,14 +38,17 @@ from grader.records import Evidence, Result, RunRecord
 
 VARIABLE = "GRADE_RESULTS"
 NOWHERE = "none"
-"""The value of $GRADE_RESULTS that keeps nothing."""
+"""The value of $GRADE_RESULTS with which no results are kept."""
 BUSY_S = 60.0
 """How long one run waits for another that is writing; a result takes milliseconds."""
 
 
 @dataclass(frozen=True)
 class KeptItem:
-    """A submission of a run: its place in the input, its path then, its result."""
+    """A submission of a run: its place in the input, its path in that run, its result.
+
+    kept : whether the result is from an earlier run
+    """
 
     number: int
     path: str
@@ -53,7 +56,7 @@ class KeptItem:
     kept: bool
 
     def relabelled(self) -> Packed:
-        """Return the result with this run's path: the one that it was graded under may differ."""
+        """Return the result with the path in this run, which may differ from the earlier one."""
         if not self.kept:
             return self.packed
         result = replace(unpack(Packed(self.packed.verdict)), path=self.path)
@@ -61,13 +64,13 @@ class KeptItem:
 
 
 def place(environ: Mapping[str, str], *, student: bool = False) -> Path | None:
-    """Return the file of results; None where nothing is kept.
+    """Return the file of results; None if results are not kept.
 
-    In the user's own state folder, never beside submissions: what lies there may come from a
-    student, and a result that is read back is believed.
+    It is in the user's state folder, never beside submissions: a file there may come from a
+    student, and results in the file are trusted.
 
-    student : on a student's own machine nothing is kept unless $GRADE_RESULTS names a file
-    Raises StoreError where the user has no folder of the kind.
+    student : whether this is a student's machine, where $GRADE_RESULTS must name the file
+    Raises StoreError if the user has no state folder.
     """
     named = environ.get(VARIABLE, "")
     if named == NOWHERE or (student and not named):
@@ -76,7 +79,7 @@ def place(environ: Mapping[str, str], *, student: bool = False) -> Path | None:
         if named:
             return Path(named).expanduser()
         return platformdirs.user_state_path("grade", appauthor=False) / "results.sqlite"
-    except RuntimeError as error:  # a user without a home, as containers have them
+    except RuntimeError as error:  # a user without a home folder, as in containers
         raise StoreError(
             f"there is no place for results ({error}): name a file by ${VARIABLE}, or set "
             f"{VARIABLE}={NOWHERE} to keep none"
@@ -84,7 +87,7 @@ def place(environ: Mapping[str, str], *, student: bool = False) -> Path | None:
 
 
 def graded_with_solutions(environ: Mapping[str, str]) -> bool:
-    """Return whether a run of this user had an assignment's hidden checks: an instructor's."""
+    """Return whether a run of this user had hidden checks, so that the user is an instructor."""
     try:
         file = place(environ)
         if file is None or not file.is_file():
@@ -98,7 +101,7 @@ def graded_with_solutions(environ: Mapping[str, str]) -> bool:
 def open_store(file: Path, *, create: bool = True) -> Store:
     """Return the store in that file. Close it.
 
-    create : make the file if there is none, readable only by its owner: it holds grades
+    create : whether to create a missing file, readable only by its owner, since it has grades
     Raises StoreError.
     """
     try:
@@ -135,10 +138,10 @@ class Store:
         self.file = file
         self.connection = connection
         self.rollbacks = 0
-        """Counts the blocks that failed: a run that began in one of them is not there."""
+        """How many blocks of writing() failed: a run that began in such a block does not exist."""
         with self.guarded():
             self.connection.execute("PRAGMA foreign_keys = ON")
-            # What is deleted is overwritten: some builds of SQLite do so by default, most don't.
+            # Overwrite deleted data. Some builds of SQLite do so by default, most don't.
             self.connection.execute("PRAGMA secure_delete = ON")
             if self._version() < SCHEMA:
                 self._make_tables()
@@ -157,16 +160,16 @@ class Store:
         acceptable: Sequence[str] = (),
         about: Mapping[str, Any] | None = None,
     ) -> KeptRun:
-        """Return a run that begins now; it is in the file from its first result on.
+        """Return a run that begins now; it is written to the file with its first result.
 
         settings, about : see RunRecord
         """
-        told = json.dumps(about or {})
-        row = (time.time(), assignment, title, submissions, json.dumps(settings), told)
+        plain = json.dumps(settings), json.dumps(about or {})
+        row = (time.time(), assignment, title, submissions, *plain)
         return KeptRun(self, row, key, acceptable)
 
     def runs(self, only: int | None = None) -> list[RunRecord]:
-        """Return every run, the latest first. only : just this one, if it exists"""
+        """Return all runs, the latest first. only : the id of a run, to return this one if any"""
         with self.guarded():
             rows = self.connection.execute(
                 "SELECT runs.id, begun, ended, assignment, title, submissions, count(result), "
@@ -196,7 +199,7 @@ class Store:
                 yield KeptItem(number, os.fsdecode(path), Packed(verdict, seen), bool(kept))
 
     def graded_under(self, input_hash: str, keys: Sequence[str]) -> str:
-        """Return the key of these under which that input was graded last; "" for none."""
+        """Return which of these cache keys the input's latest result has; "" if none."""
         with self.guarded():
             row = self.connection.execute(
                 "SELECT cache_key FROM results WHERE input_hash = ? AND status = 'graded' "
@@ -214,7 +217,7 @@ class Store:
         return [number for (number,) in rows]
 
     def item(self, run: int, number: int, *, evidence: bool = False) -> KeptItem:
-        """Return one submission of a run. Raises StoreError where there is none."""
+        """Return one submission of a run. Raises StoreError if it does not exist."""
         column = "evidence" if evidence else "x''"
         with self.guarded():
             row = self.connection.execute(
@@ -227,11 +230,11 @@ class Store:
         return KeptItem(number, os.fsdecode(row[0]), Packed(row[1], row[2]), bool(row[3]))
 
     def evidence_of(self, run: int, path: str) -> Evidence:
-        """Return what a person reads beside that submission's score; empty where none was kept."""
+        """Return the evidence of a submission; empty if none was kept."""
         return unpack_evidence(self.packed_evidence_of(run, path))
 
     def packed_evidence_of(self, run: int, path: str) -> bytes:
-        """Return the same as it is kept, for another process to unpack."""
+        """Return the same in packed form, for another process to unpack."""
         with self.guarded():
             row = self.connection.execute(
                 "SELECT evidence FROM items JOIN results ON results.id = items.result "
@@ -245,29 +248,29 @@ class Store:
         return Results([item.relabelled().verdict for item in self.items(run)])
 
     def results_in_place(self, run: int) -> Sequence[Result]:
-        """Return the same, each read when it is looked at: as long as the store is open."""
+        """Return the same, each read from the file when it is used; the store must stay open."""
         return StoredResults(self, run)
 
     def drop(self, run: int) -> None:
-        """Take a run off the list. Its results stay for the next time, until one is forgotten."""
+        """Delete a run from the list. Its results are still used, until some run is forgotten."""
         with self.writing():
             self.connection.execute("DELETE FROM runs WHERE id = ?", (run,))
 
     def forget(self, run: int) -> None:
-        """Delete a run, with the results and the marks that no other run shows."""
+        """Delete a run, with the results and marks that belong to no other run."""
         with self.writing():
             self.connection.execute("DELETE FROM runs WHERE id = ?", (run,))
             self.connection.execute(
                 "DELETE FROM results WHERE id NOT IN (SELECT result FROM items)"
             )
-            # What people said of a student who is in no run any more goes with the student.
+            # Judgements of a student who is in no other run are deleted as well.
             for table in OF_SUBJECTS:
                 self.connection.execute(
                     f"DELETE FROM {table} WHERE subject != '' "
                     "AND subject NOT IN (SELECT subject FROM answers)"
                 )
         with self.guarded():
-            # What was deleted is a person's: it must not stay in the file's free pages.
+            # Personal data must not stay in the file's free pages.
             self.connection.execute("VACUUM")
 
     def close(self) -> None:
@@ -275,9 +278,9 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """All of the block is written or none of it; other runs wait. Raises StoreError.
+        """Write all changes of the block or none; other runs wait. Raises StoreError.
 
-        A block within a block is a part of it.
+        An inner block belongs to the transaction of the outer one.
         """
         if self.connection.in_transaction:
             yield
@@ -294,7 +297,7 @@ class Store:
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
-        """Raise StoreError for what SQLite raises in the block."""
+        """Turn errors of SQLite in the block into StoreError."""
         try:
             yield
         except sqlite3.Error as error:
@@ -305,7 +308,7 @@ class Store:
 
     def _make_tables(self) -> None:
         with self.writing():
-            # Another run may have made them while this one waited.
+            # Another run may have created the tables while this one waited.
             for version in range(self._version() + 1, SCHEMA + 1):
                 for statement in STEPS[version]:
                     self.connection.execute(statement)
@@ -319,10 +322,10 @@ class Store:
 
 
 class KeptRun:
-    """A run that is going on.
+    """A run in progress.
 
-    key : the cache key of what its verdicts depend on beside the submissions
-    acceptable : other keys, whose results are as good
+    key : the cache key of its results
+    acceptable : other cache keys whose results this run may use
     """
 
     def __init__(
@@ -339,7 +342,7 @@ class KeptRun:
 
     @property
     def id(self) -> int:
-        """Its number in the file. Raises StoreError where it can't be written."""
+        """Its id in the file. Raises StoreError if the run can't be written."""
         if self._id is None or self._rollbacks != self.store.rollbacks:
             self._rollbacks = self.store.rollbacks
             if self._id is not None and self.store.runs(self._id):
@@ -354,7 +357,7 @@ class KeptRun:
         return self._id
 
     def has_results(self) -> bool:
-        """Return whether anything was graded under a key that this run accepts."""
+        """Return whether there is any result under a key that this run accepts."""
         with self.store.guarded():
             row = self.store.connection.execute(
                 "SELECT 1 FROM results WHERE status = 'graded' "
@@ -390,11 +393,11 @@ class KeptRun:
         kept: bool,
         another_origin: bool = False,
     ) -> None:
-        """Keep a submission's result; it is on the disk when this returns.
+        """Store a submission's result; it is on the disk when this returns.
 
         input_hash : of the submission; "" for a result that belongs only to this run
-        kept : it came from `kept`, so that it is in the file already
-        another_origin : it lies there under another student's name, or of another export
+        kept : whether it came from kept(), so that the file already has it
+        another_origin : whether the file has it under another student or export
         """
         connection, run = self.store.connection, self.id
         with self.store.writing():
@@ -421,9 +424,9 @@ class KeptRun:
             )
 
     def explain(self, number: int, packed: Packed) -> Packed:
-        """Put other words into a result of this run; return it with its evidence.
+        """Replace a result of this run by one with more explanations; return it with its evidence.
 
-        packed : the same verdict, with what is said of its wrong answers
+        packed : the same verdict, with the texts about known mistakes
         """
         of_this = "id = (SELECT result FROM items WHERE run = ? AND number = ?)"
         with self.store.writing():
@@ -437,7 +440,7 @@ class KeptRun:
         return Packed(packed.verdict, evidence)
 
     def end(self, isolation: str) -> None:
-        """Say that the run is through."""
+        """Note that the run has ended. isolation : the sandbox layers that were missing"""
         run = self.id
         with self.store.writing():
             self.store.connection.execute(

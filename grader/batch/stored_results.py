@@ -1,4 +1,4 @@
-"""A run's verdicts where they lie: a class is looked through without being held in memory."""
+"""A run's verdicts, read from the file one by one, so that a class need not fit in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class StoredResults(Sequence[Result]):
-    """A run's verdicts, each read from the file when it is looked at."""
+    """A run's verdicts, each read from the file when it is used."""
 
     def __init__(self, store: Store, run: int, numbers: Sequence[int] | None = None) -> None:
         self._store, self._run = store, run

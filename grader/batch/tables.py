@@ -1,36 +1,36 @@
-"""The tables of the file of results, and how a file of an earlier version gets those it lacks.
+"""The tables of the file of results, and the steps that update a file of an earlier version.
 
-STEPS[n] makes a file of version n out of one of version n - 1. A step that was released stays as
-it is: files that went through it are out there.
+STEPS[n] updates a file from version n - 1 to version n. A released step never changes: files of
+users have gone through it.
 
-Version 1 holds runs, results and the submissions of each run. Version 2 adds what people judge:
+Version 1 has runs, results and the submissions of each run. Version 2 adds judgements by people:
 
 | table | a row |
 |---|---|
-| answers | what a submission of a run answers to an exercise: whose it is, its fingerprint |
+| answers | a submission's answer to an exercise in a run: the student, the answer's fingerprint |
 | rubric_items | a line of a rubric, with its points; shared by all answers |
 | rubrics | whether an exercise starts at 0 or at all of its points; how many % are graded twice |
-| gradings | what a person said of an answer: comment, points beside the rubric, done or not |
+| gradings | a person's judgement of an answer: comment, points beside the rubric, done or not |
 | marks | a rubric item that applies to an answer |
 | overrides | a check's verdict that a person has changed, for one answer or for all with a trace |
 | phrases | comments to use again |
-| group_names | the name that a person gave to a group of like answers |
-| tasks | which exercises and students a grader has |
-| graders | how a grader likes the pages |
-| history | who changed what, when: one row a change |
+| group_names | the name that a person gave to a group of similar answers |
+| tasks | the exercises and students of a grader |
+| graders | a grader's settings of the pages |
+| history | who changed what, and when: one row for each change |
 
-Version 3 lets a verdict that a person has changed belong to an answer, as a mark does, and be a
-floor: what a check gives at least.
+In version 3, a verdict that a person has changed can belong to an answer, as a mark does, and can
+be a floor: the least that a check gives.
 
-Version 4 calls two columns of `results` by the words of cache_key.py: input_hash, cache_key.
+Version 4 renames two columns of `results` as in cache_key.py: input_hash, cache_key.
 
-Version 5 has `about` in runs: where the submissions lay, what the checks were, why it was graded
-again and by whom.
+Version 5 adds `about` to runs: where the submissions were, what the checks were, why the run was
+graded again and by whom.
 
-An answer is (assignment, subject, exercise, answer): subject is whose it is, answer the
-fingerprint of what it says. So marks stay where the same answer is graded again in a later run,
-and an answer that has changed since is open again. round is 1, or 2 for the second grader of an
-answer that is graded twice.
+The key of an answer is (assignment, subject, exercise, answer): the subject is the student, the
+answer is the fingerprint of its content. So marks stay if a later run has the same answer, and a
+changed answer must be judged again. round is 1, or 2 for the second grader of an answer that is
+graded twice.
 """
 
 from __future__ import annotations
@@ -186,8 +186,8 @@ _REVIEW = (
     "CREATE INDEX history_by_assignment ON history (assignment, subject)",
 )
 
-# In version 2, points kept by `--only-up` also applied to later work of the student. They become
-# what it was meant as: a floor, of the answer that the student had in the latest run of then.
+# In version 2, points kept by `--only-up` also applied to later work of the student. They become a
+# floor, as intended, for the student's answer in the latest run at that time.
 _FLOORS = (
     "ALTER TABLE overrides ADD COLUMN answer TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE overrides ADD COLUMN floor INTEGER NOT NULL DEFAULT 0",
@@ -207,11 +207,11 @@ _NAMES = (
 
 _ABOUT = (
     "ALTER TABLE runs ADD COLUMN about TEXT NOT NULL DEFAULT '{}'",
-    # A page of feedback looks its evidence up by the path: without it, each reads the whole run.
+    # A feedback page finds its evidence by the path; without this index it reads the whole run.
     "CREATE INDEX items_by_path ON items (run, path)",
 )
 
 STEPS: dict[int, tuple[str, ...]] = {1: _FIRST, 2: _REVIEW, 3: _FLOORS, 4: _NAMES, 5: _ABOUT}
 SCHEMA = max(STEPS)
-# What holds a person's data beside the results, by its column `subject`.
+# The other tables with personal data, each with a column `subject`.
 OF_SUBJECTS = ("gradings", "marks", "overrides", "tasks", "history")

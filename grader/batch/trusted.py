@@ -1,9 +1,9 @@
-"""Which folders of assignments this user has graded with: a new one is not believed unasked.
+"""The folders of assignments that this user has graded with; a new one must be named once.
 
-A check file runs with the rights of the user. An assignment that is found upwards of the
-working directory may lie in what a student handed in: `cd unzipped && grade part/`. So the folders
-that were graded with are remembered beside the results. Once there is one, another that was only
-found, and never named, is refused until the user names it.
+A check file runs with the user's rights. An assignment that is found above the working directory
+may be part of a submission: `cd unzipped && grade part/`. So the folders that were used are stored
+beside the results. Once there is one, any other folder that was only found is refused until the
+user names it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from grader.batch import store
 from grader.errors import AssignmentError
 from grader.files import write_whole
 
-# The latest are kept: a department has some dozens.
+# Only the latest are kept; a department has some dozens.
 _MAX_KNOWN = 200
 
 
 def require_known(folder: Path, environ: Mapping[str, str], *, named: bool) -> bool:
-    """Remember where an assignment lies that is graded with; return whether it is the first.
+    """Store an assignment's folder as trusted; return whether it is the first one.
 
     folder : the assignment's own
-    named : the user named it, or a folder around it
-    Raises AssignmentError where it was only found, and this user has graded with others.
+    named : whether the user named it, or a folder around it
+    Raises AssignmentError if it was only found, and this user has graded with other folders.
     """
     file = _file(environ)
     if file is None:
@@ -35,19 +35,19 @@ def require_known(folder: Path, environ: Mapping[str, str], *, named: bool) -> b
     known = _known(file)
     if place in known:
         return False
-    alive = [one for one in known if one.is_dir()]
-    if alive and not named:
+    existing = [path for path in known if path.is_dir()]
+    if existing and not named:
         raise AssignmentError(
-            f"{folder} was found upwards of this folder, and nothing was graded with it before: it "
+            f"{folder} was found above this folder, and nothing was graded with it before: it "
             f"may be a student's, and its checks would run with your rights. You have graded with "
-            f"{alive[-1]}. If it is your course's, name it once: --assignments {place}"
+            f"{existing[-1]}. If it is your course's, name it once: --assignments {place}"
         )
-    kept = [str(one) for one in (*alive, place)][-_MAX_KNOWN:]
+    latest = [str(path) for path in (*existing, place)][-_MAX_KNOWN:]
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(file, json.dumps(kept, indent=1) + "\n")
+        write_whole(file, json.dumps(latest, indent=1) + "\n")
     except OSError:
-        return False  # a full disk, a folder without rights: it is only not remembered
+        return False  # a full disk, or no right to write: grade without storing it
     return not known
 
 

@@ -1,26 +1,26 @@
-"""A grading process: the pipeline at the end of a pipe, for one submission after the other.
+"""A grading process: it receives submissions through a pipe and grades them one after another.
 
     python -m grader.batch.worker PIPE LIFE [FORK_SERVER]     started by grader/batch/workers.py
 
-or a fork of the command that does what serve_with() returns (forked.py).
+or a fork of the command that calls the function which serve_with() returns (forked.py).
 
-Numbers of descriptors: of the pipe for the messages, of one that closes with the program
-(in_kernel/lifeline.py), and of the way to a process to fork kernels from (session/fork_server.py).
+The arguments are file descriptors: of the pipe for the messages, of a pipe that closes when the
+program ends (in_kernel/lifeline.py), and of a socket to a fork server (session/fork_server.py).
 
 Messages are JSON lists. To the worker:
 
-    ["options", {...}]            records.Options, once, first
-    ["grade", {...}]            a Job, when the answer to the one before is there
+    ["options", {...}]          records.Options, once, first
+    ["grade", {...}]            a Job, after the answer to the previous one
     ["end"]
 
-From the worker, each about the submission that it was given last:
+From the worker, about the submission that it got last:
 
     ["doing", text]
     ["done", unchanged, isolation]   then two messages of bytes: packed verdict, packed evidence
     ["broken", text]                 the assignment can't be used for any submission
 
-When the program asks by SIGTERM, the worker ends its kernels and itself. When the program is
-gone, the worker is killed, and its kernels with it.
+On SIGTERM, the worker ends its kernels and itself. When the program ends, the worker is killed, and
+its kernels end with it.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ if TYPE_CHECKING:
 
     _Grade = Callable[..., None]
 
-# Of the second after the parent's end, what a worker has to end in good order.
+# How much of the second after the parent's end a worker has to end in good order.
 _ENDING_S = 0.7
 
 
 def main(descriptor: int, life: int, *fork_server: int) -> None:
     gc.set_threshold(50_000)  # as in cli.main
-    ways = [socket.socket(fileno=end) for end in fork_server]
-    _serve(_Pipe(Connection(descriptor)), life, grade_jobs, *ways)
+    sockets = [socket.socket(fileno=end) for end in fork_server]
+    _serve(_Pipe(Connection(descriptor)), life, grade_jobs, *sockets)
 
 
 def serve_with(
     suite: Suite, assignment: Assignment
 ) -> Callable[[int, int, socket.socket | None], None]:
-    """Return what a fork of the command does as a worker: it has the checks collected already."""
+    """Return the function that a fork of the command runs as a worker, with collected checks."""
 
     def serve(descriptor: int, life: int, fork_server: socket.socket | None) -> None:
         def grade(
@@ -81,8 +81,8 @@ def serve_with(
             with _kernels(options, assignment, fork_server) as kernels:
                 _grade(suite, kernels, options, jobs, listener)
 
-        ways = [fork_server] if fork_server is not None else []
-        _serve(_Pipe(Connection(descriptor)), life, grade, *ways)
+        sockets = [fork_server] if fork_server is not None else []
+        _serve(_Pipe(Connection(descriptor)), life, grade, *sockets)
 
     return serve
 
@@ -97,7 +97,7 @@ def _serve(pipe: _Pipe, life: int, grade: _Grade, *fork_server: socket.socket) -
 
 
 def _stop(number: int, frame: object) -> NoReturn:
-    # As Ctrl-C does, so that every `with` on the way out ends what it began; once is enough.
+    # Like Ctrl-C, so that every `with` block cleans up; a second signal must not disturb that.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
@@ -109,9 +109,9 @@ def grade_jobs(
     *,
     fork_server: ForkServer | None = None,
 ) -> None:
-    """Grade jobs as they come, over one collection of the checks.
+    """Grade jobs as they come; collect the checks only once.
 
-    fork_server : has imported what the assignment needs
+    fork_server : one that has imported what the assignment needs
     Raises AssignmentError before a kernel starts.
     """
     from grader.assignment import load_assignment
@@ -146,17 +146,17 @@ def _grade(
 
 
 def open_grader(suite: Suite, kernels: Kernels, options: Options) -> Grader:
-    """Return what grades in this process; where no table does, it tries which mistakes it sees."""
+    """Return the Grader of this process; without a table, it tries mistakes by itself."""
     from grader.grading import Grader
 
     grader = Grader(suite, kernels, options)
 
     def explain(result: Result) -> Result:
-        # Imported here: a right submission has no use for it.
+        # Imported here, since right submissions don't need it.
         from grader.verify.tried_mistakes import TriedMistakes
 
         tried = TriedMistakes(suite, grader.tracer, options.try_mistakes, seed=options.seed)
-        grader.explain = tried.explain  # what was tried serves the next one, too
+        grader.explain = tried.explain  # the next submission reuses what was tried
         return tried.explain(result)
 
     if options.try_mistakes:
@@ -165,7 +165,7 @@ def open_grader(suite: Suite, kernels: Kernels, options: Options) -> Grader:
 
 
 class _Pipe:
-    """The worker's end of the pipe: gives the jobs, receives what becomes of them."""
+    """The worker's end of the pipe: yields the jobs, and sends the results."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -176,7 +176,7 @@ class _Pipe:
         threading.Thread(target=self._listen, daemon=True, name="pipe").start()
         kind, options = self.inbox.get()
         assert kind == "options"
-        # Only now: that the parent is gone is noticed while this loads.
+        # Imported after the thread has started, which notices meanwhile if the parent ends.
         from grader.session import ForkServer
 
         clone = ForkServer(fork_server[0]) if fork_server else None
@@ -197,10 +197,10 @@ class _Pipe:
                 if message[0] == "end":
                     return
         except (EOFError, OSError):
-            # To the main thread itself: a signal that another one gets wakes it up too late.
+            # Sent to the main thread: a signal to another thread would wake it up too late.
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-            # Python drops an exception that is raised in a destructor or a callback: then the
-            # signal had no effect. What is left on the disk, the next run deletes.
+            # The signal has no effect if its exception is raised in a destructor or a callback,
+            # where Python drops it. The next run deletes the files that are left then.
             time.sleep(_ENDING_S)
             os.kill(os.getpid(), signal.SIGKILL)
 

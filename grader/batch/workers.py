@@ -3,9 +3,9 @@
     with Workers(options, count=4, fork_server=fork_server) as workers:
         workers.run(jobs, collector)
 
-A process runs worker.py; its docstring is the protocol. One that ends before its time
-(out of memory, killed) costs no points: its submission is graded again by a fresh process,
-and after the second such end it is reported as a fault of the grader.
+A process runs worker.py, whose docstring is the protocol. If it ends unexpectedly (out of memory,
+killed), its submission loses no points: another process grades it again. After a second such end,
+the submission is reported as a fault of the grader.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ if TYPE_CHECKING:
     from grader.session import ForkServer
 
     Serve = Callable[[int, int, socket.socket | None], None]
-    """What a forked worker does with its pipe, its lifeline and its way to a fork server."""
+    """The function that a forked worker runs: serve(pipe, lifeline, socket to a fork server)."""
 
 ATTEMPTS = 2
-"""How often a submission is tried whose worker ended on it. The first end may be another's doing:
-the system ends any process when memory is short."""
+"""How often a submission is tried if its worker ends. The first end may have another cause: the
+system kills any process when memory is short."""
 SILENT_ENDS = 6
-"""After so many workers that ended before they began, it is the machine: the rest is not tried."""
+"""After so many workers in a row that end without a message, the machine is the cause: stop."""
 FAILED_STARTS = 10
 START_AGAIN_S = 1.0
-"""So often, and after so long, a first process is tried where none can be started: another
-program may have taken all there were for a moment."""
+"""How often, and at which interval, to try again if not even one process can be started: another
+program may have used up all processes for a moment."""
 MANY = 15
-"""From so many submissions on, what makes a fork cheaper is worth its price: some 50 ms."""
+"""From this many submissions on, huge pages are worth their cost of about 50 ms."""
 STOP_S = 20.0
-"""What a worker may take to end its kernels before it is killed."""
+"""How long a worker may take to end its kernels before it is killed."""
 CALLED_OFF_S = 1.0
-"""The same of one that was at work: when the way to it is closed it ends by itself in less."""
+"""The same for a worker that is grading: it ends faster, since its pipe is closed."""
 
 
 def cores() -> int:
@@ -69,7 +69,7 @@ def cores() -> int:
 
 
 class Stopped(Exception):
-    """The work was called off."""
+    """The work was cancelled by stop()."""
 
 
 class Workers:
@@ -83,8 +83,8 @@ class Workers:
         fork_server: ForkServer | None = None,
         serve: Serve | None = None,
     ) -> None:
-        """fork_server : has imported what the assignment needs; each worker gets a clone of it
-        serve : what a worker does that is forked from this process, where it can be
+        """fork_server : one that has imported what the assignment needs; each worker gets a clone
+        serve : the function of a worker that is forked from this process, if forking is possible
         """
         self.serve = serve
         self.many = False
@@ -94,28 +94,27 @@ class Workers:
         self.started = 0
         self._folder = TemporaryFolder()
         self.scratch = self._folder.path
-        # A closed kernel has a user number of its own, and its folders lie in here.
+        # A sandboxed kernel may run as another user, and its folders are in here.
         self.scratch.chmod(0o711)
         self.workers: list[Worker] = []
         self.stopped = False
         self._patience: threading.Timer | None = None
 
     def run(self, jobs: Iterable[Job], collector: BatchListener) -> None:
-        """Grade each; `collector` receives the results as they come, in any order.
+        """Grade the jobs; `collector` receives each result at once, in any order.
 
-        Raises AssignmentError where the checks can't be used, Stopped where another thread
-        called stop().
+        Raises AssignmentError if the checks can't be used, Stopped if another thread called stop().
         """
         waiting = deque(jobs)
         self.many = len(waiting) >= MANY
         ends: Counter[int] = Counter()
-        silent = 0  # workers in a row that ended without a word
+        silent = 0  # how many workers in a row ended without a message
         failed_starts = 0
         while waiting or any(worker.item for worker in self.workers):
             try:
                 while waiting and len(self.workers) < self.count:
                     self._start()
-            except OSError as error:  # no process, memory or descriptor left: go on with fewer
+            except OSError as error:  # no process, memory or descriptor is free: use fewer workers
                 if not self.workers:
                     failed_starts += 1
                     if failed_starts >= FAILED_STARTS:
@@ -129,7 +128,7 @@ class Workers:
             for worker in self.workers:
                 if worker.item is None and waiting:
                     worker.give(waiting.popleft())
-            if self.stopped:  # by one who may not have seen the latest of them
+            if self.stopped:  # stop() may not have seen the latest workers
                 raise Stopped
             for ready in wait([worker.connection for worker in self.workers]):
                 worker = next(w for w in self.workers if w.connection is ready)
@@ -159,7 +158,7 @@ class Workers:
                     continue
                 assert job is not None
                 if kind == "broken":
-                    # It is at its end. A dask worker keeps us for what comes next.
+                    # The worker ends. This object stays: a dask worker uses it again.
                     self.workers.remove(worker)
                     worker.end()
                     raise AssignmentError(values[0])
@@ -177,14 +176,14 @@ class Workers:
         self.workers.append(Worker(self.options, self.started, scratch, self._clone(), serve))
 
     def _clone(self) -> socket.socket | None:
-        """Return the way to a copy of the fork server; without it, a worker starts its own."""
+        """Return a socket to a copy of the fork server; None if the worker must start its own."""
         with contextlib.suppress(GraderFault):
             if self.fork_server is not None:
                 return self.fork_server.clone(many=self.many)
         return None
 
     def stop(self) -> None:
-        """Make run(), in whichever thread it is, come to its end."""
+        """Make run() in another thread raise Stopped."""
         self.stopped = True
         for worker in list(self.workers):
             worker.stop()
@@ -198,13 +197,13 @@ class Workers:
             worker.process.kill()
 
     def close(self) -> None:
-        """End every process, and delete what they left."""
+        """End every process, and delete the files that they left."""
         for worker in self.workers:
             worker.stop()
-        # First of all of them: from then on each has less than a second.
+        # All connections close first: from then on each worker ends within a second.
         for worker in self.workers:
             worker.connection.close()
-        until = time.monotonic() + CALLED_OFF_S  # for all of them together
+        until = time.monotonic() + CALLED_OFF_S  # for all workers together
         for worker in self.workers:
             left_s = max(0.0, until - time.monotonic())
             worker.end(STOP_S if worker.item is None else left_s)
@@ -221,10 +220,13 @@ class Workers:
 
 
 class Worker:
-    """One process, and the submission that it is at.
+    """One process, and the submission that it grades.
 
-    fork_server : a way to a process that it forks kernels from
-    serve : what it does as a fork of this process; started by itself where None
+    fork_server : a socket to a fork server for its kernels
+    serve : its function as a fork of this process; None to start a new interpreter
+    item : the job that it grades
+    heard : whether it has sent any message
+    said : the end of its stderr, after end()
     """
 
     process: subprocess.Popen[bytes] | forked.Forked
@@ -267,14 +269,14 @@ class Worker:
                     )
                 else:
                     self.process = subprocess.Popen(
-                        # -P: nothing in the current folder, a student's perhaps, is imported.
+                        # -P: nothing is imported from the current folder, which may be a student's.
                         [sys.executable, "-P", "-m", "grader.batch.worker", *map(str, passed)],
                         pass_fds=passed,
                         stdin=subprocess.DEVNULL,
                         stdout=subprocess.DEVNULL,
                         stderr=stderr,
                         env=os.environ | temporary,
-                        # Ctrl-C is for the parent, which stops the workers in good order.
+                        # Ctrl-C must reach only the parent, which then stops the workers.
                         process_group=0,
                     )
             except BaseException:
@@ -289,12 +291,12 @@ class Worker:
         self._send("grade", plain_of(job))
 
     def _send(self, *message: Any) -> None:
-        # One that has ended is noticed where its answer is awaited.
+        # receive() notices that the process has ended.
         with contextlib.suppress(OSError):
             self.connection.send_bytes(json.dumps(message).encode())
 
     def receive(self) -> Any:
-        """Return a message. Raises EOFError or OSError where the process has ended."""
+        """Return the next message. Raises EOFError or OSError if the process has ended."""
         message = json.loads(self.connection.recv_bytes())
         self.heard = True
         return message
@@ -303,14 +305,14 @@ class Worker:
         return Packed(self.connection.recv_bytes(), self.connection.recv_bytes())
 
     def stop(self) -> None:
-        """Ask it to end: at once where it has nothing to do, else as soon as its kernels are."""
+        """Ask it to end: at once if it is idle, else after it has ended its kernels."""
         if self.item is None:
             self._send("end")
         elif self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
     def end(self, patience_s: float = STOP_S) -> str:
-        """Wait until the process has ended, at last by force; return how it did."""
+        """Wait until the process has ended, or kill it after patience_s; return how it ended."""
         self.connection.close()
         try:
             code = self.process.wait(patience_s)
@@ -321,6 +323,6 @@ class Worker:
         with contextlib.suppress(OSError):
             self.said = (self.scratch / "stderr").read_text("utf-8", "replace")[-4000:].strip()
         shutil.rmtree(self.scratch, ignore_errors=True)
-        if code < 0:  # it was killed, and what it had elsewhere is still there
+        if code < 0:  # it was killed, so its other folders still exist
             remove_session_leftovers()
         return how_it_ended(code)

@@ -231,7 +231,7 @@ def test_workers_that_have_not_this_grader_are_told(klass, lone, first, problem)
         (Answer("done", "", Packed(zlib.compress(b"[]"))), "no result: AttributeError"),
         (Answer("done", "", None), "no result: AttributeError"),
         (Answer("points", ""), "kind 'points'"),
-        (Answer("lost", "", how=7), "its words are not text"),
+        (Answer("lost", "", how=7), "a field is not text"),
         (Answer("done", "", pack(Result("a.zip", (), "graded"))), ""),
         (Answer("lost", "", how="no answer"), ""),
     ],

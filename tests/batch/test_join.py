@@ -95,7 +95,7 @@ def test_equal_work_of_two_students_is_kept_for_both(runs, capsys):
 def test_runs_that_were_asked_for_differently_are_not_joined(runs, capsys):
     runs([handed_in("Anna")], [handed_in("Ben")], settings=({"seed": 0}, {"seed": 1}))
     _, told = joined(capsys, code=2)
-    assert "what is joined is graded alike" in told
+    assert "only runs with the same assignment and settings can be joined" in told
 
 
 def test_a_run_is_named(runs, capsys):
