@@ -86,7 +86,7 @@ def kept_run(
 
 
 def _as_good(options: Options, environment: str) -> list[str]:
-    """Return the keys of results with more figures than are asked for, which do no harm."""
+    """Return the keys of results with more figures than requested, which serve as well."""
     kinds: tuple[Figures, ...] = ("none", "answers", "all")
     wider = kinds[kinds.index(options.figures) + 1 :]
     return [cache_key.key(replace(options, figures=kind), environment) for kind in wider]

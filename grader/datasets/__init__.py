@@ -1,8 +1,8 @@
-"""Small real data sets, and the full ones where $GRADE_DATA names a folder that holds them.
+"""Small real data sets, and the full ones if $GRADE_DATA names a folder with them.
 
-NAMES                 what can be loaded: "mnist", "fashion-mnist"
+NAMES                 the names of the sets: "mnist", "fashion-mnist"
 load(name)            -> x (n, 784) uint8, y (n,) uint8
-datasets_dir()        the folder that notebooks are served from
+datasets_dir()        the folder from which notebooks get their data
 
 known        hashes, licences and sources of the sets
 files        IDX, npz and CSV files -> x, y
@@ -30,13 +30,13 @@ __all__ = ["NAMES", "SHIPPED", "datasets_dir", "load", "load_file", "path_of"]
 
 
 def datasets_dir() -> Path:
-    """Return the folder whose sets come first: $GRADE_DATA, else the one that ships."""
+    """Return the folder whose sets are preferred: $GRADE_DATA, else the package's own."""
     configured = os.environ.get("GRADE_DATA", "")
     return Path(configured).expanduser().resolve() if configured else SHIPPED
 
 
 def path_of(name: str) -> Path:
-    """Return the file that holds a set: the configured one, else the one that ships.
+    """Return the file of a set: the one in $GRADE_DATA, else the package's own.
 
     Raises AssignmentError for a name that is not in NAMES.
     """
@@ -49,15 +49,15 @@ def path_of(name: str) -> Path:
 def load(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return x (n, 784) and y (n,), both uint8; images are rows of 28 x 28 pixels.
 
-    Raises AssignmentError for an unknown name, and for a configured file that isn't such a set.
+    Raises AssignmentError for an unknown name, and for a file that does not have this form.
     """
     return load_file(path_of(name))
 
 
 def load_file(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the set that a file holds. Raises AssignmentError where it holds none."""
+    """Return the set in a file, as load() does. Raises AssignmentError."""
     try:
-        # Read whole first, since numpy leaves a file open that is not a zip.
+        # Read as a whole first, since numpy leaves a file open that is not a zip.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             x, y = np.asarray(file["x"]), np.asarray(file["y"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

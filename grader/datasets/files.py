@@ -1,10 +1,11 @@
-"""Reads image sets from the files that they are handed around in.
+"""Reads image sets from files in the usual formats.
 
     IDX         images and labels in two files, as MNIST's own (train-images-idx3-ubyte)
     npz         x and y, or x_train, y_train, x_test, y_test
-    CSV         a row an image: 784 pixels, and the label first or last; a header line or none
+    CSV         one row for each image: 784 pixels, and the label first or last; with or without a
+                header line
 
-Each of them may be compressed by gzip. A folder stands for such files in it.
+Each file may be compressed by gzip. A folder stands for all such files in it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SIDE = 28
 PIXELS = SIDE * SIDE
 CLASSES = 10
 MOST_BYTES = 2**30
-"""Of one file, unpacked. The largest real one is a CSV of MNIST: 128 MB."""
+"""The size of one unpacked file. The largest real one is a CSV of MNIST: 128 MB."""
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _IDX_IMAGES, _IDX_LABELS = b"\x00\x00\x08\x03", b"\x00\x00\x08\x01"
@@ -41,9 +42,9 @@ _NPZ_PARTS = (("x", "y"),), (("x_train", "y_train"), ("x_test", "y_test"))
 
 
 def read_set(paths: Sequence[Path]) -> tuple[Pixels, Pixels]:
-    """Return x (n, 784) and y (n,), uint8, of all the files together; training images first.
+    """Return x (n, 784) and y (n,), uint8, of all files together; training images first.
 
-    Raises DataError, which names the file and says what is wrong with it.
+    Raises DataError, which names the file and the problem.
     """
     parts: list[Part] = []
     idx_images: dict[Path, Pixels] = {}
@@ -59,7 +60,7 @@ def read_set(paths: Sequence[Path]) -> tuple[Pixels, Pixels]:
         else:
             parts.append((path.name, *_csv(path, data)))
     parts += _joined(idx_images, idx_labels)
-    # As MNIST itself and OpenML have them; the sort keeps the rest in the order given.
+    # The order of MNIST and OpenML; the sort is stable, so other files stay in order.
     parts.sort(key=lambda part: "train" not in part[0].lower())
     for name, x, y in parts:
         if x.shape != (len(y), PIXELS) and x.shape != (len(y), SIDE, SIDE):
@@ -79,15 +80,15 @@ def _expanded(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             inside = [p for p in inside if _SUFFIX.search(p.name)]
             if not inside:
-                raise DataError(f"{path} holds no IDX, npz or CSV file")
+                raise DataError(f"{path} contains no IDX, npz or CSV file")
         found += inside
     if len({path.resolve() for path in found}) < len(found):
-        raise DataError("a file is named twice: each image would be there twice")
+        raise DataError("a file is named twice: its images would count twice")
     return found
 
 
 def _unpacked(path: Path) -> bytes:
-    """Return the file's bytes, those inside where it is compressed by gzip."""
+    """Return the file's bytes, decompressed if it is a gzip file."""
     try:
         with path.open("rb") as file:
             if file.read(2) == _GZIP:
@@ -118,20 +119,20 @@ def _idx(path: Path, data: bytes, *, dimensions: int) -> Pixels:
     shape = struct.unpack(f">{dimensions}I", data[4:head])
     if dimensions == 3 and shape[1:] != (SIDE, SIDE):
         raise DataError(
-            f"{path} holds images of {shape[1]} x {shape[2]} pixels; "
-            f"served are images of {SIDE} x {SIDE}"
+            f"{path} has images of {shape[1]} x {shape[2]} pixels; "
+            f"they must be {SIDE} x {SIDE} pixels"
         )
-    due, there = math.prod(shape), len(data) - head
-    if due != there:
-        state = "cut off" if there < due else "damaged"
-        raise DataError(f"{path} is {state}: its header tells of {due} bytes, {there} are there")
+    expected, actual = math.prod(shape), len(data) - head
+    if expected != actual:
+        state = "cut off" if actual < expected else "damaged"
+        raise DataError(f"{path} is {state}: its header says {expected} bytes, but it has {actual}")
     return np.frombuffer(data, np.uint8, offset=head).reshape(
         shape[0], -1 if dimensions == 3 else 1
     )
 
 
 def _joined(images: dict[Path, Pixels], labels: dict[Path, Pixels]) -> list[Part]:
-    """Return each file of images with its file of labels: the one whose name goes with it."""
+    """Return each file of images with its file of labels, which has a matching name."""
     left = dict(labels)
     parts = []
     for path, x in images.items():
@@ -140,20 +141,20 @@ def _joined(images: dict[Path, Pixels], labels: dict[Path, Pixels]) -> list[Part
             partner = next(iter(left))
         if partner is None:
             raise DataError(
-                f"{path} has no labels: name the labels' file, too "
+                f"{path} has no labels: name the file of labels as well "
                 f"({path.name.replace('images', 'labels').replace('idx3', 'idx1')})"
             )
         y = left.pop(partner)
         if len(x) != len(y):
-            raise DataError(f"{path} holds {len(x)} images, {partner.name} {len(y)} labels")
+            raise DataError(f"{path} has {len(x)} images, but {partner.name} has {len(y)} labels")
         parts.append((path.name, x, y.ravel()))
     if left:
-        raise DataError(f"{next(iter(left))} holds labels without images: name the images' file")
+        raise DataError(f"{next(iter(left))} has labels without images: name the file of images")
     return parts
 
 
 def _stem(path: Path) -> str:
-    """Return what the names of an images' file and its labels' file have in common."""
+    """Return the common part of the names of a file of images and its file of labels."""
     return re.sub(r"images?|labels?|idx[13]|\.gz$|[-_.]", "", path.name.lower())
 
 
@@ -167,12 +168,12 @@ def _npz(path: Path, data: bytes) -> list[Part]:
             if names is None:
                 listed = ", ".join(file.files) or "nothing"
                 raise DataError(
-                    f"{path} holds {listed}; it must hold x and y, or x_train, y_train, x_test, "
-                    "y_test"
+                    f"{path} contains {listed}; it must contain x and y, or x_train, y_train, "
+                    "x_test, y_test"
                 )
             return [(f"{path.name}, {x}", file[x], np.ravel(file[y])) for x, y in names]
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} is no npz file of plain arrays: {error}") from error
+        raise DataError(f"{path} is not an npz file of plain arrays: {error}") from error
 
 
 # --- CSV ------------------------------------------------------------------------------------
@@ -189,11 +190,11 @@ def _csv(path: Path, data: bytes) -> tuple[NDArray[np.int16], NDArray[np.int16]]
     header = not re.fullmatch(r"\d+", names[1])
     body = rest if header else data
     if not body.strip():
-        raise DataError(f"{path} holds no row of an image")
+        raise DataError(f"{path} contains no row of an image")
     try:
         rows = np.loadtxt(io.BytesIO(body), delimiter=",", dtype=np.int16, ndmin=2)
     except ValueError as error:
-        raise DataError(f"{path} holds more than whole numbers: {error}") from error
+        raise DataError(f"{path} contains values that are not whole numbers: {error}") from error
     label = _label_column(path, names if header else [], rows)
     return np.delete(rows, label, axis=1), rows[:, label]
 
@@ -202,12 +203,12 @@ def _label_column(path: Path, header: Sequence[str], rows: NDArray[np.int16]) ->
     named = [at for at, name in enumerate(header) if name in ("label", "class", "target", "y")]
     if len(named) == 1:
         return named[0]
-    # A corner pixel is the same nearly everywhere; labels are few, and all of them come.
+    # A corner pixel is nearly always the same; the label column contains exactly the ten labels.
     found = [at for at in (0, PIXELS) if set(np.unique(rows[:, at])) == set(range(CLASSES))]
     if len(found) != 1:
         raise DataError(
-            f"{path}: which column holds the labels is not clear; give it a first line of column "
-            "names, with `label` over it"
+            f"{path}: it is not clear which column contains the labels; add a first line of column "
+            "names, with `label` for that column"
         )
     return found[0]
 
@@ -216,7 +217,7 @@ def _label_column(path: Path, header: Sequence[str], rows: NDArray[np.int16]) ->
 
 
 def _as_bytes(values: NDArray[Any], name: str, what: str) -> Pixels:
-    """Return the same numbers as uint8, a row an image. Raises DataError where they are none."""
+    """Return the same numbers as uint8. Raises DataError for other values than whole numbers."""
     most = 255 if what == "pixels" else CLASSES - 1
     numbers = values.dtype.kind in "buif" and np.all((values >= 0) & (values <= most))
     if not numbers or np.any(values != values.astype(np.uint8)):

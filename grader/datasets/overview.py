@@ -1,4 +1,4 @@
-"""What `grade data` shows: which sets are there, and what they hold."""
+"""The overview that `grade data` shows: the data sets and their contents."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from grader.errors import AssignmentError
 
 @dataclass(frozen=True)
 class SetFile:
-    """One file of a set, read.
+    """One file of a set, after reading.
 
-    served : True for the one that notebooks get
-    problem : why it can't be read; then the rest is empty
+    served : whether notebooks get it
+    shipped : whether it belongs to the package
+    counts : how many images each class has
+    problem : why it can't be read; then the other fields are empty
     """
 
     name: str
@@ -40,11 +42,11 @@ class SetFile:
         licence = SOURCES[self.name].licence
         if self.shipped:
             return f"{licence}; see {self.path.with_suffix('.LICENSE').name} beside it"
-        return licence if self.content else "that of the files it was imported from"
+        return licence if self.content else "that of the imported files"
 
 
 def find_sets() -> list[SetFile]:
-    """Return every file of every set: the one that is served, then the one that ships."""
+    """Return every file of every set: the one that notebooks get, then the package's own."""
     found = []
     for name in datasets.NAMES:
         served = datasets.path_of(name)
@@ -72,7 +74,7 @@ def _read(name: str, path: Path, served: Path) -> SetFile:
 
 
 def lines(sets: list[SetFile]) -> Iterator[str]:
-    """Yield the overview line by line, and how to get what isn't there."""
+    """Yield the lines of the overview, and how to get the full sets that are missing."""
     for one in sets:
         origin = "ships with grade" if one.shipped else "imported"
         yield f"{one.name}, {origin}" + ("" if one.served else "; not served, the other one is")

@@ -1,14 +1,14 @@
-"""The Python that an assignment's notebooks run in, where it asks for one of its own.
+"""The Python environment of an assignment's notebooks, if the assignment requests one.
 
 [environment]                    in assignment.toml
 python = "3.12"
 requirements = ["numpy<2.4"]     or  lock = "pylock.toml"
 
-recipe      the requested environment, as one fingerprint
-store       where environments are kept, which there are
-building    makes one, by uv or by venv and pip
+recipe      the fingerprint of the requested environment
+store       the folder of all environments
+building    builds one, by uv or by venv and pip
 
-Only what the instructor's file asks for is ever installed; nothing of a submission is read here.
+Only packages from the instructor's file are ever installed; nothing in a submission is read here.
 """
 
 from grader.environments.building import build

@@ -1,4 +1,4 @@
-"""Makes an environment: uv where it is there, Python's own venv and pip where not."""
+"""Builds an environment: by uv if it is installed, else by Python's own venv and pip."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from grader.environments.recipe import OURS, digest_of, inherited, python_version
-from grader.environments.store import BUILDING, TOLD, Built, interpreter_in, place, read
+from grader.environments.store import BUILDING, RECORD, Built, interpreter_in, place, read
 from grader.errors import AssignmentError
 from grader.files import write_whole
 from grader.records import Environment
 
 Tell = Callable[[str], None]
 
-# The script that queries the new interpreter.
-_ASK = """
+# A script that prints the version and the packages of the new interpreter.
+_CONTENTS = """
 import importlib.metadata, json, sys
 names = {f"{d.metadata['Name']} {d.version}" for d in importlib.metadata.distributions()
          if d.metadata["Name"]}
@@ -34,31 +34,31 @@ _LAST_LINES = 12
 def build(
     environment: Environment, folder: Path, assignment_id: str, *, tell: Tell, again: bool = False
 ) -> Built:
-    """Return the assignment's environment, made where it isn't there.
+    """Return the assignment's environment; build it if it is missing.
 
     folder : the assignment's
-    tell : gets a line now and then
-    again : build it again, with the newest packages that the requirements allow
-    Raises AssignmentError where a package or the Python can't be had, OSError.
+    tell : called with a line of text before each step
+    again : whether to build it again, with the newest packages that the requirements allow
+    Raises AssignmentError if a package or the Python is not available, OSError.
     """
     target = place() / digest_of(environment, folder)
     known = read(target)
     if known is not None and not again:
-        return _noted(known, assignment_id)
+        return _with_assignment(known, assignment_id)
     place().mkdir(parents=True, exist_ok=True)
     _remove_unfinished()
-    # Built beside its place, and moved when complete, so that other runs see all or nothing.
+    # Built beside its folder and moved when complete: other runs never see an incomplete one.
     making = place() / f"{BUILDING}{secrets.token_hex(6)}"
     try:
         _make(environment, folder, making, assignment_id, tell)
-        python, packages = json.loads(_said(making, "-c", _ASK))
-        told = {
+        python, packages = json.loads(_output_of(making, "-c", _CONTENTS))
+        record = {
             "python": python,
             "packages": packages,
             "assignments": sorted({assignment_id, *(known.assignments if known else ())}),
             "bytes": _size(making),
         }
-        (making / TOLD).write_text(json.dumps(told, indent=1), encoding="utf-8")
+        (making / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
         if target.exists():
             target.rename(place() / f"{BUILDING}{secrets.token_hex(6)}")
         making.rename(target)
@@ -101,9 +101,9 @@ def _make(
         install += ["--no-index", "--find-links", str((folder / environment.wheels).resolve())]
     wanted: list[str] = list(environment.requirements)
     if environment.inherit:
-        # The resolver doesn't see what is inherited, and would install it again.
+        # The resolver does not see inherited packages, and would install them again.
         install.append("--no-deps")
-        site = _said(making, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])")
+        site = _output_of(making, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])")
         Path(site.strip(), "_grade_inherited.pth").write_text(
             "".join(f"{path}\n" for path in inherited()), encoding="utf-8"
         )
@@ -117,7 +117,7 @@ def _make(
             pinned.write_text(_pinned(lock, assignment_id), encoding="utf-8")
             _run([*install, "--no-deps", "--require-hashes", "-r", str(pinned)], assignment_id)
     if wanted or not environment.inherit:
-        # Together with ours, so that one resolution serves both; after a lock, what it gave stays.
+        # Together with OURS, so that all versions fit; packages from a lock stay as they are.
         ours = [] if environment.inherit else list(OURS)
         tell(f"{assignment_id}: installing {', '.join(wanted) or 'what a kernel needs'}")
         _run([*install, *wanted, *ours], assignment_id)
@@ -125,7 +125,7 @@ def _make(
 
 
 def _pinned(lock: Path, assignment_id: str) -> str:
-    """Return a pylock.toml as requirements with hashes, for a pip that doesn't read it."""
+    """Return a pylock.toml as requirements with hashes, for a pip that can't read it."""
     try:
         packages = tomllib.loads(lock.read_text("utf-8"))["packages"]
         lines = []
@@ -143,18 +143,18 @@ def _pinned(lock: Path, assignment_id: str) -> str:
 
 
 def find_uv() -> str:
-    """Return uv's command; "" where it is missing."""
+    """Return the path of uv; "" if it is missing."""
     return shutil.which("uv") or ""
 
 
 def _interpreter(version: str) -> str:
-    """Return a Python of that version that is on this machine; "" for none."""
+    """Return the path of a Python of that version on this machine; "" for none."""
     if version == "{}.{}".format(*sys.version_info[:2]):
         return str(getattr(sys, "_base_executable", sys.executable))
     for path in _candidates(version):
         try:
-            asked = "import sys; print('{}.{}'.format(*sys.version_info[:2]))"
-            done = subprocess.run([path, "-c", asked], capture_output=True, text=True, timeout=30)
+            script = "import sys; print('{}.{}'.format(*sys.version_info[:2]))"
+            done = subprocess.run([path, "-c", script], capture_output=True, text=True, timeout=30)
         except (OSError, subprocess.TimeoutExpired):
             continue
         if done.returncode == 0 and done.stdout.strip() == version:
@@ -172,8 +172,8 @@ def _candidates(version: str) -> Iterator[Path]:
 
 
 def _run(command: Sequence[str], assignment_id: str) -> None:
-    """Run a step. Raises AssignmentError with the last lines of what it said."""
-    # What the instructor's shell is in is not what is built.
+    """Run a step. Raises AssignmentError with the last lines of its output."""
+    # The environment of the instructor's shell must not affect the build.
     left_out = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "CONDA_PREFIX")
     environ = {k: v for k, v in os.environ.items() if k not in left_out}
     done = subprocess.run(
@@ -186,17 +186,17 @@ def _run(command: Sequence[str], assignment_id: str) -> None:
         )
 
 
-def _said(folder: Path, *arguments: str) -> str:
+def _output_of(folder: Path, *arguments: str) -> str:
     command = [str(interpreter_in(folder)), "-I", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def _noted(known: Built, assignment_id: str) -> Built:
-    """Remember one more assignment that an environment is for."""
+def _with_assignment(known: Built, assignment_id: str) -> Built:
+    """Add an assignment to the record of an environment."""
     if assignment_id not in known.assignments:
-        told = json.loads((known.folder / TOLD).read_text("utf-8"))
-        told["assignments"] = sorted({assignment_id, *known.assignments})
-        write_whole(known.folder / TOLD, json.dumps(told, indent=1))
+        record = json.loads((known.folder / RECORD).read_text("utf-8"))
+        record["assignments"] = sorted({assignment_id, *known.assignments})
+        write_whole(known.folder / RECORD, json.dumps(record, indent=1))
     return read(known.folder) or known
 
 
@@ -206,7 +206,7 @@ def _size(folder: Path) -> int:
 
 
 def _remove_unfinished() -> None:
-    """Delete what was given up; what another process makes now is younger than a day."""
+    """Delete unfinished builds older than a day; a younger one may be in progress."""
     import time
 
     for folder in place().glob(f"{BUILDING}*"):

@@ -1,4 +1,4 @@
-"""What an assignment asks for, as one fingerprint: equal recipes share one environment."""
+"""The fingerprint of a requested environment: assignments with equal requests share one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from grader.errors import AssignmentError
 from grader.records import Environment
 
 FORMAT = 1
-"""Of what is built: a new one builds all anew."""
+"""The format of an environment: after a change, all are built again."""
 OURS = ("ipykernel", "numpy")
-"""What a kernel needs besides; their versions are what the requirements leave open."""
+"""Packages that a kernel needs, in any versions that the requirements allow."""
 
 
 def python_version(environment: Environment) -> str:
@@ -24,12 +24,12 @@ def python_version(environment: Environment) -> str:
 
 
 def digest_of(environment: Environment, folder: Path) -> str:
-    """Return the fingerprint of all that decides what is built.
+    """Return the fingerprint of everything that determines an environment.
 
-    folder : the assignment's, which holds the lock and the wheels
-    Raises AssignmentError where these are not there.
+    folder : the assignment's, which contains the lock and the wheels
+    Raises AssignmentError if these are missing.
     """
-    said: dict[str, object] = {
+    recipe: dict[str, object] = {
         "format": FORMAT,
         "python": python_version(environment),
         "requirements": environment.requirements,
@@ -37,17 +37,17 @@ def digest_of(environment: Environment, folder: Path) -> str:
         "machine": [sys.platform, platform.machine()],
     }
     if environment.lock:
-        said["lock"] = _hash(_inside(folder, environment.lock, "lock"))
+        recipe["lock"] = _hash(_inside(folder, environment.lock, "lock"))
     if environment.wheels:
         place = _inside(folder, environment.wheels, "wheels")
-        said["wheels"] = {file.name: _hash(file) for file in sorted(place.glob("*.whl"))}
+        recipe["wheels"] = {file.name: _hash(file) for file in sorted(place.glob("*.whl"))}
     if environment.inherit:
-        said["inherit"] = [sys.prefix, *inherited()]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]
+        recipe["inherit"] = [sys.prefix, *inherited()]
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def inherited() -> list[str]:
-    """Return the folders of the packages that grade itself runs with."""
+    """Return the folders of grade's own packages."""
     paths = sysconfig.get_paths()
     return list(dict.fromkeys((paths["purelib"], paths["platlib"])))
 

@@ -1,4 +1,4 @@
-"""Where environments are kept: one folder each in the user's cache, by its fingerprint."""
+"""The store of environments: one folder for each in the user's cache, named by fingerprint."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from grader.errors import AssignmentError
 from grader.records import Assignment, Environment
 
 VARIABLE = "GRADE_ENVIRONMENTS"
-TOLD = "grade.json"
-"""In each environment: what it is. One without it was not built to its end."""
+RECORD = "grade.json"
+"""The file in each environment that describes it. One without it was not built completely."""
 BUILDING = ".building-"
 
 
 @dataclass(frozen=True)
 class Built:
-    """An environment that is there.
+    """An environment that is built.
 
-    assignments : ids of those that it was built for
     packages : "numpy 1.26.4", in order
+    assignments : the ids of the assignments that use it
+    bytes : its size
     """
 
     folder: Path
@@ -44,13 +45,13 @@ class Built:
 
     @property
     def fingerprint(self) -> str:
-        """What a result that was graded in it depends on: what was in fact installed."""
+        """The fingerprint of the packages that were actually installed."""
         text = json.dumps([self.digest, self.python, *self.packages])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def place(environ: Mapping[str, str] | None = None) -> Path:
-    """Return the folder of all environments: $GRADE_ENVIRONMENTS, else in the user's cache."""
+    """Return the folder of all environments: $GRADE_ENVIRONMENTS, else one in the user's cache."""
     environ = os.environ if environ is None else environ
     if named := environ.get(VARIABLE):
         return Path(named).expanduser()
@@ -59,19 +60,20 @@ def place(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def interpreter_in(folder: Path) -> Path:
+    """Return the path of an environment's Python."""
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def read(folder: Path) -> Built | None:
-    """Return what a folder of the store holds; None for one that is not whole."""
+    """Return the environment in a folder of the store; None if it is not complete."""
     try:
-        told = json.loads((folder / TOLD).read_text("utf-8"))
+        record = json.loads((folder / RECORD).read_text("utf-8"))
         found = Built(
             folder,
-            str(told["python"]),
-            tuple(map(str, told["packages"])),
-            tuple(map(str, told["assignments"])),
-            int(told["bytes"]),
+            str(record["python"]),
+            tuple(map(str, record["packages"])),
+            tuple(map(str, record["assignments"])),
+            int(record["bytes"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -79,12 +81,12 @@ def read(folder: Path) -> Built | None:
 
 
 def find(environment: Environment, folder: Path) -> Built | None:
-    """Return the environment of an assignment in `folder`; None where it isn't built."""
+    """Return the environment of the assignment in `folder`; None if it is not built."""
     return read(place() / digest_of(environment, folder))
 
 
 def all_built() -> list[Built]:
-    """Return every environment that is there, in the order of their fingerprints."""
+    """Return all built environments, in the order of their fingerprints."""
     if not place().is_dir():
         return []
     found = (read(entry) for entry in sorted(place().iterdir()) if entry.is_dir())
@@ -92,16 +94,16 @@ def all_built() -> list[Built]:
 
 
 def remove(digest: str) -> None:
-    """Delete one environment, whole or not. Raises OSError."""
+    """Delete one environment, complete or not. Raises OSError."""
     folder = place() / digest
-    (folder / TOLD).unlink(missing_ok=True)  # from now on it does not count as complete
+    (folder / RECORD).unlink(missing_ok=True)  # from now on it does not count as complete
     shutil.rmtree(folder)
 
 
 def python_of(assignment: Assignment) -> Path | None:
-    """Return the interpreter that the assignment's notebooks run in; None for the grader's own.
+    """Return the interpreter of the assignment's notebooks; None for the grader's own.
 
-    Raises AssignmentError where it is not built: the line says what to do.
+    Raises AssignmentError if it is not built; the message says what to do.
     """
     if assignment.environment is None:
         return None
@@ -116,7 +118,7 @@ def python_of(assignment: Assignment) -> Path | None:
 
 
 def fingerprint(environment: Environment | None, folder: Path) -> str:
-    """Return what is installed in an assignment's environment, as one text; "" where it has none.
+    """Return the fingerprint of an assignment's environment; "" if it has none.
 
     folder : the assignment's. Raises AssignmentError.
     """

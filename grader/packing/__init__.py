@@ -1,4 +1,4 @@
-"""What another system grades with: an assignment, its checks and this grader, in one file."""
+"""Packs an assignment, its checks and this grader into one file, for another grading system."""
 
 from grader.packing.bundle import SYSTEMS, pack
 

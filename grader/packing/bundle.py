@@ -16,15 +16,17 @@ from grader.records import Assignment
 from grader.report.gradescope import Visibility
 
 PYTHON = "3.12"
-"""numpy below 2.4, which the grader still needs, has no wheels for later ones everywhere."""
+"""The grader needs numpy below 2.4, which does not have wheels for every later Python."""
 _LEFT_OUT = {"__pycache__", ".ipynb_checkpoints", ".git"}
 
 
 def pack(system: str, assignment: Assignment, target: Path, *, hidden: Visibility) -> Path:
-    """Write the bundle of a system for one assignment; return its path.
+    """Write the bundle of an assignment for a system; return its path.
 
-    system : a key of SYSTEMS; hidden : who sees the results of hidden checks, on Gradescope
-    Raises AssignmentError for a student's copy, whose checks are only the public ones; OSError.
+    system : a key of SYSTEMS
+    target : the zip file to write
+    hidden : who sees the results of hidden checks, on Gradescope
+    Raises AssignmentError for a student's copy, which has only the public checks; OSError.
     """
     if assignment.public_only:
         raise AssignmentError(
@@ -77,10 +79,10 @@ fi
 uv venv --python {PYTHON} "$venv"
 uv pip install --python "$venv/bin/python" "$source/{wheel}"
 {build if assignment.environment is not None else ""}
-"$venv/bin/grade" doctor || true   # which layers of the sandbox hold here: read it in the log
+"$venv/bin/grade" doctor || true   # the log then shows which sandbox layers hold here
 """
     run = f"""#!/usr/bin/env bash
-# Runs for each submission. Whatever happens, results.json is there afterwards.
+# Runs for each submission. In every case it writes results.json.
 home=${{AUTOGRADER:-/autograder}}
 mkdir -p "$home/results"
 rm -f "$home/results/results.json"
@@ -98,13 +100,13 @@ from grader.report.gradescope import failure
 folder = pathlib.Path(sys.argv[2])
 log = (folder / "grade.log").read_text(errors="replace")[-2000:]
 last = [line for line in log.splitlines() if line.startswith("grade: ")][-1:]
-told = last[0] if last else f"the autograder ended with exit code {{sys.argv[1]}}"
-(folder / "results.json").write_text(json.dumps(failure(told)))
+message = last[0] if last else f"the autograder ended with exit code {{sys.argv[1]}}"
+(folder / "results.json").write_text(json.dumps(failure(message)))
 END
 fi
 if [ ! -s "$home/results/results.json" ]; then
-    told="nothing was graded: the autograder's own set-up failed, see setup.sh in its build log"
-    printf '{{"score": 0, "output": "%s"}}\n' "$told" >"$home/results/results.json"
+    message="nothing was graded: the autograder's own set-up failed, see setup.sh in its build log"
+    printf '{{"score": 0, "output": "%s"}}\n' "$message" >"$home/results/results.json"
 fi
 exit 0
 """
@@ -115,7 +117,7 @@ exit 0
 
 
 def _classroom50(assignment: Assignment, wheel: str, hidden: Visibility) -> dict[str, bytes]:
-    script = f'''"""Grades the checkout that it is run in: writes result.json, ends with 0."""
+    script = f'''"""Grades the checkout in the current folder: writes result.json, exits with 0."""
 
 import subprocess
 import sys
@@ -129,19 +131,19 @@ COMMAND = [
 
 
 def main():
-    # -P, and these: a file of the checkout is neither imported nor taken for a result.
+    # -P and unlink: a file of the checkout must not be imported, nor be used as a result.
     for name in ("result.json", "release-body.md"):
         Path(name).unlink(missing_ok=True)
-    there = [sys.executable, "-P", "-c", "import grader"]
-    if subprocess.run(there, capture_output=True).returncode:
+    installed = [sys.executable, "-P", "-c", "import grader"]
+    if subprocess.run(installed, capture_output=True).returncode:
         pip = [sys.executable, "-P", "-m", "pip", "install", "--quiet", str(HERE / {wheel!r})]
         subprocess.run(pip, check=False)
     done = subprocess.run(COMMAND, capture_output=True, text=True)
     Path("release-body.md").write_text(f"```text\\n{{done.stdout}}\\n```\\n", encoding="utf-8")
     if not Path("result.json").is_file():
-        told = (done.stderr.strip().splitlines() or ["the autograder failed"])[-1]
+        message = (done.stderr.strip().splitlines() or ["the autograder failed"])[-1]
         program = "import sys; from grader.report.classroom50 import failure_text as text; "
-        command = [sys.executable, "-P", "-c", program + "print(text(sys.argv[1]))", told]
+        command = [sys.executable, "-P", "-c", program + "print(text(sys.argv[1]))", message]
         Path("result.json").write_bytes(subprocess.run(command, capture_output=True).stdout)
 
 

@@ -1,4 +1,4 @@
-"""This grader as a wheel, from how it is installed here: what runs there is what was tried here."""
+"""Makes a wheel of the installed grader, so that another system runs the same code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEFT_OUT = {"__pycache__"}
 def own_wheel() -> tuple[str, bytes]:
     """Return the file name and the bytes of a wheel of the installed package.
 
-    Raises GradeError where the package runs without being installed.
+    Raises GradeError if the package is imported but not installed.
     """
     try:
         installed = distribution(NAME)
@@ -33,7 +33,7 @@ def own_wheel() -> tuple[str, bytes]:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            # One date for all: the same package gives the same bytes.
+            # A fixed date, so that the same package gives the same bytes.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
     return f"{NAME}-{grader.__version__}-py3-none-any.whl", buffer.getvalue()
 

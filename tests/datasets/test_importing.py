@@ -127,17 +127,17 @@ IMAGES, LABELS = idx(X.reshape(-1, 28, 28)), idx(Y)
 @pytest.mark.parametrize(
     ("images", "labels", "told"),
     [
-        (IMAGES[:-1], LABELS, "is cut off: its header tells of 23520 bytes, 23519 are there"),
-        (IMAGES + b"\0", LABELS, "is damaged: its header tells of 23520 bytes, 23521 are there"),
+        (IMAGES[:-1], LABELS, "is cut off: its header says 23520 bytes, but it has 23519"),
+        (IMAGES + b"\0", LABELS, "is damaged: its header says 23520 bytes, but it has 23521"),
         (IMAGES[:9], LABELS, "it ends within its header"),
         (gzip.compress(IMAGES)[:-20], LABELS, "is cut off or damaged"),
-        (IMAGES, idx(Y[:-1]), "holds 30 images, train-labels-idx1-ubyte 29 labels"),
+        (IMAGES, idx(Y[:-1]), "has 30 images, but train-labels-idx1-ubyte has 29 labels"),
         (IMAGES, idx(Y + 10), "the labels must be whole numbers from 0 to 9"),
         (idx(X.reshape(-1, 14, 56)), LABELS, "images of 14 x 56 pixels"),
         (IMAGES, b"", "is empty"),
         (b"hello", LABELS, "neither IDX nor npz, nor a CSV of 785 columns"),
         (IMAGES, IMAGES, "has no labels"),
-        (LABELS, LABELS, "holds labels without images"),
+        (LABELS, LABELS, "has labels without images"),
         (IMAGES, LABELS, r"unknown content \(30 images, where the whole of MNIST has 70000"),
     ],
 )
@@ -152,7 +152,7 @@ def test_idx_files_that_are_wrong_are_refused(
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [
-        ({"images": X}, "it must hold x and y, or x_train"),
+        ({"images": X}, "it must contain x and y, or x_train"),
         ({"x": X, "y": Y[:-1]}, r"pixels \(30, 784\), labels \(29,\)"),
         ({"x": X[:, :-1], "y": Y}, r"they must be \(n, 784\)"),
         ({"x": X / 255, "y": Y}, "the pixels must be whole numbers from 0 to 255"),
@@ -174,9 +174,12 @@ def test_an_npz_with_other_arrays_is_refused(
     [
         (csv(X * 0 + 5, Y).replace(b"5,", b"x,", 1), "more than whole numbers"),
         (csv(X * 0 + 5, Y).replace(b"5,", b"70000,", 1), "more than whole numbers"),
-        (csv(np.column_stack([Y, X[:, 1:]]), Y), "which column holds the labels is not clear"),
+        (
+            csv(np.column_stack([Y, X[:, 1:]]), Y),
+            "it is not clear which column contains the labels",
+        ),
         (csv(X, Y)[: len(csv(X, Y)) // 2], "more than whole numbers"),
-        (",".join(["a"] * 785).encode(), "holds no row of an image"),
+        (",".join(["a"] * 785).encode(), "contains no row of an image"),
     ],
 )
 def test_a_csv_that_is_wrong_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
@@ -207,7 +210,7 @@ def test_a_file_named_twice_is_refused(two_parts: Path, tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_and_an_unknown_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no IDX, npz or CSV file"):
+    with pytest.raises(DataError, match="contains no IDX, npz or CSV file"):
         import_set("mnist", [tmp_path], tmp_path / "sets")
     with pytest.raises(DataError, match="there are mnist, fashion-mnist"):
         import_set("cifar", [tmp_path], tmp_path / "sets")
