@@ -194,7 +194,7 @@ def _csv(path: Path, data: bytes) -> tuple[NDArray[np.int16], NDArray[np.int16]]
     try:
         rows = np.loadtxt(io.BytesIO(body), delimiter=",", dtype=np.int16, ndmin=2)
     except ValueError as error:
-        raise DataError(f"{path} contains values that are not whole numbers: {error}") from error
+        raise DataError(f"{path} can't be read as whole numbers: {error}") from error
     label = _label_column(path, names if header else [], rows)
     return np.delete(rows, label, axis=1), rows[:, label]
 

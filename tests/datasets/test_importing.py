@@ -158,7 +158,7 @@ def test_idx_files_that_are_wrong_are_refused(
         ({"x": X / 255, "y": Y}, "the pixels must be whole numbers from 0 to 255"),
         ({"x": X * np.nan, "y": Y}, "the pixels must be whole numbers"),
         ({"x": X, "y": Y.astype(str)}, "the labels must be whole numbers"),
-        ({"x": X, "y": np.array(list(Y), dtype=object)}, "no npz file of plain arrays"),
+        ({"x": X, "y": np.array(list(Y), dtype=object)}, "not an npz file of plain arrays"),
     ],
 )
 def test_an_npz_with_other_arrays_is_refused(
@@ -172,13 +172,13 @@ def test_an_npz_with_other_arrays_is_refused(
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (csv(X * 0 + 5, Y).replace(b"5,", b"x,", 1), "more than whole numbers"),
-        (csv(X * 0 + 5, Y).replace(b"5,", b"70000,", 1), "more than whole numbers"),
+        (csv(X * 0 + 5, Y).replace(b"5,", b"x,", 1), "can't be read as whole numbers"),
+        (csv(X * 0 + 5, Y).replace(b"5,", b"70000,", 1), "can't be read as whole numbers"),
         (
             csv(np.column_stack([Y, X[:, 1:]]), Y),
             "it is not clear which column contains the labels",
         ),
-        (csv(X, Y)[: len(csv(X, Y)) // 2], "more than whole numbers"),
+        (csv(X, Y)[: len(csv(X, Y)) // 2], "can't be read as whole numbers"),
         (",".join(["a"] * 785).encode(), "contains no row of an image"),
     ],
 )
