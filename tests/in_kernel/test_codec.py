@@ -150,6 +150,7 @@ def test_a_long_list_of_arrays_of_one_shape_arrives_as_separate_arrays():
         np.array(["ab", "c"]),
         np.array([""]),
         np.array([b"ab", b"c"]),
+        np.asfortranarray([["ab", "cd", "ef"], ["gh", "ij", "k"]]),
         np.array([True, False]),
         np.arange(30_000.0).reshape(3, 100, 100),
         np.arange(30_000.0).reshape(3, 100, 100).transpose(2, 1, 0),
@@ -331,6 +332,16 @@ def test_a_list_nested_beyond_the_depth_ends_in_a_handle():
     assert (level, arrived.type_name) == (64, "list")
     while deep:  # its own destructor would recurse
         deep = deep[0]
+
+
+@pytest.mark.parametrize("wrap", [lambda x: (x,), lambda x: {"k": x}], ids=["tuple", "dict"])
+def test_what_is_nested_beyond_the_depth_ends_in_a_handle_of_its_type(wrap):
+    deep = ()
+    for _ in range(70):
+        deep = wrap(deep)
+    keep, kept = keeping()
+    codec.encode(deep, keep=keep)
+    assert [type(one) for one in kept] == [type(deep)]
 
 
 def test_a_list_that_holds_itself_twice_is_too_large():
@@ -633,6 +644,10 @@ def test_arrays_of_a_frame_may_hold_as_much_as_its_limit_as_float64():
     assert codec.decode_bytes(data, limits=codec.Limits(size=8000)).size == 1000
     problem = "larger arrays than a frame may have"
     assert refusal(data, limits=codec.Limits(size=7999)) == problem
+    # Nobody computes with text.
+    words, limits = np.full(1000, b"x"), codec.Limits(size=2000)
+    data = b"".join(codec.encode(words, limits=limits))
+    assert codec.decode_bytes(data, limits=limits).tolist() == words.tolist()
 
 
 def test_items_count_over_the_whole_frame():
@@ -880,7 +895,7 @@ def test_a_text_that_is_no_code_point_is_malformed_wherever_it_stands(tag, order
     shape = {"s": "()", "A": "(2, 1)"}.get(tag, "(2,)")
     header = f"{{'descr': '{order}U1', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     data = b"\xff" * 4 if tag == "s" else b"\xff" * 8
-    with pytest.raises(codec.MalformedFrame):
+    with pytest.raises(codec.MalformedFrame, match="a text that holds no code point"):
         codec.decode_bytes(frame({tag: 0}, npy(header, data)))
 
 

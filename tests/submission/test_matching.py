@@ -479,8 +479,8 @@ def test_a_name_or_parameters_tell_only_where_one_alone_has_them(own, instead):
 
 
 def test_a_method_is_compared_by_its_own_name():
-    template, own = (f"class M:\n    def {n}(self): pass" for n in ("predict", "predcit"))
-    assert own_name("M.predict", template, own) == "M.predcit"
+    template, own = (f"class Model:\n    def {n}(self): pass" for n in ("predict", "predcit"))
+    assert own_name("Model.predict", template, own) == "Model.predcit"
 
 
 def test_a_function_that_is_graded_without_a_gap_has_a_region(pw02):
