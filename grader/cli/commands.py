@@ -163,6 +163,10 @@ class Group(DefaultGroup):
         return found
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            # click before 8.2 would print it to standard output, and end with 0.
+            click.echo(ctx.get_help(), err=True, color=ctx.color)
+            ctx.exit(WRONG_INPUT)
         # The group would take a leading "--" for its own, and the paths after it for options.
         if "--" in takewhile(lambda argument: argument.startswith("-"), args):
             args.insert(0, str(self.default_cmd_name))

@@ -498,7 +498,8 @@ def test_a_path_that_looks_like_an_option_is_graded_after_two_dashes(pipeline, f
 
 def test_usage_lines_name_the_command_once(pipeline, folder, capsys):
     cli.run(["a.zip", "--seed", "x"])
-    assert "Usage: grade [OPTIONS] PATH...\nTry 'grade --help' for help." in capsys.readouterr().err
+    # click before 8.2 says: Try 'grade -h'
+    assert "Usage: grade [OPTIONS] PATH...\nTry 'grade -" in capsys.readouterr().err
     cli.run(["verify", "--seeds", "x"])
     assert "Usage: grade verify [OPTIONS]" in capsys.readouterr().err
 
