@@ -895,7 +895,7 @@ def test_a_text_that_is_no_code_point_is_malformed_wherever_it_stands(tag, order
     shape = {"s": "()", "A": "(2, 1)"}.get(tag, "(2,)")
     header = f"{{'descr': '{order}U1', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     data = b"\xff" * 4 if tag == "s" else b"\xff" * 8
-    with pytest.raises(codec.MalformedFrame, match="a text that holds no code point"):
+    with pytest.raises(codec.MalformedFrame, match="a text with an invalid code point"):
         codec.decode_bytes(frame({tag: 0}, npy(header, data)))
 
 

@@ -175,6 +175,12 @@ def test_a_region_over_two_cells_keeps_its_lines(notebook):
     assert source == "XX = 1\n\nif a:\n    x = 1\nX = 2\nb = 2X"
 
 
+def test_each_of_two_starts_is_closed_by_its_own_end_solution(notebook):
+    gap = "### START YOUR CODE ###\nx = {}\n### END SOLUTION ###\n"
+    found = notebook(gap.format(1) + "y = 0\n" + gap.format(2))
+    assert [region.source for region in found.regions.values()] == ["x = 1", "x = 2"]
+
+
 def test_the_first_line_of_a_region_keeps_its_indentation(notebook):
     start, end, deeper = "### START YOUR CODE ###", "### END YOUR CODE ###", "    # and so"
     first = f"if a:\n    {start}\n    b = 1\nc = 2"
@@ -391,6 +397,11 @@ def test_a_body_begins_with_any_letter_and_with_a_comment_that_stands_deeper():
 def test_a_region_outside_definitions_is_replaced_in_its_own_cell_alone(template):
     assert replace_region(template[4], "cell 4", "x = 1", cell=4).split("\n")[1] == "x = 1"
     assert replace_region(template[4], "cell 4", "x = 1", cell=3) is None
+
+
+def test_a_region_whose_end_slid_out_of_its_function_is_replaced():
+    source = "def f():\n    ### START YOUR CODE ###\n    return 1\n### END YOUR CODE ###"
+    assert replace_region(source, "f", "return 2") == source.replace("1", "2")
 
 
 def test_a_region_that_is_not_there_gives_none(template):
