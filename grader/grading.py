@@ -18,7 +18,7 @@ from pathlib import Path
 
 from grader.batch import cache_key
 from grader.batch.collector import Job, Listener
-from grader.batch.serialization import pack
+from grader.batch.serialization import Packed, pack, unpack_evidence
 from grader.batch.workers import cores
 from grader.building_on import FOLLOWED, Echoes
 from grader.derivation.answers import derivations_of
@@ -38,7 +38,8 @@ from grader.records import (
 from grader.rule_checks import BreachSearch
 from grader.score import score_exercises, total
 from grader.session import Kernels, Session
-from grader.session.several import ReferenceSessions, SubmissionSessions
+from grader.session.kept_answers import KeptAnswers
+from grader.session.several import Earlier, ReferenceSessions, SubmissionSessions, earlier_of
 from grader.submission import Part
 from grader.submission.course_files import changed_files, without_course_files
 from grader.submission.incoming import Incoming, fault_result
@@ -84,16 +85,26 @@ class Grader:
         """Tells of a result which known mistakes its wrong answers are; its points stay."""
         self.isolation = ""
         """What student code was not closed in by, in one line; "" where nothing is missing."""
+        self.answers = b""
+        """What the processes of the latest submission replied; b"" where none was asked."""
         # Checks that were run on the solved notebooks, by exercise and name.
         self._broken: set[tuple[str, str]] = set()
         self._sound: set[tuple[str, str]] = set()
 
-    def grade(self, incoming: Incoming, *, on_step: Callable[[str], None] = _quiet) -> Result:
+    def grade(
+        self,
+        incoming: Incoming,
+        *,
+        kept: Packed | None = None,
+        on_step: Callable[[str], None] = _quiet,
+    ) -> Result:
         """Return the verdict on a submission.
 
+        kept : what its processes replied when it was graded before, with the evidence of then
         on_step : gets a line of text now and then, from any thread
         Raises every error that is not the submission's fault.
         """
+        self.answers = b""
         if not incoming.read():
             assert incoming.refused is not None
             return incoming.refused
@@ -126,7 +137,9 @@ class Grader:
         )
         if _is_at_work(incoming.path, self.assignment, self.options):
             work = _without_others(work, self.assignment)
-        graded = self.grade_notebooks(work, on_step=on_step)
+        runs = unpack_evidence(kept.evidence).runs if kept else {}
+        earlier = earlier_of(kept.answers, runs) if kept else None
+        graded = self.grade_notebooks(work, earlier=earlier, on_step=on_step)
         if self.explain is not None and any(o.trace for e in graded.exercises for o in e.checks):
             on_step("wrong answers: which known mistakes?")
             graded = self.explain(graded)
@@ -137,13 +150,16 @@ class Grader:
         work: Work,
         *,
         opened: Mapping[str, Session] | None = None,
+        earlier: Earlier | None = None,
         on_step: Callable[[str], None] = _quiet,
     ) -> Result:
         """Return the verdict on notebooks that are already read.
 
         opened : open sessions by notebook name, used where given and left open
+        earlier : what their processes replied when they were graded before
         """
         options, assignment = self.options, self.assignment
+        answers = KeptAnswers() if options.keep_answers else None
         can_run = {name: n for name, n in work.notebooks.items() if not assignment.lacking(name)}
         with SubmissionSessions(
             self.kernels,
@@ -154,12 +170,15 @@ class Grader:
             draw=drawing_cells_of(assignment, can_run) if options.figures == "answers" else None,
             at_once=options.kernels,
             on_step=on_step,
+            earlier=earlier,
+            answers=answers,
         ) as sessions:
             job = CheckJob(
                 sessions=sessions,
                 seed=options.seed,
                 skip=nothing_to_check(assignment, work.notebooks),
                 only=work.only,
+                checks=self.suite.named(options.checks),
                 public=options.public,
                 budget_s=assignment.limits.checks_s,
                 reference=self.references.__getitem__ if assignment.notebooks else None,
@@ -173,6 +192,8 @@ class Grader:
                 outcomes = self.tracer.traced(job, outcomes)
             runs = sessions.runs()
             self.isolation = self.isolation or sessions.isolation_line()
+            if answers is not None and sessions.have_run:
+                self.answers = answers.packed()
         fault = next((outcome for outcome in outcomes if outcome.fault), None)
         if fault is not None:
             error = GraderFault(f"check {fault.name!r}: {fault.message}")
@@ -278,13 +299,15 @@ def grade_each(
                     students = incoming.students
                     if job.input_hash:
                         unchanged = job.input_hash == cache_key.input_hash(Path(job.path))
-                    result = grader.grade(incoming, on_step=on_step)
+                    result = grader.grade(incoming, kept=job.kept, on_step=on_step)
             except Exception as error:  # any error of the grader: only this submission stops
                 result = fault_result(job.path, error, students)
             if result.status == "grader_fault":
                 # A failure may have ended the solved notebooks' sessions, too.
                 grader.references.close()
             packed = pack(result, evidence=grader.options.evidence)
+            if result.status == "graded":
+                packed = replace(packed, answers=grader.answers)
             listener.done(job.number, packed, unchanged=unchanged, isolation=grader.isolation)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from grader.batch import cache_key, known_builder
 from grader.batch.collector import Collector, Job
+from grader.batch.serialization import Packed
 from grader.batch.workers import Workers, cores
 from grader.environments import python_of
 from grader.errors import Interrupted
@@ -100,6 +101,9 @@ def grade_class(
                 )
             )
 
+        if run is None or not run.answers_mib:
+            options = replace(options, keep_answers=False)
+
         # Errors in the checks are reported first. If results of these checks are kept, they have
         # loaded.
         suite = _suite(chosen, run, held, stack)
@@ -130,9 +134,9 @@ def grade_class(
                 if suite is None:
                     suite = _opened(chosen, stack)
                 if min(request.jobs, len(waiting)) > 1:
-                    _grade_in_workers(suite, kernels, options, waiting, collector, request.jobs)
+                    _grade_in_workers(suite, kernels, options, waiting, collector, request)
                 else:
-                    _grade_here(suite, kernels, options, waiting, collector, submissions)
+                    _grade_here(suite, kernels, options, waiting, collector, submissions, request)
             if request.keep and tables is not None and len(waiting) >= known_builder.CLASS:
                 # After the class, and only if a wrong answer has no name yet.
                 known_builder.build(
@@ -156,6 +160,7 @@ def grade_class(
             collector.isolation,
             checks_from=options.folder,
             run=collector.run.id if collector.run is not None else None,
+            from_answers=collector.from_answers,
         )
 
 
@@ -194,12 +199,12 @@ def _grade_in_workers(
     options: Options,
     waiting: Sequence[Job],
     collector: Collector,
-    jobs: int,
+    request: Request,
 ) -> None:
     from grader.batch.worker import serve_with
     from grader.session.cell_runner import cell_runner as load_for_kernels
 
-    count = min(jobs, len(waiting))
+    count = min(request.jobs, len(waiting))
     options = replace(options, kernels=max(1, cores() // count), shared=str(kernels.shared or ""))
     load_for_kernels()  # once, not in each worker
     with Workers(
@@ -207,6 +212,7 @@ def _grade_in_workers(
         count=count,
         fork_server=kernels.fork_server,
         serve=serve_with(suite, kernels.assignment),
+        kept=_kept_by(collector, request),
     ) as workers:
         workers.run(waiting, collector)
 
@@ -218,11 +224,19 @@ def _grade_here(
     waiting: Sequence[Job],
     collector: Collector,
     submissions: Sequence[Incoming],
+    request: Request,
 ) -> None:
     from grader.batch.worker import open_grader
     from grader.grading import grade_each
     from grader.suite.interrupting import interruptible_in_c
 
     read = {number: one for number, one in enumerate(submissions) if one.was_opened}
+    kept = _kept_by(collector, request)
+    jobs = (replace(job, kept=kept(job)) for job in waiting)
     with interruptible_in_c(), open_grader(suite, kernels, options) as grader:
-        grade_each(grader, waiting, collector, read)
+        grade_each(grader, jobs, collector, read)
+
+
+def _kept_by(collector: Collector, request: Request) -> Callable[[Job], Packed | None]:
+    """Return what gives a submission's kept answers; nothing where they are not asked for."""
+    return collector.kept_answers if request.from_answers else lambda job: None

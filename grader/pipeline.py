@@ -129,7 +129,8 @@ def _without_assignment(submissions: Sequence[Incoming], request: Request) -> Re
 def _places(paths: Sequence[Path], request: Request) -> dict[str, object]:
     """Return where the submissions lie, for the kept run."""
     absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100  # links stay links
-    return {"paths": absolute, "split": request.split, "shard": request.shard}
+    places: dict[str, object] = {"paths": absolute, "split": request.split, "shard": request.shard}
+    return places if request.part_of is None else {**places, "part_of": request.part_of}
 
 
 def _joined(parts: Sequence[Report]) -> Report:

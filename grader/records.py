@@ -256,6 +256,8 @@ class Options:
     share_cells : run the template's first cells once for all submissions with the same first cells
     try_mistakes : notebooks without a table of known mistakes, if the class is too small for one:
         the likely mistakes of a wrong answer are tried, function by function
+    keep_answers : keep what students' processes reply to the checks, for a changed check
+    checks : exercises with the names of the checks to run; empty for all of every exercise
     """
 
     folder: str
@@ -270,6 +272,8 @@ class Options:
     shared: str = ""
     share_cells: bool = False
     try_mistakes: tuple[str, ...] = ()
+    keep_answers: bool = False
+    checks: tuple[tuple[str, str], ...] = ()
 
 
 # --- the submission ---------------------------------------------------------------------
@@ -646,6 +650,8 @@ class Report:
     """The folder of the assignment whose checks ran."""
     run: int | None = None
     """Its number in the file of results, if it is kept."""
+    from_answers: int = 0
+    """How many submissions were graded from kept answers, without running their notebooks."""
     parts: tuple[Report, ...] = ()
     """The report of each assignment if there are several. `results` has the results of all."""
 
@@ -666,8 +672,8 @@ class RunRecord:
     mean_percent : of the graded ones; None for none
     settings : seed, only, public, sandbox
     about : paths, split, shard: where the submissions lie; checks: their hashes, by exercise;
-        environment; for a class graded again: of, exercises, reason, who. Empty in a file of an
-        earlier version
+        environment; for a class graded again: of, exercises, reason, who; for its exercises,
+        before they are put into it: part_of. Empty in a file of an earlier version
     """
 
     id: int

@@ -21,12 +21,15 @@ class Request:
     assignment : its id; None to recognise it for each submission
     assignments : folder of assignments; None to find it from $GRADE_ASSIGNMENTS or upwards
     only : ids of exercises; empty for all
+    checks : exercises with the names of the checks to run, without parameters; empty for all
     public : run only the public checks
     sandbox : how student code is isolated
     jobs : grading processes; 1 grades in this process; a single submission always does
     dask : address of a dask scheduler; its workers grade instead
     keep : keep results, and reuse those of earlier runs; batch/store.py says where
     regrade : reuse no results
+    part_of : the number of the run that some exercises are graded again for
+    from_answers : let answers that earlier runs have kept stand for students' processes
     evidence : give it to `progress` with each result; the report holds only verdicts
     progress : is notified of each event
     split : whether a path holds a class or one submission; None to decide by its names
@@ -37,6 +40,7 @@ class Request:
     assignment: str | None = None
     assignments: Path | None = None
     only: Sequence[str] = ()
+    checks: Sequence[tuple[str, str]] = ()
     public: bool = False
     seed: int = 0
     sandbox: Sandbox = "auto"
@@ -44,6 +48,8 @@ class Request:
     dask: str | None = None
     keep: bool = False
     regrade: bool = False
+    part_of: int | None = None
+    from_answers: bool = False
     evidence: bool = False
     progress: Progress = field(default_factory=Progress)
     split: bool | None = None
@@ -76,6 +82,9 @@ class Request:
             kernels=cores(),
             alone=alone,
             share_cells=self.share_cells and not alone,
+            # On a cluster they would travel twice for each submission.
+            keep_answers=self.keep and not chosen.public_only and self.dask is None,
+            checks=tuple(self.checks),
         )
 
     def kept_assignments(

@@ -15,6 +15,9 @@ from grader.records import (
     Result,
 )
 
+FINE = "what the exercise allows"
+"""The name of the outcome that takes points for a broken rule."""
+
 
 @dataclass(frozen=True)
 class Total:
@@ -101,7 +104,7 @@ def _score_exercise(
 def _fine(exercise: Exercise, breaches: list[Note], penalty: float) -> Outcome:
     return Outcome(
         exercise=exercise.id,
-        name="what the exercise allows",
+        name=FINE,
         outcome="failed",
         credit=0.0,
         max_points=0.0,

@@ -109,6 +109,11 @@ class _StandIns:
     asked: list[Any] = field(default_factory=list)
     lost: bool = False
 
+    @property
+    def missed(self) -> bool:
+        """Whether the check has to run again: session/kept_session.py."""
+        return getattr(self.session, "missed", False)
+
     @contextmanager
     def student(self, *, limit_s: float, reply_mib: int | None = None) -> Iterator[Student]:
         with self.session.student(limit_s=limit_s, reply_mib=reply_mib) as student:

@@ -28,7 +28,7 @@ from grader import datasets
 from grader.assignment import FILE, environment_in
 from grader.environments import fingerprint
 from grader.errors import AssignmentError
-from grader.records import Options
+from grader.records import Assignment, Options
 from grader.submission import ENVIRONMENTS, SKIPPED_FOLDERS
 
 MAX_BYTES = 1 << 30
@@ -83,6 +83,7 @@ def key(options: Options, environment: str) -> str:
         options.seed,
         options.sandbox,
         options.figures,
+        *([sorted(options.checks)] if options.checks else []),
     )
     folder = Path(options.folder)
     _add(digest, repr(settings), environment_with(environment, folder))
@@ -93,6 +94,21 @@ def key(options: Options, environment: str) -> str:
                 _add(digest, _what_is_graded(file))
             else:
                 _add_file(digest, file, MAX_BYTES)
+    return digest.hexdigest()
+
+
+def session_key(options: Options, assignment: Assignment, environment: str) -> str:
+    """Return the fingerprint of what a student's processes depend on besides the submission.
+
+    What checks ask of them is no part of it, and no solved notebook is.
+    Raises OSError if a file of the assignment can't be read.
+    """
+    digest = hashlib.sha256()
+    asked = (options.seed, options.sandbox, assignment.limits)
+    _add(digest, repr(asked), environment_with(environment, Path(options.folder)))
+    for name, file in sorted(assignment.files.items()):
+        _add(digest, name)
+        _add_file(digest, file, MAX_BYTES)
     return digest.hexdigest()
 
 

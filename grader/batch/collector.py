@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -23,11 +24,14 @@ class Job:
 
     number : its place in the input, from 0
     input_hash : of its content; "" if results are not kept
+    kept : what its processes replied to the checks when it was graded before; None if they are
+        to be asked
     """
 
     number: int
     path: str
     input_hash: str = ""
+    kept: Packed | None = None
 
 
 class Listener(Protocol):
@@ -99,6 +103,9 @@ class Collector:
         self.isolation = ""
         self._verdicts: list[bytes | None] = [None] * len(paths)
         self._hashes: dict[int, str] = {}
+        self._answered: set[int] = set()
+        self.from_answers = 0
+        """How many were graded from kept answers alone."""
 
     def without_kept(self, jobs: Sequence[Job], *, regrade: bool) -> list[Job]:
         """Return the jobs without a kept result; collect the kept results of the others.
@@ -117,11 +124,28 @@ class Collector:
             self._put(job.number, packed, input_hash=job.input_hash, kept=True)
         return left
 
+    def kept_answers(self, job: Job) -> Packed | None:
+        """Return what a submission's processes replied to checks in earlier runs."""
+        if self.run is None:
+            return None
+        from grader.batch import answer_store
+
+        try:
+            found = answer_store.kept(self.run, job.input_hash)
+        except StoreError as error:
+            self.progress.warn(str(error))
+            return None
+        if found is not None:
+            self._answered.add(job.number)
+        return found
+
     def doing(self, number: int, text: str, worker: int = 0) -> None:
         self.progress.doing(number, text, worker)
 
     def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
         self.isolation = self.isolation or isolation
+        if number in self._answered and not packed.answers:
+            self.from_answers += 1
         self._put(number, packed, input_hash=self._hashes.get(number, "") if unchanged else "")
 
     def put(self, number: int, result: Result) -> None:
@@ -203,24 +227,32 @@ class Collector:
                 origin=origin,
                 students=_students_by(origin, result.students),
             )
-            packed = Packed(pack(result).verdict, packed.evidence)
+            packed = replace(packed, verdict=pack(result).verdict)
         if self.explainer is not None:
             explained = self.explainer.explain(result)
             if explained is not result:
-                result, packed = explained, Packed(pack(explained).verdict, packed.evidence)
+                result, packed = explained, replace(packed, verdict=pack(explained).verdict)
             for notebook in self.explainer.unnamed(result):
                 self.unnamed.setdefault(notebook, set()).add(number)
         # Kept before it is displayed: the progress display may fail.
         if self.run is not None:
+            answers = packed.answers if input_hash else b""
             try:
-                self.run.add(
-                    number,
-                    result,
-                    packed,
-                    input_hash=input_hash,
-                    kept=kept,
-                    another_origin=another_origin,
-                )
+                # Both or none of it: answers belong to a result.
+                with self.run.store.writing() if answers else nullcontext():
+                    self.run.add(
+                        number,
+                        result,
+                        packed,
+                        input_hash=input_hash,
+                        kept=kept,
+                        another_origin=another_origin,
+                    )
+                    if answers:
+                        # Imported here: a student's machine has no use for it.
+                        from grader.batch import answer_store
+
+                        answer_store.keep(self.run, number, answers)
             except StoreError as error:
                 # For example a full disk. The run goes on, and its verdicts are reported.
                 self.run = None

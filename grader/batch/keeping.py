@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from grader.assignment.check_fingerprints import check_fingerprints
-from grader.batch import cache_key
+from grader.assignment.check_fingerprints import check_fingerprints, fingerprints_by_check
+from grader.batch import answer_store, cache_key
 from grader.batch.store import KeptRun, open_store, place
 from grader.errors import StoreError
 from grader.records import Assignment, Figures, Options
@@ -77,11 +77,18 @@ def kept_run(
                     about={
                         **(about or {}),
                         "checks": check_fingerprints(assignment),
+                        "each_check": fingerprints_by_check(assignment),
                         "environment": environment,
                     },
                 )
         except (StoreError, OSError) as error:
             warn(f"no result is kept: {error}")
+        if run is not None and options.keep_answers:
+            try:
+                run.answers_mib = answer_store.room_mib(os.environ)
+                run.session_key = cache_key.session_key(options, assignment, environment)
+            except (StoreError, OSError) as error:
+                warn(f"no answers are kept for `grade regrade`: {error}")
         yield run
 
 

@@ -25,10 +25,14 @@ _LEVEL = 1
 
 @dataclass(frozen=True)
 class Packed:
-    """A Result: its verdict, and its evidence (b"" if not requested)."""
+    """A Result: its verdict, and its evidence (b"" if not requested).
+
+    answers : what its processes replied to the checks (session/kept_answers.py); b"" for nothing
+    """
 
     verdict: bytes
     evidence: bytes = b""
+    answers: bytes = b""
 
 
 def pack(result: Result, *, evidence: bool = True) -> Packed:

@@ -169,15 +169,15 @@ class Store:
         return KeptRun(self, row, key, acceptable)
 
     def runs(self, only: int | None = None) -> list[RunRecord]:
-        """Return all runs, the latest first. only : the id of a run, to return this one if any"""
+        """Return all runs but parts of a regrade, the latest first. only : the run of this id"""
         with self.guarded():
             rows = self.connection.execute(
                 "SELECT runs.id, begun, ended, assignment, title, submissions, count(result), "
                 "coalesce(sum(kept), 0), coalesce(sum(status != 'graded'), 0), "
-                "avg(CASE WHEN status = 'graded' THEN percent END), isolation, settings, "
-                "about FROM runs LEFT JOIN items ON items.run = runs.id "
-                "LEFT JOIN results ON results.id = items.result "
-                "WHERE :only IS NULL OR runs.id = :only GROUP BY runs.id ORDER BY runs.id DESC",
+                "avg(CASE WHEN status = 'graded' THEN percent END), isolation, settings, about "
+                "FROM runs LEFT JOIN items ON run = runs.id LEFT JOIN results r ON r.id = result "
+                "WHERE coalesce(runs.id = :only, json_extract(about, '$.part_of') IS NULL) "
+                "GROUP BY runs.id ORDER BY runs.id DESC",
                 {"only": only},
             ).fetchall()
         return [
@@ -259,7 +259,8 @@ class Store:
     def forget(self, run: int) -> None:
         """Delete a run, with the results and marks that belong to no other run."""
         with self.writing():
-            self.connection.execute("DELETE FROM runs WHERE id = ?", (run,))
+            whole = "DELETE FROM runs WHERE ? IN (id, json_extract(about, '$.part_of'))"
+            self.connection.execute(whole, (run,))
             self.connection.execute(
                 "DELETE FROM results WHERE id NOT IN (SELECT result FROM items)"
             )
@@ -336,7 +337,7 @@ class KeptRun:
         self._row = row
         self._id: int | None = None
         self._rollbacks = store.rollbacks
-        self.key = key
+        self.key, self.session_key, self.answers_mib = key, "", 0  # the latter: answer_store.py
         self.acceptable = json.dumps([key, *acceptable])
         self._taken: dict[str, int] = {}
 

@@ -27,6 +27,9 @@ Version 4 renames two columns of `results` as in cache_key.py: input_hash, cache
 Version 5 adds `about` to runs: where the submissions were, what the checks were, why the run was
 graded again and by whom.
 
+Version 6 has `kept_answers`: what a student's processes replied to the checks, as bytes, with a
+result. session_key tells what else those replies depend on.
+
 The key of an answer is (assignment, subject, exercise, answer): the subject is the student, the
 answer is the fingerprint of its content. So marks stay if a later run has the same answer, and a
 changed answer must be judged again. round is 1, or 2 for the second grader of an answer that is
@@ -211,7 +214,24 @@ _ABOUT = (
     "CREATE INDEX items_by_path ON items (run, path)",
 )
 
-STEPS: dict[int, tuple[str, ...]] = {1: _FIRST, 2: _REVIEW, 3: _FLOORS, 4: _NAMES, 5: _ABOUT}
+_KEPT_ANSWERS = (
+    """
+    CREATE TABLE kept_answers (
+        result INTEGER PRIMARY KEY REFERENCES results (id) ON DELETE CASCADE,
+        session_key TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        answers BLOB NOT NULL
+    )""",
+)
+
+STEPS: dict[int, tuple[str, ...]] = {
+    1: _FIRST,
+    2: _REVIEW,
+    3: _FLOORS,
+    4: _NAMES,
+    5: _ABOUT,
+    6: _KEPT_ANSWERS,
+}
 SCHEMA = max(STEPS)
 # The other tables with personal data, each with a column `subject`.
 OF_SUBJECTS = ("gradings", "marks", "overrides", "tasks", "history")

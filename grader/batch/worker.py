@@ -10,13 +10,14 @@ program ends (in_kernel/lifeline.py), and of a socket to a fork server (session/
 Messages are JSON lists. To the worker:
 
     ["options", {...}]          records.Options, once, first
-    ["grade", {...}]            a Job, after the answer to the previous one
+    ["grade", {...}]            a Job, after the answer to the previous one; then two messages of
+                                bytes: what its processes replied before, the evidence of then
     ["end"]
 
 From the worker, about the submission that it got last:
 
     ["doing", text]
-    ["done", unchanged, isolation]   then two messages of bytes: packed verdict, packed evidence
+    ["done", unchanged, isolation]   then three of bytes: packed verdict, packed evidence, replies
     ["broken", text]                 the assignment can't be used for any submission
 
 On SIGTERM, the worker ends its kernels and itself. When the program ends, the worker is killed, and
@@ -187,12 +188,16 @@ class _Pipe:
 
     def _jobs(self) -> Iterator[Job]:
         while (message := self.inbox.get())[0] == "grade":
-            yield record_of(Job, message[1])
+            job, answers, evidence = message[1:]
+            kept = Packed(b"", evidence, answers) if answers else None
+            yield replace(record_of(Job, job), kept=kept)
 
     def _listen(self) -> None:
         try:
             while True:
                 message = json.loads(self.connection.recv_bytes())
+                if message[0] == "grade":
+                    message += (self.connection.recv_bytes(), self.connection.recv_bytes())
                 self.inbox.put(message)
                 if message[0] == "end":
                     return
@@ -216,6 +221,7 @@ class _Pipe:
             if packed is not None:
                 self.connection.send_bytes(packed.verdict)
                 self.connection.send_bytes(packed.evidence)
+                self.connection.send_bytes(packed.answers)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,6 @@ from grader.session.scratch import remove_session_leftovers
 from grader.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from grader.session import ForkServer
 
     Serve = Callable[[int, int, socket.socket | None], None]
@@ -82,11 +80,14 @@ class Workers:
         count: int,
         fork_server: ForkServer | None = None,
         serve: Serve | None = None,
+        kept: Callable[[Job], Packed | None] = lambda job: None,
     ) -> None:
         """fork_server : one that has imported what the assignment needs; each worker gets a clone
         serve : the function of a worker that is forked from this process, if forking is possible
+        kept : returns what a submission's processes replied when it was graded before
         """
         self.serve = serve
+        self.kept = kept
         self.many = False
         self.options = options
         self.count = count
@@ -127,7 +128,8 @@ class Workers:
                 self.count = len(self.workers)
             for worker in self.workers:
                 if worker.item is None and waiting:
-                    worker.give(waiting.popleft())
+                    given = waiting.popleft()
+                    worker.give(given, self.kept(given))
             if self.stopped:  # stop() may not have seen the latest workers
                 raise Stopped
             for ready in wait([worker.connection for worker in self.workers]):
@@ -286,14 +288,18 @@ class Worker:
             self.connection = Connection(ours.detach())
         self._send("options", plain_of(options))
 
-    def give(self, job: Job) -> None:
+    def give(self, job: Job, kept: Packed | None = None) -> None:
+        """kept : what the submission's processes replied when it was graded before"""
         self.item = job
-        self._send("grade", plain_of(job))
+        kept = kept or Packed(b"")
+        self._send("grade", plain_of(job), more=(kept.answers, kept.evidence))
 
-    def _send(self, *message: Any) -> None:
+    def _send(self, *message: Any, more: Sequence[bytes] = ()) -> None:
         # receive() notices that the process has ended.
         with contextlib.suppress(OSError):
             self.connection.send_bytes(json.dumps(message).encode())
+            for part in more:
+                self.connection.send_bytes(part)
 
     def receive(self) -> Any:
         """Return the next message. Raises EOFError or OSError if the process has ended."""
@@ -302,7 +308,8 @@ class Worker:
         return message
 
     def receive_packed(self) -> Packed:
-        return Packed(self.connection.recv_bytes(), self.connection.recv_bytes())
+        verdict, evidence, answers = (self.connection.recv_bytes() for _ in range(3))
+        return Packed(verdict, evidence, answers)
 
     def stop(self) -> None:
         """Ask it to end: at once if it is idle, else after it has ended its kernels."""

@@ -17,9 +17,9 @@ from grader.session.guard import standing_by
 from grader.text import one_line
 
 if TYPE_CHECKING:
-    from grader.records import Assignment, Result, RunRecord
+    from grader.records import Assignment, Report, Result, RunRecord
     from grader.report.changes import Changes
-    from grader.review.regrading import Regraded
+    from grader.review.regrading import OneExercise, Regraded
 
 
 @options.command("regrade", short_help="Grade again what changed checks touch; see who gains.")
@@ -45,6 +45,11 @@ if TYPE_CHECKING:
 @click.option(
     "--reason", metavar="TEXT", default="", help="The reason to show where nobody loses points."
 )
+@click.option(
+    "--afresh",
+    is_flag=True,
+    help="Run the notebooks again, even if what they answered is kept.",
+)
 @options.assignments
 @options.jobs("Grading processes. Default: one a core.")
 @options.json_file
@@ -57,6 +62,7 @@ def command(
     only_up: str | None,
     lower: str | None,
     reason: str,
+    afresh: bool,
     assignments: Path | None,
     jobs: int | None,
     json_file: str | None,
@@ -67,6 +73,9 @@ def command(
     other verdicts stay as they are. What comes out is a run of its own, and each grade that
     changed is in the history. Where somebody would lose points, nothing is kept until you say
     --only-up or --lower; asked again, it takes no time.
+
+    A submission's notebooks don't run if the checks ask what they asked before: the answers of
+    then are kept with the results.
 
     \b
     Examples:
@@ -98,12 +107,14 @@ def command(
         if not exercises:
             click.echo(f"no check has changed since run {before.id}: --only names an exercise")
             return GRADED
-        click.echo(f"graded again: {', '.join(exercises)}", err=True)
-        partial = _grade(before, paths, exercises, assignments, jobs)
-        after = next(one for one in opened.runs() if one.id == partial)
+        part = None if only else _part(before, assignment, exercises)
+        _say_what(exercises, part)
+        report = _grade(before, paths, exercises, part, assignments, jobs, afresh=afresh)
+        (after,) = opened.runs(report.run)
+        _say_how(after, report.from_answers)
         from grader.gradebook.people import who_is
 
-        regraded = regrading.regrade(opened, before, after, who_is=who_is)
+        regraded = regrading.regrade(opened, before, after, who_is=who_is, part=part)
         found = regrading.compare(opened, before, regraded, assignment)
         _say_who(regraded)
         losing = [change for change in found.changed if change.gained < -1e-9]
@@ -160,14 +171,41 @@ def _touched(
     return [name for name in touched(known, now, assignment.exercises) if name in graded], now
 
 
+def _part(
+    before: RunRecord, assignment: Assignment, exercises: Sequence[str]
+) -> OneExercise | None:
+    """Return the checks to grade again, if they are a part of one exercise's."""
+    from grader.assignment.check_fingerprints import changed_checks, fingerprints_by_check
+    from grader.review.regrading import OneExercise
+
+    if len(exercises) != 1:
+        return None
+    (exercise,) = (e for e in assignment.exercises if e.id == exercises[0])
+    known = (before.about.get("each_check") or {}).get(exercise.id) or {}
+    now = fingerprints_by_check(assignment)[exercise.id]
+    changed = changed_checks(known, now, exercise)
+    names = [name for name in now if name]
+    if not changed or len(changed) == len(names):
+        return None
+    return OneExercise(assignment, exercise.id, changed, names)
+
+
+def _say_what(exercises: Sequence[str], part: OneExercise | None) -> None:
+    which = f", {len(part.changed)} of its {len(part.names)} checks" if part is not None else ""
+    click.echo(f"graded again: {', '.join(exercises)}{which}", err=True)
+
+
 def _grade(
     before: RunRecord,
     paths: Sequence[Path],
     exercises: Sequence[str],
+    part: OneExercise | None,
     assignments: Path | None,
     jobs: int | None,
-) -> int:
-    """Grade these exercises as a run of its own; return its number."""
+    *,
+    afresh: bool,
+) -> Report:
+    """Grade these exercises as a run of its own; return its report."""
     from grader import pipeline
     from grader.request import Request
 
@@ -188,11 +226,15 @@ def _grade(
             assignment=before.assignment,
             assignments=assignments,
             only=exercises,
+            checks=[(part.id, name) for name in part.changed] if part is not None else (),
             public=bool(settings.get("public")),
             seed=int(settings.get("seed", 0)),
             sandbox=settings.get("sandbox", "auto"),
             jobs=jobs or pipeline.cores(),
             keep=True,
+            regrade=afresh,
+            part_of=before.id,
+            from_answers=not afresh,
             progress=watch,
             split=about.get("split") if not paths else None,
             shard=(int(shard[0]), int(shard[1])) if shard else None,
@@ -202,7 +244,22 @@ def _grade(
         output.complain(report.isolation)
     if report.run is None:
         raise click.UsageError("Nothing could be kept, so nothing is graded again.")
-    return report.run
+    return report
+
+
+def _say_how(after: RunRecord, from_answers: int) -> None:
+    """Say for how many submissions a notebook had to run."""
+    graded = after.results - after.not_graded
+    anew = graded - after.kept - from_answers
+    counts = {
+        "from kept answers": from_answers,
+        "anew": anew,
+        "as graded before": after.kept,
+        "not graded": after.not_graded,
+    }
+    told = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
+    plural = "" if after.results == 1 else "s"
+    click.echo(f"{after.results} submission{plural}: {told or 'none found'}", err=True)
 
 
 def _about(
@@ -222,6 +279,7 @@ def _about(
         **before.about,
         **{name: partial.about[name] for name in ("paths", "split", "shard")},
         "checks": dict(checks),
+        "each_check": partial.about["each_check"],
         "of": before.id,
         "exercises": list(exercises),
         "reason": reason,

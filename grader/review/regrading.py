@@ -8,21 +8,21 @@ write_down(store, before, run, found, ...)                  a line in the histor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
 from grader.batch.serialization import Packed, pack, unpack
 from grader.batch.store import Store
-from grader.records import Assignment, Result, RunRecord
+from grader.records import Assignment, ExerciseScore, Note, Outcome, Result, RunRecord
 from grader.report.changes import Changes, find_changes
 from grader.report.wording import points_text
 from grader.review.answers import AnswerRow, answers_of, index_run
 from grader.review.book import read_book
 from grader.review.history import note
 from grader.review.merged import judged
-from grader.score import with_exercises
+from grader.score import FINE, score_exercises, with_exercises
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,48 @@ class Regraded:
     failed: tuple[Result, ...]
 
 
+@dataclass(frozen=True)
+class OneExercise:
+    """Some checks of one exercise, which alone were graded again.
+
+    changed : the names of these checks, without parameters
+    names : those of all checks of the exercise, in their order
+    """
+
+    assignment: Assignment
+    id: str
+    changed: Collection[str]
+    names: Sequence[str]
+
+    def put_into(self, old: Result, new: Result) -> Result:
+        """Return the old result with the outcomes of these checks from the new one."""
+        then, now = (
+            next((e for e in result.exercises if e.id == self.id), None) for result in (old, new)
+        )
+        if then is None or now is None:
+            return old
+        found = {True: _by_check(now), False: _by_check(then)}
+        outcomes = [o for name in self.names for o in found[name in self.changed].get(name, ())]
+        fines = [o for one in (then, now) for o in one.checks if o.name == FINE]
+        breaches = [(self.id, Note("", fine.message)) for fine in fines[:1]]
+        (score,) = score_exercises(self.assignment, outcomes, only=[self.id], breaches=breaches)
+        whole = replace(score, derivation=now.derivation)
+        return joined(old, replace(new, exercises=(whole,)))
+
+
 def regrade(
-    store: Store, before: RunRecord, partial: RunRecord, *, who_is: Callable[[Result], str]
+    store: Store,
+    before: RunRecord,
+    partial: RunRecord,
+    *,
+    who_is: Callable[[Result], str],
+    part: OneExercise | None = None,
 ) -> Regraded:
     """Return a run's results, with the exercises of `partial` in their place. Writes nothing.
 
     partial : a run of some exercises of the same class
     who_is : returns the identity of a result's students
+    part : the checks that were graded; None if all checks of these exercises were
     """
     again: dict[tuple[str, str], Result] = {}
     people: set[str] = set()
@@ -69,7 +104,7 @@ def regrade(
         who = _whose(old, who_is)
         new = again.get((who, old.work))
         if new is not None and new.status == "graded":
-            results[item.number] = joined(old, new)
+            results[item.number] = part.put_into(old, new) if part else joined(old, new)
             continue
         same.add(item.number)
         reason = failed if new is not None else other_work if who in people else missing
@@ -159,6 +194,14 @@ def keep(
     made.end(before.isolation)
     (run,) = store.runs(made.id)
     return run
+
+
+def _by_check(exercise: ExerciseScore) -> dict[str, list[Outcome]]:
+    """Return the outcomes by the names of their checks, without parameters."""
+    found: dict[str, list[Outcome]] = {}
+    for outcome in exercise.checks:
+        found.setdefault(outcome.name.partition("[")[0], []).append(outcome)
+    return found
 
 
 def _whose(result: Result, who_is: Callable[[Result], str]) -> str:

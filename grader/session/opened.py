@@ -13,8 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from grader import records
 from grader.errors import StudentDied
+from grader.in_kernel.system import CAN_FORK
 from grader.session.fork_server import ForkServer
 from grader.session.given import GivenCells
+from grader.session.kept_answers import KeptAnswers, root_of
 from grader.session.runner import Runner
 from grader.session.stopping import Stop, run_in_thread
 from grader.session.student import Student
@@ -80,7 +82,12 @@ class Session:
     run : the results of its cells
     notebook : as it was handed in
     isolation : the layers of its sandbox
+    answers : keeps what its processes reply to checks; None for nothing
     """
+
+    answers: KeptAnswers | None = None
+    missed = False
+    """Whether the latest check asked what was not kept: kept_session.py."""
 
     def __init__(self, notebook: records.Notebook, runner: Runner) -> None:
         self.notebook = notebook
@@ -98,11 +105,25 @@ class Session:
         Raises StudentFault, GraderFault.
         """
         try:
-            return self._runner.open_student(limit_s, reply_mib)
+            student = self._runner.open_student(limit_s, reply_mib)
         except StudentDied as death:
+            self.answers = None  # it is another state from here on
             run_in_thread(self._runner.revive(death), Stop())
             self.run = self._runner.record()
             return self._runner.open_student(limit_s, reply_mib)
+        if self.answers is not None and CAN_FORK:
+            self.answers.listen(student, root_of(self.notebook.name, reply_mib))
+        return student
+
+    def listen_on(self, student: Student, check: str, *, reply_mib: int | None = None) -> None:
+        """Keep what a process replies to a further check, which asks it after others.
+
+        check : its exercise and its name
+        """
+        if self.answers is not None and CAN_FORK:
+            root = root_of(self.notebook.name, reply_mib, check)
+            self.answers.began.add(root)
+            self.answers.listen(student, root)
 
     def close(self) -> None:
         """End the process and all that it started, and delete its files. May be called twice."""

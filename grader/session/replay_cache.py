@@ -10,9 +10,9 @@ that differs, a process is forked; it gets the requests so far again, and then t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from grader.in_kernel import codec
 from grader.session.callbacks import CheckFunctions
@@ -27,6 +27,19 @@ MAX_BYTES = 16 << 20
 """The size of one check's steps; steps beyond it are sent each time."""
 
 
+class Replies(Protocol):
+    """What a stream answers from, step by step."""
+
+    def reply(self, step: int, request: bytes) -> bytes | None:
+        """Return what was replied to that request after those before; None if nothing is known."""
+
+    def before(self, step: int) -> Iterable[bytes]:
+        """Return the requests of all steps before that one."""
+
+    def add(self, step: int, request: bytes, reply: bytes) -> None:
+        """Take what a process has replied."""
+
+
 @dataclass
 class ReplayCache:
     """The requests of one check and their replies, in order, as frames.
@@ -37,6 +50,13 @@ class ReplayCache:
     steps: list[tuple[bytes, bytes]] = field(default_factory=list)
     functions: CheckFunctions | None = None
     _bytes: int = 0
+
+    def reply(self, step: int, request: bytes) -> bytes | None:
+        known = step < len(self.steps) and self.steps[step][0] == request
+        return self.steps[step][1] if known else None
+
+    def before(self, step: int) -> Iterable[bytes]:
+        return [request for request, _ in self.steps[:step]]
 
     def add(self, step: int, request: bytes, reply: bytes) -> None:
         """Store a request and its reply as step number `step`; drop all later steps."""
@@ -52,7 +72,7 @@ def replayed(
     session: Session, cache: ReplayCache, *, limit_s: float, reply_mib: int | None = None
 ) -> Student:
     """Return a Student of the session that answers from the cache if it can. Close it."""
-    stream = _ReplayingStream(lambda: session.student(limit_s=limit_s, reply_mib=reply_mib), cache)
+    stream = ReplayingStream(lambda: session.student(limit_s=limit_s, reply_mib=reply_mib), cache)
     wire = Wire(
         stream,
         Deadline(limit_s),
@@ -64,13 +84,13 @@ def replayed(
     return Student(wire, session.notebook)
 
 
-class _ReplayingStream(Stream):
+class ReplayingStream(Stream):
     """A stream that starts a process only when the cache can't answer.
 
     begin : forks the process
     """
 
-    def __init__(self, begin: Callable[[], Student], cache: ReplayCache) -> None:
+    def __init__(self, begin: Callable[[], Student], cache: Replies) -> None:
         self._begin = begin
         self._cache = cache
         self._number = 0
@@ -100,9 +120,9 @@ class _ReplayingStream(Stream):
         request = bytes(self._request)
         self._request.clear()
         self._reply.clear()
-        steps = self._cache.steps
-        if self._student is None and self._step < len(steps) and steps[self._step][0] == request:
-            self._replayed = memoryview(steps[self._step][1])
+        known = self._cache.reply(self._step, request) if self._student is None else None
+        if known is not None:
+            self._replayed = memoryview(known)
         else:
             self._replayed = None
             live = self._live(deadline)
@@ -118,7 +138,7 @@ class _ReplayingStream(Stream):
         if self._student is None:
             self._student = self._begin()
             stream = wire_of(self._student).stream
-            for request, _ in self._cache.steps[: self._step]:
+            for request in self._cache.before(self._step):
                 stream.send(request, deadline)
                 stream.receive(deadline, stream.limits, handle=lambda handle: handle)
         return wire_of(self._student).stream

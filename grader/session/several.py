@@ -5,14 +5,38 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
 from grader.records import Notebook, Run
+from grader.session.kept_answers import KeptAnswers, unpacked
+from grader.session.kept_session import KeptSession
 from grader.session.kernels import Kernels
 from grader.session.opened import Session
 from grader.session.stopping import Stop
 from grader.temporary import TemporaryFolder
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What the processes of a submission replied when it was graded before.
+
+    runs : of its notebooks, by the names of their files
+    """
+
+    answers: KeptAnswers = field(default_factory=KeptAnswers)
+    runs: Mapping[str, Run] = field(default_factory=dict)
+
+
+def earlier_of(answers: bytes, runs: Mapping[str, Run]) -> Earlier | None:
+    """Return what a submission's processes replied before; None if nothing can be read of it.
+
+    answers : packed (kept_answers.py)
+    """
+    found = unpacked(answers) if answers else None
+    return None if found is None else Earlier(found, runs)
 
 
 class SubmissionSessions(Mapping[str, Session]):
@@ -26,6 +50,8 @@ class SubmissionSessions(Mapping[str, Session]):
     draw : the cells whose figures become pictures, by the names of the files; None for all
     at_once : how many notebooks run at the same time
     on_step : gets a line of text after each cell, from another thread
+    earlier : what answers the checks as far as it can; a notebook in it runs only when needed
+    answers : keeps what the processes reply to the checks; None for nothing
     """
 
     def __init__(
@@ -39,9 +65,13 @@ class SubmissionSessions(Mapping[str, Session]):
         draw: Mapping[str, Collection[int]] | None = None,
         at_once: int,
         on_step: Callable[[str], None],
+        earlier: Earlier | None = None,
+        answers: KeptAnswers | None = None,
     ) -> None:
         self.kernels = kernels
         self.notebooks = notebooks
+        self.answers = answers
+        self.kept = self._kept(earlier) if earlier is not None else {}
         self.folder = folder
         self.seed = seed
         self.opened = {name: opened[name] for name in opened if name in notebooks}
@@ -55,7 +85,8 @@ class SubmissionSessions(Mapping[str, Session]):
     def __enter__(self) -> SubmissionSessions:
         # The longest notebook comes first, so that no other thread waits for it at the end.
         for name, notebook in sorted(self.notebooks.items(), key=lambda item: -_code_size(item[1])):
-            if name not in self.opened and notebook.name not in self.started:
+            known = name in self.opened or notebook.name in self.kept
+            if not known and notebook.name not in self.started:
                 self.started[notebook.name] = Future()
                 self.waiting.append((notebook, self.started[notebook.name]))
         try:
@@ -67,6 +98,25 @@ class SubmissionSessions(Mapping[str, Session]):
             self.__exit__(type(error))
             raise
         return self
+
+    def _kept(self, earlier: Earlier) -> dict[str, KeptSession]:
+        """Return the sessions that answer from what was kept, by the names of the files."""
+        return {
+            notebook.name: KeptSession(
+                notebook,
+                earlier.runs[notebook.name],
+                earlier.answers,
+                partial(self._open, notebook),
+                limits=self.kernels.assignment.limits,
+            )
+            for notebook in self.notebooks.values()
+            if notebook.name in earlier.runs
+        }
+
+    @property
+    def have_run(self) -> bool:
+        """Whether any notebook had to run."""
+        return bool(self.started) or any(session.has_run for session in self.kept.values())
 
     def _open_waiting(self) -> None:
         while self.waiting:
@@ -81,7 +131,7 @@ class SubmissionSessions(Mapping[str, Session]):
                     future.set_exception(error)
 
     def _open(self, notebook: Notebook) -> Session:
-        return self.kernels.open(
+        session = self.kernels.open(
             notebook,
             folder=self.folder,
             seed=self.seed,
@@ -89,11 +139,14 @@ class SubmissionSessions(Mapping[str, Session]):
             on_cell=lambda done, cells: self.on_step(f"{notebook.name}: cell {done}/{cells}"),
             stop=self.stop,
         )
+        session.answers = self.answers
+        return session
 
     def __getitem__(self, name: str) -> Session:
         if name in self.opened:
             return self.opened[name]
-        return self.started[self.notebooks[name].name].result()
+        file = self.notebooks[name].name
+        return self.kept[file] if file in self.kept else self.started[file].result()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.notebooks)
@@ -116,6 +169,8 @@ class SubmissionSessions(Mapping[str, Session]):
         for future in running:
             if future.exception() is None:
                 future.result().close()
+        for session in self.kept.values():
+            session.close()
 
 
 class ReferenceSessions(Mapping[str, Session]):

@@ -28,6 +28,8 @@ from grader.errors import (
 from grader.records import Assignment, Outcome
 from grader.session import Session, guard
 from grader.session.claims import Claims, listen
+from grader.session.kept_answers import note_used
+from grader.session.kept_session import KeptSession
 from grader.session.replay_cache import ReplayCache, replayed
 from grader.session.student import Student, as_reference, renew, used_s_of
 from grader.suite.check import Check, breakage
@@ -100,6 +102,15 @@ class Suite:
     def checks(self) -> tuple[Check, ...]:
         return tuple(self._checks)
 
+    def named(self, names: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the checks of these exercises and names, with their parameters, as CheckJob's."""
+        known = [(check.exercise.id, check.name) for check in self._checks]
+        return [
+            (exercise, name)
+            for exercise, name in known
+            if (exercise, name.partition("[")[0]) in names
+        ]
+
     @property
     def running(self) -> tuple[str, str] | None:
         """The exercise and the name of the check that runs; None between checks."""
@@ -132,6 +143,10 @@ class Suite:
         started = time.perf_counter()
         before_s = self._plugin.used_s[check.name]
         verdict, killed = self._plugin.try_out(check, job)
+        if getattr(job.sessions.get(check.exercise.notebook), "missed", False):
+            # It asked what it had not asked before: a process answers, from the start.
+            self._plugin.used_s[check.name] = before_s
+            verdict, killed = self._plugin.try_out(check, job)
         if killed:  # by itself or by the machine: try again
             verdict, _ = self._plugin.try_out(check, job)
         elif self._plugin.inherited and verdict.outcome != "passed":
@@ -252,6 +267,11 @@ class Plugin:
         if not check.shares or self.job.patch is not None or not isinstance(session, Session):
             return None
         limit_s = self.assignment.limits.check_s
+        name = f"{check.exercise.id} {check.name}"
+        if isinstance(session, KeptSession):
+            answering = session.inherited(name, limit_s, reply_mib=check.reply_mib)
+            self.inherited = answering is not None
+            return answering
         key = (id(session), check.hidden, check.reply_mib)
         student = self._shared_students.get(key)
         self.inherited = student is not None and renew(student, limit_s)
@@ -259,6 +279,8 @@ class Plugin:
             student = self._shared_students[key] = session.student(
                 limit_s=limit_s, reply_mib=check.reply_mib
             )
+        else:
+            session.listen_on(student, name, reply_mib=check.reply_mib)
         return nullcontext(student)
 
     def end_shared(self) -> None:
@@ -282,6 +304,7 @@ class Plugin:
             if isinstance(self.failure, StudentTimeout):
                 # Its process is gone with its counters; it has used the limit at least.
                 used_s = max(used_s, self.assignment.limits.check_s)
+            note_used(student, used_s)
             self.used_s[name] += used_s
 
     @pytest.fixture

@@ -3,15 +3,23 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from grader.assignment import load_assignment
-from grader.assignment.check_fingerprints import check_fingerprints, touched
+from grader.assignment.check_fingerprints import (
+    changed_checks,
+    check_fingerprints,
+    fingerprints_by_check,
+    touched,
+)
 from grader.batch.store import open_store
-from grader.records import Exercise
+from grader.records import Assignment, Exercise, ExerciseScore, Outcome, Result, Rules
 from grader.review.history import changes
+from grader.review.regrading import OneExercise
+from grader.score import FINE
 
 from .conftest import Class
 
@@ -61,6 +69,13 @@ def regraded(tmp_path_factory):
     klass.hand_in("Meier_Cx", more="more = 1")  # who hands in again is graded by `grade`
     told.mend = run(klass, "regrade", "--reason", "it is 6", "--jobs", "1", "--json", "gains.json")
     told.mended = scores(klass)
+    told.afresh = run(klass, "regrade", "1", "--only", "b", "--afresh", "--jobs", "2")
+    change_check(
+        klass, "    assert_close(student", "    student.double(4.0)\n    assert_close(student"
+    )
+    told.more = run(klass, "regrade", "1", "--jobs", "2")
+    change_check(klass, "    student.double(4.0)\n", "    assert student.double(4.0)\n")
+    told.more_again = run(klass, "regrade", "1", "--jobs", "2")
     return told
 
 
@@ -79,6 +94,19 @@ def test_who_would_lose_points_is_named_and_nothing_is_changed(regraded):
     assert "graded again: b\n" in regraded.asked.stderr
     assert regraded.runs_then == [1]
     assert scores(regraded.klass, "1") == [None, 2.0, 6.0, 6.0]
+
+
+@slow
+def test_no_notebook_runs_where_the_checks_ask_what_they_asked(regraded):
+    assert "4 submissions: 3 from kept answers, 1 not graded\n" in regraded.asked.stderr
+    assert "4 submissions: 3 as graded before, 1 not graded\n" in regraded.lower.stderr
+
+
+@slow
+def test_a_notebook_runs_again_where_a_check_asks_something_new_or_it_is_wanted(regraded):
+    assert "4 submissions: 3 anew, 1 not graded\n" in regraded.afresh.stderr
+    assert "4 submissions: 3 anew, 1 not graded\n" in regraded.more.stderr
+    assert "4 submissions: 3 from kept answers, 1 not graded\n" in regraded.more_again.stderr
 
 
 @slow
@@ -102,7 +130,7 @@ def test_who_gains_is_shown_and_other_work_keeps_its_verdict(regraded):
 def test_each_grade_that_changed_is_in_the_history_with_its_reason(regraded):
     with open_store(regraded.klass.results) as store:
         found = changes(store, "toy")
-        latest = store.runs()[0]
+        (mended,) = store.runs(6)
     assert [(c.what, c.before.partition(" ")[0], c.after.partition(" ")[0]) for c in found] == [
         ("graded again: b", "4", "6"),
         ("graded again: b", "0", "2"),
@@ -112,7 +140,7 @@ def test_each_grade_that_changed_is_in_the_history_with_its_reason(regraded):
     ]
     assert found[0].after.endswith(": it is 6")
     assert found[-1].after.endswith(": twice 3 is 7")
-    assert (latest.about["reason"], latest.about["exercises"]) == ("it is 6", ["b"])
+    assert (mended.about["reason"], mended.about["exercises"]) == ("it is 6", ["b"])
 
 
 @slow
@@ -122,8 +150,53 @@ def test_the_history_of_a_grade_is_shown_with_who_and_why(regraded):
     assert lines[0].startswith("run 1: 6 / 6")
     assert "graded again: b: 6 (run 1) → 4 (run 4): twice 3 is 7" in shown
     assert "graded again: b: 4 (run 4) → 6 (run 6): it is 6" in shown
-    assert len(lines) == 5
+    assert sum(": graded again: b: " in line for line in lines) == 2
     assert "Ax" not in shown
+
+
+TWO_CHECKS = """\
+import pytest
+
+from grader.checks import assert_close
+
+
+@pytest.mark.exercise("b", points=1, hidden=True)
+@pytest.mark.parametrize("x", [3.0, 4.0])
+def test_double_of(student, x):
+    assert_close(student.double(x), 2 * x, called="double(x)")
+
+
+@pytest.mark.exercise("b", points=0, hidden=True)
+def test_is_heard(student):
+    with open(LOG, "a") as log:
+        log.write(f"{student.double(1.0)} ")
+"""
+
+
+@slow
+def test_of_an_exercise_only_the_check_that_has_changed_runs_again(tmp_path):
+    klass = Class(tmp_path)
+    klass.hand_in("Meier_Ax")
+    klass.hand_in("Meier_Bx", double="return 3 * x")
+    log = tmp_path / "log"
+    checks = klass.reference / "toy" / "hidden" / "test_toy.py"
+    checks.write_text(TWO_CHECKS.replace("LOG", repr(str(log))))
+    run(klass, "handed in", "--jobs", "1", code=0)
+    heard = log.read_text()
+    change_check(klass, "2 * x, called", "2 * x, rtol=0.6, called")
+    told = run(klass, "regrade", "--jobs", "1").stderr
+    assert "graded again: b, 1 of its 2 checks\n" in told
+    assert "2 submissions: 2 from kept answers\n" in told
+    assert log.read_text() == heard
+    assert scores(klass) == [6.0, 6.0]
+    with open_store(klass.results) as store:
+        latest = store.runs()[0]
+        (_, result) = store.results(latest.id)
+        names = [check.name for exercise in result.exercises for check in exercise.checks]
+    assert names == ["mean of squares", "double of[3.0]", "double of[4.0]", "is heard"]
+    assert run(klass, "regrade").stdout == (
+        f"no check has changed since run {latest.id}: --only names an exercise\n"
+    )
 
 
 # --- without a kernel -----------------------------------------------------------------------------
@@ -172,6 +245,90 @@ def test_what_builds_on_a_touched_exercise_is_graded_with_it():
     assert touched(now | {"a": "0"}, now, exercises) == ["a", "b"]
     assert touched(now | {"b": "0"}, now, exercises) == ["a", "b"]
     assert touched(now | {"c": "0"}, now, exercises) == ["c"]
+
+
+def changed(klass, change):
+    """Return the checks of exercise a that alone have changed."""
+    assignment = load_assignment(klass.reference / "toy")
+    before = fingerprints_by_check(assignment)["a"]
+    change()
+    now = fingerprints_by_check(load_assignment(klass.reference / "toy"))["a"]
+    return changed_checks(before, now, assignment.exercises[0])
+
+
+def test_a_check_that_alone_has_changed_is_named(toy):
+    more = '\n\n@pytest.mark.exercise("a", points=0)\ndef test_more(student):\n    pass\n'
+    assert changed(toy, lambda: toy.add_to_checks(more)) == ["more"]
+    file = toy.reference / "toy" / "test_toy.py"
+    text = file.read_text()
+    assert changed(toy, lambda: file.write_text(text.replace("size=7", "size=8"))) == [
+        "mean of squares"
+    ]
+
+
+def test_a_check_that_another_one_calls_counts_for_it_too(toy):
+    mark = '\n\n@pytest.mark.exercise("a", points=0)\n'
+    toy.add_to_checks(f"{mark}def test_more(student):\n    return 1\n")
+    toy.add_to_checks(f"{mark}def test_most(student):\n    test_more(student)\n")
+    file = toy.reference / "toy" / "test_toy.py"
+    text = file.read_text().replace("return 1", "return 2")
+    assert changed(toy, lambda: file.write_text(text)) == ["more", "most"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda klass: klass.add_to_checks("\nTOLERANCE = 1\n"),
+        lambda klass: klass.limit("check_s", 20),
+        lambda klass: (klass.reference / "toy" / "helper.py").write_text("x = 1"),
+        lambda klass: None,
+    ],
+)
+def test_what_counts_for_every_check_of_an_exercise_changes_no_check_alone(toy, change):
+    assert changed(toy, lambda: change(toy)) == []
+
+
+def test_in_an_exercise_of_several_functions_each_check_counts():
+    several = Exercise("a", "", 1, functions=("f", "g"))
+    assert changed_checks({"": "1", "x": "1"}, {"": "1", "x": "2"}, several) == []
+    one = Exercise("a", "", 1, functions=("f",))
+    assert changed_checks({"": "1", "x": "1"}, {"": "1", "x": "2"}, one) == ["x"]
+    assert changed_checks({}, {"": "1", "x": "2"}, one) == []
+
+
+def outcome(name, credit, penalty=0.0):
+    kind = "passed" if credit == 1.0 else "failed"
+    return Outcome("a", name, kind, credit, 0.0 if penalty else 2.0, penalty=penalty)
+
+
+def merged(old, new, changed, names):
+    """Return (points, names) of an exercise of which some checks were graded again."""
+    assignment = Assignment(
+        "toy", "Toy", Path(), (Exercise("a", "", 4),), (), (), rules=Rules(deduction=0.5)
+    )
+    part = OneExercise(assignment, "a", changed, names)
+    then, now = (
+        Result("a.zip", (), "graded", exercises=(ExerciseScore("a", "", 0, 0, "passed", checks),))
+        for checks in (old, new)
+    )
+    (exercise,) = part.put_into(then, now).exercises
+    return exercise.points, [check.name for check in exercise.checks]
+
+
+def test_what_was_graded_again_stands_in_its_place_and_a_check_that_is_gone_is_dropped():
+    old = (outcome("x", 1.0), outcome("gone", 1.0), outcome("y[1]", 0.0), outcome("z", 0.5))
+    new = (outcome("y[1]", 1.0), outcome("y[2]", 1.0), outcome("new", 1.0))
+    found = merged(old, new, ["y", "new"], ["x", "y", "new", "z"])
+    assert found == (9.0, ["x", "y[1]", "y[2]", "new", "z"])
+
+
+def test_a_broken_rule_costs_its_share_of_the_whole_exercise_once():
+    fine = outcome(FINE, 0.0, penalty=1.0)
+    old, new = (outcome("x", 1.0), outcome("y", 0.0)), (outcome("y", 1.0),)
+    assert merged(old, new, ["y"], ["x", "y"]) == (4.0, ["x", "y"])
+    for first, second in ((fine,), ()), ((), (fine,)), ((fine,), (fine,)):
+        found = merged((*old, *first), (*new, *second), ["y"], ["x", "y"])
+        assert found == (2.0, ["x", "y", FINE])
 
 
 def test_a_run_of_an_earlier_version_needs_the_exercises_named(toy):
