@@ -21,6 +21,7 @@ from grader.in_kernel import fork_server as in_kernel_fork_server
 from grader.in_kernel import huge_pages
 from grader.in_kernel.sandbox import spawner
 from grader.session import ForkServer, open_session, start_fork_server
+from grader.session.processes import descendants
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no fork server here")
 
@@ -346,3 +347,43 @@ def test_the_parent_holds_nothing_of_the_graders(parent):
     assert "GRADE" not in environment
     porters = 1 if "namespaces" in session.isolation.applied else 0
     assert sum(link.startswith("socket:") for link in links) == 1 + porters
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+needs_direct_sandboxes = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0 or not hasattr(os, "pidfd_open"),
+    reason="a launcher stands between the spawner and its sandboxes",
+)
+
+
+@needs_direct_sandboxes
+def test_the_first_process_of_a_sandbox_is_the_spawners_own_child(parent):
+    with opened(parent, "x = 1") as session:
+        if "namespaces" not in session.isolation.applied:
+            pytest.skip("no namespaces here")
+        assert parent_of(parent_of(session._runner.kernel.provisioner._first)) == parent.pid
+
+
+@needs_direct_sandboxes
+def test_all_that_a_notebook_started_ends_when_the_grader_closes_control(parent, until, alive):
+    stubborn = """
+import os, signal, time
+for number in {*signal.valid_signals()} - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_IGN)
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(1000)
+"""
+    with opened(parent, stubborn) as session:
+        provisioner = session._runner.kernel.provisioner
+        if "namespaces" not in session.isolation.applied:
+            pytest.skip("no namespaces here")
+        pids = [provisioner.pid, provisioner._first, *descendants(provisioner.pid)]
+        assert len(pids) >= 5
+        provisioner._close_pipes()
+        until(lambda: provisioner.poll_now() is not None)
+        assert not any(map(alive, pids))

@@ -172,10 +172,11 @@ def _report(plan: dict[str, Any], layers: Layers) -> None:
 # --- the processes --------------------------------------------------------------------------
 
 
-def make_namespaces(plan: dict[str, Any], layers: Layers) -> bool:
+def make_namespaces(plan: dict[str, Any], layers: Layers, *, pids: bool = True) -> bool:
     """Move this process into new namespaces; return whether that worked.
 
-    If it did, the next child is the first process of a pid namespace.
+    pids : if it did, the next child is the first process of a pid namespace. False for a process
+        that is the first one itself
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # these signals are for the student's process
@@ -186,7 +187,7 @@ def make_namespaces(plan: dict[str, Any], layers: Layers) -> bool:
         except OSError as error:  # the user id is not mapped here
             layers.missing["account"] = error.strerror or str(error)
             plan["user"] = 0
-    return layers.apply("namespaces", namespaces.separate)
+    return layers.apply("namespaces", namespaces.separate, pids)
 
 
 def set_up_files(plan: dict[str, Any], layers: Layers) -> None:

@@ -42,20 +42,28 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _FILES_MAX = 100_000
 
 
-def separate() -> None:
+def separate(pids: bool = True) -> None:
     """Move this process into new namespaces; its next child is the first of a pid namespace.
 
+    pids : False to keep the pid namespace
     An ordinary user becomes the owner of a user namespace, in which it keeps its user id.
     Raises OSError if that is not allowed.
     """
     user, group = os.geteuid(), os.getegid()
-    flags = _ALL if user == 0 else _ALL | _NEW_USERS
+    flags = _ALL if pids else _ALL & ~_NEW_PIDS
+    if user != 0:
+        flags |= _NEW_USERS
     try:
         libc.unshare(flags | _NEW_CGROUPS)
     except OSError:
         libc.unshare(flags)
     if user != 0:
         _map(user, group)
+
+
+def new_pids() -> None:
+    """Make the next child the first process of a pid namespace. Raises OSError if not allowed."""
+    libc.unshare(_NEW_PIDS)
 
 
 def may_come_back() -> bool:

@@ -6,9 +6,13 @@ from the spawner, which was forked before anything was imported.
 
     the fork server
         the spawner
-            a launcher      ends the sandbox when the grader closes `control`
-                the first   process of the pid namespace; all processes inside die with it
+            the first   process of the pid namespace; all processes inside die with it, and it ends
+                        when the grader closes `control`
         a student's process, forked into the pid namespace; it enters the rest by itself
+
+An ordinary user needs a user namespace for that, which the spawner can't enter and leave again.
+Then, and before Linux 5.3, a launcher enters it: it is the parent of the first process, and the
+one that ends with `control`.
 """
 
 from __future__ import annotations
@@ -17,11 +21,11 @@ import contextlib
 import gc
 import json
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from grader.in_kernel.sandbox import confine, libc, namespaces
@@ -38,7 +42,7 @@ class Sandbox:
     first : the pid of the first process inside, as the grader sees it
     spaces : descriptors of its namespaces, from namespaces.opened()
     lives : a pipe; to close it ends the sandbox
-    gone : a pipe that reaches its end when no process of the sandbox is left
+    gone : a pipe or a pidfd, readable when no process of the sandbox is left
     layers : {"applied": [...], "missing": {...}}
     """
 
@@ -85,7 +89,7 @@ class Spawner:
             try:
                 for descriptor in (self._socket.fileno(), not_for_it, *pids):
                     os.close(descriptor)
-                _serve(theirs)
+                _serve(theirs, directly=back and os.geteuid() == 0 and hasattr(os, "pidfd_open"))
             finally:
                 os._exit(0)
         theirs.close()
@@ -121,18 +125,24 @@ class Spawner:
                     answering.close()
                     for descriptor in (inside, ends):
                         os.close(descriptor)
-                text, spaces, _, _ = socket.recv_fds(answers, _ANSWER_MAX, namespaces.KINDS_MAX)
+                text, spaces, _, _ = socket.recv_fds(answers, _ANSWER_MAX, namespaces.KINDS_MAX + 1)
             if not text:
                 return None
             ours.pop_all()
         answer = json.loads(text)
+        if answer["pidfd"]:
+            os.close(gone)
+            *spaces, gone = spaces
         return Sandbox(answer["first"], tuple(spaces), lives, gone, answer["layers"])
 
 
-def _serve(requests: socket.socket) -> None:
-    """Answer requests until the parent closes the socket or ends."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # launchers are reaped without a wait
-    gc.disable()  # the collector would write to every object in each launcher, and so copy it
+def _serve(requests: socket.socket, *, directly: bool) -> None:
+    """Answer requests until the parent closes the socket or ends.
+
+    directly : whether this process may put its children into new pid namespaces, without launchers
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped without a wait
+    gc.disable()  # the collector would write to every object in each child, and so copy it
     while True:
         text, descriptors, _, _ = socket.recv_fds(requests, _PLAN_MAX, 4)
         if not text:
@@ -142,8 +152,11 @@ def _serve(requests: socket.socket) -> None:
                 requests.close()
                 requests = socket.socket(fileno=descriptors[0])
                 continue
-        elif os.fork() == 0:
-            _run_and_exit(_launch, requests, text, *descriptors)
+        else:
+            pid, is_first = _fork_into_new_pids() if directly else (os.fork(), False)
+            if pid == 0:
+                work = _begin_sandbox if is_first else _launch
+                _run_and_exit(work, requests, text, *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -154,6 +167,43 @@ def _run_and_exit(work: Callable[..., None], *arguments: Any) -> None:
         work(*arguments)
     finally:
         os._exit(0)
+
+
+def _fork_into_new_pids() -> tuple[int, bool]:
+    """Fork; return the child's pid (0 in the child) and whether it got a pid namespace."""
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY)
+    try:
+        try:
+            namespaces.new_pids()
+        except OSError:  # the system allows no more of them
+            return os.fork(), False
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:
+                namespaces.join_pids((own,))
+        return pid, True
+    finally:
+        os.close(own)
+
+
+def _begin_sandbox(
+    requests: socket.socket, text: bytes, control: int, inside: int, ends: int, answering: int
+) -> None:
+    """Be the first process of a sandbox until `control` or `lives` is closed."""
+    requests.close()
+    os.close(ends)
+    plan = json.loads(text)
+    layers = confine.Layers(frozenset(plan["layers"]))
+    if not confine.make_namespaces(plan, layers, pids=False):
+        return
+    # The system ends all other processes of a pid namespace before its first one has ended.
+    _set_up(plan, layers, answering, pidfd=os.pidfd_open(os.getpid()))
+    poll = select.poll()
+    for descriptor in (control, inside):
+        poll.register(descriptor, select.POLLHUP)
+    poll.poll()
 
 
 def _launch(
@@ -178,17 +228,28 @@ def _launch(
 
 def _be_first(plan: dict[str, Any], layers: confine.Layers, answering: int, inside: int) -> None:
     """Set up the sandbox, then keep it until the fork server closes `lives`."""
-    libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans are reaped without a wait
+    _set_up(plan, layers, answering)
+    os.read(inside, 1)
+
+
+def _set_up(
+    plan: dict[str, Any], layers: confine.Layers, answering: int, *, pidfd: int | None = None
+) -> None:
+    """Set up the sandbox around this process, the first one in it, and answer the fork server.
+
+    pidfd : of this process, to be sent as well
+    """
+    libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
     # Read before the sandbox is set up: afterwards /proc shows other pids than the grader's.
-    number = int(Path("/proc/self").readlink().name)
+    number = int(os.readlink("/proc/self"))  # noqa: PTH115
     spaces = namespaces.opened()
     confine.set_up_files(plan, layers)
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
     outcome = {"applied": layers.applied, "missing": layers.missing}
-    answer = json.dumps({"first": number, "layers": outcome}).encode()
+    answer = {"first": number, "layers": outcome, "pidfd": pidfd is not None}
+    sent = spaces if pidfd is None else [*spaces, pidfd]
     with socket.socket(fileno=answering) as answers:
-        socket.send_fds(answers, [answer], spaces)
-    for descriptor in spaces:
+        socket.send_fds(answers, [json.dumps(answer).encode()], sent)
+    for descriptor in sent:
         os.close(descriptor)
-    os.read(inside, 1)
