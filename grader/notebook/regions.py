@@ -105,7 +105,7 @@ def marker_kind(line: str) -> tuple[Literal["start", "end"], bool] | None:
     return None
 
 
-def closed_otherwise(lines: Sequence[str], start: int) -> int:
+def _closed_otherwise(lines: Sequence[str], start: int) -> int:
     """Return the line (from 1) of the END SOLUTION that closes the START above; 0 for none.
 
     start : the START marker's line, from 1; a marker below it that is an END of its own closes it
@@ -143,7 +143,7 @@ def markers(source: str) -> tuple[Marker, ...]:
         owner, owner_line = owner_of(source, number)
         indent = len(line) - len(line.lstrip())
         found.append(Marker(match[0], number, indent, match[1], owner, owner_line))
-        closing = closed_otherwise(lines, number) if match[0] == "start" else 0
+        closing = _closed_otherwise(lines, number) if match[0] == "start" else 0
     return tuple(found)
 
 

@@ -192,6 +192,19 @@ def test_a_gap_that_is_not_closed_ends_before_the_next_one_begins():
     assert "return y\n\ndef g(x):" in made
 
 
+def test_a_start_may_stand_where_the_end_is_due():
+    shown, made, words = parts(HALF.format(end="### START CODE HERE ###"))
+    assert words == ["### START CODE HERE ###"] * 2
+    assert made.count("### END YOUR CODE ###") == 2
+    assert "return y\n\ndef g(x):" in shown
+
+
+@pytest.mark.parametrize("start", ["### SOLUTION", "# BEGIN SOLUTION", "### START CODE HERE ###"])
+def test_what_is_never_closed_stays_as_it_is(start):
+    source = f"x = 1\n{start}\ny = 2"
+    assert converted(source) == (source, [])
+
+
 def test_a_gap_within_brackets_is_empty_for_students():
     source = """
     layers = sequential(

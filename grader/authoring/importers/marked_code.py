@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from grader.authoring.importers.imported import gap
 from grader.notebook import parseable
 from grader.notebook.definitions import parsed, within_brackets
-from grader.notebook.regions import END_SOLUTION, closed_otherwise, marker_kind
+from grader.notebook.regions import END_SOLUTION, marker_kind, markers, paired
 
 _BEGIN = re.compile(r"\s*#+\s*BEGIN SOLUTION(?P<quiet> NO PROMPT)?\b", re.IGNORECASE)
 _SECTION = re.compile(r"\s*#{2,}\s*SOLUTION\s*#*\s*$", re.IGNORECASE)
@@ -56,6 +56,8 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
     ellipsis : the stub of a solution block is `...`, as in otter; else NOT_WRITTEN
     """
     lines = _with_openings(source.split("\n"))
+    text = "\n".join(lines)
+    ends = {start.line: end.line for start, end in paired(markers(text))[0]}
     found: list[Found] = []
     kept: list[str] = []
     number = 0
@@ -107,11 +109,11 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
             found.append(Found("# TODO ... # END OF YOUR CODE", not _is_empty(body)))
             end = box.end
         elif (kind := marker_kind(line)) and kind[0] == "start":
-            end = _end_of_gap(lines, number)
-            if end:
+            end = ends.get(number + 1, 0) - 1
+            if end > number:
                 body = _without_rules(lines[number + 1 : end])
                 shown = any(text.lstrip().startswith("# STUB:") for text in body)
-                inside = within_brackets(source, number + 1, end + 1)
+                inside = within_brackets(text, number + 1, end + 1)
                 emptied = [] if inside else _emptied(body)
                 made = lines[number : end + 1] if shown else gap(body, emptied)
                 end = _last_end(lines, end)
@@ -124,7 +126,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
             made = gap(body or [line], [*NOT_WRITTEN])
             found.append(Found(line.strip(), not _is_empty(body)))
         kept += [line] if made is None else made
-        number = end + 1
+        number = number + 1 if made is None else end + 1
     if not found:
         return _unsolved(source)
     return "\n".join(kept), found
@@ -228,15 +230,6 @@ def _next(lines: Sequence[str], start: int, pattern: re.Pattern[str]) -> int:
 def _closes(line: str) -> bool:
     kind = marker_kind(line)
     return kind is not None and kind[0] == "end"
-
-
-def _end_of_gap(lines: Sequence[str], start: int) -> int:
-    """Return the line that closes the gap of a START marker; 0 if none, or another gap begins."""
-    following = range(start + 1, len(lines))
-    marker = next((n for n in following if marker_kind(lines[n]) is not None), 0)
-    if marker and _closes(lines[marker]):
-        return marker
-    return max(closed_otherwise(lines, start + 1) - 1, 0)
 
 
 def _closed_at(lines: Sequence[str], start: int, last: int) -> int:
