@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from grader.assignment import load_assignment
+from grader.assignment.check_fingerprints import fingerprints_by_check
 from grader.batch.serialization import pack, unpack
 from grader.grading import Grader, Work
 from grader.notebook import compare_with_stub
 from grader.records import Options
+from grader.review.regrading import OneExercise
 from grader.session import Kernels, start_fork_server
 from grader.session.kept_answers import unpacked
 from grader.session.several import Earlier
@@ -55,14 +57,14 @@ SOME = {"mistake-order-two-points", "mistake-order-inverted", "mistake-trapezoid
         "mistake-newton-climbs", "mistake-euler-end-of-step", "right-weights"}  # fmt: skip
 
 
-def graded(folder, earlier=None, only=None):
+def graded(folder, earlier=None, only=None, check=None):
     """Return (result, kept answers) of each sample, by its name.
 
     earlier : a result and kept answers of each, which may stand for its notebook
-    only : names of samples
+    only : names of samples; check : an exercise and a name, to run this check alone
     """
     assignment = load_assignment(folder)
-    options = Options(str(folder), keep_answers=True)
+    options = Options(str(folder), keep_answers=True, checks=(check,) if check else ())
     found = {}
     with (
         Kernels(assignment, start_fork_server()) as kernels,
@@ -84,8 +86,8 @@ def graded(folder, earlier=None, only=None):
                 kept = Earlier(unpacked(answers), then.evidence.runs)
             grader.answers = b""
             with TemporaryFolder() as scratch:
-                work = Work("", (), Path(scratch), {name: notebook},
-                            only=frozenset(exercises_of(assignment, name)))  # fmt: skip
+                asked = [check[0]] if check else exercises_of(assignment, name)
+                work = Work("", (), Path(scratch), {name: notebook}, only=frozenset(asked))
                 result = grader.grade_notebooks(work, earlier=kept)
             found[sample.name] = unpack(pack(result)), grader.answers
     return found
@@ -124,7 +126,7 @@ def test_where_no_check_has_changed_every_sample_is_graded_alike_without_its_not
     course, first
 ):
     again = graded(course, first, first)
-    assert len(again) > 12
+    assert len(again) >= 12
     assert_same(first, again)
     assert [name for name, (_, answers) in again.items() if answers] == []
 
@@ -142,6 +144,7 @@ def changed(course, first, tmp_path_factory):
     checks.write_text(text)
     told = SimpleNamespace(afresh=graded(folder, only=SOME))
     told.kept = graded(folder, first, SOME)
+    told.folder = folder
     told.before = {name: first[name] for name in SOME}
     return told
 
@@ -171,3 +174,23 @@ def test_a_notebook_runs_only_where_more_is_asked(changed):
     afresh = [unpacked(answers) for _, answers in changed.afresh.values()]
     for few, many in zip(kept, afresh, strict=True):
         assert 0 < len(few.replies) < len(many.replies) / 2
+
+
+def test_one_check_that_was_graded_again_makes_the_verdict_of_the_whole_exercise(
+    course, first, changed
+):
+    check = ("3-order", "the order of a pure power")
+    assignment = load_assignment(changed.folder)
+    names = [name for name in fingerprints_by_check(assignment)["3-order"] if name]
+    part = OneExercise(assignment, "3-order", [check[1]], names)
+    again = graded(changed.folder, first, SOME, check)
+    assert len(names) == 2
+    for name, (result, answers) in again.items():
+        assert answers == b""
+        (alone,) = result.exercises
+        assert [one.name for one in alone.checks] == [check[1]]
+        whole, afresh = (
+            next(e for e in timeless(found).exercises if e.id == "3-order")
+            for found in (part.put_into(first[name][0], result), changed.afresh[name][0])
+        )
+        assert whole == afresh, name

@@ -54,6 +54,18 @@ def test_a_run_that_is_taken_off_the_list_leaves_its_results_to_the_next(store):
     assert unpack(begun(store).kept("abc")).score == 1.0
 
 
+def test_a_part_of_a_regrade_that_was_stopped_is_no_run_and_goes_with_its_run(store):
+    whole = begun(store)
+    keep(whole, "abc")
+    part = begun(store, about={"part_of": whole.id})
+    keep(part, "abd")
+    assert [run.id for run in store.runs()] == [whole.id]
+    assert [run.id for run in store.runs(part.id)] == [part.id]
+    store.forget(whole.id)
+    assert store.runs(part.id) == []
+    assert begun(store).kept("abd") is None
+
+
 @pytest.mark.parametrize("about", [{"regraded": 3}, None])
 def test_what_a_run_is_about_stands_with_it(store, about):
     run = begun(store, about=about)
