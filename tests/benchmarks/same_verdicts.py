@@ -1,14 +1,15 @@
 """Grade every sample of an assignment at two commits, and compare the reports but for times.
 
     python tests/benchmarks/same_verdicts.py BASE [HEAD] [--assignment ID] [--samples PATTERN]
-                                             [--leave-out KEY] [--verdicts]
+                                             [--draw N] [--leave-out KEY] [--verdicts]
 
 BASE and HEAD are commits; HEAD is the working tree where it is left out. The samples are those of
 the working tree, written as notebooks once: each commit grades the same files with its own code
 and its own checks, in this environment. Prints whether the two reports are equal byte for byte
 once times are left out, and otherwise every difference. --leave-out names a key of the report that
 one of the commits doesn't have, and may be given more than once. --verdicts compares points and
-outcomes alone, which a better message leaves as they are. The exit code is 1 where they differ.
+outcomes alone, which a better message leaves as they are. --draw takes N of the samples, always the
+same ones. The exit code is 1 where they differ.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -50,13 +52,14 @@ def main() -> int:
     parser.add_argument("--assignment", default="pw02")
     parser.add_argument("--samples", default="*", metavar="PATTERN", help="of these names alone")
     parser.add_argument("--leave-out", action="append", default=[], metavar="KEY")
+    parser.add_argument("--draw", type=int, metavar="N", help="so many of them, by a fixed seed")
     parser.add_argument("--verdicts", action="store_true", help="no messages, no notes")
     parser.add_argument("--jobs", default="2")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="same-verdicts-") as folder:
         scratch = Path(folder)
         samples = scratch / "samples"
-        count = write_samples(given.assignment, samples, given.samples)
+        count = write_samples(given.assignment, samples, given.samples, given.draw)
         reports = []
         for name, commit in (("base", given.base), ("head", given.head)):
             tree = check_out(commit, scratch / name) if commit else ROOT
@@ -71,10 +74,12 @@ def main() -> int:
     return 0 if same else 1
 
 
-def write_samples(assignment_id: str, to: Path, pattern: str) -> int:
+def write_samples(assignment_id: str, to: Path, pattern: str, draw: int | None) -> int:
     """Write a folder a sample, and one of the solved notebooks; return how many there are."""
     assignment = load_assignment(ROOT / "reference" / assignment_id)
     samples = [s for s in load_samples(assignment) if fnmatch(s.name, pattern)]
+    if draw is not None:
+        samples = random.Random(0).sample(samples, min(draw, len(samples)))
     for sample in samples:
         changed = apply_sample(sample, assignment.notebooks[sample.notebook])
         write_notebook(changed, to / sample.name / sample.notebook)
