@@ -173,12 +173,12 @@ def with_mistake(outcome: Outcome, named: Named | None) -> Outcome:
         return outcome
     mistake = named.mistake
     if mistake.title:
-        also = f" The same here: {named.also.told}." if named.also else ""
+        also = f" The same here: {named.also.phrase}." if named.also else ""
         line = f"{LIKE_A_MISTAKE}{mistake.title}.{also}"
     else:
         name = mistake.function.rpartition(".")[2]
-        also = f", or (the same here) {named.also.told}" if named.also else ""
-        line = f"`{name}`{LIKE_THE_SOLUTION}{mistake.told}{also}."
+        also = f", or (the same here) {named.also.phrase}" if named.also else ""
+        line = f"`{name}`{LIKE_THE_SOLUTION}{mistake.phrase}{also}."
     where = f" ({mistake.place})" if mistake.place else ""
     known = f"{mistake.function}: {mistake.title or mistake.text}{where}"
     if outcome.hidden or mistake.says_little:

@@ -170,7 +170,7 @@ def _safe(notebook: str) -> str:
 def _plain(known: Known) -> dict[str, Any]:
     return {
         "mistakes": [
-            [m.function, m.kind, m.told, m.text, m.place, m.title] for m in known.mistakes
+            [m.function, m.kind, m.phrase, m.text, m.place, m.title] for m in known.mistakes
         ],
         "traces": [
             [[*check, [_plain_trace(trace) for trace in pair]] for check, pair in traces.items()]

@@ -18,8 +18,8 @@ from grader.checks.showing import (
     describe_type,
     first_index,
     index_text,
-    kind_came,
-    kinds_due,
+    kind_in_words,
+    kinds_in_words,
     show,
     type_name,
 )
@@ -64,10 +64,10 @@ def as_array(
 ) -> Array:
     """Return the value as a plain ndarray of its own dtype, or refuse it with a reason.
 
-    value : numbers, ndarrays, and lists of them; a tuple only where it holds plain numbers
+    value : numbers, ndarrays, and lists of them; a tuple only if it holds plain numbers
     shape : as in assert_shape; None accepts every shape
-    dtype_kind : the numpy kinds that are right ("fiu": real numbers, "b": booleans). Where none
-        are named booleans count as 0 and 1, and complex values without imaginary part as real
+    dtype_kind : the accepted numpy kinds ("fiu": real numbers, "b": booleans). With None, booleans
+        count as 0 and 1, and complex values without imaginary part as real
     Raises CheckFailed for None, strings, dicts, tuples of arrays, ragged lists, objects.
     """
     array = _convert(value, called=called)
@@ -75,7 +75,7 @@ def as_array(
         array, dtype_kind = _without_imaginary(array), "fiub"
     if array.dtype.kind not in dtype_kind:
         raise CheckFailed(
-            f"got {kind_came(array.dtype.kind)}, expected {kinds_due(dtype_kind)}",
+            f"got {kind_in_words(array.dtype.kind)}, expected {kinds_in_words(dtype_kind)}",
             hint=_kind_hint(array.dtype.kind, dtype_kind),
             called=called,
             got=f"dtype {array.dtype}",
@@ -88,7 +88,7 @@ def as_array(
 def as_scalar(value: object, *, called: str = "") -> float | np.floating[Any]:
     """Return the value as a float; arrays of one element, such as shape (1, 1), count.
 
-    A float32 or float16 stays one, so that it is held to its own precision.
+    A float32 or float16 keeps its type, so that its own tolerance applies later.
     Raises CheckFailed for an array of several elements, or of none.
     """
     if isinstance(value, tuple):
@@ -116,25 +116,26 @@ def assert_shape(
 
     shape : dimensions as int, as a letter of `names` ("m"), or None for any length;
         a list of such tuples accepts each of them
-    names : letters of the dimensions, {"m": 120}; the message names the dimensions by them
+    names : letters of the dimensions, {"m": 120}, for the message
     Raises CheckFailed: "got shape (120,) = (m,), expected (120, 1) = (m, 1)".
     """
     letters = dict(names or {})
     array = _convert(value, called=called)
-    due = [
+    accepted = [
         tuple(letters.get(d, d) if isinstance(d, str) else d for d in s) for s in each_shape(shape)
     ]
-    if any(fits(array.shape, one) for one in due):
+    if any(fits(array.shape, one) for one in accepted):
         return
     expected = " or ".join(
-        shape_text(one, spec, letters) for one, spec in zip(due, each_shape(shape), strict=True)
+        shape_text(one, spec, letters)
+        for one, spec in zip(accepted, each_shape(shape), strict=True)
     )
     got = shape_text(array.shape, array.shape, letters)
     raise CheckFailed(
         f"got shape {got}, expected {expected}"
         if array.ndim
         else f"got {got}, expected shape {expected}",
-        hint=shape_hint(array.shape, due),
+        hint=shape_hint(array.shape, accepted),
         called=called,
     )
 
@@ -150,15 +151,15 @@ def assert_dtype(value: object, kind: str, *, called: str = "") -> None:
     if kinds is not None:
         if array.dtype.kind in kinds:
             return
-        due = kinds_due(kinds)
+        expected = kinds_in_words(kinds)
         hint = _kind_hint(array.dtype.kind, kinds)
     else:
         if array.dtype == np.dtype(kind):
             return
-        due = f"{np.dtype(kind)}"
+        expected = f"{np.dtype(kind)}"
         hint = f"Convert with .astype(np.{np.dtype(kind)}), or create the array with that dtype."
     raise CheckFailed(
-        f"the values are of dtype {array.dtype}, expected {due}",
+        f"the values are of dtype {array.dtype}, expected {expected}",
         hint=hint,
         called=called,
     )
@@ -192,7 +193,7 @@ def assert_finite(value: object, *, called: str = "") -> None:
 
 
 def non_finite_hint(array: Array) -> str:
-    """Return what usually makes nan and inf."""
+    """Return the hint about the usual causes of nan or inf."""
     if np.isnan(array).any():
         return (
             "nan comes from 0/0, inf - inf, 0 * inf or the logarithm of a negative number: "
@@ -233,7 +234,7 @@ def _convert(value: object, *, called: str) -> Array:
 
 
 def _without_imaginary(array: Array) -> Array:
-    """Return the real part where the imaginary one is 0, but for rounding."""
+    """Return the real part if the imaginary part is 0 up to rounding; else the array."""
     if array.dtype.kind != "c" or not array.size:
         return array
     size = float(np.max(np.abs(array)))
@@ -298,17 +299,19 @@ def _first_odd(value: object, depth: int = 0) -> object:
 
 _PLAIN_NUMBERS: frozenset[type] = frozenset({bool, int, float, complex, np.float64})
 
-# Stands for a None found inside a list, since None itself means "all fine".
+# Stands for a None inside a list, since None itself means that nothing is wrong.
 _NONE = object()
 
 
-def _tuple_failure(value: tuple[Any, ...], due: str, *, called: str) -> CheckFailed:
+def _tuple_failure(value: tuple[Any, ...], expected: str, *, called: str) -> CheckFailed:
     hint = "Return it alone."
     if not value:
         hint = "The tuple is empty. Print the value that you return, for this input."
     elif len(value) == 1:
         hint = "A comma after the value makes a tuple of it: write `return x`, not `return x,`."
-    return CheckFailed(f"returned {describe_type(value)}, expected {due}", hint=hint, called=called)
+    return CheckFailed(
+        f"returned {describe_type(value)}, expected {expected}", hint=hint, called=called
+    )
 
 
 def _type_failure(value: object, *, called: str) -> CheckFailed:
@@ -332,14 +335,14 @@ def _type_failure(value: object, *, called: str) -> CheckFailed:
     )
 
 
-def _kind_hint(kind: str, due: str) -> str:
+def _kind_hint(kind: str, expected: str) -> str:
     if kind == "c":
         return "Does the code take a root or a power of a negative number?"
-    if kind == "b" and "f" in due:
+    if kind == "b" and "f" in expected:
         return "A comparison gives booleans. Convert them to numbers with .astype(float)."
-    if kind in "iu" and "f" in due:
+    if kind in "iu" and "f" in expected:
         return "An integer array cuts off fractions: create it as float, e.g. np.zeros(n)."
-    if kind == "f" and "i" in due:
+    if kind == "f" and "i" in expected:
         return "Convert with .astype(int)."
     if kind in "US":
         return "Convert with .astype(float), or .astype(int) for labels."

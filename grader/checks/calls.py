@@ -1,4 +1,4 @@
-"""Calls that look at more than the returned value, and checks with several right answers."""
+"""Calls of the student's functions that are observed, and checks with several right answers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Result = TypeVar("Result")
 
 def call_quietly(function: Any, *arguments: Any, called: str = "") -> Any:
     """Return the value of student.f; refuse a call that gives a numerical warning."""
-    seen = _observed(function, arguments)
-    assert_no_warnings(seen.warnings, called=called)
-    return seen.value
+    call = observed(function, arguments)
+    assert_no_warnings(call.warnings, called=called)
+    return call.value
 
 
 def call_unchanging(
@@ -27,16 +27,16 @@ def call_unchanging(
 
     names : of the arguments, for the message
     """
-    seen = _observed(function, arguments)
-    assert_unchanged(arguments, seen.arguments, called=called, names=names)
-    return seen.value
+    call = observed(function, arguments)
+    assert_unchanged(arguments, call.arguments, called=called, names=names)
+    return call.value
 
 
 @dataclass(frozen=True)
 class Samples:
     """What many calls of a function did: one entry for each input, in their order.
 
-    values : what each call returned, None where it raised; errors : StudentError or None
+    values : the value of each call, None if it raised; errors : StudentError or None
     warnings, printed : texts of each call; seconds : its time inside the student's process
     """
 
@@ -49,31 +49,31 @@ class Samples:
     def warned(self) -> dict[str, int]:
         """Return how many calls gave each warning."""
         counts: dict[str, int] = {}
-        for told in self.warnings:
-            for warning in dict.fromkeys(told):
+        for warnings in self.warnings:
+            for warning in dict.fromkeys(warnings):
                 counts[warning] = counts.get(warning, 0) + 1
         return counts
 
 
 def sample_calls(function: Any, inputs: Iterable[Any]) -> Samples:
-    """Return what calls of student.f do: values, errors, warnings and what they print.
+    """Return the values, errors, warnings, printed texts and times of calls of student.f.
 
     inputs : the argument of each call, or a tuple of its arguments
     """
-    seen = [function.observe(*(one if isinstance(one, tuple) else (one,))) for one in inputs]
+    calls = [function.observe(*(one if isinstance(one, tuple) else (one,))) for one in inputs]
     return Samples(
-        tuple(one.value for one in seen),
-        tuple(one.error for one in seen),
-        tuple(one.warnings for one in seen),
-        tuple(one.printed for one in seen),
-        tuple(one.seconds for one in seen),
+        tuple(call.value for call in calls),
+        tuple(call.error for call in calls),
+        tuple(call.warnings for call in calls),
+        tuple(call.printed for call in calls),
+        tuple(call.seconds for call in calls),
     )
 
 
 def assert_one_of(ways: Iterable[Way], check: Callable[[Way], Result]) -> Result:
     """Return check(way) for the first way that it accepts, or raise the first way's failure.
 
-    For conventions that need more than a comparison: a gradient may follow 1/m or 1/(2m).
+    For conventions that assert_close_to_one_of can't compare: a gradient for 1/m or for 1/(2m).
     """
     first: CheckFailed | None = None
     for way in ways:
@@ -86,9 +86,12 @@ def assert_one_of(ways: Iterable[Way], check: Callable[[Way], Result]) -> Result
     raise first
 
 
-def _observed(function: Any, arguments: tuple[Any, ...]) -> Any:
-    """Return the Observation of a call; raise what the call raised."""
-    seen = function.observe(*arguments)
-    if seen.error is not None:
-        raise seen.error
-    return seen
+def observed(function: Any, arguments: tuple[Any, ...], **counted: bool) -> Any:
+    """Return the Observation of a call; raise the exception that the call raised.
+
+    counted : steps=True, memory=True, operations=True, as in student.f.observe
+    """
+    call = function.observe(*arguments, **counted)
+    if call.error is not None:
+        raise call.error
+    return call

@@ -1,7 +1,7 @@
-"""Test cells as courses have them: asserts, or examples with what they print, run as they are.
+"""Runs a course's own test cells without changes: asserts, or examples with their output.
 
-The cell runs here, beside the checks. A name that it doesn't define is the student's: a function
-is called in the student's process, a variable is fetched from there.
+The cell runs here, beside the checks. A name that the cell doesn't define is the student's: a
+function is called in the student's process, a variable is fetched from there.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ def run_cell(
     A statement that can't use a student's value (None + 1) is a failure, too.
 
     student : the fixture, or any object that has the names as attributes
-    names : what the cell uses besides the student's names: {"pd": pd}; np and numpy are numpy
-    output : what the cell prints, then the value of its last line, as a notebook shows them;
-        None if that doesn't matter. "..." matches anything, as in doctest
+    names : other names that the cell uses, {"pd": pd}; np and numpy are numpy
+    output : the expected output: the text that the cell prints, then the value of its last line, as
+        a notebook shows them; None accepts any. "..." matches anything, as in doctest
     reference : the fixture, for a cell with `autotest(f(1), f(2))`: the cell runs with the solution
-        as well, and both give values of one kind that are equal, numbers to six digits
+        as well, and each value must have the same kind and be equal, numbers to six digits
     If the cell deletes or replaces a student's function, the student's code sees that, too.
     Builtins are Python's own, even if the student redefines their names.
     """
     names = dict(names or {})
     if reference is not None:
-        names[AUTOTEST] = _held_against(iter(_values_due(reference, source, names)))
+        names[AUTOTEST] = _compared_with(iter(_solution_values(reference, source, names)))
     tree = ast.parse(source, _FILE)
     last = None
     if output is not None and tree.body and isinstance(tree.body[-1], ast.Expr):
@@ -99,7 +99,7 @@ class _Names(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
-        # If all ran in one process, the student's code would call the new one.
+        # In a single process the student's code would call the new function, so it must here, too.
         replaced = callable(value) and not isinstance(value, type) and self._is_students(name)
         if replaced or name in self._deleted:
             self._deleted.discard(name)
@@ -155,51 +155,53 @@ def _undefined(name: str) -> Callable[..., Any]:
     return call
 
 
-def _values_due(reference: Any, source: str, names: Mapping[str, object]) -> list[Any]:
-    """Return the values that the cell's autotests get from the solution."""
-    due: list[Any] = []
+def _solution_values(reference: Any, source: str, names: Mapping[str, object]) -> list[Any]:
+    """Return the solution's values in the cell's calls of `autotest`."""
+    values: list[Any] = []
     # The cell may expect an error of the solution: `except ValueError` has to see it.
     wire = reference._wire if hasattr(type(reference), "_wire") else None
     was = getattr(wire, "is_reference", False)
     try:
         if wire is not None:
             wire.is_reference = False
-        run_cell(reference, source, names={**names, AUTOTEST: lambda *values: due.extend(values)})
+        run_cell(reference, source, names={**names, AUTOTEST: lambda *more: values.extend(more)})
     except (CheckFailed, StudentFault) as error:
         raise RuntimeError(f"the cell fails with the solution: {error}") from error
     finally:
         if wire is not None:
             wire.is_reference = was
-    return due
+    return values
 
 
-def _held_against(due: Iterator[Any]) -> Callable[..., None]:
+def _compared_with(expected: Iterator[Any]) -> Callable[..., None]:
+    """Return the `autotest` that compares its values with the solution's."""
+
     def autotest(*values: Any) -> None:
         for value in values:
-            _require_same(value, next(due, None))
+            _require_same(value, next(expected, None))
 
     return autotest
 
 
-def _require_same(got: Any, due: Any) -> None:
-    """Raise CheckFailed if a value isn't of the solution's kind, or isn't equal to it."""
-    kinds = [_kind(value) for value in (got, due)]
+def _require_same(got: Any, expected: Any) -> None:
+    """Raise CheckFailed if a value has another kind than the solution's, or isn't equal to it."""
+    kinds = [_kind(value) for value in (got, expected)]
     if kinds[0] != kinds[1]:
-        raise CheckFailed(f"got {describe_type(got)}, expected {describe_type(due)}")
+        raise CheckFailed(f"got {describe_type(got)}, expected {describe_type(expected)}")
     if kinds[1] == "numbers":
-        assert_close(got, due, rtol=1e-6, atol=1e-9, noun="a value")
+        assert_close(got, expected, rtol=1e-6, atol=1e-9, noun="a value")
     elif kinds[1] == "sequence":
-        if len(got) != len(due):
-            raise CheckFailed(f"got {len(got)} values, expected {len(due)}")
-        for one, other in zip(got, due, strict=True):
+        if len(got) != len(expected):
+            raise CheckFailed(f"got {len(got)} values, expected {len(expected)}")
+        for one, other in zip(got, expected, strict=True):
             _require_same(one, other)
     elif kinds[1] == "dict":
-        if list(map(repr, got)) != list(map(repr, due)):
+        if list(map(repr, got)) != list(map(repr, expected)):
             raise CheckFailed("a dict has the wrong keys")
-        for key in due:
-            _require_same(got[key], due[key])
-    elif not bool(np.all(got == due)):
-        raise CheckFailed("a value is wrong", expected=show(due), got=show(got))
+        for key in expected:
+            _require_same(got[key], expected[key])
+    elif not bool(np.all(got == expected)):
+        raise CheckFailed("a value is wrong", expected=show(expected), got=show(got))
 
 
 def _kind(value: Any) -> str:
@@ -215,7 +217,7 @@ def _kind(value: Any) -> str:
 
 
 def _rewritten(tree: ast.Module, source: str) -> ast.Module:
-    """Return the tree with asserts that show both of their sides, if pytest is there."""
+    """Return the tree with asserts that show both of their sides, if pytest is installed."""
     try:
         rewriting = importlib.import_module("_pytest.assertion.rewrite")
     except ImportError:
@@ -228,20 +230,22 @@ def _execute(tree: ast.Module | ast.Expression, source: str, scope: _Names) -> A
     mode = "exec" if isinstance(tree, ast.Module) else "eval"
     code = compile(tree, _FILE, mode, dont_inherit=True)
     try:
-        # As locals, too: only then Python asks __missing__ for a global that isn't there.
+        # Also as locals: only then Python calls __missing__ for an undefined global.
         return eval(code, scope, scope)
     except (CheckFailed, StudentFault):  # a student's error may be an AssertionError, too
         raise
     except AssertionError as error:
         raise _failure(error, source) from error
     except _OF_A_VALUE as error:
-        if isinstance(error.__cause__, StudentFault):  # of a function that student code calls
+        if isinstance(
+            error.__cause__, StudentFault
+        ):  # the student's code called a check's function
             raise
         raise _unusable(error, source) from error
 
 
-# What an expression raises for a value of a wrong kind, such as None. A NameError may be a typo in
-# the cell, and stays as it is.
+# An expression raises these for a value of a wrong kind, such as None. A NameError is not among
+# them: it may be a typo in the cell.
 _OF_A_VALUE = (
     TypeError, ValueError, AttributeError, LookupError, ArithmeticError, StopIteration
 )  # fmt: skip
@@ -259,7 +263,7 @@ def _unusable(error: Exception, source: str) -> CheckFailed:
 
 
 def _statement_of(error: Exception, source: str) -> str:
-    """Return the cell's statement that an exception comes from, in backquotes."""
+    """Return the cell's statement that raised the exception, in backquotes."""
     lines = []
     trace = error.__traceback__
     while trace is not None:
@@ -306,7 +310,7 @@ def _compare(printed: str, wanted: str, source: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Return the output with numpy's numbers written like Python's, as in numpy 1."""
+    """Return the output with numpy's numbers written like Python's, as numpy 1 wrote them."""
     text = re.sub(r"\bnp\.(?:float|int|uint|longdouble)\d*\(([^()]*)\)", r"\1", text)
     text = re.sub(r"\bnp\.(True|False)_", r"\1", text)
     return text.strip("\n") + "\n" if text.strip() else ""

@@ -20,9 +20,9 @@ from grader.errors import CheckFailed, Missing
 _NEXT_STEP = (
     "Try it on two or three numbers of your own, compute the same by hand, and compare the steps."
 )
-# A result nearer than this to a convention follows that convention, and has another fault.
+# A result nearer than this to a convention follows it, and is wrong for another reason.
 _NEARLY = 1e-3
-# As many places of the largest value are right by chance once in a million times, or less.
+# Chance puts the largest value into the right place of 13 rows once in a million times, or less.
 _ENOUGH = 13
 
 
@@ -60,10 +60,10 @@ def measure_close(
 ) -> Closeness:
     """Return how far got is from expected, element by element.
 
-    An element is close where |got - expected| <= atol + rtol * |expected|; nan never is.
+    An element is close if |got - expected| <= atol + rtol * |expected|; nan never is.
     A result in float32 or float16 gets an additional tolerance for the rounding of its sums.
-    summed : array or number, the sum of the sizes of each element's terms, for that room
-    Raises ValueError where the shapes can't be compared.
+    summed : array or number, for this tolerance: the sum of the magnitudes of each element's terms
+    Raises ValueError if the shapes can't be compared.
     """
     g = np.asarray(as_array(got, dtype_kind="fiubc"))
     e = np.asarray(as_array(expected, dtype_kind="fiubc"))
@@ -120,15 +120,15 @@ def assert_close(
     """Accept got if it has expected's shape, is finite and is close to it.
 
     A float32 result gets the tolerance of float32; summed : as in measure_close.
-    A scalar may come as (1,) or (1, 1). dtype_kind : as in as_array
-    factors, terms, mistakes, dummy, inputs, broadcast : what `diagnose` may name
+    A scalar may have the shape (1,) or (1, 1). dtype_kind : as in as_array
+    factors, terms, mistakes, dummy, inputs, broadcast : as in diagnose, to name the mistake
     names : letters of the dimensions for the message about a shape
-    hint : the next step if the numbers show none
+    hint : the advice if the mistake has no name
     Raises CheckFailed with the diagnosis; Missing for the stub's dummy; NonFiniteValue for nan or
     inf, even where expected has them.
     """
-    due = np.asarray(expected)
-    if dtype_kind is None and due.dtype.kind == "c":
+    expected = np.asarray(expected)
+    if dtype_kind is None and expected.dtype.kind == "c":
         dtype_kind = "fiubc"
     array = as_array(got, called=called, dtype_kind=dtype_kind)
     known: dict[str, Any] = {
@@ -140,18 +140,18 @@ def assert_close(
         "broadcast": broadcast,
         "noun": noun,
     }
-    assert_not_dummy(array, due, dummy, called=called, noun=noun)
-    scalar = due.size == 1 and array.size == 1 and due.ndim == 0
-    if array.shape != due.shape and not scalar:
-        _refuse_shape(array, due, called=called, names=names, known=known, rtol=rtol)
+    assert_not_dummy(array, expected, dummy, called=called, noun=noun)
+    scalar = expected.size == 1 and array.size == 1 and expected.ndim == 0
+    if array.shape != expected.shape and not scalar:
+        _refuse_shape(array, expected, called=called, names=names, known=known, rtol=rtol)
     assert_finite(array, called=called)
-    if not np.isfinite(_wide(due)).all():
+    if not np.isfinite(_wide(expected)).all():
         raise ValueError("the expected values of this check are not finite")
     rtol = rtol_for(array, rtol)
-    evidence = measure_close(array, due, rtol=rtol, atol=atol, summed=summed)
+    evidence = measure_close(array, expected, rtol=rtol, atol=atol, summed=summed)
     if evidence.close:
         return
-    found = diagnose(array, due, **known, rtol=min(max(rtol, 1e-6), 1e-2), atol=atol)
+    found = diagnose(array, expected, **known, rtol=min(max(rtol, 1e-6), 1e-2), atol=atol)
     next_step = hint or _NEXT_STEP
     if found is not None:
         # A mistake with a name needs no further advice.
@@ -159,11 +159,11 @@ def assert_close(
     elif evidence.n == 1:
         problem = f"{noun} is wrong"
     elif evidence.n_wrong == evidence.n:
-        right = what_is_right(array, due)
+        right = what_is_right(array, expected)
         problem = f"every element of {noun} is wrong{'; ' * bool(right)}{right}"
     else:
         problem = f"{evidence.n_wrong} of {evidence.n} elements of {noun} are wrong"
-        right = which_are_right(_wrong_in(array, due, rtol=rtol, atol=atol))
+        right = which_are_right(_wrong_in(array, expected, rtol=rtol, atol=atol))
         problem += f"; {right}" if right else ""
     raise CheckFailed(
         problem,
@@ -172,7 +172,7 @@ def assert_close(
         # For a single number the message needs nothing else.
         expected=f"{number_of(evidence.expected)} {_tolerance(evidence)}"
         if evidence.n == 1
-        else show(due),
+        else show(expected),
         got=number_of(evidence.got) if evidence.n == 1 else show(array),
         where="" if evidence.n == 1 else _where(evidence),
     )
@@ -189,17 +189,17 @@ def assert_close_to_one_of(
 ) -> str:
     """Return the name of the convention that the result follows: {"1/(2m)": a, "1/m": b}.
 
-    The nearest that fits wins. known : as in assert_close
-    Raises CheckFailed, compared with the convention that it nearly follows, or else with the one
-    that gives the simplest diagnosis.
+    If several fit, the nearest is returned. known : as in assert_close
+    Raises CheckFailed, compared with the convention that the result nearly follows, or else with
+    the one that gives the simplest diagnosis.
     """
     failures: list[tuple[float, str, CheckFailed]] = []
-    away = {name: _distance(got, expected) for name, expected in conventions.items()}
-    for name, expected in sorted(conventions.items(), key=lambda pair: away[pair[0]]):
+    distances = {name: _distance(got, expected) for name, expected in conventions.items()}
+    for name, expected in sorted(conventions.items(), key=lambda pair: distances[pair[0]]):
         try:
             assert_close(got, expected, rtol=rtol, atol=atol, called=called, **known)
         except CheckFailed as failure:
-            near = away[name] < _NEARLY
+            near = distances[name] < _NEARLY
             failures.append((-1.0 if near else _weight(got, expected, known), name, failure))
         else:
             return name
@@ -207,17 +207,17 @@ def assert_close_to_one_of(
         raise ValueError("no convention to compare with")
     # The first convention is the exercise sheet's own, and wins a tie.
     order = list(conventions)
-    _, _, told = min(failures, key=lambda told: (told[0], order.index(told[1])))
-    if type(told) is not CheckFailed:
-        raise told
+    _, _, simplest = min(failures, key=lambda entry: (entry[0], order.index(entry[1])))
+    if type(simplest) is not CheckFailed:
+        raise simplest
     accepted = " and ".join(conventions)
     raise CheckFailed(
-        told.problem,
-        hint=" ".join(filter(None, [told.hint, f"(Accepted conventions: {accepted}.)"])),
-        called=told.called,
-        expected=told.expected,
-        got=told.got,
-        where=told.where,
+        simplest.problem,
+        hint=" ".join(filter(None, [simplest.hint, f"(Accepted conventions: {accepted}.)"])),
+        called=simplest.called,
+        expected=simplest.expected,
+        got=simplest.got,
+        where=simplest.where,
     )
 
 
@@ -231,7 +231,7 @@ def assert_not_dummy(
 ) -> None:
     """Refuse the value that the unfilled stub returns, unless it is the expected one.
 
-    Raises Missing: there is nothing to check yet.
+    Raises Missing, since there is nothing to check yet.
     """
     if dummy is None:
         return
@@ -242,7 +242,7 @@ def assert_not_dummy(
 
 def _refuse_shape(
     array: Array,
-    due: Array,
+    expected: Array,
     *,
     called: str,
     names: Mapping[str, int] | None,
@@ -250,13 +250,13 @@ def _refuse_shape(
     rtol: float,
 ) -> None:
     """Raise for the wrong shape, with the mistake that the values show."""
-    found = diagnose(array, due, **known, rtol=min(max(rtol, 1e-6), 1e-2))
-    if due.ndim == 0 and found is None:
+    found = diagnose(array, expected, **known, rtol=min(max(rtol, 1e-6), 1e-2))
+    if expected.ndim == 0 and found is None:
         as_scalar(array, called=called)
     try:
-        assert_shape(array, due.shape, called=called, names=names)
+        assert_shape(array, expected.shape, called=called, names=names)
     except CheckFailed as failure:
-        if hint := _largest_is_due(array, due):
+        if hint := _argmax_hint(array, expected):
             raise CheckFailed(failure.problem, hint=hint, called=called, got=show(array)) from None
         if found is None or found.kind not in ("transpose", "order", "broadcast"):
             raise
@@ -268,16 +268,16 @@ def _refuse_shape(
         ) from None
 
 
-def _largest_is_due(array: Array, due: Array) -> str:
-    """Return the hint for scores, or one-hot rows, whose argmax is expected."""
-    if array.ndim != due.ndim + 1 or due.size < _ENOUGH or np.unique(due).size < 3:
+def _argmax_hint(array: Array, expected: Array) -> str:
+    """Return the hint for scores, or one-hot rows, if their argmax is expected; else ""."""
+    if array.ndim != expected.ndim + 1 or expected.size < _ENOUGH or np.unique(expected).size < 3:
         return ""
     for axis in (-1, 0):
         if array.shape[axis] < 2:
             continue
-        if np.argmax(array, axis=axis).shape != due.shape:
+        if np.argmax(array, axis=axis).shape != expected.shape:
             continue
-        if np.array_equal(np.argmax(array, axis=axis), due):
+        if np.array_equal(np.argmax(array, axis=axis), expected):
             line, number = ("row", array.ndim - 1) if axis else ("column", 0)
             return (
                 f"The largest value in each {line} is at the right place. "

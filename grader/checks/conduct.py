@@ -1,4 +1,4 @@
-"""How a function behaves beyond its value: it changes nothing, repeats itself, stays finite."""
+"""How a function behaves, apart from its value: it changes no argument, repeats, stays finite."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grader.diagnosis.wording import number
 from grader.errors import CheckFailed, NonFiniteValue
 from grader.text import one_line
 
-# Bytecode steps that any call may take, for inputs of any size: argument checks, a debug print.
+# Bytecode steps that any call may need, whatever the input's size: argument checks, a debug print.
 _FREE_STEPS = 200
 
 
@@ -28,7 +28,7 @@ def assert_unchanged(
     called: str = "",
     names: Sequence[str] = (),
 ) -> None:
-    """Accept arguments that a call left as they were.
+    """Accept arguments that a call did not change.
 
     before, after : the positional arguments, a tuple each, or one array each; values that can't
         be compared (handles) are skipped
@@ -109,7 +109,7 @@ def assert_stable(
 ) -> None:
     """Accept a function that stays finite, and near its limits, at large inputs.
 
-    f : array -> array, or the values that it gave; at : the inputs
+    f : array -> array, or its values at the inputs; at : the inputs
     limits : the right values there; None checks only that the values are finite
     Raises NonFiniteValue, CheckFailed.
     """
@@ -156,8 +156,8 @@ def assert_vectorised(
     """Accept a call whose Python steps do not grow with the size of its input.
 
     steps_small, steps_large : bytecode steps for a small and for a large input
-    growth : what steps_large / steps_small may be; sizes : of the inputs, for the message
-    Raises CheckFailed: a Python loop runs over the elements.
+    growth : the largest allowed steps_large / steps_small; sizes : of the inputs, for the message
+    Raises CheckFailed if a Python loop runs over the elements.
     """
     if steps_small is None or steps_large is None:
         raise ValueError("the steps were not counted: ask for them with steps=True")
@@ -188,7 +188,7 @@ _EXACT = (
 
 
 def _same(a: object, b: object) -> bool:
-    """Tell whether two values are equal; nan equals nan, and what can't be compared is equal."""
+    """Return whether two values are equal; nan equals nan, unknown types are equal."""
     # A 0-d array and a numpy scalar are the same value.
     a, b = _unwrapped(a), _unwrapped(b)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):

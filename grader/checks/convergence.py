@@ -12,7 +12,7 @@ from grader.checks.arrays import as_array, assert_finite
 from grader.diagnosis.wording import number
 from grader.errors import CheckFailed
 
-# Below this share of the largest error, rounding hides what the method does.
+# An error below this share of the largest one is rounding, not the method's error.
 _ROUNDING = 1e-12
 
 
@@ -20,7 +20,7 @@ _ROUNDING = 1e-12
 class Convergence:
     """The slope of log error over log h.
 
-    order : of the least squares line; orders : between neighbours, from the largest h on
+    order : the slope of the least squares line; orders : between neighbours, from the largest h on
     used : how many errors are above rounding
     """
 
@@ -30,10 +30,10 @@ class Convergence:
 
 
 def measure_convergence_order(h: Any, errors: Any, *, floor: float = 0.0) -> Convergence:
-    """Return the order at which errors fall with h; nan where fewer than two are above `floor`.
+    """Return the order at which errors fall with h; nan if fewer than two are above `floor`.
 
-    h : step sizes, or 1/n; (k,) positive, any order; errors : (k,), their absolute values count
-    floor : errors up to it are rounding, and left out
+    h : step sizes, or 1/n; (k,) positive, in any order; errors : (k,), their magnitudes count
+    floor : errors up to this size are rounding, and left out
     """
     steps = np.asarray(h, dtype=float)
     sizes = np.abs(np.asarray(errors, dtype=float))
@@ -42,7 +42,7 @@ def measure_convergence_order(h: Any, errors: Any, *, floor: float = 0.0) -> Con
     order = np.argsort(-steps)
     steps, sizes = steps[order], sizes[order]
     used = sizes > max(floor, _ROUNDING * sizes.max(initial=0.0))
-    # Once an error is rounding, smaller steps say nothing.
+    # If an error is rounding, those of smaller steps are, too.
     count = int(np.argmin(used)) if not used.all() else len(used)
     if count < 2:
         return Convergence(float("nan"), (), count)
@@ -64,10 +64,11 @@ def assert_convergence_order(
 ) -> None:
     """Accept errors that fall like h**order: the slope of log error over log h.
 
-    h : step sizes; errors : of the student's method at each
-    room : what the slope may be below `order`; above as well with at_least=False
-    floor : errors up to it are rounding; where all are, the method is exact, which is accepted
-    Raises CheckFailed, which says whether an order is lost, or errors stay or grow.
+    h : step sizes; errors : of the student's method at each step size
+    room : how far the slope may be below `order`; with at_least=False, also above it
+    floor : errors up to this size are rounding; if all are, the method is exact, and accepted
+    Raises CheckFailed, which says whether an order is lost, or the errors stay or grow.
+    ValueError if only one error is above rounding.
     """
     sizes = as_array(errors, called=called)
     assert_finite(sizes, called=called)

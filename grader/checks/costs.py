@@ -1,7 +1,6 @@
 """Why a cost can't show whether a gradient is right: it is noisy, rounded, coarse, or has a state.
 
-The message says so. The gradient may be right or wrong: the message does not blame it, and the
-check does not pass.
+The check then does not pass, and its message is about the cost: the gradient may be right or wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from grader.checks.tolerances import PRECISION, shown_decimals, shown_eps
 from grader.diagnosis.wording import Array, number
 from grader.errors import CheckFailed
 
-# Two calls at one point that differ by more than this share: more than rounding of parallel sums.
+# Two calls at one point may differ by this share, because parallel sums round differently.
 _REPEATS = 1e-9
 _TELLS_NOTHING = (
     "Its gradient can't be checked: finite differences of the cost give no reliable slope."
@@ -22,12 +21,12 @@ _TELLS_NOTHING = (
 
 
 def is_repeatable(evidence: GradientEvidence) -> bool:
-    """Tell whether the cost gave the same value at each call with the same input."""
+    """Return whether the cost gave the same value at each call with the same input."""
     return evidence.repeat <= _REPEATS
 
 
 def undecided(evidence: GradientEvidence, *, name: str, called: str) -> CheckFailed:
-    """Return the verdict where the cost's slopes are too uncertain to judge a gradient."""
+    """Return the failure for a cost whose slopes are too uncertain to judge a gradient."""
     values = np.array(evidence.function.seen)
     problem, hint = reason(
         values,
@@ -51,7 +50,7 @@ def undecided(evidence: GradientEvidence, *, name: str, called: str) -> CheckFai
 
 
 def changes(*, called: str) -> CheckFailed:
-    """Return the verdict on a cost that returns a different value at each call."""
+    """Return the failure for a cost that returns a different value at each call."""
     return CheckFailed(
         "the cost returns a different value at each call with the same input",
         hint="Does it draw random numbers, or change its inputs or its own state?",
@@ -70,7 +69,7 @@ def reason(
 ) -> tuple[str, str]:
     """Return why slopes are uncertain, and the next step.
 
-    values : of the function, at and around the points; eps : of their dtype, or what they show
+    values : of the function, at and around the points; eps : of their dtype, or that they show
     name : of the variable ("W"); noun : of the function ("cost"); noise : of the values
     """
     values = values[np.isfinite(values)]

@@ -10,9 +10,9 @@ import numpy as np
 from grader.errors import CheckFailed
 
 KEPT_CALLS = 100_000
-"""Calls whose arguments are kept; all are counted."""
+"""How many calls have their arguments kept; all calls are counted."""
 KEPT_BYTES = 64 << 20
-"""Of arguments that are kept, together."""
+"""How much memory the kept arguments may need together."""
 
 
 def counted(function: Callable[..., Any], *, at_most: int | None = None) -> Counted:
@@ -24,13 +24,13 @@ def counted(function: Callable[..., Any], *, at_most: int | None = None) -> Coun
 
 
 class Counted:
-    """A function that says how often it was called, and where.
+    """A function that counts its calls and keeps their arguments and values.
 
-    calls : how often
-    arguments : a tuple of the positional arguments of each call, the first ones: up to KEPT_CALLS
-        calls and KEPT_BYTES bytes; arrays are copies
-    keywords : the keyword arguments of each of those
-    returned : what each of those returned; None where it raised
+    calls : how often it was called
+    arguments : the positional arguments of each call, as a tuple; arrays are copies. Only the
+        first calls are kept, up to KEPT_CALLS calls and KEPT_BYTES bytes
+    keywords, returned : the keyword arguments and the value of each kept call; the value is None if
+        the call raised
     at_most : the calls that are allowed; one more fails the check. None for no limit
     """
 
@@ -50,9 +50,9 @@ class Counted:
         self._bytes = 0
 
     def points(self) -> np.ndarray:
-        """Return the first argument of each call that is kept, one array: (calls, ...).
+        """Return the first argument of each kept call, as one array: (calls, ...).
 
-        Raises CheckFailed where the shapes of the arguments differ, or a call has no argument.
+        Raises CheckFailed if the shapes of the arguments differ, or a call has no argument.
         """
         try:
             return np.array([np.asarray(args[0], float) for args in self.arguments])

@@ -8,8 +8,8 @@ from grader.errors import CheckFailed
 
 
 def partial_credit(fraction: float, problem: str, hint: str = "", *, called: str = "") -> NoReturn:
-    """Raise CheckFailed that still earns this share of the check's points.
+    """Fail the check, but still give this share of its points: raise CheckFailed.
 
-    fraction : float in [0, 1]
+    fraction : float in [0, 1]; problem, hint : the message to the student
     """
     raise CheckFailed(problem, hint=hint, called=called, credit=fraction)

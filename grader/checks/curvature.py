@@ -62,10 +62,10 @@ def assert_not_convex_witness(
     called: str = "",
     margin: float = 1e-6,
 ) -> None:
-    """Accept (a, b) where the chord between them shows that f is not convex.
+    """Accept a and b if the chord between them shows that f is not convex.
 
     f : the true function, number -> number
-    margin : how far above the chord f must rise somewhere, relative to its values there
+    margin : how far f must rise above the chord somewhere, relative to its largest magnitude
     """
     left, right = (float(as_scalar(end, called=called)) for end in (a, b))
     if not np.isfinite([left, right]).all():
@@ -93,8 +93,8 @@ def assert_psd(
 ) -> None:
     """Accept a symmetric matrix without negative eigenvalues; a number counts as (1, 1).
 
-    rtol : on the largest eigenvalue, below which a negative one is rounding, and on the
-        symmetry; a float32 matrix is held to float32's precision
+    rtol : relative to the largest eigenvalue, a negative one up to this size is rounding; also the
+        tolerance of the symmetry. A float32 matrix gets float32's tolerance
     """
     given = as_array(H, called=called)
     rtol = rtol_for(given, rtol)
@@ -127,9 +127,10 @@ def assert_symmetric(
     noun: str = "the matrix",
     rtol: float = 1e-9,
 ) -> None:
-    """Accept a square matrix equal to its transpose, with this diagonal where one is given.
+    """Accept a square matrix that equals its transpose.
 
-    rtol : on the largest element; a float32 matrix is held to float32's precision
+    diagonal : the number that each diagonal element must be; None accepts any
+    rtol : relative to the largest element; a float32 matrix gets float32's tolerance
     """
     given = as_array(M, called=called)
     rtol = rtol_for(given, rtol)

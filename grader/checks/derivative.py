@@ -16,16 +16,16 @@ from grader.checks.differences import (
     elementwise,
     usable_error,
 )
-from grader.checks.gradient import assert_gradient
+from grader.checks.gradient import assert_gradient, refuse_dummy
 from grader.checks.showing import index_text
 from grader.checks.slopes import CERTAIN, KNOWN, RESOLVED, Redraw, resolved
 from grader.checks.tolerances import precision_of, rtol_for, shown_decimals
 from grader.diagnosis.case import Factor
 from grader.diagnosis.values import diagnose
 from grader.diagnosis.wording import Array
-from grader.errors import CheckFailed, Missing
+from grader.errors import CheckFailed
 
-# How often a point is moved, at most, to see each element away from a kink.
+# At how many points the Jacobian is compared, at most, until each element was away from a kink.
 _POINTS_TRIED = 3
 
 
@@ -46,20 +46,20 @@ def assert_derivative(
     """Accept df as the derivative of the elementwise function f.
 
     f, df : array -> array of its shape; both are called with whole arrays
-    at : float array of points; points near a kink of f, or where it is not finite, are left out
+    at : float array of points; points near a kink of f, or where f is not finite, are left out
     rtol : on df; the estimated error of the central differences is added to it
-    Raises CheckFailed with the diagnosis and the x of the worst error; or with the reason why f
-    can't decide it (it is rounded, or coarser than float64).
+    Raises CheckFailed with the diagnosis and the x of the worst error, or with the reason why f's
+    values can't decide it (they are rounded, or coarser than float64).
     """
     x = np.asarray(at, dtype=np.float64)
     got = as_array(df(x.copy()), called=called)
     if dummy is not None and got.size == 1 < x.size:
-        _refuse_dummy(got, dummy, called)
+        refuse_dummy(got, dummy, noun="the derivative", called=called)
     assert_shape(got, x.shape, called=called)
-    told = elementwise(f, x)
-    numeric, usable = told.slopes.slope, np.isfinite(usable_error(told.slopes))
+    difference = elementwise(f, x)
+    numeric, usable = difference.slopes.slope, np.isfinite(usable_error(difference.slopes))
     if dummy is not None and np.any(numeric[usable] != 0):
-        _refuse_dummy(got, dummy, called)
+        refuse_dummy(got, dummy, noun="the derivative", called=called)
     assert_finite(got, called=called)
     if not usable.any():
         raise CheckFailed(
@@ -67,9 +67,9 @@ def assert_derivative(
             hint="Its derivative is compared with central differences of the function itself.",
             called=called,
         )
-    judged = _judge(got, told, rtol)
+    judged = _judge(got, difference, rtol)
     if not judged.wrong.any():
-        judged.refuse_undecided(told, name=name, noun="function", called=called)
+        judged.refuse_undecided(difference, name=name, noun="function", called=called)
         return
     keep = usable if not usable.all() else slice(None)
     g = got.astype(np.float64)
@@ -77,8 +77,8 @@ def assert_derivative(
         g[keep],
         numeric[keep],
         factors=factors,
-        terms=_kept(terms, x, keep),
-        mistakes=_kept(mistakes, x, keep),
+        terms=_at_points(terms, x, keep),
+        mistakes=_at_points(mistakes, x, keep),
         inputs={name: x[keep]},
         noun="the derivative",
         rtol=max(10 * rtol, 1e-4),
@@ -114,18 +114,18 @@ def assert_jacobian(
     mistakes: Mapping[str, Any] | None = None,
     dummy: object = None,
 ) -> None:
-    """Accept jacobian where J[i, j] is df_i/dx_j.
+    """Accept jacobian as the Jacobian of f: J[i, j] is df_i/dx_j.
 
-    f : (d,) -> (k,); jacobian : (d,) -> (k, d); at : (d,). Elements at a kink of f there are
-    compared at a point nearby.
+    f : (d,) -> (k,); jacobian : (d,) -> (k, d); at : (d,). If f has a kink there, the elements
+    that it concerns are compared at a point nearby.
     rtol : on J's elements; the estimated error of the central differences is added to it
-    Raises CheckFailed with the diagnosis, or with the reason why f can't decide it.
+    Raises CheckFailed with the diagnosis, or with the reason why f's values can't decide it.
     """
     x = np.asarray(at, dtype=np.float64)
     nudge = np.random.default_rng(0)
-    seen: Array = np.array(False)
+    compared: Array = np.array(False)
     for _ in range(_POINTS_TRIED):
-        seen = seen | _judge_jacobian(
+        compared = compared | _judge_jacobian(
             f,
             jacobian,
             x,
@@ -135,7 +135,7 @@ def assert_jacobian(
             mistakes=mistakes,
             dummy=dummy,
         )
-        if np.all(seen):
+        if np.all(compared):
             return
         x = x + 1e-2 * np.maximum(1.0, np.abs(x)) * nudge.normal(size=x.shape)
     raise CheckFailed(
@@ -158,16 +158,15 @@ def _judge_jacobian(
 ) -> Array:
     """Return the mask of the elements that were compared at x; raise if one is wrong."""
     got = as_array(jacobian(x.copy()), called=called)
-    if dummy is not None:
-        _refuse_dummy(got, dummy, called)
-    told = by_coordinate(f, x)
-    assert_shape(got, told.slopes.slope.shape, called=called)
+    refuse_dummy(got, dummy, noun="the derivative", called=called)
+    difference = by_coordinate(f, x)
+    assert_shape(got, difference.slopes.slope.shape, called=called)
     assert_finite(got, called=called)
-    judged = _judge(got, told, rtol)
+    judged = _judge(got, difference, rtol)
     if not judged.wrong.any():
-        judged.refuse_undecided(told, name="x", noun="function", called=called)
+        judged.refuse_undecided(difference, name="x", noun="function", called=called)
         return judged.usable
-    numeric, worst = told.slopes.slope, judged.worst
+    numeric, worst = difference.slopes.slope, judged.worst
     whole = bool(judged.usable.all())
     found = diagnose(
         got if whole else got[judged.usable],
@@ -199,10 +198,11 @@ def assert_backward(
     rng: np.random.Generator,
     **how: Any,
 ) -> None:
-    """Accept backward where it carries an upstream gradient through f.
+    """Accept backward if it turns the gradient with respect to f(x) into that with respect to x.
 
     f : x -> array; backward : (x, upstream of f(x)'s shape) -> gradient of x's shape
-    The upstream is random: all ones would hide a wrong softmax. how : as in assert_gradient
+    The upstream gradient is random, since one of all ones would hide a wrong softmax.
+    how : as in assert_gradient
     """
     x = np.asarray(at, dtype=np.float64)
     upstream = rng.normal(size=as_array(f(x.copy())).shape)
@@ -232,11 +232,13 @@ class _Judged:
     noise: float
     worst: tuple[int, ...]
 
-    def refuse_undecided(self, told: ArrayDifference, *, name: str, noun: str, called: str) -> None:
+    def refuse_undecided(
+        self, difference: ArrayDifference, *, name: str, noun: str, called: str
+    ) -> None:
         """Raise the reason why the function can't decide an element, if there is one."""
         if self.decided[self.usable].all():
             return
-        problem, hint = reason(told.values, told.eps, name, noun)
+        problem, hint = reason(difference.values, difference.eps, name, noun)
         raise CheckFailed(
             problem,
             hint="Its derivative can't be checked: finite differences give no reliable slope. "
@@ -245,9 +247,9 @@ class _Judged:
         )
 
 
-def _judge(got: Array, told: ArrayDifference, rtol: float) -> _Judged:
+def _judge(got: Array, difference: ArrayDifference, rtol: float) -> _Judged:
     """Return which elements are wrong, and which can't be decided, from slopes with errors."""
-    slopes = told.slopes
+    slopes = difference.slopes
     numeric, error = slopes.slope, usable_error(slopes)
     usable = np.isfinite(error)
     g = got.astype(np.float64)
@@ -260,11 +262,11 @@ def _judge(got: Array, told: ArrayDifference, rtol: float) -> _Judged:
         # tolerance.
         allowed = rtol_for(got, rtol) * np.abs(numeric) + room + CERTAIN * error + 1e-300
         wrong = usable & ~(off <= allowed)
-        small = resolved(told.eps)
+        small = resolved(difference.eps)
         known = np.maximum(KNOWN * np.abs(numeric), small * np.maximum(scale, slopes.reach))
-    decimals = shown_decimals(told.values)
-    # No change nearby is a slope of 0 if its error is small beside the slopes farther away.
-    flat = (told.farthest == 0) | (error <= RESOLVED * told.farthest)
+    decimals = shown_decimals(difference.values)
+    # If f does not change nearby, its slope is 0 if the error is small beside slopes farther away.
+    flat = (difference.farthest == 0) | (error <= RESOLVED * difference.farthest)
     still = (slopes.reach == 0) & flat & (not decimals)
     decided = (error <= known) | still | (off > allowed + 20 * error)
     excess = np.where(wrong, off / np.maximum(allowed, 1e-300), 0.0)
@@ -273,18 +275,7 @@ def _judge(got: Array, told: ArrayDifference, rtol: float) -> _Judged:
     return _Judged(usable, decided, wrong, scale, noise, worst)
 
 
-def _refuse_dummy(got: Array, dummy: object, called: str) -> None:
-    given = np.asarray(dummy)
-    same = got.shape == given.shape or given.size == 1
-    if same and np.all(got == given):
-        raise Missing(
-            "the derivative is still the template's dummy value",
-            hint="Fill in the region between the markers, then run its cell again.",
-            called=called,
-        )
-
-
-def _kept(values: Mapping[str, Any] | None, x: Array, keep: Any) -> dict[str, Array]:
+def _at_points(values: Mapping[str, Any] | None, x: Array, keep: Any) -> dict[str, Array]:
     found = {}
     for name, value in (values or {}).items():
         array = np.asarray(value(x.copy()) if callable(value) else value, dtype=float)

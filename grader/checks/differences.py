@@ -17,18 +17,18 @@ from grader.errors import CheckFailed
 
 Function = Callable[[Any], Any]
 
-# So many of the elements that one step leaves in doubt get all the steps.
+# If one step leaves elements in doubt, at most this many of them get all the steps.
 _MAX_LADDERS = 64
 
 
 @dataclass
 class CountedFunction:
-    """A function of points that returns one number; its calls and its precision are kept.
+    """A function of points that returns one number; it counts its calls and notes its precision.
 
-    shape : of the points as f wants them; () for plain floats
+    shape : of the points that f takes; () for plain floats
     eps : of the coarsest dtype that f returned, or that the values themselves show
     seen : some of the values that f returned; they show how it rounds
-    noise : of the values, once a slope needed to know it
+    noise : of the values; None until a slope needs it
     """
 
     f: Function
@@ -41,7 +41,7 @@ class CountedFunction:
     _fine: bool = False
 
     def values(self, points: Sequence[Array]) -> Array:
-        """Return f at each point, (n,) float64; one message where f has a `map`."""
+        """Return f at each point, (n,) float64; in one message if f has a `map`."""
         self.calls += len(points)
         shaped: list[Any] = [
             p.reshape(self.shape) if self.shape else float(p.reshape(())) for p in points
@@ -74,7 +74,7 @@ class CountedFunction:
             ) from None
 
     def _look_at(self, found: Array) -> None:
-        """Note the precision that the values have, whatever dtype they come in."""
+        """Note the precision that the values show, whatever their dtype is."""
         finite = found[np.isfinite(found)]
         self.seen = [*self.seen, *finite.tolist()][:256]
         if not self._fine and np.unique(finite).size >= 3:
@@ -91,10 +91,10 @@ def slope_along(
     repeat: float,
     good: Callable[[Difference], bool],
 ) -> Difference:
-    """Return the slope of f at x along v, (d,) each; v holds the size of a whole step.
+    """Return the slope of f at x along v, (d,) each; the steps are multiples of v.
 
     f0 : f(x); repeat : how much f differs between two calls at one point
-    good : says whether the first step's result is good enough; otherwise all steps are tried
+    good : whether the first step's result is good enough; otherwise all steps are tried
     """
 
     def measured(h: Array) -> Difference:
@@ -117,8 +117,8 @@ def slope_along(
 def _noise(function: CountedFunction, x: Array, v: Array, f0: float) -> float:
     """Return the standard deviation of f's noise, from values so near that f hardly changes.
 
-    Differences of high order remove a smooth function (Moré and Wild). Two steps are used, since
-    noise that is periodic in one of them looks smooth.
+    Differences of high order of a smooth function are almost 0 (Moré and Wild). Two steps are used,
+    since noise that is periodic in one of them looks smooth.
     """
     found = [0.0]
     for times in (4.0, 11.0):
@@ -135,7 +135,7 @@ def _noise(function: CountedFunction, x: Array, v: Array, f0: float) -> float:
 def numerical_gradient(f: Function, at: Any) -> Array:
     """Return the gradient of f by central differences with Richardson extrapolation.
 
-    f : x -> number; at : array; takes 4 calls an element
+    f : x -> number; at : array. It calls f four times for each element.
     """
     x = np.asarray(at, dtype=np.float64)
     function = CountedFunction(f, x.shape)
@@ -156,8 +156,8 @@ def differentiate(
     """Return df/dx_i for these flat indices, (k,), each with its own error.
 
     f0, repeat : as in slope_along; power : of 2, on the first step
-    doubtful : (k,) bool, which of them one step leaves in doubt; the first 64 of these get all
-        steps
+    doubtful : returns (k,) bool, the elements that one step leaves in doubt; the first 64 of these
+        get all steps
     """
     flat = x.reshape(-1)
     size = np.maximum(1.0, np.abs(flat))
@@ -193,8 +193,8 @@ def differentiate(
 def numerical_derivative(f: Function, at: Any) -> tuple[Array, Array]:
     """Return the derivative of an elementwise f at each x, and its estimated error.
 
-    f : array -> array of its shape. The error is inf where the slopes on the two sides
-    differ (a kink), or where f is not finite nearby.
+    f : array -> array of its shape. The error is inf at a kink (the slopes on the two sides
+    differ), and where f is not finite nearby.
     """
     found = elementwise(f, np.asarray(at, dtype=np.float64)).slopes
     return found.slope, usable_error(found)
@@ -211,10 +211,10 @@ def numerical_jacobian(f: Function, at: Any) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class ArrayDifference:
-    """The slopes of a function that returns arrays, and the values they were computed from.
+    """The slopes of a function that returns arrays, and the values that they were computed from.
 
-    slopes : of the shape of the result; values : of f, all that were seen; eps : of their dtype
-    farthest : how far f moves within a step, over the step, at the step where that is most
+    slopes : of the shape of the result; values : all values of f; eps : of their dtype
+    farthest : the largest change of f within a step, divided by the step
     """
 
     slopes: Difference
@@ -269,7 +269,7 @@ def usable_error(found: Difference) -> Array:
 
 
 def _precision(values: Array, eps: float) -> tuple[float, float]:
-    """Return the eps that the values show, and the unit that they are rounded to, or 0."""
+    """Return the eps that the values show, and the unit to which they are rounded, or 0."""
     finite = values[np.isfinite(values)]
     # A function may rightly give only integers: floor has the slope 0.
     decimals = shown_decimals(finite)
@@ -277,7 +277,7 @@ def _precision(values: Array, eps: float) -> tuple[float, float]:
 
 
 def _array_of(f: Function, x: Array) -> tuple[Array, float]:
-    """Return f(x) in float64, and the eps of the dtype that it came in."""
+    """Return f(x) in float64, and the eps of the dtype that f returned."""
     with np.errstate(all="ignore"):
         raw = as_array(f(x.copy()))
     eps = float(np.finfo(raw.dtype).eps) if raw.dtype.kind == "f" else EPS

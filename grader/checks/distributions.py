@@ -1,4 +1,4 @@
-"""What random numbers must look like: their distribution, frequencies, mean and variance.
+"""Checks of random numbers: their distribution, frequencies, mean and variance.
 
 Each check has a declared rate of false failures: how often it refuses correct draws. `false_fail`
 sets it. The default is one in a million: of a hundred students with ten such checks a year, one is
@@ -42,9 +42,9 @@ def assert_drawn(
 ) -> None:
     """Accept values that look drawn from a normal distribution with this mean and deviation.
 
-    Looks at the standard deviation, the mean and the shape of the distribution. It also refuses
-    what no generator gives: a few values again and again, equal rows, numbers in order.
-    Raises CheckFailed, which names the first of these.
+    It compares the standard deviation, the mean and the shape of the distribution. It also refuses
+    numbers that no generator gives: a few values repeated, equal rows, numbers in order.
+    Raises CheckFailed, which names the first fault.
     """
     values = _numbers(weights, called)
     seen = f"mean {values.mean():.3g} and standard deviation {values.std():.3g}"
@@ -77,8 +77,8 @@ def assert_uniform(
 ) -> None:
     """Accept values that look drawn from a uniform distribution on [low, high].
 
-    Raises CheckFailed for a number outside, a few values again and again, equal rows, numbers
-    in order, and for another distribution.
+    Raises CheckFailed for a number outside, a few values repeated, equal rows, numbers in order,
+    and for another distribution.
     """
     array = _numbers(values, called)
     outside = (array < low) | (array > high)
@@ -110,8 +110,9 @@ def assert_distribution(
 ) -> None:
     """Accept values that look drawn from a continuous distribution, by Kolmogorov and Smirnov.
 
-    cdf : (n,) -> (n,), the distribution's cumulative function; name : of it, for the message
-    Raises CheckFailed, with the largest distance between the two cumulative functions.
+    cdf : (n,) -> (n,), the cumulative distribution function
+    name : of the distribution, for the message
+    Raises CheckFailed, with the place where the two cumulative functions differ most.
     """
     array = np.sort(_numbers(values, called).reshape(-1))
     p = np.asarray(cdf(array), dtype=float)
@@ -138,33 +139,33 @@ def assert_frequencies(
 ) -> None:
     """Accept values that are as frequent as their probabilities say, by Pearson's chi-square.
 
-    probabilities : {value: p}, which sum to 1; values with few expected hits count together
+    probabilities : {value: p}, with sum 1; values with few expected hits are counted together
     Raises CheckFailed for a value that is not among them, and for wrong frequencies.
     """
     array = np.asarray(as_array(values, called=called, dtype_kind="fiubSU")).reshape(-1)
     if abs(sum(probabilities.values()) - 1) > 1e-9:
         raise ValueError("the probabilities of this check do not sum to 1")
     hits = np.array([int(np.sum(array == value)) for value in probabilities])
-    due = array.size * np.array(list(probabilities.values()), dtype=float)
-    if hits.sum() < array.size or np.any(hits[due == 0]):
+    expected_hits = array.size * np.array(list(probabilities.values()), dtype=float)
+    if hits.sum() < array.size or np.any(hits[expected_hits == 0]):
         raise CheckFailed(
             f"{noun} hold values other than {', '.join(map(str, probabilities))}", called=called
         )
-    few = due < _FEW_HITS
+    few = expected_hits < _FEW_HITS
     if few.any():
         hits = np.append(hits[~few], hits[few].sum())
-        due = np.append(due[~few], due[few].sum())
-    if due.size < 2 or due.min() < _FEW_HITS:
+        expected_hits = np.append(expected_hits[~few], expected_hits[few].sum())
+    if expected_hits.size < 2 or expected_hits.min() < _FEW_HITS:
         raise ValueError(f"{array.size} values are too few to tell their frequencies")
-    statistic = float(np.sum((hits - due) ** 2 / due))
-    if statistic > _chi_square_quantile(due.size - 1, _one_sided(false_fail)):
-        worst = int(np.argmax((hits - due) ** 2 / due))
+    statistic = float(np.sum((hits - expected_hits) ** 2 / expected_hits))
+    if statistic > _chi_square_quantile(expected_hits.size - 1, _one_sided(false_fail)):
+        worst = int(np.argmax((hits - expected_hits) ** 2 / expected_hits))
         names = [str(v) for v, rare in zip(probabilities, few, strict=True) if not rare]
         raise CheckFailed(
             f"{noun} are not as frequent as they should be",
             called=called,
             where=f"{[*names, 'the rare ones'][worst]}: {int(hits[worst])} of {array.size}, "
-            f"expected {number(float(due[worst]))}",
+            f"expected {number(float(expected_hits[worst]))}",
         )
 
 
@@ -177,10 +178,10 @@ def assert_mean(
     noun: str = "the numbers",
     false_fail: float = FALSE_FAIL,
 ) -> None:
-    """Accept independent numbers whose mean may be this one.
+    """Accept independent numbers that may come from a distribution with this mean.
 
-    std : their standard deviation, where it is known; else it is taken from them
-    Raises CheckFailed, with the interval that a mean may lie in.
+    std : the distribution's standard deviation; None if it is unknown: the numbers' own is used
+    Raises CheckFailed, with the interval of means that chance can give.
     """
     array = _numbers(values, called).reshape(-1)
     known = std is not None
@@ -205,10 +206,10 @@ def assert_variance(
     noun: str = "the numbers",
     false_fail: float = FALSE_FAIL,
 ) -> None:
-    """Accept independent normal numbers whose variance may be this one.
+    """Accept independent normal numbers that may come from a distribution with this variance.
 
-    mean : theirs, where it is known; else it is taken from them
-    Raises CheckFailed, with the variance that came.
+    mean : the distribution's mean; None if it is unknown: the numbers' own is used
+    Raises CheckFailed, with the variance of the numbers.
     """
     array = _numbers(values, called).reshape(-1)
     if _variance_fits(array, mean, variance, false_fail):
@@ -237,7 +238,7 @@ def kolmogorov(distance: float, n: int) -> float:
 
 
 def _refuse_patterns(values: Array, *, called: str, noun: str) -> None:
-    """Refuse what no generator of a continuous distribution gives."""
+    """Refuse numbers that no generator of a continuous distribution gives."""
     flat = values.reshape(-1)
     distinct = np.unique(flat).size
     if distinct == 1:
@@ -246,7 +247,7 @@ def _refuse_patterns(values: Array, *, called: str, noun: str) -> None:
             hint="Draw each of them: units that start with equal weights stay equal.",
             called=called,
         )
-    # A generator gives 2**24 numbers in float32 at least: it repeats a few of many thousand.
+    # A generator has at least 2**24 different numbers in float32: it repeats few of many thousand.
     if distinct < 0.9 * flat.size:
         raise CheckFailed(
             f"{noun} take only {distinct} different values in {flat.size} elements",
@@ -275,7 +276,7 @@ def _refuse_patterns(values: Array, *, called: str, noun: str) -> None:
 
 
 def _follows_itself(series: Array) -> bool:
-    """Tell whether neighbours are alike: their correlation is beyond 6 standard errors."""
+    """Return whether neighbours are similar: their correlation is beyond 6 standard errors."""
     centred = series - series.mean()
     size = float(centred @ centred)
     if size == 0 or series.size < _FEWEST:
@@ -306,12 +307,12 @@ def _variance_fits(values: Array, mean: float | None, variance: float, level: fl
 
 
 def _spread_hint(values: Array, mean: float, std: float) -> str:
-    """Return the likely cause of a wrong standard deviation, "" where none is known."""
+    """Return the likely cause of a wrong standard deviation; "" if none is known."""
     seen, centre = float(values.std()), float(values.mean())
     near = max(0.03, 4 / math.sqrt(2 * values.size))
 
-    def is_about(value: float, due: float) -> bool:
-        return due != 0 and abs(value / due - 1) <= near
+    def is_about(value: float, other: float) -> bool:
+        return other != 0 and abs(value / other - 1) <= near
 
     if seen > 0 and mean and not is_about(seen, std) and is_about(centre / seen, mean / std):
         times = std / seen
@@ -335,7 +336,7 @@ def _spread_hint(values: Array, mean: float, std: float) -> str:
 
 
 def _normal_quantile(false_fail: float) -> float:
-    """Return the z that a normal number exceeds, on either side, this often."""
+    """Return the z that the magnitude of a normal number exceeds with this probability."""
     return NormalDist().inv_cdf(1 - false_fail / 2)
 
 

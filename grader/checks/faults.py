@@ -23,9 +23,10 @@ _SAMPLE = 128
 
 @dataclass(frozen=True)
 class Fault:
-    """The elements that were differentiated: all of them, or a sample with the worst.
+    """The elements that were differentiated: all of them, or a sample with the worst one.
 
-    got, expected : arrays of the parameter's shape where `whole`, else (k,)
+    whole : whether these are all elements
+    got, expected : arrays of the parameter's shape if `whole`, else (k,)
     indices : flat indices; uncertainty : of each numeric element, (k,)
     rtol, room : relative and absolute tolerance of an element, besides its uncertainty
     """
@@ -53,10 +54,10 @@ class Fault:
 
     @property
     def wrong(self) -> Array:
-        """Return the mask, (k,), of elements that differ by more than a right answer's would."""
+        """The mask, (k,), of elements that differ by more than those of a right answer."""
         got, expected = self.got.reshape(-1), self.expected.reshape(-1)
         off = np.abs(got - expected)
-        # An element's error is never known better than its own difference.
+        # An element with an unknown uncertainty is never called wrong.
         known = np.isfinite(self.uncertainty)
         allowed = self.rtol * np.abs(expected) + self.room + CERTAIN * self.uncertainty
         wrong: Array = known & ~(off <= allowed)
@@ -64,7 +65,7 @@ class Fault:
 
     @property
     def decided(self) -> bool:
-        """Tell whether all elements were differentiated, each as finely as a verdict asks for."""
+        """Whether all elements were differentiated, each precisely enough for a verdict."""
         known = KNOWN * np.abs(self.expected.reshape(-1)) + RESOLVED * self.scale + self.room
         return self.whole and bool(np.all(self.uncertainty <= known))
 
@@ -110,11 +111,11 @@ class Fault:
 
 
 def locate(f: Function, evidence: GradientEvidence, *, rng: np.random.Generator) -> Fault:
-    """Return the elements with their differences: all, or a sample with the worst."""
+    """Return the elements with their differences: all of them, or a sample with the worst one."""
     x = evidence.at
     g = evidence.gradient.reshape(-1)
     function = CountedFunction(f, x.shape)
-    function.eps = evidence.function.eps  # the steps follow its precision
+    function.eps = evidence.function.eps  # the steps depend on the precision
     f0 = evidence.value
     powers = [s.power for s in evidence.slopes if not s.term]
     power = int(np.median(powers)) if powers else 0
@@ -130,7 +131,7 @@ def locate(f: Function, evidence: GradientEvidence, *, rng: np.random.Generator)
     room = precision.rtol_of_sums * size if precision else 0.0
 
     def doubtful(found: Difference) -> Array:
-        """Tell which elements are neither clearly right nor clearly wrong."""
+        """Return which elements are neither clearly right nor clearly wrong."""
         off = np.abs(g[indices] - found.slope)
         allowed = evidence.rtol * np.abs(found.slope) + room
         doubt: Array = ~(found.error <= 0.1 * allowed) & ~(off > allowed + 20 * found.error)

@@ -23,10 +23,10 @@ _MAX_DEPTH = 8
 
 @dataclass(frozen=True)
 class Breach:
-    """One use of what is forbidden.
+    """One use of a forbidden name.
 
-    line : 1-based line of the source; name : the rule that it breaks ("sklearn")
-    text : that line
+    line : 1-based line of the source; name : the broken rule ("sklearn")
+    text : the text of the line
     """
 
     line: int
@@ -41,22 +41,22 @@ def find_forbidden(
     calls: Sequence[str] = (),
     context: str = "",
 ) -> list[Breach]:
-    """Return the breaches in the source, by line; never raises for what the source holds.
+    """Return the uses of forbidden names in the source, by line; it never raises.
 
     imports : module names; a name covers its submodules ("scipy", "sklearn.linear_model")
     calls : dotted names of functions ("np.gradient", "numpy.linalg.lstsq"), or a method
         of any object with a dot before it (".backward")
-    context : the rest of the notebook's code, which names the modules (`import numpy as n`);
-        it is not searched itself
+    context : the rest of the notebook's code, with its imports (`import numpy as n`); it is not
+        searched itself
     """
     return Search(context, imports=imports, calls=calls).breaches(source)
 
 
 def names_meant(source: str, *, context: str = "") -> set[str]:
-    """Return the dotted names that the source uses or imports; never raises.
+    """Return the dotted names that the source uses or imports; it never raises.
 
-    `m.f(x)` means "mine.f" where `import mine as m` is in it or in the context;
-    `from mine import *` means "mine.*", and every name that it may bring "mine.name".
+    With `import mine as m` in the source or the context, `m.f(x)` means "mine.f".
+    `from mine import *` means "mine.*", and each name that it may define means "mine.name", too.
     """
     return Search(context).names_meant(source)
 
@@ -64,14 +64,14 @@ def names_meant(source: str, *, context: str = "") -> set[str]:
 class Search:
     """Searches pieces of one notebook's code; the names that the notebook binds are read once.
 
-    exhausted : True where a search stopped before its end, since the code is too complex
+    exhausted : whether a search stopped before its end, because the code is too complex
     """
 
     def __init__(
         self, context: str = "", *, imports: Sequence[str] = (), calls: Sequence[str] = ()
     ) -> None:
         self.exhausted = False
-        self._found: dict[str, list[Breach]] = {}  # in pieces that were searched to their ends
+        self._found: dict[str, list[Breach]] = {}  # of each piece that was searched completely
         self._scope = Scope(Rules(tuple(imports), tuple(calls)), Work(MAX_STEPS))
         try:
             tree = parse(context)
@@ -84,7 +84,7 @@ class Search:
 
     def breaches(self, source: str) -> list[Breach]:
         """Return the breaches in the source, by line; those found so far if the search stopped."""
-        # A class is asked for by each exercise that has a method of it.
+        # Each exercise with a method of a class searches the whole class.
         if source in self._found:
             return self._found[source]
         unique: dict[tuple[int, str], Breach] = {}

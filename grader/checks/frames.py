@@ -1,7 +1,7 @@
 """Compare a table (a frame or a series) that a student's function returned with the expected one.
 
-pandas need not be installed here: a frame that comes back is then one of the codec's own, with
-`columns`, `data` and `index`, and a dict of columns says what is expected.
+pandas need not be installed here. Without it, a student's frame is an object of our codec, with
+`columns`, `data` and `index`, and the expected one may be a dict of columns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BOTH = (*_FRAMES, "Series")
 class _Column:
     """A column without its labels.
 
-    values : in their order; gone : where one is missing; kind : the letter of a dtype
+    values : in their order; gone : mask of the missing ones; kind : the letter of the dtype's kind
     """
 
     values: Sequence[Any] | np.ndarray
@@ -50,35 +50,35 @@ def assert_frame(
 ) -> None:
     """Accept a frame (or a series) with the labels, the kinds and the values of expected.
 
-    expected : a DataFrame or a Series; or {label: values} for a frame whose rows are 0, 1, 2, ...,
-        None where a value is missing, which needs no pandas here
+    expected : a DataFrame or a Series; or, without pandas, {label: values} for a frame with the
+        rows 0, 1, 2, ..., with None for a missing value
     order : whether the order of the columns counts; index : whether the labels of rows count
-    Raises CheckFailed, which names columns that are missing or odd, a dtype of another kind, rows
-    that are missing, and the first value that differs.
+    Raises CheckFailed, which names missing and extra columns, a dtype of another kind, missing
+    rows, or the first value that differs.
     """
     is_frame = isinstance(expected, Mapping) or type_name(expected) in _FRAMES
-    due_type = "DataFrame" if is_frame else "Series"
+    expected_type = "DataFrame" if is_frame else "Series"
     if type_name(got) not in (_FRAMES if is_frame else ("Series",)):
         raise CheckFailed(
-            f"returned {describe_type(got)}, expected a {due_type}",
+            f"returned {describe_type(got)}, expected a {expected_type}",
             hint="df[['a']] is a DataFrame, df['a'] is a Series."
             if type_name(got) in _BOTH
             else "",
             called=called,
         )
-    rows, due_rows = list(got.index), _rows(expected)  # type: ignore[attr-defined]
+    rows, expected_rows = list(got.index), _rows(expected)  # type: ignore[attr-defined]
     if not is_frame:
-        _compare_rows(rows, due_rows, index=index, called=called)
+        _compare_rows(rows, expected_rows, index=index, called=called)
         _compare_column(_column(got), _column(expected), "the series", rtol, atol, called)
         return
-    found, due = list(got.columns), _labels(expected)  # type: ignore[attr-defined]
-    _compare_labels(found, due, order=order, called=called)
-    _compare_rows(rows, due_rows, index=index, called=called)
-    columns, due_columns = _columns(got), _columns(expected)
-    for place, label in enumerate(due):
-        # By place: a label may be there twice.
+    found, labels = list(got.columns), _labels(expected)  # type: ignore[attr-defined]
+    _compare_labels(found, labels, order=order, called=called)
+    _compare_rows(rows, expected_rows, index=index, called=called)
+    columns, expected_columns = _columns(got), _columns(expected)
+    for place, label in enumerate(labels):
+        # By place, since two columns may have the same label.
         column = columns[place if order else found.index(label)]
-        _compare_column(column, due_columns[place], f"column {label!r}", rtol, atol, called)
+        _compare_column(column, expected_columns[place], f"column {label!r}", rtol, atol, called)
 
 
 def _labels(frame: Any) -> list[Any]:
@@ -103,7 +103,7 @@ def _columns(frame: Any) -> list[_Column]:
 
 
 def _column(series: Any) -> _Column:
-    if not hasattr(series, "isna"):  # where pandas is missing
+    if not hasattr(series, "isna"):  # pandas is not installed
         return _of_values(series.values, series.dtype)
     kind = str(getattr(series.dtype, "kind", "O"))
     gone = np.asarray(series.isna())
@@ -131,35 +131,37 @@ def _kind_of(dtype: str) -> str:
     return names.get(dtype.lower().rstrip("0123456789").split("64[")[0], "O")
 
 
-def _compare_labels(found: list[Any], due: list[Any], *, order: bool, called: str) -> None:
-    missing = [label for label in due if label not in found]
-    odd = [label for label in found if label not in due]
-    if missing or odd:
+def _compare_labels(found: list[Any], expected: list[Any], *, order: bool, called: str) -> None:
+    missing = [label for label in expected if label not in found]
+    extra = [label for label in found if label not in expected]
+    if missing or extra:
         parts = [f"has no column {_listed(missing)}"] if missing else []
-        parts += [f"has a column {_listed(odd)} too many"] if odd else []
+        parts += [f"has a column {_listed(extra)} too many"] if extra else []
         raise CheckFailed(
             f"the frame {' and '.join(parts)}",
             hint="Is a column the index now? .reset_index() makes it a column again."
-            if missing and not odd
+            if missing and not extra
             else "",
             called=called,
         )
-    if (order and found != due) or len(found) != len(due):
+    if (order and found != expected) or len(found) != len(expected):
         raise CheckFailed("the columns are in the wrong order", called=called, got=_listed(found))
 
 
-def _compare_rows(found: list[Any], due: list[Any], *, index: bool, called: str) -> None:
-    if len(found) != len(due):
+def _compare_rows(found: list[Any], expected: list[Any], *, index: bool, called: str) -> None:
+    if len(found) != len(expected):
         raise CheckFailed(
-            f"it has {len(found)} rows, expected {len(due)}",
+            f"it has {len(found)} rows, expected {len(expected)}",
             hint="Did the code drop missing values, or did a merge double rows?",
             called=called,
         )
     if not index:
         return
-    if found == due or all(a == b or (a != a and b != b) for a, b in zip(found, due, strict=True)):
+    if found == expected or all(
+        a == b or (a != a and b != b) for a, b in zip(found, expected, strict=True)
+    ):
         return
-    same = sorted(map(repr, found)) == sorted(map(repr, due))
+    same = sorted(map(repr, found)) == sorted(map(repr, expected))
     raise CheckFailed(
         "the rows are in the wrong order" if same else "the rows have the wrong labels",
         hint="Sort it as the exercise says." if same else "See .set_index and .reset_index.",
@@ -185,11 +187,11 @@ def _compare_column(
             where=f"row {int(np.argmax(got.gone != expected.gone))}",
         )
     there = np.flatnonzero(~expected.gone)
-    values, due = [got.values[row] for row in there], [expected.values[row] for row in there]
+    values, right = [got.values[row] for row in there], [expected.values[row] for row in there]
     if expected.kind in "iufb":
         assert_close(
             np.asarray(values, dtype=float),
-            np.asarray(due, dtype=float),
+            np.asarray(right, dtype=float),
             rtol=rtol,
             atol=atol,
             called=called,
@@ -197,13 +199,13 @@ def _compare_column(
         )
         return
     wrong = [
-        place for place, (a, b) in enumerate(zip(values, due, strict=True)) if not _equal(a, b)
+        place for place, (a, b) in enumerate(zip(values, right, strict=True)) if not _equal(a, b)
     ]
     if wrong:
         raise CheckFailed(
-            f"{len(wrong)} of {len(due)} values of {noun} are wrong",
+            f"{len(wrong)} of {len(right)} values of {noun} are wrong",
             called=called,
-            expected=show(due[wrong[0]]),
+            expected=show(right[wrong[0]]),
             got=show(values[wrong[0]]),
             where=f"row {int(there[wrong[0]])}",
         )

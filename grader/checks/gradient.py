@@ -1,9 +1,9 @@
 """Compare gradients with finite differences of the function itself.
 
-A gradient is first compared along a few directions (slopes.py); only where that fails is it
-compared element by element (faults.py), to find and name the fault. A gradient that the
-differences can't decide never passes; costs.py gives the reason. No reference is needed, so these
-checks can be public.
+A gradient is first compared along a few directions (slopes.py). If this fails, it is compared
+element by element (faults.py), to find and name the fault. If the differences are too uncertain to
+decide, the gradient does not pass, and costs.py gives the reason. These checks need no reference
+solution, so they can be public.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from grader.checks.costs import changes, is_repeatable, undecided
 from grader.checks.faults import Fault, locate
 from grader.checks.slopes import (
     Function,
-    GradientEvidence,
     Redraw,
     Slope,
     measure_gradient,
@@ -27,6 +26,7 @@ from grader.diagnosis.case import Factor
 from grader.diagnosis.factors import name_factor
 from grader.diagnosis.observations import what_is_right
 from grader.diagnosis.values import diagnose
+from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, Missing
 
 
@@ -49,15 +49,15 @@ def assert_gradient(
 ) -> None:
     """Accept grad as the gradient of f; otherwise find the fault and name it.
 
-    f, grad, at, redraw, rtol, terms, transposed_ok : as in measure_gradient. Where conventions
-        differ, take the student's own cost for f: the gradient must match that one
+    f, grad, at, redraw, rtol, terms, transposed_ok : as in measure_gradient. If several conventions
+        are right, take the student's own cost for f: the gradient must match it
     name : the parameter, for the message ("W"); factors, mistakes : as in diagnose;
         the values of terms and mistakes may be callables of x
     dummy : what the unfilled stub returns
     A gradient that is wrong along a direction is compared again, element by element: each must
     be right to rtol plus the error of its own difference.
-    Raises CheckFailed with the diagnosis, or with the reason why the cost can't decide it (it is
-    noisy, rounded, or coarser than float64); Missing for the dummy.
+    Raises CheckFailed with the diagnosis, or with the reason why the cost's values can't decide it
+    (they are noisy, rounded, or coarser than float64); Missing for the dummy.
     """
     evidence = measure_gradient(
         f,
@@ -75,14 +75,15 @@ def assert_gradient(
         return
     if not is_repeatable(evidence):
         raise changes(called=called)
-    _refuse_dummy(evidence, dummy, name=name, called=called)
+    noun = f"the gradient with respect to {name}"
+    # A dummy value that is right has passed before.
+    refuse_dummy(evidence.gradient, dummy, noun=noun, called=called)
     if not evidence.decided:
         raise undecided(evidence, name=name, called=called)
     fault = locate(f, evidence, rng=rng)
     of_terms = [s for s in evidence.slopes if s.term and s.reliable and not s.close]
     if fault.decided and not fault.wrong.any() and not of_terms:
         return
-    noun = f"the gradient with respect to {name}"
     where = fault.where(evidence.at.shape)
     if evidence.flat and fault.is_flat:
         raise CheckFailed(
@@ -118,17 +119,15 @@ def assert_gradient(
     )
 
 
-def _refuse_dummy(evidence: GradientEvidence, dummy: object, *, name: str, called: str) -> None:
-    """Refuse the stub's dummy value; if it is right, the slopes have accepted it before."""
-    if dummy is None:
+def refuse_dummy(got: Array, dummy: object, *, noun: str, called: str) -> None:
+    """Raise Missing if the result is the unfilled stub's dummy value; None stands for no dummy."""
+    value = np.asarray(dummy)
+    if dummy is None or (value.size != 1 and value.shape != got.shape):
         return
-    given = np.asarray(dummy)
-    if given.size != 1 and given.shape != evidence.gradient.shape:
-        return
-    if np.all(evidence.gradient == given):
+    if np.all(got == value):
         raise Missing(
-            f"the gradient with respect to {name} is still the template's dummy value",
-            hint="Fill the region between the markers, then run its cell again.",
+            f"{noun} is still the template's dummy value",
+            hint="Fill in the region between the markers, then run its cell again.",
             called=called,
         )
 

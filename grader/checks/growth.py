@@ -1,7 +1,8 @@
 """How the cost of a call grows with its input: steps and memory, over several sizes.
 
-A single time says nothing, and no verdict rests on times alone. The steps that Python runs and the
-bytes that it allocates are counted, and repeat exactly. The message shows times beside them.
+A single time proves nothing, so no verdict depends on times. The verdict comes from the steps that
+Python runs and the bytes that it allocates: these counts repeat exactly. The message shows times
+beside them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from grader.checks.calls import observed
 from grader.diagnosis.wording import number
 from grader.errors import CheckFailed
 
 _KIB = 1024
-# Below this, what a call allocates is its frame and its scalars.
+# A call that allocates less than this allocates only its frame and its scalars.
 _LEAST_BYTES = 64 * _KIB
 _LEAST_STEPS = 200
 
@@ -26,7 +28,7 @@ class Growth:
     """What calls with growing inputs cost: each exponent of n is the slope of log cost over log n.
 
     sizes : n; steps, peak_bytes, seconds : of each call
-    steps_order, bytes_order, seconds_order : nan where the costs are too small
+    steps_order, bytes_order, seconds_order : nan if the costs are too small
     """
 
     sizes: tuple[float, ...]
@@ -43,20 +45,21 @@ def measure_growth(
 ) -> Growth:
     """Return how the steps, the memory and the time of student.f grow with its input.
 
-    inputs : n -> the argument, or a tuple of arguments; sizes : four or more, doubling, say
-    repeats : of the timed calls; the shortest counts
-    Raises what the call raises.
+    inputs : n -> the argument, or a tuple of arguments
+    sizes : at least three values of n, better four or more, such as 100, 200, 400, 800
+    repeats : of the timed calls; the shortest time counts
+    Raises the call's own exception; ValueError for fewer than three sizes.
     """
     if len(sizes) < 3:
-        raise ValueError("a growth takes three sizes at least; four are better")
+        raise ValueError("a growth needs at least three sizes; four are better")
     steps, peaks, seconds = [], [], []
     for size in sizes:
         made = inputs(size)
         arguments = made if isinstance(made, tuple) else (made,)
-        counted = _observed(function, arguments, steps=True)
+        counted = observed(function, arguments, steps=True)
         steps.append(0 if counted.steps is None else int(counted.steps))
-        peaks.append(int(_observed(function, arguments, memory=True).peak_bytes))
-        times = [_observed(function, arguments).seconds for _ in range(repeats)]
+        peaks.append(int(observed(function, arguments, memory=True).peak_bytes))
+        times = [observed(function, arguments).seconds for _ in range(repeats)]
         seconds.append(max(min(times), 1e-9))
     return Growth(
         tuple(map(float, sizes)),
@@ -80,9 +83,10 @@ def assert_growth(
 ) -> Growth:
     """Accept a function whose steps and memory grow no faster than n**order; return the growth.
 
-    An n x n array inside numpy is seen by its memory, a Python loop by its steps.
-    inputs : n -> the argument, or a tuple of arguments; sizes : four, doubling, say
-    order : 1 for linear, 2 for quadratic; room : for what is constant, and for logarithms
+    Memory shows an n x n array inside numpy, steps show a Python loop.
+    inputs, sizes : as in measure_growth
+    order : 1 for linear, 2 for quadratic
+    room : added to order, for constant parts and for logarithms
     Raises CheckFailed, which says what grows how fast.
     """
     found = measure_growth(function, inputs, sizes)
@@ -121,30 +125,24 @@ def assert_no_leak(
 ) -> None:
     """Accept a function that keeps no memory after a call.
 
-    calls : how often it is called, the first to warm up; room_kib : for all calls after that
-    Raises CheckFailed, with what stays allocated.
+    calls : how often it is called; the first call doesn't count
+    room_kib : the KiB that all other calls may keep together
+    Raises CheckFailed, with the memory that stays allocated.
     """
-    kept = []
+    kept_kib = []
     for _ in range(calls):
-        seen = _observed(function, arguments, memory=True)
-        size = getattr(seen.value, "nbytes", 0)
-        kept.append(max(0.0, (float(seen.kept_bytes) - size) / _KIB))
-    if sum(kept[1:]) <= room_kib or min(kept[1:]) == 0:
+        call = observed(function, arguments, memory=True)
+        size = getattr(call.value, "nbytes", 0)
+        kept_kib.append(max(0.0, (float(call.kept_bytes) - size) / _KIB))
+    if sum(kept_kib[1:]) <= room_kib or min(kept_kib[1:]) == 0:
         return
     raise CheckFailed(
         "each call keeps memory",
         hint="Does a list or a dict outside of the function grow: a default argument, a global, "
         "an attribute?",
         called=called,
-        got=f"{_listed(kept)} KiB stay after each of {calls} calls",
+        got=f"{_listed(kept_kib)} KiB stay after each of {calls} calls",
     )
-
-
-def _observed(function: Any, arguments: tuple[Any, ...], **counted: bool) -> Any:
-    seen = function.observe(*arguments, **counted)
-    if seen.error is not None:
-        raise seen.error
-    return seen
 
 
 def _order(sizes: Sequence[float], costs: Sequence[float], least: float) -> float:
@@ -153,7 +151,7 @@ def _order(sizes: Sequence[float], costs: Sequence[float], least: float) -> floa
     used = y >= least
     if used.sum() < 2 or not used[-1]:
         return float("nan")
-    # A constant part hides the growth of small ones: the last three say most.
+    # A constant part hides the growth of small costs, so the last three costs count.
     x, y = x[used][-3:], np.log(y[used][-3:])
     return float(np.polyfit(x, y, 1)[0])
 

@@ -21,7 +21,7 @@ EPS = float(np.finfo(np.float64).eps)
 POWERS = np.array([-25, -20, -15, -10, -5, 0, 2, 4, 6, 8, 10, 12, 14])
 _BASE = 5  # the place of 0 among them
 _SHORT = 5  # steps below 1
-# A step is bad if its error is a larger share than this of how far f moves.
+# A step is bad if its error is a larger share than this of the change of f.
 _POOR = 0.05
 # The points of one step, as multiples of it.
 POINTS = (1.0, -1.0, 0.5, -0.5)
@@ -31,10 +31,10 @@ POINTS = (1.0, -1.0, 0.5, -0.5)
 class Difference:
     """A derivative, or an array of them, by central differences.
 
-    error : its estimated error; floor : the share of rounding in it
+    error : its estimated error; floor : the part of it that comes from rounding
     bend : how much the slopes over the step and over half of it differ; it is part of the error
     noise : of f, estimated from its fourth difference
-    reach : how far f moves within the step, over the step
+    reach : the change of f within the step, divided by the step
     kink : the slopes on the two sides differ as at a kink, or f is not finite nearby
     power : of the step, see POWERS
     step : its length
@@ -51,7 +51,7 @@ class Difference:
     power: Array
 
     def at(self, index: Array) -> Difference:
-        """Return one of the levels at each place."""
+        """Return, at each place, the level of this index."""
 
         def take(values: Array) -> Array:
             taken: Array = np.take_along_axis(values, np.expand_dims(index, 0), axis=0)[0]
@@ -78,7 +78,7 @@ def estimate(
 
     values : (4, levels, ...), the values at POINTS; f0 : at x; h : (levels, ...)
     repeat : how much f differs between two calls at one point; size : of x, at least 1
-    Where f is finite on one side only, as at the edge of its domain, the slope is that side's.
+    If f is finite on one side only, as at the edge of its domain, the slope is that of this side.
     """
     a, b, c, d = values
     with np.errstate(all="ignore"):
@@ -87,8 +87,8 @@ def estimate(
         largest = np.fmax(np.fmax(np.abs(a), np.abs(b)), np.abs(f0))
         # Rounding of the values, and of the points themselves.
         rounding = 4 * eps * largest
-        # The fourth difference of a smooth function is far below its rounding: what is
-        # left of it is noise (Moré and Wild), or a kink.
+        # The fourth difference of a smooth function is far below its rounding: if it is larger,
+        # f has noise (Moré and Wild) or a kink.
         noise = np.abs(a - 4 * c + 6 * f0 - 4 * d + b) / np.sqrt(70.0)
         gap = np.abs((a - f0) - (f0 - b)) / h
         gap_half = np.abs((c - f0) - (f0 - d)) * 2 / h
@@ -124,26 +124,26 @@ def best_level(levels: Difference, small: float) -> Difference:
         apart = np.where(np.isfinite(apart), apart, np.inf)
         edge = np.full_like(apart[:1], np.inf)
         nearest = np.minimum(np.concatenate([edge, apart]), np.concatenate([apart, edge]))
-        # Extrapolation removes most of what the two steps differ by; that it did, a neighbour
-        # confirms, whose steps are longer or shorter.
+        # Extrapolation removes most of the difference between the two steps. A neighbour, with
+        # longer or shorter steps, confirms that it did.
         error = np.maximum(levels.error - 0.75 * levels.bend, nearest)
-        # At the shortest steps only noise is left: a noise that they agree on holds for all.
-        # (The second least of five: a function that turns fast moves at some of them. It is
+        # At the shortest steps only noise is left, and it is the noise at all steps. (The second
+        # smallest of five, since a function that changes fast still moves at some of them. It is
         # about half of the noise's standard deviation.)
         noise = 2 * np.sort(levels.noise[:_SHORT], axis=0)[1]
         error = np.maximum(error, np.where(np.isfinite(noise), 2 * noise, 0.0) / levels.step)
         error = np.where(np.isnan(error), np.inf, error)
-        # Against how far f moves: at a step that is too long for a function which turns fast,
-        # the slope and its error are small together.
+        # The error is compared with the change of f, too: at a step that is too long for a function
+        # that changes fast, the slope and its error are both small.
         size = np.maximum(np.abs(slope), levels.reach)
         score = error / (size + levels.floor + small + 1e-300)
     score = np.where(np.isfinite(score), score, np.inf)
     distance = np.abs(np.arange(len(POWERS)) - _BASE).reshape(-1, *[1] * (slope.ndim - 1))
     score = score * (1 + 0.01 * distance)
     best = np.argmin(score, axis=0)
-    # Flat nearby, with a kink farther away: the longest step at which f is constant is as good
-    # as any. (A function that computes in float32 is constant at first, too, but has a step
-    # that is good.)
+    # If f is flat nearby, with a kink farther away, the longest step at which f is constant is
+    # right. (A function that computes in float32 is constant at the shortest steps, too, but
+    # has a good step.)
     still = levels.reach == 0
     longest = len(POWERS) - 1 - np.argmax(still[::-1], axis=0)
     best = np.where((np.min(score, axis=0) > _POOR) & still.any(axis=0), longest, best)

@@ -1,4 +1,4 @@
-"""Solutions of linear systems and eigenproblems, judged by how well they solve the problem."""
+"""Checks of linear algebra: systems, eigenproblems, and results up to a sign, an order, a basis."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from grader.diagnosis.wording import Array, number
 from grader.errors import CheckFailed
 
 _EPS = float(np.finfo(np.float64).eps)
-# A stable solver of n unknowns stays within a few n units of rounding.
+# The backward error of a stable solver of n unknowns is at most a few n units of rounding.
 _UNITS = 16.0
 
 
 def condition_room(A: Any, *, units: float = _UNITS) -> float:
-    """Return the relative tolerance that a solution of A x = b deserves: cond(A) times rounding.
+    """Return the relative tolerance for a solution of A x = b: cond(A) times rounding, at most 1.
 
     A : (n, n) or (m, n), full rank; units : rounding errors of a stable method, for each unknown
-    For m > n, of least squares by the normal equations: cond(A)**2. At most 1.
+    For m > n, with cond(A)**2: the error of least squares by the normal equations.
     Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sec. 7.
     """
     matrix = np.asarray(A, dtype=complex if np.iscomplexobj(A) else float)
@@ -33,8 +33,8 @@ def condition_room(A: Any, *, units: float = _UNITS) -> float:
 def measure_backward_error(A: Any, x: Any, b: Any) -> float:
     """Return the smallest relative change of A and b for which x solves A x = b exactly.
 
-    Norm-wise: |b - A x| / (|A| |x| + |b|), 2-norms; 0 for what is exact, of several right
-    hand sides (n, k) the worst. Source: Rigal and Gaches, 1967.
+    It is |b - A x| / (|A| |x| + |b|) in 2-norms, 0 for an exact solution. With several right-hand
+    sides (n, k), it is the worst one's. Source: Rigal and Gaches, 1967.
     """
     matrix, right, found = np.asarray(A), np.asarray(b), np.asarray(x)
     residual = np.atleast_1d(np.linalg.norm(right - matrix @ found, axis=0))
@@ -57,7 +57,7 @@ def assert_solves(
     """Accept x if A x = b holds to rounding, however badly conditioned A is; least squares too.
 
     A : (m, n); for m > n the residual must be orthogonal to the columns of A
-    rtol : of the backward error; None for a few units of rounding for each unknown
+    rtol : the largest backward error; None for a few units of rounding for each unknown
     Raises CheckFailed, which names a transposed A and a solution of the opposite sign.
     """
     matrix, right = np.asarray(A), np.asarray(b)
@@ -114,20 +114,20 @@ def assert_up_to_sign(
 ) -> None:
     """Accept got if it is expected or its opposite, as for eigenvectors and principal components.
 
-    axis : None for one sign of the whole array; 0 for a sign of each column, 1 of each row
-    Raises CheckFailed, as assert_close for the nearer one.
+    axis : None for one sign of the whole array; 0 for a sign of each column, 1 for one of each row
+    Raises CheckFailed, as assert_close for the nearer of the two.
     """
-    due = np.asarray(expected)
-    array = as_array(got, called=called, dtype_kind="fiubc" if due.dtype.kind == "c" else None)
-    if array.shape == due.shape and array.size:
-        products = np.sum(np.conj(due) * array, axis=axis, keepdims=True)
-        # For complex values, any phase.
+    right = np.asarray(expected)
+    array = as_array(got, called=called, dtype_kind="fiubc" if right.dtype.kind == "c" else None)
+    if array.shape == right.shape and array.size:
+        products = np.sum(np.conj(right) * array, axis=axis, keepdims=True)
+        # Complex values may have any phase.
         sizes = np.abs(products)
         signs = np.where(sizes > 0, products / np.where(sizes > 0, sizes, 1), 1)
-        due = due * signs
+        right = right * signs
         if array.dtype.kind != "c" and not np.iscomplexobj(expected):
-            due = due.real
-    assert_close(array, due, rtol=rtol, atol=atol, called=called, noun=noun)
+            right = right.real
+    assert_close(array, right, rtol=rtol, atol=atol, called=called, noun=noun)
 
 
 def assert_permuted(
@@ -141,15 +141,15 @@ def assert_permuted(
 ) -> Array:
     """Accept got if its rows are those of expected in any order; return that order.
 
-    For roots, eigenvalues, centres of k-means: got, expected (k,) or (k, d)
-    Returns the (k,) integers with got[order] close to expected.
+    It is for roots, eigenvalues, centres of k-means. got, expected : (k,) or (k, d)
+    The order is (k,) integers, with got[order] close to expected.
     Raises CheckFailed, which says how many rows are not among the expected ones.
     """
-    due = np.asarray(expected)
-    array = as_array(got, called=called, dtype_kind="fiubc" if due.dtype.kind == "c" else None)
-    assert_shape(array, due.shape, called=called)
+    expected = np.asarray(expected)
+    array = as_array(got, called=called, dtype_kind="fiubc" if expected.dtype.kind == "c" else None)
+    assert_shape(array, expected.shape, called=called)
     assert_finite(array, called=called)
-    rows, wanted = array.reshape(len(due), -1), due.reshape(len(due), -1)
+    rows, wanted = array.reshape(len(expected), -1), expected.reshape(len(expected), -1)
     room = atol + rtol * np.abs(wanted)
     near = (np.abs(rows[None, :, :] - wanted[:, None, :]) <= room[:, None, :]).all(axis=2)
     order = _matching(near)
@@ -157,16 +157,16 @@ def assert_permuted(
         return order
     lost = int((order < 0).sum())
     raise CheckFailed(
-        f"{lost} of {len(due)} rows of {noun} are not among the expected ones, in any order"
-        if due.ndim > 1
-        else f"{lost} of {len(due)} values of {noun} are not among the expected ones",
+        f"{lost} of {len(expected)} rows of {noun} are not among the expected ones, in any order"
+        if expected.ndim > 1
+        else f"{lost} of {len(expected)} values of {noun} are not among the expected ones",
         hint="The order does not matter here. Is one found twice, and another one not at all?",
         called=called,
     )
 
 
 def _matching(near: Array) -> Array:
-    """Return for each row of `near` a different column where it is True; -1 for none."""
+    """Return for each row of `near` a column where it is True, each column once; -1 for none."""
     partner = np.full(near.shape[1], -1)
 
     def find(row: int, tried: set[int]) -> bool:
@@ -195,14 +195,14 @@ def assert_same_labels(
     got, expected : (n,) integers; at_least : the share of samples that must agree, [0, 1]
     Raises CheckFailed, with the share that agrees under the best naming.
     """
-    due = np.asarray(expected)
+    expected = np.asarray(expected)
     labels = as_array(got, called=called, dtype_kind="iub")
-    assert_shape(labels, due.shape, called=called)
+    assert_shape(labels, expected.shape, called=called)
     names, groups = np.unique(labels, return_inverse=True)
-    kinds, classes = np.unique(due, return_inverse=True)
+    kinds, classes = np.unique(expected, return_inverse=True)
     counts = np.zeros((len(names), len(kinds)), dtype=int)
     np.add.at(counts, (groups, classes), 1)
-    share = _best_assignment(counts) / max(len(due), 1)
+    share = _best_assignment(counts) / max(len(expected), 1)
     if share >= at_least - 1e-12:
         return
     raise CheckFailed(
@@ -217,9 +217,9 @@ def assert_same_labels(
 
 
 def _best_assignment(counts: Array) -> int:
-    """Return the largest sum of entries, no two in one row or column: the Hungarian method.
+    """Return the largest sum of entries with at most one in each row and column.
 
-    Source: Kuhn, 1955, in the form with potentials, O(n^3).
+    This is the Hungarian method. Source: Kuhn, 1955, in the form with potentials, O(n^3).
     """
     size = max(counts.shape)
     cost = np.zeros((size + 1, size + 1))
@@ -265,19 +265,19 @@ def assert_same_subspace(
     atol : of the sine of the largest angle between the two spaces
     Raises CheckFailed for vectors in the rows, for dependent columns, or with the angle.
     """
-    due = np.asarray(expected, dtype=float)
+    expected = np.asarray(expected, dtype=float)
     array = as_array(got, called=called)
-    if array.ndim == 2 and array.shape == due.shape[::-1] and array.shape != due.shape:
-        angle = _sine(array.T, due)
+    if array.ndim == 2 and array.shape == expected.shape[::-1] and array.shape != expected.shape:
+        angle = _sine(array.T, expected)
         if angle is not None and angle <= atol:
             raise CheckFailed(
                 f"{noun} is in the rows, expected in the columns",
                 hint="Transpose it.",
                 called=called,
             )
-    assert_shape(array, due.shape, called=called)
+    assert_shape(array, expected.shape, called=called)
     assert_finite(array, called=called)
-    angle = _sine(array, due)
+    angle = _sine(array, expected)
     if angle is None:
         raise CheckFailed(
             f"the columns of {noun} are not linearly independent",
@@ -294,7 +294,7 @@ def assert_same_subspace(
 
 
 def _sine(a: Array, b: Array) -> float | None:
-    """Return the sine of the largest angle of two column spaces; None if a has a lower rank."""
+    """Return the sine of the largest angle of two column spaces; None if a lacks full rank."""
     if np.linalg.matrix_rank(a) < a.shape[1]:
         return None
     q, _ = np.linalg.qr(a)
@@ -312,7 +312,7 @@ def assert_eigenpairs(
 ) -> None:
     """Accept (k,) values and (n, k) vectors with A v = lambda v for each column, in any order.
 
-    atol : of |A v - lambda v|, relative to |A| |v|
+    atol : the largest |A v - lambda v|, relative to |A| |v|
     Raises CheckFailed, which names zero columns, and vectors that are in the rows.
     """
     matrix = np.asarray(A)

@@ -1,6 +1,6 @@
 """What the names in a piece of source stand for: "np.gradient" for `g` after `g = n.gradient`.
 
-Nothing is run. Names are followed through imports, aliases, assignments, `__import__`, importlib,
+No code is run. Names are followed through imports, aliases, assignments, `__import__`, importlib,
 getattr and vars. The work of one search is counted and limited, so that no source takes long.
 """
 
@@ -25,9 +25,9 @@ _CONVENTIONS = {
 }
 _PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 _DEEPEST = 50
-"""Of an expression: `a.b.c` is three deep. Real code has ten at most."""
+"""The largest depth of an expression: `a.b.c` is three deep. Real code has at most ten."""
 _LONGEST_CHAIN = 40
-"""Of scopes within scopes that are looked through one by one."""
+"""The longest chain of nested scopes that is searched one by one."""
 # An import's parentheses. Without a bound, the pattern takes quadratic time if none closes.
 _BINDING_LINE = re.compile(
     r"^(?:(?:async\s+)?(?:def|class)\s+(?P<defined>\w+)"
@@ -41,7 +41,7 @@ class TooMuch(Exception):
 
 
 class Work:
-    """Counts steps: a node that is looked at, a name that is looked up."""
+    """Counts steps: visited nodes, and names that are looked up."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps
@@ -68,7 +68,7 @@ class Rules:
         return None
 
     def forbids_name(self, name: str) -> str | None:
-        """Return the rule that covers this dotted name: of a module, or of a function."""
+        """Return the rule that covers this dotted name, of a module or a function, or None."""
         for rule in self.calls:
             whole = _canonical(rule)
             if not rule.startswith(".") and (name == whole or name.startswith(whole + ".")):
@@ -76,7 +76,7 @@ class Rules:
         return self.forbids_module(name)
 
     def forbids_method(self, name: str) -> str | None:
-        """Return the rule that covers a method of this name, of any object."""
+        """Return the rule that covers a method of this name, of any object, or None."""
         rule = f".{name}"
         return rule if rule in self.calls else None
 
@@ -87,9 +87,9 @@ def _canonical(name: str) -> str:
 
 
 class Scope:
-    """What each name stands for: a module or a function of one, by its dotted name.
+    """What each name stands for: the dotted name of a module or of a module's function.
 
-    A scope within another one looks there for what it doesn't bind itself.
+    A name that a scope doesn't bind is looked up in the scope around it.
     """
 
     def __init__(self, rules: Rules, work: Work, around: Scope | None = None) -> None:
@@ -119,7 +119,7 @@ class Scope:
         return merged
 
     def _bound(self, name: str) -> tuple[bool, str | None]:
-        """Return (whether a scope binds the name, what to)."""
+        """Return (whether a scope binds the name, the dotted name that it stands for)."""
         scope: Scope | None = self
         while scope is not None:
             self.work.spend()
@@ -213,7 +213,7 @@ class Scope:
         return _CONVENTIONS.get(name, name)
 
     def meanings(self, name: str) -> list[str]:
-        """Return all that a name may mean: what is bound, or what `import *` may have brought."""
+        """Return all meanings that a name may have: the bound one, or those of each `import *`."""
         bound, meaning = self._bound(name)
         if bound:
             return [meaning] if meaning else []
@@ -224,7 +224,7 @@ class Scope:
         """Return the module that __import__("x") or import_module("x") gives."""
         return _module_by_call(node, self.resolve(node.func))
 
-    # Each part is resolved once: otherwise each link of a chain of calls would double the time.
+    # Each part is resolved only once: otherwise each link of a chain of calls doubles the time.
 
     def _subscript(self, node: ast.Subscript, depth: int) -> str | None:
         key = text_of(node.slice)
@@ -268,7 +268,7 @@ def _module_by_call(node: ast.Call, function: str | None) -> str | None:
     package = text_of(node.args[1]) if len(node.args) > 1 else None
     if module.startswith(".") and package:
         return package + "." + module.lstrip(".")
-    # __import__("a.b") gives a, with a.b loaded: the rule is asked about a.b.
+    # __import__("a.b") returns a, but loads a.b: the rule must see a.b.
     return module
 
 
@@ -276,7 +276,7 @@ def _module_by_call(node: ast.Call, function: str | None) -> str | None:
 
 
 def walk(root: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
-    """Yield every node with its scope, without recursion; a function's names hide those around."""
+    """Yield every node with its scope, without recursion; a function's names hide outer ones."""
     queue: list[tuple[ast.AST, Scope]] = [(root, scope)]
     while queue:
         node, names = queue.pop()
@@ -298,7 +298,7 @@ def walk(root: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
 
 
 def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Give the statements in order, those inside if, for, with and try too."""
+    """Yield the statements in order, also those inside if, for, with and try."""
     todo = list(reversed(body))
     while todo:
         node = todo.pop()
@@ -315,7 +315,7 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def parse(source: str) -> ast.Module | None:
-    """Return the tree, line numbers kept; None where no reading of the source parses."""
+    """Return the tree, with the source's line numbers; None if no reading of the source parses."""
     source = source.replace("\0", " ")
     for text, shift in _readings(source):
         try:
@@ -331,7 +331,7 @@ def parse(source: str) -> ast.Module | None:
 
 
 def _readings(source: str) -> Iterator[tuple[str, int]]:
-    """Give the source as it is, dedented, without magics, and as half of an `if`."""
+    """Yield (text, added lines): the source unchanged, dedented, without magics, inside an `if`."""
     yield source, 0
     plain = textwrap.dedent(source)
     yield plain, 0
@@ -347,7 +347,7 @@ def _readings(source: str) -> Iterator[tuple[str, int]]:
 
 
 def _without_magics(source: str) -> str:
-    """Replace lines that only IPython understands; % and a digit continue a format string."""
+    """Replace lines that only IPython understands; `% 2` may continue a format string."""
     lines = []
     for line in source.splitlines():
         if re.match(r"\s*(%{1,2}[A-Za-z]|[!?])", line) or re.match(
@@ -360,7 +360,7 @@ def _without_magics(source: str) -> str:
 
 
 def text_of(node: ast.AST, depth: int = 0) -> str | None:
-    """Return the string that a constant expression holds: "sci" + "py" too."""
+    """Return the string of a constant expression, such as "sci" + "py"; else None."""
     if depth > _DEEPEST:
         return None
     if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -1,6 +1,6 @@
-"""Modules of torch: their parameters, gradients, buffers and modes, as arrays.
+"""Checks of torch modules: their parameters, gradients, buffers and modes, as arrays.
 
-`model` is what stays in the student's process; torch is not imported here.
+`model` is the stand-in for a module in the student's process; torch is not imported here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def module_buffers(model: Any) -> dict[str, Array]:
 
 
 def module_gradients(model: Any) -> dict[str, Array | None]:
-    """Return the gradient of each parameter by name; None where there is none yet."""
+    """Return the gradient of each parameter by name; None for a parameter without gradient."""
     found: dict[str, Array | None] = {}
     for name in module_parameters(model):
         gradient = model.attribute(f"{name}.grad")
@@ -41,9 +41,9 @@ def put_parameters(
 ) -> None:
     """Put parameters and buffers into a module by their names, as load_state_dict does.
 
-    values : by name, of the parameter's shape; what is not named stays
+    values : by name, of the parameter's shape; other parameters don't change
     tensor : student.tensor
-    Raises CheckFailed where the module has no such name, or another shape.
+    Raises CheckFailed if the module doesn't have the name, or has it with another shape.
     """
     known = model.state_dict()
     for name, value in values.items():
@@ -101,8 +101,9 @@ def assert_gradients_reach(
 ) -> None:
     """Accept a module after backward() where each parameter has a finite gradient that is not 0.
 
-    frozen : names of parameters that must have no gradient; zero : of those whose may be 0
-    Raises CheckFailed. No gradient (None) means cut off, a gradient of 0 means dead.
+    frozen : names of parameters that must not have a gradient
+    zero : names of parameters whose gradient may be 0
+    Raises CheckFailed, which says whether a gradient is missing (None) or 0.
     """
     found = module_gradients(model)
     if unknown := [name for name in (*frozen, *zero) if name not in found]:
@@ -136,7 +137,7 @@ def assert_gradients_reach(
 
 
 def assert_mode(model: Any, *, training: bool, called: str = "") -> None:
-    """Accept a module that is in train (True) or in eval mode (False), with all that it holds.
+    """Accept a module that is in train (True) or in eval mode (False), with all its parts.
 
     Raises CheckFailed, which names the first part in the other mode.
     """
@@ -161,10 +162,11 @@ def assert_module(
     called: str = "",
     noun: str = "the output",
 ) -> None:
-    """Accept a module whose output is that of a function of numpy, for its own parameters.
+    """Accept a module whose output equals that of a numpy function with the same parameters.
 
     expected : called as expected(parameters, *inputs), parameters by name
-    inputs : arrays; tensor : student.tensor; float32's precision by default
+    inputs : arrays; tensor : student.tensor
+    rtol, atol : by default, for the precision of float32
     """
     known = {name: np.asarray(value) for name, value in model.state_dict().items()}
     output = model(*(tensor(np.asarray(one)) for one in inputs))

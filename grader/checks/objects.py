@@ -1,4 +1,4 @@
-"""The student's objects: their own operators, and the exceptions that calls raise."""
+"""Checks with a student's objects that use their own operators, and with exceptions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from grader.errors import CheckFailed, StudentError
 
 
 def live(value: Any) -> Any:
-    """Return an object of the student's with its own operators: a * b + 1, a == b, a < b, x in a.
+    """Return a student's object that uses its own operators: a * b + 1, a == b, a < b, x in a.
 
-    The operators return what the object claims, and operands go to the student's process: never
-    pass an expected value. Compare what a result holds.
+    The student's code decides what the operators return, and gets the operands: never pass an
+    expected value. Compare the values that a result holds.
 
         Value = live(student.Value)
         out = Value(2.0) * Value(-3.0) + 10
         assert_close(out.data, 4.0)
 
-    value : an object, or a class or function of the student's, whose results are then live
+    value : a student's object, class or function; results of a class or a function are then live
     Raises CheckFailed if it is neither.
     """
     to_live = getattr(type(value), "__live__", None)
@@ -36,9 +36,10 @@ def live(value: Any) -> Any:
 def assert_raises(
     kind: type[Exception] | str, function: Any, *args: Any, called: str = "", **kwargs: Any
 ) -> StudentError:
-    """Assert that a call of the student's function raises an exception; return it.
+    """Accept a call of the student's function if it raises this exception; return the exception.
 
     kind : a builtin class (ValueError), or the name of a class of the notebook ("NoBracket")
+    Raises CheckFailed if the call returns, or raises another exception.
     """
     name = kind if isinstance(kind, str) else kind.__name__
     try:

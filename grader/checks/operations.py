@@ -1,6 +1,6 @@
-"""How often a function multiplies matrices, goes through a loop, or looks at one element.
+"""How often a function multiplies matrices, runs through a loop, or reads one element.
 
-Two right answers may differ in that: one product for all rows, or one for each row in a loop. Only
+Two right answers may differ in this: one product for all rows, or one for each row in a loop. Only
 the operations of the student's own lines count, not those inside numpy. The counts repeat exactly.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from grader.checks.calls import observed
 from grader.errors import CheckFailed
 
 _WORDS = {
@@ -40,23 +41,21 @@ def assert_operations(
 
     most, least : by "products" (@ and names such as dot, matmul, einsum), "arithmetic" (other
         operators), "items" (x[i] read or set) and "rounds" (of loops and comprehensions)
-    Only the student's own lines count: operations inside numpy are not seen, nor is another name
-    for np.dot. Raises CheckFailed, and what the call raises. ValueError for another word.
+    Only the student's own lines count, not operations inside numpy, and not np.dot under another
+    name. Raises CheckFailed, or the call's own exception; ValueError for another kind.
     """
     for word in (*(most or ()), *(least or ())):
         if word not in _WORDS:
             raise ValueError(f"{word!r} is not counted: it may be {', '.join(_WORDS)}")
-    seen = function.observe(*arguments, operations=True)
-    if seen.error is not None:
-        raise seen.error
-    if seen.operations is None:
+    counts = observed(function, arguments, operations=True).operations
+    if counts is None:
         raise CheckFailed(
             "its operations can't be counted",
             hint="Remove sys.settrace, a debugger or a coverage tool from the notebook.",
             called=called,
         )
     for word, limit in (most or {}).items():
-        count = getattr(seen.operations, word)
+        count = getattr(counts, word)
         if count > limit:
             raise CheckFailed(
                 f"it takes {_counted(count, word)}, {limit} are enough",
@@ -64,14 +63,14 @@ def assert_operations(
                 called=called,
             )
     for word, limit in (least or {}).items():
-        count = getattr(seen.operations, word)
+        count = getattr(counts, word)
         if count < limit:
             raise CheckFailed(
                 f"it takes {_counted(count, word)}, expected at least {limit}",
                 hint=_TOO_FEW.get(word, ""),
                 called=called,
             )
-    return seen.operations
+    return counts
 
 
 def _counted(count: int, word: str) -> str:

@@ -1,9 +1,9 @@
-"""The numbers that a model keeps in its attributes, whatever it calls them.
+"""The parameters in a model's attributes, whatever their names are.
 
-A class to be filled in leaves its attributes to the student: `self.W1`, `self.weights[0]`,
-`self.params["W1"]`, (h, n) or (n, h). These functions find the numbers, read and replace them,
-so that a check needs no names. A model is a handle on an object in the student's process, or
-an object at hand.
+If students fill in a class, they choose its attributes: `self.W1`, `self.weights[0]`,
+`self.params["W1"]`, (h, n) or (n, h). These functions find, read and replace the numbers, so that
+a check needs no names. A model is a stand-in for an object in the student's process, or an object
+of this process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from grader.diagnosis.wording import Array
 from grader.errors import CheckFailed, Missing, StudentFault
 
-# Of one list: a longer one is a history of losses, not parameters.
+# A longer list is not parameters, but, for example, the losses of each epoch.
 _MAX_ITEMS = 32
 _MAX_DEPTH = 3
 _MAX_WAYS = 24
@@ -32,21 +32,21 @@ def read_parameters(model: Any) -> dict[str, Array]:
 
 
 def write_parameters(model: Any, values: Mapping[str, Any]) -> None:
-    """Put these values in the place of the model's own; names as in read_parameters.
+    """Replace the model's parameters by these values; names as in read_parameters.
 
-    An array that is an attribute is filled in place. Other names of the same array, as in
-    `self.weights = [self.W1, self.W2]`, then hold the value, too.
+    An array that is an attribute is filled in place. So other names of the same array, as in
+    `self.weights = [self.W1, self.W2]`, get the value, too.
     """
     _write(model, "", values, 0)
 
 
 @dataclass(frozen=True)
 class Layers:
-    """One reading of a model as dense layers: which parameter is which weight or bias.
+    """One way to read a model as dense layers: which parameter is which weight or bias.
 
     sizes : (n, h, ..., k) units; names : of W1, b1, W2, b2, ...
-    others : other names of the same parameter in the model; they are written to with it
-    written : what was put in last, by name
+    others : by name, the other names of the same parameter; `write` sets them, too
+    written : the values of the last `write`, by name
     """
 
     model: Any
@@ -57,12 +57,12 @@ class Layers:
 
     def read(self) -> list[Array]:
         """Return [W1, b1, W2, b2, ...]: W1 (h, n), b1 (h,), whatever the model's own layout."""
-        kept = read_parameters(self.model)
-        if missing := [name for name in self.names if name not in kept]:
+        parameters = read_parameters(self.model)
+        if missing := [name for name in self.names if name not in parameters]:
             raise CheckFailed(f"the parameter {missing[0]} is no longer an array of floats")
         found = []
         for name, shape in zip(self.names, _shapes(self.sizes), strict=True):
-            array = self._live(name, kept)
+            array = self._live(name, parameters)
             if array.size != np.prod(shape):
                 raise CheckFailed(f"the parameter {name} has changed its shape to {array.shape}")
             found.append(array.T if _is_transposed(array, shape) else array.reshape(shape))
@@ -70,19 +70,19 @@ class Layers:
 
     def write(self, *arrays: Array) -> None:
         """Put W1, b1, W2, b2, ... into the model, each in the model's own layout."""
-        kept = read_parameters(self.model)
+        parameters = read_parameters(self.model)
         for name, shape, array in zip(self.names, _shapes(self.sizes), arrays, strict=True):
-            turned = array.T if _is_transposed(kept[name], shape) else array
-            self.written[name] = np.array(turned.reshape(kept[name].shape))
+            turned = array.T if _is_transposed(parameters[name], shape) else array
+            self.written[name] = np.array(turned.reshape(parameters[name].shape))
             copies = self.others.setdefault(name, set())
-            if np.any(kept[name]):  # zeros are equal to the zeros of a momentum, too
-                copies |= _equal_names(kept, name, kept[name])
+            if np.any(parameters[name]):  # zeros are equal to the zeros of a momentum, too
+                copies |= _equal_names(parameters, name, parameters[name])
         write_parameters(self.model, self.written)
         now = read_parameters(self.model)
         stale = {}
         for name, value in self.written.items():
-            # What has changed with it is the same array by another name, for as long as the
-            # student's code does not assign a new one to either.
+            # A parameter that changed with it is the same array by another name, until the
+            # student's code assigns a new one to either.
             self.others[name] |= _equal_names(now, name, value)
             for other in self.others[name] - set(self.names):
                 if other in now and not np.array_equal(now[other], value):
@@ -90,30 +90,30 @@ class Layers:
         if stale:
             write_parameters(self.model, stale)
 
-    def _live(self, name: str, kept: Mapping[str, Array]) -> Array:
-        """Return the parameter under the name that the model's own code has written to."""
+    def _live(self, name: str, parameters: Mapping[str, Array]) -> Array:
+        """Return the parameter under the name that the model's own code has changed since."""
         if name in self.written:
             for one in (name, *sorted(self.others.get(name, ()))):
-                if one in kept and not np.array_equal(kept[one], self.written[name]):
-                    return kept[one]
-        return kept[name]
+                if one in parameters and not np.array_equal(parameters[one], self.written[name]):
+                    return parameters[one]
+        return parameters[name]
 
 
 def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[Layers]:
-    """Return the readings of the model as dense layers of these sizes, the likeliest first.
+    """Return the ways to read the model as dense layers of these sizes, the likeliest first.
 
-    sizes : (n, h, ..., k) units. Arrays of one size, such as b1 (h,) and W2 (1, h), may be either;
-        an array of zeros is taken for a bias first.
-    Raises Missing where the model does not keep one of W1, b1, W2, b2, ...; the message lists what
-    it keeps. Raises CheckFailed where it keeps arrays of other sizes than were asked for.
+    sizes : (n, h, ..., k) units. If two arrays have the same size, such as b1 (h,) and W2 (1, h),
+        both assignments are possible; an array of zeros is first taken for a bias.
+    Raises Missing if the model has no array for one of W1, b1, W2, b2, ...; the message lists the
+    arrays that it has. Raises CheckFailed instead if these have other sizes than `sizes`.
     """
-    kept = read_parameters(model)
+    parameters = read_parameters(model)
     choices = []
     for number, shape in enumerate(_shapes(tuple(sizes))):
-        fitting = [name for name, array in kept.items() if _fits(array, shape)]
+        fitting = [name for name, array in parameters.items() if _fits(array, shape)]
         if not fitting:
             role = f"{'Wb'[number % 2]}{number // 2 + 1}"
-            arrays = {name: array.shape for name, array in kept.items() if array.ndim}
+            arrays = {name: array.shape for name, array in parameters.items() if array.ndim}
             own = sorted({n for one in arrays.values() for n in one} - {1, *sizes})
             raise (CheckFailed if own else Missing)(
                 f"the model keeps no array {role} of shape {shape} in its attributes",
@@ -125,8 +125,8 @@ def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[L
     distinct = [names for names in ways if len(set(names)) == len(names)]
 
     def unlikely(names: tuple[str, ...]) -> int:
-        """Return how many biases are not zero, and how many weights are zero."""
-        return sum(bool(np.any(kept[name])) == bool(i % 2) for i, name in enumerate(names))
+        """Return how many biases are not zero, plus how many weights are zero."""
+        return sum(bool(np.any(parameters[name])) == bool(i % 2) for i, name in enumerate(names))
 
     if not distinct:
         raise Missing("the model keeps fewer arrays than its layers need", called=called)
@@ -137,7 +137,7 @@ def find_layers(model: Any, sizes: Sequence[int], *, called: str = "") -> list[L
 def _what_it_keeps(
     arrays: Mapping[str, tuple[int, ...]], sizes: Sequence[int], own: Sequence[int]
 ) -> str:
-    """Return the hint for a missing layer: all arrays, and a size that was not asked for."""
+    """Return the hint for a missing layer: all arrays, and a size that is not in `sizes`."""
     if not arrays:
         return (
             "Create weights and biases in __init__, as floats: self.W1 = ..., self.b1 = "
@@ -150,10 +150,10 @@ def _what_it_keeps(
     return hint + (f" Is {own[0]} written as a number in __init__?" if own else "")
 
 
-def _equal_names(kept: Mapping[str, Array], name: str, value: Array) -> set[str]:
-    return {
-        other for other, array in kept.items() if other != name and np.array_equal(array, value)
-    }
+def _equal_names(parameters: Mapping[str, Array], name: str, value: Array) -> set[str]:
+    """Return the names, except this one, of all parameters that equal the value."""
+    equal = {other for other, array in parameters.items() if np.array_equal(array, value)}
+    return equal - {name}
 
 
 def _shapes(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -166,8 +166,8 @@ def _fits(array: Array, shape: tuple[int, ...]) -> bool:
     if array.size != np.prod(shape):
         return False
     long = [size for size in array.shape if size > 1]
-    due = [size for size in shape if size > 1]
-    return long in (due, due[::-1])
+    wanted = [size for size in shape if size > 1]
+    return long in (wanted, wanted[::-1])
 
 
 def _is_transposed(array: Array, shape: tuple[int, ...]) -> bool:
@@ -178,7 +178,7 @@ def _is_transposed(array: Array, shape: tuple[int, ...]) -> bool:
 
 
 def _attributes(owner: Any) -> dict[str, Any]:
-    """Return an object's own attributes; {} for what has none."""
+    """Return an object's own attributes; {} if it has none."""
     if getattr(owner, "type_name", type(owner).__name__) in _NO_OWNERS:
         return {}
     reader = getattr(owner, "attribute", None)
@@ -217,7 +217,7 @@ def _write(owner: Any, prefix: str, values: Mapping[str, Any], depth: int) -> No
 
 
 def _fill(owner: Any, name: str, value: Any, new: Array) -> bool:
-    """Put new values into an array that is an attribute; False where that can't be."""
+    """Put new values into an array that is an attribute; return False if that is impossible."""
     if not isinstance(value, np.ndarray) or value.shape != new.shape or not value.ndim:
         return False
     reader = getattr(owner, "attribute", None)

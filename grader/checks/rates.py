@@ -27,7 +27,7 @@ def assert_in_range(
     wrong = (array < low - room) | (array > high + room)
     if wrong.any():
         index = first_index(wrong)
-        due = (
+        allowed = (
             f"at least {number(low)}"
             if high == np.inf
             else f"at most {number(high)}"
@@ -36,7 +36,7 @@ def assert_in_range(
         )
         count = f"{int(wrong.sum())} of {array.size} elements of " if array.size > 1 else ""
         raise CheckFailed(
-            f"{count}{noun} should be {due}",
+            f"{count}{noun} should be {allowed}",
             called=called,
             where=f"{index_text(index)}: {array[index]:.6g}",
         )
@@ -50,7 +50,7 @@ def assert_probabilities(
     noun: str = "the probabilities",
     rtol: float = 1e-9,
 ) -> None:
-    """Accept values in [0, 1] that sum to 1 along the axis; axis None checks no sum."""
+    """Accept values in [0, 1] that sum to 1 along the axis; axis None does not check the sum."""
     array = as_array(p, called=called)
     assert_in_range(array, 0.0, 1.0, called=called, noun=noun, slack=1e-6)
     if axis is None:
@@ -135,7 +135,8 @@ def assert_monotone(
 ) -> None:
     """Accept a series that falls (or "rises"): from its first to its last value, and in steps.
 
-    share : of the steps that must go that way, in [0, 1]; slack : relative, for flat steps
+    share : of the steps that must go this way, in [0, 1]
+    slack : how far a step may go the other way, relative to the largest magnitude
     """
     series = as_array(values, called=called).astype(np.float64).reshape(-1)
     assert_finite(series, called=called)

@@ -84,7 +84,7 @@ def index_text(index: tuple[int, ...]) -> str:
 
 
 def type_name(value: object) -> str:
-    """Return the class's name; a handle's own `type_name` is a claim, so it is trimmed."""
+    """Return the class's name; student code chooses a handle's `type_name`, so it is cleaned."""
     try:
         name = getattr(value, "type_name", None)
     except Exception:
@@ -94,11 +94,13 @@ def type_name(value: object) -> str:
     return "".join(c for c in name[:60] if c.isalnum() or c in "._") or "unknown"
 
 
-def kind_came(kind: str) -> str:
+def kind_in_words(kind: str) -> str:
+    """Return a dtype's kind in words: "booleans"."""
     return KIND_WORDS.get(kind, "values of another kind")
 
 
-def kinds_due(kinds: str) -> str:
+def kinds_in_words(kinds: str) -> str:
+    """Return several kinds in words: "numbers", "integers or booleans"."""
     if set("fiu") <= set(kinds) or kinds == "fi":
         return "numbers"
     words = list(dict.fromkeys(KIND_WORDS.get(kind, kind) for kind in kinds))
@@ -106,5 +108,6 @@ def kinds_due(kinds: str) -> str:
 
 
 def shape_of(shape: Sequence[Dimension]) -> str:
+    """Return a shape as text: "(3, any)"."""
     parts = ["any" if d is None else str(d) for d in shape]
     return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"

@@ -1,6 +1,6 @@
 """Compare a gradient with central differences of its function, along a few directions.
 
-That costs about fifteen calls for a gradient of any size. A slope that is too uncertain decides
+This takes about fifteen calls for a gradient of any size. A slope that is too uncertain decides
 nothing; costs.py gives the reason.
 """
 
@@ -22,19 +22,19 @@ from grader.errors import CheckFailed, NonFiniteValue
 Function = Callable[[Any], Any]
 Redraw = Callable[[np.random.Generator], Any]
 
-# Parameters up to this many are compared one by one from the start: it costs little.
+# Up to this many parameters are compared one by one from the start: this needs few calls.
 _FEW = 8
-# A slope is known where its error is at most this share of its size. With the factor of
-# _CERTAIN on it, a slope that is wrong by 1 % is never within what its error allows.
+# A slope is known if its error is at most this share of its size. Even CERTAIN times this error
+# does not accept a slope that is wrong by 1 %.
 KNOWN = 8e-4
-# Near a minimum the slope is almost 0: there its error is compared with how far f moves,
+# Near a minimum the slope is almost 0. There its error is compared with how far f moves,
 # and with large elements if there are any; in units of eps if the cost is coarser than float64.
 RESOLVED = 1e-6
 _RESOLVED_EPS = 1e3
 _RESOLVED_MOST = 2e-4
-# Estimated errors are right to a small factor; a slope is refused beyond this many of them.
+# The estimated errors are right up to a small factor: a slope may be off by this many of them.
 CERTAIN = 5
-# Elements whose share of the slope is smaller than this are tried in a direction of their own.
+# Elements with a smaller share of the slope than this get a direction of their own.
 _MINOR = 1e-3
 _REDRAWS = 3
 _NUDGES = 2
@@ -44,12 +44,13 @@ _NUDGES = 2
 class Slope:
     """One directional derivative, by the gradient and by central differences.
 
-    allowed : what |analytic - numeric| may be; uncertainty : the estimated numerical error
+    allowed : the largest |analytic - numeric| of a right slope; uncertainty : the estimated
+        numerical error
     reliable : the numerical slope is good enough to decide
-    scale : the size of what was summed to the slope
-    kinked : the slopes on the two sides differ, or the cost isn't finite on both
-    term : name of the summand whose direction it is, with the summand's own slope, or ""
-    power : of 2, of the step that was best
+    scale : the magnitude of the terms that were added up to the slope
+    kinked : the slopes on the two sides differ, or the cost isn't finite on both sides
+    power : of 2, of the best step
+    term : name of the summand whose direction it is, or ""; of_term : the summand's own slope
     """
 
     analytic: float
@@ -69,7 +70,7 @@ class Slope:
 
     @property
     def decides(self) -> bool:
-        """Tell whether the slope is certain: it is precise, or off by far more than its error."""
+        """Whether the slope is certain: it is precise, or off by far more than its error."""
         excess = abs(self.analytic - self.numeric) - self.allowed
         return self.reliable or excess > 20 * self.uncertainty
 
@@ -83,13 +84,13 @@ class Slope:
 class GradientEvidence:
     """A gradient compared with central differences of its function.
 
-    close : the verdict, where it is decided; error : the worst relative error among the slopes
-    at, gradient : arrays of one shape; dtype : what the student's gradient came in
+    close : the verdict, if it is decided; error : the worst relative error among the slopes
+    at, gradient : arrays of one shape; dtype : of the student's gradient
     slopes : along the directions that were tried
-    evaluations : calls of f; redraws : how often the inputs were drawn anew
+    evaluations : calls of f; redraws : how often the inputs were drawn again
     repeat : how much f differs between two calls at the same input, relative
-    rtol : what was asked for, or what the gradient's dtype asks for
-    function : f, with what its values told of it; value : f at `at`
+    rtol : the check's own, or that of the gradient's dtype
+    function : f, with its precision and noise; value : f at `at`
     """
 
     close: bool
@@ -107,19 +108,19 @@ class GradientEvidence:
 
     @property
     def decided(self) -> bool:
-        """Tell whether the verdict is certain: a wrong slope is, or all slopes are."""
+        """Whether the verdict is certain: a wrong slope is certain, or all slopes are."""
         return all(s.reliable for s in self.slopes) or any(
             s.decides and not s.close for s in self.slopes
         )
 
     @property
     def kinked(self) -> bool:
-        """Tell whether a kink, or the edge of a domain, makes a slope uncertain."""
+        """Whether a kink, or the edge of a domain, makes a slope uncertain."""
         return any(s.kinked and not s.reliable for s in self.slopes)
 
     @property
     def flat(self) -> bool:
-        """Tell whether the function does not change along any direction."""
+        """Whether the function does not change along any direction."""
         return all(abs(s.numeric) <= 1e-6 * s.scale for s in self.slopes)
 
 
@@ -141,18 +142,18 @@ def measure_gradient(
     f : x -> number; a `map` attribute is used to send many points at once
     grad : x -> array of x's shape (with transposed_ok also its transpose; for vectors also
         (d,), (d, 1) and (1, d))
-    at : float64 array or number; redraw : rng -> another such, taken where f has a kink
-    rtol : on the gradient's elements; the estimated numerical error comes on top
-    terms : summands of the gradient that must be seen on their own, {"regulariser": array
+    at : float64 array or number; redraw : rng -> another point, used if f has a kink at `at`
+    rtol : on the gradient's elements; the estimated numerical error is added to it
+    terms : summands of the gradient that are checked one by one, {"regulariser": array
         or callable of x}: each is a direction of its own, with a tolerance of its size
     Raises CheckFailed for a wrong shape or type, NonFiniteValue for nan and inf.
     """
     x = np.asarray(at, dtype=np.float64)
     best: GradientEvidence | None = None
     for attempt in range(1 + _REDRAWS + _NUDGES):
-        ours = attempt > _REDRAWS or redraw is None
+        nudged = attempt > _REDRAWS or redraw is None
         if attempt:
-            x = _nudged(x, rng) if ours or redraw is None else np.asarray(redraw(rng), dtype=float)
+            x = _nudged(x, rng) if nudged or redraw is None else np.asarray(redraw(rng), float)
         try:
             evidence = _measure_at(
                 f,
@@ -167,7 +168,7 @@ def measure_gradient(
                 redraws=attempt,
             )
         except NonFiniteValue:
-            if best is None or not ours:
+            if best is None or not nudged:
                 raise
             break  # the small step left the function's domain: not the student's fault
         if evidence.decided:
@@ -183,12 +184,12 @@ def measure_gradient(
 def measure_gradient_error(
     f: Function, grad: Function, at: Any, *, rng: np.random.Generator, **how: Any
 ) -> float:
-    """Return the worst relative error of grad along random directions; 1e-10 is right."""
+    """Return the worst relative error of grad along random directions; 1e-10 if it is right."""
     return measure_gradient(f, grad, at, rng=rng, **how).error
 
 
 def resolved(eps: float) -> float:
-    """Return the share of the largest slope below which an error says nothing."""
+    """Return the share of the largest slope below which an error doesn't matter."""
     return min(max(RESOLVED, _RESOLVED_EPS * eps), _RESOLVED_MOST)
 
 
@@ -206,12 +207,12 @@ def unit(v: Array) -> Array:
 
 
 def point(x: Array) -> Any:
-    """Return a fresh copy of x for code that may change it; a float for a number."""
+    """Return a copy of x for code that may change it; a float for a number."""
     return x.copy() if x.ndim else float(x)
 
 
 def values_at(values: Mapping[str, Any] | None, x: Array) -> dict[str, Any]:
-    """Return the named arrays; callables are asked for their array at x."""
+    """Return the named arrays; callables are called at x."""
     return {
         name: value(point(x)) if callable(value) else value
         for name, value in (values or {}).items()
@@ -255,7 +256,7 @@ def _measure_at(
         own = np.asarray(value, dtype=float).reshape(-1)
         if own.size == g.size and np.any(own != 0):
             slopes.append(judge.slope(unit(own), term, own))
-    # A cost that keeps a state may differ only after several calls.
+    # A cost with a state of its own may differ only after several calls.
     repeat = max(repeat, abs(float(function.values([x.copy()])[0]) - f0))
     return GradientEvidence(
         close=all(slope.close for slope in slopes),
@@ -274,11 +275,11 @@ def _measure_at(
 
 
 def _directions(x: Array, g: Array, rng: np.random.Generator) -> list[Array]:
-    """Return directions: all axes where they are few, else dense, sparse and balanced ones."""
+    """Return directions: all axes if there are few, else dense, sparse and balanced directions."""
     d = g.size
     if d == 0:
         return []
-    # Large parameters need large steps: a direction moves each in proportion to its size.
+    # Large parameters need large steps: a direction moves each in proportion to its magnitude.
     size = np.maximum(1.0, np.abs(x))
     if d <= _FEW:
         axes = [*(np.eye(d) * size)]
@@ -288,7 +289,7 @@ def _directions(x: Array, g: Array, rng: np.random.Generator) -> list[Array]:
     sparse[chosen] = signs(chosen.size, rng)
     share = np.abs(g) * size
     directions = [signs(d, rng), sparse, _balanced(share, rng)]
-    # Beside features of 1e4 a bias is too small to show in any of these.
+    # Beside features of 1e4 a bias is too small to be noticed in any of these.
     minor = share < _MINOR * share.max()
     if minor.any() and not minor.all():
         small = np.zeros(d)
@@ -300,7 +301,7 @@ def _directions(x: Array, g: Array, rng: np.random.Generator) -> list[Array]:
 def _balanced(share: Array, rng: np.random.Generator) -> Array:
     """Return a direction to which each element of the gradient contributes equally.
 
-    A wrong element that is small beside the others (a bias, a border pixel) then shows.
+    So a wrong element that is small beside the others (a bias, a border pixel) is noticed.
     """
     largest = float(share.max())
     drawn = signs(share.size, rng)
@@ -310,7 +311,7 @@ def _balanced(share: Array, rng: np.random.Generator) -> Array:
 
 @dataclass(frozen=True)
 class _Judge:
-    """What all directions at one point have in common."""
+    """Judges the slopes along several directions at one point."""
 
     function: CountedFunction
     x: Array
@@ -321,18 +322,18 @@ class _Judge:
     grain: float
 
     def slope(self, v: Array, term: str = "", own: Array | None = None) -> Slope:
-        """Return the slope along v by both ways, and how far apart they may be."""
+        """Return the slope along v, by the gradient and by central differences."""
         analytic = float(self.g @ v)
         parts = self.g * v
-        # A random direction gets the tolerance of the largest element, not the sum of
-        # all: one wrong element among many then shows. A gradient with small errors everywhere
-        # (a guarded logarithm) is compared by element later. A term's direction is not random.
+        # A random direction gets the tolerance of the largest element, not that of the sum: so
+        # one wrong element among many is noticed. A gradient with small errors everywhere (a
+        # guarded logarithm) is compared by element later. A term's direction is not random.
         spread = float(np.abs(parts).sum() if term else 2 * np.sqrt(parts @ parts))
         largest = spread if term else float(np.max(np.abs(parts), initial=0.0))
         of_term = float(own @ v) if own is not None else 0.0
         tolerance = self.rtol
         if term and spread:
-            # A tenth of the term, if it were missing; but never finer than float64 allows.
+            # A tenth of the error that a missing term makes; but never finer than float64 allows.
             tolerance = max(min(tolerance, 0.1 * abs(of_term) / spread), 1e-9)
         room = tolerance * largest + self.grain * spread
 
@@ -374,7 +375,7 @@ class _Judge:
         return share * float(np.max(np.abs(self.g) * size, initial=0.0))
 
     def is_flat(self, v: Array, error: float) -> bool:
-        """Tell whether a cost that does not change nearby is flat there, and not only coarse.
+        """Return whether a cost that does not change nearby is really flat, and not only coarse.
 
         error : of its slope nearby, which must be negligible beside the slopes farther away
         """

@@ -1,7 +1,7 @@
 """Compare a sparse matrix with the expected one: its format, its places and its values.
 
-scipy need not be installed here: a matrix that comes back is then one of the codec's own, with
-`format`, `shape`, `row`, `col` and `data`, and a dense array says what is expected.
+scipy need not be installed here. Without it, a student's matrix is an object of our codec, with
+`format`, `shape`, `row`, `col` and `data`, and the expected one may be a dense array.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FORMATS = ("csr", "csc", "coo", "bsr", "dia", "lil", "dok")
 
 @dataclass(frozen=True)
 class _Entries:
-    """The places that are stored, once each, in order of rows and columns, and their values."""
+    """The stored entries of a matrix: each place once, by rows and columns, with its value."""
 
     format: str
     shape: tuple[int, ...]
@@ -52,12 +52,12 @@ def assert_sparse(
     expected : a scipy sparse matrix or array, or a dense array, whose nonzero elements count
     format : "csr", "csc", ...; "" for any
     zeros : whether it may also store zeros, at places that are empty in expected
-    Entries of one place add up. Raises CheckFailed for a dense array, for the wrong format or
-    shape, for places that are missing or too many, and as assert_close for the values.
+    Several entries at one place are added up. Raises CheckFailed for a dense array, for the wrong
+    format or shape, for missing or extra places, and as assert_close for the values.
     """
-    due = _entries(expected)
-    if due is None:
-        due = _of_dense(np.asarray(expected))
+    right = _entries(expected)
+    if right is None:
+        right = _of_dense(np.asarray(expected))
     found = _entries(got)
     if found is None:
         dense = type_name(got) in ("ndarray", "matrix")
@@ -72,11 +72,11 @@ def assert_sparse(
             else "",
             called=called,
         )
-    if found.shape != due.shape:
+    if found.shape != right.shape:
         raise CheckFailed(
             "the matrix has the wrong shape",
             called=called,
-            expected=shape_of(due.shape),
+            expected=shape_of(right.shape),
             got=shape_of(found.shape),
         )
     if format and found.format != format:
@@ -85,10 +85,10 @@ def assert_sparse(
             hint=f"Convert it once, at the end: .to{format}(), or format={format!r}.",
             called=called,
         )
-    due = due.only(due.values != 0)
-    stored = np.isin(found.places, due.places)
+    right = right.only(right.values != 0)
+    stored = np.isin(found.places, right.places)
     empty = found.values == 0
-    # A block or a diagonal is stored whole.
+    # These two formats store whole blocks and whole diagonals.
     zeros = zeros or found.format in ("bsr", "dia")
     if not zeros and np.any(empty & ~stored):
         raise CheckFailed(
@@ -96,41 +96,43 @@ def assert_sparse(
             hint="Leave them out when it is built, or call .eliminate_zeros().",
             called=called,
         )
-    _compare_places(found.only(~empty), due, called)
+    _compare_places(found.only(~empty), right, called)
     at = {int(place): value for place, value in zip(found.places, found.values, strict=True)}
-    values = np.array([at[int(place)] for place in due.places])
+    values = np.array([at[int(place)] for place in right.places])
     try:
-        assert_close(values, due.values, rtol=rtol, atol=atol, called=called, noun="the entries")
+        assert_close(values, right.values, rtol=rtol, atol=atol, called=called, noun="the entries")
     except CheckFailed as error:
         if values.size and np.all(np.isfinite(values)):
-            worst = int(np.argmax(np.abs(values - due.values)))
+            worst = int(np.argmax(np.abs(values - right.values)))
             error.where = (
-                f"worst at {due.index(due.places[worst])}: "
-                f"expected {show(due.values[worst])}, got {show(values[worst])}"
+                f"worst at {right.index(right.places[worst])}: "
+                f"expected {show(right.values[worst])}, got {show(values[worst])}"
             )
             error.args = (error.message(),)
         raise
 
 
-def _compare_places(found: _Entries, due: _Entries, called: str) -> None:
-    missing = np.setdiff1d(due.places, found.places)
-    odd = np.setdiff1d(found.places, due.places)
-    if not missing.size and not odd.size:
+def _compare_places(found: _Entries, expected: _Entries, called: str) -> None:
+    missing = np.setdiff1d(expected.places, found.places)
+    extra = np.setdiff1d(found.places, expected.places)
+    if not missing.size and not extra.size:
         return
-    parts = [f"{missing.size} of {due.places.size} entries are missing"] if missing.size else []
-    parts += [f"{odd.size} are at places that should be empty"] if odd.size else []
-    where = [f"missing at {due.index(missing[0])}"] if missing.size else []
-    where += [f"one too many at {due.index(odd[0])}"] if odd.size else []
+    parts = (
+        [f"{missing.size} of {expected.places.size} entries are missing"] if missing.size else []
+    )
+    parts += [f"{extra.size} are at places that should be empty"] if extra.size else []
+    where = [f"missing at {expected.index(missing[0])}"] if missing.size else []
+    where += [f"one too many at {expected.index(extra[0])}"] if extra.size else []
     raise CheckFailed(
-        " and ".join(parts), hint=_moved(found, due), called=called, where=", ".join(where)
+        " and ".join(parts), hint=_moved(found, expected), called=called, where=", ".join(where)
     )
 
 
-def _moved(found: _Entries, due: _Entries) -> str:
+def _moved(found: _Entries, expected: _Entries) -> str:
     """Return the likely mistake: the move that puts each entry where it belongs."""
-    if found.places.size and due.places.size and found.shape[0] == found.shape[1]:
+    if found.places.size and expected.places.size and found.shape[0] == found.shape[1]:
         rows, columns = np.divmod(found.places, found.shape[1])
-        wanted = {int(place) for place in due.places}
+        wanted = {int(place) for place in expected.places}
         moves: list[tuple[str, Callable[[], tuple[np.ndarray, np.ndarray]]]] = [
             ("Rows and columns are swapped.", lambda: (columns, rows)),
             ("It is one row too far down: are rows counted from 1?", lambda: (rows - 1, columns)),
@@ -148,14 +150,14 @@ def _moved(found: _Entries, due: _Entries) -> str:
             moved = to_rows[inside] * found.shape[1] + to_columns[inside]
             if {int(place) for place in moved} == wanted:
                 return words
-        # A diagonal has lost its last entries, or has some too many.
-        kept = {int(d) for d in np.unique(columns - rows)}
-        due_rows, due_columns = np.divmod(due.places, due.shape[1])
-        wanted_diagonals = {int(d) for d in np.unique(due_columns - due_rows)}
-        if kept != wanted_diagonals and len(wanted_diagonals) < 2 * due.shape[0] - 1:
+        # The entries are on other diagonals than expected.
+        diagonals = {int(d) for d in np.unique(columns - rows)}
+        expected_rows, expected_columns = np.divmod(expected.places, expected.shape[1])
+        wanted_diagonals = {int(d) for d in np.unique(expected_columns - expected_rows)}
+        if diagonals != wanted_diagonals and len(wanted_diagonals) < 2 * expected.shape[0] - 1:
             return (
-                f"It fills the diagonals {_listed(kept)}, expected {_listed(wanted_diagonals)}: "
-                "look at the offsets."
+                f"It fills the diagonals {_listed(diagonals)}, expected "
+                f"{_listed(wanted_diagonals)}: look at the offsets."
             )
     return "Print .toarray() of a small matrix, and compare it with one that you made by hand."
 
@@ -166,8 +168,8 @@ def _listed(offsets: set[int]) -> str:
 
 
 def _entries(value: Any) -> _Entries | None:
-    """Return what a sparse matrix stores; None for anything else."""
-    # A handle could claim anything about itself; only a matrix that came as a value counts.
+    """Return the entries of a sparse matrix; None for anything else."""
+    # Only a matrix that was sent as a value counts: a student's object could claim anything.
     layout = type(value).__name__.partition("_")[0]
     if type(value).__name__ == "Sparse":
         parts = value.row, value.col, value.data

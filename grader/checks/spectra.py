@@ -1,4 +1,4 @@
-"""Fourier transforms; a transform by another convention is named."""
+"""Checks of Fourier transforms, which name the convention of a wrong one."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def assert_spectrum(
     half, the shift, the magnitudes alone.
     """
     x = np.asarray(signal)
-    due = _spectrum(x, norm, half, shifted)
+    expected = _spectrum(x, norm, half, shifted)
     array = as_array(got, called=called, dtype_kind="fiubc")
-    room = atol + rtol * float(np.abs(due).max(initial=0.0))
-    if array.shape == due.shape:
+    room = atol + rtol * float(np.abs(expected).max(initial=0.0))
+    if array.shape == expected.shape:
         assert_finite(array, called=called)
-        if np.allclose(array, due, rtol=rtol, atol=room):
+        if np.allclose(array, expected, rtol=rtol, atol=room):
             return
     for words, hint, other in _others(x, norm, half, shifted):
         if array.shape == other.shape and np.allclose(array, other, rtol=rtol, atol=room):
             raise CheckFailed(f"{noun} {words}", hint=hint, called=called)
-    assert_shape(array, due.shape, called=called)
-    assert_close(array, due, rtol=rtol, atol=room, called=called, noun=noun)
+    assert_shape(array, expected.shape, called=called)
+    assert_close(array, expected, rtol=rtol, atol=room, called=called, noun=noun)
 
 
 def _spectrum(x: Array, norm: Any, half: bool, shifted: bool) -> Array:
@@ -56,16 +56,16 @@ def _spectrum(x: Array, norm: Any, half: bool, shifted: bool) -> Array:
 
 
 def _others(x: Array, norm: str, half: bool, shifted: bool) -> list[tuple[str, str, Array]]:
-    due = _spectrum(x, norm, half, shifted)
+    expected = _spectrum(x, norm, half, shifted)
     others = [
         (
             "has the sign of the exponent of the inverse transform",
             "It is exp(-2 pi i j k / n).",
             _spectrum(np.conj(x), norm, half, shifted).conj(),
         ),
-        ("is its magnitude alone", "The exercise needs the phase as well.", np.abs(due)),
-        ("is the power, the squares of its magnitude", "", np.abs(due) ** 2),
-        ("lacks its imaginary part", "Is it cast to float?", due.real),
+        ("is its magnitude alone", "The exercise needs the phase as well.", np.abs(expected)),
+        ("is the power, the squares of its magnitude", "", np.abs(expected) ** 2),
+        ("lacks its imaginary part", "Is it cast to float?", expected.real),
     ]
     for other, factor in _SCALES.items():
         if other != norm:
@@ -77,5 +77,5 @@ def _others(x: Array, norm: str, half: bool, shifted: bool) -> list[tuple[str, s
         others.append(("has no negative frequencies", "", _spectrum(x, norm, True, False)))
         words = "has frequency 0 at its start" if shifted else "has frequency 0 in its middle"
         others.append((words, "See np.fft.fftshift.", _spectrum(x, norm, False, not shifted)))
-    others.append(("is in reverse order", "", due[::-1]))
+    others.append(("is in reverse order", "", expected[::-1]))
     return others

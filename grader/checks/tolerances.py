@@ -1,4 +1,4 @@
-"""How close a value of a coarser dtype than float64 can be, in one table."""
+"""Tolerances for results in float32 and float16."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Precision:
     """How exact a right result of a dtype can be.
 
     eps : the distance from 1 to the next number
-    rtol : room on each element, for the rounding of a short computation
-    rtol_of_sums : room on the size of an element's neighbours beside it, as each may be a sum of
-        terms that cancel: a product's, or a gradient's over samples
+    rtol : tolerance relative to an element, for the rounding of a short computation
+    rtol_of_sums : tolerance relative to the other elements of its row and column. An element of a
+        product, or of a gradient over samples, may be a small sum of large terms
     """
 
     eps: float
@@ -24,9 +24,9 @@ class Precision:
     rtol_of_sums: float
 
 
-# A product over 784 terms in float32 is off by up to 4e-6 of the root mean square of its
-# elements, 200 seeds. 1e-5 is about 80 units in float32's last place, 2e-3 is two in float16's:
-# more of float16 would let a lost sample of a hundred pass.
+# With 200 seeds, a product over 784 terms in float32 is off by up to 4e-6 of the root mean square
+# of its elements. 1e-5 is about 80 units in float32's last place, 2e-3 is two in float16's. With
+# more for float16, a gradient without one of a hundred samples would pass.
 PRECISION = {
     "float32": Precision(float(np.finfo(np.float32).eps), 1e-5, 2e-5),
     "float16": Precision(float(np.finfo(np.float16).eps), 2e-3, 2e-3),
@@ -36,7 +36,7 @@ _EXACT = Precision(float(np.finfo(np.float64).eps), 0.0, 0.0)
 
 
 def precision_of(array: Array) -> Precision:
-    """Return the precision of the array's dtype; that of float64 for all but coarser floats."""
+    """Return the precision of the array's dtype; float64's for all but float32 and float16."""
     return PRECISION.get(str(array.dtype), _EXACT)
 
 
@@ -48,8 +48,8 @@ def rtol_for(array: Array, rtol: float) -> float:
 def room_for(array: Array, expected: Array, summed: Array | float | None = None) -> Array | float:
     """Return the error that each element may have because its dtype rounds the terms of its sum.
 
-    summed : sum of the sizes of the terms of each element, where the check knows it; else
-        the size is taken from the elements beside it, in its row and column
+    summed : the sum of the magnitudes of each element's terms, if the check knows it; without it,
+        the magnitude is estimated from the elements of the same row and column
     """
     precision = precision_of(array)
     if precision.rtol_of_sums == 0:
@@ -61,9 +61,9 @@ def room_for(array: Array, expected: Array, summed: Array | float | None = None)
 
 
 def sizes_of(array: Array) -> Array | float:
-    """Return the size that each element has by its row and column: root mean squares.
+    """Return each element's magnitude as estimated from its row and column, by root mean squares.
 
-    For a product A @ B that is about |A_i| |B_j|, even if terms cancel in the sum.
+    For a product A @ B this is about |A_i| |B_j|, even if terms cancel in the sum.
     """
     squares = np.abs(array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)) ** 2
     total = float(np.sqrt(squares.mean())) if squares.size else 0.0
@@ -78,7 +78,7 @@ def sizes_of(array: Array) -> Array | float:
 def shown_eps(values: Array) -> float:
     """Return the eps of the coarsest dtype that holds all the values exactly.
 
-    Fewer than three distinct values, or integers, show nothing: it is then that of float64.
+    Fewer than three distinct values, or integers, don't show it: the result is then float64's.
     """
     if np.unique(values).size < 3 or np.array_equal(values, np.round(values)):
         return _EXACT.eps

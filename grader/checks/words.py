@@ -1,4 +1,4 @@
-"""Answers in words: what a text says, and the numbers in it."""
+"""Checks of answers in words: phrases of a text, and the numbers in it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TEXT_MAX = 100_000
 def numbers_in(text: object, *, called: str = "") -> list[float]:
     """Return the numbers of a text in their order: 3, -1.5e-3, 1,000, 12 % (0.12), "three" (3).
 
-    Raises CheckFailed if it is not a text.
+    Raises CheckFailed if the value is not a text.
     """
     found: list[tuple[int, float]] = []
     plain = _text(text, called)
@@ -50,10 +50,10 @@ def assert_says(
     called: str = "",
     noun: str = "the text",
 ) -> None:
-    """Accept a text that says each phrase, whatever the case, the blanks and the accents.
+    """Accept a text that contains each phrase; case, blanks and accents don't matter.
 
-    phrases : words or a few words each; a tuple or a list of them for any one of several
-    never : phrases that must not be there
+    phrases : one or a few words each; a tuple or a list of phrases if one of them is enough
+    never : phrases that the text must not contain
     Raises CheckFailed, which says how many are missing, or names a forbidden phrase.
     """
     plain = _folded(_text(text, called))
@@ -80,16 +80,16 @@ def assert_tells(
     called: str = "",
     noun: str = "the text",
 ) -> None:
-    """Accept a text that holds each number, to rtol, in digits or in words; per cent count as such.
+    """Accept a text that contains each number, to rtol, in digits or in words, or in per cent.
 
-    Raises CheckFailed, with the numbers that it holds.
+    Raises CheckFailed, with the numbers in the text.
     """
     found = numbers_in(text, called=called)
     room = [atol + rtol * abs(value) for value in values]
     missing = [
         value
-        for value, by in zip(values, room, strict=True)
-        if not any(abs(one - value) <= by or abs(100 * one - value) <= by for one in found)
+        for value, off in zip(values, room, strict=True)
+        if not any(abs(one - value) <= off or abs(100 * one - value) <= off for one in found)
     ]
     if missing:
         raise CheckFailed(

@@ -1,1 +1,1 @@
-"""Written derivations, read and followed step by step: facts for a reader, no verdict on points."""
+"""Read written derivations and judge each step: facts for a person, not points."""

@@ -1,6 +1,6 @@
-"""Derivations of a submission: where each stands, and what is said of it.
+"""The derivations of a submission: find each text, and return the verdicts on its steps.
 
-All of a submission's texts go to one process of their own, which ends with them.
+All texts of a submission are followed in one separate process, which then ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from grader.records import (
 from grader.temporary import TemporaryFolder
 
 WAIT_S = 90
-"""Beyond the process's own limit of processor time, for a machine that is busy."""
+"""Seconds; more than the process's own limit of processor time, for a busy machine."""
 LONGEST_FILE = 2**20
 
 
@@ -39,7 +39,7 @@ class Text:
     starts: tuple[tuple[int, int], ...] = ()
 
     def placed(self, line: int) -> tuple[int, int | None]:
-        """Return the line within its cell, and the cell; the line as it is for a file's text."""
+        """Return the line within its cell, and the cell; for a file's text, the line and None."""
         here = [(first, cell) for first, cell in self.starts if first <= line]
         if not here:
             return line, None
@@ -65,32 +65,33 @@ def derivations_of(
     only: Collection[str] = (),
     rendered: bool = True,
 ) -> dict[str, Derivation]:
-    """Return what is said of each derivation that was handed in, by exercise id.
+    """Return the verdicts on each derivation of a submission, by exercise id.
 
-    notebooks : by the assignment's own notebook names; folder : what was handed in
-    rendered : whether formulas are made into MathML, for a page
+    notebooks : by the assignment's notebook names; folder : the submission's folder
+    rendered : whether formulas are converted to MathML, for a page
     """
-    asked = [
+    wanted = [
         e for e in assignment.exercises if e.derivation is not None and (not only or e.id in only)
     ]
-    texts = {e.id: text_of(e, assignment, notebooks, folder) for e in asked}
-    given = [e for e in asked if texts[e.id].text.strip()]
+    texts = {e.id: text_of(e, assignment, notebooks, folder) for e in wanted}
+    given = [e for e in wanted if texts[e.id].text.strip()]
     jobs = [
         Job(texts[e.id].text, e.derivation.sheet, e.derivation.targets, rendered)
         for e in given
         if e.derivation is not None
     ]
-    found = dict(zip([e.id for e in given], followed_apart(jobs), strict=True))
+    found = dict(zip([e.id for e in given], followed_in_process(jobs), strict=True))
     nothing = Derivation(note="nothing is written where it is asked for")
     return {
         e.id: _placed(found[e.id], texts[e.id])
         if e.id in found
         else replace(nothing, reached=_open(e))
-        for e in asked
+        for e in wanted
     }
 
 
 def _open(exercise: Exercise) -> tuple[DerivationReached, ...]:
+    """Return the targets of an exercise without an answer."""
     assert exercise.derivation is not None
     return tuple(
         DerivationReached(
@@ -104,7 +105,7 @@ def _open(exercise: Exercise) -> tuple[DerivationReached, ...]:
 
 
 def _placed(derivation: Derivation, text: Text) -> Derivation:
-    """Return the derivation with its lines counted within their cells."""
+    """Return the derivation with lines that count from the beginning of their cell."""
     steps = []
     for step in derivation.steps:
         line, cell = text.placed(step.line)
@@ -116,7 +117,7 @@ def _placed(derivation: Derivation, text: Text) -> Derivation:
     return replace(derivation, steps=tuple(steps), reached=tuple(reached))
 
 
-# --- where a text is
+# --- the text of a derivation
 
 
 def text_of(
@@ -125,7 +126,7 @@ def text_of(
     notebooks: Mapping[str, Notebook],
     folder: Path,
 ) -> Text:
-    """Return a derivation's text: of a file, or of the cells under its headings or with its tag."""
+    """Return a derivation's text: from a file, or from the cells under its headings or tag."""
     task = exercise.derivation
     assert task is not None
     if task.file:
@@ -148,7 +149,7 @@ def text_of(
     starts: list[tuple[int, int]] = []
     for cell in cells:
         if _plain(cell.source) in given:
-            continue  # the template's own words
+            continue  # text of the template
         starts.append((len(lines) + 1, cell.index))
         lines += [*cell.source.split("\n"), ""]
     return Text("\n".join(lines), tuple(starts))
@@ -164,7 +165,7 @@ def _plain(text: str) -> str:
 
 
 def _file_text(folder: Path, name: str) -> str:
-    """Return the text of the file of that name, anywhere in the submission."""
+    """Return the text of the file with this name, anywhere in the submission; "" if none."""
     for path in sorted(folder.rglob("*")):
         if path.name.casefold() == name.casefold() and path.is_file() and not path.is_symlink():
             with path.open("rb") as file:
@@ -178,12 +179,12 @@ _HEADING = re.compile(
 
 
 def _sections(content: str, headings: Sequence[str]) -> str:
-    """Return the sections of a file that stand under these headings; other lines are left empty.
+    """Return the sections of a file under these headings; other lines become empty.
 
-    The lines keep their numbers. A section goes on under headings of a lower level.
+    The lines keep their numbers. A section includes headings of a lower level.
     """
     wanted = {_plain(heading) for heading in headings}
-    kept: list[str] = []
+    lines: list[str] = []
     level = 0
     for line in content.split("\n"):
         heading = _HEADING.match(line)
@@ -193,8 +194,8 @@ def _sections(content: str, headings: Sequence[str]) -> str:
                 level = here
             elif level and here <= level:
                 level = 0
-        kept.append(line if level else "")
-    return "\n".join(kept)
+        lines.append(line if level else "")
+    return "\n".join(lines)
 
 
 def _level(line: str) -> int:
@@ -204,13 +205,13 @@ def _level(line: str) -> int:
     return 1 + stripped.count("sub", 0, stripped.index("{"))
 
 
-# --- a process of its own
+# --- the separate process
 
 
-def followed_apart(jobs: Sequence[Job]) -> list[Derivation]:
-    """Return what is said of each text, followed in a process of its own.
+def followed_in_process(jobs: Sequence[Job]) -> list[Derivation]:
+    """Return the verdicts on each text, followed in a separate process.
 
-    Where that process ends early, the texts that were left are not followed, and say so.
+    If that process ends early, the remaining texts only have a note that says so.
     """
     if not jobs:
         return []

@@ -1,4 +1,4 @@
-"""Both sides of a step compared: all pairs of readings, at all points."""
+"""Compare both sides of a step: all pairs of readings, at all points."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from grader.derivation.witness import (
 
 MOST_PAIRS = 90
 STEP_NODES = 100_000
-"""Nodes visited for one step, over all readings and points: under a second."""
+"""Nodes that are visited for one step, for all readings and points: under a second."""
 
 
 def compare_all(
@@ -75,7 +75,7 @@ def compare_all(
 
 
 def _swapped(left: t.Node, sign: str, right: t.Node, context: Context) -> str:
-    """Return which function was taken for another: softmax of a number, where softplus is right."""
+    """Return a sentence on a confused function: softmax of a number instead of softplus; or ""."""
     pairs = [*context.swapped, ("softmax", "softplus")]
     for name, other in [*pairs, *((b, a) for a, b in pairs)]:
         if name not in OF_VECTORS or not any(
@@ -108,7 +108,7 @@ def _renamed(node: t.Node, name: str, other: str) -> t.Node:
 
 
 def _contracted_pair(left: t.Node, right: t.Node, context: Context) -> tuple[t.Node, t.Node]:
-    """Return both sides with each index summed that is repeated in a term on only one side."""
+    """Return both sides; each index that a term repeats on only one side is summed."""
     ours, theirs = free_indices(left, context), free_indices(right, context)
     return _contracted(left, ours - theirs, context), _contracted(right, theirs - ours, context)
 
@@ -132,11 +132,11 @@ def _contracted(node: t.Node, indices: set[str], context: Context) -> t.Node:
 def _meanings(
     context: Context, lefts: list[t.Node], rights: list[t.Node]
 ) -> list[dict[str, t.Node]]:
-    """Return what bare functions may stand for: first what is declared, then what is near.
+    """Return the possible meanings of functions without argument: as declared, then by context.
 
-    sigma alone is sigma(w x) where it is applied to w x alone: on the same side, else on the
-    other, else in what the names on both sides stand for. Where it is applied to two things
-    nearby, as z and -z, it is not guessed.
+    sigma alone means sigma(w x) if it is applied only to w x: on the same side, else on the other
+    side, else in the definitions of the names on both sides. If it is applied to two arguments
+    there, such as z and -z, no meaning is guessed.
     """
     found: list[dict[str, t.Node]] = [{}]
     sides = [lefts, rights]
@@ -177,7 +177,7 @@ def _applications(name: str, nodes: list[t.Node]) -> list[t.Call]:
 
 
 def _bodies(context: Context, sides: list[list[t.Node]]) -> list[t.Node]:
-    """Return what the names on both sides stand for."""
+    """Return the definitions of the names on both sides."""
     names = {getattr(n, "name", "") for side in sides for node in side for n in t.walk(node)}
     return [context.definitions[n].body for n in sorted(names) if n in context.definitions]
 
@@ -193,9 +193,9 @@ def _compare(
     budget: Budget,
     cache: dict[object, Value | Exception],
 ) -> tuple[Compared, list[str]]:
-    """Return both sides at all points where both have a value, up to the first disagreement.
+    """Return the values of both sides at all points where both have one, and doubts.
 
-    Raises Impossible or NotRead where this pair of readings has no values to compare.
+    Raises Impossible or NotRead if this pair of readings has no values to compare.
     """
     rows: list[tuple[Point, Value, Value, bool]] = []
     weak: list[str] = []

@@ -1,4 +1,4 @@
-"""What a formula's names mean: what the sheet declares, and what the student defined so far."""
+"""The meaning of a formula's names: the sheet's declarations, and the student's definitions."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ BUILT_IN = {
     "logsumexp": "logsumexp", "LSE": "logsumexp", "diag": "diag", "tr": "tr",
     "onehot": "onehot",
 }  # fmt: skip
-"""Functions that need no declaration, and the name that each is read as."""
+"""Functions that need no declaration, and the canonical name of each."""
 
 OF_VECTORS = frozenset({"softmax", "logsumexp", "diag", "tr", "onehot"})
 
 
 class ContextError(ValueError):
-    """A declaration of the sheet cannot be understood; the message names the entry."""
+    """A declaration of the sheet is wrong; the message names the entry."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A name that has a value of its own.
+    """A declared name, which has a value of its own.
 
     domain : "real", "positive", "nonnegative", "negative", "nonzero", "interval", "set",
         "index", "size", "one-hot", "probabilities", "function"
@@ -54,8 +54,8 @@ class Definition:
     """A name with its expression.
 
     parameters : names of a function's arguments
-    indices : index names, where the components are defined: s_k = ...
-    given : the sheet defines it; otherwise the student does
+    indices : index names, if the components are defined: s_k = ...
+    given : True if the sheet defines it; False if the student does
     """
 
     name: str
@@ -69,11 +69,11 @@ class Definition:
 class Context:
     """All names of a derivation.
 
-    aliases : another way to write a name -> the name
+    aliases : {another spelling of a name: the name}
     bare : the meaning of a function without its argument
-    variable : what a prime differentiates by, where the function does not say it
-    einstein : a repeated index is summed
-    swapped : functions that students take for one another
+    variable : the variable of a prime, if the function does not determine it
+    einstein : whether a repeated index is summed
+    swapped : pairs of functions that students confuse
     """
 
     declared: Mapping[str, Declared] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Context:
         return len(definition.indices) or self.rank_of(definition.body)
 
     def rank_of(self, node: Node) -> int:
-        """Return how many indices an expression takes, as far as its form tells."""
+        """Return how many indices an expression takes, as far as its form shows."""
         node = bare(node)
         if isinstance(node, Symbol):
             return self.rank(node.name)
@@ -128,19 +128,20 @@ class Context:
         return max(below, default=0)
 
     def defining(self, definition: Definition) -> Context:
-        """Return the context with one name more (or with another meaning of it)."""
+        """Return the context with a new definition, which may replace an old one."""
         return replace(self, definitions={**self.definitions, definition.name: definition})
 
     def forgetting(self, name: str) -> Context:
-        """Return the context without a name that the student defined in two ways."""
-        left = {key: value for key, value in self.definitions.items() if key != name}
-        return replace(self, definitions=left)
+        """Return the context without the definition of a name that the student defined twice."""
+        others = {key: value for key, value in self.definitions.items() if key != name}
+        return replace(self, definitions=others)
 
     def declaring(self, *declared: Declared) -> Context:
+        """Return the context with these declared names."""
         return replace(self, declared={**self.declared, **{d.name: d for d in declared}})
 
     def free_names(self, *nodes: Node) -> frozenset[str]:
-        """Return the declared names that the nodes' values rest on, through all definitions."""
+        """Return the declared names that the nodes' values depend on, through all definitions."""
         found: set[str] = set()
         seen: set[tuple[str, bool]] = set()
         queue: list[tuple[Node, frozenset[str]]] = [(node, frozenset()) for node in nodes]
@@ -180,7 +181,7 @@ _PLAIN = {"real", "positive", "nonnegative", "negative", "nonzero", "one-hot", "
 
 
 def read_domain(name: str, text: str) -> Declared:
-    """Return what a domain says: "real", "{0, 1}", "(0, 1)", "index 1..m", "real, K x d"."""
+    """Return the declaration for a domain: "real", "{0, 1}", "(0, 1)", "index 1..m", "real, K"."""
     text = text.strip()
     if size := re.fullmatch(r"size\s+(\d+)", text):
         return Declared(name, "size", (size.group(1),))

@@ -1,4 +1,4 @@
-"""The tokens of a formula, passed one by one; what all parts of the grammar share."""
+"""The parser's position in the tokens of a formula; all parts of the grammar share it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from grader.derivation.context import Context
 from grader.derivation.tokens import Token, Unreadable
 
 DEEPEST = 40
-"""Levels of brackets, fractions and exponents; Python's stack holds some 1,000 calls."""
+"""Most levels of brackets, fractions and exponents; Python's stack holds some 1,000 calls."""
 MOST_PRIMES = 4
 CLOSERS = {"(": ")", "[": "]", "\\{": "\\}", "{": "}", "\\langle": "\\rangle"}
 DIFFERENTIALS = {
@@ -22,12 +22,13 @@ END = Token("end!", "")
 
 
 class Choices:
-    """Answers to what is ambiguous: those prescribed, then the first."""
+    """The choices at ambiguous places: first the prescribed ones, then always option 0."""
 
     def __init__(self, prescribed: Sequence[int]) -> None:
         self.prescribed, self.taken = list(prescribed), list[tuple[int, int]]()
 
     def of(self, count: int) -> int:
+        """Return the option, from 0 to count - 1, at the next ambiguous place."""
         at = len(self.taken)
         chosen = self.prescribed[at] if at < len(self.prescribed) else 0
         self.taken.append((chosen, count))
@@ -35,7 +36,7 @@ class Choices:
 
 
 class Cursor:
-    """Where the parser stands. unclosed : a bracket was left open, to the end of the formula"""
+    """The parser's position. unclosed : whether a bracket is open to the end of the formula"""
 
     def __init__(self, tokens: Sequence[Token], context: Context, choices: Choices) -> None:
         self.tokens = without_columns(tokens)
@@ -58,7 +59,7 @@ class Cursor:
         return token.kind in ("p", "cmd") and token.text in texts
 
     def sub(self, tokens: Sequence[Token], *, expression: bool = True) -> t.Node:
-        """Return the tree of a part of the formula that its own brackets delimit."""
+        """Return the tree of a part of the formula, inside its own brackets."""
         inner = type(self)(tokens, self.context, self.choices)
         inner.depth = self.depth + 1
         if inner.depth > DEEPEST:
@@ -78,7 +79,7 @@ class Cursor:
         return False
 
     def script(self) -> list[Token]:
-        """Return the tokens of an exponent or index: a brace's, or one."""
+        """Return the tokens of an exponent or index: those inside a brace, or a single one."""
         if self.sees("{"):
             return self.bracketed()
         token = self.take()
@@ -109,7 +110,7 @@ class Cursor:
         raise Unreadable(f"a {opening} is not closed")
 
     def bracketed_ahead(self) -> list[Token] | None:
-        """As bracketed, and pass nothing; None where the brackets never close."""
+        """Return the same without moving on; None if the brackets never close."""
         start = self.at
         try:
             return self.bracketed()
@@ -135,7 +136,7 @@ class Cursor:
         return [token]
 
     def bracketed_leniently(self) -> list[Token]:
-        """As bracketed; brackets that never close reach to the end of the formula."""
+        """Return the same; brackets that never close reach to the end of the formula."""
         start, opening = self.at, self.peek().text
         try:
             return self.bracketed()
@@ -147,7 +148,7 @@ class Cursor:
             return self.tokens[start + 1 :]
 
     def indices(self, script: Sequence[Token], rank: int) -> tuple[t.Node, ...]:
-        """Return the indices that a script holds: i, ij, i,j, i+1, (k, j)."""
+        """Return the indices in a script: i, ij, i,j, i+1, (k, j)."""
         script = list(script)
         while len(script) > 2 and script[0].text == "(" and script[-1].text == ")":
             script = script[1:-1]
@@ -160,7 +161,7 @@ class Cursor:
             raise Unreadable("it has more indices than the shape that is declared")
         return tuple(self.sub(piece) for piece in pieces)
 
-    # --- the grammar, in the classes that build on this one
+    # --- the grammar, in the subclasses
 
     def whole(self) -> t.Node:
         raise NotImplementedError
@@ -216,7 +217,7 @@ def split_at(tokens: Sequence[Token], *signs: str, kind: str = "p") -> list[list
 
 
 def symbols_of(script: Sequence[Token]) -> list[list[Token]]:
-    """Split ij, or k1, into its signs, each with the index that it has itself."""
+    """Split ij, or k1, into its symbols, each with its own index."""
     pieces: list[list[Token]] = []
     at = 0
     while at < len(script):
@@ -230,12 +231,12 @@ def symbols_of(script: Sequence[Token]) -> list[list[Token]]:
 
 def without_columns(tokens: Sequence[Token]) -> list[Token]:
     """Return the tokens without the & that align rows; those inside an environment stay."""
-    kept, depth = [], 0
+    found, depth = [], 0
     for token in tokens:
         depth += (token.kind == "begin") - (token.kind == "end")
         if token.kind != "col" or depth > 0:
-            kept.append(token)
-    return kept
+            found.append(token)
+    return found
 
 
 def trimmed(row: Sequence[Token]) -> list[Token]:

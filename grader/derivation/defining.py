@@ -1,4 +1,4 @@
-"""New names: find whether a step defines a name, and its meaning."""
+"""Definitions: decide whether a step defines a new name, and what the name means."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def definition_of(
     context: Context,
     circumstances: Circumstances,
 ) -> tuple[Judgement, Context] | None:
-    """Return the verdict where the left side is a new name; None where it is none."""
+    """Return the verdict and the new context if the left side is a new name; else None."""
     if sign not in ("=", ":=") or not circumstances.first:
         return None
     form = _new_name(left, context)
@@ -50,7 +50,7 @@ def definition_of(
         return None
     known = context.name_of(name)
     if known is not None:
-        # A letter that the sheet leaves free is said to be something: z = w x.
+        # A declared letter gets a value: z = w x.
         declared = context.declared.get(known)
         reals = [
             n for n in inner.free_names(body) if not inner.declared[n].finite
@@ -85,7 +85,7 @@ def definition_of(
 def _new_name(
     left: Sequence[Token], context: Context
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
-    """Return (name, parameters, indices) of a side that may define a name; None otherwise."""
+    """Return (name, parameters, indices) of a side that may define a name; else None."""
     tokens = [token for token in left if token.kind != "col"]
     if not tokens or tokens[0].kind != "sym":
         return None
@@ -130,7 +130,7 @@ def _new_name(
         for piece in pieces:
             plain = [x for x in piece if x.kind != "col"]
             if len(plain) == 3 and plain[1].text == "=" and plain[0].kind == "sym":
-                plain = plain[:1]  # L(z; y = a): the label's name for this case
+                plain = plain[:1]  # L(z; y = a): the name is that of the label
             try:
                 node: t.Node | None = Parser(plain, context, Choices(())).whole()
             except Unreadable:
@@ -151,7 +151,7 @@ def _new_name(
 
 
 def _length_by(right: Sequence[Token], index: str, context: Context) -> str:
-    """Return the size that an index of a new name runs to, by what it indexes on the right."""
+    """Return the size that an index of a new name runs to, from its use on the right side."""
     for n, token in enumerate(right[:-2]):
         if token.kind == "sym" and right[n + 1].text == "_":
             inside = [x.text for x in right[n + 2 : n + 5]]

@@ -1,4 +1,4 @@
-"""Derivatives: central differences, by perturbing a name at all its places."""
+"""Derivatives by central differences: a name is perturbed wherever it occurs."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ class Differentiating(Naming):
         return self._perturbed((name,), inner, rests)
 
     def _doubt_unrelated(self, name: str, of: t.Node) -> None:
-        """Note a derivative by what does not occur: it may be meant to depend on it."""
+        """Add a doubt if the differentiated expression does not contain the name."""
         if name not in self.context.free_names(of, *self.bare.values()):
             self.weak.append(f"what is differentiated by {name} has no {name} in it")
 
     def _by_vector(self, name: str, inner: Callable[[], Value]) -> Value:
-        """Return the derivatives by all components; of a vector, its Jacobian."""
+        """Return the derivatives by all components; for a vector, its Jacobian."""
         here = self._as_matrix(self.value(t.Symbol(name)))
         rows, cols = here.shape
         defined = name in self.context.definitions
@@ -151,7 +151,7 @@ class Differentiating(Naming):
         return self._by_all(node.of, [t.Symbol(variable)] * node.order)
 
     def main_variable(self, of: t.Node) -> str:
-        """Return what a prime differentiates by. Raises NotRead where that is open."""
+        """Return the variable of a prime. Raises NotRead if there are several or none."""
         of = t.bare(of)
         known = self.context.definitions.get(of.name) if isinstance(of, t.Symbol) else None
         if known is not None and known.parameters:

@@ -1,15 +1,15 @@
-"""An answer in Markdown or LaTeX, taken apart: its formulas, their rows, chains and steps."""
+"""Split an answer in Markdown or LaTeX into formulas, rows and pieces."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from grader.derivation.tokens import Token, Unreadable, tokenize
 
 LONGEST_ANSWER = 120_000
-"""Characters. A long answer has 20,000."""
+"""Most characters of an answer. A long answer has 20,000."""
 MOST_STEPS = 400
 
 _MATHS = ("equation", "align", "aligned", "alignat", "alignedat", "flalign", "gather", "gathered",
@@ -66,7 +66,7 @@ _IF = {
 class Formula:
     """A formula as written in the text.
 
-    line : 1-based; before : the running text between it and the formula before
+    line : from 1; before : the running text between it and the formula before
     """
 
     line: int
@@ -80,7 +80,7 @@ class Piece:
     """The part between two separators: expressions joined by relations.
 
     continues : it begins with a relation, so its left side is the end of the piece before
-    conditions : sources of the cases that are said beside it ("if i = j")
+    conditions : the tokens of cases beside it ("if i = j")
     """
 
     line: int
@@ -101,7 +101,7 @@ class _Row:
 
 
 def formulas(text: str) -> list[Formula]:
-    """Return the formulas of an answer, in order; code and comments are passed over."""
+    """Return the formulas of an answer, in order; code and comments are skipped."""
     found: list[Formula] = []
     at, last_end = 0, 0
     never: set[str] = set()
@@ -128,7 +128,7 @@ def formulas(text: str) -> list[Formula]:
             lead = len(inner) - len(inner.lstrip())
             line += inner.count("\n", 0, lead)
             if sign == "$" and inner.startswith("`") and inner.endswith("`"):
-                inner = inner[1:-1]  # $`x`$, as some pages want it
+                inner = inner[1:-1]  # $`x`$, a form that some pages need
             found.append(
                 Formula(line, sign not in ("$", "\\("), inner, text[last_end : opening.start()])
             )
@@ -138,14 +138,14 @@ def formulas(text: str) -> list[Formula]:
 
 
 def solves(prose: str) -> bool:
-    """Whether the text before a formula speaks of solving an equation."""
+    """Return whether the text before a formula speaks of solving an equation."""
     return bool(_SOLVING.search(prose[-300:]))
 
 
 def names_cases(prose: str) -> bool:
-    """Whether the text speaks of cases, so that a formula may hold for one of them alone.
+    """Return whether the text speaks of cases, so that a formula may hold only for one of them.
 
-    Text in a language whose words for a case are not known here may do so.
+    It is also True for a text in a language whose words are not known here.
     """
     words = re.findall(r"[^\W\d_]{2,}", prose)
     if len(words) > 3 and not any(word.casefold() in _KNOWN_WORDS for word in words):
@@ -154,12 +154,12 @@ def names_cases(prose: str) -> bool:
 
 
 def ends_as_condition(prose: str) -> bool:
-    """Whether an inline formula that follows this text says a case: "If $i = j$"."""
+    """Return whether an inline formula after this text is a case: "If $i = j$"."""
     return bool(_CONDITION_WORDS.search(prose[-80:]))
 
 
 def plain_conditions(prose: str) -> list[str]:
-    """Return the cases that are said in running text: "When y = 0"."""
+    """Return the cases in running text: "When y = 0"."""
     return [
         f"{a} {'=' if sign == '=' else chr(92) + 'neq'} {b}"
         for a, sign, b in _PLAIN_CONDITION.findall(prose[-200:])
@@ -167,7 +167,7 @@ def plain_conditions(prose: str) -> list[str]:
 
 
 def pieces(formula: Formula, words: frozenset[str]) -> Iterator[Piece]:
-    """Yield the pieces of a formula. Raises Unreadable where it has no tokens."""
+    """Yield the pieces of a formula. Raises Unreadable if it can't be tokenized."""
     tokens = tokenize(formula.latex, words=words)
     before = formula.before
     for row in _rows(tokens, formula):
@@ -178,12 +178,10 @@ def pieces(formula: Formula, words: frozenset[str]) -> Iterator[Piece]:
         for cue, part in parts:
             piece = _piece(part, row.line, formula, before)
             before = ""
-            is_condition = cue.strip(" .,;:").casefold().split(" ")[-1:] != [] and (
-                cue.strip(" .,;:").casefold() in _IF
-                or cue.strip(" .,;:").casefold().split(" ")[-1] in _IF
-            )
+            word = cue.strip(" .,;:").casefold()
+            is_condition = word in _IF or word.split(" ")[-1] in _IF
             if piece is None or (cue and not piece.signs):
-                continue  # "for all z": what is quantified is not a step
+                continue  # "for all z" is not a step
             if is_condition and len(piece.signs) >= 1 and not piece.continues:
                 condition = tuple(part)
                 if made:
@@ -198,23 +196,15 @@ def pieces(formula: Formula, words: frozenset[str]) -> Iterator[Piece]:
                 piece = _with_condition(piece, condition)
             made.append(piece)
         for piece in made:
-            yield _replace_cased(piece, cased)
-
-
-def _replace_cased(piece: Piece, cased: bool) -> Piece:
-    from dataclasses import replace
-
-    return replace(piece, cased=cased or piece.cased)
+            yield replace(piece, cased=cased or piece.cased)
 
 
 def _with_condition(piece: Piece, condition: tuple[Token, ...]) -> Piece:
-    from dataclasses import replace
-
     return replace(piece, conditions=(*piece.conditions, condition), cased=True)
 
 
 def _is_small(piece: Piece) -> bool:
-    """Whether a piece after a comma is a case, as in "= 0, i != j"."""
+    """Return whether a piece after a comma is a case, as in "= 0, i != j"."""
     if piece.signs[0] not in ("=", "!=", "in", "<", ">", "<=", ">="):
         return False
     return all(len(e) == 1 and e[0].kind in ("sym", "num") for e in piece.expressions)
@@ -249,7 +239,7 @@ def _rows(tokens: Sequence[Token], formula: Formula) -> list[_Row]:
                 brackets = 0
                 continue
             if depth <= 0:
-                continue  # brackets that a row leaves open are closed on the next
+                continue  # brackets that are open at a row's end are closed in the next row
         rows[-1].tokens.append(token)
     joined: list[_Row] = []
     for row in rows:
@@ -261,7 +251,7 @@ def _rows(tokens: Sequence[Token], formula: Formula) -> list[_Row]:
 
 
 def _goes_on(tokens: Sequence[Token]) -> bool:
-    """Whether a row goes on with the expression before: "& + b"."""
+    """Return whether a row continues the expression before: "& + b"."""
     plain = [token for token in tokens if token.kind != "col"]
     if not plain or plain[0].text not in ("+", "-", "*"):
         return False
@@ -272,7 +262,7 @@ def _goes_on(tokens: Sequence[Token]) -> bool:
 
 
 def _parts(tokens: Sequence[Token]) -> Iterator[tuple[str, list[Token]]]:
-    """Yield (the running text before, tokens) of what separators and running text part."""
+    """Split at separators and running text; yield (the running text before, tokens)."""
     part: list[Token] = []
     cue = ""
     depth = 0
@@ -308,7 +298,7 @@ def _parts(tokens: Sequence[Token]) -> Iterator[tuple[str, list[Token]]]:
 
 
 def _is_name(token: Token, beside: Sequence[Token | None]) -> bool:
-    """Whether a text within a formula names something: it is applied, or follows an operator."""
+    """Return whether text in a formula is a name: it is applied, or follows an operator."""
     following, before = beside
     word = token.text.strip(" .,:;()").casefold()
     if word in _IF or word in _KNOWN_WORDS or " " in word:
@@ -319,7 +309,7 @@ def _is_name(token: Token, beside: Sequence[Token | None]) -> bool:
 
 
 def _piece(part: Sequence[Token], line: int, formula: Formula, before: str) -> Piece | None:
-    """Return a part split at its relations; None where it holds nothing."""
+    """Return a part split at its relations; None if it is empty."""
     expressions: list[list[Token]] = [[]]
     signs: list[str] = []
     depth = nested = 0
@@ -333,13 +323,13 @@ def _piece(part: Sequence[Token], line: int, formula: Formula, before: str) -> P
         if token.kind == "rel" and depth <= 0:
             if signs and not expressions[-1]:
                 signs[-1] = token.text if signs[-1] == "=" else signs[-1]
-                continue  # "= \\ =": written at a row's end and again at the next
+                continue  # "= \\ =": it stands at a row's end and again in the next row
             signs.append(token.text)
             expressions.append([])
         else:
             expressions[-1].append(token)
     if depth > 0:
-        # A bracket that never closes would hide the relations: they part nonetheless.
+        # A bracket that never closes must not hide the relations.
         expressions, signs = [[]], []
         braces = 0
         for token in part:
@@ -367,7 +357,7 @@ def _piece(part: Sequence[Token], line: int, formula: Formula, before: str) -> P
 
 
 def source(tokens: Sequence[Token]) -> str:
-    """Return tokens as LaTeX again, without what only changes the look."""
+    """Return tokens as LaTeX again, without layout commands."""
     out: list[str] = []
     for token in tokens:
         text = token.text

@@ -1,4 +1,4 @@
-"""What differs, or what may be something else than a step: the doubts that keep it unsaid."""
+"""Doubts about a step whose sides differ: it may be something else than a step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERWISE = "was defined otherwise before"
 
 
 def differing_verdict(compared: Compared, circumstances: Circumstances) -> Judgement:
-    """Return "differs", or "not read" where it may be something else than a step."""
+    """Return "differs", or "not read" if it may be something else than a step."""
     left, right, context = compared.left, compared.right, compared.context
     row = simplest([r for r in compared.rows if not r[3]])
     witness = witness_of(compared, row)
@@ -37,7 +37,7 @@ def differing_verdict(compared: Compared, circumstances: Circumstances) -> Judge
     if circumstances.first and own and not getattr(left, "primes", 0):
         return unread(f"{name} {OTHERWISE}")
     ours, theirs = free_indices(left, context), free_indices(right, context)
-    # L = -log s_c rests on c without showing it.
+    # L = -log s_c depends on c, but L does not show it.
     odd = (ours - theirs - context.free_names(right)) | (theirs - ours - context.free_names(left))
     named = condition_names(circumstances)
     if odd - named and not _lost_operator(compared, odd):
@@ -62,9 +62,9 @@ def differing_verdict(compared: Compared, circumstances: Circumstances) -> Judge
 
 
 def _foreign_names(compared: Compared) -> list[str]:
-    """Return letters of the right side that the left side does not rest on at all.
+    """Return letters of the right side that the left side does not depend on.
 
-    (p - y) x, where p was meant to be sigma(w x), is no mistake.
+    (p - y) x is not a mistake if p means sigma(w x).
     """
     context = compared.context
     ours = context.free_names(compared.left, *compared.bare.values())
@@ -73,7 +73,7 @@ def _foreign_names(compared: Compared) -> list[str]:
 
 
 def _is_limit(node: t.Node) -> bool:
-    """Whether a side begins with a limit: what it comes to is a claim."""
+    """Return whether a side begins with a limit: then its value is a claim."""
     node = t.bare(node)
     while isinstance(node, t.Negative):
         node = t.bare(node.of)
@@ -83,7 +83,7 @@ def _is_limit(node: t.Node) -> bool:
 
 
 def _lost_operator(compared: Compared, odd: set[str]) -> bool:
-    """Whether indices of one side belong to a d/dz_i of it, and no case makes the sides agree."""
+    """Return whether the odd indices belong to a d/dz_i, and the sides agree in no case."""
     if any(ok for *_, ok in compared.rows):
         return False
     by: set[str] = set()
@@ -100,7 +100,7 @@ def _lost_operator(compared: Compared, odd: set[str]) -> bool:
 
 
 def _maybe_no_step(compared: Compared, circumstances: Circumstances) -> str:
-    """Return why a first line may be an equation or a condition; "" where it is a claim."""
+    """Return why a first line may be an equation or a condition; "" if it is a claim."""
     context, left, right = compared.context, t.bare(compared.left), t.bare(compared.right)
     agrees = [ok for *_, ok in compared.rows]
     if compared.sign != "=":
@@ -141,7 +141,7 @@ def _is_constant(compared: Compared, side: int) -> bool:
 
 
 def _is_named(node: t.Node) -> bool:
-    """Whether a side is the name of something to be computed."""
+    """Return whether a side is the name of something to be computed."""
     if isinstance(node, t.Negative):
         return _is_named(t.bare(node.of))
     return isinstance(
@@ -162,7 +162,7 @@ def _half_of(compared: Compared) -> str:
 
 
 def _case_of(compared: Compared) -> str:
-    """Return the case for which the sides agree ("i = j", "y = 1"); "" where there is none."""
+    """Return a case in which the sides agree ("i = j", "y = 1"); "" if there is none."""
     context = compared.context
     indices = sorted(
         set(compared.rows[0][0].indices)

@@ -1,9 +1,8 @@
 """The value of a formula's tree at a point.
 
-A derivative is a central difference in 62 digits: the quantity that it is taken by is perturbed
-wherever it occurs, be it a number, a component, a named quantity (dL/ds where s = softmax(z))
-or a function (d/d sigma of log(sigma(-z))). Nothing is simplified, so nothing is simplified
-wrongly.
+A derivative is a central difference in 62 digits. The variable of the derivative is perturbed
+wherever it occurs. It may be a number, a component, a named quantity (dL/ds with s = softmax(z)) or
+a function (d/d sigma of log(sigma(-z))). Nothing is simplified, so no simplification can be wrong.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ __all__ = ["Budget", "Evaluation", "NotRead", "Point", "compare", "index_range",
 
 
 class Evaluation(Differentiating):
-    """One formula at one point: see State for what it holds."""
+    """One formula at one point; see State for the fields."""
 
     def value(self, node: t.Node) -> Value:
         """Return the node's value. Raises Undefined, Impossible, NotRead."""
@@ -206,7 +205,7 @@ class Evaluation(Differentiating):
         return ONE if self.holds(node) else ZERO
 
     def holds(self, node: t.Node) -> bool:
-        """Whether a condition holds here."""
+        """Return whether a condition holds at this point."""
         if not isinstance(node, t.Relation):
             raise NotRead("a condition is not read")
         if node.sign == "otherwise":

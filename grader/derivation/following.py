@@ -1,4 +1,4 @@
-"""A whole answer, followed: each step, what was reached, and what was not read."""
+"""Follow a whole answer: judge each step, and find the targets that are reached."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ from grader.derivation.values import Impossible, Undefined, same
 from grader.records import Derivation, DerivationReached, DerivationStep, DerivationTarget
 
 MOST_NODES_AN_ANSWER = 400_000
-"""Nodes visited for a whole answer, some two seconds; a long one of 70 steps takes 60,000."""
+"""Nodes for a whole answer, some two seconds; a long answer of 70 steps takes 60,000."""
 
 
 @dataclass
 class _Chain:
-    """Where following stands."""
+    """The chain of steps that is being followed.
+
+    head, tail : the first and the last expression; open_sign : a relation that waits for its right
+        side
+    shown : (number of the step, right side, its tree, line) of each step
+    """
 
     number: int = 0
     head: tuple[Token, ...] = ()
@@ -38,10 +43,10 @@ class _Chain:
 def follow(
     text: str, context: Context, targets: Sequence[DerivationTarget] = (), *, rendered: bool = True
 ) -> Derivation:
-    """Return an answer with each of its steps judged.
+    """Return the verdict on each step of an answer, and the targets that are reached.
 
     text : Markdown or LaTeX
-    rendered : whether the steps' formulas are made into MathML
+    rendered : whether the steps' formulas are converted to MathML
     """
     if len(text) > document.LONGEST_ANSWER:
         return Derivation(note=f"the text is longer than {document.LONGEST_ANSWER} characters")
@@ -50,7 +55,7 @@ def follow(
 
 @dataclass(frozen=True)
 class Place:
-    """A step that follows, with all that it was judged by."""
+    """A step that follows, with everything that its verdict depends on."""
 
     line: int
     left: tuple[Token, ...]
@@ -61,7 +66,7 @@ class Place:
 
 
 class Following:
-    """An answer while it is followed. places : the steps that follow"""
+    """Follows one answer. places : the steps that follow"""
 
     def __init__(self, context: Context, rendered: bool) -> None:
         self.context, self.rendered = context, rendered
@@ -112,7 +117,7 @@ class Following:
         self.solving = document.solves(prose)
 
     def _states_case(self, formula: document.Formula) -> bool:
-        """Whether an inline formula says a case: "If $i = j$"; it is then kept."""
+        """Return whether an inline formula is a case ("If $i = j$"); store it then."""
         if not document.ends_as_condition(formula.before):
             return False
         condition = self._condition_of(formula.latex)
@@ -130,7 +135,7 @@ class Following:
         return self._condition(tokens)
 
     def _condition(self, tokens: Sequence[Token]) -> t.Node | None:
-        """Return a condition on indices and labels; None where it is something else."""
+        """Return a condition on indices and labels; None if it is something else."""
         try:
             node = Parser(tokens, self.context, Choices(())).condition()
         except Unreadable:
@@ -142,7 +147,7 @@ class Following:
     # --- steps
 
     def _says_nothing(self, piece: Piece) -> bool:
-        """Tell whether it is not a step: y in {0, 1}, a case of indices, "is >= 0" in a text."""
+        """Return whether a piece is not a step: y in {0, 1}, a case, "is >= 0" in a text."""
         if "in" in piece.signs:
             return True
         if not piece.display and piece.continues:
@@ -159,7 +164,7 @@ class Following:
         return plain and bool(names) and all(d is not None and d.finite for d in known)
 
     def _names_a_place(self, piece: Piece) -> bool:
-        """Whether a sentence only says where: "at z = 0", "for x < -log 2"."""
+        """Return whether a piece in a sentence only names a place: "at z = 0"."""
         left, right = piece.expressions
         if len(left) != 1 or left[0].kind != "sym":
             return False
@@ -193,15 +198,9 @@ class Following:
                 expressions[0] = self.chain.tail
         elif self.chain.open_sign and expressions[0]:
             self._link(piece, self.chain.tail, self.chain.open_sign, expressions[0])
-        if not piece.continues and not self.chain.open_sign:
-            again = expressions and expressions[0] == self.chain.head and self.chain.shown
-            if not again:
-                self.chain = _Chain(self.chain.number + 1, expressions[0] if expressions else ())
-                first = True
-            else:
-                first = True
-        else:
-            first = False
+        first = not piece.continues and not self.chain.open_sign
+        if first and not (expressions and expressions[0] == self.chain.head and self.chain.shown):
+            self.chain = _Chain(self.chain.number + 1, expressions[0] if expressions else ())
         self.chain.open_sign = ""
         for n, sign in enumerate(signs):
             left, right = expressions[n], expressions[n + 1]
@@ -223,7 +222,7 @@ class Following:
         *,
         first: bool = False,
     ) -> None:
-        """Judge one step, and keep what is said of it."""
+        """Judge one step, and store the verdict."""
         conditions = [*self.conditions, *self.here]
         for tokens in piece.conditions:
             condition = self._condition(tokens)
@@ -269,7 +268,7 @@ class Following:
     def _against_line_before(
         self, found: Judgement, sign: str, right: Sequence[Token], circumstances: Circumstances
     ) -> Judgement:
-        """Return "follows" where a line that repeats the left side follows from the line before."""
+        """Return "follows" if a line that repeats the left side follows from the line before."""
         before = self.chain.shown[-1][1]
         again, _ = judge(before, sign, right, self.context, replace(circumstances, first=False))
         if again.verdict == "follows":
@@ -305,8 +304,8 @@ class Following:
                     last = self.steps[-1]
                     self.steps[-1] = replace(
                         last,
-                        remark=f"{last.remark} The next step regains it: what stands before and "
-                        "after the two agrees.",
+                        remark=f"{last.remark} The next step regains it: the expressions before "
+                        "and after these two steps agree.",
                     )
                     step = replace(
                         step, regains=True, remark="It regains what the step before lost."
@@ -330,7 +329,7 @@ class Following:
         )
         self.judged.append((Judgement("not read", why), (), (), ""))
 
-    # --- what was reached
+    # --- targets
 
     def _reached(self, target: DerivationTarget) -> DerivationReached:
         name = f"{target.of} = {target.last}" if target.of else target.last
@@ -371,7 +370,7 @@ class Following:
 
 
 def _without_number(left: Sequence[Token]) -> tuple[Token, ...]:
-    """Return a side without the number of its line, (5); empty where it has none."""
+    """Return a side without the number of its line, (5); () if it has none."""
     texts = [token.text for token in left[:3]]
     if len(left) < 4 or texts[0] != "(" or texts[2] != ")" or left[1].kind not in ("num", "sym"):
         return ()
@@ -386,7 +385,7 @@ def _names(node: t.Node) -> set[str]:
 
 
 def _is_form(node: t.Node, allowed: set[str]) -> bool:
-    """Tell whether a side holds only the allowed names, and no open derivative."""
+    """Return whether a side holds only the allowed names, and no open derivative."""
     for part in t.walk(node):
         if isinstance(part, t.Derivative | t.Gradient | t.Prime | t.Limit):
             return False

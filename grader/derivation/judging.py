@@ -1,8 +1,8 @@
-"""Does B follow where A = B (or <, >=) is written? Both sides are computed; facts are returned.
+"""Judge a step A = B (or <, >=): compute both sides and compare them.
 
-A step is right if any reading agrees at all points, and differs only if all readings differ.
-What could be something else than a step (a definition, an equation to be solved, a case of its
-own) is not read: silence costs a student nothing, a false remark costs trust.
+A step follows if any reading agrees at all points, and differs only if all readings differ. A line
+that may be something else than a step (a definition, an equation to be solved, a case of its own)
+is "not read": no remark costs a student nothing, but a false remark costs trust.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def judge(
     circumstances: Circumstances = Circumstances(),  # noqa: B008
     budget: Budget | None = None,
 ) -> tuple[Judgement, Context]:
-    """Return what is said of `left sign right`, and the context after it (it may define a name)."""
+    """Return the verdict on `left sign right`, and the context after it: it may define a name."""
     try:
         return _judge(left, sign, right, context, circumstances, budget or Budget(STEP_NODES))
     except (NotRead, RecursionError) as error:
@@ -95,12 +95,12 @@ def _unclosed(tokens: Sequence[Token], context: Context) -> bool:
 
 
 def _repeats(left: t.Node, rights: list[t.Node], context: Context) -> bool:
-    """Tell whether a step only repeats a definition."""
+    """Return whether a step only repeats a definition."""
     return _is_given(left, context) and context.definitions[base_name(left)].body in rights
 
 
 def _is_given(node: t.Node, context: Context) -> bool:
-    """Whether a side is a name as it was defined."""
+    """Return whether a side is a defined name without other arguments."""
     if isinstance(node, t.Symbol):
         return not node.primes and node.name in context.definitions
     if isinstance(node, t.Indexed):

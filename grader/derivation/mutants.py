@@ -1,8 +1,8 @@
 """Make mistakes in a right derivation, and count how many of them are reported.
 
-A mutant is a step's right side with one sign, number, index or function changed. One that has the
-same value is none. What is counted: those that are told to differ, those that are not read, and
-those that pass, of which there must be none.
+A mutant is a step's right side with one changed sign, number, index or function. A change without
+effect on the value does not count. Mutants are counted by verdict: those that differ, those that
+are not read, and those that pass. No mutant may pass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SWAPS = {
 
 @dataclass(frozen=True)
 class MutantCount:
-    """How many mutants differ, are not read, pass; passing names those that pass."""
+    """The number of mutants that differ and that are not read; the names of those that pass."""
 
     differ: int = 0
     not_read: int = 0
@@ -38,7 +38,7 @@ class MutantCount:
 
 
 def count_mutants(text: str, context: Context) -> MutantCount:
-    """Return what becomes of the mutants of a right derivation's steps."""
+    """Return the counts of the mutants of a right derivation's steps."""
     following = Following(context, rendered=False)
     following.run(text, ())
     differ = not_read = 0
@@ -61,14 +61,14 @@ def _verdict(place: Place, mutant: Sequence[Token]) -> str:
 
 
 def _changes_value(place: Place, mutant: Sequence[Token]) -> bool:
-    """Whether a mutant that passes has another value than the step that it was made of."""
+    """Return whether a mutant has another value than the step that it was made from."""
     within = replace(place.circumstances, first=False)
     same, _ = judge(place.right, "=", mutant, place.context, within)
     return same.verdict == "differs"
 
 
 def mutants_of(right: Sequence[Token], context: Context) -> Iterator[tuple[str, tuple[Token, ...]]]:
-    """Yield (what was changed, the changed tokens), at most MOST_A_STEP of them."""
+    """Yield (description of the change, changed tokens), at most MOST_A_STEP."""
     made = list(_changes(right, context))
     step = max(1, -(-len(made) // MOST_A_STEP))
     yield from made[::step]

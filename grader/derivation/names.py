@@ -1,4 +1,4 @@
-"""Names: what is declared, its indices, primes and arguments; functions and how far they reach."""
+"""Parse names with their indices, primes and arguments, and functions with their reach."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Names(Operators):
         if sup:
             node = self.raised(node, sup)
         elif self.sees("(") and self._is_annotation(resolved):
-            self.bracketed()  # z(x, w): what z depends on is said, nothing is multiplied
+            self.bracketed()  # z(x, w) only says what z depends on; nothing is multiplied
         return node
 
     def _decorations(self) -> tuple[list[Token], list[Token], int]:
@@ -80,7 +80,7 @@ class Names(Operators):
     def _resolve(
         self, base: str, sub: list[Token], sup: list[Token]
     ) -> tuple[str | None, list[Token], list[Token]]:
-        """Return the declared name, and what of index and exponent is not part of it."""
+        """Return the declared name, and the index and exponent that are not part of it."""
         tries: list[tuple[str, list[Token], list[Token]]] = []
         if sub and sup:
             tries.append((f"{base}^{text_of(sup)}_{text_of(sub)}", [], []))
@@ -132,7 +132,7 @@ class Names(Operators):
         return t.Indicator(t.Relation("=", left, right))
 
     def _is_annotation(self, name: str) -> bool:
-        """Tell whether the brackets here hold only names: those that a name depends on."""
+        """Return whether the brackets here hold only the names that a name depends on."""
         inner = self.bracketed_ahead()
         if inner is None:
             return False
@@ -206,7 +206,7 @@ class Names(Operators):
         return t.Call(name, (self._loose_argument(),), (), primes)
 
     def _may_multiply(self, name: str) -> bool:
-        """Whether sigma (1 - sigma) is read as a product here, sigma standing for its value."""
+        """Return whether sigma (1 - sigma) is read as a product here, with sigma as a value."""
         inner = self.bracketed_ahead()
         if inner is None:
             return False
@@ -214,7 +214,7 @@ class Names(Operators):
         return (again or self._stands_bare(name)) and self.choices.of(2) == 1
 
     def _stands_bare(self, name: str) -> bool:
-        """Tell whether the function occurs somewhere in this formula without its argument."""
+        """Return whether the function occurs somewhere in this formula without its argument."""
         for n, token in enumerate(self.tokens):
             if token == Token("sym", name):
                 following = self.tokens[n + 1].text if n + 1 < len(self.tokens) else ""
@@ -223,7 +223,7 @@ class Names(Operators):
         return False
 
     def _wider(self, name: str, call: t.Call) -> t.Node:
-        """Return log(a)^2, or log(a^2), or log(a b): how far a function reaches is open."""
+        """Return log(a)^2, log(a^2) or log(a b): the reach of a function is ambiguous."""
         if not (self.sees("^", "'") or self.peek().text in ("(", "[")):
             return call
         if self.choices.of(2) == 0:
@@ -233,7 +233,7 @@ class Names(Operators):
         return t.Call(name, (inner,), call.named, call.primes)
 
     def _loose_argument(self) -> t.Node:
-        """Return the argument of a function that is written without brackets."""
+        """Return the argument of a function without brackets."""
         minus = self.sees("-")
         node = self.factor()
         if self.starts_factor() and self.choices.of(2) == 0:
@@ -241,7 +241,7 @@ class Names(Operators):
         return t.Negative(node) if minus else node
 
     def arguments(self) -> tuple[tuple[t.Node, ...], tuple[tuple[str, t.Node], ...]]:
-        """Return a call's arguments, those by place and those by name."""
+        """Return a call's positional arguments and its named arguments."""
         inner = self.bracketed_leniently()
         positional: list[t.Node] = []
         named: list[tuple[str, t.Node]] = []

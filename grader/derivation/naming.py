@@ -1,4 +1,4 @@
-"""What names stand for at a point: letters, definitions, components, functions."""
+"""The values of names at a point: letters, definitions, components, functions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Naming(State):
         return self._shifted(name, self.point.values[name])
 
     def _shifted(self, name: str, found: Value) -> Value:
-        """Return a named value with what the derivatives around it add."""
+        """Return a named value with the perturbations of the derivatives around it."""
         if not self._shift:
             return found
         if (name,) in self._shift:
@@ -48,9 +48,9 @@ class Naming(State):
         return found
 
     def _remembered(self, key: object, compute: Callable[[], Value]) -> Value:
-        """Return what a name without arguments stands for, computed once for what is perturbed.
+        """Return a named value, computed once for each perturbation.
 
-        In a network every unit rests on all units below it: again and again would take long.
+        In a network every unit depends on all units below it: without a cache it would take long.
         """
         if self._node_shift:
             return compute()
@@ -175,7 +175,7 @@ class Naming(State):
     ) -> tuple[list[Value], dict[str, Value]]:
         """Return a call's arguments in the order of the parameters, as far as they are given.
 
-        c(x) of c(w, x, y) says which name matters; P(y = 1 | z) mixes names and places.
+        c(x) for c(w, x, y) names the relevant argument; P(y = 1 | z) mixes named and positional.
         """
         parameters = definition.parameters
         if len(arguments) + len(named) < len(parameters):
@@ -276,7 +276,7 @@ class Naming(State):
 
 
 def _abstract(name: str, arguments: list[Value]) -> Value:
-    """Return a smooth function that nothing is known of: another one for each name."""
+    """Return the value of an undefined function: a smooth function, different for each name."""
     rng = random.Random(name)
     total = ZERO
     for argument in arguments:

@@ -1,4 +1,4 @@
-"""Operators and how far they reach: derivatives, gradients, sums, extrema, limits."""
+"""Parse operators and find their reach: derivatives, gradients, sums, extrema, limits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Operators(Cursor):
         return _differentiated(self._operand(), by, sign)
 
     def _taken_at(self, node: t.Derivative) -> t.Node:
-        """Return df/dx, or df/dx (a) where brackets with one name follow a bare function."""
+        """Return df/dx, or df/dx at a if brackets follow a function without argument."""
         of = t.bare(node.of)
         if (
             self.sees("(")
@@ -40,7 +40,7 @@ class Operators(Cursor):
     def _derivative_parts(
         self, above: Sequence[Token], below: Sequence[Token]
     ) -> tuple[Sequence[Token], tuple[tuple[t.Node, int], ...], str] | None:
-        """Return what a fraction differentiates, by what, and its sign; None where it doesn't."""
+        """Return a derivative's operand, its variables and its sign; None for another fraction."""
         while len(above) >= 2 and above[0].text == "{" and above[-1].text == "}":
             above = above[1:-1]
         if (
@@ -82,7 +82,7 @@ class Operators(Cursor):
         return t.bare(node), 1
 
     def _slashed_derivative(self) -> t.Node | None:
-        """Return dL/dz written with a slash, or None; the position is kept then."""
+        """Return dL/dz written with a slash; else None, without moving on."""
         start, sign = self.at, self.peek()
         depth, end = 0, start + 1
         while end < min(len(self.tokens), start + 40):
@@ -126,7 +126,7 @@ class Operators(Cursor):
         return _differentiated(self._operand(), by, written)
 
     def _operand(self) -> t.Node:
-        """Return what an operator as d/dx acts on: a factor, a product, or all that follows."""
+        """Return the operand of an operator such as d/dx: a factor, a product, or the rest."""
         if self.sees("-", "+"):
             minus = self.take().text == "-"
             inner = self._operand()
@@ -169,7 +169,7 @@ class Operators(Cursor):
         return node
 
     def big(self, kind: str) -> t.Node:
-        """Return a sum, product, maximum or minimum over an index, whose sign was taken."""
+        """Return a sum, product, maximum or minimum over an index; its sign was taken before."""
         low: list[Token] = []
         high: list[Token] = []
         while self.sees("_", "^"):
@@ -204,11 +204,11 @@ class Operators(Cursor):
         return node
 
     def _goes_on_with(self, names: set[str]) -> bool:
-        """Whether what follows holds one of these names, so that a sum or limit may reach it."""
+        """Return whether one of these names follows, so that a sum or limit may include it."""
         return any(token.kind == "sym" and token.text in names for token in self.tokens[self.at :])
 
     def _bounds(self, low: list[Token]) -> list[tuple[str, t.Node | None, tuple[t.Node, ...]]]:
-        """Return (index, first value, values left out) of each index under a sum's sign."""
+        """Return (index, first value, excluded values) of each index under a sum's sign."""
         found: dict[str, tuple[t.Node | None, tuple[t.Node, ...]]] = {}
         for piece in split_at(low, ","):
             if not piece or piece[0].kind != "sym":
@@ -226,18 +226,15 @@ class Operators(Cursor):
             start, but = found.get(index, (None, ()))
             right = piece[rel + 1 :] if rel is not None else []
             if sign == "=":
-                start = self._index_value(right)
+                start = self.sub(right)
             elif sign == "!=":
-                but = (*but, *(self._index_value(p) for p in split_at(right, ",")))
+                but = (*but, *(self.sub(p) for p in split_at(right, ",")))
             elif sign not in ("", "in"):
                 raise Unreadable("what a sum runs over is not read")
             elif sign == "in" and not (rel == 3 and len(right) == 1):
                 raise Unreadable("the set that a sum runs over is not read")
             found[index] = (start, but)
         return [(index, start, but) for index, (start, but) in found.items()]
-
-    def _index_value(self, tokens: Sequence[Token]) -> t.Node:
-        return self.sub(list(tokens))
 
     def limit(self) -> t.Node:
         if not self.sees("_"):
@@ -272,7 +269,7 @@ class Operators(Cursor):
 
 
 def _differentiated(of: t.Node, by: tuple[tuple[t.Node, int], ...], sign: str) -> t.Node:
-    """Return d/dx of f; a place behind f, f |_{x=0}, belongs to the derivative."""
+    """Return d/dx of f; a place after f, as in f |_{x=0}, belongs to the derivative."""
     if isinstance(of, t.At):
         return t.At(t.Derivative(of.of, by, sign), of.name, of.value)
     last = of.factors[-1] if isinstance(of, t.Product) else None

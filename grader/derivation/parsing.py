@@ -1,9 +1,9 @@
-"""A recursive-descent parser of formulas, with all readings where LaTeX leaves several open.
+"""A recursive-descent parser of formulas, which gives all readings of ambiguous LaTeX.
 
-Written formulas are ambiguous: how far d/dx, log and a sum reach, whether f(x + 1) is a call or
-a product, whether f^{-1} is a reciprocal. At such a place the parser asks its Choices; `readings`
-runs it again with the next answer until there is none. The grammar's parts build on one another:
-`cursor` (tokens), `operators`, `names`, and here sums, products, brackets and commands.
+Written formulas are ambiguous: the reach of d/dx, log and a sum; f(x + 1) as a call or a product;
+f^{-1} as an inverse or a reciprocal. At such a place the parser asks its Choices, and `readings`
+runs it again with the next choice until there is none. The parts of the grammar are subclasses of
+each other: `cursor` (tokens), `operators`, `names`, and here sums, products, brackets and commands.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def readings(
     """Yield the trees of a formula, the likeliest first, at most MOST_READINGS.
 
     spend : gets the cost of each reading, about one node for each token
-    Raises Unreadable where there is none.
+    Raises Unreadable if there is no reading.
     """
     if len(tokens) > MOST_TOKENS:
         raise Unreadable(f"it has more than {MOST_TOKENS} signs")
@@ -247,7 +247,7 @@ class Parser(Names):
         return node if opening == "{" else t.Group(node, opening.lstrip("\\"))
 
     def _over(self, start: int) -> t.Node | None:
-        """Return {a \\over b} as a fraction; None where there is no \\over."""
+        """Return {a \\over b} as a fraction; None if there is no \\over."""
         self.at = start - 1
         inner = self.bracketed()
         after = self.at
@@ -285,7 +285,7 @@ class Parser(Names):
         return t.Product((t.Transpose(left), right))
 
     def indicator(self) -> t.Node:
-        """Return the indicator whose sign was taken: 1_{y=i}, 1\\{y=i\\}, 1[y=i], 1(y=i)."""
+        """Return an indicator, whose 1 was taken before: 1_{y=i}, 1\\{y=i\\}, 1[y=i], 1(y=i)."""
         if self.sees("_"):
             self.take()
             condition = self.script()

@@ -1,6 +1,6 @@
-"""Where two sides are compared: random points of the domains, and special ones.
+"""The points at which two sides are compared: random points of the domains, and special ones.
 
-Values have two decimals, so that a reader can follow them by hand.
+Values have two decimals, so that a reader can check them by hand.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ RANDOM_POINTS = 6
 # Neither near 0 nor near 1, where mistakes hide.
 _HUNDREDTHS = [x for x in range(13, 240) if abs(x - 100) > 6]
 MOST_CASES = 27
-"""Combinations of labels and indices: all pairs and triples of three classes."""
+"""Most combinations of labels and indices: all pairs and triples of three classes."""
 
 
 def points(context: Context, names: Sequence[str], seed: int = 0) -> Iterator[Point]:
-    """Yield points that give every name a value: each case at least once, then more at random."""
+    """Yield random points that give every name a value; each case comes at least once."""
     declared = [context.declared[name] for name in sorted(names) if name in context.declared]
     finite, others = _parted(declared)
     cases = _cases(context, finite, seed)
@@ -31,7 +31,7 @@ def points(context: Context, names: Sequence[str], seed: int = 0) -> Iterator[Po
 
 
 def special_points(context: Context, names: Sequence[str]) -> Iterator[Point]:
-    """Yield points at which something often breaks: 0, the ends of a domain, far out."""
+    """Yield points at which formulas often break: 0, 1, and large numbers."""
     declared = [context.declared[name] for name in sorted(names) if name in context.declared]
     finite, others = _parted(declared)
     cases = _cases(context, finite, seed=0)[:6]
@@ -47,13 +47,13 @@ def special_points(context: Context, names: Sequence[str]) -> Iterator[Point]:
 
 
 def _parted(declared: Sequence[Declared]) -> tuple[list[Declared], list[Declared]]:
-    """Return the names that have a few values, and the others."""
+    """Return the names with few possible values, and the others."""
     finite = [d for d in declared if (d.finite and not d.shape) or d.domain == "one-hot"]
     return finite, [d for d in declared if d not in finite]
 
 
 def _cases(context: Context, finite: Sequence[Declared], seed: int) -> list[tuple[Any, ...]]:
-    """Return combinations of the finite names' values, with all of them where they are few."""
+    """Return combinations of the finite names' values: all if there are few, else a sample."""
     choices: list[list[Any]] = []
     for d in finite:
         if d.domain == "index":
@@ -94,8 +94,8 @@ def _point(
     for d in others:
         value = _drawn(context, d, random.Random(f"{seed}:{d.name}"), taken)
         if d.domain in ("real", "nonzero") and number < 4 and not isinstance(value, Matrix):
-            # Two points on either side of 0: |x| = x holds on one alone. Labels alternate
-            # from point to point; so signs do every other time.
+            # Two points on each side of 0: |x| = x holds only on one side. Labels alternate from
+            # point to point, so signs change every second time.
             negative = (number // 2 + len(d.name) + ord(d.name[-1])) % 2
             value = -abs(value) if negative else abs(value)
         values[d.name] = value
@@ -121,7 +121,7 @@ def _one_hot(rows: int, hot: int) -> Matrix:
 
 
 def _one(d: Declared, rng: random.Random, taken: set[str]) -> Real:
-    """Return a number of the domain, another one for each name: x = w would hide a swap."""
+    """Return a number of the domain, different for each name: x = w would hide a swap."""
     for _ in range(50):
         text = _draw_text(d, rng)
         if text.lstrip("-") not in taken:

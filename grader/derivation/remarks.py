@@ -1,14 +1,14 @@
-"""What is said where two sides differ: a fact that a reader can check, and what it looks like.
+"""The remark on two sides that differ: a fact that a reader can check, and the likely slip.
 
-A slip is looked for by making it: the right side with one sign turned, one factor more or less,
-one function swapped. Where both sides then agree at all points, that is what is said.
+A slip is found by trial: one sign, one factor or one function of a side is changed. If both sides
+then agree at all points, the remark names the change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from grader.derivation import tree as t
 from grader.derivation import values as v
@@ -18,7 +18,7 @@ from grader.derivation.values import Impossible, Matrix, Real, Undefined, mp
 from grader.derivation.witness import Compared, Judgement, point_text
 
 Edits: TypeAlias = Iterator[tuple[t.Node, str]]
-"""Edited trees, each with what the edit is called."""
+"""Edited trees, each with the name of the edit."""
 
 MOST_EDITS = 60
 EDIT_NODES = 60_000
@@ -28,8 +28,8 @@ def remark_of(judgement: Judgement) -> tuple[str, str]:
     """Return (the fact, the likely slip) of a step whose sides differ; the slip may be ""."""
     witness, compared = judgement.witness, judgement.compared
     if witness is None or compared is None:
-        told = judgement.slip
-        return (told[:1].upper() + told[1:] + ".", told) if told else ("", "")
+        slip = judgement.slip
+        return (slip[:1].upper() + slip[1:] + ".", slip) if slip else ("", "")
     where = f"at {point_text(witness)} " if witness.at else ""
     fact = f"{where}the left side is {witness.left}, the right side {witness.right}"
     if compared.sign != "=":
@@ -56,7 +56,7 @@ def _relation_slip(compared: Compared) -> str:
 
 
 def _likely_slip(compared: Compared) -> str:
-    """Return what would make both sides agree."""
+    """Return the change that makes both sides agree; "" if none is found."""
     ratio = _constant_ratio(compared)
     if ratio is not None:
         if v.same(ratio, mp.mpf(-1)):
@@ -78,7 +78,7 @@ def _likely_slip(compared: Compared) -> str:
 
 
 def _constant_ratio(compared: Compared) -> Real | None:
-    """Return right / left where it is one number at all points."""
+    """Return right / left if it is the same simple number at all points; else None."""
     ratios = []
     for _, left, right, _ in compared.rows:
         if isinstance(left, Matrix) or isinstance(right, Matrix):
@@ -117,7 +117,7 @@ def _agrees(compared: Compared, change: Callable[[Real, Real], tuple[Real, Real]
 
 
 def _edited(compared: Compared, edits: Callable[[t.Node, Compared], Edits]) -> str:
-    """Return what one edit of a side is called, if it makes the sides agree."""
+    """Return the name of an edit of one side that makes the sides agree; else ""."""
     budget = Budget(EDIT_NODES)
     tried = 0
     for side, other in ((compared.right, "left"), (compared.left, "right")):
@@ -144,23 +144,19 @@ def _makes_agree(compared: Compared, edited: t.Node, other: str, budget: Budget)
 
 
 def _everywhere(node: t.Node, change: Callable[[t.Node], Edits]) -> Edits:
-    """Yield the tree with one of its parts changed, for each part and each change."""
+    """Yield the tree with one changed part, for each part and each change."""
     yield from change(node)
     for field in fields(node):
         value = getattr(node, field.name)
         if isinstance(value, t.Node):
             for edited, name in _everywhere(value, change):
-                yield _with(node, field.name, edited), name
+                yield replace(node, **{field.name: edited}), name
         elif isinstance(value, tuple):
             for n, item in enumerate(value):
                 if isinstance(item, t.Node):
                     for edited, name in _everywhere(item, change):
                         changed = (*value[:n], edited, *value[n + 1 :])
-                        yield _with(node, field.name, changed), name
-
-
-def _with(node: t.Node, name: str, value: Any) -> t.Node:
-    return replace(node, **{name: value})
+                        yield replace(node, **{field.name: changed}), name
 
 
 def _signs(side: t.Node, compared: Compared) -> Edits:
@@ -256,7 +252,7 @@ def _indices(side: t.Node, compared: Compared) -> Edits:
 
 
 def _inner_derivative(compared: Compared) -> str:
-    """Return which inner derivative is missing: the right side times a name that is declared."""
+    """Return the name of a missing inner derivative: a declared name times the right side."""
     names = sorted(compared.context.free_names(compared.left, compared.right))
     for name in names:
         factor = t.Symbol(name)

@@ -1,7 +1,7 @@
-"""Formulas shown: as MathML from the tree that was read, or as one line of text.
+"""Render formulas as MathML, or as one line of text.
 
-What was read is rendered from its tree, so that a reader sees how it was understood. What was
-not read is rendered by latex2mathml, of whose output only plain MathML is kept.
+A formula that was read is rendered from its tree, so that a reader sees its interpretation. Other
+formulas are rendered by latex2mathml; only plain MathML of its output is kept.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LONGEST_RENDERED = 2000
 
 
 def mathml(node: t.Node | None, latex: str) -> str:
-    """Return a formula as MathML, which is harmless for any formula."""
+    """Return a formula as MathML; it is safe for any input."""
     if node is not None:
         try:
             return f"<math>{_row(node)}</math>"
@@ -44,7 +44,7 @@ def mathml(node: t.Node | None, latex: str) -> str:
 
 
 def _converted(latex: str) -> str:
-    """Return what latex2mathml makes of it, reduced to MathML's own elements; else its source."""
+    """Return latex2mathml's output with only plain MathML elements; else the LaTeX source."""
     shown = f"<code>{escape(latex[:LONGEST_RENDERED])}</code>"
     if len(latex) > LONGEST_RENDERED or _depth(latex) > 30:
         return shown
@@ -53,7 +53,7 @@ def _converted(latex: str) -> str:
 
         made = latex2mathml.converter.convert(latex)
         tree = ElementTree.fromstring(made)
-    except Exception:  # the library raises errors of many kinds at what it does not know
+    except Exception:  # the library raises many kinds of errors for LaTeX that it does not know
         return shown
     return f"<math>{''.join(_kept(child) for child in tree)}</math>"
 
@@ -90,7 +90,7 @@ def _grouped(inner: str) -> str:
 
 
 def _one(node: t.Node) -> str:
-    """Return one element, for where MathML counts its children."""
+    """Return a single element, where MathML needs a fixed number of children."""
     return _grouped(_row(node))
 
 
@@ -166,7 +166,7 @@ def _ml_power(node: t.Power) -> str:
         return f"<msqrt>{_row(node.base)}</msqrt>"
     base = node.base
     if isinstance(base, t.Call) and len(base.arguments) == 1 and not base.primes and not base.named:
-        head = f"<msup>{_function_name(base.name)}{_one(node.exponent)}</msup>"
+        head = f"<msup>{_name(base.name)}{_one(node.exponent)}</msup>"
         return head + _parenthesized(_row(t.bare(base.arguments[0])))
     inner = _row(base)
     simple = isinstance(base, t.Symbol | t.Number | t.Constant | t.Group | t.Indexed | t.Absolute
@@ -175,12 +175,8 @@ def _ml_power(node: t.Power) -> str:
     return f"<msup>{_grouped(inner)}{_one(node.exponent)}</msup>"
 
 
-def _function_name(name: str) -> str:
-    return _name(name)
-
-
 def _ml_call(node: t.Call) -> str:
-    name = _function_name(node.name)
+    name = _name(node.name)
     if node.primes:
         name = f"<msup>{name}{_mo('′' * node.primes)}</msup>"
     arguments = [_row(t.bare(argument)) for argument in node.arguments]
@@ -281,7 +277,7 @@ _MATHML: dict[type[t.Node], Callable[[Any], str]] = {
     t.Fraction: lambda n: f"<mfrac>{_one(t.bare(n.above))}{_one(t.bare(n.below))}</mfrac>",
     t.Power: _ml_power,
     t.Inverse: lambda n: (
-        f"<msup>{_function_name(n.name)}<mrow><mo>−</mo><mn>1</mn></mrow></msup>"
+        f"<msup>{_name(n.name)}<mrow><mo>−</mo><mn>1</mn></mrow></msup>"
         + _parenthesized(_row(t.bare(n.argument)))
     ),
     t.Group: lambda n: (

@@ -1,4 +1,4 @@
-"""What the sheet declares, from a table of assignment.toml to a Context."""
+"""Make a Context from the sheet's declarations, a table of assignment.toml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation holds: the point, what is perturbed, and the work that is left."""
+"""The state of an evaluation: the point, the perturbations, and the remaining work."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from grader.derivation.context import Context, Declared
 from grader.derivation.values import Real, Value, mp
 
 MOST_NODES = 40_000
-"""Of one side at one point. A page of sums over three classes visits 2,000."""
+"""Nodes for one side at one point. A page of sums over three classes visits 2,000."""
 DEEPEST = 80
 
 Key = tuple[object, ...]
 
 
 class NotRead(Exception):
-    """The formula is beyond what is read; the message says why, for a student."""
+    """The formula is not supported; the message gives a student the reason."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """Values of the names that have one of their own; indices are whole numbers."""
+    """The values of the declared names, and the indices, which are integers."""
 
     values: Mapping[str, Value]
     indices: Mapping[str, int]
@@ -32,11 +32,12 @@ class Point:
 
 @dataclass
 class Budget:
-    """Nodes that may still be visited. It is counted, not timed: the same on every machine."""
+    """Nodes that may still be visited. They are counted, not timed: equal on every machine."""
 
     left: int = MOST_NODES
 
     def spend(self, nodes: int = 1) -> None:
+        """Raise NotRead if no nodes are left."""
         self.left -= nodes
         if self.left < 0:
             raise NotRead("it takes too long to compute")
@@ -46,8 +47,8 @@ class Budget:
 class State:
     """One formula at one point.
 
-    bare : what functions without their argument stand for, besides what the context says
-    weak : reasons for which a difference is not to be believed
+    bare : meanings of functions without their argument, besides those of the context
+    weak : reasons why a difference is not reliable
     """
 
     context: Context
@@ -72,9 +73,9 @@ class State:
 
 
 def compare(sign: str, left: Real, right: Real, *, exact: bool = False) -> bool:
-    """Whether a relation between two numbers holds, with room for the differences' error.
+    """Return whether a relation between two numbers holds, up to the error of differences.
 
-    exact : no derivative was taken, so that 1e-30 is more than 0
+    exact : no derivative was taken, so 1e-30 is larger than 0
     """
     equal = abs(left - right) <= mp.mpf("1e-50") if exact else v.same(left, right)
     if sign in ("=", "!="):
@@ -97,7 +98,7 @@ def size(context: Context, text: str) -> int:
 
 
 def index_range(context: Context, declared: Declared) -> range:
-    """Return the values of an index, those of 1..m with m a declared size."""
+    """Return the values of an index, such as 1..m with a declared size m."""
     low, high = declared.values
     return range(size(context, low), size(context, high) + 1)
 

@@ -1,8 +1,7 @@
-"""LaTeX in, tokens out: every way to write the same thing becomes one token.
+"""Convert LaTeX to tokens: all spellings of the same thing become the same token.
 
-What only changes the look of a formula (\\left, \\bigl, spaces, colours, bold letters) is dropped.
-Nothing is expanded and nothing is run: a macro that is not known here is a token of its own,
-which the parser will not read.
+Layout (\\left, \\bigl, spaces, colours, bold letters) is dropped. Nothing is expanded and nothing
+is run: an unknown macro is a token of its own, which the parser does not read.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 LONGEST = 6000
-"""Characters of one formula. A page of mathematics has 3,000; more is not read."""
+"""Most characters of one formula. A page of mathematics has 3,000."""
 
 
 class Token(NamedTuple):
@@ -21,7 +20,7 @@ class Token(NamedTuple):
     kind : "num", "sym" (a letter, a Greek letter, a word as \\operatorname{softmax}), "cmd" (a
         command with a meaning, as \\frac), "rel" (=, <=, ...), "sep" (\\implies, \\quad), "row",
         "col" (&), "text" (running text), "begin", "end", and "p" (one sign of punctuation)
-    text : what stands for it, the same for all ways to write it
+    text : the same for all spellings
     """
 
     kind: str
@@ -29,7 +28,7 @@ class Token(NamedTuple):
 
 
 class Unreadable(Exception):
-    """A formula that cannot be read; the message says why, for a student."""
+    """A formula that cannot be read; the message gives a student the reason."""
 
 
 _SPACES = {",", ";", ":", "!", " ", ">", "thinspace", "medspace", "thickspace", "negthinspace",
@@ -121,7 +120,7 @@ FUNCTIONS = frozenset([
     "lim", "argmax", "argmin", "lg", "logsumexp", "LSE",
     "onehot",
 ])  # fmt: skip
-# Those that stand in a run of plain letters, as in -log(x). "tr" is as often t times r.
+# Names that are found in a run of plain letters, as in -log(x). "tr" is often t times r.
 _TYPED = frozenset([
     "log", "ln", "exp", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min", "sigmoid",
     "softmax", "softplus", "relu", "ReLU", "sign", "sgn", "arctan", "lim", "logit",
@@ -133,8 +132,8 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 def tokenize(latex: str, *, words: Collection[str] = ()) -> tuple[Token, ...]:
     """Return the tokens of a formula.
 
-    words : names of several letters that stand for one thing ("MSE"), besides the functions
-    Raises Unreadable where the formula is too long or its braces do not close.
+    words : names of several letters ("MSE"), besides the functions
+    Raises Unreadable if the formula is too long or its braces do not close.
     """
     if len(latex) > LONGEST:
         raise Unreadable(f"it is longer than {LONGEST} characters")
@@ -233,7 +232,7 @@ class _Tokenizer:
             inner = tokenize(over, words=self.words)
             if "def" in above or "Δ" in above or "triangle" in above:
                 inner = (Token("rel", ":="),)
-            elif "!" in above:  # shall be equal: an equation to be solved
+            elif "!" in above:  # "shall be equal": an equation to be solved
                 inner = tuple(Token("rel", "~") if t.kind == "rel" else t for t in inner)
             self.out.extend(inner)
         elif name == "intertext":
@@ -248,7 +247,7 @@ class _Tokenizer:
             self._plain_command("\\" + name)
 
     def _sized(self, name: str) -> None:
-        """Pass \\left or \\right; an invisible bracket, \\left., becomes one that groups."""
+        """Skip \\left or \\right; an invisible bracket, \\left., becomes a group."""
         while self.text[self.at : self.at + 1].isspace():
             self.at += 1
         invisible = self.text.startswith(".", self.at)
@@ -284,10 +283,10 @@ class _Tokenizer:
             self._put("cmd", name)
 
     def _styled(self, name: str) -> None:
-        """Put what a style command holds: a word, running text, or a formula without its style."""
+        """Add a style command's content: a word, running text, or a formula without its style."""
         if name == "textcolor":
             self._argument()
-        if name in ("rm", "bf", "it"):  # {\rm d}: it reaches to the brace's end, and is dropped
+        if name in ("rm", "bf", "it"):  # {\rm d}: without an argument; it is dropped
             return
         content = self._argument()
         if name in ("underbrace", "overbrace"):
@@ -323,7 +322,7 @@ class _Tokenizer:
         return len(word) > 1 and style not in ("mathbf", "boldsymbol", "bm")
 
     def _argument(self) -> str:
-        """Return a command's argument: what the braces hold, or else the next sign."""
+        """Return a command's argument: the content of the braces, or else the next character."""
         text = self.text
         while self.at < len(text) and text[self.at].isspace():
             self.at += 1

@@ -1,4 +1,4 @@
-"""The tree of a formula: what was read, and what is shown, judged and rendered from it."""
+"""The tree of a formula: the parser makes it; judging and rendering use it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Constant(Node):
 
 @dataclass(frozen=True)
 class Symbol(Node):
-    """A declared name without arguments: a number, an index, a vector, a function left bare."""
+    """A name without arguments: a number, an index, a vector, a function without argument."""
 
     name: str
     primes: int = 0
@@ -41,7 +41,7 @@ class Indexed(Node):
 
 @dataclass(frozen=True)
 class Call(Node):
-    """A function applied. named : arguments given by name, as in L(z; y = 1)"""
+    """A call of a function. named : named arguments, as in L(z; y = 1)"""
 
     name: str
     arguments: tuple[Node, ...]
@@ -61,7 +61,7 @@ class Sum(Node):
 
 @dataclass(frozen=True)
 class Product(Node):
-    """dots : the sign is written as a dot; elementwise : \\odot"""
+    """A product. dots : with a written sign, such as a dot; elementwise : with \\odot"""
 
     factors: tuple[Node, ...]
     dots: bool = False
@@ -90,7 +90,7 @@ class Inverse(Node):
 
 @dataclass(frozen=True)
 class Group(Node):
-    """Brackets that the writer set. kind : "(", "[", "{"."""
+    """Brackets in the written formula. kind : "(", "[", "{"."""
 
     of: Node
     kind: str = "("
@@ -98,7 +98,7 @@ class Group(Node):
 
 @dataclass(frozen=True)
 class Derivative(Node):
-    """of differentiated by each (target, order)."""
+    """`of` differentiated by each (target, order)."""
 
     of: Node
     by: tuple[tuple[Node, int], ...]
@@ -125,8 +125,8 @@ class Prime(Node):
 class Big(Node):
     """A sum or product over an index, a maximum or minimum.
 
-    low, high : bounds, None where they are not written
-    but : expressions that the index leaves out, as in j != i
+    low, high : bounds; None if they are not written
+    but : excluded values of the index, as in j != i
     """
 
     kind: str
@@ -139,7 +139,7 @@ class Big(Node):
 
 @dataclass(frozen=True)
 class Limit(Node):
-    """side : "+" from above, "-" from below, "" from where it is defined."""
+    """A limit. side : "+" from above, "-" from below, "" from both sides."""
 
     index: str
     to: Node
@@ -165,7 +165,7 @@ class Transpose(Node):
 
 @dataclass(frozen=True)
 class Relation(Node):
-    """sign : "=", "!=", "<", "<=", ">", ">=", "and", "otherwise"."""
+    """A condition. sign : "=", "!=", "<", "<=", ">", ">=", "and", "otherwise"."""
 
     sign: str
     left: Node | None
@@ -174,7 +174,7 @@ class Relation(Node):
 
 @dataclass(frozen=True)
 class Indicator(Node):
-    """1 where the condition holds, else 0."""
+    """1 if the condition holds, else 0."""
 
     condition: Node
 
@@ -186,14 +186,14 @@ class Cases(Node):
 
 @dataclass(frozen=True)
 class Vector(Node):
-    """A matrix that is written out, row by row."""
+    """A matrix that is written row by row."""
 
     rows: tuple[tuple[Node, ...], ...]
 
 
 @dataclass(frozen=True)
 class Ones(Node):
-    """The vector of ones, whose length its neighbour gives."""
+    """A vector of ones of unknown length."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class At(Node):
 
 
 def children(node: Node) -> Iterator[Node]:
-    """Yield the nodes right below this one."""
+    """Yield the direct children of a node."""
     for field in fields(node):
         yield from _nodes(getattr(node, field.name))
 
@@ -220,7 +220,7 @@ def _nodes(value: object) -> Iterator[Node]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Yield the node and all that is below it."""
+    """Yield the node and all nodes below it."""
     stack = [node]
     while stack:
         here = stack.pop()

@@ -1,7 +1,7 @@
-"""Numbers of 50 digits and small matrices of them, with every operation bounded.
+"""Numbers of 50 digits and small matrices of them; the cost of every operation is bounded.
 
-A value is an mpf (one number) or a Matrix (a vector is a column). An operation that has no
-result at a point raises Undefined; one whose size alone would hang the process does so too.
+A value is an mpf (one number) or a Matrix (a vector is a column). An operation without a result at
+a point raises Undefined, and so does one with numbers so large that it would hang the process.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from mpmath.ctx_mp import MPContext
 Real: TypeAlias = Any
 """An mpf; mpmath has no types."""
 mp = MPContext()
-# 50 digits are compared; the others are what differences of up to fourth order use up.
+# 50 digits count; differences of up to fourth order lose the others.
 mp.dps = 62
 ZERO, ONE = mp.mpf(0), mp.mpf(1)
 LARGEST_EXPONENT = mp.mpf(10) ** 15
-"""Of exp(x): mpmath keeps such numbers whole; a tower of exponents leaves this soon."""
+"""The largest x for exp(x): mpmath can hold exp(1e15), but not a tower of exponents."""
 
 
 class Undefined(Exception):
@@ -28,7 +28,7 @@ class Undefined(Exception):
 
 
 class Impossible(Exception):
-    """This reading of a formula has no meaning: shapes that don't fit, an index of nothing."""
+    """This reading of a formula has no meaning: shapes that don't fit, an index of a number."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def scale(value: Value, factor: Real) -> Value:
 
 
 def multiply(left: Value, right: Value, *, elementwise: bool = False, dot: bool = False) -> Value:
-    """Return the product; `dot` lets two vectors of one shape give their inner product."""
+    """Return the product; with `dot`, that of two vectors of one shape is the inner product."""
     if not isinstance(left, Matrix) or not isinstance(right, Matrix):
         if isinstance(left, Matrix):
             return scale(left, number(right))
@@ -162,7 +162,7 @@ def sigmoid(x: Real) -> Real:
 
 
 def _tame(function: Callable[[Real], Real]) -> Callable[[Real], Real]:
-    """Return a function of mpmath that refuses arguments it would take long for."""
+    """Return an mpmath function that refuses large arguments, which would take long."""
 
     def bounded(x: Real) -> Real:
         if abs(x) > 10**6:
@@ -210,7 +210,7 @@ SCALAR: dict[str, Callable[[Real], Real]] = {
     "relu": lambda x: x if x > 0 else ZERO,
     "logit": lambda x: log(x) - log(1 - x),
 }  # fmt: skip
-"""Functions of one number; of a vector they work on each element."""
+"""Functions of one number; for a vector they work on each element."""
 
 INVERSE = {
     "exp": "log", "log": "exp", "sigmoid": "logit", "tanh": "artanh", "sin": "arcsin",
@@ -266,7 +266,7 @@ def _checked(value: Real) -> Real:
 
 
 def same(left: Value, right: Value) -> bool:
-    """Whether two values agree in 12 digits: more than chance gives, less than is computed."""
+    """Return whether two values agree in 12 digits: enough to exclude chance and rounding."""
     if isinstance(left, Matrix) or isinstance(right, Matrix):
         if not (isinstance(left, Matrix) and isinstance(right, Matrix)):
             # "= 0" stands for the zero vector.

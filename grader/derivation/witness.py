@@ -1,4 +1,4 @@
-"""Both sides of a step at its points, and how a reader is shown them."""
+"""The values of both sides of a step at its points, and their text for a reader."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from grader.records import DerivationVerdict
 
 @dataclass(frozen=True)
 class Witness:
-    """A point at which two sides can be compared by hand.
+    """A point at which a reader can compare two sides by hand.
 
-    at : what is put in, as ("z", "0.31"); left, right : the sides' values
+    at : (name, value) pairs, such as ("z", "0.31"); left, right : the sides' values
     """
 
     at: tuple[tuple[str, str], ...]
@@ -26,7 +26,7 @@ class Witness:
 
 @dataclass
 class Compared:
-    """Both sides of a step, for some reading, at its points: what a remark is made from."""
+    """Both sides of a step in one reading. rows : (point, left value, right value, agrees)"""
 
     context: Context
     left: t.Node
@@ -57,7 +57,7 @@ def witness_of(compared: Compared, row: tuple[Point, Value, Value, bool]) -> Wit
 def simplest(
     rows: list[tuple[Point, Value, Value, bool]],
 ) -> tuple[Point, Value, Value, bool]:
-    """Return the row whose values are the easiest to follow: neither tiny nor huge."""
+    """Return the row with the simplest values: neither tiny nor huge."""
 
     def awkward(row: tuple[Point, Value, Value, bool]) -> float:
         numbers = [
@@ -88,7 +88,7 @@ def shown(value: Value) -> str:
 
 
 def free_indices(node: t.Node, context: Context, bound: frozenset[str] = frozenset()) -> set[str]:
-    """Return the indices of a formula that no sum binds."""
+    """Return the indices of a formula that are not bound by a sum."""
     if isinstance(node, t.Symbol):
         return {node.name} if context.is_index(node.name) and node.name not in bound else set()
     if isinstance(node, t.Big):
@@ -101,12 +101,12 @@ def free_indices(node: t.Node, context: Context, bound: frozenset[str] = frozens
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is said of one step.
+    """The verdict on one step.
 
-    why : for "not read", the reason; for "follows", a remark of form; else ""
-    left, right : the trees that the verdict rests on; None where a side was not read
-    holds_for : a case for which the sides do agree, as "i = j"
-    slip : what makes the sides agree, where a side has no value as it stands
+    why : for "not read", the reason; for "follows", a remark on its form; else ""
+    left, right : the trees that the verdict is based on; None if a side was not read
+    holds_for : a case in which the sides agree, such as "i = j"
+    slip : a change that makes the sides agree, if a side has no value otherwise
     """
 
     verdict: DerivationVerdict
@@ -121,12 +121,12 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Where a step stands.
+    """The surroundings of a step.
 
     first : it begins a chain, so it may be a definition or an equation
-    conditions : cases that the text states ("for i = j"), as conditions to hold at a point
-    cases_stated : None where nothing is known of the text around
-    solving : the text around speaks of solving, or of setting something to a value
+    conditions : cases in the text ("for i = j"); they must hold at a point
+    cases_stated : whether the text speaks of cases; None if the text is unknown
+    solving : the text speaks of solving, or of setting something to a value
     """
 
     first: bool = True

@@ -1,10 +1,11 @@
-"""The program that follows derivations, a process of its own: `-m grader.derivation.worker`.
+"""The program that follows derivations in a separate process: `-m grader.derivation.worker`.
 
-A student's LaTeX is bounded by depth, readings, exponents and work that is counted; this process is
-the wall behind these bounds, with limits of its own on memory and processor time.
+Depth, readings, exponents and counted work of a student's LaTeX are limited. As a second line of
+defence, this process has limits of memory and processor time.
 
-Standard input: one JSON list of {"text", "sheet", "targets", "rendered"}. Standard output: one JSON
-object a line, in that order, each written as soon as it is known: a Derivation's fields.
+Standard input: one JSON list of {"text", "sheet", "targets", "rendered"}. Standard output: for each
+text, in order, one line with a JSON object, the fields of a Derivation. Each line is written at
+once.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from grader.derivation.sheet import read_context
 from grader.records import Derivation, DerivationTarget
 
 MEMORY_MIB = 768
-"""All of it takes 60."""
+"""A usual answer takes 60."""
 PROCESSOR_S = 30
-"""A long answer takes one second; on the slowest machine that students have, some five."""
+"""A long answer takes one second; on a slow machine, some five."""
 
 
 def main() -> None:
@@ -44,10 +45,10 @@ def _followed(job: dict[str, Any]) -> Derivation:
 
 
 def _confine() -> None:
-    """Set this process's limits, where the system has them."""
+    """Set this process's limits, if the system supports it."""
     try:
         import resource
-    except ImportError:  # Windows: the time limit of the process that waits is left
+    except ImportError:  # Windows: only the time limit of the waiting process is left
         return
     for kind, limit in (
         (resource.RLIMIT_AS, MEMORY_MIB * 2**20),

@@ -34,7 +34,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Case:
-    """A wrong result with the right one, and all that is known about them."""
+    """A wrong result with the right one, and what the check says about them; see `diagnose`."""
 
     got: Array
     expected: Array
@@ -51,7 +51,7 @@ class Case:
     """Whether the result was an array of integers."""
 
     def same(self, value: Array) -> bool:
-        """Tell whether the value equals the result everywhere, and so explains the error."""
+        """Return whether the value equals the wrong result everywhere, and so explains it."""
         if value.shape != self.got.shape or not np.isfinite(value).all():
             return False
         left = np.abs(self.got - value)
@@ -64,14 +64,14 @@ class Case:
         return float(np.max(left, initial=0.0)) <= _EXPLAINS * error
 
     def wrong(self) -> Array:
-        """Return the mask of the elements that differ; shapes are equal."""
+        """Return the mask of the elements that differ; both shapes must be equal."""
         floor = self.atol + 1e-12 * scale_of(self.expected)
         wrong: Array = np.abs(self.got - self.expected) > self.rtol * np.abs(self.expected) + floor
         return wrong
 
 
 def ratio_of(got: Array, expected: Array) -> float | None:
-    """Return the factor that fits best, from the elements that are not nearly 0."""
+    """Return the factor between two arrays by least squares; None if there is none."""
     scale = scale_of(expected)
     if got.shape != expected.shape or scale == 0 or not np.isfinite(got).all():
         return None
@@ -91,12 +91,12 @@ def fit_tolerance(case: Case) -> float:
 
 
 def scale_of(array: Array) -> float:
+    """Return the largest magnitude; 0 for an empty array."""
     return float(np.max(np.abs(array), initial=0.0))
 
 
 def numbers(value: object) -> Array | None:
-    if value is None:
-        return None
+    """Return real numbers, booleans or nested lists of them as a float64 array; else None."""
     if not isinstance(value, (bool, int, float, list, tuple, np.ndarray, np.generic)):
         return None
     try:
@@ -109,11 +109,13 @@ def numbers(value: object) -> Array | None:
 
 
 def all_numbers(values: Mapping[str, Any] | None) -> dict[str, Array]:
+    """Return the values that are numbers, as arrays."""
     arrays = {name: numbers(value) for name, value in (values or {}).items()}
     return {name: array for name, array in arrays.items() if array is not None}
 
 
 def pair(values: tuple[Any, Any] | None) -> tuple[Array, Array] | None:
+    """Return both values as arrays; None if one of them isn't numbers."""
     if values is None:
         return None
     a, b = numbers(values[0]), numbers(values[1])

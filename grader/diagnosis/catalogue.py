@@ -1,8 +1,7 @@
-"""The catalogue of known mistakes: the words that a student reads, and where it was seen.
+"""The catalogue of known mistakes: the phrase that a student reads, and where it was seen.
 
 `words_for_student` describes a mistake without the line that corrects it. `SEEN` says for each kind
-where it was made in public, in our own words, or that it comes from work on the shipped
-assignments.
+where it was seen: at a public address, or in work on the shipped assignments.
 """
 
 from __future__ import annotations
@@ -68,10 +67,10 @@ _SIZE = re.compile(r"^(m|n|K|N|len\(.*\)|.*\.shape\[[01]\]|.*\.size)$")
 
 
 def words_for_student(kind: str, text: str, visible: Collection[str]) -> str:
-    """Return how a student may read of a mutant, "" where no words of it read well.
+    """Return the phrase that describes a mutant to a student; "" if there is none that reads well.
 
     text : the mutant's own line, which quotes code of the solution
-    visible : names that the template shows; what holds others is not quoted
+    visible : names that the template shows; code with other names is not quoted
     """
     dropped = re.match(r"dropped `(.*?)` in ", text)
     if dropped and kind in ("lost divisor", "dropped factor"):
@@ -82,7 +81,7 @@ def words_for_student(kind: str, text: str, visible: Collection[str]) -> str:
     if dropped and kind in drops and _holds_only(dropped[1], visible):
         return f"without `{dropped[1]}`"
     if dropped and kind in ("dropped term", "dropped factor"):
-        # Not the solution's own code, but what of it the student knows.
+        # Not the solution's own code, but the names in it that the student knows.
         known = sorted({*re.findall(r"[A-Za-z_]\w*", dropped[1])} & {*visible} - {"self", "np"})
         if known:
             held = " and ".join(f"`{name}`" for name in known[:2])
@@ -105,7 +104,7 @@ def words_for_student(kind: str, text: str, visible: Collection[str]) -> str:
 
 
 def _changed_name(text: str) -> tuple[str, str] | None:
-    """Return the one name that a change takes for another one: ("max", "min"); else None."""
+    """Return the only name that a change replaces, and the new one: ("max", "min"); or None."""
     old, arrow, new = text.partition("` -> `")
     before, after = (re.findall(r"[A-Za-z_]\w*", part) for part in (old, new))
     changed = [pair for pair in zip(before, after, strict=False) if pair[0] != pair[1]]
@@ -113,7 +112,7 @@ def _changed_name(text: str) -> tuple[str, str] | None:
 
 
 _COMMON = frozenset({"mean", "std", "var", "norm", "sum", "max", "min", "exp", "log", "bias"})
-"""Names that any solution may have: to tell them gives nothing away."""
+"""Names that any solution may have: to quote them gives nothing away."""
 
 
 def _holds_only(code: str, visible: Collection[str]) -> bool:
@@ -121,18 +120,18 @@ def _holds_only(code: str, visible: Collection[str]) -> bool:
     return bool(names) and names <= {*visible, *_COMMON}
 
 
-def is_vague(told: str) -> bool:
-    """True for words that say of a mistake only that there is one of its kind.
+def is_vague(phrase: str) -> bool:
+    """Return whether a phrase says only which kind of mistake it is.
 
-    A value without a name says nothing to someone who has not seen the solution.
+    A value without a name means nothing to a student, who has not seen the solution.
     """
-    nameless = "one of its values" in told or "one value in the place of another" in told
-    return told in _VAGUE or nameless or ("in one place" in told and "`" not in told)
+    nameless = "one of its values" in phrase or "one value in the place of another" in phrase
+    return phrase in _VAGUE or nameless or ("in one place" in phrase and "`" not in phrase)
 
 
-def is_of_another_form(told: str) -> bool:
-    """True for words that point at a part of code: of a form which the student may not have."""
-    return "`" not in told and bool(_A_PART.search(told))
+def is_of_another_form(phrase: str) -> bool:
+    """Return whether a phrase mentions a part of code that a student's own code may not have."""
+    return "`" not in phrase and bool(_A_PART.search(phrase))
 
 
 _A_PART = re.compile(r"\b(?:one|two|a) (?:of|factor|term|value|difference|number|sign|step|call)\b")

@@ -21,8 +21,9 @@ _TIED = 1e-7
 def independent(array: Array) -> int:
     """Return how many elements of the array are independent.
 
-    Equal and opposite numbers count once. A matrix of rank one counts as the shorter of its two
-    vectors. A vector whose elements sum to 0, like the delta of a softmax, counts one less.
+    Equal and opposite numbers count once. A matrix of rank one counts as the one of its two vectors
+    with fewer such elements. An array whose elements sum to 0, like the delta of a softmax, counts
+    one less.
     """
     if not np.isfinite(array).all() or not array.size:
         return 0
@@ -32,12 +33,11 @@ def independent(array: Array) -> int:
             return 0
         if sizes[1] <= _TIED * sizes[0]:
             return min(_distinct(left[:, 0]), _distinct(right[0]))
-        return _distinct(array.reshape(-1))
     return _distinct(array.reshape(-1))
 
 
 def has_rank_one(array: Array) -> bool:
-    """Tell whether all rows of a matrix are multiples of one row."""
+    """Return whether all rows of a matrix are multiples of one row."""
     if array.ndim != 2:
         return False
     sizes = np.linalg.svd(array, compute_uv=False)
@@ -45,15 +45,15 @@ def has_rank_one(array: Array) -> bool:
 
 
 def is_one_limit(array: Array) -> bool:
-    """Tell whether all values are 0 or one of 1 and -1, as of a function at large inputs.
+    """Return whether all values are 0 or 1, or all 0 or -1: limits of a function at large inputs.
 
-    A wrong sign there has many causes: a lost factor, or one class in the place of another.
+    A wrong sign has many causes there: a lost factor, or one class in the place of another.
     """
     return array.size > 1 and set(np.unique(array)) in ({0.0, 1.0}, {-1.0, 0.0}, {-1.0}, {1.0})
 
 
 def is_unit_vector(array: Array) -> bool:
-    """Tell whether it is a vector of length 1 with several elements that are not negligible."""
+    """Return whether it is a vector of length 1 with several elements that are not negligible."""
     flat = array.reshape(-1)
     if array.ndim > 2 or flat.size != max(array.shape, default=0) or flat.size < 2:
         return False
@@ -62,7 +62,7 @@ def is_unit_vector(array: Array) -> bool:
 
 
 def is_generic(value: float) -> bool:
-    """Tell whether a number has so many digits that no chance explains an equal one."""
+    """Return whether a number has more than four digits, so that an equal one is not chance."""
     return np.isfinite(value) and float(f"{value:.4g}") != value
 
 

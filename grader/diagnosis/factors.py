@@ -18,7 +18,7 @@ from grader.diagnosis.evidence import (
     is_unit_vector,
 )
 from grader.diagnosis.inputs import name_input_factor
-from grader.diagnosis.wording import number
+from grader.diagnosis.wording import number, times_too
 
 # More named factors than this could explain any number.
 _MAX_NAMES = 4
@@ -264,13 +264,12 @@ def _name_constant(
             known.append((m / (m - 1), f"{name}/({name} - 1)", hint))
             known.append((np.sqrt(m / (m - 1)), f"sqrt({name}/({name} - 1))", hint))
     size = abs(ratio)
-    sign = "has the wrong sign and " if ratio < 0 else ""
     for constant, text, hint in known:
         for value in (constant, 1 / constant):
             if abs(size - value) <= min(rtol, 1e-5) * value:
-                times, word = (size, "large") if size > 1 else (1 / size, "small")
-                problem = f"{noun} {sign}is {number(times)} times too {word}"
-                equals = "" if number(times) == text else f"{number(times)} = {text}. "
+                times = number(max(size, 1 / size))
+                equals = "" if times == text else f"{times} = {text}. "
+                problem = f"{noun} {times_too(ratio)}"
                 return Diagnosis("factor", problem, equals + hint, weight=_CONSTANT)
     return None
 
@@ -281,8 +280,8 @@ def _products(names: tuple[str, ...], *, sign: int) -> list[_Product]:
         for powers in itertools.product(range(-2, 3), repeat=len(names)):
             if sum(abs(p) for p in powers) > 2:
                 continue
-            kept = tuple((n, p) for n, p in zip(names, powers, strict=True) if p)
-            found.append(_Product(sign, twos, kept))
+            named = tuple((n, p) for n, p in zip(names, powers, strict=True) if p)
+            found.append(_Product(sign, twos, named))
     return found
 
 
@@ -304,7 +303,7 @@ def _factor_words(
         )
     else:
         times = number(size if large else 1 / size)
-        problem = f"{noun} {sign}is {times} times too {'large' if large else 'small'}"
+        problem = f"{noun} {times_too(ratio)}"
         hint = f"{times} = {product.text(inverse=not large)}: {_cause(product, large)}"
     if also:
         text = also[0].text(inverse=not large)
@@ -326,11 +325,8 @@ def _cause(product: _Product, large: bool) -> str:
 
 
 def _unnamed_factor(ratio: float, noun: str) -> tuple[str, str]:
-    size = abs(ratio)
-    sign = "has the wrong sign and " if ratio < 0 else ""
-    times, word = (size, "large") if size > 1 else (1 / size, "small")
     return (
-        f"{noun} {sign}is {number(times)} times too {word}, by the same factor in every element",
+        f"{noun} {times_too(ratio)}, by the same factor in every element",
         "Print the numbers that it is divided by or multiplied with: is each the right one, "
         "a length, a sum or a largest element?",
     )

@@ -41,10 +41,10 @@ def explain_offset(case: Case) -> Diagnosis | None:
 
 def _off_by_one(case: Case) -> Diagnosis | None:
     """Explain a count, or a size, that is too large or too small by one."""
-    got, due = float(case.got.reshape(-1)[0]), float(case.expected.reshape(-1)[0])
-    if got != round(got) or due != round(due) or abs(got - due) != 1 or abs(due) < 3:
+    got, right = float(case.got.reshape(-1)[0]), float(case.expected.reshape(-1)[0])
+    if got != round(got) or right != round(right) or abs(got - right) != 1 or abs(right) < 3:
         return None
-    size = "large" if got > due else "small"
+    size = "large" if got > right else "small"
     return Diagnosis(
         "offset", f"{case.noun} is too {size} by 1", "Count a small case by hand, with both ends."
     )
@@ -57,7 +57,7 @@ def explain_function(case: Case) -> Diagnosis | None:
     if independent(case.expected) < INDEPENDENT and not (
         case.expected.size == 1 and is_generic(float(case.expected.reshape(-1)[0]))
     ):
-        return None  # 0.25 is the square of 0.5, and 0.3 is 1 - 0.7: few numbers show nothing
+        return None  # 0.25 is the square of 0.5, and 0.3 is 1 - 0.7: few numbers prove nothing
     for function, problem, hint in _functions(case.expected):
         if case.same(function(case.expected)):
             return Diagnosis("function", f"{case.noun} {problem}", hint)

@@ -8,7 +8,7 @@ import numpy as np
 
 from grader.diagnosis.case import Case, Diagnosis, fit_tolerance, scale_of
 from grader.diagnosis.evidence import INDEPENDENT, independent, is_generic
-from grader.diagnosis.wording import Array, number
+from grader.diagnosis.wording import Array, number, times_too
 
 # A factor from an input must fit this well: inputs offer many numbers.
 _NEAR = 1e-6
@@ -32,17 +32,15 @@ def name_input_factor(ratio: float, case: Case) -> Diagnosis | None:
     near = min(fit_tolerance(case), _NEAR)
     for name, value, text in _sizes(case):
         for power in (1, 2, -1, -2):
-            # A round number can mean many things.
+            # A number with few digits can mean many things.
             if not is_generic(value) or abs(abs(ratio) - value**power) > near * value**power:
                 continue
-            times, word = (abs(ratio), "large") if abs(ratio) > 1 else (1 / abs(ratio), "small")
-            what = f"the {text} of {name}" + ("" if abs(power) == 1 else " squared")
+            size = f"the {text} of {name}" + ("" if abs(power) == 1 else " squared")
             more = "multiplied by it once too often, or never divided by it"
             less = "divided by it once too often, or never multiplied by it"
-            sign = "has the wrong sign and " if ratio < 0 else ""
             return Diagnosis(
                 "factor",
-                f"{case.noun} {sign}is {number(times)} times too {word}, by {what}",
+                f"{case.noun} {times_too(ratio)}, by {size}",
                 f"Is it {more if power > 0 else less}?",
             )
     return None

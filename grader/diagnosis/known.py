@@ -1,8 +1,8 @@
-"""Known mistakes by what they answer: the table, and the mistake that a submission's answers name.
+"""The table of known mistakes with their answers, and how a submission's mistake is found in it.
 
 A failing check's answers are compared with those of every known wrong solution, at two seeds. Equal
-at random inputs is evidence; what is told must hold in every failing check that the function
-reaches, as far as no other function is at fault there too.
+answers at random inputs are evidence. A mistake is named only if it also explains the other failing
+checks that use its function, except those in which another function is wrong, too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from grader.diagnosis.catalogue import is_of_another_form, is_vague
 from grader.diagnosis.traces import LEAST_EVIDENCE, Print, Trace, evidence_in_all, same_trace
 
 SEEDS = 2
-"""Of a single check's matches at one seed a fifth do not hold at another."""
+"""With one seed, a fifth of a check's matches are chance: they don't hold at another seed."""
 MAX_ANSWERS = 40
-"""Wrong answers of a check that are compared: the first ones."""
+"""How many wrong answers of a check are compared: the first ones."""
 
 OTHER_FORM = ", in the form of "
-"""Stands in the text of a change that was made in a right sample, not in the solution."""
+"""The text of a change contains this if a right sample was changed, not the solution."""
 
 CheckName = tuple[str, str]
 
@@ -29,31 +29,31 @@ CheckName = tuple[str, str]
 class Mistake:
     """One known wrong solution.
 
-    function : qualified name of what it changes; kind : see the catalogue
-    told : what a student reads after "behaves exactly as the solution would"
-    text : the change, for the instructor; place : notebook, cell and line of it
-    title : of the sample that tells it, in the instructor's words; "" for an automatic one
+    function : qualified name of the changed function; kind : see the catalogue
+    phrase : what a student reads after "behaves exactly as the solution would"
+    text : the change, for the instructor; place : its notebook, cell and line
+    title : of the instructor's sample with this mistake; "" for an automatic mutant
     """
 
     function: str
     kind: str
-    told: str
+    phrase: str
     text: str
     place: str = ""
     title: str = ""
 
     @property
     def says_little(self) -> bool:
-        """True where a student learns nothing from the words, or something of code not theirs."""
-        of_another = OTHER_FORM in self.text and is_of_another_form(self.told)
-        return not self.title and (is_vague(self.told) or of_another)
+        """Whether the phrase tells a student nothing, or describes code that isn't theirs."""
+        of_another = OTHER_FORM in self.text and is_of_another_form(self.phrase)
+        return not self.title and (is_vague(self.phrase) or of_another)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the solved notebook answers one check, at one seed.
+    """The solved notebook's answers to one check, at one seed.
 
-    noisy : numbers of answers that differ between two runs of the same code
+    noisy : numbers of the answers that differ between two runs of the same code
     """
 
     answers: tuple[Print, ...]
@@ -62,10 +62,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class Known:
-    """All that is known of an assignment at one seed.
+    """The known mistakes of an assignment.
 
-    reach : the functions that a check's answers depend on
     traces : of each mistake, by check, one for each seed
+    reach : the functions that a check's answers depend on
     """
 
     mistakes: tuple[Mistake, ...] = ()
@@ -74,9 +74,9 @@ class Known:
 
     @cached_property
     def moved(self) -> Mapping[CheckName, Sequence[set[int]]]:
-        """Numbers of the answers that any mistake changes, by check and seed.
+        """The numbers of the answers that any mistake changes, by check and seed.
 
-        Others hang on what the notebook's cells made: a student's trained model, say.
+        The other answers depend on values of the notebook's cells, such as a trained model.
         """
         moved: dict[CheckName, list[set[int]]] = {}
         for by_check in self.traces:
@@ -102,10 +102,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Named:
-    """The mistake that a check's answers are those of.
+    """The known mistake that gives the same answers to a check as the submission.
 
-    others : how many other known mistakes answer the same
-    also : of another kind, that answers the same here; None where there is none to tell
+    others : how many other known mistakes give these answers, too
+    also : one of them, of another kind; None if none of them is worth naming
     """
 
     mistake: Mistake
@@ -120,12 +120,12 @@ def name_mistakes(
     owners: Mapping[str, Collection[str]] | None = None,
     passed: Collection[CheckName] = (),
 ) -> dict[CheckName, Named]:
-    """Return the mistake of each failing check whose answers are those of a known one.
+    """Return the known mistake that explains each failing check, if there is one.
 
     failing : the wrong answers to each failing check, one trace for each seed
-    owners : the exercises that score a function; one of theirs must fail, or the fault lies
-        in what calls the function
-    passed : checks that hold: a mistake that answers them wrong, too, is told last
+    owners : the exercises that score each function. If all of a function's exercises pass, the
+        fault is in the code that calls it
+    passed : the checks that pass. A mistake that would fail one of them comes last
     """
     owners = owners or {}
     exercises = {exercise for exercise, _ in failing}
@@ -140,14 +140,15 @@ def name_mistakes(
             if _reads_well(known.mistakes[number])
             and exercises & set(owners.get(known.mistakes[number].function, exercises))
             and _holds_elsewhere(known, known.mistakes[number].function, number, check, fitting)
-            # A check that asks for few numbers is named with the others of its function.
+            # A check with few numbers needs the evidence of other checks of the same mistake.
             and sum(weights[other] for other in fitting if number in fitting[other])
             >= LEAST_EVIDENCE
         ]
         consistent.sort(key=lambda n: (_seen_in(known, n, passed), _rank(known.mistakes[n])))
-        told = [known.mistakes[number] for number in consistent]
-        if told:
-            named[check] = Named(told[0], len({m.told for m in told}) - 1, _another(told))
+        mistakes = [known.mistakes[number] for number in consistent]
+        if mistakes:
+            others = len({mistake.phrase for mistake in mistakes}) - 1
+            named[check] = Named(mistakes[0], others, _another(mistakes))
     return named
 
 
@@ -161,15 +162,15 @@ _OTHER_WAY_ROUND = {
 }
 
 
-def _another(told: Sequence[Mistake]) -> Mistake | None:
-    """Return the second mistake to tell, where what is asked tells it from the first in nothing.
+def _another(mistakes: Sequence[Mistake]) -> Mistake | None:
+    """Return a second mistake that is worth naming beside the first; None if there is none.
 
-    What says little, or comes from another form of the solution, is no second reading. Beside the
-    instructor's own words stands a sign alone: many mistakes end in one.
+    A mistake is not worth naming if its phrase says little, or if it comes from another form of the
+    solution. Beside an instructor's sample only a flipped sign is: many mistakes end in one.
     """
-    first = told[0]
-    for other in told[1:]:
-        says_little = not other.told or other.says_little or " in one place" in other.told
+    first = mistakes[0]
+    for other in mistakes[1:]:
+        says_little = not other.phrase or other.says_little or " in one place" in other.phrase
         alike = other.kind == first.kind or {other.kind, first.kind} <= _OTHER_WAY_ROUND
         if other.function != first.function or alike or says_little or other.title:
             continue
@@ -183,12 +184,12 @@ def _another(told: Sequence[Mistake]) -> Mistake | None:
 
 
 def _seen_in(known: Known, number: int, passed: Collection[CheckName]) -> bool:
-    """Tell whether a check that holds would have seen the mistake."""
+    """Return whether the mistake would fail a check that passes."""
     return any(any(known.traces[number].get(check, ())) for check in passed)
 
 
 def _reads_well(mistake: Mistake) -> bool:
-    return bool(mistake.title or mistake.told)
+    return bool(mistake.title or mistake.phrase)
 
 
 OF_ANY_VALUE = frozenset(
@@ -199,31 +200,31 @@ OF_ANY_VALUE = frozenset(
         *("value for another", "values swapped", "rows for columns"),
     )
 )
-
+"""Kinds of mistakes that can happen to any value."""
 
 _ODD = frozenset(
     ("complement", "reciprocal", "shifted", "power", "function", "mask", "rounded", "sorted")
 )
-"""What somebody may well have done is no second reading beside a mistake of the field."""
+"""Kinds that are not named as a second mistake beside a typical mistake of the field."""
 
 
 def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, bool, int]:
-    """The instructor's own words first, then those that say most of the solution's own form."""
-    told = mistake.title or mistake.told
-    odd = "in one place" in told or "everywhere" in told
+    """Return the sort key: an instructor's sample first, then the phrases that say the most."""
+    phrase = mistake.title or mistake.phrase
+    odd = "in one place" in phrase or "everywhere" in phrase
     return (
         not mistake.title,
         not mistake.title and odd,
         mistake.says_little,
         OTHER_FORM in mistake.text,
-        # What any value may suffer says less than a mistake of the field.
+        # A change that can happen to any value says less than a typical mistake of the field.
         mistake.kind in OF_ANY_VALUE,
-        len(told),
+        len(phrase),
     )
 
 
 def _moved(known: Known, check: CheckName, traces: Sequence[Trace]) -> list[Trace]:
-    """Return the wrong answers that some mistake changes, at each seed; none for no table."""
+    """Return the wrong answers, at each seed, that some known mistake changes."""
     moved = known.moved.get(check, ())
     return [
         {number: answer for number, answer in trace.items() if number in numbers}
@@ -232,7 +233,7 @@ def _moved(known: Known, check: CheckName, traces: Sequence[Trace]) -> list[Trac
 
 
 def _fitting(known: Known, check: CheckName, wrong: Sequence[Trace]) -> set[int]:
-    """Return the numbers of the mistakes that answer the check so, at every seed."""
+    """Return the numbers of the mistakes that give these answers to the check, at every seed."""
     if len(wrong) < SEEDS or not any(wrong):
         return set()
     for shapes in (True, False):
@@ -257,10 +258,11 @@ def _holds_elsewhere(
     check: CheckName,
     matching: Mapping[CheckName, Collection[int]],
 ) -> bool:
-    """Return whether no other failing check speaks against a mistake.
+    """Return whether no other failing check contradicts the mistake.
 
-    One that reaches the function must match, unless another function is at fault there: one that
-    fails in a check which does not reach this function.
+    A failing check that uses the mistake's function must have the mistake's answers, too. It need
+    not if it also uses a function that is wrong elsewhere: in a failing check that does not use the
+    mistake's function.
     """
     others = {
         name
@@ -273,7 +275,7 @@ def _holds_elsewhere(
         if failed == check or function not in reached or number in found:
             continue
         seen = known.traces[number].get(failed)
-        if seen is None:  # never tried there: a check that takes long
+        if seen is None:  # never recorded: the check takes too long
             continue
         if not set(reached) & others:
             return False

@@ -46,7 +46,7 @@ def explain_pairs(case: Case) -> Diagnosis | None:
 
 
 def explain_layout(case: Case) -> Diagnosis | None:
-    """Transposed, reshaped in another order, flipped, shifted, permuted."""
+    """Explain a transposed, reshaped, turned, flipped, shifted or permuted result."""
     for kind, candidate, problem, hint in _layouts(case):
         if case.same(candidate):
             return Diagnosis(kind, f"{case.noun} {problem}", hint)
@@ -105,7 +105,7 @@ def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
 
 
 def _is_mirrored(case: Case, axis: int) -> bool:
-    """Tell whether an input has the same absolute values from both ends.
+    """Return whether an input has the same absolute values from both ends.
 
     For such an input a wrong sign flips the result, so a flip shows nothing about the order.
     """
@@ -177,7 +177,7 @@ def _sums_over_pairs(a: Array, b: Array) -> list[float]:
 
 
 def _permutation(got: Array, expected: Array, axis: int) -> Array | None:
-    """Return the order of expected's lines that gives got's, where all lines differ."""
+    """Return the order of expected's lines that gives got's, if all lines differ; else None."""
     rows_got = np.moveaxis(got, axis, 0).reshape(got.shape[axis], -1)
     rows = np.moveaxis(expected, axis, 0).reshape(expected.shape[axis], -1)
     if len(rows) < 2 or rows.size == 0:

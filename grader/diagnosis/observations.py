@@ -1,7 +1,7 @@
 """What is right in a wrong result that has no explanation.
 
-Each statement is a fact about the numbers, without a guess at the cause. It is made only if chance
-would give it less than once in a thousand times.
+Each statement is a fact about the numbers, without a guess at the cause. It is made only if a
+random result would fulfil it less than about once in a thousand times.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import numpy as np
 from grader.diagnosis.case import numbers, scale_of
 from grader.diagnosis.wording import Array
 
-# By this share of the sum of sizes, a sum may be off and still count as the same.
+# Two sums are the same if they differ by at most this share of the sum of magnitudes.
 _SAME = 1e-6
-# All of these signs right by chance: once in a thousand.
+# A random result has so many signs right once in a thousand times.
 _SIGNS = 10
-# All in the right order by chance: once in 720.
+# A random result has so many elements in the right order once in 720 times.
 _ORDER = 6
 
 

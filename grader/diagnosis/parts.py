@@ -17,17 +17,17 @@ def explain_clipping(case: Case) -> Diagnosis | None:
     inside = ~wrong
     if inside.sum() < 2 or wrong.mean() > 0.75 or low == high:
         return None
-    # Any function with a limit is "cut" far out, where the rest of it is 0. Two different values
-    # that both come as one number of many digits are cut by somebody.
+    # Any function with a limit looks clipped at large inputs, where all values are alike. But if
+    # different values all became one number of many digits, the code has clipped them.
     far_out = independent(case.expected[inside]) < INDEPENDENT
     cut = np.unique(case.got[wrong])
-    by_somebody = wrong.sum() >= 4 and cut.size == 1 and is_generic(float(cut[0]))
-    if far_out and not (by_somebody and independent(case.expected[wrong]) > 1):
+    by_code = wrong.sum() >= 4 and cut.size == 1 and is_generic(float(cut[0]))
+    if far_out and not (by_code and independent(case.expected[wrong]) > 1):
         return None
     if case.same(np.clip(case.expected, low, high)):
         above, below = case.expected[wrong] > high, case.expected[wrong] < low
         ends = [word for word, cut in (("above", above), ("below", below)) if cut.any()]
-        # A limit that is read off one wrong element alone fits every wrong element.
+        # The limit is taken from the wrong elements: a single one always fits it.
         if wrong.sum() < 2 or max(above.sum(), below.sum()) < 2:
             return None
         return Diagnosis(
@@ -84,7 +84,7 @@ def _reach_hint(case: Case, mask: Array, line: str) -> str:
 def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
     parts: list[tuple[str, Array, str]] = []
     # An element can be right by chance (a 0 that should be 0), so a line counts as wrong if any
-    # of its elements is. The mask to compare is then the wrong elements on that line.
+    # of its elements is wrong. The mask then holds the wrong elements of that line.
     for axis in range(min(wrong.ndim, 2)):
         line = "element" if wrong.ndim == 1 else ("row", "column")[axis]
         for place, word in ((-1, "last"), (0, "first")):
@@ -106,12 +106,12 @@ def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
     if wrong.ndim == 2:
         for axis, line in ((1, "row"), (0, "column")):
             bad = np.flatnonzero(wrong.any(axis=axis))
-            # A single wrong element is named by its place; it does not make its row wrong.
+            # A single wrong element does not make its row wrong; its place is named elsewhere.
             if bad.size == 1 and wrong.shape[1 - axis] > 2 and wrong.sum() > 1:
                 mask = np.zeros_like(wrong)
                 np.moveaxis(mask, 1 - axis, 0)[bad[0]] = True
                 parts.append((f"in {line} {bad[0]}", mask & wrong, "Counted from 0."))
-    # Last, since a row, or a branch by its input, says more.
+    # Last, since a row, or the sign of an input, says more.
     zero = case.expected == 0
     if 3 <= zero.sum() < zero.size and (zero & wrong).sum() > 2:
         hint = "Look at the elements that have to be 0."

@@ -21,17 +21,17 @@ def explain_sums(case: Case) -> Diagnosis | None:
     for axis in (1, 0):
         if not _is_one(expected.sum(axis=axis)) or _is_one(got.sum(axis=axis)):
             continue
-        due, other = _LINES[axis], _LINES[1 - axis]
+        line, other = _LINES[axis], _LINES[1 - axis]
         if _is_one(got.sum(axis=1 - axis)) and not _is_one(expected.sum(axis=1 - axis)):
             return Diagnosis(
                 "axis",
-                f"each {other} of {case.noun} sums to 1; each {due} should",
+                f"each {other} of {case.noun} sums to 1; each {line} should",
                 "Does the softmax, or the sum in its denominator, run over the wrong axis?",
             )
         if _is_one(got.sum()):
             return Diagnosis(
                 "axis",
-                f"all elements of {case.noun} together sum to 1; each {due} should",
+                f"all elements of {case.noun} together sum to 1; each {line} should",
                 f"Name the axis of the sum in the denominator: axis={axis}, keepdims=True.",
             )
     return None

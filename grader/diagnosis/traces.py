@@ -1,9 +1,9 @@
-"""Whether two programs answered alike: a fingerprint of each answer, and how fingerprints compare.
+"""Fingerprints of a program's answers, and how two programs' fingerprints are compared.
 
-A check asks the same of everybody. A fingerprint holds an answer's form and a few sums of its
-numbers, so that the answers of thousands of known mistakes fit into little room, and two answers
-that differ only in the order of a summation still compare equal. Answers are a student's claims:
-what isn't a number, a text, a list or a dictionary of such counts by its kind alone.
+A check sends the same requests to every submission. A fingerprint holds an answer's form and a few
+sums of its numbers. So the answers of thousands of known mistakes need little memory, and two
+answers that differ only in the order of a summation are equal. Of an object that is not a number, a
+text, a list or a dictionary, only the type counts: a student's code could let it claim anything.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 RTOL = 1e-8
-"""Relative to the sum of magnitudes: what other ways of computing the same change, and more."""
+"""Relative to the sum of magnitudes. Other ways to compute the same value differ by less."""
 RTOL_SINGLE = 1e-4
 """The same for float32 and float16."""
 LEAST_EVIDENCE = 4.0
 """Three numbers may agree by chance with one of a thousand mistakes."""
-_SMALL = 0.125
-"""What a whole number tells, of what a fraction does: masks and labels agree often."""
+_WHOLE_WEIGHT = 0.125
+"""The evidence of a whole number, if a fraction has 1: masks and labels often agree by chance."""
 _SINGLE = (np.dtype(np.float32), np.dtype(np.float16))
 _MAX_LEAVES = 400
 _MAX_TEXT = 80
@@ -36,9 +36,10 @@ class Print:
     """The fingerprint of one answer.
 
     form : its structure without shapes; shapes : of its arrays
-    sums : of all its numbers: two weighted sums, the sum of magnitudes, where they are not finite
-    single : whether float32 was among it
-    weight : how much evidence it is, in numbers that differ
+    sums : two weighted sums of its numbers, the sum of their magnitudes, and a weighted sum of the
+        places that are not finite
+    single : whether it holds float32 or float16
+    weight : how much evidence it is, as a count of different numbers
     """
 
     form: str
@@ -57,21 +58,20 @@ def print_of(operation: str, reply: Sequence[Any]) -> Print:
     status, content = reply[:2] if len(reply) > 1 else ("none", None)
     if status == "value" and operation == "observe" and isinstance(content, dict):
         # Seconds and steps differ from run to run.
-        kept = ("value", "arguments", "warnings", "error")
-        content = {key: content.get(key) for key in kept}
+        content = {key: content.get(key) for key in ("value", "arguments", "warnings", "error")}
         if isinstance(content["error"], list | tuple) and content["error"]:
             content["error"] = content["error"][0]
     elif status == "raised" and isinstance(content, list | tuple) and content:
         content = content[0]
     elif status != "value":
         content = None
-    # Whose call raised, has its arguments still: they are the check's own.
+    # The arguments of a call that raised are the check's own, so they are no evidence.
     raised = operation == "observe" and isinstance(content, dict) and bool(content.get("error"))
     reader = _Reader()
     reader.read(content, 0)
     text = f"{_short(status)}:{''.join(reader.form)}"
     leaves = reader.leaves
-    # One array for all of them: thousands of mistakes are told apart so.
+    # One array for all of them: this is fast enough for thousands of mistakes.
     flat = np.concatenate([_plain(leaf) for leaf in leaves]) if leaves else np.zeros(0)
     return Print(
         text,
@@ -136,39 +136,39 @@ def _plain(leaf: np.ndarray) -> np.ndarray:
 
 
 def _weight(flat: np.ndarray) -> float:
-    """Return how many numbers of their own there are; whole ones count little."""
+    """Return how much evidence the numbers are: each different fraction counts 1, others little."""
     values = flat[:256]
     values = values[np.isfinite(values)]
     whole = values == np.round(values)
-    # Tiny errors of rounding tell nothing of a mistake.
+    # In float32, numbers that differ only by rounding count once.
     fractions = set(values[~whole].astype(np.float32).tolist())
-    return len(fractions) + _SMALL * int(np.count_nonzero(whole))
+    return len(fractions) + _WHOLE_WEIGHT * int(np.count_nonzero(whole))
 
 
 @lru_cache(maxsize=256)
 def _weights(size: int) -> np.ndarray:
-    """Return two rows of weights, the same for every array of a size."""
+    """Return two rows of weights, the same for every array of this size."""
     return np.random.default_rng([size, 2026]).uniform(0.5, 1.5, size=(2, size))
 
 
 def _sums(flat: np.ndarray) -> tuple[float, float, float, float]:
     finite = np.isfinite(flat)
-    odd = 0.0
+    not_finite = 0.0
     weights = _weights(flat.size)
     if not finite.all():
-        odd = float(weights[0] @ ~finite)
+        not_finite = float(weights[0] @ ~finite)
         flat = np.where(finite, flat, 0.0)
     with np.errstate(all="ignore"):
         first, second = (weights @ flat).tolist()
         total = float(np.abs(flat).sum())
-    return first, second, total, odd
+    return first, second, total, not_finite
 
 
 # --- comparing ----------------------------------------------------------------------------
 
 
 def alike(a: Print, b: Print, *, shapes: bool = True) -> bool:
-    """Return whether two answers hold the same values; in the same layout, unless told not to."""
+    """Return whether two answers hold the same values; with `shapes`, also the same shapes."""
     if a.form != b.form or len(a.sums) != len(b.sums) or (shapes and a.shapes != b.shapes):
         return False
     rtol = RTOL_SINGLE if a.single or b.single else RTOL
@@ -202,7 +202,7 @@ def same_trace(a: Trace, b: Trace, *, shapes: bool = True) -> bool:
 
 
 def evidence_of(trace: Trace) -> float:
-    """Return how many numbers of its own a wrong trace holds."""
+    """Return how much evidence a trace of wrong answers is, as a count of different numbers."""
     return sum(answer.weight for answer in trace.values())
 
 
@@ -210,7 +210,7 @@ def evidence_of(trace: Trace) -> float:
 
 
 def text_of(traces: Sequence[Trace]) -> str:
-    """Return traces as a text that goes with a result."""
+    """Return traces as a text, to be stored with a result."""
     plain = [
         [[n, p.form, p.shapes, p.sums, p.single, p.weight] for n, p in sorted(trace.items())]
         for trace in traces
@@ -219,7 +219,7 @@ def text_of(traces: Sequence[Trace]) -> str:
 
 
 def traces_of(text: str) -> list[dict[int, Print]]:
-    """Return what `text_of` made a text of. Raises ValueError for anything else."""
+    """Return the traces in a text of `text_of`. Raises ValueError for any other text."""
     try:
         plain = json.loads(zlib.decompress(base64.b85decode(text)))
         return [
@@ -227,18 +227,18 @@ def traces_of(text: str) -> list[dict[int, Print]]:
             for trace in plain
         ]
     except (ValueError, TypeError, KeyError, IndexError, zlib.error) as error:
-        raise ValueError(f"no text of traces: {error}") from error
+        raise ValueError(f"not a text of traces: {error}") from error
 
 
 def evidence_in_all(traces: Sequence[Trace]) -> float:
-    """Return how many numbers of their own several wrong traces hold together, one for each seed.
+    """Return how much evidence the traces of all seeds are together.
 
-    What doesn't hang on the seed counts once.
+    An answer that is the same at every seed counts once.
     """
-    told: dict[int, list[Print]] = {}
+    distinct: dict[int, list[Print]] = {}
     for trace in traces:
         for number, answer in trace.items():
-            seen = told.setdefault(number, [])
-            if not any(alike(answer, other) for other in seen):
-                seen.append(answer)
-    return sum(answer.weight for answers in told.values() for answer in answers)
+            answers = distinct.setdefault(number, [])
+            if not any(alike(answer, other) for other in answers):
+                answers.append(answer)
+    return sum(answer.weight for answers in distinct.values() for answer in answers)

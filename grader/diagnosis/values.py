@@ -1,8 +1,8 @@
 """What a wrong result has in common with the right one, in the words of a textbook.
 
-`diagnose` tries explanations in order, the most telling first, and returns the first
+`diagnose` tries explanations in order, the most specific first, and returns the first
 that holds for every element. An explanation is a statement about the numbers, never a
-guess; the guess at its cause stands in the hint, as a question.
+guess. The hint asks about its likely cause.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def diagnose(
     terms : summands that may be missing, doubled or of the wrong sign, {"regulariser": array}
     mistakes : whole results of known mistakes, {"y and y_pred are swapped": array}
     dummy : what the unfilled stub returns
-    inputs : what the function was given, {"z": array}; never shown
+    inputs : the function's arguments, {"z": array}; never shown
     broadcast : the two operands, (m,) or (m, 1), that broadcasting may have made (m, m)
-    noun : what the sentence speaks of, "the gradient"
+    noun : the subject of the sentence, "the gradient"
     rtol, atol : how well a statement must hold, element by element
-    layout : False where the elements are a sample, so that their places mean nothing
+    layout : False if the elements are a sample, so that their places mean nothing
     """
     got_array, expected_array = numbers(got), numbers(expected)
     if got_array is None or expected_array is None:
@@ -130,7 +130,7 @@ def explain_dummy(case: Case) -> Diagnosis | None:
 
 
 def explain_mistake(case: Case) -> Diagnosis | None:
-    """Name the known mistakes that give this result; nothing tells two such mistakes apart."""
+    """Name the known mistakes that give this result; at most three of them."""
     named = []
     for name, value in case.mistakes.items():
         if value.size == 1 and case.got.size == 1:
@@ -174,7 +174,7 @@ def explain_constant(case: Case) -> Diagnosis | None:
 
 
 def _name_of_the_whole(value: float, case: Case) -> str:
-    """Return what the repeated number is of the right elements: "the sum of ...", or ""."""
+    """Return which number of the right elements is repeated: "the sum of all ...", or ""."""
     e = case.expected
     for name, whole in (
         ("the sum", float(e.sum())),

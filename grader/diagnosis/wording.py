@@ -16,3 +16,11 @@ def number(value: float) -> str:
     if nearest is not None and abs(value - nearest) <= 1e-9 * max(1.0, abs(value)):
         return str(nearest)
     return f"{value:.4g}"
+
+
+def times_too(ratio: float) -> str:
+    """Return what a factor does: "is 12 times too large", "has the wrong sign and is ..."."""
+    sign = "has the wrong sign and " if ratio < 0 else ""
+    size = abs(ratio)
+    times, word = (size, "large") if size > 1 else (1 / size, "small")
+    return f"{sign}is {number(times)} times too {word}"

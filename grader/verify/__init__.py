@@ -1,16 +1,16 @@
 """`grade verify`: validates an assignment.
 
-The reference scores everything, at every seed; the bare stub nothing; each sample what it
-declares; and mutants of the reference, a typical mistake each, lose points.
+The reference must get all points at every seed, the bare stub none, and each sample what it
+declares. Mutants of the reference, with one typical mistake each, must lose points.
 
-samples      variants of the solution, right or wrong, and what each must score
-mistakes     typical ones, at one node of a syntax tree
-mutants      a function of the solved notebook with one of them, and its name
-mutation_run runs the mutants against the checks
-perturbations: does a survivor change a value at all?
-calibration  the reference over many seeds
-verdicts     the records of all that
-report       terminal, Markdown, JSON
+samples        variants of the solution, right or wrong, and what each must score
+mistakes       typical mistakes at one node of a syntax tree
+mutants        functions of the solved notebook with one mistake each
+mutation_run   runs the checks on the mutants
+perturbations  decides whether a survivor changes a value
+calibration    runs the reference over many seeds
+verdicts       the records of the results
+report         the results for the terminal, as Markdown and as JSON
 """
 
 from importlib import import_module
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VerifyReport", "as_json", "render", "render_markdown", "verify_assignments"]
 
-# Imported when asked for: `grade try` needs neither mutants of derivations nor a report.
+# Imported on access: `grade try` needs neither mutants of derivations nor a report.
 _PLACES = {
     "as_json": "report",
     "render": "report",

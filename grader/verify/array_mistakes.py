@@ -1,6 +1,6 @@
 """Mistakes of linear algebra and of arrays at one node: lengths, systems, divisions, axes.
 
-They serve only diagnosis, like those of field_mistakes.py.
+Only diagnosis uses them; see field_mistakes.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from grader.verify.field_mistakes import RATES, FieldEdit, Surroundings
 
 
 def lengths(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """A Euclidean length by another measure: sizes summed, the largest, squared, the plain sum."""
+    """Yield another measure for a Euclidean length: a sum, the largest, the square."""
     match node:
         case ast.Call(func=func, args=[x]) if last_name(func) == "norm":
             inner, more = code_of(x), _keywords(node)
@@ -35,14 +35,14 @@ def lengths(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
             return
         case _:
             return
-    for new, told in (
+    for new, phrase in (
         (f"np.sum(np.abs({inner}){more})", "with the sum of sizes for the Euclidean length"),
         (f"np.max(np.abs({inner}){more})", "with the largest size for the Euclidean length"),
         (f"np.sum(({inner}) ** 2{more})", "with the square of a length: its root is left out"),
         (f"np.sum({inner}{more})", "with a plain sum for the Euclidean length"),
         (f"np.sqrt(np.mean(({inner}) ** 2{more}))", "with the root of a mean for a length"),
     ):
-        yield FieldEdit("length", new, told)
+        yield FieldEdit("length", new, phrase)
     if not more:
         yield FieldEdit(
             "length", f"np.linalg.norm({inner}, 2)", "with the largest singular value for the norm"
@@ -54,7 +54,7 @@ def _keywords(node: ast.Call) -> str:
 
 
 def _squared(node: ast.expr) -> str:
-    """Return x of x ** 2 and of x * x, "" for anything else."""
+    """Return x of x ** 2 and of x * x; "" for anything else."""
     match node:
         case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=2)):
             return code_of(left)
@@ -64,7 +64,7 @@ def _squared(node: ast.expr) -> str:
 
 
 def _own_product(node: ast.AST) -> bool:
-    """Tell whether it is v @ v or np.dot(v, v)."""
+    """Return whether the node is v @ v or np.dot(v, v)."""
     match node:
         case ast.BinOp(left=a, op=ast.MatMult(), right=b):
             return code_of(a) == code_of(b)
@@ -74,51 +74,53 @@ def _own_product(node: ast.AST) -> bool:
 
 
 def systems(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """A system of equations: multiplied for solved, by its diagonal alone, element by element."""
+    """Yield another operation for a linear system: a product, its diagonal alone, a transpose."""
     match node:
         case ast.Call(func=func, args=[a, b]) if last_name(func) == "solve":
             matrix, right = f"({code_of(a)})", f"({code_of(b)})"
-            for new, told in (
+            for new, phrase in (
                 (f"{matrix} @ {right}", "with a product where a system is to be solved"),
                 (f"{right} / np.diag({matrix})", "with the diagonal of the matrix alone"),
                 (f"{right} / np.sum({matrix}, axis=1)", "with row sums for the matrix"),
                 (f"np.linalg.solve({matrix}.T, {right})", "with the matrix transposed"),
                 (right, "with the matrix left out"),
             ):
-                yield FieldEdit("system", new, told)
+                yield FieldEdit("system", new, phrase)
         case ast.Call(func=func, args=[a]) if last_name(func) in ("inv", "pinv"):
             yield FieldEdit("system", f"({code_of(a)})", "with a matrix that is not inverted")
             yield FieldEdit("system", f"1 / ({code_of(a)})", "with each element inverted")
 
 
 def divisions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """A division that is whole or not, rounded up, a remainder; a product for a power.
+    """Yield mistakes of division: / for //, rounded up, the remainder; a product for a power.
 
-    A sum that is divided by something else than its number: the plain mean, in its place. A share
-    of counts that are one larger each: a p-value, a smoothed probability.
+    Also a plain mean for a sum that is divided by something else than its number, and a share of
+    counts without the 1 that is added to each: in a p-value, or in a smoothed probability.
     """
     match node:
         case ast.BinOp(left=count, op=ast.Div(), right=number):
             above, below = _one_less(count), _one_less(number)
             if above and below:
-                told = "without the 1 that each count has more: the observed one, or a pseudo-count"
-                yield FieldEdit("one more left out", f"({above}) / ({below})", told)
+                phrase = (
+                    "without the 1 that each count has more: the observed one, or a pseudo-count"
+                )
+                yield FieldEdit("one more left out", f"({above}) / ({below})", phrase)
     match node:
         case ast.BinOp(left=ast.Call(func=func, args=[x]) as total, op=ast.Div(), right=by) if (
             last_name(func) == "sum" and not total.keywords and "len" not in code_of(by)
         ):
-            told = "with a plain mean: what a sum is divided by is left out"
+            phrase = "with a plain mean: what a sum is divided by is left out"
             for size in ("", " * len({0}) / (len({0}) - 1)"):
                 new = f"np.mean({code_of(x)})" + size.format(f"np.ravel({code_of(x)})")
-                yield FieldEdit("plain mean", new, told)
+                yield FieldEdit("plain mean", new, phrase)
         case ast.BinOp(left=a, op=ast.FloorDiv(), right=b):
             left, right = f"({code_of(a)})", f"({code_of(b)})"
-            for new, told in (
+            for new, phrase in (
                 (f"{left} / {right}", "with a division that is not rounded down"),
                 (f"{left} % {right}", "with the remainder where the quotient belongs"),
                 (f"-(-{left} // {right})", "with a division that is rounded up"),
             ):
-                yield FieldEdit("whole division", new, told)
+                yield FieldEdit("whole division", new, phrase)
         case ast.BinOp(left=a, op=ast.Pow(), right=b) if not is_number(b):
             base, power = f"({code_of(a)})", f"({code_of(b)})"
             yield FieldEdit("power as a product", f"{base} * {power}", "with a product for a power")
@@ -129,7 +131,7 @@ def divisions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
 
 
 def _one_less(node: ast.expr) -> str:
-    """Return a of a + 1 and of 1 + a, "" for anything else."""
+    """Return a of a + 1 and of 1 + a; "" for anything else."""
     match node:
         case ast.BinOp(left=a, op=ast.Add(), right=ast.Constant(value=1 | 1.0)):
             return code_of(a)
@@ -139,7 +141,7 @@ def _one_less(node: ast.expr) -> str:
 
 
 def cases(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """a if condition else b: one of them always, or the other way round."""
+    """Yield for `a if condition else b`: always a, always b, or both exchanged."""
     match node:
         case ast.IfExp(test=test, body=body, orelse=other):
             for one in (body, other):
@@ -149,7 +151,7 @@ def cases(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
 
 
 def reversals(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """x[::-1, ::-1]: not reversed, along one axis alone, transposed in its place."""
+    """Yield for x[::-1, ::-1]: not reversed, reversed along one axis, or transposed instead."""
     match node:
         case ast.Subscript(value=value, slice=ast.Tuple(elts=parts)) if parts and all(
             code_of(part) == "::-1" for part in parts
@@ -163,7 +165,7 @@ def reversals(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
 
 
 def centres(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """X - mean: divided by the deviation as well, or never centred."""
+    """Yield X - mean divided by the deviation as well."""
     match node:
         case ast.BinOp(left=left, op=ast.Sub(), right=ast.Call(func=func) as mean) if last_name(
             func
@@ -172,13 +174,13 @@ def centres(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
             axis = next(
                 (f", axis={code_of(k.value)}" for k in mean.keywords if k.arg == "axis"), ""
             )
-            told = "with data that are divided by their deviation, too"
+            phrase = "with data that are divided by their deviation, too"
             for ddof in ("", ", ddof=1"):
-                yield FieldEdit("standardised", f"({whole}) / np.std({x}{axis}{ddof})", told)
+                yield FieldEdit("standardised", f"({whole}) / np.std({x}{axis}{ddof})", phrase)
 
 
 def blocks(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """x.reshape(a, k, b, k).max(axis=(1, 3)): the sizes in another order, what is reduced last."""
+    """Yield for x.reshape(a, k, b, k).max(axis=(1, 3)): the sizes in another order."""
     match node:
         case ast.Call(
             func=ast.Attribute(
@@ -198,12 +200,12 @@ def blocks(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
             new = (
                 f"{code_of(reshape)}({shape}).{reduced}(axis={tuple(range(len(kept), len(sizes)))})"
             )
-            told = "with blocks that a reshape cuts wrongly: its sizes are in another order"
-            yield FieldEdit("blocks", new, told)
+            phrase = "with blocks that a reshape cuts wrongly: its sizes are in another order"
+            yield FieldEdit("blocks", new, phrase)
 
 
 def indices(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """x[i : i + k, j : j + k]: the row's number for the column's, and the other way round."""
+    """Yield for x[i : i + k, j : j + k]: the row's index and the column's swapped in one place."""
     match node:
         case ast.Subscript(value=value, slice=ast.Tuple(elts=parts)):
             pass
@@ -222,7 +224,7 @@ def indices(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
 
 
 def _first_name(part: ast.expr) -> str:
-    """Return i of i, of i : i + k and of i * s : ..., "" for anything else."""
+    """Return i of i, of i : i + k and of i * s : ...; "" for anything else."""
     match part:
         case ast.Name(id=name):
             return name
@@ -234,7 +236,7 @@ def _first_name(part: ast.expr) -> str:
 
 
 def ends(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """x[:k] and x[-k:]: the last ones for the first, and the other way round."""
+    """Yield x[-k:] for x[:k], and the reverse."""
     match node:
         case ast.Subscript(value=value, slice=ast.Tuple(elts=parts)):
             pass
@@ -245,22 +247,22 @@ def ends(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     for part in parts:
         match part:
             case ast.Slice(lower=None, upper=ast.Name() as k, step=None):
-                new, told = f"-{code_of(k)}:", "with the last ones where the first belong"
+                new, phrase = f"-{code_of(k)}:", "with the last ones where the first belong"
             case ast.Slice(lower=ast.UnaryOp(op=ast.USub(), operand=k), upper=None, step=None):
-                new, told = f":{code_of(k)}", "with the first ones where the last belong"
+                new, phrase = f":{code_of(k)}", "with the first ones where the last belong"
             case _:
                 continue
         texts = [code_of(other) if other is not part else new for other in parts]
-        yield FieldEdit("other end", f"{code_of(value)}[{', '.join(texts)}]", told)
+        yield FieldEdit("other end", f"{code_of(value)}[{', '.join(texts)}]", phrase)
 
 
 def operations(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """A product for a sum, a quotient for a difference; a reshape for a transpose."""
+    """Yield another operation: a product for a sum, a quotient for a difference, ..."""
     match node:
         case ast.BinOp(left=a, op=(ast.Add() | ast.Mult() | ast.Sub() | ast.Div()) as op, right=b):
-            mark, told = _OTHER_OPERATION[type(op)]
+            mark, phrase = _OTHER_OPERATION[type(op)]
             new = f"(({code_of(a)}) {mark} ({code_of(b)}))"
-            yield FieldEdit("other operation", new, told)
+            yield FieldEdit("other operation", new, phrase)
         case ast.Attribute(value=x, attr="T"):
             new = f"({code_of(x)}).reshape(({code_of(x)}).shape[::-1])"
             yield FieldEdit("reshape", new, "with a reshape where a transpose belongs")
@@ -279,7 +281,7 @@ _OTHER_OPERATION: dict[type[ast.operator], tuple[str, str]] = {
 
 
 def contractions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """tensordot(a, b, axes=([1, 2], [1, 2])): the first channel alone; one axis not summed."""
+    """Yield for tensordot(a, b, axes=([1, 2], [1, 2])): only the first element along one axis."""
     match node:
         case ast.Call(func=func, args=[a, b, *_]) if last_name(func) == "tensordot":
             axes = [*node.args[2:], *(k.value for k in node.keywords if k.arg == "axes")]
@@ -294,12 +296,12 @@ def contractions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 first = f"np.take({code_of(a)}, [0], axis={code_of(i)})"
                 second = f"np.take({code_of(b)}, [0], axis={code_of(j)})"
                 new = f"{code_of(func)}({first}, {second}, axes={code_of(axes[0])})"
-                told = "with the first along one axis alone (a channel), where all are summed"
-                yield FieldEdit("first along an axis", new, told)
+                phrase = "with the first along one axis alone (a channel), where all are summed"
+                yield FieldEdit("first along an axis", new, phrase)
 
 
 def new_axes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """x[:, None] and x[None, :]: a mask, a label or a bias along the other axis."""
+    """Yield x[None, :] for x[:, None], and the reverse: a mask or a bias along the other axis."""
     match node:
         case ast.Subscript(value=value, slice=ast.Tuple(elts=[a, b])):
             texts = [code_of(a), code_of(b)]
@@ -312,7 +314,7 @@ DECAYS = ("mu", "beta", "beta1", "beta2", "rho", "momentum", "decay_rate", "gamm
 
 
 def averages(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """mu v - lr g: an average in the place of a sum, as (1 - mu) on the other term."""
+    """Yield for mu v - lr g: an average instead of a sum, with the factor 1 - mu."""
     match node:
         case ast.BinOp(
             left=ast.BinOp(left=ast.Name() | ast.Attribute() as p, op=ast.Mult()) as left,
@@ -326,7 +328,7 @@ def averages(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
 
 
 def rates(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """lr (a + b): the rate on one term alone; lr twice in a step."""
+    """Yield for lr (a + b): the rate on one term alone, or one rate too many."""
     match node:
         case ast.BinOp(
             left=ast.Name() | ast.Attribute() as rate,

@@ -1,6 +1,6 @@
 """Mistakes about biases: a penalty on them as on the weights, one bias for a whole layer.
 
-They serve only diagnosis, like those of field_mistakes.py.
+Only diagnosis uses them; see field_mistakes.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _IS_PENALTY = re.compile(r"l\d+|lam.*|reg.*|.*decay|mu|alpha|penalty|ridge")
 
 
 def broadcast(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """X @ W + b: the first of its numbers, their sum or their mean for all; left out."""
+    """Yield for X @ W + b: one number of b, their mean or their sum for the whole layer."""
     match node:
         case ast.BinOp(left=a, op=ast.Add(), right=b):
             pairs = ((a, b), (b, a))
@@ -30,35 +30,35 @@ def broadcast(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
             continue
         code, whole = code_of(bias), code_of(product)
         name = _name_of(bias)
-        for new, told in (
+        for new, phrase in (
             (f"np.ravel({code})[0]", f"with the first number of `{name}` for all of them"),
             (f"np.ravel({code})[-1]", f"with the last number of `{name}` for all of them"),
             (f"np.mean({code})", f"with the mean of `{name}` for all of its numbers"),
             (f"np.sum({code})", f"with the sum of `{name}` for each of its numbers"),
         ):
-            yield FieldEdit("one bias for all", f"{whole} + {new}", told)
+            yield FieldEdit("one bias for all", f"{whole} + {new}", phrase)
 
 
 def penalised_biases(inside: Sequence[ast.stmt], visible: Collection[str]) -> Iterator[WholeEdit]:
-    """Yield the penalty of the weights on the biases as well, one at a time and all at once."""
+    """Yield the weights' penalty on the biases as well, one bias at a time and all at once."""
     listed = [*_in_steps(inside, visible), *_in_gradients(inside, visible)]
     for place, words, text in listed:
-        told = f"with the penalty on {words}, too"
-        yield WholeEdit("penalty on biases", [place], text, told)
+        phrase = f"with the penalty on {words}, too"
+        yield WholeEdit("penalty on biases", [place], text, phrase)
     by_text: dict[int, tuple[ast.expr, str]] = {}
     for place, _, _ in listed:
         by_text.setdefault(id(place[0]), place)
     if len(by_text) > 1:
         text = f"a penalty at {len(by_text)} biases"
-        told = "with the penalty on the biases, too"
-        yield WholeEdit("penalty on biases", [*by_text.values()], text, told)
+        phrase = "with the penalty on the biases, too"
+        yield WholeEdit("penalty on biases", [*by_text.values()], text, phrase)
 
 
 _Place = tuple[tuple[ast.expr, str], str, str]
 
 
 def _in_steps(inside: Sequence[ast.stmt], visible: Collection[str]) -> Iterator[_Place]:
-    """b - lr (g_b + decay b): the decay of the weights on what has none."""
+    """Yield b - lr (g_b + decay b): the weights' decay in the step of a bias."""
     steps = [node for statement in inside for node in ast.walk(statement)]
     penalties = {
         code_of(node)
@@ -89,7 +89,7 @@ def _in_steps(inside: Sequence[ast.stmt], visible: Collection[str]) -> Iterator[
 
 
 def _in_gradients(inside: Sequence[ast.stmt], visible: Collection[str]) -> Iterator[_Place]:
-    """grad_W1 = ... + lam W1, grad_b1 = ...: the same term with b1 on the gradient of b1."""
+    """Yield for grad_W1 = ... + lam W1, grad_b1 = ...: the same term with b1 in grad_b1."""
     assigned = [
         (node.targets[0] if isinstance(node, ast.Assign) else node.target, node)
         for statement in inside
@@ -127,7 +127,7 @@ def _place(node: ast.expr, new: str, bias: str, visible: Collection[str]) -> _Pl
 
 
 def _penalty_terms(value: ast.expr) -> Iterator[list[ast.expr]]:
-    """Yield the summands that are a penalty's: all of them first, then each of several."""
+    """Yield the penalty's summands: all of them together, then each of several."""
     found = [
         term
         for term in summands(value)
@@ -160,7 +160,7 @@ def _name_of(node: ast.AST) -> str:
 
 
 def _bias_for(code: str) -> str:
-    """Return the bias that goes with a weight: grad_b1 of grad_W1, p["b"] of p["W"]."""
+    """Return the name of a weight's bias: grad_b1 for grad_W1, p["b"] for p["W"]."""
     found = re.fullmatch(r"(.*?)(?:[WwVU]|weights?)(_?\d*['\"\]]*)", code)
     return f"{found[1]}b{found[2]}" if found else code
 

@@ -1,7 +1,7 @@
 """Calibration: how often each check refuses the reference, over many seeds.
 
-A check draws its inputs from the seed, so a tolerance or an accuracy threshold that is too
-tight shows as a refusal at some seeds. One session serves them all: a fork a check.
+A check draws its inputs from the seed. So a tolerance or an accuracy threshold that is too tight
+refuses the reference at some seeds. All seeds use one session; each check runs in a fork of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def run_seeds(
 ) -> list[tuple[int, list[Outcome]]]:
     """Return (seed, outcomes) for each seed.
 
-    sessions : on the solved notebooks; only : ids of the exercises that they serve
+    sessions : on the solved notebooks; only : ids of their exercises
     step : called after each seed
     """
     reference = sessions.__getitem__
@@ -37,7 +37,7 @@ def run_seeds(
 
 
 def rate_checks(runs: Sequence[tuple[int, Sequence[Outcome]]]) -> tuple[CheckRate, ...]:
-    """Return each check's false-fail rate, in the order in which the checks first came.
+    """Return each check's false-fail rate, in the order in which the checks ran.
 
     runs : (seed, outcomes of the reference) pairs, in any order of seeds
     """

@@ -1,20 +1,21 @@
-"""Code in few words: names, numbers and statements as an id or a message quotes them."""
+"""Short text for code: names, numbers and statements as an id or a message quotes them."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 SHOWN = 64
-"""Characters of code that an id quotes: enough to tell statements of one function apart."""
+"""Characters of code that an id quotes: enough to distinguish statements of one function."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def code_of(node: ast.AST) -> str:
-    return ast.unparse(node)
+code_of = ast.unparse
 
 
 def last_name(node: ast.AST) -> str:
-    """Return the last name of a dotted name ("exp" of np.exp), "" for anything else."""
+    """Return the last part of a dotted name ("exp" of np.exp); "" for anything else."""
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
@@ -28,8 +29,27 @@ def is_number(node: ast.AST) -> bool:
     )
 
 
+def is_docstring(statement: ast.stmt) -> bool:
+    """Return whether a statement is a constant by itself."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def touches(node: ast.expr | ast.stmt, lines: Collection[int]) -> bool:
+    """Return whether a node stands in any of these lines."""
+    return any(n in lines for n in range(node.lineno, (node.end_lineno or node.lineno) + 1))
+
+
+def assigned_values(function: ast.AST) -> dict[str, ast.expr]:
+    """Return the last value that is assigned to each plain name in a function."""
+    return {
+        node.targets[0].id: node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+
 def summands(node: ast.expr) -> Iterator[ast.expr]:
-    """Yield the terms of a sum, in their order; of anything else, itself."""
+    """Yield the terms of a sum in order; for anything else, the node itself."""
     match node:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             yield from summands(left)

@@ -8,7 +8,7 @@ A sample is kept as reference/<id>/samples/derivations/<name>.toml:
     text = '''...'''                # Markdown or LaTeX, as a student writes it
     expect = "line 3.*sign"         # of a mistake: a pattern of one of its remarks
 
-A right one must get no remark, and reach what the solution reaches.
+A right sample must get no remark, and reach the targets that the solution reaches.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class _SampleFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         if self.kind not in ("right", "mistake"):
             raise ValueError(f"`kind` is {self.kind!r}; it may be right or mistake")
         if (self.kind == "mistake") != bool(self.expect):
-            raise ValueError("a mistake has a pattern in `expect`, a right variant has none")
+            raise ValueError("a mistake needs a pattern in `expect`; a right sample has none")
 
 
 @dataclass(frozen=True)
 class WrittenSample:
-    """One story of a derivation; name is the file's."""
+    """One sample of a derivation; `name` is the file's, without .toml."""
 
     name: str
     title: str
@@ -80,7 +80,7 @@ def load_written_samples(assignment: Assignment) -> tuple[WrittenSample, ...]:
 
 
 def verify_written(assignment: Assignment, *, mutants: bool = True) -> tuple[WrittenLine, ...]:
-    """Return a line for each derivation exercise. Raises AssignmentError for what it declares."""
+    """Return a line for each derivation exercise; AssignmentError if one is declared wrongly."""
     samples = load_written_samples(assignment)
     return tuple(
         _line(exercise, assignment, [s for s in samples if s.exercise == exercise.id], mutants)
@@ -103,9 +103,9 @@ def _line(
     text = text_of(exercise, assignment, assignment.notebooks, Path(assignment.folder)).text
     solution = follow(text, context, task.targets, rendered=False)
     problems = _problems_of_solution(exercise, solution)
-    told = {sample.name: _deviations(sample, exercise, context) for sample in samples}
+    deviations = {sample.name: _deviations(sample, exercise, context) for sample in samples}
     problems += [
-        f"samples/derivations/{n}.toml: {text}" for n, found in told.items() for text in found
+        f"samples/derivations/{n}.toml: {text}" for n, found in deviations.items() for text in found
     ]
     counted = count_mutants(text, context) if mutants else None
     passing = counted.passing if counted else ()
@@ -115,7 +115,7 @@ def _line(
         steps=len(solution.steps),
         not_read=solution.count("not read"),
         samples=len(samples),
-        as_declared=sum(not found for found in told.values()),
+        as_declared=sum(not found for found in deviations.values()),
         differ=counted.differ if counted else 0,
         unread=counted.not_read if counted else 0,
         passing=len(passing),
@@ -139,7 +139,7 @@ def _problems_of_solution(exercise: Exercise, solution: Derivation) -> list[str]
 
 
 def _deviations(sample: WrittenSample, exercise: Exercise, context: Context) -> list[str]:
-    """Return a sentence for each point where a sample is not what it declares."""
+    """Return a sentence for each difference between a sample's verdict and its declaration."""
     task = exercise.derivation
     assert task is not None
     found = follow(sample.text, context, task.targets, rendered=False)

@@ -1,4 +1,4 @@
-"""Why a mutant may survive: survivors.toml."""
+"""Read and write survivors.toml: the reasons why mutants may survive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grader.verify.verdicts import MutantVerdict
 
 
 def load_explanations(assignment: Assignment) -> dict[tuple[str, str], str]:
-    """Return (notebook, mutant id) -> why it may survive, from survivors.toml.
+    """Return the reasons in survivors.toml by (notebook, mutant id).
 
         ["sigmoid.ipynb"]
         "sigmoid: `1.0` -> `2.0` in `...`" = "why this mistake loses nothing"
@@ -42,9 +42,9 @@ def load_explanations(assignment: Assignment) -> dict[tuple[str, str], str]:
 def explain(
     verdicts: Sequence[MutantVerdict], explained: Mapping[tuple[str, str], str], *, whole: bool
 ) -> tuple[list[MutantVerdict], tuple[str, ...]]:
-    """Return the verdicts with their explanations, and the ids explained for nothing.
+    """Return the verdicts with their explanations, and the ids of explanations without survivor.
 
-    whole : False where the mutants were not run, so that nothing is known to be stale
+    whole : False if the mutants were not run, so that no explanation counts as stale
     """
     found = [
         replace(verdict, explanation=explained.get(_key(verdict), ""))
@@ -52,9 +52,9 @@ def explain(
         else verdict
         for verdict in verdicts
     ]
-    living = {_key(verdict) for verdict in verdicts if verdict.survivor}
+    survivors = {_key(verdict) for verdict in verdicts if verdict.survivor}
     stale = tuple(
-        f"{notebook}: {id_}" for notebook, id_ in explained if (notebook, id_) not in living
+        f"{notebook}: {id_}" for notebook, id_ in explained if (notebook, id_) not in survivors
     )
     return found, stale if whole else ()
 
@@ -64,10 +64,10 @@ def _key(verdict: MutantVerdict) -> tuple[str, str]:
 
 
 def draft_explanations(folder: Path, survivors: Sequence[MutantVerdict]) -> int:
-    """Add each survivor that is not explained to survivors.toml; return how many were added.
+    """Add each survivor without explanation to survivors.toml; return how many were added.
 
-    Each gets an empty text, which `grade verify` refuses: somebody has to say why it is right, or
-    to write a check that catches it. What the file holds already stays as it is.
+    Each gets an empty text, which `grade verify` refuses: somebody has to explain it, or to write
+    a check that catches it. Entries of the file don't change.
     """
     path = folder / "survivors.toml"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -90,5 +90,5 @@ def draft_explanations(folder: Path, survivors: Sequence[MutantVerdict]) -> int:
 
 
 def _key_text(name: str) -> str:
-    """Return a string of TOML, which may be a key."""
+    """Return a quoted TOML string, which is valid as a key."""
     return json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")

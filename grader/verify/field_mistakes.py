@@ -1,8 +1,8 @@
-"""Mistakes of the field at one node of a syntax tree: softmax, relu, one-hot, optimisers, kernels.
+"""Mistakes of the field at one node of a syntax tree: softmax, relu, one-hot, optimisers.
 
-They serve diagnosis: a student's answers are compared with what each of them computes. The
-mutation run leaves them out, since a check of one function can't see many of them.
-An operator takes a node and its surroundings, and yields what may stand in the node's place.
+Only diagnosis uses them: a student's answers are compared with the answers of each mistake. The
+mutation run leaves them out, since a check of one function can't catch many of them.
+An operator takes a node and its surroundings, and yields replacements of the node.
 diagnosis/catalogue.py says for each kind where it was seen.
 """
 
@@ -17,7 +17,7 @@ from grader.verify.code_words import code_of, is_number, last_name
 RATES = ("alpha", "eta", "lr", "learning_rate", "rate", "step_size", "gamma")
 PENALTIES = ("lam", "lambd", "lambda_", "reg", "l1", "l2", "decay", "weight_decay", "mu")
 SIZES = (10, 31, 784)
-"""Sizes of well-known data sets that students write as numbers: classes, features, pixels."""
+"""Numbers of classes, features and pixels of well-known data sets, which students hard-code."""
 
 SIGMOID = "1 / (1 + np.exp(-({0})))"
 SOFTMAX = "np.exp({0}) / np.sum(np.exp({0}), axis=-1, keepdims=True)"
@@ -28,21 +28,21 @@ ONE_HOT_OF_LARGEST = "({0} == np.max({0}, axis=-1, keepdims=True)) * 1.0"
 class FieldEdit:
     """One mistake: the code that replaces a node.
 
-    told : what a student reads after "behaves exactly as the solution would"
+    phrase : what a student reads after "behaves exactly as the solution would"
     """
 
     kind: str
     new: str
-    told: str
+    phrase: str
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What an operator may know of the function.
+    """What an operator knows about the function around a node.
 
-    assigned : the last value that was given to a local name
+    assigned : the last value that is assigned to each local name
     defaults : the parameters' defaults
-    functions : the notebook's own functions by their numbers of arguments
+    functions : the number of arguments of each of the notebook's own functions
     names : the parameters
     """
 
@@ -78,7 +78,7 @@ _RELATED = (
 
 
 def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """A call of a related function: tanh for sigmoid, log2 for log, the largest for its place."""
+    """Yield a call of a related function: tanh for sigmoid, log2 for log, max for argmax."""
     if not isinstance(node, ast.Call):
         return
     name, head = last_name(node.func), code_of(node.func)
@@ -91,8 +91,8 @@ def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit
             if not owner and other not in around.functions:
                 continue
             belongs = "exp" if name == "exp" else "another function"
-            told = f"with `{other}` where {belongs} belongs"
-            yield FieldEdit("related function", f"{owner}{other}({rest})", told)
+            phrase = f"with `{other}` where {belongs} belongs"
+            yield FieldEdit("related function", f"{owner}{other}({rest})", phrase)
     if name == "tanh" and node.args:
         yield FieldEdit(
             "related function", SIGMOID.format(code_of(node.args[0])), "with a sigmoid for tanh"
@@ -100,8 +100,8 @@ def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit
     if name in around.functions and not owner:
         for other, count in around.functions.items():
             if other != name and count == around.functions[name]:
-                told = f"with a call of `{other}` where another function belongs"
-                yield FieldEdit("related function", f"{other}({rest})", told)
+                phrase = f"with a call of `{other}` where another function belongs"
+                yield FieldEdit("related function", f"{other}({rest})", phrase)
         yield FieldEdit(
             "twice", f"{name}({code_of(node)}{_more(node)})", f"with `{name}` applied twice"
         )
@@ -111,7 +111,7 @@ def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit
                 f"({code_of(node.args[0])})",
                 f"with a call of `{name}` left out",
             )
-            # What is left out may have made an array of its argument.
+            # The function that is left out may have converted its argument to an array.
             yield FieldEdit(
                 "forgotten call",
                 f"np.asarray({code_of(node.args[0])}, dtype=float)",
@@ -125,7 +125,7 @@ def _more(node: ast.Call) -> str:
 
 
 def order_of_steps(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """Two steps in the other order: a sum's square, a mean's log, scaled after softmax."""
+    """Yield two steps in the other order: the square of a sum, the log of a mean."""
     match node:
         case ast.BinOp(
             left=left,
@@ -138,7 +138,7 @@ def order_of_steps(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     if not isinstance(node, ast.Call) or not node.args:
         return
     head, first, more = code_of(node.func), node.args[0], _more(node)
-    told = "with two steps in the other order"
+    phrase = "with two steps in the other order"
     match first:
         case ast.BinOp(left=inner, op=ast.Pow(), right=power):
             new = f"({head}({code_of(inner)}{more})) ** ({code_of(power)})"
@@ -150,11 +150,11 @@ def order_of_steps(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         case ast.Call(func=func, args=[inner, *_]):
             tail = _more(first)
             new = f"{code_of(func)}({head}({code_of(inner)}{more}){tail})"
-            yield FieldEdit("order of steps", new, told)
+            yield FieldEdit("order of steps", new, phrase)
 
 
 def softmaxes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """e / e.sum(): undivided, by the largest, twice, of a label, a sigmoid, the other axis."""
+    """Yield for e / e.sum(): not divided, twice, along the other axis, ..."""
     match node:
         case ast.BinOp(left=ast.Name(id=name) as left, op=ast.Div(), right=ast.expr() as right):
             total = _reduced(right)
@@ -169,9 +169,9 @@ def softmaxes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         new = f"{exponentials} / np.{function}({exponentials}, axis=-1, keepdims=True)"
         yield FieldEdit("softmax", new, f"with softmax divided by the {function}, not by the sum")
     yield FieldEdit("softmax twice", SOFTMAX.format(f"({whole})"), "with softmax applied twice")
-    for told, axes in (("over the other axis", "axis=0"), ("over all elements", "")):
+    for phrase, axes in (("over the other axis", "axis=0"), ("over all elements", "")):
         total = f"np.sum({exponentials}{', ' if axes else ''}{axes})"
-        yield FieldEdit("softmax axis", f"{exponentials} / {total}", f"with softmax taken {told}")
+        yield FieldEdit("softmax axis", f"{exponentials} / {total}", f"with softmax taken {phrase}")
     label = ONE_HOT_OF_LARGEST.format(f"({whole})")
     yield FieldEdit("labels for probabilities", label, "with the predicted class for probabilities")
     if scores:
@@ -201,7 +201,7 @@ def _reduced(node: ast.expr) -> str:
 
 
 def _scores(value: ast.expr | None) -> str:
-    """Return z of np.exp(z - z.max()), "" for anything else."""
+    """Return z of np.exp(z - z.max()); "" for anything else."""
     match value:
         case ast.Call(func=func, args=[argument]) if last_name(func) == "exp":
             match argument:
@@ -212,7 +212,7 @@ def _scores(value: ast.expr | None) -> str:
 
 
 def sigmoids(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """s (1 - s): only one factor, its square, the argument in the place of s."""
+    """Yield for s (1 - s): the square of one factor, a plus, the slope of tanh, ..."""
     match node:
         case ast.BinOp(
             left=left, op=ast.Mult(), right=ast.BinOp(left=one, op=ast.Sub(), right=inner)
@@ -221,7 +221,7 @@ def sigmoids(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
             if not code_of(left).endswith(s):
                 return
             head = code_of(left)
-            for new, told in (
+            for new, phrase in (
                 (f"({head}) ** 2", "with the square of one factor in the slope of sigmoid"),
                 (f"(1 - ({s})) ** 2", "with the square of one factor in the slope of sigmoid"),
                 (f"{head} * (1 + ({s}))", "with a plus in the slope of sigmoid"),
@@ -232,11 +232,11 @@ def sigmoids(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                     "with sigmoid applied once more in its slope",
                 ),
             ):
-                yield FieldEdit("sigmoid's slope", new, told)
+                yield FieldEdit("sigmoid's slope", new, phrase)
 
 
 def labels(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """Rows picked by a label, one place off; np.eye(k)[y] replaced by the number itself."""
+    """Yield for rows picked by a label: off by one; for np.eye(k)[y]: the label as a number."""
     match node:
         case ast.Subscript(value=value, slice=index) if not isinstance(index, ast.Slice):
             if isinstance(index, ast.Tuple):
@@ -254,24 +254,24 @@ def labels(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 new = f"{code_of(value)}[({key}) {shift}]"
                 yield FieldEdit("label off by one", new, "with the class off by one")
             if isinstance(value, ast.Call) and last_name(value.func) in ("eye", "identity"):
-                told = "with the number of the class where a one-hot vector belongs"
-                yield FieldEdit("label as a number", f"({key})", told)
+                phrase = "with the number of the class where a one-hot vector belongs"
+                yield FieldEdit("label as a number", f"({key})", phrase)
 
 
 def optimisers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """The learning rate lost, squared, halved or fixed; 1 - beta and beta; Adam's parts."""
+    """Yield mistakes of optimisers: a lost or squared learning rate, 1 - beta for beta, ..."""
     match node:
         case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
             name, code = last_name(node), code_of(node)
             if name in RATES:
-                for new, told in (
+                for new, phrase in (
                     ("1.0", f"without `{name}`"),
                     (f"{code} ** 2", f"with `{name}` squared"),
                     (f"0.5 * {code}", f"with half of `{name}`"),
                     (f"2 * {code}", f"with twice `{name}`"),
                     (f"np.sqrt({code})", f"with the square root of `{name}`"),
                 ):
-                    yield FieldEdit("learning rate", new, told)
+                    yield FieldEdit("learning rate", new, phrase)
                 default = around.defaults.get(name)
                 if default is not None:
                     yield FieldEdit(
@@ -280,14 +280,14 @@ def optimisers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                         f"with the default of `{name}`, whatever is given",
                     )
             elif name in PENALTIES:
-                for new, told in (
+                for new, phrase in (
                     (f"2 * {code}", f"with twice `{name}`"),
                     (f"0.5 * {code}", f"with half of `{name}`"),
                     (f"{code} ** 2", f"with `{name}` squared"),
                     ("0.0", f"without the term with `{name}`"),
                     ("1.0", f"without the factor `{name}`"),
                 ):
-                    yield FieldEdit("penalty", new, told)
+                    yield FieldEdit("penalty", new, phrase)
             elif name.startswith(("beta", "momentum", "keep", "drop", "p", "rho", "gamma")) and (
                 "pred" not in name and len(name) < 12
             ):
@@ -322,7 +322,7 @@ def optimisers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
 
 
 def statistics(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """The other divisor of a variance, one number for all columns, the order never shuffled."""
+    """Yield mistakes of statistics: n - 1 for n, a root too many, no mean, never shuffled."""
     if not isinstance(node, ast.Call):
         return
     name, code = last_name(node.func), code_of(node)
@@ -338,8 +338,8 @@ def statistics(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         yield FieldEdit("centre left out", f"0 * ({code})", "without one mean or sum")
         whole = node.args[0] if node.args else getattr(node.func, "value", None)
         if name == "sum" and whole is not None:
-            told = "with the number of elements where their sum belongs"
-            yield FieldEdit("number for sum", f"len({code_of(whole)})", told)
+            phrase = "with the number of elements where their sum belongs"
+            yield FieldEdit("number for sum", f"len({code_of(whole)})", phrase)
         if node.args:
             size = f"len({code_of(node.args[0])})"
             yield FieldEdit("mean and sum", f"({code}) / {size}", "with one mean too many")
@@ -360,7 +360,7 @@ def statistics(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
 
 
 def sizes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """A size written as a number that fits the sheet's own data alone."""
+    """Yield a hard-coded number for a size, which fits only the sheet's own data."""
     match node:
         case ast.Subscript(value=ast.Attribute(attr="shape"), slice=ast.Constant()):
             pass
@@ -369,29 +369,29 @@ def sizes(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         case _:
             return
     for size in SIZES:
-        told = f"with a size that is written as a number ({size})"
-        yield FieldEdit("size as a number", str(size), told)
+        phrase = f"with a size that is written as a number ({size})"
+        yield FieldEdit("size as a number", str(size), phrase)
 
 
 def powers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """Another power, and the value itself, its sign or its absolute value in its place."""
+    """Yield another power for a power, or the absolute value; a constant that is off by one."""
     match node:
         case ast.BinOp(left=left, op=ast.Pow(), right=right) if is_number(right):
             base = code_of(left)
-            for new, told in (
+            for new, phrase in (
                 (f"({base}) ** (({code_of(right)}) + 1)", "with a power that is one too high"),
                 (f"np.abs({base})", "with absolute values where squares belong"),
                 (f"2 * ({base})", "with twice a value where its square belongs"),
                 (f"np.sqrt(np.abs({base}))", "with a root where a square belongs"),
             ):
-                yield FieldEdit("another power", new, told)
+                yield FieldEdit("another power", new, phrase)
         case ast.Constant(value=float() as value) if value.is_integer() and 2 <= value <= 20:
-            # A whole one is a mutant already.
-            for new, told in (
+            # For an integer, these are mutants already.
+            for new, phrase in (
                 (f"{value + 1}", "with a constant that is one too large"),
                 (f"{value - 1}", "with a constant that is one too small"),
             ):
-                yield FieldEdit("off by one", new, told)
+                yield FieldEdit("off by one", new, phrase)
 
 
 FIELD_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], ...] = (

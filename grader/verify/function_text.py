@@ -1,4 +1,4 @@
-"""A function's text, where nodes of its syntax tree can be exchanged."""
+"""Replace nodes of a function's syntax tree in the function's text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from collections.abc import Sequence
 
 
 class FunctionText:
-    """The text that a tree was parsed from.
-
-    source : parsed as a whole gives `function`
-    """
+    """The text of a function. source : the text that `function` was parsed from"""
 
     def __init__(self, source: str, function: ast.stmt) -> None:
         self._statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt)]
@@ -21,13 +18,13 @@ class FunctionText:
 
     def statement_at(self, line: int) -> ast.stmt:
         """Return the innermost statement that holds the line."""
-        held = [s for s in self._statements if s.lineno <= line <= (s.end_lineno or s.lineno)]
-        return max(held, key=lambda statement: statement.lineno)
+        around = [s for s in self._statements if s.lineno <= line <= (s.end_lineno or s.lineno)]
+        return max(around, key=lambda statement: statement.lineno)
 
     def replaced(
         self, places: Sequence[tuple[ast.expr | ast.stmt, str]], *, keep_lines: bool = False
     ) -> str:
-        """Return the text with each node exchanged; of nodes within one another, the outer one.
+        """Return the text with each node replaced; of nested nodes, only the outer one.
 
         keep_lines : whether the code below keeps its line numbers
         """

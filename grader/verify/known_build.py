@@ -2,7 +2,7 @@
 
 python -m grader.verify.known_build ASSIGNMENT_FOLDER TABLE_FOLDER SEED SANDBOX LIFELINE NOTEBOOK...
 
-It ends with the program that holds the other end of LIFELINE, a pipe.
+It ends when the program at the other end of LIFELINE, a pipe, ends.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from grader.verify.known_table import prepare, table_of
 from grader.verify.samples import exercises_of
 
 NICE = 19
-"""Grading goes first."""
+"""The lowest priority: grading goes first."""
 
 
 def main(arguments: list[str]) -> int:
-    place, table, seed, sandbox, life, *notebooks = arguments
-    end_with(int(life))
+    place, table, seed, sandbox, lifeline, *notebooks = arguments
+    end_with(int(lifeline))
     signal.signal(signal.SIGTERM, _end)
     if hasattr(os, "nice"):
         os.nice(NICE)
     assignment = load_assignment(Path(place))
-    closed = replace(assignment, sandbox=cast("Sandbox", sandbox))
-    warm = start_fork_server(closed.sandbox, python_of(closed))
-    with Kernels(closed, warm, draw=False) as kernels, open_suite(closed) as suite:
+    assignment = replace(assignment, sandbox=cast("Sandbox", sandbox))
+    server = start_fork_server(assignment.sandbox, python_of(assignment))
+    with Kernels(assignment, server, draw=False) as kernels, open_suite(assignment) as suite:
         for notebook in notebooks:
-            if exercises_of(closed, notebook) and not closed.lacking(notebook):
-                build_missing(closed, suite, kernels, notebook, Path(table), seed=int(seed))
+            if exercises_of(assignment, notebook) and not assignment.lacking(notebook):
+                build_missing(assignment, suite, kernels, notebook, Path(table), seed=int(seed))
     return 0
 
 
@@ -57,7 +57,7 @@ def build_missing(
     seed: int,
     parts: int = PARTS,
 ) -> None:
-    """Compute and write the parts of a notebook's table that are not there."""
+    """Compute and write the missing parts of a notebook's table."""
     missing = [n for n in range(parts) if not known_store.has(folder, notebook, n, parts)]
     if not missing:
         return

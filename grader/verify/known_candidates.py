@@ -1,5 +1,6 @@
-"""The known wrong solutions of a notebook: mistake samples, changes of the solution, and changes of
-the right samples, which are other forms of it.
+"""The known wrong solutions of a notebook: mistake samples, and changes of right code.
+
+The right code is the solution, and the right samples, which are other forms of it.
 """
 
 from __future__ import annotations
@@ -19,29 +20,29 @@ from grader.verify.samples import Sample, apply_sample, load_samples
 
 @dataclass(frozen=True)
 class Candidate:
-    """A mistake, and the statements that put it in the place of the solution."""
+    """A mistake, and the statements that replace the solution's function by it."""
 
     mistake: Mistake
     patch: str
 
 
 def candidates_of(suite: Suite, notebook: Notebook) -> list[Candidate]:
-    """Return every known wrong solution of a notebook's functions; the samples' come first."""
+    """Return every known wrong solution of a notebook's functions; those of samples come first."""
     assignment = suite.assignment
     listed = [f for e in assignment.exercises if e.notebook == notebook.name for f in e.functions]
     functions = student_functions(notebook, listed)
     samples = [s for s in load_samples(assignment) if s.notebook == notebook.name]
     found: list[Candidate] = []
-    told = {name: statement_keys(notebook.definitions[name].source) for name in functions}
+    seen = {name: statement_keys(notebook.definitions[name].source) for name in functions}
     for sample in samples:
-        found += _of_sample(sample, notebook, told)
+        found += _of_sample(sample, notebook, seen)
     for name in functions:
         found += candidates_in(notebook, name)
     return found
 
 
 def candidates_in(notebook: Notebook, function: str) -> list[Candidate]:
-    """Return the known mistakes of one function, as the solution has it."""
+    """Return the known mistakes of one function of the solution."""
     definition = notebook.definitions[function]
     cell = f"{notebook.name}, cell {definition.cell}"
     changes = known_changes(
@@ -54,7 +55,7 @@ def candidates_in(notebook: Notebook, function: str) -> list[Candidate]:
             Mistake(
                 function,
                 change.kind,
-                change.told,
+                change.phrase,
                 change.text,
                 f"{cell}, line {definition.line + change.line - 1}",
             ),
@@ -75,12 +76,12 @@ def sample_mistakes(assignment: Assignment, notebook: Notebook) -> list[Candidat
 
 
 def _of_sample(
-    sample: Sample, notebook: Notebook, told: dict[str, set[str]]
+    sample: Sample, notebook: Notebook, seen: dict[str, set[str]]
 ) -> Iterator[Candidate]:
-    """Yield a mistake sample, or the mutants of a right one: other forms of the same solution.
+    """Yield a mistake sample, or the mutants of a right sample: other forms of the same solution.
 
-    told : of each function the statements whose mistakes the solution and earlier samples have
-        given: the same mistake in the same statement answers the same. The sample's are added
+    seen : for each function, the statements that were mutated before. The same mistake in the same
+        statement gives the same answers, so it is left out. The sample's statements are added
     """
     changed = apply_sample(sample, notebook)
     named = [
@@ -104,26 +105,26 @@ def _of_sample(
             yield Candidate(mistake, whole)
             return
     for name in named:
-        if name not in told:
+        if name not in seen:
             continue
         definition = changed.definitions[name]
         others = "\n".join(patch for other, patch in patches.items() if other != name)
         changes = known_changes(
             definition.source,
             lines=region_lines_of(changed, definition),
-            other_form_of=told[name],
+            other_form_of=seen[name],
         )
-        told[name] |= statement_keys(definition.source)
+        seen[name] |= statement_keys(definition.source)
         for change in changes:
             if change.kind in _OWN_TO_A_FORM:
                 continue
             mistake = Mistake(
                 name,
                 change.kind,
-                change.told,
+                change.phrase,
                 f"{change.text}{OTHER_FORM}samples/{sample.name}.toml",
             )
-            # Of the many that any value may suffer, those that say nothing of this form.
+            # Of the many changes of any value, those with vague words are left out.
             if not (mistake.says_little and change.kind in OF_ANY_VALUE):
                 patch = patch_for(notebook.name, name, change.source)
                 yield Candidate(mistake, f"{others}\n{patch}")
@@ -137,7 +138,7 @@ _OWN_TO_A_FORM = (
     "flipped sign",
     "sigmoid's slope",
 )
-"""Changes that read badly out of a form which the student has never seen."""
+"""Changes whose words make no sense to a student who has not seen this form."""
 
 
 def _is_function(source: str) -> bool:
@@ -152,7 +153,7 @@ def patch_for(notebook: str, function: str, source: str) -> str:
 
 
 def _arguments(notebook: Notebook) -> dict[str, int]:
-    """Return the notebook's own functions at top level by their numbers of arguments."""
+    """Return the number of arguments of each top-level function of the notebook."""
     counts = {}
     for name, definition in notebook.definitions.items():
         if "." not in name and _is_function(definition.source):

@@ -1,7 +1,7 @@
-"""All mistakes that are known of one function: what diagnosis compares a student's answers with.
+"""All known mistakes of one function; diagnosis compares a student's answers with theirs.
 
-`mutate` gives the changes that a check must see; here come the field's own, one value changed
-everywhere, and the same for the naive forms of stable formulas.
+`mutate` gives the changes that a check must catch. Here mistakes of the field are added, changes of
+one value everywhere, and the same for the naive forms of stable formulas.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import chain
 from grader.diagnosis.catalogue import words_for_student
 from grader.verify.array_mistakes import ARRAY_OPERATORS
 from grader.verify.bias_mistakes import broadcast
-from grader.verify.code_words import in_short, shorten
+from grader.verify.code_words import Function, assigned_values, in_short, shorten, touches
 from grader.verify.field_mistakes import FIELD_OPERATORS, FieldEdit, Surroundings
 from grader.verify.function_text import FunctionText
 from grader.verify.mutants import Change, expressions_of, mutate, normal, statements_of
@@ -48,14 +48,14 @@ def known_changes(
 ) -> list[Change]:
     """Return every known mistake of the one function that `source` defines, each code once.
 
-    lines : 1-based lines that may change, None for the whole body
-    other_form_of : statements, as `statement_keys` gives them, whose mistakes are known of
-        another form of the function; what comes in as a parameter is left as well
-    functions : the notebook's own functions by their numbers of arguments
+    lines : lines that may change, from 1; None for the whole body
+    other_form_of : statements, as `statement_keys` returns them, whose mistakes are known from
+        another form of the function: they are left out, and changes of parameters as well
+    functions : the number of arguments of each of the notebook's own functions
     """
     tree = ast.parse(source)
     function = tree.body[0]
-    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+    if not isinstance(function, Function):
         return []
     visible = visible_names(function, lines)
     only = None if other_form_of is None else _lines_beyond(function, other_form_of)
@@ -79,10 +79,10 @@ def known_changes(
 
 
 def _fingerprint(source: str) -> str:
-    """Return what is equal for equal code, "" for code that does not compile."""
+    """Return a text that is equal for equal code; "" for code that does not compile."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # a mistake may well look odd
+            warnings.simplefilter("ignore", SyntaxWarning)  # a mistake may look odd
             compile(source, "<mistake>", "exec", dont_inherit=True)
             return ast.dump(ast.parse(source))
     except (SyntaxError, ValueError):
@@ -106,14 +106,14 @@ def _of_base(
     visible: Collection[str],
     only: Collection[int] | None,
 ) -> Iterator[Change]:
-    """Yield the mistakes of one form. only : lines of which each must touch one, None for all"""
+    """Yield the mistakes of one form; with `only`, those that touch one of these lines."""
     try:
         function = ast.parse(source).body[0]
     except SyntaxError:  # a naive form of half an expression
         return
-    assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    assert isinstance(function, Function)
     text = FunctionText(source, function)
-    # The field's own words first: of equal code the first is kept.
+    # Mistakes of the field come first: of equal code, the first with its words is kept.
     around = _surroundings(function, functions)
     single: list[tuple[ast.expr, FieldEdit]] = []
     for node in _expressions(function, lines if only is None else only):
@@ -122,13 +122,13 @@ def _of_base(
                 single.append((node, edit))
                 wording = f"`{in_short(node)}` -> `{shorten(normal(edit.new))}`"
                 changed = text.replaced([(node, edit.new)])
-                yield Change(edit.kind, wording, node.lineno, changed, edit.told)
+                yield Change(edit.kind, wording, node.lineno, changed, edit.phrase)
     for lost in lost_masks(function, lines if only is None else only):
         changed = text.replaced(lost.places)
-        yield Change(lost.kind, lost.text, lost.places[0][0].lineno, changed, lost.told)
+        yield Change(lost.kind, lost.text, lost.places[0][0].lineno, changed, lost.phrase)
     for change in mutate(source, lines=lines if only is None else only):
-        told = words_for_student(change.kind, change.text, visible)
-        yield Change(change.kind, change.text, change.line, change.source, told)
+        phrase = words_for_student(change.kind, change.text, visible)
+        yield Change(change.kind, change.text, change.line, change.source, phrase)
     for whole in chain(
         ordered_edits(function, source, lines, visible),
         repeated_edits(single),
@@ -137,14 +137,14 @@ def _of_base(
         paired_edits(function, source, lines, visible),
         whole_edits(function, source, lines, visible, parameters=only is None),
     ):
-        if only is not None and not any(_touches(node, only) for node, _ in whole.places):
+        if only is not None and not any(touches(node, only) for node, _ in whole.places):
             continue
         first = min(node.lineno for node, _ in whole.places)
-        yield Change(whole.kind, whole.text, first, text.replaced(whole.places), whole.told)
+        yield Change(whole.kind, whole.text, first, text.replaced(whole.places), whole.phrase)
 
 
 def statement_keys(source: str) -> set[str]:
-    """Return what is equal for equal statements, of each statement of the function in `source`."""
+    """Return a key for each statement of the function in `source`; equal for equal statements."""
     function = ast.parse(source).body[0]
     body = getattr(function, "body", [])
     return {_key(statement) for statement, _ in statements_of(body, False)}
@@ -158,9 +158,7 @@ def _key(statement: ast.stmt) -> str:
     return f"{type(statement).__name__} {' in '.join(heads)}"
 
 
-def _lines_beyond(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, known: Collection[str]
-) -> set[int]:
+def _lines_beyond(function: Function, known: Collection[str]) -> set[int]:
     """Return the lines of the statements that are not among the known ones."""
     found = set()
     for statement, _ in statements_of(function.body, False):
@@ -171,28 +169,16 @@ def _lines_beyond(
     return found
 
 
-def _touches(node: ast.expr | ast.stmt, lines: Collection[int]) -> bool:
-    return any(n in lines for n in range(node.lineno, (node.end_lineno or node.lineno) + 1))
-
-
-def _surroundings(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, functions: Mapping[str, int]
-) -> Surroundings:
-    assigned = {
-        node.targets[0].id: node.value
-        for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
+def _surroundings(function: Function, functions: Mapping[str, int]) -> Surroundings:
     arguments = function.args
     with_default = arguments.args[len(arguments.args) - len(arguments.defaults) :]
     defaults = {a.arg: value for a, value in zip(with_default, arguments.defaults, strict=True)}
     others = {name: count for name, count in functions.items() if name != function.name}
-    return Surroundings(assigned, defaults, others, tuple(a.arg for a in arguments.args))
+    names = tuple(a.arg for a in arguments.args)
+    return Surroundings(assigned_values(function), defaults, others, names)
 
 
-def _expressions(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
-) -> Iterator[ast.expr]:
+def _expressions(function: Function, lines: Collection[int] | None) -> Iterator[ast.expr]:
     for statement, _ in statements_of(function.body, False):
         for expression in expressions_of(statement):
             for node in ast.walk(expression):

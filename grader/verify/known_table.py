@@ -1,7 +1,7 @@
-"""Computes what every known wrong solution answers to every check of a notebook, at two seeds.
+"""Compute the answers of every known wrong solution to every check of a notebook, at two seeds.
 
-The solved notebook runs once. Each mistake is put in the place of a function in a fresh fork, and
-asked what the checks ask: a few milliseconds a mistake and check.
+The solved notebook runs once. In a fork of it, each mistake replaces a function and gets the
+requests that the checks make: a few milliseconds for a mistake and a check.
 """
 
 from __future__ import annotations
@@ -17,29 +17,32 @@ from grader.session import Session
 from grader.suite import Suite
 from grader.tracing import Asked, record
 from grader.verify.known_candidates import Candidate, candidates_of, patch_for
+from grader.verify.patching import raising_source
 from grader.verify.replays import Replays, Work
 from grader.verify.samples import exercises_of
 
 MAX_LINES = 100_000
-"""Of Python that a check's recording runs: what takes more is not asked of a thousand mistakes.
-They are counted, so that every machine has the same table. A call of the check's own function
-counts as a hundred."""
+"""Lines of Python that a check's recording may run: a longer one would take too long with a
+thousand mistakes. Lines are counted, so that every machine has the same table. A call of the
+check's own function counts as a hundred."""
 MAX_SECONDS = 2.0
-"""Of a processor: a few lines may hold much work. Far from what the lines allow, so that a slow
-machine leaves out the same."""
+"""Processor time of a recording: a few lines may hold much work. The limit is far above the time of
+MAX_LINES, so that a slow machine leaves out the same recordings."""
 OTHER_CHECKS = 3
 OF_A_HELPER = 8
-"""Checks beyond those of a function's own exercises that its mistakes are asked."""
+"""How many checks of other exercises a function's mistakes are replayed in; OF_A_HELPER for a
+function without exercises of its own."""
 _OF_STALE_VALUES = ("value for another", "values swapped")
 PER_GROUP = 3
-"""Of mistakes that answer alike at one seed, so many are asked at the second."""
+"""Of mistakes with equal answers at one seed, so many are replayed at the second seed."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a table of a notebook is computed from.
+    """The input of a notebook's table.
 
-    work : what each check's recording takes of the solved notebook
+    asked : each check's recordings
+    work : the cost of each check's recording on the solved notebook
     reach : the functions that each check's answers depend on
     """
 
@@ -62,12 +65,12 @@ def build(
 
 
 def prepare(suite: Suite, notebook: Notebook, session: Session, *, seed: int = 0) -> Prepared:
-    """Learn what the checks ask, and list all that is known of the notebook."""
+    """Record the requests of the checks, and list the known mistakes of the notebook."""
     only = exercises_of(suite.assignment, notebook.name)
     asked = {
         check: one
         for check, one in record(suite, notebook.name, session, seed=seed, only=only).items()
-        # Figures were drawn when the cells ran: no call of a changed function draws them again.
+        # Figures were drawn when the cells ran: a changed function does not draw them again.
         if "figures" not in one.recordings[0].operations
     }
     work = dict(zip(asked, Replays(session, list(asked.values()), 0).work(), strict=True))
@@ -85,15 +88,15 @@ def prepare(suite: Suite, notebook: Notebook, session: Session, *, seed: int = 0
 def table_of(
     prepared: Prepared, suite: Suite, session: Session, *, part: int = 0, of: int = 1
 ) -> tuple[Known, dict[str, frozenset[CheckName]]]:
-    """Return the table of every `of`-th mistake, and which checks can name what.
+    """Return the table of every `of`-th mistake, and the checks that can name each mistake.
 
-    The latter by the statements that put a mistake in place: the checks whose wrong answers hold
-    enough evidence of it, where there are words for it.
+    The checks are listed by the mistake's patch. A check can name a mistake if its wrong answers
+    hold enough evidence, and if there are words for the mistake.
     """
     asked, reach = prepared.asked, prepared.reach
     candidates = prepared.candidates[part::of]
     checks = list(asked)
-    # A call of a check's function goes to its own process and back: a hundred times in a recording.
+    # A call of a check's function goes to our process and back, up to a hundred times a recording.
     costly = {number for number, check in enumerate(checks) if asked[check].recordings[0].functions}
     wanted = [
         [
@@ -114,24 +117,24 @@ def table_of(
         )
         if wrong
     ]
-    kept = _one_of_each(tried)
+    chosen = _one_of_each(tried)
     second = Replays(session, [asked[check] for check in checks], 1, work)
     again = second.wrong(
-        [candidate.patch for candidate, _ in kept],
-        [[checks.index(check) for check in traces] for _, traces in kept],
+        [candidate.patch for candidate, _ in chosen],
+        [[checks.index(check) for check in traces] for _, traces in chosen],
     )
     both = [
         (candidate, traces, {checks[number]: trace for number, trace in more.items()})
-        for (candidate, traces), more in zip(kept, again, strict=True)
+        for (candidate, traces), more in zip(chosen, again, strict=True)
     ]
     return _table(both, reach), _nameable(tried, both)
 
 
 def is_odd(mistake: Mistake) -> bool:
-    """Tell whether it is one of the many that any value may suffer, and that says little of it."""
+    """Return whether a mistake is a change of any value, with words that say little."""
     if mistake.title or mistake.kind not in OF_ANY_VALUE or mistake.kind in _OF_STALE_VALUES:
         return False
-    return mistake.says_little or "in one place" in mistake.told
+    return mistake.says_little or "in one place" in mistake.phrase
 
 
 def _nameable(
@@ -140,9 +143,9 @@ def _nameable(
         tuple[Candidate, dict[CheckName, dict[int, Print]], dict[CheckName, dict[int, Print]]]
     ],
 ) -> dict[str, frozenset[CheckName]]:
-    """Return the checks that can name each mistake, as `name_mistakes` weighs the evidence.
+    """Return the checks that can name each mistake, with the evidence that `name_mistakes` needs.
 
-    tried : answers at the first seed; both : of those that are kept, at both seeds
+    tried : answers at the first seed; both : answers of the chosen mistakes at both seeds
     """
     evidence = {
         _answers_key(first): sum(
@@ -153,7 +156,7 @@ def _nameable(
     return {
         candidate.patch: frozenset(first)
         for candidate, first in tried
-        if (candidate.mistake.title or candidate.mistake.told)
+        if (candidate.mistake.title or candidate.mistake.phrase)
         and evidence.get(_answers_key(first), 0.0) >= LEAST_EVIDENCE
     }
 
@@ -165,9 +168,9 @@ def _checks_for(
     reach: Mapping[CheckName, Collection[str]],
     assignment: Assignment,
 ) -> list[int]:
-    """Return the numbers of the checks that a mistake is asked: its own exercises', a few others.
+    """Return the numbers of the checks to replay a mistake in: of its exercises, and a few others.
 
-    The quick ones of the others: a helper may be reached by every check.
+    The others are the quickest ones: every check may reach a helper.
     """
     own = {e.id for e in assignment.exercises if mistake.function in e.functions}
     reached = [
@@ -184,13 +187,9 @@ def _checks_for(
 def reached_by(
     session: Session, notebook: str, asked: Mapping[CheckName, Asked], functions: Collection[str]
 ) -> dict[CheckName, set[str]]:
-    """Return the functions that each check's answers depend on: those it misses when they raise."""
+    """Return the functions that each check depends on: its answers change if they raise."""
     names = sorted(functions)
-    patches = []
-    for function in names:
-        name = function.rpartition(".")[2]
-        lost = f"def {name}(*args, **kwargs):\n    raise NotImplementedError\n"
-        patches.append(patch_for(notebook, function, lost))
+    patches = [patch_for(notebook, name, raising_source(name)) for name in names]
     replays = Replays(session, list(asked.values()), 0)
     wrong = replays.wrong(patches, [range(len(asked))] * len(patches))
     return {
@@ -202,36 +201,37 @@ def reached_by(
 def _one_of_each(
     tried: Sequence[tuple[Candidate, dict[CheckName, dict[int, Print]]]],
 ) -> list[tuple[Candidate, dict[CheckName, dict[int, Print]]]]:
-    """Of mistakes that answer alike, keep those of different words, a few.
+    """Return at most PER_GROUP mistakes, with different words, of each group with equal answers.
 
-    Of equal words the solution's own come before those of another form.
+    Of mistakes with equal words, one in the solution comes before one in another form.
     """
     groups: dict[object, list[tuple[Candidate, dict[CheckName, dict[int, Print]]]]] = {}
     for candidate, first in sorted(tried, key=lambda pair: OTHER_FORM in pair[0].mistake.text):
         group = groups.setdefault(_answers_key(first), [])
-        words = {other.mistake.title or other.mistake.told for other, _ in group}
-        if (candidate.mistake.title or candidate.mistake.told) in words:
+        words = {other.mistake.title or other.mistake.phrase for other, _ in group}
+        if (candidate.mistake.title or candidate.mistake.phrase) in words:
             continue
         group.append((candidate, first))
-    kept = []
+    chosen = []
     for group in groups.values():
-        group.sort(key=lambda pair: _length(pair[0].mistake))
-        kept += group[:PER_GROUP]
-    return kept
+        group.sort(key=lambda pair: _rank(pair[0].mistake))
+        chosen += group[:PER_GROUP]
+    return chosen
 
 
 def _answers_key(wrong_by_check: Mapping[CheckName, Mapping[int, Print]]) -> object:
-    """Return what is equal for mistakes that answer alike."""
+    """Return a key that is equal for mistakes with equal answers."""
     return tuple(
         (check, tuple((n, _rounded(p)) for n, p in sorted(wrong.items())))
         for check, wrong in sorted(wrong_by_check.items())
     )
 
 
-def _length(mistake: Mistake) -> tuple[bool, bool, bool, bool, int]:
-    vague = is_vague(mistake.told) or not mistake.told or "in one place" in mistake.told
+def _rank(mistake: Mistake) -> tuple[bool, bool, bool, bool, int]:
+    """Return a sort key: the instructor's words first, then the most precise, then the shortest."""
+    vague = is_vague(mistake.phrase) or not mistake.phrase or "in one place" in mistake.phrase
     any_value = mistake.kind in OF_ANY_VALUE
-    return not mistake.title, vague, OTHER_FORM in mistake.text, any_value, len(mistake.told)
+    return not mistake.title, vague, OTHER_FORM in mistake.text, any_value, len(mistake.phrase)
 
 
 def _rounded(answer: Print) -> tuple[object, ...]:
@@ -239,13 +239,13 @@ def _rounded(answer: Print) -> tuple[object, ...]:
 
 
 def _table(
-    kept: Sequence[
+    chosen: Sequence[
         tuple[Candidate, dict[CheckName, dict[int, Print]], dict[CheckName, dict[int, Print]]]
     ],
     reach: Mapping[CheckName, Collection[str]],
 ) -> Known:
     mistakes, both = [], []
-    for candidate, first, second in kept:
+    for candidate, first, second in chosen:
         pairs = {check: (wrong, second.get(check, {})) for check, wrong in first.items()}
         mistakes.append(candidate.mistake)
         both.append(pairs)

@@ -1,6 +1,6 @@
-"""Typical mistakes at one node of a function's syntax tree, a family of them an operator.
+"""Typical mistakes at one node of a function's syntax tree; an operator for each family.
 
-An operator takes a node and yields what may stand in its place: (kind, new source text, wording).
+An operator takes a node and yields replacements of it: (kind, new source text, wording).
 Wording "" means "`old` -> `new`".
 """
 
@@ -32,7 +32,7 @@ def _operand(operand: ast.expr, operation: str) -> str:
 
 
 def flipped_signs(node: ast.AST) -> Iterator[Edit]:
-    """A minus lost, a plus for a minus, a difference the wrong way round."""
+    """Yield a lost minus, a plus for a minus, a swapped difference."""
     match node:
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             yield "flipped sign", f"({code_of(operand)})", ""
@@ -44,7 +44,7 @@ def flipped_signs(node: ast.AST) -> Iterator[Edit]:
 
 
 def dropped_terms(node: ast.AST) -> Iterator[Edit]:
-    """One operand of a sum, a product or a quotient left out: a bias, a factor, the 1/m."""
+    """Yield a sum, product or quotient without one operand: a bias, a factor, the 1/m."""
     match node:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             yield "dropped term", f"({code_of(left)})", _dropped("+", right, node)
@@ -68,7 +68,7 @@ def dropped_terms(node: ast.AST) -> Iterator[Edit]:
 
 
 def products(node: ast.AST) -> Iterator[Edit]:
-    """A product of matrices transposed, swapped, or taken element by element."""
+    """Yield a matrix product transposed, with swapped operands, or element by element."""
     match node:
         case ast.BinOp(left=left, op=ast.MatMult(), right=right):
             pass
@@ -95,7 +95,7 @@ def products(node: ast.AST) -> Iterator[Edit]:
 
 
 def transposes(node: ast.AST) -> Iterator[Edit]:
-    """A transpose or a reshape left out."""
+    """Yield code without a transpose, a reshape or a new axis."""
     match node:
         case ast.Attribute(value=value, attr="T"):
             yield "dropped transpose", f"({code_of(value)})", ""
@@ -141,7 +141,7 @@ CALL_PAIRS = (
     ("floor", "ceil"),
     ("sin", "cos"),
 )
-"""Functions that are mistaken for one another."""
+"""Functions that students confuse."""
 
 CALL_SWAPS = {a: b for pair in CALL_PAIRS for a, b in (pair, pair[::-1])} | {
     "log1p": "log",
@@ -152,13 +152,13 @@ ELEMENTWISE = re.compile(
     "(exp|log|log1p|expm1|exp2|log2|log10|logaddexp|sqrt|abs|absolute|fabs|square|power|tanh"
     "|clip|maximum|minimum|round|sign|negative|nan_to_num|logical_not)$"
 )
-"""numpy functions that keep the shape of their first argument: one forgets to call them."""
+"""numpy functions that keep the shape of their first argument: students forget to call them."""
 
 EVEN = ("abs", "absolute", "fabs", "square")
 
 
 def wrong_calls(node: ast.AST) -> Iterator[Edit]:
-    """The neighbouring function, a forgotten call, an argument with the wrong sign or order."""
+    """Yield a similar function, a forgotten call, arguments with a wrong sign or order."""
     if not isinstance(node, ast.Call):
         return
     name = last_name(node.func)
@@ -173,7 +173,7 @@ def wrong_calls(node: ast.AST) -> Iterator[Edit]:
     if ELEMENTWISE.match(name) and node.args and not _is_own_method(node.func):
         first = code_of(node.args[0])
         yield "forgotten call", f"({first})", ""
-        # Losing a minus is `flipped_signs`; an even function forgets the sign.
+        # `flipped_signs` loses a minus; an even function does not depend on the sign.
         if not isinstance(node.args[0], ast.UnaryOp | ast.Constant) and name not in EVEN:
             negated = ", ".join([f"-({first})", *arguments[1:]])
             yield "negated argument", f"{head}({negated})", ""
@@ -212,7 +212,7 @@ def _wrong_ranges(node: ast.Call) -> Iterator[Edit]:
 
 
 def axes(node: ast.AST) -> Iterator[Edit]:
-    """The other axis, no axis, dimensions not kept."""
+    """Yield the other axis, no axis, no keepdims."""
     if not isinstance(node, ast.Call):
         return
     for keyword in node.keywords:
@@ -241,7 +241,7 @@ def _call(node: ast.Call, args: list[ast.expr], keywords: list[ast.keyword]) -> 
 
 
 def constants(node: ast.AST) -> Iterator[Edit]:
-    """A number off by one or by a factor of two, a flag flipped, train for test."""
+    """Yield a number that is off by one or by a factor of two, a flipped flag, train for test."""
     if not isinstance(node, ast.Constant):
         return
     value = node.value
@@ -261,7 +261,7 @@ def _swap_words(text: str) -> str:
 
 
 def comparisons(node: ast.AST) -> Iterator[Edit]:
-    """The boundary on the wrong side, the comparison turned round, `and` for `or`."""
+    """Yield a comparison with a wrong boundary or reversed, and `and` for `or`."""
     turned: dict[type[ast.cmpop], tuple[str, ...]] = {
         ast.Lt: ("<=", ">"),
         ast.LtE: ("<", ">="),
@@ -296,7 +296,7 @@ def comparisons(node: ast.AST) -> Iterator[Edit]:
 
 
 def slices(node: ast.AST) -> Iterator[Edit]:
-    """A slice that starts or ends one place off, or goes forwards instead of backwards."""
+    """Yield a slice that starts or ends one place off, or the whole array."""
     if not isinstance(node, ast.Slice):
         return
     lower, upper, step = (
@@ -317,7 +317,7 @@ def slices(node: ast.AST) -> Iterator[Edit]:
 
 
 def copies_and_types(node: ast.AST) -> Iterator[Edit]:
-    """A copy left out (the caller's array changes), a dtype left out or narrowed."""
+    """Yield code without a copy (the caller's array changes), or without a dtype or conversion."""
     match node:
         case ast.Call(func=ast.Attribute(value=value, attr="copy"), args=[]):
             yield "dropped copy", f"({code_of(value)})", ""
@@ -356,8 +356,8 @@ def copies_and_types(node: ast.AST) -> Iterator[Edit]:
 
 
 def attributes(node: ast.AST) -> Iterator[Edit]:
-    """self.x_test for self.x_train; w.shape[0] goes by `constants`."""
-    # A name that holds both words is a function's: train_test_split.
+    """Yield self.x_test for self.x_train."""
+    # A name with both words is a function: train_test_split.
     words = re.findall("train|test", last_name(node))
     if isinstance(node, ast.Attribute | ast.Name) and len(words) == 1:
         swapped = _swap_words(last_name(node))

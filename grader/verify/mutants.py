@@ -1,11 +1,11 @@
-"""Automatic mutants of a reference: one typical mistake each, at one place of one function.
+"""Automatic mutants of a reference: each has one typical mistake at one place of one function.
 
-`mutate` works on the text of one function; `make_mutants` picks the functions of a notebook
-that students write, and names every mutant so that an explanation can be kept beside it:
+`mutate` changes the text of one function. `make_mutants` chooses the functions of a notebook that
+students write, and gives every mutant an id, which survivors.toml can name:
 
     GradientDescent.grad_cost: dropped `/ m` in `x.T @ (p - y) / m`
 
-An id names no line, so it outlives edits elsewhere in the reference.
+An id holds no line number, so edits elsewhere in the reference don't change it.
 """
 
 from __future__ import annotations
@@ -18,37 +18,44 @@ from dataclasses import dataclass, replace
 
 from grader.notebook.regions import marker_kind
 from grader.records import Assignment, Definition, Notebook
-from grader.verify.code_words import first_line, in_short, last_name, shorten
+from grader.verify.code_words import (
+    Function,
+    first_line,
+    in_short,
+    is_docstring,
+    last_name,
+    shorten,
+)
 from grader.verify.function_text import FunctionText
 from grader.verify.mistakes import EXPRESSION_OPERATORS, Edit
 from grader.verify.statement_mistakes import returned_names, wrong_results, wrong_statements
 
 SILENT_CALLS = frozenset({"print", "display", "warn", "plt", "pyplot", "ax", "axes", "fig"})
-"""Names whose calls show something: a mistake in them changes no value that a check reads."""
+"""Names whose calls only show something: a mistake there changes no value that a check reads."""
 
 
 @dataclass(frozen=True)
 class Change:
     """One mistake made in a function.
 
-    kind : the family of mistakes ("lost divisor"); text : what was changed, in one line
-    line : 1-based, within `source`'s original; source : the whole function, changed
-    told : what a student may read of it, after "behaves exactly as the solution would"
+    kind : the family of mistakes ("lost divisor"); text : the change in one line
+    line : from 1, within the original source; source : the whole changed function
+    phrase : for the student, after "behaves exactly as the solution would"
     """
 
     kind: str
     text: str
     line: int
     source: str
-    told: str = ""
+    phrase: str = ""
 
 
 @dataclass(frozen=True)
 class Mutant:
     """A changed function of a reference notebook.
 
-    function : qualified name of what `source` defines ("GradientDescent.predict")
-    cell, line : the place of the change in the notebook; line is 1-based within the cell
+    function : qualified name of the function in `source` ("GradientDescent.predict")
+    cell, line : the place of the change in the notebook; the line counts from 1 in the cell
     """
 
     id: str
@@ -61,12 +68,12 @@ class Mutant:
 
     @property
     def place(self) -> str:
-        """Where a reader finds it: notebook, cell and line."""
+        """The place in words: notebook, cell and line."""
         return f"{self.notebook}, cell {self.cell}, line {self.line}"
 
 
 def functions_that_draw(assignment: Assignment) -> tuple[str, ...]:
-    """Return the functions of exercises that get no mutants."""
+    """Return the functions of exercises that draw figures, and so get no mutants."""
     listed = [(e.notebook, function) for e in assignment.exercises for function in e.functions]
     return tuple(
         function
@@ -82,12 +89,13 @@ def functions_that_draw(assignment: Assignment) -> tuple[str, ...]:
 def mutate(source: str, *, lines: Collection[int] | None = None) -> list[Change]:
     """Return every change of the one function that `source` defines, in reading order.
 
-    lines : 1-based lines that may change, None for the whole body
-    Changes that give the same syntax tree are given once; one that does not compile, never.
+    lines : lines that may change, from 1; None for the whole body
+    Of changes with the same syntax tree, only one is returned. Code that does not compile is left
+    out.
     """
     tree = ast.parse(source)
     function = tree.body[0]
-    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+    if not isinstance(function, Function):
         return []
     text = FunctionText(source, function)
     seen = {ast.dump(tree)}
@@ -104,7 +112,7 @@ def mutate(source: str, *, lines: Collection[int] | None = None) -> list[Change]
             continue
         seen.add(fingerprint)
         if not wording:
-            # A number or a slice by itself says too little.
+            # A number or a slice alone says too little: its line is quoted, too.
             small = isinstance(node, ast.Constant | ast.Slice | ast.Name | ast.UnaryOp)
             context = f" in `{first_line(text.statement_at(node.lineno))}`" if small else ""
             wording = f"`{in_short(node)}` -> `{shorten(normal(new))}`{context}"
@@ -113,7 +121,7 @@ def mutate(source: str, *, lines: Collection[int] | None = None) -> list[Change]
 
 
 def normal(text: str) -> str:
-    """Return an expression as ast writes it: without the parentheses that only we need."""
+    """Return an expression as ast writes it, without unneeded parentheses."""
     try:
         return ast.unparse(ast.parse(text, mode="eval"))
     except SyntaxError:  # a slice is not an expression by itself
@@ -125,22 +133,18 @@ def _start(node: ast.expr | ast.stmt) -> tuple[int, int]:
 
 
 def _body_raises(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
+    function: Function, lines: Collection[int] | None
 ) -> Iterator[tuple[ast.stmt, Edit]]:
-    """The whole function lost: a check that survives this one never reaches the function."""
+    """Yield the function with a raise at its beginning: a check that passes never calls it."""
     for statement in function.body:
-        if _is_docstring(statement) or not (lines is None or statement.lineno in lines):
+        if is_docstring(statement) or not (lines is None or statement.lineno in lines):
             continue
         yield statement, ("lost function", "raise NotImplementedError", "lost: it raises")
         return
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
 def _edits(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
+    function: Function, lines: Collection[int] | None
 ) -> Iterator[tuple[ast.expr | ast.stmt, Edit]]:
     arguments = function.args
     known = {
@@ -150,13 +154,13 @@ def _edits(
     returned = returned_names(function)
     for statement, in_loop in statements_of(function.body, False):
         inside = lines is None or statement.lineno in lines
-        if inside and not _is_docstring(statement) and not _only_shows(statement):
+        if inside and not is_docstring(statement) and not _only_shows(statement):
             for edit in wrong_statements(statement, known, in_loop):
                 yield statement, edit
             yield from wrong_results(statement, returned)
         for expression in expressions_of(statement):
             for node in _walk(expression):
-                # A condition outside the region is the template's own.
+                # An expression outside the region belongs to the template.
                 if lines is None or node.lineno in lines:
                     for operator in EXPRESSION_OPERATORS:
                         for edit in operator(node):
@@ -174,7 +178,7 @@ def _edits(
 
 
 def statements_of(body: Iterable[ast.stmt], in_loop: bool) -> Iterator[tuple[ast.stmt, bool]]:
-    """Yield every statement with whether a loop holds it; nested functions too."""
+    """Yield every statement, also of nested functions, and whether it stands in a loop."""
     for statement in body:
         yield statement, in_loop
         inner = in_loop or isinstance(statement, ast.For | ast.While)
@@ -187,7 +191,7 @@ def statements_of(body: Iterable[ast.stmt], in_loop: bool) -> Iterator[tuple[ast
 
 
 def expressions_of(statement: ast.stmt) -> list[ast.expr]:
-    """Return the statement's own expressions whose value matters."""
+    """Return the expressions of a statement whose value matters, without nested statements."""
     match statement:
         case ast.Raise() | ast.Assert() | ast.Import() | ast.ImportFrom() | ast.Delete():
             return []
@@ -201,9 +205,9 @@ def expressions_of(statement: ast.stmt) -> list[ast.expr]:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.expr]:
-    """Yield the expressions under a node that can be exchanged in the text."""
+    """Yield the expressions under a node that can be replaced in the text."""
     if isinstance(node, ast.JoinedStr) or _only_shows(node):
-        return  # before 3.12 the parts of an f-string have no place in the text
+        return  # before Python 3.12 the parts of an f-string have no position in the text
     if isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", None), ast.Store):
         yield node
     for child in ast.iter_child_nodes(node):
@@ -213,7 +217,7 @@ def _walk(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _only_shows(node: ast.AST) -> bool:
-    """True for print(...), plt.plot(...) and their like."""
+    """Return whether a node is print(...), plt.plot(...) or a similar call."""
     if isinstance(node, ast.Expr):
         node = node.value
     if not isinstance(node, ast.Call):
@@ -230,11 +234,11 @@ def _only_shows(node: ast.AST) -> bool:
 
 
 def make_mutants(notebook: Notebook, functions: Iterable[str]) -> list[Mutant]:
-    """Return the mutants of what students write in a solved notebook, in its order.
+    """Return the mutants of the functions and answers that students write, in their order.
 
-    functions : qualified names that exercises list; what stands in regions and is called
-        from them is mutated too. Functions that draw are left out: their figures were made
-        when the notebook ran, and no call makes them again.
+    functions : qualified names that exercises list; functions in regions that these call are
+        mutated as well. Functions that draw are left out: their figures were made when the
+        notebook ran, and a check does not draw them again.
     """
     mutants: list[Mutant] = []
     for name in student_functions(notebook, functions):
@@ -250,7 +254,7 @@ def make_mutants(notebook: Notebook, functions: Iterable[str]) -> list[Mutant]:
 def _named(
     changes: Iterable[Change], notebook: Notebook, function: str, cell: int, line: int
 ) -> Iterator[Mutant]:
-    """Yield the mutants of one function, those of equal wording numbered."""
+    """Yield the mutants of one function; equal ids get a number."""
     taken: Counter[str] = Counter()
     for change in changes:
         label = f"{function}: {change.text}"
@@ -267,9 +271,9 @@ def _named(
 
 
 def mutate_answer(source: str, name: str) -> list[Change]:
-    """Return the changes of statements at a cell's top level that give a variable its value.
+    """Return the changes of statements at a cell's top level that set a variable.
 
-    Each `source` runs by itself, and leaves the variable undefined where it raises.
+    Each `source` runs by itself. If it raises, the variable stays undefined.
     """
     changes = mutate(f"def answer():\n{textwrap.indent(source, ' ')}\n return {name}\n")
     found = []
@@ -288,7 +292,7 @@ def _answers(notebook: Notebook) -> Iterator[tuple[str, int, int, str]]:
     for cell in notebook.cells:
         lines = cell.source.splitlines()
         inside = region_lines(cell.source)
-        # One region after another: a run of lines without a gap.
+        # A region is a run of lines without a gap.
         for first in sorted(inside):
             if first - 1 in inside:
                 continue
@@ -316,13 +320,13 @@ def _defines_functions(tree: ast.AST) -> bool:
 
 
 def student_functions(notebook: Notebook, listed: Iterable[str]) -> list[str]:
-    """Return the functions to mutate: listed or called from those, in regions, not drawing."""
+    """Return the functions in regions that are listed, or called by those, and don't draw."""
     written = {
         name: function
         for name, definition in notebook.definitions.items()
         if (function := _function(definition))
         and region_lines_of(notebook, definition)
-        # A function within a function is changed together with the outer one.
+        # A nested function is mutated together with the outer one.
         and not _stands_in_function(notebook, name)
     }
     wanted = {name for name in listed if name in notebook.definitions}
@@ -347,31 +351,31 @@ def _place(definition: Definition) -> tuple[int, int]:
     return definition.cell, definition.line
 
 
-def _function(definition: Definition) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+def _function(definition: Definition) -> Function | None:
     try:
         body = ast.parse(definition.source).body
     except SyntaxError:
         return None
     first = body[0] if body else None
-    return first if isinstance(first, ast.FunctionDef | ast.AsyncFunctionDef) else None
+    return first if isinstance(first, Function) else None
 
 
 def _called_names(function: ast.AST) -> set[str]:
-    """Return the names that a function mentions: a helper may be passed, not called."""
+    """Return all names in a function: a helper may be passed as an argument, not called."""
     return {
         last_name(node) for node in ast.walk(function) if isinstance(node, ast.Name | ast.Attribute)
     }
 
 
 def draws(function: ast.AST) -> bool:
-    """True for a function that draws with pyplot."""
+    """Return whether a function draws with pyplot."""
     return any(
         isinstance(node, ast.Name) and node.id in ("plt", "pyplot") for node in ast.walk(function)
     )
 
 
 def region_lines_of(notebook: Notebook, definition: Definition) -> frozenset[int]:
-    """Return the 1-based lines of a definition's source that stand in regions."""
+    """Return the lines of a definition's source, from 1, that stand in regions."""
     cell = next(cell for cell in notebook.cells if cell.index == definition.cell)
     first = definition.line
     count = len(definition.source.splitlines())
@@ -380,7 +384,7 @@ def region_lines_of(notebook: Notebook, definition: Definition) -> frozenset[int
 
 
 def region_lines(source: str) -> frozenset[int]:
-    """Return the 1-based lines of a cell that stand between START and END markers."""
+    """Return the lines of a cell, from 1, that stand between START and END markers."""
     inside = False
     found = set()
     for number, line in enumerate(source.splitlines(), start=1):

@@ -1,8 +1,8 @@
 """Run the checks of a notebook's exercises on every mutant of the notebook.
 
-A mutant needs no kernel of its own. The reference ran once; in the fork that a check gets,
-the mutant's definition is put in the place of the original before the check begins. What the
-notebook's cells made earlier with the original (figures, trained weights) stays.
+A mutant needs no kernel of its own. The reference runs once. In the fork that a check gets, the
+mutant's definition replaces the original before the check starts. Values that the notebook's cells
+computed with the original (figures, trained weights) stay.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from grader.session.proxies import Function, Remote
 from grader.session.student import Student
 from grader.suite import CheckedSession, CheckJob, Suite
 from grader.verify.mutants import Mutant
-from grader.verify.patching import patch_source
+from grader.verify.patching import patch_source, raising_source
 from grader.verify.perturbations import (
     AS_CALLED,
     PERTURBATIONS,
@@ -40,16 +40,16 @@ from grader.verify.samples import exercises_of, flat
 from grader.verify.verdicts import MutantStatus, MutantVerdict
 
 PATIENCE = 5.0
-"""A mutant may take this many times the seconds of the reference's slowest check."""
+"""A check of a mutant may take this many times the seconds of the reference's slowest check."""
 
 LEAST_LIMIT_S = 3.0
-"""Under this, a busy machine would be taken for an endless loop."""
+"""With a shorter limit, a busy machine would look like an endless loop."""
 
 MAX_REQUESTS = 64
-"""Requests of a check that are replayed: enough for every way in which it calls."""
+"""How many requests of a check are replayed: enough for every kind of call that it makes."""
 
 PERTURBED = 6
-"""Recordings whose arguments are changed, too; checks of one function ask much the same."""
+"""In how many recordings the arguments are changed: checks of one function make similar calls."""
 
 
 def run_mutants(
@@ -60,10 +60,10 @@ def run_mutants(
     *,
     step: Callable[[], None] = lambda: None,
 ) -> list[MutantVerdict]:
-    """Return what became of each mutant, in their order.
+    """Return the verdict on each mutant, in order.
 
-    session : on the solved notebook; it is left as it was
-    step : called after each
+    session : on the solved notebook; it does not change
+    step : called after each mutant
     """
     if not mutants:
         return []
@@ -71,9 +71,9 @@ def run_mutants(
 
 
 def put_in_place(student: Student, mutant: Mutant) -> None:
-    """Change one fresh copy of the notebook's state; the session's own stays.
+    """Replace the original function by a mutant, in one fork of the notebook's process.
 
-    Raises GraderFault where that fails: it must not look like a mutant that was caught.
+    Raises GraderFault if that fails: it must not look like a mutant that was caught.
     """
     source = f"import __main__\nexec({patch_source(mutant)!r}, vars(__main__))\n"
     try:
@@ -84,18 +84,18 @@ def put_in_place(student: Student, mutant: Mutant) -> None:
 
 @dataclass(frozen=True)
 class _Named:
-    """A function of the notebook that was an argument."""
+    """A function of the notebook that was passed as an argument."""
 
     path: str
 
 
 @dataclass
 class _Recording:
-    """What one check asked of the reference.
+    """The requests that one check made to the reference.
 
-    reply_mib : what a reply to it may hold; None for the assignment's limit
-    requests : operation and arguments; the first MAX_REQUESTS of them
-    whole : False where there were more
+    reply_mib : the limit of a reply; None for the assignment's limit
+    requests : operation and arguments, of the first MAX_REQUESTS
+    whole : False if there were more requests
     """
 
     exercise: str
@@ -105,7 +105,7 @@ class _Recording:
 
 
 class _Recorder:
-    """A session whose students are listened to."""
+    """A session that records the requests to its students."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -122,7 +122,7 @@ class _Recorder:
 
             def recorded(called: Callable[[], str], operation: str, *arguments: Any) -> Any:
                 if len(recording.requests) < MAX_REQUESTS:
-                    recording.requests.append((operation, *_kept(arguments)))
+                    recording.requests.append((operation, *_copied(arguments)))
                 else:
                     recording.whole = False
                 return ask(called, operation, *arguments)
@@ -131,14 +131,14 @@ class _Recorder:
             yield student
 
 
-def _kept(value: Any) -> Any:
-    """Return an argument as it is now, without what belongs to its process."""
+def _copied(value: Any) -> Any:
+    """Return a copy of an argument; a reference into the process becomes a name or a handle."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, list | tuple):
-        return type(value)(map(_kept, value))
+        return type(value)(map(_copied, value))
     if isinstance(value, dict):
-        return {key: _kept(item) for key, item in value.items()}
+        return {key: _copied(item) for key, item in value.items()}
     if isinstance(value, np.random.Generator | np.random.RandomState | random.Random):
         return copy.deepcopy(value)
     if isinstance(value, Remote | Function):
@@ -148,12 +148,12 @@ def _kept(value: Any) -> Any:
 
 
 def _given(value: Any, student: Student) -> Any:
-    """Return a kept argument for another process."""
+    """Return a copied argument for another process."""
     if isinstance(value, list | tuple):
         return type(value)(_given(item, student) for item in value)
     if isinstance(value, dict):
         return {key: _given(item, student) for key, item in value.items()}
-    if isinstance(value, Counted):  # each replay starts its counts at 0
+    if isinstance(value, Counted):  # each replay counts from 0
         return counted(value.function, at_most=value.at_most)
     if isinstance(value, _Named):
         head, *rest = value.path.split(".")
@@ -163,7 +163,7 @@ def _given(value: Any, student: Student) -> Any:
 
 @dataclass(frozen=True)
 class _Bounded:
-    """A session whose checks get less time than the assignment allows."""
+    """A session whose checks have a shorter time limit than the assignment's."""
 
     session: Session
     limit_s: float
@@ -173,7 +173,7 @@ class _Bounded:
 
 
 class _MutationRun:
-    """What is known of one notebook's checks, and what each mutant comes to."""
+    """Tries the mutants of one notebook, with what is known about its checks."""
 
     def __init__(self, suite: Suite, notebook: str, session: Session) -> None:
         assignment = suite.assignment
@@ -194,7 +194,7 @@ class _MutationRun:
         self.expected: dict[tuple[int, str], list[Any]] = {}
 
     def run(self, mutants: Sequence[Mutant], step: Callable[[], None]) -> list[MutantVerdict]:
-        """Learn what the reference does, then try each mutant."""
+        """Run the checks on the reference, then on each mutant."""
         recorder = _Recorder(self.session)
         outcomes: list[Outcome] = []
         for exercise in self.exercises:
@@ -228,7 +228,7 @@ class _MutationRun:
         )
 
     def _try(self, mutant: Mutant) -> MutantVerdict:
-        """Run the checks of the function's exercises, then the others that reach it."""
+        """Run the checks of the function's exercises, then the others that call it."""
         started = time.perf_counter()
         suspects: list[str] = []
         status: MutantStatus
@@ -248,13 +248,13 @@ class _MutationRun:
     def _check(
         self, mutant: Mutant, exercises: Sequence[str], suspects: list[str]
     ) -> list[Outcome]:
-        """Return the outcomes that lost credit, of the first exercise where one did."""
+        """Return the outcomes that lost credit, of the first exercise with any; add suspects."""
         bounded = _Bounded(self.session, self.limit_s)
         for exercise in exercises:
             outcomes = self._run_checks(
                 bounded, exercise, lambda student: put_in_place(student, mutant)
             )
-            # One that is broken on the solution too is reported there.
+            # A check that is broken on the solution as well is reported there.
             fault = next(
                 (o for o in outcomes if o.fault and (o.exercise, o.name) in self.accepted), None
             )
@@ -265,7 +265,7 @@ class _MutationRun:
                 for o in outcomes
                 if o.suspect
                 and (o.exercise, o.name) in self.accepted
-                and not o.missing  # a mutant may well lack what the solution has
+                and not o.missing  # a mutant may lack a name that the solution has
             ]
             lost = [
                 o
@@ -277,14 +277,14 @@ class _MutationRun:
         return []
 
     def _others(self, mutant: Mutant, own: Collection[str]) -> list[str]:
-        """Return the other exercises whose checks reach the function, the quick ones first."""
+        """Return the other exercises whose checks call the function, the quick ones first."""
         reached = {
             self.recordings[number].exercise for number in self._recordings_that_reach(mutant)
         }
         reached |= {recording.exercise for recording in self.recordings if not recording.whole}
         return sorted(reached - {*own}, key=lambda exercise: self.costs[exercise])
 
-    # --- survivors: does it change a value at all? ---
+    # --- survivors: does a mutant change a value? ---
 
     def _probe(self, mutant: Mutant) -> tuple[MutantStatus, str]:
         reaching = self._recordings_that_reach(mutant)
@@ -292,8 +292,7 @@ class _MutationRun:
             return "unreached", "no check calls this function"
         probes = 0
         for variant in PERTURBATIONS:
-            told = reaching if variant == AS_CALLED else reaching[:PERTURBED]
-            for number in told:
+            for number in reaching if variant == AS_CALLED else reaching[:PERTURBED]:
                 expected = self._expected(number, variant)
                 got = self._replay(number, variant, mutant)
                 probes += len(expected)
@@ -304,9 +303,9 @@ class _MutationRun:
         return "equivalent", f"{probes} probes"
 
     def _recordings_that_reach(self, mutant: Mutant) -> list[int]:
-        """Return the numbers of the recordings that end otherwise when the function raises.
+        """Return the numbers of the recordings whose replies change if the function raises.
 
-        The light ones come first.
+        Those with small arguments come first.
         """
         if mutant.function not in self.reaching:
             lost = _lost(mutant)
@@ -331,10 +330,9 @@ class _MutationRun:
         return self.expected[key]
 
     def _replay(self, number: int, variant: str, mutant: Mutant | None) -> list[Any]:
-        """Return the replies to a recording's requests; it ends where the process does."""
+        """Return the replies to a recording's requests, up to the end of the process."""
         change, rng = PERTURBATIONS[variant], generator_of(variant)
         replies: list[Any] = []
-        # An endless call must not cost the whole limit again and again.
         recording = self.recordings[number]
         with self.session.student(limit_s=self.limit_s, reply_mib=recording.reply_mib) as student:
             if mutant is not None:
@@ -351,32 +349,30 @@ class _MutationRun:
                 except StudentFault as error:
                     replies.append(("fault", type(error).__name__))
                     break
-                except Exception as error:  # of a function of the check's, which it called
+                except Exception as error:  # raised by a check's function that it called
                     replies.append(("raised by the check", type(error).__name__))
         return replies
 
 
 def _lost(mutant: Mutant) -> Mutant:
-    """Return the mutant whose whole function is lost."""
-    name = mutant.function.rpartition(".")[2]
+    """Return a mutant whose function only raises, or whose variable is undefined."""
+    source = raising_source(mutant.function)
     if "def " not in mutant.source:  # a variable
-        source = f"globals().pop({name!r}, None)\n"
-        return replace(mutant, id="", source=source)
-    source = f"def {name}(*args, **kwargs):\n    raise NotImplementedError\n"
+        source = f"globals().pop({mutant.function!r}, None)\n"
     return replace(mutant, id="", source=source)
 
 
 def _essence(operation: str, reply: Any) -> Any:
-    """Leave out what changes from run to run."""
+    """Return a reply without the parts that differ from run to run."""
     if operation == "observe" and isinstance(reply, dict):
-        kept = {key: reply[key] for key in ("value", "arguments", "warnings") if key in reply}
+        stable = {key: reply[key] for key in ("value", "arguments", "warnings") if key in reply}
         error = reply.get("error")
-        return _plain(kept) | {"error": error[0] if error else None}
+        return _plain(stable) | {"error": error[0] if error else None}
     return _plain(reply)
 
 
 def _plain(value: Any) -> Any:
-    """Return a reply that can be compared: an object only by its class."""
+    """Return a reply that can be compared: an object becomes its class."""
     if isinstance(value, Remote):
         return ("object", value.type_name)
     if isinstance(value, list | tuple):
@@ -387,7 +383,7 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(request: Sequence[Any]) -> str:
-    """Return the call that a request makes, without its arguments."""
+    """Return a request as a call without its arguments."""
     operation, *rest = request
     path = next((part for part in rest if isinstance(part, str)), "")
     if operation in ("call", "map", "observe"):

@@ -1,6 +1,6 @@
-"""Stable formulas written the way students first write them: further bases for mistakes.
+"""The naive forms of stable formulas, as students write them first: further bases for mistakes.
 
-`1 / (1 - exp(-z))` is one change of the naive sigmoid, and no change of a stable one.
+`1 / (1 - exp(-z))` is one change away from the naive sigmoid, but not from a stable one.
 """
 
 from __future__ import annotations
@@ -12,17 +12,12 @@ from grader.verify.code_words import code_of, last_name
 
 
 def naive_forms(function: ast.AST) -> Iterator[list[tuple[ast.expr, str]]]:
-    """Yield the function's naive forms: the replacements of nodes, made together."""
-    assigned = {
-        node.targets[0].id: node.value
-        for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
+    """Yield the function's naive forms: lists of replacements of nodes, made together."""
     places: list[tuple[ast.expr, str]] = []
     covered: set[int] = set()
     for node in ast.walk(function):
         if isinstance(node, ast.expr) and id(node) not in covered:
-            new = _naive(node, assigned)
+            new = _naive(node)
             if new:
                 places.append((node, new))
                 covered |= {id(inner) for inner in ast.walk(node)}
@@ -31,8 +26,8 @@ def naive_forms(function: ast.AST) -> Iterator[list[tuple[ast.expr, str]]]:
         yield places
 
 
-def _naive(node: ast.expr, assigned: dict[str, ast.expr]) -> str:
-    """Return the naive form of an expression, "" where there is none."""
+def _naive(node: ast.expr) -> str:
+    """Return the naive form of an expression; "" if there is none."""
     match node:
         case ast.Call(func=outer, args=[ast.UnaryOp(op=ast.USub(), operand=inner)]) if (
             last_name(outer) == "exp" and (x := _soft(inner)) is not None
@@ -63,7 +58,7 @@ def _naive(node: ast.expr, assigned: dict[str, ast.expr]) -> str:
 
 
 def _soft(node: ast.expr) -> str | None:
-    """Return x of np.logaddexp(0, x), None for anything else."""
+    """Return x of np.logaddexp(0, x); None for anything else."""
     match node:
         case ast.Call(func=func, args=[ast.Constant(value=0 | 0.0), x]) if (
             last_name(func) == "logaddexp"

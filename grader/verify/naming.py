@@ -1,4 +1,4 @@
-"""How many mutants and samples are named by the message that they get themselves."""
+"""Decide which mutants and samples are named by the message that they get."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class KnownPart:
 
 
 def keep_tables(assignment: Assignment, parts: Sequence[KnownPart], *, parts_of: int) -> None:
-    """Keep the tables of seed 0 beside the results, for every grading that follows."""
+    """Store the tables of seed 0 beside the results, for later gradings."""
     if not parts:
         return
-    with suppress(StoreError, OSError):  # nothing is kept here, or can be
+    with suppress(StoreError, OSError):  # there is no place for tables, or it can't be written
         key = known_store.key_of(assignment, 0, cache_key.environment())
         folder = known_store.folder_of(os.environ, key)
         if folder is not None:
@@ -41,7 +41,7 @@ def keep_tables(assignment: Assignment, parts: Sequence[KnownPart], *, parts_of:
 
 
 def publish_tables(assignment: Assignment, parts: Sequence[KnownPart]) -> Path:
-    """Write the tables of seed 0 into the assignment's own folder; return the place there.
+    """Write the tables of seed 0 into the assignment's folder; return their folder.
 
     Raises OSError.
     """
@@ -49,13 +49,13 @@ def publish_tables(assignment: Assignment, parts: Sequence[KnownPart]) -> Path:
 
 
 def stale_tables(assignment: Assignment) -> tuple[str, ...]:
-    """Return the notebooks whose tables in the assignment's folder serve no longer."""
+    """Return the notebooks whose tables in the assignment's folder are out of date."""
     published = known_store.published(assignment, 0)
     return published.stale() if published is not None else ()
 
 
 def _whole(parts: Sequence[KnownPart]) -> dict[str, Known]:
-    """Return the tables of notebooks, each put together of its parts."""
+    """Return the table of each notebook, merged from its parts."""
     tables: dict[str, Known] = {}
     for one in parts:
         before = tables.get(one.notebook)
@@ -64,7 +64,7 @@ def _whole(parts: Sequence[KnownPart]) -> dict[str, Known]:
 
 
 class Naming:
-    """Tells whether the messages of mutants and samples name them.
+    """Decides whether the messages of mutants and samples name them.
 
     parts : of the tables of all notebooks
     """
@@ -77,17 +77,17 @@ class Naming:
         self.has_tables = bool(parts)
 
     def of_mutant(self, verdict: MutantVerdict) -> MutantVerdict:
-        """Return the verdict with whether the check that caught the mutant names it."""
+        """Return the verdict with `named`: whether the check that caught the mutant names it."""
         mutant = verdict.mutant
         checks = self.checks.get(patch_for(mutant.notebook, mutant.function, mutant.source), ())
         return replace(verdict, named=any(f"{e}, {name}" == verdict.by for e, name in checks))
 
     def of_sample(self, verdict: SampleVerdict) -> SampleVerdict:
-        """Return the verdict with whether a message names the sample."""
+        """Return the verdict with `named`: whether a message names the sample."""
         if not self.has_tables or verdict.result is None:
             return verdict
-        told = list(self._known_in(verdict))
-        return replace(verdict, named=any(verdict.sample.title in text for text in told))
+        named = any(verdict.sample.title in text for text in self._known_in(verdict))
+        return replace(verdict, named=named)
 
     def _known_in(self, verdict: SampleVerdict) -> Iterator[str]:
         assert verdict.result is not None

@@ -1,7 +1,7 @@
-"""Mistakes that stand at two places of a function at once: results swapped, rows for columns.
+"""Mistakes at two places of a function at once: results swapped, rows for columns.
 
-They serve diagnosis alone. Each is made in a function's own statements: before the first, after
-the last, or in two of them.
+Only diagnosis uses them. Each changes a function's own statements: before the first, after the
+last, or in two of them.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from collections.abc import Collection, Iterator
 
 from grader.verify.array_mistakes import DECAYS
 from grader.verify.bias_mistakes import penalised_biases
-from grader.verify.code_words import code_of
+from grader.verify.code_words import Function, code_of, is_docstring
 from grader.verify.field_mistakes import SIGMOID, SOFTMAX
 from grader.verify.statement_mistakes import returned_names
 from grader.verify.value_mistakes import WholeEdit
 
 _MOST = 4
-"""Parameters and results that are tried: the first ones."""
+"""Only the first parameters and results are tried."""
 
 
 def paired_edits(
-    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    function: Function,
     source: str,
     lines: Collection[int] | None,
     visible: Collection[str],
 ) -> Iterator[WholeEdit]:
-    """Yield the mistakes of the function that `source` holds; lines, visible : as elsewhere."""
+    """Yield the mistakes of the function in `source`; lines, visible : see whole_edits"""
     inside = [
         statement
         for statement in function.body
         if not isinstance(statement, ast.Return)
-        and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        and not is_docstring(statement)
         and (lines is None or statement.lineno in lines)
     ]
     if not inside:
@@ -52,7 +52,7 @@ def paired_edits(
 
 
 def _assigned(statements: Collection[ast.stmt]) -> list[str]:
-    """Return the names that get values, in order."""
+    """Return the names that the statements assign, in order."""
     stored = [
         node
         for statement in statements
@@ -67,9 +67,9 @@ def _swapped(
 ) -> Iterator[WholeEdit]:
     for a, b in itertools.combinations(results, 2):
         known = a in visible and b in visible
-        told = f"with `{a}` and `{b}` swapped" if known else "with two of its results swapped"
+        phrase = f"with `{a}` and `{b}` swapped" if known else "with two of its results swapped"
         places = [(inside[-1], _with_more(inside[-1], source, after=f"{a}, {b} = {b}, {a}"))]
-        yield WholeEdit("results swapped", places, f"`{a}` and `{b}` swapped at the end", told)
+        yield WholeEdit("results swapped", places, f"`{a}` and `{b}` swapped at the end", phrase)
 
 
 def _rows_for_columns(
@@ -91,7 +91,7 @@ def _taken_from(
     source: str,
     visible: Collection[str],
 ) -> Iterator[WholeEdit]:
-    """The rest in the place of the part: b - p for p."""
+    """Yield the rest instead of the part: b - p for p."""
     for name, result in itertools.product(parameters, results):
         after = f"{result} = {name} - {result}"
         shown = f"`{result}`" if result in visible else "its result"
@@ -108,7 +108,7 @@ def _added(
     source: str,
     visible: Collection[str],
 ) -> Iterator[WholeEdit]:
-    """f(x) + x for f(x)."""
+    """Yield f(x) + x for f(x)."""
     for name, result in itertools.product(parameters, results):
         after = f"{result} = {result} + {name}"
         shown = f"`{result}`" if result in visible else "its result"
@@ -133,7 +133,7 @@ _OTHER_FUNCTIONS = (
 def _other_functions(
     parameters: list[str], results: list[str], inside: list[ast.stmt], source: str
 ) -> Iterator[WholeEdit]:
-    """tanh(z) for sigmoid(z): another function of the field altogether."""
+    """Yield another well-known function: tanh(z) for sigmoid(z)."""
     if len(parameters) != 1:
         return
     (name,) = parameters
@@ -141,8 +141,8 @@ def _other_functions(
         for form, words in _OTHER_FUNCTIONS:
             new = f"{result} = {form.format(f'np.asarray({name}, dtype=float)')}"
             places = [(inside[-1], _with_more(inside[-1], source, after=new))]
-            told = f"with {words.format(name)} for its result"
-            yield WholeEdit("another function", places, f"`{new}` at the end", told)
+            phrase = f"with {words.format(name)} for its result"
+            yield WholeEdit("another function", places, f"`{new}` at the end", phrase)
 
 
 def _both_signs(
@@ -152,13 +152,13 @@ def _both_signs(
     source: str,
     visible: Collection[str],
 ) -> Iterator[WholeEdit]:
-    """-f(-x) for f(x)."""
+    """Yield -f(-x) for f(x)."""
     for name, result in itertools.product(parameters, results):
         before, after = f"{name} = -{name}", f"{result} = -{result}"
         places = _around(inside, source, before=before, after=after)
         shown = f"`{result}`" if result in visible else "its result"
-        told = f"with the signs of `{name}` and of {shown} reversed"
-        yield WholeEdit("both signs", places, f"`{before}`, `{after}`", told)
+        phrase = f"with the signs of `{name}` and of {shown} reversed"
+        yield WholeEdit("both signs", places, f"`{before}`, `{after}`", phrase)
 
 
 def _around(
@@ -175,7 +175,7 @@ def _around(
 
 
 def _labels_marked(inside: list[ast.stmt]) -> Iterator[WholeEdit]:
-    """onehot[y] = 1 and grad[y] -= 1: never done, or done one place off."""
+    """Yield for onehot[y] = 1 and grad[y] -= 1: left out, or one place off."""
     for node in (node for statement in inside for node in ast.walk(statement)):
         match node:
             case ast.Assign(targets=[ast.Subscript(slice=index) as place], value=value):
@@ -187,8 +187,8 @@ def _labels_marked(inside: list[ast.stmt]) -> Iterator[WholeEdit]:
         if isinstance(index, ast.Slice | ast.Constant | ast.Tuple) or not _is_one(value):
             continue
         text = f"`{code_of(place)}` is not marked"
-        told = "without the label: its one-hot vector is left out"
-        yield WholeEdit("label left out", [(value, "0.0")], text, told)
+        phrase = "without the label: its one-hot vector is left out"
+        yield WholeEdit("label left out", [(value, "0.0")], text, phrase)
         for shift in ("- 1", "+ 1"):
             key = f"({code_of(index)}) {shift}"
             text = f"`{code_of(place)}` marked at `{key}`"
@@ -198,7 +198,7 @@ def _labels_marked(inside: list[ast.stmt]) -> Iterator[WholeEdit]:
 def _in_one_statement(
     parameters: list[str], inside: list[ast.stmt], visible: Collection[str]
 ) -> Iterator[WholeEdit]:
-    """A parameter that is forgotten, or taken for another value, at all places of one statement."""
+    """Yield a parameter that is 1 or replaced by another, at all places of one statement."""
     for statement in (node for whole in inside for node in ast.walk(whole)):
         if not isinstance(statement, ast.Assign | ast.AugAssign):
             continue
@@ -217,16 +217,16 @@ def _in_one_statement(
                 if other == name:
                     continue
                 known = name in visible
-                told = f"with `{other}` in the place of " + (
+                phrase = f"with `{other}` in the place of " + (
                     f"`{name}`" if known else "a new value"
                 )
                 text = f"`{other}` for `{name}` in line {statement.lineno}"
                 edits = [(node, other) for node in places]
-                yield WholeEdit("value for another", edits, text, f"{told} in one step")
+                yield WholeEdit("value for another", edits, text, f"{phrase} in one step")
 
 
 def _without_decay(inside: list[ast.stmt]) -> Iterator[WholeEdit]:
-    """rho s + (1 - rho) g: a sum over all steps, as rho and 1 - rho are both left out."""
+    """Yield for rho s + (1 - rho) g: s + g, a sum over all steps."""
     nodes = [node for statement in inside for node in ast.walk(statement)]
     for decay in DECAYS:
         rests = [
@@ -257,7 +257,7 @@ def _is_one(node: ast.expr) -> bool:
 
 
 def _with_more(statement: ast.stmt, source: str, *, before: str = "", after: str = "") -> str:
-    """Return a statement's text with a line before or after it, as deep as it stands."""
+    """Return a statement's text with a line before or after it, at the same indentation."""
     segment = ast.get_source_segment(source, statement) or ""
     indent = " " * statement.col_offset
     parts = [part for part in (before, segment, after) if part]

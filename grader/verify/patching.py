@@ -1,4 +1,4 @@
-"""Puts a changed definition in the place of the original, in a process that holds the notebook."""
+"""Replace a definition by a changed one, in a process that has run the notebook."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from grader.verify.mutants import Mutant
 
 
 def patch_source(mutant: Mutant) -> str:
-    """Return the statements that put a mutant's definition in the place of the original.
+    """Return the statements that replace the original by a mutant's definition.
 
-    A method is set on its class, so that objects made earlier follow it.
+    A method is set on its class, so that objects that exist already use it.
     """
     owner, _, name = mutant.function.rpartition(".")
     if not owner:
         return mutant.source
-    # Inside a class statement, names that begin with __ are mangled as they were.
+    # A class statement around the method mangles names that begin with __ as before.
     class_name = owner.rpartition(".")[2]
     holder = f"class {class_name}:\n{textwrap.indent(mutant.source, '    ')}\n"
     return f"{_PUT_IN_PLACE}_put_in_place({owner}, {name!r}, {holder!r})\ndel _put_in_place\n"
+
+
+def raising_source(function: str) -> str:
+    """Return a definition of the function, or the method, that only raises."""
+    name = function.rpartition(".")[2]
+    return f"def {name}(*args, **kwargs):\n    raise NotImplementedError\n"
 
 
 _PUT_IN_PLACE = """\

@@ -1,8 +1,7 @@
-"""Tells a mutant that changes a value from one that is the same function in other words.
+"""Distinguish a mutant that changes a value from one that is equivalent to the original.
 
-What the checks ask of the reference is recorded, check by check: its requests, in order.
-Replayed against a mutant, with the same and with changed arguments, the recordings give the
-reference's replies or they don't.
+Each check's requests to the reference are recorded in order. They are replayed on a mutant, with
+the same and with changed arguments. A mutant with the reference's replies is equivalent.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from grader.in_kernel.codec.forms import apart
 Perturbation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 RTOL = 1e-12
-"""Relative to the largest magnitude of an array: what another order of summation changes."""
+"""Relative to the largest magnitude of an array: the effect of another order of summation."""
 
 
 # --- other arguments ----------------------------------------------------------------------
 
 
-# They keep to the kind of values that the check sent, so that a mutant isn't blamed for what
-# it does with a negative probability: signs stay among numbers that have both, labels stay
-# labels, and what lies in [0, 1] stays there.
+# Changed arguments stay of the kind that the check sent, so that a mutant isn't blamed for its
+# result with a negative probability: only numbers of both signs change sign, labels stay labels,
+# and values in [0, 1] stay there.
 
 
 def _as_called(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -33,7 +32,7 @@ def _as_called(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _extreme(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Numbers of both signs grow by 1000 and change sign; shares go to 0 and 1."""
+    """Multiply numbers of both signs by -1000; round values in [0, 1]."""
     if a.dtype.kind not in "fc" or not a.size:
         return a
     if a.dtype.kind == "c" or a.min() < 0:
@@ -46,7 +45,7 @@ def _drawn_anew(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return a
     low, high = a.min(), a.max()
     labels = low == 0 and high == 1 and np.isin(a, (0.0, 1.0)).all()
-    if a.dtype.kind != "f" or labels:  # pixels and digits, too
+    if a.dtype.kind != "f" or labels:  # integers are pixels or digits
         return rng.permutation(a.ravel()).reshape(a.shape)
     if not np.isfinite(a).all() or low < 0 or high == 0:  # weights may start at zero
         return rng.normal(size=a.shape).astype(a.dtype)
@@ -56,7 +55,7 @@ def _drawn_anew(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _shorter(a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One row less: arrays that belong together lose it together."""
+    """Drop the last row: arrays that belong together all lose it."""
     return a[:-1] if a.ndim and len(a) > 1 else a
 
 
@@ -71,9 +70,9 @@ PERTURBATIONS: dict[str, Perturbation] = {
 
 
 def perturb(value: Any, change: Perturbation, rng: np.random.Generator) -> Any:
-    """Return the value with every array and float in it changed; the rest stays.
+    """Return the value with every array and float in it changed.
 
-    Integers stay: they count epochs, name handles and index.
+    Integers don't change: they count epochs, name handles, or are indices.
     """
     if isinstance(value, np.ndarray):
         return change(value, rng)
@@ -87,7 +86,7 @@ def perturb(value: Any, change: Perturbation, rng: np.random.Generator) -> Any:
 
 
 def payload(value: Any) -> int:
-    """Return the size of a request's arguments, roughly in numbers."""
+    """Return the approximate size of a request's arguments, in numbers."""
     if isinstance(value, np.ndarray):
         return value.size
     if isinstance(value, list | tuple):
@@ -101,7 +100,7 @@ def payload(value: Any) -> int:
 
 
 def same_value(a: Any, b: Any) -> bool:
-    """True where two replies hold the same values, to RTOL; nan equals nan."""
+    """Return whether two replies hold the same values, to RTOL; nan equals nan."""
     if _is_plain_array(a) or _is_plain_array(b):
         return _same_array(a, b)
     if isinstance(a, float) and isinstance(b, float):
@@ -143,7 +142,7 @@ def _same_array(a: Any, b: Any) -> bool:
 
 
 def first_difference(expected: list[Any], got: list[Any]) -> int | None:
-    """Return the index of the first reply that differs, None where none does."""
+    """Return the index of the first reply that differs; None if all are equal."""
     for index, (a, b) in enumerate(zip(expected, got, strict=False)):
         if not same_value(a, b):
             return index
@@ -151,5 +150,5 @@ def first_difference(expected: list[Any], got: list[Any]) -> int | None:
 
 
 def generator_of(variant: str) -> np.random.Generator:
-    """Return a generator that draws the same for every replay of a variant."""
+    """Return a generator that draws the same numbers in every replay of a variant."""
     return np.random.default_rng(list(PERTURBATIONS).index(variant))

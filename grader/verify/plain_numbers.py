@@ -1,7 +1,7 @@
-"""Find the values of a function that are single numbers, only from its text.
+"""Find the values of a function that are single numbers, from its text alone.
 
-What sorts, turns or sums up an array does nothing to a number, or raises: no mistake of that sort
-is tried where a number stands.
+Sorting, flipping or summing an array has no effect on a number, or raises. So such mistakes are
+not tried on a number.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import ast
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from grader.verify.code_words import is_number, last_name
+from grader.verify.code_words import Function, is_number, last_name
 
 _GIVE_NUMBERS = frozenset(("len", "int", "float", "round", "ord"))
 _OF_NUMBERS = frozenset(("abs", "sqrt", "exp", "log", "max", "min"))
 
 
-def number_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
-    """Return the names of a function that always hold a single number.
+def number_names(function: Function) -> frozenset[str]:
+    """Return the names in a function that always hold a single number.
 
-    A parameter counts where its annotation or its default is a number.
+    A parameter counts if its annotation or its default is a number.
     """
     settings = list(_settings(function))
     seen = Counter(name for name, _ in settings)
@@ -28,7 +28,7 @@ def number_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[
         for node in ast.walk(function)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
-    # What is set in another way, too (by `with`, from a call's tuple) may be anything.
+    # A name that is also set in another way (by `with`, from a call's tuple) may be anything.
     known = {name for name in seen if seen[name] == stored[name]}
     arguments = _arguments(function)
     known = (known - set(arguments)) | {
@@ -44,7 +44,7 @@ def number_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[
 
 
 def _settings(function: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
-    """Yield names with the values that they are given; None for the numbers of a range."""
+    """Yield assigned names with their values; None for the numbers of a range."""
     for node in ast.walk(function):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -60,8 +60,8 @@ def _settings(function: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
                 yield name, None
 
 
-def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, bool]:
-    """Return the parameters, with whether each is surely a number."""
+def _arguments(function: Function) -> dict[str, bool]:
+    """Return for each parameter whether it is certainly a number."""
     a = function.args
     listed = [*a.posonlyargs, *a.args]
     defaults = [None] * (len(listed) - len(a.defaults)) + list(a.defaults)
@@ -75,7 +75,7 @@ def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, bo
 
 
 def is_plain(node: ast.expr, names: Collection[str]) -> bool:
-    """Tell whether an expression is surely a number. names : that are"""
+    """Return whether an expression is certainly a number. names : names of numbers"""
     match node:
         case ast.Constant():
             return is_number(node)

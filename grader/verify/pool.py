@@ -1,12 +1,12 @@
-"""Processes that work off tasks, with nothing between them but a pipe each.
+"""A pool of processes for tasks; each process is connected only by a pipe.
 
     with ProcessPool(4) as pool:
         future = pool.submit(function, argument)
 
-The standard library's pool takes semaphores with names, which lie in shared memory for good when
-the program is killed. Here nothing has a name, so nothing is left. A process ends with the program
-that started it, however that ended; where the block is left by an exception, Ctrl-C among them,
-what runs is called off.
+The standard library's pool uses named semaphores, which stay in shared memory if the program is
+killed. This pool has no named objects, so it leaves nothing behind. A process ends with the program
+that started it, even if that is killed. If an exception (also Ctrl-C) leaves the block, running
+tasks are stopped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _STOP_S = 1.0
-"""What a process may take to end its kernels, before it is killed."""
+"""The time that a process has to end its kernels before it is killed."""
 
 
 class ProcessPool(Executor):
@@ -41,11 +41,11 @@ class ProcessPool(Executor):
     def __init__(self, count: int) -> None:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closed = False
-        self._called_off = threading.Event()
-        self._hands = [_Hand(self._tasks, self._called_off) for _ in range(count)]
+        self._stopped = threading.Event()
+        self._workers = [_Worker(self._tasks, self._stopped) for _ in range(count)]
 
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Return the future of a call: function, arguments and result are pickled."""
+        """Return the future of a call; function, arguments and result are pickled."""
         if self._closed:
             raise RuntimeError("the pool is shut down")
         future: Future[T] = Future()
@@ -60,17 +60,17 @@ class ProcessPool(Executor):
                     task = self._tasks.get_nowait()
                     if task is not None:
                         task[0].cancel()
-        for _ in self._hands:
+        for _ in self._workers:
             self._tasks.put(None)
         if wait:
-            for hand in self._hands:
-                hand.thread.join()
+            for worker in self._workers:
+                worker.thread.join()
 
     def stop(self) -> None:
-        """End the processes in any state."""
-        self._called_off.set()
-        for hand in self._hands:
-            hand.stop()
+        """Stop the processes, whatever they do."""
+        self._stopped.set()
+        for worker in self._workers:
+            worker.stop()
 
     def __exit__(
         self,
@@ -86,15 +86,15 @@ class ProcessPool(Executor):
 _Task = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
-class _Hand:
+class _Worker:
     """A thread that gives tasks to one process, one after the other."""
 
-    def __init__(self, tasks: queue.SimpleQueue[_Task | None], called_off: threading.Event) -> None:
+    def __init__(self, tasks: queue.SimpleQueue[_Task | None], stopped: threading.Event) -> None:
         self._tasks = tasks
-        self._called_off = called_off
+        self._stopped = stopped
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
-        self._lock = threading.Lock()  # over who starts the process, and who ends it
+        self._lock = threading.Lock()  # protects the start and the end of the process
         self.thread = threading.Thread(target=self._work, name="pool", daemon=True)
         self.thread.start()
 
@@ -104,8 +104,8 @@ class _Hand:
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                succeeded, value = self._asked(call)
-            except BaseException as error:  # it must not be waited for in vain
+                succeeded, value = self._run(call)
+            except BaseException as error:  # else somebody would wait for the future forever
                 succeeded, value = False, error
             if succeeded:
                 future.set_result(value)
@@ -113,7 +113,8 @@ class _Hand:
                 future.set_exception(value)
         self._end()
 
-    def _asked(self, call: list[Any]) -> tuple[bool, Any]:
+    def _run(self, call: list[Any]) -> tuple[bool, Any]:
+        """Return whether the call succeeded, and its result or its exception."""
         connection = self._started()
         try:
             connection.send(call)
@@ -125,10 +126,10 @@ class _Hand:
 
     def _started(self) -> Connection:
         with self._lock:
-            if self._called_off.is_set():
-                raise BrokenProcessPool("called off")
+            if self._stopped.is_set():
+                raise BrokenProcessPool("stopped")
             if self._connection is None:
-                # Spawned, not forked: a fork of a process that has threads may hang.
+                # Spawned, not forked: a fork of a process with threads may hang.
                 context = multiprocessing.get_context("spawn")
                 self._connection, theirs = context.Pipe()
                 with theirs:
@@ -146,7 +147,7 @@ class _Hand:
             timer.start()
 
     def _end(self) -> int:
-        """Let the process come to its end; return its exit code."""
+        """Wait for the end of the process; return its exit code."""
         with self._lock:
             process, self._process = self._process, None
             connection, self._connection = self._connection, None
@@ -157,13 +158,13 @@ class _Hand:
         process.join()
         code = process.exitcode or 0
         process.close()
-        if code < 0:  # it was killed, and has removed nothing
+        if code < 0:  # it was killed, and could not remove its files
             remove_session_leftovers()
         return code
 
 
 def _kill(process: SpawnProcess) -> None:
-    with contextlib.suppress(ValueError):  # it is gone
+    with contextlib.suppress(ValueError):  # the process has ended
         process.kill()
 
 
@@ -174,19 +175,19 @@ def _serve(connection: Connection) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         end_with(parent.sentinel)
-    signal.signal(signal.SIGTERM, _call_off)
+    signal.signal(signal.SIGTERM, _interrupt)
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError), connection:
         while True:
             function, args, kwargs = connection.recv()
             try:
                 answer = True, function(*args, **kwargs)
-            except Exception as error:  # it is raised when the result is requested
+            except Exception as error:  # the future raises it
                 answer = False, error
             connection.send(answer)
 
 
-def _call_off(number: int, frame: object) -> NoReturn:
-    # As Ctrl-C does, so that every `with` on the way out ends what it began; once is enough.
+def _interrupt(number: int, frame: object) -> NoReturn:
+    # Like Ctrl-C, so that every `with` block cleans up. Later signals must not interrupt that.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt

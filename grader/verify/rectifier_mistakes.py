@@ -1,6 +1,6 @@
-"""Mistakes about activations: another activation, a slope that is lost, both of them together.
+"""Mistakes about activations: another activation, a lost slope, or both together.
 
-They serve only diagnosis, like those of field_mistakes.py.
+Only diagnosis uses them; see field_mistakes.py.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TOGETHER = (
 
 
 def rectifiers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """Relu and its slope: the value for the slope, the sign, a leak, the mask for the value."""
+    """Yield mistakes of relu and its slope: a leak, the sign, the mask for the value, ..."""
     a = _of_relu(node)
     if a:
         yield FieldEdit(
@@ -47,7 +47,7 @@ def rectifiers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         for leak in _LEAKS:
             new = f"np.where(({a}) > 0, {a}, {leak} * ({a}))"
             yield FieldEdit("relu", new, f"with a leaky relu ({leak})")
-        for new, told in (
+        for new, phrase in (
             (SIGMOID.format(a), "with a sigmoid for relu"),
             (f"np.tanh({a})", "with tanh for relu"),
             (f"np.log1p(np.exp({a}))", "with softplus for relu"),
@@ -55,14 +55,14 @@ def rectifiers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
             (f"np.abs({a})", "with an absolute value for relu"),
             (f"({a})", "without relu"),
         ):
-            yield FieldEdit("relu", new, told)
+            yield FieldEdit("relu", new, phrase)
     a = _masked(node)
     if not a:
         return
     for leak in _LEAKS:
         new = f"np.where(({a}) > 0, 1.0, {leak})"
         yield FieldEdit("relu's slope", new, f"with a leaky slope of relu ({leak})")
-    for new, told in (
+    for new, phrase in (
         (f"np.maximum({a}, 0)", "with the value of relu where its slope belongs"),
         (f"np.sign({a})", "with the sign where the slope of relu belongs"),
         (f"({a})", "with a value where a mask of 0 and 1 belongs"),
@@ -73,25 +73,25 @@ def rectifiers(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         ("1.0", "with the slope of relu left out"),
         (f"np.abs({a})", "with an absolute value where the slope of relu belongs"),
     ):
-        yield FieldEdit("relu's slope", new, told)
+        yield FieldEdit("relu's slope", new, phrase)
 
 
 def sigmoids(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
-    """Another activation for a function of this name, the notebook's own or a library's."""
+    """Yield another activation for a call of a sigmoid, the notebook's own or a library's."""
     match node:
         case ast.Call(func=func, args=[x], keywords=[]) if last_name(func) in _SIGMOIDS:
-            for new, told in (
+            for new, phrase in (
                 (SOFTMAX, "with a softmax for a sigmoid"),
                 ("np.tanh({0})", "with tanh for a sigmoid"),
                 ("np.maximum({0}, 0)", "with relu for a sigmoid"),
             ):
-                yield FieldEdit("another activation", f"({new})".format(code_of(x)), told)
+                yield FieldEdit("another activation", f"({new})".format(code_of(x)), phrase)
 
 
 def activations(function: ast.AST, lines: Collection[int] | None) -> Iterator[WholeEdit]:
-    """Yield another activation for relu, with its own slope, at every place of the function.
+    """Yield another activation and its slope for relu, at every place of the function.
 
-    Where a function holds the way forwards and the way back, whoever takes another one takes both.
+    If a function holds both the forward and the backward pass, a student changes both.
     """
     values: list[tuple[ast.expr, str]] = []
     masks: list[tuple[ast.expr, str]] = []
@@ -108,14 +108,14 @@ def activations(function: ast.AST, lines: Collection[int] | None) -> Iterator[Wh
                 break
     if not values or not masks:
         return
-    for value, slope, told in _TOGETHER:
+    for value, slope, phrase in _TOGETHER:
         places = [(node, value.format(a)) for node, a in values]
         places += [(node, slope.format(a)) for node, a in masks]
-        yield WholeEdit("another activation", places, f"relu -> `{value.format('a')}`", told)
+        yield WholeEdit("another activation", places, f"relu -> `{value.format('a')}`", phrase)
 
 
 def lost_masks(function: ast.AST, lines: Collection[int] | None) -> Iterator[WholeEdit]:
-    """Yield d[a <= 0] = 0 left out: the way back without relu's slope."""
+    """Yield the backward pass without relu's slope: d[a <= 0] = 0 is left out."""
     for node in ast.walk(function):
         match node:
             case ast.Assign(
@@ -126,20 +126,20 @@ def lost_masks(function: ast.AST, lines: Collection[int] | None) -> Iterator[Who
                 ],
                 value=ast.Constant(value=0 | 0.0),
             ) if _is_zero(bound) and (lines is None or node.lineno in lines):
-                told = "with the slope of relu left out"
+                phrase = "with the slope of relu left out"
                 yield WholeEdit(
-                    "relu's slope", [(node, "pass")], f"`{code_of(node)}` left out", told
+                    "relu's slope", [(node, "pass")], f"`{code_of(node)}` left out", phrase
                 )
 
 
 def _of_relu(node: ast.AST) -> str:
-    """Return a of max(a, 0) in one of its forms, "" for anything else."""
+    """Return a of max(a, 0) in one of its forms; "" for anything else."""
     match node:
         case ast.Call(func=func, args=[a, b]) if last_name(func) in ("maximum", "fmax"):
             inner = next((x for x, y in ((a, b), (b, a)) if _is_zero(y)), None)
             return code_of(inner) if inner is not None else ""
         case ast.Call(func=func, args=[condition, a, b]) if last_name(func) == "where":
-            # Of np.where(a > 0, d, 0) with another d the condition is a slope.
+            # In np.where(a > 0, d, 0) with another d, the condition is relu's slope.
             return code_of(a) if _masked(condition) == code_of(a) and _is_zero(b) else ""
         case ast.Call(func=func, args=[a, b, ast.Constant(value=None)]) if last_name(
             func
@@ -153,7 +153,7 @@ def _of_relu(node: ast.AST) -> str:
 
 
 def _masked(node: ast.AST) -> str:
-    """Return a of a > 0, "" for anything else."""
+    """Return a of a > 0; "" for anything else."""
     match node:
         case ast.Compare(left=left, ops=[ast.Gt() | ast.GtE()], comparators=[bound]):
             return code_of(left) if _is_zero(bound) else ""

@@ -1,4 +1,4 @@
-"""Asks what checks ask of many wrong solutions, in few forks of the solved notebook's process."""
+"""Replay the requests of checks on many wrong solutions, in few forks of the solved notebook."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ PATIENCE = 5.0
 """A mistake may take this many times the seconds of the solution's slowest recording."""
 CALLS = 20
 MORE_CALLS = 500
-"""A mistake may call a check's functions so many times as often as the solution, and so often more:
-a search that never ends would wait for them until its time by the clock is over."""
+"""A mistake may call a check's functions CALLS times as often as the solution, plus MORE_CALLS:
+otherwise an endless search would wait for their results until the wall-clock limit."""
 FOR_WAITING = replaying.FOR_WAITING
 AT_ONCE = 60
-"""Mistakes that are asked in one fork."""
+"""Mistakes that are replayed in one fork."""
 BUDGET_S = 4.0
-"""Of one fork: what is left over goes to the next."""
+"""Seconds for one fork; the remaining mistakes go to the next."""
 
 
 class Work(NamedTuple):
-    """What a recording takes: lines of Python, the same everywhere; seconds of a processor.
+    """The cost of a recording.
 
+    lines : of Python, the same on every machine; seconds : processor time
     calls : of the check's own functions
     """
 
@@ -50,10 +51,10 @@ class Work(NamedTuple):
 
 
 class Replays:
-    """Asks many mistakes what a seed's checks asked, in forks of the solved notebook's process.
+    """Replays the recordings of one seed on many mistakes, in forks of the solved notebook.
 
-    work : of each recording, where it is known
-    least_s : of a processor, that a recording may take at the least
+    work : the cost of each recording, if it is known
+    least_s : the limit of a recording's processor time is at least this
     """
 
     def __init__(
@@ -82,9 +83,9 @@ class Replays:
         )
 
     def work(self) -> list[Work]:
-        """Return what each recording takes of the solved notebook.
+        """Return the cost of each recording on the solved notebook.
 
-        Where the process ends meanwhile, nobody knows: it is without end.
+        It is infinite if the process ends during the recording.
         """
         found: list[Work] = []
         while len(found) < len(self.asked):
@@ -99,18 +100,17 @@ class Replays:
     def wrong(
         self, patches: Sequence[str], wanted: Sequence[Sequence[int]]
     ) -> list[dict[int, dict[int, Print]]]:
-        """Return, for each patch, its answers that are not the solution's, by recording."""
+        """Return each patch's answers that differ from the solution's, by recording."""
         found: list[dict[int, dict[int, Print]]] = []
         at_once = AT_ONCE
         while len(found) < len(patches):
             here = slice(len(found), len(found) + at_once)
-            told = self._replayed(patches[here], wanted[here])
-            if told is None and at_once > 1:
-                at_once = 1  # one of them ends the process: which?
+            replies = self._replayed(patches[here], wanted[here])
+            if replies is None and at_once > 1:
+                at_once = 1  # one of them ends the process: find out which
                 continue
-            # None: the mistake itself ends the process, and has no answers.
-            told = told or [None]
-            for numbers, answers in zip(wanted[here], told, strict=False):
+            # None: this mistake ends the process, and has no answers.
+            for numbers, answers in zip(wanted[here], replies or [None], strict=False):
                 found.append(self._differing(numbers, answers or []))
             at_once = AT_ONCE if at_once > 1 or len(found) % AT_ONCE == 0 else 1
         return found
@@ -118,13 +118,14 @@ class Replays:
     def _replayed(
         self, patches: Sequence[str], wanted: Sequence[Sequence[int]]
     ) -> list[Any] | None:
-        """Return what the fork has told, of the first patches; None where it has ended."""
+        """Return the replies of the fork for the first patches; None if it has ended."""
         try:
             with self._begun() as student:
-                told = student._grade_replay(list(patches), [list(numbers) for numbers in wanted])
+                numbers = [list(one) for one in wanted]
+                replies = student._grade_replay(list(patches), numbers)
         except (StudentFault, Missing):
             return None
-        return told if isinstance(told, list) and told else None
+        return replies if isinstance(replies, list) and replies else None
 
     @contextmanager
     def _begun(self) -> Iterator[Student]:
@@ -137,9 +138,9 @@ class Replays:
         self, numbers: Sequence[int], answers: Sequence[Any]
     ) -> dict[int, dict[int, Print]]:
         found = {}
-        for number, told in zip(numbers, answers, strict=False):
+        for number, prints in zip(numbers, answers, strict=False):
             expected = self.asked[number].expected[self.seed]
-            got = [Print(p[0], p[1], tuple(p[2]), p[3], p[4]) for p in told]
+            got = [Print(p[0], p[1], tuple(p[2]), p[3], p[4]) for p in prints]
             wrong = differing(expected.answers, got, noisy=expected.noisy)
             if wrong:
                 found[number] = dict(sorted(wrong.items())[:MAX_ANSWERS])
@@ -167,7 +168,7 @@ def _begin(sources, main):
         return held[0].replay(patches, wanted)
     def work(number):
         found = held[0].work(number)
-        main["_grade_work"] = work  # as one of the notebook's new names it was taken away
+        main["_grade_work"] = work  # it was removed with the new names of the notebook
         return found
     held = []
     main["_grade_begin"] = begin
@@ -177,9 +178,9 @@ _begin(_sources, vars(__main__))
 
 
 def _caller(functions: CheckFunctions | None) -> Callable[..., list[Any]] | None:
-    """Return what answers the calls of a recording's functions, None where it has none.
+    """Return a function that answers calls of a recording's functions; None if it has none.
 
-    Number -1 says that a request begins.
+    The number -1 means that a request begins.
     """
     if functions is None:
         return None
@@ -188,7 +189,7 @@ def _caller(functions: CheckFunctions | None) -> Callable[..., list[Any]] | None
         if number == -1:
             functions.begin_again()
             return []
-        # A mistake may call it where it overflows: that warning must not be shown.
+        # A mistake may call it with arguments that overflow: that warning must not be shown.
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -201,7 +202,7 @@ def _caller(functions: CheckFunctions | None) -> Callable[..., list[Any]] | None
 
 @cache
 def _sources() -> tuple[tuple[str, str], ...]:
-    """Return the texts that the fork runs: its closed process imports none of our modules."""
+    """Return the modules' texts that the fork executes: the sandbox can't import our modules."""
     return tuple(
         (
             f"_grade_{module.__name__.rpartition('.')[2]}",

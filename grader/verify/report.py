@@ -1,4 +1,4 @@
-"""What `grade verify` shows: a table for the terminal, Markdown for a README, JSON."""
+"""The results of `grade verify`: tables for the terminal, Markdown for a README, JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_VALUE = "-"
 
 
 def summary_rows(report: VerifyReport) -> list[tuple[str, str]]:
-    """Return the comparisons, one (part, finding) pair for each line."""
+    """Return the rows of the summary, (part, finding)."""
     graded = [line for line in report.exercises if not line.manual]
     manual = sum(line.points for line in report.exercises if line.manual)
     rows = [
@@ -82,7 +82,7 @@ def _mutant_rows(report: VerifyReport) -> list[tuple[str, str]]:
 
 
 def _written_rows(report: VerifyReport) -> list[tuple[str, str]]:
-    """Return how the derivations of the solution are read, and what becomes of mistakes in them."""
+    """Return the rows on derivations: steps that were read, samples, mutants."""
     lines = report.written
     steps, not_read = sum(w.steps for w in lines), sum(w.not_read for w in lines)
     rows = [("derivations", f"{len(lines)}: {steps - not_read} of {steps} steps read")]
@@ -96,7 +96,7 @@ def _written_rows(report: VerifyReport) -> list[tuple[str, str]]:
         rows.append(
             (
                 "derivations, mutants",
-                f"{differ + unread + passing}: {differ} told, {unread} not read, {passing} passed",
+                f"{differ + unread + passing}: {differ} found, {unread} not read, {passing} passed",
             )
         )
     return rows
@@ -130,7 +130,7 @@ def _false_fails(report: VerifyReport) -> str:
 
 
 def exercise_rows(report: VerifyReport) -> list[tuple[str, str, str, str, str, str, str]]:
-    """Return exercise, points, checks, mutants caught, named, false fails, slowest (s)."""
+    """Return the rows of the exercises; the columns are EXERCISE_HEAD."""
     owners = _owners(report)
     return [
         (
@@ -149,9 +149,9 @@ def exercise_rows(report: VerifyReport) -> list[tuple[str, str, str, str, str, s
 
 
 def _owners(report: VerifyReport) -> dict[str, list[MutantVerdict]]:
-    """Return the mutants by the first exercise of their notebook that lists their function.
+    """Return the mutants by exercise: the first of their notebook that lists their function.
 
-    A helper's mutants go to the exercise that caught them, else to the first of its notebook.
+    A helper's mutants belong to the exercise that caught them, else to the notebook's first one.
     """
     owned: dict[str, list[MutantVerdict]] = {}
     for verdict in report.mutants:
@@ -170,7 +170,7 @@ def _caught(mutants: Sequence[MutantVerdict]) -> str:
 
 
 def _named(mutants: Sequence[MutantVerdict]) -> str:
-    """Return how many of the mutants that were caught are named by their own message."""
+    """Return how many of the caught mutants are named by their own message."""
     caught = [m for m in mutants if m.caught]
     return f"{sum(m.named for m in caught)}/{len(caught)}" if caught else NO_VALUE
 
@@ -198,7 +198,7 @@ EXERCISE_HEAD = (
 
 
 def render(console: Console, report: VerifyReport) -> None:
-    """Print the tables, then every deviation, then what is only worth knowing."""
+    """Print the tables, then the problems, then further findings."""
     verdict = "[green]holds[/green]" if report.passed else "[red]does not hold[/red]"
     console.print(f"[bold]{escape(report.assignment)}[/bold]  {escape(report.title)}: {verdict}")
     summary = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -226,8 +226,8 @@ def detail_sections(report: VerifyReport) -> dict[str, list[str]]:
         "Tables in known/ that no longer fit; write them anew with --write-known": list(
             report.stale_tables
         ),
-        "Explanations in survivors.toml that have no survivor": list(report.stale),
-        "Functions that draw, of which there are no mutants": list(report.left_out),
+        "Explanations in survivors.toml without a survivor": list(report.stale),
+        "Functions that draw and have no mutants": list(report.left_out),
         "Survivors that are explained": [
             f"{m.mutant.id}: {m.explanation}" for m in report.survivors if m.explanation
         ],
@@ -256,7 +256,7 @@ def as_json(reports: Sequence[VerifyReport]) -> str:
 
 
 def _report_json(report: VerifyReport) -> dict[str, object]:
-    """Return the report as plain values: every sample, every mutant, every check's rate."""
+    """Return the report for JSON: every sample, every mutant, every check's rate."""
     return {
         "assignment": report.assignment,
         "title": report.title,

@@ -5,9 +5,9 @@ A sample is a change of one solved notebook, kept as reference/<id>/samples/<nam
     title = "cross-entropy without its minus sign"
     kind = "mistake"            # or "right"
     notebook = "MNIST_binary_classifier_stud.ipynb"
-    [regions]                   # the code between the markers of that region instead
+    [regions]                   # replaces the code between a region's markers
     "GradientDescent.cost_funct" = '''...'''
-    [definitions]               # a whole definition instead, markers and all
+    [definitions]               # replaces a whole definition with its markers
     [append]                    # source = "...": a code cell at the end
     [expect]                    # exercise that loses points = pattern of one of its messages
     "3b-cost" = "minus sign"
@@ -70,11 +70,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class SampleVerdict:
-    """What became of a sample. deviations : one sentence each; empty where it is as declared.
+    """The verdict on a sample.
 
-    suspects : checks that raised an exception of their own on it
-    result : what it scored, without evidence
-    named : a message of its own names it
+    deviations : a sentence for each difference from its declaration
+    suspects : checks that raised an exception of their own on the sample
+    result : without evidence
+    named : whether one of its messages names the sample
     """
 
     sample: Sample
@@ -91,7 +92,7 @@ class SampleVerdict:
 def load_samples(assignment: Assignment) -> tuple[Sample, ...]:
     """Return the assignment's samples in the order of their file names.
 
-    Raises AssignmentError, which names the file and the key, for what does not fit.
+    Raises AssignmentError, which names the file and the key.
     """
     return tuple(
         _read_sample(path, assignment)
@@ -112,11 +113,12 @@ def _read_sample(path: Path, assignment: Assignment) -> Sample:
         appended=file.append.source,
         expect=file.expect,
     )
-    _hold_against_assignment(sample, assignment, where)
+    _require_fitting(sample, assignment, where)
     return sample
 
 
-def _hold_against_assignment(sample: Sample, assignment: Assignment, where: str) -> None:
+def _require_fitting(sample: Sample, assignment: Assignment, where: str) -> None:
+    """Raise AssignmentError if a sample names something that the assignment doesn't have."""
     reference = assignment.notebooks.get(sample.notebook)
     if reference is None:
         names = ", ".join(assignment.notebooks)
@@ -143,9 +145,11 @@ def _hold_against_assignment(sample: Sample, assignment: Assignment, where: str)
         except re.error as error:
             raise AssignmentError(f"{where}: [expect] {exercise}: {error}") from error
     if sample.kind == "right" and sample.expect:
-        raise AssignmentError(f"{where}: a right variant loses nothing: [expect] must be empty")
+        raise AssignmentError(f"{where}: a right sample loses no points: [expect] must be empty")
     if sample.kind == "mistake" and not sample.expect:
-        raise AssignmentError(f"{where}: a mistake must name in [expect] what it loses")
+        raise AssignmentError(
+            f"{where}: [expect] must name the exercises where a mistake loses points"
+        )
 
 
 def exercises_of(assignment: Assignment, notebook: str) -> list[str]:
@@ -153,11 +157,11 @@ def exercises_of(assignment: Assignment, notebook: str) -> list[str]:
     return [e.id for e in assignment.exercises if e.notebook == notebook and not e.manual]
 
 
-# --- the notebook that it tells of --------------------------------------------------------
+# --- the changed notebook -----------------------------------------------------------------
 
 
 def apply_sample(sample: Sample, reference: Notebook) -> Notebook:
-    """Return the solved notebook with the sample's changes, read as a submission is."""
+    """Return the solved notebook with the sample's changes, parsed like a submission."""
     where = f"samples/{sample.name}.toml"
     sources = {cell.index: cell.source for cell in reference.cells}
     changes = [
@@ -182,8 +186,8 @@ def apply_sample(sample: Sample, reference: Notebook) -> Notebook:
 
 
 def check_sample(sample: Sample, kernels: Kernels, *, seed: int = 0) -> Result:
-    """Return what the sample scores: its notebook's exercises, in a kernel of its own."""
-    # `grade try` reads samples, and grades no notebook whole.
+    """Return the sample's result: its notebook's exercises, graded in a kernel of its own."""
+    # Imported late: `grade try` reads samples, and grades no whole notebook.
     from grader.grading import grade_notebooks
 
     assignment = kernels.assignment
@@ -199,7 +203,7 @@ def check_sample(sample: Sample, kernels: Kernels, *, seed: int = 0) -> Result:
 
 
 def find_deviations(sample: Sample, result: Result) -> list[str]:
-    """Return a sentence for each point where the result is not what the sample declares."""
+    """Return a sentence for each difference between the result and the sample's declaration."""
     if result.status != "graded":
         return [f"was not graded ({result.status}): {result.message}"]
     deviations = []
@@ -211,11 +215,11 @@ def find_deviations(sample: Sample, result: Result) -> list[str]:
         if pattern is None:
             if lost > 1e-9:
                 deviations.append(
-                    f"{exercise.id} lost {lost:g} of {exercise.max_points:g} points and must keep "
+                    f"{exercise.id} lost {lost:g} of {exercise.max_points:g} points but must keep "
                     f"them: {_messages(exercise)}"
                 )
         elif lost <= 1e-9:
-            deviations.append(f"{exercise.id} kept all its points and must lose some")
+            deviations.append(f"{exercise.id} kept all its points but must lose some")
         elif not any(re.search(pattern, text, re.IGNORECASE) for text in _refusals(exercise)):
             deviations.append(
                 f"{exercise.id} lost {lost:g} points as it must, but no message matches "
@@ -227,7 +231,7 @@ def find_deviations(sample: Sample, result: Result) -> list[str]:
 
 
 def find_suspects(exercises: Iterable[ExerciseScore]) -> list[str]:
-    """Return the checks that raised an exception of their own, with its text."""
+    """Return a line for each check that raised an exception of its own."""
     return [
         f"{outcome.exercise}, {outcome.name}: {flat(outcome.message)}"
         for exercise in exercises

@@ -1,4 +1,4 @@
-"""Typical mistakes in a whole statement: what it returns or keeps, a statement left out."""
+"""Typical mistakes in a whole statement: a wrong result, a statement left out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from grader.verify.mistakes import Edit
 
 
 def wrong_results(node: ast.stmt, returned: Collection[str]) -> Iterator[tuple[ast.expr, Edit]]:
-    """A returned or kept value negated, doubled, set to zero; nothing returned at all.
+    """Yield a returned or kept value negated, doubled or set to zero, and None returned.
 
-    returned : names of variables that the function returns: the template's own `return` may
-        stand behind the region
+    returned : names of variables that the function returns; the template's `return` may stand
+        behind the region
     """
     if isinstance(node, ast.Return) and node.value is not None:
         results = [("returned", value) for value in _elements(node.value)]
@@ -35,17 +35,19 @@ def wrong_results(node: ast.stmt, returned: Collection[str]) -> Iterator[tuple[a
         ]
     else:
         return
-    for said, result in results:
-        if _is_no_number(result) or last_name(getattr(result, "func", result)).startswith("zeros"):
+    for place, result in results:
+        if _is_not_numeric(result) or last_name(getattr(result, "func", result)).startswith(
+            "zeros"
+        ):
             continue
         text, shown = code_of(result), in_short(result)
         if not isinstance(result, ast.UnaryOp) and not is_number(result):
-            yield result, ("flipped sign", f"-({text})", f"{said} -`{shown}`")
-        yield result, ("factor 2", f"2 * ({text})", f"{said} 2 * `{shown}`")
-        yield result, ("constant result", f"0 * ({text})", f"{said} 0 * `{shown}`")
+            yield result, ("flipped sign", f"-({text})", f"{place} -`{shown}`")
+        yield result, ("factor 2", f"2 * ({text})", f"{place} 2 * `{shown}`")
+        yield result, ("constant result", f"0 * ({text})", f"{place} 0 * `{shown}`")
 
 
-def _is_no_number(node: ast.expr) -> bool:
+def _is_not_numeric(node: ast.expr) -> bool:
     if isinstance(node, ast.Constant):
         return not is_number(node)
     return isinstance(
@@ -58,7 +60,7 @@ def _elements(node: ast.expr) -> list[ast.expr]:
 
 
 def _keeps(target: ast.expr, returned: Collection[str]) -> bool:
-    """True for a target that outlives the function."""
+    """Return whether an assigned target is visible after the function returns."""
     if isinstance(target, ast.Tuple):
         return all(_keeps(element, returned) for element in target.elts)
     return isinstance(target, ast.Attribute | ast.Subscript) or last_name(target) in returned
@@ -73,9 +75,9 @@ def returned_names(function: ast.AST) -> set[str]:
 def wrong_statements(
     node: ast.stmt, known: Collection[str], in_loop: bool
 ) -> Iterator[tuple[str, str, str]]:
-    """A statement left out, a branch always or never taken, a change made in place.
+    """Yield a statement left out, a branch never taken, a change made in place.
 
-    known : names that have a value before the statement, so that leaving it out still runs
+    known : names with a value before the statement: without it, the code still runs
     """
     whole = f"`{first_line(node)}`"
     removed = ("removed statement", "pass", f"removed {whole}")

@@ -1,14 +1,13 @@
-"""Tasks of one assignment, in worker processes, and their progress.
+"""Tasks of one assignment in worker processes, and their progress.
 
-A task may take minutes: of the seeds and mutants that are done, its process adds a line each to a
-file that all share.
+A task may take minutes. So its process writes a line for each seed and mutant that is done into a
+file that all processes share.
 
-The pool is of its own (pool.py), not batch/workers.py. A task is a function of ours with its
-arguments and returns our own records, so pickles are safe; the first task that fails ends
-the run. The processes of a batch stay at one submission after the other, send no object but bytes
-and JSON, report while they work, get a clone of the fork server, and are replaced when a submission
-kills them. A protocol for both would be longer than the two are. Both end with the program by the
-same lifeline.
+The tasks use pool.py, not batch/workers.py. A task here is one of our functions and returns our own
+records, so pickles are safe; the first task that fails ends the run. The processes of a batch
+grade one submission after the other, send only bytes and JSON, report progress, get a clone of the
+fork server, and are replaced if a submission kills them. One protocol for both would be longer than
+the two together. Both end with the program by the same lifeline.
 """
 
 from __future__ import annotations
@@ -30,27 +29,27 @@ _LOOK_S = 0.5
 
 
 class Steps:
-    """What processes have done of what they have to do, by kind ("seeds", "mutants").
+    """The progress of the processes by kind of step ("seeds", "mutants").
 
-    file : where it is written; None for nowhere
+    file : that the progress is written to; None for no file
     """
 
     def __init__(self, file: Path | None) -> None:
         self.file = file
 
     def begin(self, kind: str, count: int) -> Callable[[], None]:
-        """Announce so many steps; return what is to be called after each."""
+        """Announce `count` steps; return a function to call after each step."""
         self._add(f"{kind} {count}\n")
         return lambda: self._add(f"{kind}\n")
 
     def _add(self, line: str) -> None:
         if self.file is not None:
-            # One write of a few bytes at the end: lines of several processes don't mix.
+            # A single write of a few bytes: lines of several processes don't mix.
             with contextlib.suppress(OSError), self.file.open("ab", buffering=0) as stream:
                 stream.write(line.encode())
 
     def progress_text(self) -> str:
-        """Return "31/50 seeds, 120/404 mutants"; "" where nothing has begun."""
+        """Return "31/50 seeds, 120/404 mutants"; "" before the first step."""
         if self.file is None or not self.file.exists():
             return ""
         wanted: Counter[str] = Counter()
@@ -65,7 +64,7 @@ class Steps:
 
 
 class Tasks:
-    """Tasks of one assignment: in a pool, or here and now without one."""
+    """Tasks of one assignment, in a pool; without a pool they run in this process at once."""
 
     def __init__(self, pool: Executor | None, title: str, tell: Progress, steps: Steps) -> None:
         self.pool = pool
@@ -75,7 +74,7 @@ class Tasks:
         self.names: dict[Future[Any], str] = {}
 
     def add(self, name: str, function: Callable[..., T], *arguments: object) -> Callable[[], T]:
-        """Start a task; return what gives its result once it is there."""
+        """Start a task; return a function that waits for the result and returns it."""
         if self.pool is not None:
             future = self.pool.submit(function, *arguments)
         else:
@@ -85,7 +84,7 @@ class Tasks:
         return future.result
 
     def wait(self) -> None:
-        """Wait for all; the first failure comes out at once, the rest is called off."""
+        """Wait for all tasks. The first failure is raised at once, and cancels the rest."""
         waiting = set(self.names)
         before = ""
         while waiting:

@@ -1,12 +1,12 @@
-"""Names wrong answers where no table of known mistakes is: a lone student's, a small class's.
+"""Name the mistake behind wrong answers without a table of known mistakes.
 
     tried = TriedMistakes(suite, tracer, notebooks, seed=0)
     result = tried.explain(result)
 
-A table asks every mistake what every check asks. Here it is the function whose check fails, alone:
-its mistakes are asked what one failing check asks, and the few that answer as the submission does
-are asked all the rest, at both seeds. That is a second or two of work. It is bounded by counts, so
-the same submission gets the same words on every machine.
+This serves a single student or a small class. A table replays every mistake in every check. Here
+only the mistakes of the failing function are replayed, in one failing check. The few mistakes with
+the submission's answers are then replayed in all other checks, at both seeds. That takes a second
+or two. Counts limit the work, so that a submission gets the same words on every machine.
 """
 
 from __future__ import annotations
@@ -28,30 +28,31 @@ from grader.verify.mutants import student_functions
 from grader.verify.replays import Replays, Work
 
 MAX_LINES = 20_000
-"""Of Python that a check's recording runs: what takes more is asked of no mistake here."""
+"""Lines of Python that a check's recording may run; a longer one is not replayed here."""
 MAX_SECONDS = 0.5
-"""For which the solution computes or sleeps in a check: far from what so many lines take. Of a
-training not even the lines are counted, which takes longer than the training."""
+"""The longest time of the solution in a check: far above the time of MAX_LINES. It excludes
+trainings before their lines are counted, which would take longer than the training."""
 OF_A_REPLAY = 500
-"""Lines that a replay counts as beyond its own: a mistake is put in place and taken back."""
+"""Lines that each replay costs beyond its own, since a mistake is put in place and removed."""
 WORK = 800_000
-"""Lines that the mistakes of one function may take together: a second, on a machine of 2026."""
+"""Lines for all mistakes of one function: a second, on a machine of 2026."""
 IN_ALL = 2_000_000
-"""Lines that those of one submission may take."""
+"""Lines for all mistakes of one submission."""
 WITHOUT_END = 12
-"""Mistakes of one function that are cut off, at most: each takes as long as some fifty others."""
+"""After more endless mistakes of one function, the rest is left out: each takes as long as fifty
+others."""
 LEAST_S = 0.1
 FITTING = 24
-"""Mistakes of one function that are asked all the rest."""
+"""At most so many mistakes of one function are replayed in all other checks."""
 _AT_ONCE = 60
 _LOST = Print("", "", ())
-"""Equal to no answer."""
+"""Differs from every answer."""
 
 
 class TriedMistakes:
-    """Tells of results which mistake of one function their answers are. Keeps what it has tried.
+    """Finds the mistake of one function that a result's answers match; caches what it has tried.
 
-    notebooks : of which no table is there
+    notebooks : those without a table
     """
 
     def __init__(
@@ -70,9 +71,9 @@ class TriedMistakes:
         self._left = 0
 
     def explain(self, result: Result) -> Result:
-        """Return the result with the mistakes that its wrong answers name.
+        """Return the result with the mistakes that its wrong answers match.
 
-        Nothing that goes wrong here touches a verdict.
+        An error in here never changes a verdict.
         """
         names = {e.id: e.notebook for e in self.assignment.exercises}
         failing: dict[str, dict[CheckName, list[Trace]]] = {}
@@ -86,13 +87,13 @@ class TriedMistakes:
         self._left = IN_ALL
         for name, by_check in failing.items():
             if _evidence(by_check.values()) < LEAST_EVIDENCE:
-                continue  # too little for any name
-            with suppress(Exception):  # one name less; the verdict stands
+                continue  # too little evidence for a name
+            with suppress(Exception):  # one name is missing; the verdict does not change
                 tables[name] = self._table(self.assignment.notebooks[name], by_check)
         return Explainer(self.assignment, tables.get).explain(result) if tables else result
 
     def _table(self, notebook: Notebook, failing: Mapping[CheckName, Sequence[Trace]]) -> Known:
-        """Return the mistakes that answer as a submission does, and what they answer."""
+        """Return the mistakes with the submission's answers, and all their answers."""
         session = self.tracer.references[notebook.name]
         asked = self._asked(notebook, session, {exercise for exercise, _ in failing})
         fitting: list[Candidate] = []
@@ -101,7 +102,7 @@ class TriedMistakes:
             if check is not None:
                 of_each = OF_A_REPLAY + self._work[check].lines
                 several = self._candidates(notebook, function)[: min(WORK, self._left) // of_each]
-                # As if nothing were kept: what is tried hangs on the submission alone.
+                # Also for cached answers, so that the choice depends only on the submission.
                 self._left -= len(several) * of_each
                 tried = self._answers(session, check, asked[check], several)
                 mine = failing[check][0]
@@ -117,7 +118,7 @@ class TriedMistakes:
     def _asked(
         self, notebook: Notebook, session: Session, exercises: Collection[str]
     ) -> dict[CheckName, Asked]:
-        """Return what the quick checks of exercises ask. Learns what they take and reach."""
+        """Return the recordings of the exercises' quick checks; find their cost and reach."""
         found: dict[CheckName, Asked] = {}
         for exercise in sorted(exercises):
             found |= {
@@ -148,9 +149,9 @@ class TriedMistakes:
         failing: Mapping[CheckName, Sequence[Trace]],
         asked: Mapping[CheckName, Asked],
     ) -> CheckName | None:
-        """Return the quickest failing check that reaches the function and holds evidence.
+        """Return the quickest failing check that calls the function and has evidence.
 
-        None where the exercises that score the function hold: then the fault is another's.
+        None if the exercises that score the function pass: then another function is wrong.
         """
         owners = {e.id for e in self.assignment.exercises if function in e.functions}
         if owners and not owners & {exercise for exercise, _ in failing}:
@@ -172,7 +173,7 @@ class TriedMistakes:
     def _answers(
         self, session: Session, check: CheckName, asked: Asked, candidates: Sequence[Candidate]
     ) -> list[tuple[Candidate, Trace]]:
-        """Return the mistakes of one function that answer a check wrong, and how they do."""
+        """Return the mistakes of one function with wrong answers in a check, and the answers."""
         if not candidates:
             return []
         key = candidates[-1].mistake.function, check, len(candidates)
@@ -193,12 +194,12 @@ class TriedMistakes:
         return tried
 
     def _candidates(self, notebook: Notebook, function: str) -> list[Candidate]:
-        """Return the function's mistakes, those that say most first."""
+        """Return the function's mistakes, the most precise words first."""
         key = notebook.name, function
         if key not in self._all:
             if notebook.name not in self._samples:
                 self._samples[notebook.name] = []
-                with suppress(AssignmentError):  # one that doesn't fit: `grade verify` tells it
+                with suppress(AssignmentError):  # `grade verify` reports a sample that doesn't fit
                     self._samples[notebook.name] = sample_mistakes(self.assignment, notebook)
             samples = [s for s in self._samples[notebook.name] if s.mistake.function == function]
             changes = candidates_in(notebook, function)
@@ -212,10 +213,10 @@ def _evidence(traces: Collection[Sequence[Trace]]) -> float:
 
 
 def _of_all_answers(known: Known, failing: Mapping[CheckName, Sequence[Trace]]) -> Known:
-    """Return the table with a mistake of no name that changes whatever the submission answers.
+    """Return the table with a nameless mistake that changes every wrong answer of the submission.
 
-    A whole table leaves out answers that none of a thousand mistakes changes. A few mistakes have
-    no say in that: each wrong answer must be theirs.
+    A whole table ignores answers that none of a thousand mistakes changes. A few mistakes are not
+    enough to ignore an answer: here they must match each wrong answer.
     """
     lost = {
         check: [dict.fromkeys(trace, _LOST) for trace in traces]

@@ -1,8 +1,9 @@
-"""Tries checks out while they are written: on the solution, the stub and the samples, quickly.
+"""Run checks quickly while they are written: on the solution, the stub and the samples.
 
-One kernel runs the solved notebook and one the stub, at the same time. A sample that changes
-functions is put in place in a fork of the solved one, as a mutant is; what the notebook's cells
-made before with the originals stays. One that changes more than functions runs whole.
+One kernel runs the solved notebook and one the stub, at the same time. A sample that changes only
+functions replaces them in a fork of the solved notebook, like a mutant. Values that the notebook's
+cells computed with the original functions stay. A sample that changes more runs as a whole
+notebook.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ Part = Literal["solution", "stub", "right", "mistake"]
 
 @dataclass(frozen=True)
 class Tried:
-    """What a check said of one notebook.
+    """The outcome of a check on one notebook.
 
-    name : "solution", "stub" or the sample's
-    wrong : why that can't be: the solution is refused, the stub earns points, ...; "" mostly
+    name : "solution", "stub" or the sample's name
+    wrong : the problem, if the solution is refused, the stub earns points, ...; else ""
     """
 
     part: Part
@@ -42,14 +43,14 @@ class Tried:
 
 
 def try_checks(assignment: Assignment, wanted: str, *, samples: bool = True) -> Iterator[Tried]:
-    """Yield what the checks that are meant say of the solution, the stub and each sample.
+    """Yield the outcomes of the wanted checks on the solution, the stub and each sample.
 
     wanted : a check's name, with or without test_, or an exercise's id
-    Whether points add up, and whether other checks are written, is not asked.
-    Raises AssignmentError where no check is meant, or it can't be loaded.
+    Points need not add up, and other checks need not be written.
+    Raises AssignmentError if no check has this name, or it can't be loaded.
     """
     with ExitStack() as stack:
-        # It imports what notebooks need while pytest is imported here.
+        # The server imports the notebooks' packages while this process imports pytest.
         fork_server = start_fork_server(assignment.sandbox, python_of(assignment))
         kernels = stack.enter_context(Kernels(assignment, fork_server, draw=False))
         empty = Path(stack.enter_context(TemporaryFolder()))
@@ -95,7 +96,7 @@ def try_checks(assignment: Assignment, wanted: str, *, samples: bool = True) -> 
             earns = outcome.points > 1e-9
             yield Tried("stub", "stub", outcome, "it must earn nothing" if earns else "")
         for sample in chosen:
-            # The other notebooks have none of its functions.
+            # Only its own notebook has the functions that it changes.
             only = [e.id for e in exercises.values() if e.notebook == sample.notebook]
             if sample.name in whole:
                 outcomes = run(solved | {sample.notebook: whole[sample.name]}, only=only)
@@ -107,7 +108,7 @@ def try_checks(assignment: Assignment, wanted: str, *, samples: bool = True) -> 
 
 
 class _Opened:
-    """Sessions that begin now and are closed at the end."""
+    """Opens sessions in the background, and closes them at the end."""
 
     def __init__(
         self, kernels: Kernels, folder: Path, pool: ThreadPoolExecutor, stack: ExitStack
@@ -137,11 +138,11 @@ def _of_sample(sample: Sample, outcome: Outcome) -> Tried:
 
 
 def _concerns(sample: Sample, exercise: Exercise) -> bool:
-    """Return whether a sample is about an exercise: by what it changes, or by what it expects."""
-    theirs = {*exercise.functions, *exercise.needs}
+    """Return whether a sample changes a function of an exercise, or expects a loss there."""
     if exercise.notebook != sample.notebook:
         return False
-    return exercise.id in sample.expect or not theirs.isdisjoint(_changed_names(sample))
+    functions = {*exercise.functions, *exercise.needs}
+    return exercise.id in sample.expect or not functions.isdisjoint(_changed_names(sample))
 
 
 def _changed_names(sample: Sample) -> set[str]:
@@ -149,7 +150,7 @@ def _changed_names(sample: Sample) -> set[str]:
 
 
 def _changes_functions(sample: Sample, solved: Notebook) -> bool:
-    """Return whether nothing but functions and methods is changed."""
+    """Return whether a sample changes only functions and methods."""
     return not sample.appended and all(
         name in solved.definitions and not solved.definitions[name].source.startswith("class ")
         for name in _changed_names(sample)

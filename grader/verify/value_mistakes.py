@@ -1,7 +1,7 @@
-"""One value of a function changed at every occurrence, or taken for another one.
+"""One value of a function changed at every occurrence, or confused with another one.
 
 A value is a parameter, a local name, an attribute of self or an item of a dictionary. Each
-mistake is a list of places with what stands there instead, made at once.
+mistake is a list of replacements that are made together.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import builtins
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from grader.verify.code_words import code_of, last_name
+from grader.verify.code_words import Function, code_of, is_docstring, last_name, touches
 from grader.verify.field_mistakes import ONE_HOT_OF_LARGEST, SIGMOID, SOFTMAX
 from grader.verify.plain_numbers import is_plain, number_names
 
@@ -20,12 +20,12 @@ Places = Sequence[tuple[ast.expr | ast.stmt, str]]
 
 @dataclass(frozen=True)
 class WholeEdit:
-    """A mistake at several places. told : see FieldEdit; text : for the instructor."""
+    """A mistake at several places. phrase : see FieldEdit; text : for the instructor"""
 
     kind: str
     places: Places
     text: str
-    told: str
+    phrase: str
 
 
 _CHANGES: tuple[tuple[str, str, str], ...] = (
@@ -96,31 +96,32 @@ _OF_ARRAYS = frozenset(
         *("sorted", "shifted in place"),
     )
 )
-"""Changes that leave a single number as it is, or raise."""
+"""Changes that have no effect on a single number, or raise."""
 _OF_ROWS = frozenset((SOFTMAX, ONE_HOT_OF_LARGEST))
-"""The same of a number is always 1."""
+"""Changes that are always 1 for a single number."""
 
 
 def _changes_of(node: ast.expr, numbers: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield the changes that a value may suffer. numbers : names of single numbers"""
+    """Yield the possible changes of a value. numbers : names of single numbers"""
     plain = is_plain(node, numbers)
-    for kind, form, told in _CHANGES:
+    for kind, form, phrase in _CHANGES:
         if not (plain and (kind in _OF_ARRAYS or form in _OF_ROWS)):
-            yield kind, form, told
+            yield kind, form, phrase
 
 
 def whole_edits(
-    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    function: Function,
     source: str,
     lines: Collection[int] | None,
     visible: Collection[str],
     *,
     parameters: bool = True,
 ) -> Iterator[WholeEdit]:
-    """Yield the mistakes of the function that `source` holds.
+    """Yield the mistakes of the function in `source`.
 
-    lines : that may change; visible : names that the template shows to students
-    parameters : whether what comes in is changed, too
+    lines : lines that may change; None for all
+    visible : names that the template shows to students
+    parameters : whether parameters are changed as well
     """
     numbers = number_names(function)
     if parameters:
@@ -130,10 +131,8 @@ def whole_edits(
     yield from _taken_for_another(function, lines, visible)
 
 
-def visible_names(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
-) -> set[str]:
-    """Return the names that stand in the function outside its regions: students know them."""
+def visible_names(function: Function, lines: Collection[int] | None) -> set[str]:
+    """Return the names in the function outside its regions: students know them."""
     names = {argument.arg for argument in _arguments(function)}
     for node in ast.walk(function):
         if isinstance(node, ast.Name | ast.Attribute) and not (
@@ -143,25 +142,25 @@ def visible_names(
     return names
 
 
-def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.arg]:
+def _arguments(function: Function) -> list[ast.arg]:
     a = function.args
     return [x for x in (*a.posonlyargs, *a.args, *a.kwonlyargs) if x.arg not in ("self", "cls")]
 
 
 def _value(name: str, visible: Collection[str]) -> str:
-    """Return how a student reads of a value: by its name where the template has it."""
+    """Return the words for a value: its name if the template shows it."""
     return f"`{name}`" if name in visible else "one of its values"
 
 
 def _parameters(
-    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    function: Function,
     source: str,
     lines: Collection[int] | None,
     numbers: Collection[str],
 ) -> Iterator[WholeEdit]:
-    """Each parameter, and each name that the template sets, changed before the function begins."""
-    body = [s for s in function.body if not _is_docstring(s)]
-    inside = [s for s in body if lines is None or _touches(s, lines)]
+    """Yield changes of each parameter, and of each name that the template sets, at the start."""
+    body = [s for s in function.body if not is_docstring(s)]
+    inside = [s for s in body if lines is None or touches(s, lines)]
     if not inside:
         return
     for name in [argument.arg for argument in _arguments(function)]:
@@ -178,36 +177,28 @@ def _parameters(
         yield from _changed_before(inside[0], name, source, numbers)
 
 
-def _touches(statement: ast.stmt, lines: Collection[int]) -> bool:
-    return any(n in lines for n in range(statement.lineno, (statement.end_lineno or 0) + 1))
-
-
 def _changed_before(
     statement: ast.stmt, name: str, source: str, numbers: Collection[str]
 ) -> Iterator[WholeEdit]:
     segment = ast.get_source_segment(source, statement) or ""
     indent = " " * statement.col_offset
-    for kind, form, told in _changes_of(ast.Name(name), numbers):
+    for kind, form, phrase in _changes_of(ast.Name(name), numbers):
         new = form.format(name)
         yield WholeEdit(
             kind,
             [(statement, f"{name} = {new}\n{indent}{segment}")],
             f"`{name}` taken as `{new}`",
-            f"with `{name}` {told}",
+            f"with `{name}` {phrase}",
         )
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
 def _locals(
-    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    function: Function,
     lines: Collection[int] | None,
     visible: Collection[str],
     numbers: Collection[str],
 ) -> Iterator[WholeEdit]:
-    """What an assignment, a return or an augmented assignment gives, changed."""
+    """Yield changes of the value of an assignment, a return or an augmented assignment."""
     for node in ast.walk(function):
         if not isinstance(node, ast.Assign | ast.Return | ast.AugAssign) or node.value is None:
             continue
@@ -231,37 +222,37 @@ def _locals(
                 words = f"the change of {words}"
             values = [(node.value, words)]
         for value, words in values:
-            for kind, form, told in _changes_of(value, numbers):
+            for kind, form, phrase in _changes_of(value, numbers):
                 new = form.format(code_of(value))
                 text = f"`{code_of(value)}` taken as `{new}`"
-                yield WholeEdit(kind, [(value, new)], text, f"with {words} {told}")
+                yield WholeEdit(kind, [(value, new)], text, f"with {words} {phrase}")
 
 
 def _single_places(
-    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    function: Function,
     lines: Collection[int] | None,
     visible: Collection[str],
     numbers: Collection[str],
 ) -> Iterator[WholeEdit]:
-    """One occurrence of a value changed, the others left."""
+    """Yield changes of one occurrence of a value."""
     for node in _loads(function, lines):
         if isinstance(node, ast.Name) and node.id in ("np", "self"):
             continue
         name = last_name(node) or code_of(node)
-        for kind, form, told in _changes_of(node, numbers):
+        for kind, form, phrase in _changes_of(node, numbers):
             if kind in _AT_ONE_PLACE:
                 new = form.format(code_of(node))
                 text = f"`{code_of(node)}` taken as `{new}` in line {node.lineno}"
-                words = f"with {_value(name, visible)} {told} in one place"
+                words = f"with {_value(name, visible)} {phrase} in one place"
                 yield WholeEdit(kind, [(node, new)], text, words)
 
 
 def _taken_for_another(
-    function: ast.FunctionDef | ast.AsyncFunctionDef,
+    function: Function,
     lines: Collection[int] | None,
     visible: Collection[str],
 ) -> Iterator[WholeEdit]:
-    """A value taken for another of its kind: in one place, everywhere, or both swapped."""
+    """Yield a value replaced by another of its kind: in one place, everywhere, or swapped."""
     places: dict[str, dict[str, list[ast.expr]]] = {}
     for node in _loads(function, lines):
         code = code_of(node)
@@ -276,25 +267,25 @@ def _taken_for_another(
                 if a == b:
                     continue
                 known = _short(a) in visible and _short(b) in visible
-                told = (
+                phrase = (
                     f"with `{b}` in the place of `{a}`"
                     if known
                     else "with one value in the place of another"
                 )
                 for node in where:
                     text = f"`{b}` for `{a}` in line {node.lineno}"
-                    yield WholeEdit("value for another", [(node, b)], text, told)
+                    yield WholeEdit("value for another", [(node, b)], text, phrase)
                 if len(where) > 1:
                     yield WholeEdit(
                         "value for another",
                         [(node, b) for node in where],
                         f"`{b}` for `{a}` everywhere",
-                        f"{told} everywhere",
+                        f"{phrase} everywhere",
                     )
                 if a < b and where and family[b]:
-                    told = f"with `{a}` and `{b}` swapped" if known else "with two values swapped"
+                    phrase = f"with `{a}` and `{b}` swapped" if known else "with two values swapped"
                     swapped = [(node, b) for node in where] + [(node, a) for node in family[b]]
-                    yield WholeEdit("values swapped", swapped, f"`{a}` and `{b}` swapped", told)
+                    yield WholeEdit("values swapped", swapped, f"`{a}` and `{b}` swapped", phrase)
 
 
 def _short(code: str) -> str:
@@ -310,10 +301,8 @@ def _family(node: ast.expr) -> str:
     return f"{code_of(node.value)}["
 
 
-def _loads(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, lines: Collection[int] | None
-) -> Iterator[ast.expr]:
-    """Yield the places where a value is read: names, attributes of self, items by a text."""
+def _loads(function: Function, lines: Collection[int] | None) -> Iterator[ast.expr]:
+    """Yield the places where a value is read: names, attributes of self, items by a string."""
     called = {id(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
     owners = {
         id(node.value)
@@ -332,7 +321,7 @@ def _loads(
         if not isinstance(node, ast.expr) or id(node) in called or id(node) in owners:
             continue
         if isinstance(node, ast.Name) and node.id in _BUILTINS - own:
-            continue  # the float of dtype=float is no value
+            continue  # the float of dtype=float is not a value
         if lines is not None and node.lineno not in lines:
             continue
         match node:

@@ -1,4 +1,4 @@
-"""The records of `grade verify`: what each part of it found out."""
+"""The records of `grade verify`: the findings of each of its parts."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from grader.verify.samples import SampleVerdict
 MutantStatus = Literal["caught", "timeout", "survived", "unreached", "equivalent"]
 
 REQUIRED_RATE = 0.95
-"""Share of the mutants that change a value which the checks must catch."""
+"""Share of the value-changing mutants that the checks must catch."""
 
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class MutantVerdict:
-    """What became of a mutant.
+    """The verdict on a mutant.
 
     status : "timeout" is caught by the clock; "unreached" survived in a function that no check
         calls; "equivalent" gave the reference's values at every probe
     by : the check that caught it ("3b-cost, cross entropy matches the definition")
-    detail : for a survivor, the probe that shows the difference; for an equivalent, how many
-        probes were made
-    explanation : why it may survive, from survivors.toml
-    named : the message of the check that caught it names it
+    detail : for a survivor, the probe that shows the difference; for an equivalent mutant, the
+        number of probes
+    explanation : the reason in survivors.toml why it may survive
+    named : whether the message of the check that caught it names it
     """
 
     mutant: Mutant
@@ -41,7 +41,7 @@ class MutantVerdict:
 
     @property
     def survivor(self) -> bool:
-        """True where a value changed and no check lost credit."""
+        """True if it changes a value and no check lost credit."""
         return self.status in ("survived", "unreached")
 
     @property
@@ -71,15 +71,15 @@ class CheckRate:
 
     @property
     def bound(self) -> float:
-        """The false-fail rate that is not exceeded, with confidence CONFIDENCE."""
+        """The upper bound of the false-fail rate, with confidence CONFIDENCE."""
         return upper_bound(len(self.failures), self.seeds)
 
 
 def upper_bound(failures: int, runs: int, confidence: float = CONFIDENCE) -> float:
     """Return the one-sided upper confidence bound of a rate of failures.
 
-    Source: Clopper and Pearson, Biometrika 26 (1934): the rate at which so few failures
-    would have probability 1 - confidence.
+    It is the rate at which so few failures have the probability 1 - confidence.
+    Source: Clopper and Pearson, Biometrika 26 (1934).
     """
     if failures >= runs:
         return 1.0
@@ -95,7 +95,7 @@ def upper_bound(failures: int, runs: int, confidence: float = CONFIDENCE) -> flo
 
 @dataclass(frozen=True)
 class ExerciseLine:
-    """An exercise's line: what it is worth and who watches over it."""
+    """An exercise's line: its points, its functions and the number of its checks."""
 
     id: str
     title: str
@@ -112,7 +112,7 @@ class WrittenLine:
     """A derivation exercise: its solution, its samples, its mutants.
 
     steps, not_read : of the solution
-    samples : how many there are; as_declared : how many are as they declare
+    samples : how many there are; as_declared : how many match their declaration
     differ, unread, passing : of the mutants of the solution's lines
     problems : a sentence for everything that makes verify fail
     """
@@ -130,16 +130,16 @@ class WrittenLine:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What the validation of an assignment found.
+    """The findings about an assignment.
 
-    reference_lost, stub_earned : a sentence for each check that refuses the reference, or
-        gives points to the template's dummies
-    samples, mutants, rates : empty where they were not asked for
-    stale : ids in survivors.toml of which no survivor is left
-    left_out : functions without mutants, as they draw; samples tell of their mistakes
+    reference_lost, stub_earned : a sentence for each check that refuses the reference, or gives
+        points to the bare stub
+    samples, mutants, rates : empty if they were not requested
+    stale : ids in survivors.toml without a survivor
+    left_out : functions without mutants, since they draw; samples can cover their mistakes
     written : the exercises that are written derivations
     skipped : notebooks that need a package which is not installed here
-    stale_tables : notebooks whose table in the assignment's folder is of an earlier state of it
+    stale_tables : notebooks whose table in the assignment's folder is out of date
     warnings : checks that raised an exception of their own instead of giving a verdict
     """
 
@@ -179,14 +179,14 @@ class VerifyReport:
 
     @property
     def catch_rate(self) -> float:
-        """Share of the mutants that change a value and lost points; 1.0 where there is none."""
+        """Share of the value-changing mutants that are caught; 1.0 if there are none."""
         caught = sum(m.caught for m in self.mutants)
         changed = caught + len(self.survivors)
         return caught / changed if changed else 1.0
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """A sentence for everything that makes verify fail; empty where it passes."""
+        """A sentence for everything that makes verify fail; empty if it passes."""
         found = [f"the reference loses points: {text}" for text in self.reference_lost]
         found += [f"the stub earns points: {text}" for text in self.stub_earned]
         found += [
@@ -209,7 +209,7 @@ class VerifyReport:
         if self.catch_rate < REQUIRED_RATE:
             found.append(
                 f"{self.catch_rate:.1%} of the mutants that change a value are caught; "
-                f"{REQUIRED_RATE:.0%} are asked for"
+                f"{REQUIRED_RATE:.0%} are required"
             )
         return tuple(found)
 

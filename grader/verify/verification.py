@@ -1,7 +1,7 @@
-"""Validates assignments: what to run, in which process, in which order it is reported.
+"""Validate assignments: the tasks, the processes that run them, and the order of the results.
 
-Everything that starts a kernel is a task for a worker process. Tasks share nothing; their results
-are put together in the assignment's own order.
+Everything that starts a kernel is a task for a worker process. Tasks share nothing. Their results
+are merged in the assignment's order.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ def verify_assignments(
     progress: Progress | None = None,
     write_known: bool = False,
 ) -> list[VerifyReport]:
-    """Return a report for each assignment, in the order of ids; for all where ids is empty.
+    """Return a report for each assignment, in the order of ids; for all if ids is empty.
 
-    assignments : folder of assignments; found from $GRADE_ASSIGNMENTS or upwards where None
-    seeds : over how many seeds the reference is calibrated; 0 for none
-    jobs : worker processes; as many as there are processors where None; 0 for none
+    assignments : the folder of assignments; None to find it by $GRADE_ASSIGNMENTS or upwards
+    seeds : the number of seeds for the calibration of the reference; 0 for none
+    jobs : worker processes; None for as many as there are processors; 0 for none
     sandbox : how the notebooks are isolated
     progress : gets a line of text whenever a task is done
     write_known : whether the tables of known mistakes are written into the assignment's folder
-    Raises AssignmentError for what the assignment's own files get wrong.
+    Raises AssignmentError for mistakes in the assignment's files.
     """
     folders = find_assignments(Path.cwd(), assignments, os.environ)
     wanted = {name: folder_of(name, folders) for name in ids or sorted(folders)}
@@ -109,8 +109,8 @@ def _verify(
     assignment = _assignment(source)
     if assignment.public_only:
         raise AssignmentError(f"{source.folder} is a student's copy: verify needs reference/")
-    public_files(assignment)  # refused here as in `grade stubs`
-    with open_suite(assignment):  # a check that isn't written is reported before anything runs
+    public_files(assignment)  # raises AssignmentError for the same files as `grade stubs`
+    with open_suite(assignment):  # an unwritten check is reported before anything runs
         pass
     explained = {
         (notebook, mutant): reason
@@ -235,7 +235,7 @@ def _in_order(
 
 @dataclass(frozen=True)
 class _Graded:
-    """Points, and a sentence for each check that gave other points than it had to."""
+    """Points, and a sentence for each check that gave wrong points."""
 
     points: float
     max_points: float
@@ -247,9 +247,9 @@ class _Graded:
 
 @dataclass(frozen=True)
 class _Benched:
-    """One worker's share of a notebook: (seed, outcomes) pairs, (notebook, mutant) verdicts.
+    """One worker's share of a notebook.
 
-    mutants : (number of the notebook, number of the mutant, verdict)
+    runs : (seed, outcomes); mutants : (number of the notebook, number of the mutant, verdict)
     """
 
     runs: tuple[tuple[int, list[Outcome]], ...]
@@ -258,16 +258,15 @@ class _Benched:
 
 @dataclass(frozen=True)
 class _Source:
-    """The place of an assignment, and how its notebooks are isolated."""
+    """An assignment's folder, the isolation of its notebooks, and the file for tasks' progress."""
 
     folder: Path
     sandbox: Sandbox
-    told: Path | None = None
-    """Where tasks write how far they are."""
+    progress: Path | None = None
 
     @property
     def steps(self) -> Steps:
-        return Steps(self.told)
+        return Steps(self.progress)
 
 
 @lru_cache(maxsize=4)
@@ -279,7 +278,7 @@ _open_kernels: dict[_Source, Kernels] = {}
 
 
 def _kernels(source: _Source) -> Kernels:
-    """Return where this process opens the assignment's sessions, for all its tasks."""
+    """Return this process's Kernels for the assignment; all its tasks share them."""
     if source not in _open_kernels:
         _close_kernels()
         _open_kernels[source] = Kernels(
@@ -295,12 +294,12 @@ def _close_kernels() -> None:
         _open_kernels.popitem()[1].close()
 
 
-# Not atexit's: the processes of a pool end without it.
+# Not by atexit: processes of a pool end without it.
 Finalize(None, _close_kernels, exitpriority=1)
 
 
 def _grade_reference(source: _Source) -> _Graded:
-    """Grade the solved notebooks the way a submission is graded, rules and all."""
+    """Grade the solved notebooks like a submission, with its rules."""
     assignment = _assignment(source)
     with TemporaryFolder() as empty:
         result = grade_notebooks(_kernels(source), assignment.notebooks, folder=Path(empty))
@@ -333,7 +332,7 @@ def _grade_reference(source: _Source) -> _Graded:
 
 
 def _all_faults(source: _Source) -> tuple[str, ...]:
-    """Return a sentence for each check that refuses the solved notebooks: one hides no other."""
+    """Return a sentence for each check that refuses the solved notebooks."""
     assignment = _assignment(source)
     kernels = _kernels(source)
     with ReferenceSessions(kernels) as sessions, open_suite(assignment) as suite:
@@ -347,23 +346,16 @@ def _all_faults(source: _Source) -> tuple[str, ...]:
 
 
 def _grade_stub(source: _Source) -> _Graded:
-    """Run every check on the stubs' dummies, also where a grading would skip it."""
+    """Run every check on the bare stubs, also checks that a grading would skip."""
     assignment = _assignment(source)
     with ExitStack() as stack:
         sessions = {
             name: stack.enter_context(_opened(source, assignment.stubs[name]))
             for name in runnable(assignment)
         }
-        references: dict[str, Session] = {}
-
-        def reference(name: str) -> Session:
-            if name not in references:
-                notebook = assignment.notebooks[name]
-                references[name] = stack.enter_context(_opened(source, notebook))
-            return references[name]
-
+        references = stack.enter_context(ReferenceSessions(_kernels(source)))
         suite = stack.enter_context(open_suite(assignment))
-        outcomes = suite.run(CheckJob(sessions=sessions, reference=reference))
+        outcomes = suite.run(CheckJob(sessions=sessions, reference=references.__getitem__))
     return _Graded(
         sum(o.points for o in outcomes),
         sum(o.max_points for o in outcomes),
@@ -382,7 +374,7 @@ def _grade_sample(source: _Source, number: int) -> SampleVerdict:
     started = time.perf_counter()
     try:
         result = check_sample(sample, _kernels(source))
-    except GraderFault as fault:  # one sample that can't be graded hides nothing of the others
+    except GraderFault as fault:  # the other samples are still graded
         result = Result("", (), "grader_fault", str(fault))
     return SampleVerdict(
         sample,
@@ -398,9 +390,9 @@ def _follow_written(source: _Source, mutants: bool) -> tuple[WrittenLine, ...]:
 
 
 def _bench(source: _Source, name: str, seeds: Collection[int], shard: int, shards: int) -> _Benched:
-    """Calibrate a share of the seeds and run a share of the mutants, in one session.
+    """Run a share of the seeds and a share of the mutants, in one session.
 
-    shards : into how many parts the mutants go; 0 for no mutants
+    shards : the number of parts of the mutants; 0 for no mutants
     """
     assignment = _assignment(source)
     notebook = assignment.notebooks[name]
@@ -433,7 +425,7 @@ def _known(source: _Source, name: str, shard: int, shards: int) -> KnownPart:
 
 @contextmanager
 def _opened(source: _Source, notebook: Notebook) -> Iterator[Session]:
-    """Run a notebook of the assignment in an empty folder; the session ends with the block."""
+    """Yield a session on a notebook of the assignment, which ran in an empty folder."""
     with TemporaryFolder() as empty:
         session = _kernels(source).open(notebook, folder=Path(empty))
         try:

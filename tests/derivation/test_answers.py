@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.derivation.answers import Job, derivations_of, followed_apart, text_of
+from grader.derivation.answers import Job, derivations_of, followed_in_process, text_of
 from grader.records import (
     Assignment,
     Cell,
@@ -101,7 +101,7 @@ def test_nothing_written_is_said_and_what_must_be_reached_stays_open(tmp_path):
 def test_a_doubt_on_the_way_suggests_no_points(tmp_path):
     lost = r"$$\sigma'(z) = \frac{e^{z}}{(1+e^{-z})^2}"
     text = lost + r" = \frac{e^{-z}}{(1+e^{-z})^2} = \sigma(z)(1-\sigma(z))$$"
-    (found,) = followed_apart([Job(text, SHEET, (replace(TARGET, least=1),))])
+    (found,) = followed_in_process([Job(text, SHEET, (replace(TARGET, least=1),))])
 
     assert found.reached[0].found
     assert found.reached[0].doubtful
@@ -109,13 +109,13 @@ def test_a_doubt_on_the_way_suggests_no_points(tmp_path):
 
 
 def test_each_text_comes_back_in_its_place():
-    found = followed_apart([Job(RIGHT, SHEET), Job("no formula", SHEET), Job(SLIP, SHEET)])
+    found = followed_in_process([Job(RIGHT, SHEET), Job("no formula", SHEET), Job(SLIP, SHEET)])
 
     assert [len(one.steps) for one in found] == [2, 0, 1]
 
 
 def test_a_declaration_that_cannot_be_read_is_said_and_costs_nothing():
-    (found,) = followed_apart([Job(RIGHT, {"symbols": {"z": "imaginary"}})])
+    (found,) = followed_in_process([Job(RIGHT, {"symbols": {"z": "imaginary"}})])
 
     assert "what the assignment declares can't be read" in found.note
     assert found.steps == ()
@@ -129,6 +129,6 @@ def test_texts_that_a_dead_process_leaves_are_not_followed(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", dies)
 
-    found = followed_apart([Job(RIGHT, SHEET), Job(SLIP, SHEET)])
+    found = followed_in_process([Job(RIGHT, SHEET), Job(SLIP, SHEET)])
 
     assert [one.note for one in found] == ["the process that follows it was stopped"] * 2

@@ -30,7 +30,7 @@ def table(*entries, reach=None):
 def test_equal_answers_at_both_seeds_name_the_mistake():
     known = table((mistake("cost", "with its sign reversed"), {COST: (wrong(-X), wrong(-Y))}))
     named = name_mistakes(known, {COST: (wrong(-X), wrong(-Y))})
-    assert named[COST].mistake.told == "with its sign reversed"
+    assert named[COST].mistake.phrase == "with its sign reversed"
 
 
 def test_answers_that_agree_at_one_seed_alone_name_nothing():
@@ -59,9 +59,9 @@ def test_a_second_reading_of_another_kind_is_told_with_the_first():
     )
     named = name_mistakes(known, {COST: traces[COST]})[COST]
     # What any value may suffer comes after a mistake of the field.
-    assert named.mistake.told == "without `U @ x`, one of its terms"
+    assert named.mistake.phrase == "without `U @ x`, one of its terms"
     assert named.also is not None
-    assert named.also.told == "with `U` transposed"
+    assert named.also.phrase == "with `U` transposed"
 
 
 def test_beside_the_instructors_words_stands_a_sign_alone():
@@ -72,7 +72,7 @@ def test_beside_the_instructors_words_stands_a_sign_alone():
         known = table((sample, traces), (mistake("cost", told, kind=kind), traces))
         named = name_mistakes(known, {COST: traces[COST]})[COST]
         assert named.mistake.title == "the inner derivative -1 is forgotten"
-        assert (named.also.told if named.also else None) == also
+        assert (named.also.phrase if named.also else None) == also
 
 
 def test_a_mistake_that_does_not_fit_another_failing_check_of_its_function_is_not_told():
@@ -96,8 +96,8 @@ def test_two_mistakes_in_two_functions_are_each_told():
         ("b", "other"): (wrong(2 * X), wrong(2 * Y)),
     }
     named = name_mistakes(known, failing)
-    assert named[COST].mistake.told == "negated"
-    assert named["b", "other"].mistake.told == "doubled"
+    assert named[COST].mistake.phrase == "negated"
+    assert named["b", "other"].mistake.phrase == "doubled"
     assert GRAD not in named
 
 
@@ -135,9 +135,9 @@ def test_the_parts_of_a_table_are_put_together():
     second = table((mistake("cost", "doubled"), {COST: (wrong(2 * X), wrong(2 * Y))}))
     whole = first.merged([second])
     assert (
-        name_mistakes(whole, {COST: (wrong(2 * X), wrong(2 * Y))})[COST].mistake.told == "doubled"
+        name_mistakes(whole, {COST: (wrong(2 * X), wrong(2 * Y))})[COST].mistake.phrase == "doubled"
     )
-    assert name_mistakes(whole, {COST: (wrong(-X), wrong(-Y))})[COST].mistake.told == "negated"
+    assert name_mistakes(whole, {COST: (wrong(-X), wrong(-Y))})[COST].mistake.phrase == "negated"
 
 
 def test_a_check_that_asks_for_few_numbers_does_not_speak_against_a_mistake():
@@ -145,7 +145,7 @@ def test_a_check_that_asks_for_few_numbers_does_not_speak_against_a_mistake():
     entry = {COST: (wrong(-X), wrong(-Y)), GRAD: (wrong(-few), wrong(-few))}
     known = table((mistake("cost", "negated"), entry), reach={COST: {"cost"}, GRAD: {"cost"}})
     named = name_mistakes(known, entry)
-    assert named[COST].mistake.told == named[GRAD].mistake.told == "negated"
+    assert named[COST].mistake.phrase == named[GRAD].mistake.phrase == "negated"
 
 
 def test_a_function_whose_own_exercise_holds_is_not_blamed_for_one_that_calls_it():
@@ -175,7 +175,7 @@ def test_an_odd_change_is_no_second_reading_of_a_mistake_of_the_field():
         (mistake("cost", "in the other order", kind="other order"), traces),
     )
     named = name_mistakes(known, {COST: traces[COST]})[COST]
-    assert named.mistake.told == "in the other order" and named.also is None
+    assert named.mistake.phrase == "in the other order" and named.also is None
 
 
 def test_a_mistake_that_a_check_which_holds_would_see_is_told_after_others():

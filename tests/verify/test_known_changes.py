@@ -46,7 +46,7 @@ def answers(source, *arguments):
                 value = space[name](*(np.copy(a) for a in arguments))
         except Exception:
             continue
-        found.setdefault(change.told, []).append(value)
+        found.setdefault(change.phrase, []).append(value)
     return found
 
 
@@ -202,7 +202,7 @@ def test_the_square_of_a_sum_is_the_sum_of_squares_in_the_other_order():
 def test_names_that_only_the_solution_has_are_not_told():
     source = "def f(x):\n    secret = 2 * x\n    other = x + 1\n    return secret * other\n"
     for change in known_changes(source):
-        assert "secret" not in change.told and "other" not in change.told.replace("another", "")
+        assert "secret" not in change.phrase and "other" not in change.phrase.replace("another", "")
 
 
 def test_every_change_compiles_and_stands_once():
@@ -221,7 +221,7 @@ def test_lines_outside_the_gap_stay_as_they_are():
 @pytest.mark.parametrize("source", [SOFTMAX, STEP, HIDDEN, ADAM])
 def test_every_kind_has_words_and_says_where_it_was_seen(source):
     for change in known_changes(source.strip() + "\n"):
-        assert change.told, change
+        assert change.phrase, change
         assert change.kind in SEEN or words_for_student(change.kind, change.text, ()), change.kind
 
 
@@ -315,7 +315,7 @@ def test_another_activation_for_a_sigmoid_is_known():
     softmax = np.exp(Z) / np.exp(Z).sum()
     given = {"np": np, "x": Z, "sigmoid": lambda z: 1 / (1 + np.exp(-z))}
     told = {
-        change.told: eval(change.source.partition("return ")[2], given)
+        change.phrase: eval(change.source.partition("return ")[2], given)
         for change in known_changes(layer)
         if change.kind == "another activation"
     }
@@ -361,7 +361,7 @@ def step(self):
     return self.w
 """
     changes = [c for c in known_changes(source) if c.kind == "order of statements"]
-    assert [c.told for c in changes] == ["with `self.w` set before `self.v`"]
+    assert [c.phrase for c in changes] == ["with `self.w` set before `self.v`"]
     body = ast.parse(changes[0].source).body[0].body
     assert [ast.unparse(s.targets[0]) for s in body[:2]] == ["self.w", "self.v"]
 
@@ -608,7 +608,7 @@ def test_another_operation_is_known(source, wanted, told):
 
 def test_a_number_is_neither_sorted_nor_summed_up():
     source = "def f(x, n=3):\n    h = (x.max() - 1.0) / n\n    k = float(n)\n    return k * h * x\n"
-    told = {change.told for change in known_changes(source)}
+    told = {change.phrase for change in known_changes(source)}
     assert "with `x` sorted" in told
     assert "with `n` doubled" in told
     assert not {text for text in told if "`n`" in text and ("sorted" in text or "summed" in text)}

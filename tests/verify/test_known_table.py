@@ -141,7 +141,7 @@ def test_a_table_that_is_cut_off_is_as_if_it_were_not_there(tmp_path, toy):
 
 
 def test_an_endless_mistake_costs_no_other_its_place(toy):
-    told = {mistake.told for mistake in toy[2].mistakes}
+    told = {mistake.phrase for mistake in toy[2].mistakes}
     assert "with one result doubled" in told or any("doubled" in text for text in told)
     assert len(told) > 20
 

@@ -33,8 +33,8 @@ def test_samples_are_read_in_the_order_of_their_names(write_toy):
         ("[regions]", "[definitions]\nf = ''\n[regions]", r"\[definitions\] toy.ipynb has no 'f'"),
         ("a = ", "c = ", r"\[expect\] toy.ipynb has no graded exercise 'c'"),
         ('a = "mean"', 'a = "("', r"\[expect\] a: "),
-        ('a = "mean"', "", "a mistake must name"),
-        ('"mistake"', '"right"', "a right variant loses nothing"),
+        ('a = "mean"', "", "must name the exercises where a mistake loses points"),
+        ('"mistake"', '"right"', "a right sample loses no points"),
         ("[regions]", "[regions", "samples/x.toml: is not TOML"),
         ('"t"', "5", "`title` must be a text"),
         ('"return 0"', "5", r"\[regions\]: each value must be a text, not a whole"),
@@ -94,12 +94,12 @@ def test_what_is_lost_as_declared_is_no_deviation():
 
 
 def test_a_mistake_that_loses_nothing_deviates():
-    assert find_deviations(SAMPLE, result(a=4.0)) == ["a kept all its points and must lose some"]
+    assert find_deviations(SAMPLE, result(a=4.0)) == ["a kept all its points but must lose some"]
 
 
 def test_an_exercise_that_is_not_named_must_keep_its_points():
     assert find_deviations(SAMPLE, result(a=1.0, b=1.5)) == [
-        "b lost 0.5 of 2 points and must keep them: value: the minus sign is lost"
+        "b lost 0.5 of 2 points but must keep them: value: the minus sign is lost"
     ]
 
 

@@ -48,7 +48,7 @@ def test_a_function_that_no_check_reaches_counts_as_survived():
 
 def test_too_many_survivors_fail_even_where_each_is_explained():
     problems = report("caught", "survived", explanation="because").problems
-    assert problems == ("50.0% of the mutants that change a value are caught; 95% are asked for",)
+    assert problems == ("50.0% of the mutants that change a value are caught; 95% are required",)
 
 
 def test_a_check_that_refuses_the_reference_at_one_seed_fails():

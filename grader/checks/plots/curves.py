@@ -28,8 +28,8 @@ def find_curve(
 
     y_of_x : array -> array; rtol, atol : on y (atol None: rtol times the largest |y|)
     min_points, min_span : the points and the range in x that the curve needs; pieces of one
-        curve in several lines of one axes count together
-    covers : a range of x that it must reach, within a tenth of the range
+        curve in several lines of the same axes count together
+    covers : a range of x that the curve must show, except a tenth at each end
     """
     pieces: dict[tuple[int, int], list[Curve]] = {}
     for curve in curves(figures):
@@ -57,7 +57,8 @@ def assert_curve(
 ) -> Curve:
     """Return the curve that shows y = function(x), as in find_curve.
 
-    Raises Missing if no curve was drawn at all, CheckFailed with how the nearest one differs.
+    Raises Missing if no curve was drawn at all, else CheckFailed, which says how the nearest curve
+    differs.
     """
     found = find_curve(
         figures,
@@ -119,9 +120,9 @@ def find_series(
 ) -> Curve | None:
     """Return a curve whose y is this series, or None.
 
-    The curve may leave out the start or the end, take every k-th value, hold further values
-    around the series, or show it in percent (scales).
-    min_share : of the series that a cut one must still show
+    The curve may leave out the start or the end, show every k-th value, show further values
+    before and after the series, or show it in percent (scales).
+    min_share : the share of the series that the curve must show
     """
     series = vector(values)
     if series is None or series.size == 0:
@@ -206,7 +207,7 @@ def _distance(curve: Curve, function: Callable[[Array], Any]) -> float:
 
 
 def _shows_series(y: Array, series: Array, rtol: float, min_share: float) -> bool:
-    """Tell whether y is the series: cut, thinned, or with more values around it."""
+    """Return whether y is the series: cut, thinned, or with more values before and after it."""
     n, total = y.size, series.size
     room = rtol * float(np.max(np.abs(series[np.isfinite(series)]), initial=0.0))
 

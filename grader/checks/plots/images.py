@@ -17,9 +17,9 @@ def find_image(
 ) -> Array | None:
     """Return an image of this shape, or one that shows `expected`, or None.
 
-    expected : array of any shape with the image's number of elements; a scale, an offset
-        and a transpose make no difference, since a colour map hides them
-    shape : (h, w); images (h, w, 3) and (h, w, 4) have it too
+    expected : array of any shape with the image's number of elements. The image may be scaled,
+        shifted by a constant or transposed: a colour map hides the first two
+    shape : (h, w); images (h, w, 3) and (h, w, 4) match it, too
     """
     for image in images(figures):
         if shape is not None and image.shape[:2] != tuple(shape)[:2]:
@@ -126,12 +126,12 @@ def _shows_image(image: Array, expected: Array) -> bool:
     candidates = [shown.reshape(-1)]
     if shown.ndim == 2:
         candidates.append(shown.T.reshape(-1))
-    due = expected.reshape(-1)
-    return any(_same_up_to_scale(candidate, due) for candidate in candidates)
+    flat = expected.reshape(-1)
+    return any(_same_up_to_scale(candidate, flat) for candidate in candidates)
 
 
 def _same_up_to_scale(a: Array, b: Array) -> bool:
-    """Tell whether a = scale * b + offset; a constant image shows a constant array only."""
+    """Return whether a = scale * b + offset; a constant image shows only a constant array."""
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return False
     a, b = a - a.mean(), b - b.mean()
@@ -145,7 +145,7 @@ def _same_up_to_scale(a: Array, b: Array) -> bool:
 
 
 def _bar_groups(figures: Figures) -> Iterator[Array]:
-    """Give the bars of each histogram: a new one starts where x steps back."""
+    """Yield the bars of each histogram: a new histogram starts where x decreases."""
     for figure in figures:
         for axes in axes_of(figure):
             bars = matrix(axes.get("bars"))
@@ -156,17 +156,17 @@ def _bar_groups(figures: Figures) -> Iterator[Array]:
 
 
 def _counts(bars: Array, data: Array) -> bool:
-    """Tell whether the heights are proportional to the counts between the bars' edges."""
+    """Return whether the heights are proportional to the counts between the bars' edges."""
     bars = bars[np.argsort(bars[:, 0], kind="stable")]
     left, width, height = bars.T
     data = data[np.isfinite(data)]
     if not data.size or not np.isfinite(bars).all() or np.any(width <= 0) or np.any(height < 0):
         return False
     right = left + width
-    # Edges are moved apart by rounding; values on an edge must not fall between.
+    # Rounding moves neighbouring edges apart; a value on an edge must not fall between them.
     edges = np.append(left, right[-1])
     if np.any(np.abs(right[:-1] - left[1:]) > 1e-6 * np.maximum(width[:-1], width[1:])):
-        # Bars drawn narrower than their bins (rwidth) stand in the middle of them.
+        # Bars that are narrower than their bins (rwidth) are in the middle of them.
         centre = left + width / 2
         step = np.diff(centre)
         if np.ptp(step) > 1e-6 * step.mean():

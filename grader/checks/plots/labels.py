@@ -36,7 +36,7 @@ def assert_figure_count(
 def assert_labelled(
     target: Curve | Mapping[str, Any] | Figures | None, *, called: str = ""
 ) -> None:
-    """Accept axes with a label on x, and on y (a legend will do for several curves).
+    """Accept axes with a label on x, and one on y; with several curves, a legend replaces it.
 
     target : a curve, an axes record, or figures, of which one axes must be labelled;
         None for a curve that was not found
@@ -52,29 +52,26 @@ def assert_labelled(
         records = [a for f in target for a in axes_of(f) if shows_something(a)]
     if not records:
         raise Missing("no figure was drawn", called=called)
-    lacking = [_lacking_labels(record) for record in records]
-    if not min(lacking, key=len):
+    missing = min(map(_missing_labels, records), key=bool)
+    if not missing:
         return
-    missing = min(lacking, key=len)
     raise CheckFailed(
-        f"the axes of the figure are not labelled: {' and '.join(missing)} missing",
+        f"the axes of the figure are not labelled: {missing} missing",
         hint="plt.xlabel('...') and plt.ylabel('...') say what is drawn; "
         "with several curves add plt.legend().",
         called=called,
     )
 
 
-def _lacking_labels(axes: Mapping[str, Any]) -> list[str]:
+def _missing_labels(axes: Mapping[str, Any]) -> str:
+    """Return "xlabel is", "ylabel is", "xlabel and ylabel are", or ""."""
     several = len(list_of(axes.get("lines"))) + len(list_of(axes.get("points"))) > 1
-    legend = any(isinstance(t, str) and t.strip() for t in list_of(axes.get("legend")))
-    lacking = []
-    if not _text(axes.get("xlabel")):
-        lacking.append("xlabel is")
-    if not _text(axes.get("ylabel")) and not (several and legend):
-        lacking.append("ylabel is")
-    return [" and ".join(w.split()[0] for w in lacking) + (" are" if len(lacking) > 1 else " is")] \
-        if lacking else []  # fmt: skip
+    legend = any(map(_is_text, list_of(axes.get("legend"))))
+    missing = [] if _is_text(axes.get("xlabel")) else ["xlabel"]
+    if not _is_text(axes.get("ylabel")) and not (several and legend):
+        missing.append("ylabel")
+    return f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'}" if missing else ""
 
 
-def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())

@@ -1,11 +1,10 @@
 """The lines, clouds, images and bars of figures, read from records that are not trusted.
 
 A figure is a dict: {"cell": int, "axes": [{"title", "xlabel", "ylabel", "legend": [str],
-"lines": [{"x", "y", "label"}], "images": [array], "extents": [(4,) array, one an image: x of
-its first and last column's outer edges, y of its first and last row's], "contours": [(n, 2)
+"lines": [{"x", "y", "label"}], "images": [array], "extents": [(4,) array for each image: x of the
+outer edges of its first and last column, y of those of its first and last row], "contours": [(n, 2)
 arrays of vertices], "bars": (n, 3) array of x, width and height, "points": [(n, 2) arrays]}]}.
-It comes from the student's process, so
-whatever does not have this form is skipped.
+It comes from the student's process, so every part that does not have this form is skipped.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ Figures = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Curve:
-    """One line (or cloud of points) of a figure, sorted as drawn, without nan.
+    """One line (or cloud of points) of a figure, in the order of drawing, without nan.
 
-    figure, axes : its places, from 0; record : the axes that holds it
+    figure, axes : their numbers, from 0; record : of the axes with this line
     """
 
     figure: int
@@ -43,7 +42,7 @@ class Curve:
 
 
 def curves(figures: Figures, *, keep_nan: bool = False) -> Iterator[Curve]:
-    """Give every line and cloud of points of the figures; nan and masked points left out."""
+    """Yield every line and cloud of points of the figures, without nan and masked points."""
     for i, figure in enumerate(figures):
         for j, axes in enumerate(axes_of(figure)):
             for line in list_of(axes.get("lines")):
@@ -61,7 +60,7 @@ def curves(figures: Figures, *, keep_nan: bool = False) -> Iterator[Curve]:
 
 
 def images(figures: Figures) -> Iterator[Array]:
-    """Give every image of the figures, (h, w), (h, w, 3) or (h, w, 4)."""
+    """Yield every image of the figures, (h, w), (h, w, 3) or (h, w, 4)."""
     for figure in figures:
         for axes in axes_of(figure):
             for image in list_of(axes.get("images")):

@@ -28,8 +28,9 @@ def assert_regions(
 ) -> Mapping[str, Any]:
     """Return the axes whose colours change along a boundary, and only there.
 
-    distance : points (n, 2) -> (n,), how far from the boundary, by sign on which side
-    tolerance : how far from it the colours may change, in units of the plot: a grid is coarse
+    distance : points (n, 2) -> (n,), distances from the boundary, with the sign of the side
+    tolerance : how far from the boundary the colours may change, in units of the plot, since a
+        grid is coarse
     Images, meshes (imshow, pcolormesh) and contours (contour, contourf) show regions.
     Raises Missing if none do, CheckFailed if the colours change elsewhere.
     """
@@ -73,7 +74,7 @@ def _changes_along(
 
 
 def _splits(colours: Array, away: Array, tolerance: float) -> bool:
-    """Tell whether the two sides have no colour in common, except for a few stray pixels."""
+    """Return whether the two sides have no colour in common, except for a few stray pixels."""
     sides = away > tolerance, away < -tolerance
     if not all(side.any() for side in sides):
         return False
@@ -86,7 +87,7 @@ def _splits(colours: Array, away: Array, tolerance: float) -> bool:
 
 
 def _runs_along(vertices: Array, away: Array, tolerance: float) -> bool:
-    """Tell whether contours within the frame stay near the boundary."""
+    """Return whether contours within the frame stay near the boundary."""
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     room = 1e-6 * (high - low)
     inside = np.all((vertices > low + room) & (vertices < high - room), axis=1)
@@ -94,7 +95,7 @@ def _runs_along(vertices: Array, away: Array, tolerance: float) -> bool:
 
 
 def _planes(axes: Mapping[str, Any]) -> Iterator[tuple[Array, Array]]:
-    """Give each image whose place is known: the centres of its pixels (n, 2), colours (n, c)."""
+    """Yield each image with a known place: the centres of its pixels (n, 2), colours (n, c)."""
     for image, extent in zip(
         list_of(axes.get("images")), list_of(axes.get("extents")), strict=False
     ):
