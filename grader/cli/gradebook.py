@@ -241,7 +241,7 @@ def _in_short(results: Sequence[Result]) -> list[Result]:
 def _say_who(graded: GradedClass, *, known: bool) -> None:
     if not known:
         return
-    tell("graded, and not in the class's list", [one.path for one in graded.nobody])
+    tell("graded, and not in the class's list", [one.path for one in graded.unmatched])
     tell("not clear whose it is", graded.unclear)
     by_name = [
         f"{grade.person.name} ({grade.result.path})"

@@ -199,7 +199,7 @@ class Evaluation(Differentiating):
             return nearest if abs(last - nearest) < mp.mpf("1e-7") else last
         if abs(last) > 10 and all(abs(a) < abs(b) for a, b in pairwise(reached[-3:])):
             return mp.inf if last > 0 else -mp.inf
-        raise NotRead("where it goes could not be told from numbers")
+        raise NotRead("its limit could not be found from numbers")
 
     def _relation(self, node: t.Relation) -> Value:
         return ONE if self.holds(node) else ZERO

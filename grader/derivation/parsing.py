@@ -243,7 +243,7 @@ class Parser(Names):
         elif self.peek().kind == "p" and self.peek().text in (")", "]") and opening in "([":
             self.take()  # an interval's brackets, or a slip of the pen
         else:
-            raise Unreadable(f'"{self.peek().text}" stands where a {CLOSERS[opening]} is due')
+            raise Unreadable(f'"{self.peek().text}" stands in the place of a {CLOSERS[opening]}')
         return node if opening == "{" else t.Group(node, opening.lstrip("\\"))
 
     def _over(self, start: int) -> t.Node | None:

@@ -61,7 +61,7 @@ def column(entries: list[Real]) -> Matrix:
 
 def number(value: Value) -> Real:
     if isinstance(value, Matrix):
-        raise Impossible("a vector stands where a number is due")
+        raise Impossible("a vector stands in the place of a number")
     return value
 
 

@@ -57,13 +57,13 @@ class Matched:
 
     results : the results of each person, by the person's place in the roster
     by_name : the places of people who were matched only by a file's name
-    nobody : results that match no one in the roster
+    unmatched : results that match no one in the roster
     unclear : a line for each result that could belong to several people
     """
 
     results: Mapping[int, tuple[Result, ...]]
     by_name: frozenset[int]
-    nobody: tuple[Result, ...]
+    unmatched: tuple[Result, ...]
     unclear: tuple[str, ...]
 
 
@@ -127,7 +127,7 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
     own = frozenset(found)
     named: set[int] = set()
     candidates_of: dict[int, list[tuple[Result, bool]]] = defaultdict(list)
-    nobody: list[Result] = []
+    unmatched: list[Result] = []
     unclear: list[str] = []
     for result, known in later:
         places: set[int] = set()
@@ -143,19 +143,19 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
         for place in places:
             candidates_of[place].append((result, known))
         if not known and not places:
-            nobody.append(result)
+            unmatched.append(result)
     for place, claims in sorted(candidates_of.items()):
         if _are_several(people[place], [result for result, _ in claims]):
             paths = ", ".join(result.path for result, _ in claims)
             unclear.append(f"several people's work has the name {people[place].name}: {paths}")
-            nobody += [result for result, known in claims if not known]
+            unmatched += [result for result, known in claims if not known]
             continue
         found[place] += [result for result, _ in claims]
         named.add(place)
     return Matched(
         {place: tuple(own_results) for place, own_results in found.items()},
         frozenset(named),
-        tuple(nobody),
+        tuple(unmatched),
         tuple(unclear),
     )
 

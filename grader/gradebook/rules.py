@@ -48,7 +48,7 @@ class GradedClass:
     """All grades in the roster's order, and the results of people who are not in it; see Matched"""
 
     grades: tuple[Grade, ...]
-    nobody: tuple[Result, ...] = ()
+    unmatched: tuple[Result, ...] = ()
     unclear: tuple[str, ...] = ()
 
 
@@ -68,7 +68,7 @@ def grade_class(
         _grade(person, matched.results.get(n, ()), assignment, deadline, n in matched.by_name)
         for n, person in enumerate(everybody)
     )
-    return GradedClass(grades, matched.nobody, matched.unclear)
+    return GradedClass(grades, matched.unmatched, matched.unclear)
 
 
 def _grade(

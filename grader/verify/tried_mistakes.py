@@ -222,5 +222,5 @@ def _of_all_answers(known: Known, failing: Mapping[CheckName, Sequence[Trace]]) 
         check: [dict.fromkeys(trace, _LOST) for trace in traces]
         for check, traces in failing.items()
     }
-    nobody = Mistake("", "", "", "")
-    return Known((*known.mistakes, nobody), (*known.traces, lost), known.reach)
+    unknown = Mistake("", "", "", "")
+    return Known((*known.mistakes, unknown), (*known.traces, lost), known.reach)

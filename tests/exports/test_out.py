@@ -140,7 +140,7 @@ def test_a_worksheet_goes_back_with_its_grades_and_every_other_byte_as_it_was(ki
     content = SHEETS[kind](people)
     platform = kind.partition(",")[0]
     done, graded = filled(content, results_of(people, platform))
-    assert graded.nobody == graded.unclear == ()
+    assert graded.unmatched == graded.unclear == ()
     # Take out what was filled, by another reader than the one that filled it.
     sheet = parse_sheet(done.content, name="filled.csv")
     before = parse_sheet(content, name="before.csv")
@@ -287,7 +287,7 @@ def test_a_name_that_two_people_have_gives_it_to_neither(people):
     graded = grade_class(results, people_in(parse_sheet(moodle_sheet(people), name="m.csv")))
     assert all(grade.status == "absent" for grade in graded.grades)
     assert graded.unclear == ("x.zip: 2 people are called Luca Rossi",)
-    assert graded.nobody == tuple(results)
+    assert graded.unmatched == tuple(results)
 
 
 def test_two_of_one_name_are_not_two_attempts_of_the_one_in_another_platform_s_list():
@@ -301,11 +301,11 @@ def test_two_of_one_name_are_not_two_attempts_of_the_one_in_another_platform_s_l
         return results, grade_class(results, [Person("Luca Rossi", {"user": "1"})])
 
     results, two = by("92", "93")
-    assert two.grades[0].status == "absent" and two.nobody == tuple(results)
+    assert two.grades[0].status == "absent" and two.unmatched == tuple(results)
     assert two.unclear == ("several people's work has the name Luca Rossi: 92/w.zip, 93/w.zip",)
     # One who hands in again is one.
     _, again = by("92", "92")
-    assert (again.grades[0].points, again.grades[0].attempts, again.nobody) == (2.0, 2, ())
+    assert (again.grades[0].points, again.grades[0].attempts, again.unmatched) == (2.0, 2, ())
 
 
 @pytest.mark.parametrize("listed", ["王小明", "王 小明", "小明 王", "王, 小明"])

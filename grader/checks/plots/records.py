@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from grader.diagnosis.case import numbers
 from grader.diagnosis.wording import Array
 from grader.text import one_line
 
@@ -100,15 +101,10 @@ def shows_something(axes: Mapping[str, Any]) -> bool:
 
 
 def numeric(value: object) -> Array | None:
+    """Return an array or nested lists of numbers as float64, nan where masked; else None."""
     if isinstance(value, np.ma.MaskedArray):
         value = np.ma.filled(value.astype(float), np.nan)
-    if not isinstance(value, (np.ndarray, list, tuple)):
-        return None
-    try:
-        array = np.asarray(value)
-    except (ValueError, OverflowError):
-        return None
-    return array.astype(np.float64) if array.dtype.kind in "fiub" else None
+    return numbers(value) if isinstance(value, (np.ndarray, list, tuple)) else None
 
 
 def vector(value: object) -> Array | None:
