@@ -4,6 +4,8 @@ import pytest
 
 from grader.records import Assignment, Cell, Exercise, Limits, Notebook
 from grader.session import open_session, start_fork_server
+from grader.session.kept_answers import KeptAnswers
+from grader.session.kept_session import KeptSession
 from grader.suite import CheckJob, open_suite
 
 # Each check tells which process it asked, and what it had to do with it.
@@ -55,11 +57,13 @@ def session():
             yield opened
 
 
-def asked(session, tmp_path, *marks, body="pass", second="pass", hidden=False, **limits):
+def asked(
+    session, tmp_path, *marks, body="pass", second="pass", hidden=False, checks=CHECKS, **limits
+):
     """Return which process each check asked, how many calls that had had; and the outcomes."""
     log = tmp_path / "log"
     place = tmp_path / "test_a.py"
-    place.write_text(CHECKS.format(marks=marks, log=str(log), body=body, second=second))
+    place.write_text(checks.format(marks=marks, log=str(log), body=body, second=second))
     files = [place]
     if hidden:
         files.append(tmp_path / "hidden" / "test_a.py")
@@ -130,6 +134,31 @@ def test_each_check_that_shares_has_its_own_time(session, tmp_path):
                         ".used_s_of(student)")  # fmt: skip
     _, _, outcomes = asked(session, tmp_path, SHARES, SHARES, SHARES, body=body, check_s=0.5)
     assert [one.outcome for one in outcomes] == ["passed"] * 3
+
+
+@pytest.mark.parametrize("second", ["pass", "assert student.count() == 2", "assert 0"])
+def test_kept_answers_of_checks_that_share_are_those_of_their_process(session, tmp_path, second):
+    """A check that fails on a used copy's answers is judged by those of a fresh one, as then."""
+    session.answers = KeptAnswers()
+    kept = KeptSession(
+        session.notebook, session.run, session.answers, lambda: session, limits=Limits()
+    )
+    found = []
+    try:
+        for way in (session, kept):
+            folder = tmp_path / str(len(found))
+            folder.mkdir()
+            checks = CHECKS.replace("student.pid(), ", "0, ")  # which no two copies share
+            _, counts, outcomes = asked(
+                way, folder, SHARES, SHARES, SHARES, second=second, checks=checks
+            )
+            found.append((counts, [(one.name, one.outcome, one.message) for one in outcomes]))
+            session.answers = None
+    finally:
+        session.answers = None
+    assert found[0] == found[1]
+    assert len(found[0][0]) == (3 if second == "pass" else 4)
+    assert not kept.has_run
 
 
 def test_no_process_is_left_of_checks_that_shared(session, tmp_path, until_gone):
