@@ -201,6 +201,7 @@ def _grade_in_workers(
     collector: Collector,
     request: Request,
 ) -> None:
+    from grader import grading  # noqa: F401  once, not in each worker
     from grader.batch.worker import serve_with
     from grader.session.cell_runner import cell_runner as load_for_kernels
 

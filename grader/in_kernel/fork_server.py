@@ -62,12 +62,14 @@ def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
     from grader.in_kernel import figures, huge_pages, launch
 
     imported_into_heap = huge_pages.ObjectsInHeap()
-    kernel = launch.prepare(str(Path(home) / "profile"))
-    with contextlib.suppress(ImportError):  # an assignment's own environment may lack it
-        import matplotlib.pyplot  # noqa: F401  nearly every notebook imports it
-
-        figures.rehearse()
     try:
+        kernel = launch.prepare(str(Path(home) / "profile"))
+        with contextlib.suppress(ImportError):  # an assignment's own environment may lack it
+            import matplotlib.pyplot  # noqa: F401  nearly every notebook imports it
+
+            figures.rehearse()
+        with contextlib.suppress(ImportError):  # before Python 3.10
+            import importlib.readers  # noqa: F401  what reads a package's data, as load_digits does
         ForkServer(kernel, descriptor, lifeline, spawner, imported_into_heap).run()
     finally:
         imported_into_heap.end()

@@ -14,6 +14,7 @@ and startup files). Two things are added:
 from __future__ import annotations
 
 import asyncio
+import bdb  # noqa: F401  IPython imports it at the first cell: once here, not in each fork
 import contextlib
 import logging
 import re
@@ -38,6 +39,9 @@ def _without_debugger() -> None:
 
 
 _without_debugger()
+
+with contextlib.suppress(ImportError):
+    import IPython.core.logger  # noqa: F401  as bdb
 
 from ipykernel.compiler import XCachingCompiler  # noqa: E402
 from ipykernel.ipkernel import IPythonKernel  # noqa: E402

@@ -166,6 +166,22 @@ def heap_in_huge_pages(environment):
     return done.returncode == 0
 
 
+FIRST_CELL = """
+import asyncio, sys
+from grader.in_kernel import kernel
+ready = kernel.make_kernel(sys.argv[1])
+before = {*sys.modules}
+ready.shell.run_cell("x = 1")
+print(sorted({*sys.modules} - before))
+"""
+
+
+def test_the_first_cell_imports_nothing_that_the_fork_server_could_have_imported(tmp_path):
+    command = [sys.executable, "-c", FIRST_CELL, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_what_one_notebook_changes_the_next_does_not_meet(parent):
     changes = "import numpy as np, sys; np.exp = None; sys.modules['mine'] = 1; import random"
     with opened(parent, changes, "mine = 3"):
