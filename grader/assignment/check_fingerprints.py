@@ -48,9 +48,11 @@ def fingerprints_by_check(assignment: Assignment) -> dict[str, dict[str, str]]:
     as one, by its name before them. Raises OSError if a file of the assignment can't be read.
     """
     shared, parts = _read(assignment)
+    order = [file.relative_to(assignment.folder).as_posix() for file in assignment.check_files]
     found = {}
     for exercise in assignment.exercises:
         files = [*parts[""], *parts[exercise.id]]
+        files.sort(key=lambda part: order.index(part.file))
         beside = [f"{part.file}\n{part.beside}" for part in files]
         found[exercise.id] = {"": _hash(shared, repr(exercise), *beside)} | {
             name: _hash(part.file, code, *part.called_by(code))

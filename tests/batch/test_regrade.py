@@ -20,9 +20,11 @@ from grader.records import Assignment, Exercise, ExerciseScore, Outcome, Result,
 from grader.review.history import changes
 from grader.review.regrading import OneExercise
 from grader.score import FINE
+from grader.suite import open_suite
 
 from .conftest import Class
 
+REFERENCE = Path(__file__).parents[2] / "reference"
 RIGHT = "reference.double(3.0)"
 WRONG = "reference.double(3.0) + 1"
 
@@ -264,6 +266,19 @@ def test_a_check_that_alone_has_changed_is_named(toy):
     assert changed(toy, lambda: file.write_text(text.replace("size=7", "size=8"))) == [
         "mean of squares"
     ]
+
+
+@pytest.mark.parametrize("name", ["numerics", "pw02"])
+def test_checks_are_named_in_the_order_in_which_they_run(name):
+    assignment = load_assignment(REFERENCE / name)
+    with open_suite(assignment) as suite:
+        ran = {exercise.id: {} for exercise in assignment.exercises}
+        for check in suite.checks:
+            ran[check.exercise.id][check.name.partition("[")[0]] = None
+    named = fingerprints_by_check(assignment)
+    assert {id_: [name for name in one if name] for id_, one in named.items()} == {
+        id_: [*one] for id_, one in ran.items()
+    }
 
 
 def test_a_check_that_another_one_calls_counts_for_it_too(toy):
