@@ -21,6 +21,7 @@ from grader.batch.collector import Job, Listener
 from grader.batch.serialization import Packed, pack, unpack_evidence
 from grader.batch.workers import cores
 from grader.building_on import FOLLOWED, Echoes
+from grader.closing import Closing
 from grader.derivation.answers import derivations_of
 from grader.errors import GraderFault, SubmissionError
 from grader.evidence import drawing_cells_of, evidence_of
@@ -70,7 +71,7 @@ def _quiet(text: str) -> None:
     pass
 
 
-class Grader:
+class Grader(Closing):
     """Grades submissions of one assignment, one after the other. Close it."""
 
     def __init__(self, suite: Suite, kernels: Kernels, options: Options) -> None:
@@ -262,12 +263,6 @@ class Grader:
 
     def close(self) -> None:
         self.references.close()
-
-    def __enter__(self) -> Grader:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def grade_each(

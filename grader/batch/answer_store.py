@@ -1,10 +1,9 @@
-"""What students' processes replied to checks, in the file of results: for `grade regrade`.
+"""Stores the replies of students' processes to checks in the file of results, for `grade regrade`.
 
-They belong to a result, and go with it. They are worth less than any result: when they take more
-than their share of the file, those of the oldest results are dropped, and what they would have
-answered is asked again.
+They belong to a result, and are deleted with it. When they take more than their share of the file,
+those of the oldest results are deleted; a later run then needs a process again.
 
-$GRADE_ANSWERS says how many MiB they may take; "none": none are kept, and none are used.
+$GRADE_ANSWERS is their maximum size in MiB; with "none", no replies are kept or used.
 """
 
 from __future__ import annotations
@@ -17,27 +16,27 @@ from grader.errors import StoreError
 
 VARIABLE = "GRADE_ANSWERS"
 MAX_MIB = 256
-"""By default: of some 1,000 submissions of a large assignment."""
+"""The default: enough for about 1,000 submissions of a large assignment."""
 _MAX_ROWS = 8
-"""Of one submission: its first grading, and what was asked anew when it was graded again."""
+"""For one submission: its first grading, and the new requests of later gradings."""
 
 
 def room_mib(environ: Mapping[str, str]) -> int:
-    """Return how much may be kept; 0 for nothing. Raises StoreError for what is no number."""
-    said = environ.get(VARIABLE, "").strip()
-    if not said:
+    """Return the maximum size in MiB; 0 to keep none. Raises StoreError for an invalid value."""
+    setting = environ.get(VARIABLE, "").strip()
+    if not setting:
         return MAX_MIB
-    if said == NOWHERE:
+    if setting == NOWHERE:
         return 0
-    if not said.isdecimal():
-        raise StoreError(f"${VARIABLE} is {said!r}: say how many MiB, or {NOWHERE}")
-    return int(said)
+    if not setting.isdecimal():
+        raise StoreError(f"${VARIABLE} is {setting!r}: say how many MiB, or {NOWHERE}")
+    return int(setting)
 
 
 def keep(run: KeptRun, number: int, answers: bytes) -> None:
-    """Keep what the processes of a submission of that run replied. Raises StoreError.
+    """Keep the replies of a submission's processes in that run. Raises StoreError.
 
-    number : its place in the run, which has its result already
+    number : its place in the run, which must have its result already
     """
     if not (answers and run.session_key and run.answers_mib):
         return
@@ -48,7 +47,7 @@ def keep(run: KeptRun, number: int, answers: bytes) -> None:
             "SELECT result, ?, ?, ? FROM items WHERE run = ? AND number = ?",
             (run.session_key, len(answers), answers, run.id, number),
         )
-        # The oldest ones, from the one on with which there are too many bytes.
+        # Delete the oldest ones, so that the rest fits.
         connection.execute(
             "DELETE FROM kept_answers WHERE result IN (SELECT result FROM (SELECT result, "
             "sum(size) OVER (ORDER BY result DESC) AS together FROM kept_answers) "
@@ -58,9 +57,9 @@ def keep(run: KeptRun, number: int, answers: bytes) -> None:
 
 
 def kept(run: KeptRun, input_hash: str) -> Packed | None:
-    """Return what that submission's processes replied before, and the evidence of then.
+    """Return the earlier replies of a submission's processes, with the earlier evidence.
 
-    None if nothing is kept of it, or of another state of its notebooks. Raises StoreError.
+    None if there are none for the notebooks' current state. Raises StoreError.
     """
     if not (input_hash and run.session_key and run.answers_mib):
         return None

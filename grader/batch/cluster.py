@@ -29,6 +29,7 @@ from grader.batch.cluster_worker import Answer, ClusterRun, end_grading_here
 from grader.batch.collector import Collector, Job
 from grader.batch.serialization import Packed, pack, unpack
 from grader.batch.workers import Workers
+from grader.closing import Closing
 from grader.errors import AssignmentError, ClusterError
 from grader.records import Options
 
@@ -48,7 +49,7 @@ AHEAD = 4
 is idle, and few enough for the scheduler's memory."""
 
 
-class Cluster:
+class Cluster(Closing):
     """A connection to a cluster's scheduler. Close it."""
 
     def __init__(self, address: str) -> None:
@@ -271,12 +272,6 @@ class Cluster:
             with contextlib.suppress(Exception):
                 self.client.run(end_grading_here, self.token)
         self.client.close(timeout=CONNECT_S)
-
-    def __enter__(self) -> Cluster:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def _problem_of(answer: object) -> str:

@@ -33,6 +33,7 @@ import platformdirs
 from grader.batch.serialization import Packed, Results, pack, unpack, unpack_evidence
 from grader.batch.stored_results import StoredResults
 from grader.batch.tables import OF_SUBJECTS, SCHEMA, STEPS
+from grader.closing import Closing
 from grader.errors import StoreError
 from grader.records import Evidence, Result, RunRecord
 
@@ -131,7 +132,7 @@ def _unusable(file: Path, error: Exception | str) -> StoreError:
     )
 
 
-class Store:
+class Store(Closing):
     """An open file of results."""
 
     def __init__(self, file: Path, connection: sqlite3.Connection) -> None:
@@ -314,12 +315,6 @@ class Store:
                 for statement in STEPS[version]:
                     self.connection.execute(statement)
                 self.connection.execute(f"PRAGMA user_version = {version}")
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 class KeptRun:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from grader.batch import forked
 from grader.batch.collector import BatchListener, Job
 from grader.batch.serialization import Packed, plain_of
+from grader.closing import Closing
 from grader.errors import AssignmentError, GraderFault
 from grader.in_kernel.system import may_fork
 from grader.records import Options
@@ -70,7 +71,7 @@ class Stopped(Exception):
     """The work was cancelled by stop()."""
 
 
-class Workers:
+class Workers(Closing):
     """Keeps up to `count` processes busy; close() ends them in any state."""
 
     def __init__(
@@ -213,12 +214,6 @@ class Workers:
         if self._patience is not None:
             self._patience.cancel()
         self._folder.remove()
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 class Worker:

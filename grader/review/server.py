@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from grader.batch.store import open_store
+from grader.closing import Closing
 from grader.errors import GradeError, ReviewError
 from grader.records import Assignment
 from grader.review.access import Door, Keys, body_of
@@ -40,7 +41,7 @@ _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 Handler = Callable[[Visit, Mapping[str, Any]], Page]
 
 
-class Review:
+class Review(Closing):
     """A run that is reviewed in browsers. Close it.
 
     port : 0 for any free one
@@ -136,12 +137,6 @@ class Review:
     def close(self) -> None:
         self.tryout.close()
         self.socket.close()
-
-    def __enter__(self) -> Review:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     # --- the pages --------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from grader.closing import Closing
 from grader.errors import GraderFault
 from grader.in_kernel.system import CAN_SANDBOX
 from grader.records import Sandbox
@@ -93,7 +94,7 @@ class Forked:
         return int(struct.unpack("=q", status)[0])
 
 
-class ForkServer:
+class ForkServer(Closing):
     """A process that forks kernels, at the other end of a connection. Close it after use.
 
     It has imported what every kernel needs; preload() names what else its notebooks import.
@@ -213,12 +214,6 @@ class ForkServer:
         return GraderFault(
             f"the process that kernels are forked from has ended: {error or 'no answer'}"
         )
-
-    def __enter__(self) -> ForkServer:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 class StartedForkServer(ForkServer):

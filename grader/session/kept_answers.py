@@ -1,18 +1,17 @@
-"""What a submission's processes answered to its checks, kept for a changed check.
+"""Keeps the replies of a submission's processes to its checks, for a changed check.
 
     answers = KeptAnswers()                   while a submission is graded
-    answers.listen(student, root)             keeps what this process replies from now on
+    answers.listen(student, root)             keeps the further replies of this process
     data = answers.packed()                   bytes for the file of results
     earlier = unpacked(data)                  later, for kept_session.py
 
-A process starts from the state that the notebook left. So its reply depends on the requests that it
-has had, and is kept under a hash of all of them, byte by byte. Replies are kept as the bytes that
-came. They are untrusted claims, then as now: only the codec reads them, within the limits of a live
-process, and here they are not looked at.
+A process starts from the state that the notebook left. So a reply depends only on the requests so
+far, and is kept under a hash of all their bytes. Replies are kept as the bytes that came. They stay
+untrusted claims: only the codec reads them, within the limits of a live process.
 
-Not kept are replies after a count of steps, memory or operations was asked for, and those of a
-process that replies two things to the same requests. A process that ended or was too slow has left
-no whole reply.
+These replies are not kept: those after a request to count steps, memory or operations, and those of
+processes that reply differently to the same requests. A process that ended or was too slow has not
+sent a whole reply.
 """
 
 from __future__ import annotations
@@ -29,27 +28,27 @@ from grader.session.stream import Stream
 from grader.session.student import Student, wire_of
 
 MAX_CHECK_BYTES = 64 << 10
-"""Replies to one process; those of a process that replies more are not kept."""
+"""The replies of one process; if it sends more, none of them is kept."""
 MAX_BYTES = 2 << 20
-"""Replies of one submission."""
+"""All replies of one submission."""
 MAX_UNPACKED_BYTES = 4 * MAX_BYTES
-"""A submission's answers may lie in several parts: a later run keeps what was asked anew."""
+"""A submission's answers may have several parts: a later run keeps the replies to new requests."""
 
 KEY_BYTES = 16
-_RECORD = struct.Struct(f"<{KEY_BYTES}sBI")  # key, kind, bytes of what follows
+_RECORD = struct.Struct(f"<{KEY_BYTES}sBI")  # key, kind, size of the content that follows
 _REPLY, _NO_ANSWER, _USED, _BEGAN = range(4)
 _SECONDS = struct.Struct("<d")
-# A hash of what the processes were asked costs more than it saves beyond level 1.
+# The hashes don't compress: a higher level takes more time and saves little.
 _LEVEL = 1
 
 
 class KeptAnswers:
     """The replies of one submission's processes.
 
-    replies : by the hash of all requests up to the one that is answered; None for a request that
-        was answered in two ways
-    used_s : for how long a process computed or slept, by the hash of all of its requests
-    began : hashes with which a check began in a process that earlier checks had asked
+    replies : by the hash of all requests up to the answered one; None if processes replied
+        differently
+    used_s : how many seconds a process computed or slept, by the hash of all its requests
+    began : the hashes with which checks began in a process that earlier checks had used
     """
 
     def __init__(self) -> None:
@@ -59,17 +58,17 @@ class KeptAnswers:
         self._bytes = 0
 
     def listen(self, student: Student, root: bytes) -> None:
-        """Keep what this process replies from now on.
+        """Keep the further replies of this process.
 
-        root : what the state depends on that it starts from, by root_of
+        root : the hash of its initial state, from root_of()
         """
         wire = wire_of(student)
-        if not isinstance(wire.stream, _HeardStream):
-            wire.stream = _HeardStream(wire.stream)
+        if not isinstance(wire.stream, _RecordingStream):
+            wire.stream = _RecordingStream(wire.stream)
         wire.stream.listen(self, root)
 
     def add(self, key: bytes, reply: bytes) -> bool:
-        """Keep a reply; return whether there was none to these requests yet, and room for it."""
+        """Keep a reply; return False if these requests have one already, or there is no room."""
         if key in self.replies:
             if self.replies[key] != reply:
                 self.replies[key] = None
@@ -84,7 +83,7 @@ class KeptAnswers:
         self._bytes -= len(self.replies.pop(key, None) or b"")
 
     def packed(self) -> bytes:
-        """Return all of it as bytes, which may be joined with others of the same submission."""
+        """Return all answers as bytes, which may be joined with others of the same submission."""
         parts: list[bytes] = []
         for key, reply in self.replies.items():
             kind = _NO_ANSWER if reply is None else _REPLY
@@ -96,7 +95,7 @@ class KeptAnswers:
 
 
 def unpacked(data: bytes) -> KeptAnswers | None:
-    """Return what was packed, of several parts what all of them hold; None for what is no such."""
+    """Return the answers in one or more packed parts; None if the bytes are not valid."""
     answers = KeptAnswers()
     left = MAX_UNPACKED_BYTES
     try:
@@ -114,30 +113,30 @@ def unpacked(data: bytes) -> KeptAnswers | None:
 
 
 def root_of(notebook: str, reply_mib: int | None, check: str = "") -> bytes:
-    """Return what the answers of a process begin with.
+    """Return the hash of a process's initial state, before any request.
 
-    notebook : its name in the submission; reply_mib : what a reply may hold
-    check : that asks a process after other checks; "" for a fresh copy of the state
+    notebook : its name in the submission; reply_mib : the largest reply
+    check : a check that uses a process after other checks; "" for a fresh copy of the state
     """
     return hashlib.sha256(repr((notebook, reply_mib, check)).encode()).digest()[:KEY_BYTES]
 
 
 def key_after(key: bytes, request: codec.Buffer) -> bytes:
-    """Return the hash of all requests, given that of those before."""
+    """Return the hash of all requests, given the hash of the earlier ones."""
     digest = hashlib.sha256(key)
     digest.update(request)
     return digest.digest()[:KEY_BYTES]
 
 
 def note_used(student: Student, used_s: float) -> None:
-    """Keep for how long a process has computed or slept, if its answers are kept."""
+    """Keep how many seconds a process has computed or slept, if its answers are kept."""
     stream = wire_of(student).stream
-    if isinstance(stream, _HeardStream):
+    if isinstance(stream, _RecordingStream):
         stream.note_used(used_s)
 
 
-class _HeardStream(Stream):
-    """A connection whose replies are kept as they pass."""
+class _RecordingStream(Stream):
+    """A connection that records the replies."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -151,12 +150,12 @@ class _HeardStream(Stream):
         self._reply = bytearray()
         self._left = MAX_CHECK_BYTES
         self._added: list[bytes] = []
-        self._heard = True
-        # The numbers are in the requests: in a fresh copy they begin at 1, too.
+        self._recording = True
+        # Requests contain their numbers, which begin at 1 in a fresh copy as well.
         self._number = 0
 
     def note_used(self, used_s: float) -> None:
-        if self._heard:
+        if self._recording:
             self._answers.used_s[self._key] = used_s
 
     def request(
@@ -167,11 +166,11 @@ class _HeardStream(Stream):
         keep: Callable[[Any], codec.Handle | codec.Function] | None = None,
     ) -> int:
         if operation == "observe" and any(arguments[-3:]):
-            self._stop()  # counts: they are taken anew
+            self._stop()  # counts are never kept
         return super().request(operation, *arguments, deadline=deadline, keep=keep)
 
     def send(self, frame: codec.Buffer, deadline: Deadline) -> None:
-        if self._heard:
+        if self._recording:
             if self._hash is None:
                 self._hash = hashlib.sha256(self._key)
             self._hash.update(frame)
@@ -184,7 +183,7 @@ class _HeardStream(Stream):
         handle: Callable[[codec.Handle | codec.Function], Any] | None = None,
     ) -> Any:
         value = super().receive(deadline, limits, handle)
-        if self._heard and self._hash is not None:
+        if self._recording and self._hash is not None:
             self._key, self._hash = self._hash.digest()[:KEY_BYTES], None
             if self._answers.add(self._key, bytes(self._reply)):
                 self._added.append(self._key)
@@ -193,7 +192,7 @@ class _HeardStream(Stream):
 
     def _fill(self, target: memoryview, deadline: Deadline) -> None:
         self._stream._fill(target, deadline)
-        if self._heard:
+        if self._recording:
             self._left -= len(target)
             if self._left < 0:
                 self._stop()
@@ -201,8 +200,8 @@ class _HeardStream(Stream):
                 self._reply += target
 
     def _stop(self) -> None:
-        """Keep nothing of this process: a part of its answers would help no check."""
-        self._heard = False
+        """Keep no reply of this process: a check can't use only a part of them."""
+        self._recording = False
         self._reply.clear()
         for key in self._added:
             self._answers.forget(key)
@@ -213,7 +212,7 @@ class _HeardStream(Stream):
 
 
 def _read(text: memoryview, answers: KeptAnswers) -> None:
-    """Raises struct.error and ValueError for what `packed` doesn't write."""
+    """Add the records in a text to `answers`. Raises struct.error, ValueError for invalid ones."""
     place = 0
     while place < len(text):
         key, kind, size = _RECORD.unpack_from(text, place)

@@ -1,13 +1,13 @@
-"""A session that answers checks with what its processes replied before, without a process.
+"""A session that answers checks with kept replies, without a process.
 
-    session = KeptSession(notebook, run, answers, open_session)
+    session = KeptSession(notebook, run, answers, open_session, limits=limits)
     with session.student(limit_s=20) as student:
-        student.sigmoid(0.0)              what it replied to these very requests then
-    session.missed                        the check asked something else: run it again
+        student.sigmoid(0.0)              the earlier reply to the same requests
+    session.missed                        whether a request was new: then run the check again
 
-At the first request that was not asked then, the process counts as ended, `missed` is set, and the
-verdict of that check is worth nothing. The next student() runs the notebook, if it has not run yet,
-and asks a process.
+At the first request without a kept reply, the process counts as ended, `missed` is set, and the
+verdict of that check is invalid. The next student() runs the notebook, if it has not run yet, and
+returns a real process.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from grader.session.wire import Wire
 
 
 class KeptSession(Session):
-    """A notebook whose processes' replies are kept; it runs only when they end.
+    """A notebook with kept replies, which runs only if a reply is missing.
 
-    run : of then; of now, once it has run
-    earlier : the replies; open_session : runs the notebook
+    run : the earlier run; the new one after the notebook has run again
+    earlier : the kept replies
+    open_session : runs the notebook
     limits : of the assignment
     """
 
@@ -54,11 +55,11 @@ class KeptSession(Session):
 
     @property
     def has_run(self) -> bool:
-        """Whether its notebook had to run."""
+        """Whether the notebook had to run again."""
         return self._session is not None
 
     def student(self, limit_s: float = 20.0, *, reply_mib: int | None = None) -> Student:
-        """Return what answers as a fresh copy of the state did then; after a miss, such a copy."""
+        """Return a Student with a fresh copy's kept replies; after a miss, a real fresh copy."""
         if not self.missed:
             return self._answering(root_of(self.notebook.name, reply_mib), limit_s, reply_mib)
         self.missed = False
@@ -71,10 +72,10 @@ class KeptSession(Session):
     def inherited(
         self, check: str, limit_s: float, *, reply_mib: int | None = None
     ) -> Student | None:
-        """Return what answers as a process did that this check asked after others.
+        """Return a Student with the kept replies of a process that the check shared with others.
 
-        None if it asked no such process; after its first time, too: its verdict of a fresh copy
-        is what counted then.
+        None if the check had a process of its own. At a second call None as well: then the verdict
+        with a fresh copy counted.
         """
         root = root_of(self.notebook.name, reply_mib, check)
         if self.missed or check in self._inherited or root not in self._earlier.began:
@@ -89,7 +90,7 @@ class KeptSession(Session):
         stream.limits = codec.Limits(size=mib << 20)
         wire = Wire(
             stream,
-            _TimeOfThen(limit_s, replies),
+            _EarlierTime(limit_s, replies),
             represent=Remote,
             end=lambda stuck: stream.close(),
         )
@@ -105,9 +106,9 @@ class KeptSession(Session):
 
 
 class _Replies:
-    """The replies to one check's requests, as long as they are those of then.
+    """The kept replies to one check's requests, while these equal the earlier requests.
 
-    root : what its process began with
+    root : the hash of its process's initial state
     """
 
     def __init__(self, answers: KeptAnswers, root: bytes) -> None:
@@ -119,18 +120,18 @@ class _Replies:
         return self._answers.replies.get(self._key)
 
     def before(self, step: int) -> Iterable[bytes]:
-        raise AssertionError("no process goes on where kept replies end")
+        raise AssertionError("no process continues after kept replies")
 
     def add(self, step: int, request: bytes, reply: bytes) -> None:
-        raise AssertionError("no process goes on where kept replies end")
+        raise AssertionError("no process continues after kept replies")
 
     @property
     def used_s(self) -> float:
         return self._answers.used_s.get(self._key, 0.0)
 
 
-class _TimeOfThen(Deadline):
-    """A time limit that knows for how long the process computed or slept then."""
+class _EarlierTime(Deadline):
+    """A time limit that reports how long the process computed or slept in the earlier run."""
 
     def __init__(self, limit_s: float, replies: _Replies) -> None:
         super().__init__(limit_s)

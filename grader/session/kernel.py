@@ -10,21 +10,19 @@ import asyncio
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from grader.errors import GraderFault, StudentFault
 from grader.in_kernel import codec
 from grader.in_kernel.sandbox import confine
-from grader.records import Limits, Sandbox
+from grader.records import Limits
 from grader.session.cell_runner import cell_runner, code_cell
 from grader.session.deadline import Deadline
 from grader.session.ending import how_it_ended
-from grader.session.fork_server import ForkServer
 from grader.session.messages import HUNG_UP, Client
 from grader.session.processes import KILL
-from grader.session.provisioner import Provisioner
+from grader.session.provisioner import KernelSetup, Provisioner
 from grader.session.scratch import Scratch
 from grader.session.stream import Listener, Stream, new_token
 
@@ -76,33 +74,13 @@ def cell_share(limits: Limits) -> int:
 
 
 class Kernel:
-    """A kernel process and the connection to it.
+    """A kernel process and the connection to it. Its setup's options lack its own files."""
 
-    options : of in_kernel/launch.py, without the paths of its files
-    shared : the folder of the instructor's files, which it may read
-    python : its interpreter; None for the grader's own
-    """
-
-    def __init__(
-        self,
-        scratch: Scratch,
-        *,
-        limits: Limits,
-        sandbox: Sandbox,
-        options: Mapping[str, Any],
-        fork_server: ForkServer | None = None,
-        shared: Path | None = None,
-        python: Path | None = None,
-    ) -> None:
+    def __init__(self, scratch: Scratch, setup: KernelSetup) -> None:
         self.scratch = scratch
-        self._shared = shared
-        self._python = python
-        self._limits = limits
-        self._sandbox = sandbox
-        self._fork_server = fork_server
-        self.output_left = limits.output_mib * 2**20
-        self._cell_share = cell_share(limits)
-        self._options = {**options, "output_bytes": self._cell_share}
+        self._setup = setup
+        self.output_left = setup.limits.output_mib * 2**20
+        self._cell_share = cell_share(setup.limits)
         self._fault = scratch.root / "fault.txt"
         self._client: Client | None = None
         self._accepted: Stream | None = None
@@ -147,22 +125,14 @@ class Kernel:
         self._notebook.kc = client
 
     def _provisioner(self, address: str, token: str) -> Provisioner:
-        datasets = self._options["datasets"]
-        return Provisioner(
-            self.scratch,
-            limits=self._limits,
-            sandbox=self._sandbox,
-            seen=tuple(Path(path) for path in (datasets, self._shared) if path),
-            fork_server=self._fork_server,
-            python=self._python,
-            options=self._options
-            | {
-                "address": address,
-                "token": token,
-                "profile": str(self.scratch.home / "profile"),
-                "fault": str(self._fault),
-            },
-        )
+        own = {
+            "output_bytes": self._cell_share,
+            "address": address,
+            "token": token,
+            "profile": str(self.scratch.home / "profile"),
+            "fault": str(self._fault),
+        }
+        return Provisioner(self.scratch, replace(self._setup, options=self._setup.options | own))
 
     def _not_started(self) -> GraderFault:
         assert self.provisioner is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from grader import datasets
+from grader.closing import Closing
 from grader.environments import python_of
 from grader.errors import GraderFault
 from grader.notebook import imports_of
@@ -19,7 +20,7 @@ from grader.session.shared_files import SharedFiles
 from grader.session.stopping import Stop
 
 
-class Kernels:
+class Kernels(Closing):
     """Opens sessions on notebooks of one assignment: students' and the solved ones.
 
     python : the interpreter of the assignment's environment; None for the grader's own
@@ -123,9 +124,3 @@ class Kernels:
                 sets=self.assignment.datasets,
                 draw=self.draw,
             )
-
-    def __enter__(self) -> Kernels:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()

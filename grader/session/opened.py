@@ -12,11 +12,13 @@ from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 
 from grader import records
+from grader.closing import Closing
 from grader.errors import StudentDied
 from grader.in_kernel.system import CAN_FORK
 from grader.session.fork_server import ForkServer
 from grader.session.given import GivenCells
 from grader.session.kept_answers import KeptAnswers, root_of
+from grader.session.provisioner import KernelSetup
 from grader.session.runner import Runner
 from grader.session.stopping import Stop, run_in_thread
 from grader.session.student import Student
@@ -61,9 +63,8 @@ def open_session(
         "datasets": str(datasets_dir.resolve()) if datasets_dir is not None else None,
         "beside": _folder_within(notebook.name),
     }
-    runner = Runner(
-        notebook, folder, limits, options, sandbox, fork_server, shared, python, on_cell
-    )
+    setup = KernelSetup(limits, sandbox, options, fork_server, shared, python)
+    runner = Runner(notebook, folder, setup, on_cell)
     if given is not None and fork_server is not None:
         runner.forks_first = given.server(
             notebook, folder, options, fork_server=fork_server, shared=shared
@@ -76,18 +77,18 @@ def open_session(
         raise
 
 
-class Session:
+class Session(Closing):
     """A notebook that has run, in a process that answers calls.
 
     run : the results of its cells
     notebook : as it was handed in
     isolation : the layers of its sandbox
-    answers : keeps what its processes reply to checks; None for nothing
+    answers : collects the replies of its processes to checks; None to keep none
     """
 
     answers: KeptAnswers | None = None
     missed = False
-    """Whether the latest check asked what was not kept: kept_session.py."""
+    """Whether the latest check sent a request without a kept reply; see kept_session.py."""
 
     def __init__(self, notebook: records.Notebook, runner: Runner) -> None:
         self.notebook = notebook
@@ -107,7 +108,7 @@ class Session:
         try:
             student = self._runner.open_student(limit_s, reply_mib)
         except StudentDied as death:
-            self.answers = None  # it is another state from here on
+            self.answers = None  # the state differs from now on
             run_in_thread(self._runner.revive(death), Stop())
             self.run = self._runner.record()
             return self._runner.open_student(limit_s, reply_mib)
@@ -116,7 +117,7 @@ class Session:
         return student
 
     def listen_on(self, student: Student, check: str, *, reply_mib: int | None = None) -> None:
-        """Keep what a process replies to a further check, which asks it after others.
+        """Collect a process's replies to a further check, which shares it with earlier checks.
 
         check : its exercise and its name
         """
@@ -128,12 +129,6 @@ class Session:
     def close(self) -> None:
         """End the process and all that it started, and delete its files. May be called twice."""
         self._runner.close()
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def _folder_within(name: str) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,38 +28,38 @@ LAUNCHER = Path(__file__).resolve().parent.parent / "in_kernel" / "launch.py"
 _END_S = 10.0
 
 
+@dataclass(frozen=True)
+class KernelSetup:
+    """How to start a kernel.
+
+    options : of in_kernel/launch.py
+    fork_server : forks the kernel if it can; None to start it by itself
+    shared : the folder of the instructor's files, which it may read
+    python : its interpreter; None for the grader's own
+    """
+
+    limits: Limits
+    sandbox: Sandbox
+    options: dict[str, Any]
+    fork_server: ForkServer | None = None
+    shared: Path | None = None
+    python: Path | None = None
+
+
 class Provisioner:
     """A kernel of this interpreter or an assignment's, in a session and process group of its own.
 
     The notebook's kernelspec is ignored: it names a program to run.
 
-    options : the options of in_kernel/launch.py
-    seen : paths that a sandboxed kernel may read, besides Python
-    fork_server : forks the kernel if it can; python : the interpreter that starts it otherwise
     isolation : the layers of its sandbox, known once it has started
     """
 
-    def __init__(
-        self,
-        scratch: Scratch,
-        *,
-        limits: Limits,
-        sandbox: Sandbox,
-        options: dict[str, Any],
-        seen: tuple[Path, ...] = (),
-        fork_server: ForkServer | None = None,
-        python: Path | None = None,
-    ) -> None:
+    def __init__(self, scratch: Scratch, setup: KernelSetup) -> None:
         self.scratch = scratch
-        self.limits = limits
-        self.sandbox = sandbox
-        self.seen = seen
+        self.setup = setup
         self.isolation = Isolation()
         self.exit_code: int | None = None
         self.pid = 0
-        self._options = options
-        self._fork_server = fork_server
-        self._python = python
         self._process: Process | None = None
         self._watchdog: Watchdog | None = None
         self._user = 0
@@ -71,8 +72,8 @@ class Provisioner:
 
     def launch(self) -> None:
         """Start the process. Raises OSError."""
-        options = self._options
-        if self.sandbox != "none":
+        options = self.setup.options
+        if self.setup.sandbox != "none":
             options = options | {"plan": self._plan()}
         try:
             self._process = self._fork(options) or self._start(options)
@@ -88,17 +89,17 @@ class Provisioner:
             scratch = self.scratch
             self._watchdog = Watchdog(
                 self.pid,
-                self.limits,
+                self.setup.limits,
                 first=self._first,
                 disk=[scratch.work, scratch.home, scratch.tmp],
             )
 
     def _fork(self, options: dict[str, Any]) -> Process | None:
         """Return a fork of the fork server, or None if it can't fork."""
-        if self._fork_server is None:
+        if self.setup.fork_server is None:
             return None
         with contextlib.suppress(CannotFork):
-            return self._fork_server.fork(
+            return self.setup.fork_server.fork(
                 options,
                 environment=kernel_environment(self.scratch),
                 folder=self.scratch.work,
@@ -112,7 +113,7 @@ class Provisioner:
             self._passed = (*self._passed, lifeline)
             options = options | {"lifeline": lifeline}
         return subprocess.Popen(
-            python_command(LAUNCHER, json.dumps(options), python=self._python),
+            python_command(LAUNCHER, json.dumps(options), python=self.setup.python),
             cwd=self.scratch.work,
             env=kernel_environment(self.scratch),
             stdin=subprocess.DEVNULL,
@@ -123,7 +124,9 @@ class Provisioner:
         )
 
     def _plan(self) -> dict[str, Any]:
-        plan = sandbox.plan(self.scratch.folders(), self.limits, self.sandbox, seen=self.seen)
+        setup = self.setup
+        readable = [Path(path) for path in (setup.options["datasets"], setup.shared) if path]
+        plan = sandbox.plan(self.scratch.folders(), setup.limits, setup.sandbox, seen=readable)
         self._user = plan["user"]
         if not HAS_SIGNALS:
             return plan

@@ -28,16 +28,16 @@ MAX_BYTES = 16 << 20
 
 
 class Replies(Protocol):
-    """What a stream answers from, step by step."""
+    """The known replies to requests, step by step."""
 
     def reply(self, step: int, request: bytes) -> bytes | None:
-        """Return what was replied to that request after those before; None if nothing is known."""
+        """Return the reply to that request after the earlier ones; None if unknown."""
 
     def before(self, step: int) -> Iterable[bytes]:
-        """Return the requests of all steps before that one."""
+        """Return the requests of all earlier steps."""
 
     def add(self, step: int, request: bytes, reply: bytes) -> None:
-        """Take what a process has replied."""
+        """Store a process's reply."""
 
 
 @dataclass

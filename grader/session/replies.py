@@ -7,6 +7,7 @@ handler in in_kernel/operations.py, and the method that sends it in proxies.py o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -94,55 +95,49 @@ def student_error(called: str, failure: Any) -> StudentFault:
 
 def observation(claimed: Any, called: str, argument_count: int) -> Observation | None:
     """Return the Observation; None if the claim does not have the required form."""
-    if type(claimed) is not dict or set(claimed) != {
-        "value",
-        "error",
-        "arguments",
-        "warnings",
-        "seconds",
-        "steps",
-        "operations",
-        "memory",
-        "printed",
-    }:
+    if type(claimed) is not dict or claimed.keys() != _OBSERVED.keys():
         return None
-    arguments, warnings, seconds = claimed["arguments"], claimed["warnings"], claimed["seconds"]
-    steps, printed, memory = claimed["steps"], claimed["printed"], claimed["memory"]
-    if memory is not None and not (
-        type(memory) is list and len(memory) == 2 and all(type(n) is int for n in memory)
-    ):
+    if not all(is_sound(claimed[name]) for name, is_sound in _OBSERVED.items()):
         return None
-    operations = claimed["operations"]
-    if operations is not None and not (
-        type(operations) is list
-        and len(operations) == len(fields(Operations))
-        and all(type(n) is int and 0 <= n < 1 << 62 for n in operations)
-    ):
+    if len(claimed["arguments"]) != argument_count:
         return None
     error = None if claimed["error"] is None else student_error(called, claimed["error"])
-    if (
-        type(arguments) is not tuple
-        or len(arguments) != argument_count
-        or type(warnings) is not list
-        or any(type(warning) is not str for warning in warnings)
-        or type(seconds) is not float
-        or not (steps is None or type(steps) is int)
-        or type(printed) is not str
-        or not (error is None or isinstance(error, StudentError))
-    ):
+    if not (error is None or isinstance(error, StudentError)):
         return None
+    kept_bytes, peak_bytes = claimed["memory"] or (None, None)
+    operations = claimed["operations"]
     return Observation(
         value=claimed["value"],
         error=error,
-        arguments=arguments,
-        warnings=tuple(clean(warning, TEXT_CHARS) for warning in warnings),
-        seconds=seconds,
-        steps=steps,
-        printed=printed,
-        kept_bytes=None if memory is None else memory[0],
-        peak_bytes=None if memory is None else memory[1],
+        arguments=claimed["arguments"],
+        warnings=tuple(clean(warning, TEXT_CHARS) for warning in claimed["warnings"]),
+        seconds=claimed["seconds"],
+        steps=claimed["steps"],
+        printed=claimed["printed"],
+        kept_bytes=kept_bytes,
+        peak_bytes=peak_bytes,
         operations=None if operations is None else Operations(*operations),
     )
+
+
+def _are_ints(claim: Any, count: int) -> bool:
+    return type(claim) is list and len(claim) == count and all(type(n) is int for n in claim)
+
+
+# The fields of an observation, each with its form. student_error() checks the error.
+_OBSERVED: dict[str, Callable[[Any], bool]] = {
+    "value": lambda claim: True,
+    "error": lambda claim: True,
+    "arguments": lambda claim: type(claim) is tuple,
+    "warnings": lambda claim: type(claim) is list and all(type(one) is str for one in claim),
+    "seconds": lambda claim: type(claim) is float,
+    "steps": lambda claim: claim is None or type(claim) is int,
+    "operations": lambda claim: claim is None or (
+        _are_ints(claim, len(fields(Operations))) and all(0 <= n < 1 << 62 for n in claim)
+    ),
+    "memory": lambda claim: claim is None or _are_ints(claim, 2),
+    "printed": lambda claim: type(claim) is str,
+}  # fmt: skip
 
 
 _TEXTS = ("title", "xlabel", "ylabel", "xscale", "yscale")

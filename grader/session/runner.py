@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from grader import records
 from grader.errors import GraderFault, StudentDied, StudentFault
@@ -33,7 +32,7 @@ from grader.session.ending import KILLED, how_it_ended
 from grader.session.extraction import extract, grouped, joined
 from grader.session.fork_server import ForkServer
 from grader.session.kernel import ENDING_S, Executed, Kernel, KernelDied
-from grader.session.provisioner import Provisioner
+from grader.session.provisioner import KernelSetup, Provisioner
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
 from grader.session.shared_files import place_files
@@ -50,28 +49,19 @@ HELLO_S = 5.0  # a kernel that is told to serve says hello at once
 
 
 class Runner:
-    """Runs the cells, in as many kernels as needed. The arguments are those of open_session()."""
+    """Runs the cells, in as many kernels as needed. For the arguments, see open_session()."""
 
     def __init__(
         self,
         notebook: records.Notebook,
         folder: Path | None,
-        limits: records.Limits,
-        options: dict[str, Any],
-        sandbox: records.Sandbox,
-        fork_server: ForkServer | None,
-        shared: Path | None,
-        python: Path | None,
+        setup: KernelSetup,
         on_cell: Callable[[int, int], None] | None,
     ) -> None:
         self.notebook = notebook
         self.folder = folder
-        self.limits = limits
-        self.options = options
-        self.sandbox = sandbox
-        self.fork_server = fork_server
-        self.shared = shared
-        self.python = python
+        self.setup = setup
+        self.limits = setup.limits
         self.forks_first: ForkServer | None = None
         """Forks the first kernel; it has run the first cells. Later kernels run all cells."""
         self.isolation = records.Isolation()
@@ -82,7 +72,7 @@ class Runner:
         self.scratch: Scratch | None = None
         self._start = time.monotonic()
         self._seconds = 0.0
-        self._notebook_deadline = Deadline(limits.notebook_s, self)
+        self._notebook_deadline = Deadline(self.limits.notebook_s, self)
         self._runs: dict[int, records.CellRun] = {}
         self._extracted: dict[int, Extracted] = {}
         self._culprits = Culprits()
@@ -182,25 +172,18 @@ class Runner:
         """Return a kernel with new folders, without the files that a dead kernel changed."""
         self._notebook_deadline.follow_new_process()
         self.close()
-        self.scratch = Scratch(self.folder, self._lay_files if self.shared else None)
+        self.scratch = Scratch(self.folder, self._lay_files if self.setup.shared else None)
         forks_first, self.forks_first = self.forks_first, None
-        self.kernel = Kernel(
-            self.scratch,
-            limits=self.limits,
-            sandbox=self.sandbox,
-            options=self.options,
-            fork_server=forks_first or self.fork_server,
-            shared=self.shared,
-            python=self.python,
-        )
+        setup = replace(self.setup, fork_server=forks_first or self.setup.fork_server)
+        self.kernel = Kernel(self.scratch, setup)
         return self.kernel
 
     def _lay_files(self, work: Path) -> None:
         """Put the instructor's files beside the notebook, in place of submitted ones."""
-        assert self.shared is not None
-        beside = work / self.options["beside"]
+        assert self.setup.shared is not None
+        beside = work / self.setup.options["beside"]
         beside.mkdir(parents=True, exist_ok=True)
-        place_files(self.shared, beside, sandbox=self.sandbox)
+        place_files(self.setup.shared, beside, sandbox=self.setup.sandbox)
 
     def _learn_from(self, death: KernelDied) -> None:
         """Note what ran when the kernel died, so that it is left out in the next run."""

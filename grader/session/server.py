@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from grader.closing import Closing
 from grader.errors import BadReply, StudentDied, StudentFault, StudentTimeout
 from grader.in_kernel import codec
 from grader.in_kernel.system import CAN_FORK
@@ -29,7 +30,7 @@ _ANSWER_S = 5.0
 _SMALL = codec.Limits(size=1 << 16, items=256, nodes=256, depth=8)
 
 
-class AgentServer:
+class AgentServer(Closing):
     """Listens for one kernel's agent and hands out a Student for each check.
 
     address, token : arguments of agent.serve
@@ -70,12 +71,6 @@ class AgentServer:
         self._latest: Wire | None = None
         self.gave_up = False  # whether the kernel was killed because it did not answer
         self._in_place_number = 0  # of the latest request "in place"
-
-    def __enter__(self) -> AgentServer:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     @property
     def pid(self) -> int | None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 
+from grader.closing import Closing
 from grader.records import Notebook, Run
 from grader.session.kept_answers import KeptAnswers, unpacked
 from grader.session.kept_session import KeptSession
@@ -21,7 +22,7 @@ from grader.temporary import TemporaryFolder
 
 @dataclass(frozen=True)
 class Earlier:
-    """What the processes of a submission replied when it was graded before.
+    """The replies of a submission's processes in an earlier grading.
 
     runs : of its notebooks, by the names of their files
     """
@@ -31,9 +32,9 @@ class Earlier:
 
 
 def earlier_of(answers: bytes, runs: Mapping[str, Run]) -> Earlier | None:
-    """Return what a submission's processes replied before; None if nothing can be read of it.
+    """Return the replies of an earlier grading; None if they can't be read.
 
-    answers : packed (kept_answers.py)
+    answers : packed by kept_answers.py; runs : of the notebooks, by the names of their files
     """
     found = unpacked(answers) if answers else None
     return None if found is None else Earlier(found, runs)
@@ -50,8 +51,8 @@ class SubmissionSessions(Mapping[str, Session]):
     draw : the cells whose figures become pictures, by the names of the files; None for all
     at_once : how many notebooks run at the same time
     on_step : gets a line of text after each cell, from another thread
-    earlier : what answers the checks as far as it can; a notebook in it runs only when needed
-    answers : keeps what the processes reply to the checks; None for nothing
+    earlier : kept replies, which answer the checks if they can; a notebook then runs only if needed
+    answers : collects the replies of the processes to the checks; None to keep none
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class SubmissionSessions(Mapping[str, Session]):
         return self
 
     def _kept(self, earlier: Earlier) -> dict[str, KeptSession]:
-        """Return the sessions that answer from what was kept, by the names of the files."""
+        """Return the sessions that answer from kept replies, by the names of the files."""
         return {
             notebook.name: KeptSession(
                 notebook,
@@ -173,7 +174,7 @@ class SubmissionSessions(Mapping[str, Session]):
             session.close()
 
 
-class ReferenceSessions(Mapping[str, Session]):
+class ReferenceSessions(Mapping[str, Session], Closing):
     """Sessions on the solved notebooks, by file name. Each opens when first used. Close them."""
 
     def __init__(self, kernels: Kernels) -> None:
@@ -207,12 +208,6 @@ class ReferenceSessions(Mapping[str, Session]):
         if self.empty is not None:
             self.empty.remove()
             self.empty = None
-
-    def __enter__(self) -> ReferenceSessions:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def _code_size(notebook: Notebook) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from grader.closing import Closing
 from grader.records import Notebook
 from grader.session.proxies import Function, Remote, refuse_protocol, relabelled
 from grader.session.replies import figures as checked_figures
@@ -14,7 +15,7 @@ from grader.session.showing import show
 from grader.session.wire import Place, Wire
 
 
-class Student:
+class Student(Closing):
     """The state that the student's notebook left, in a process for one check.
 
     Its attributes are the notebook's names: `student.sigmoid(z)` calls one, `student.alpha = 0.5`
@@ -38,12 +39,6 @@ class Student:
         object.__setattr__(self, "_notebook", notebook)
         object.__setattr__(self, "_on_close", on_close)
 
-    def __enter__(self) -> Student:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """End the check's process, and all that it started."""
         self._wire.close()
@@ -51,15 +46,7 @@ class Student:
 
     def keep(self, value: Any) -> Remote:
         """Send a value once; return a reference, to pass it to many calls."""
-
-        def called() -> str:
-            return f"keep({show(value)})"
-
-        remote = self._wire.ask(called, "store", value)
-        if not isinstance(remote, Remote):
-            raise self._wire.bad_reply(called)
-        kept: Remote = relabelled(remote, show(value), True)
-        return kept
+        return _store(self, "store", value, f"keep({show(value)})", show(value))
 
     def tensor(self, values: Any) -> Remote:
         """Return a reference to a new torch.Tensor with these values, to pass it to calls.
@@ -68,15 +55,8 @@ class Student:
         Tensors in results come back as arrays.
         """
         values = np.asarray(values)
-
-        def called() -> str:
-            return f"tensor({show(values)})"
-
-        remote = self._wire.ask(called, "tensor", values)
-        if not isinstance(remote, Remote):
-            raise self._wire.bad_reply(called)
-        kept: Remote = relabelled(remote, f"tensor {values.shape} {values.dtype}", True)
-        return kept
+        label = f"tensor {values.shape} {values.dtype}"
+        return _store(self, "tensor", values, f"tensor({show(values)})", label)
 
     def value(self, name: str) -> Any:
         """Return the value of a module-level variable, or a Remote. Raises Missing."""
@@ -140,6 +120,16 @@ class Student:
 
     def __reduce__(self) -> Any:
         raise TypeError("the student's process can't be copied")
+
+
+def _store(student: Student, operation: str, value: Any, called: str, label: str) -> Remote:
+    """Send a value; return a reference to it, with a label for messages."""
+    wire = wire_of(student)
+    remote = wire.ask(lambda: called, operation, value)
+    if not isinstance(remote, Remote):
+        raise wire.bad_reply(lambda: called)
+    kept: Remote = relabelled(remote, label, True)
+    return kept
 
 
 def wire_of(student: Student) -> Wire:

@@ -103,7 +103,7 @@ class Suite:
         return tuple(self._checks)
 
     def named(self, names: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the checks of these exercises and names, with their parameters, as CheckJob's."""
+        """Return the checks with these (exercise, name), one for each set of parameters."""
         known = [(check.exercise.id, check.name) for check in self._checks]
         return [
             (exercise, name)
@@ -144,7 +144,7 @@ class Suite:
         before_s = self._plugin.used_s[check.name]
         verdict, killed = self._plugin.try_out(check, job)
         if getattr(job.sessions.get(check.exercise.notebook), "missed", False):
-            # It asked what it had not asked before: a process answers, from the start.
+            # A kept reply was missing: run the check again, with a process.
             self._plugin.used_s[check.name] = before_s
             verdict, killed = self._plugin.try_out(check, job)
         if killed:  # by itself or by the machine: try again

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from grader import datasets, environments
 from grader.assignment import environment_in, load_assignment
+from grader.closing import Closing
 from grader.environments import python_of
 from grader.errors import AssignmentError, NotHeld
 from grader.records import Assignment, Sandbox
@@ -16,7 +17,7 @@ from grader.suite import Suite, open_suite
 from grader.warm import fingerprint
 
 
-class Held:
+class Held(Closing):
     """The collected checks of one assignment, and a fork server. Close it after use.
 
     folder : the assignment's
@@ -72,9 +73,3 @@ class Held:
 
     def close(self) -> None:
         self._stack.close()
-
-    def __enter__(self) -> Held:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import grader
+from grader.closing import Closing
 
 try:
     import fcntl
@@ -47,7 +48,7 @@ class NoPlace(OSError):
     """There is no folder that only this user can use; the text says why."""
 
 
-class Place:
+class Place(Closing):
     """The user's folder for warm processes, held open. Close it after use."""
 
     def __init__(self, *, make: bool = False) -> None:
@@ -69,12 +70,6 @@ class Place:
 
     def close(self) -> None:
         os.close(self.descriptor)
-
-    def __enter__(self) -> Place:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def address(self, key: str) -> str:
         """Return the socket's path through the descriptor: it is short and can't be redirected."""

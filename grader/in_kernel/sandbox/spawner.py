@@ -175,7 +175,7 @@ def _fork_into_new_pids() -> tuple[int, bool]:
     try:
         try:
             namespaces.new_pids()
-        except OSError:  # the system allows no more of them
+        except OSError:  # too many namespaces
             return os.fork(), False
         pid = -1
         try:
