@@ -405,7 +405,7 @@ def workers(monkeypatch):
     made = []
 
     class FakeWorkers:
-        def __init__(self, options, *, count, fork_server, serve):
+        def __init__(self, options, *, count, fork_server, serve, kept):
             self.options, self.count, self.fork_server = options, count, fork_server
             made.append(self)
 
