@@ -17,7 +17,7 @@ from grader.checks import as_scalar, assert_close_to_one_of
 from grader.errors import CheckFailed
 
 
-@pytest.mark.exercise("q1-forward", points=2, hidden=True)
+@pytest.mark.exercise("q1-forward", points=2, hidden=True, shares=True)
 def test_forward_and_loss_hold_for_other_sizes(student, rng):
     """Wide and narrow layers; the loss of one output and of many."""
     for sizes in [(3, 8, 7, 3), (9, 2, 5, 4)]:
@@ -29,21 +29,21 @@ def test_forward_and_loss_hold_for_other_sizes(student, rng):
         assert_close_to_one_of(got, conventions, noun="the loss")
 
 
-@pytest.mark.exercise("q1-output-gradients", points=4, hidden=True)
+@pytest.mark.exercise("q1-output-gradients", points=4, hidden=True, shares=True)
 def test_output_gradients_hold_for_other_sizes(student, rng):
     """Other layers and other samples; as many units below as outputs, too."""
     for sizes in [(2, 4, 3, 3), (7, 3, 8, 5)]:
         assert_backward(student, rng, OUTPUT, sizes)
 
 
-@pytest.mark.exercise("q1-hidden-gradients", points=5, hidden=True)
+@pytest.mark.exercise("q1-hidden-gradients", points=5, hidden=True, shares=True)
 def test_hidden_gradients_hold_for_other_sizes(student, rng):
     """Layers of equal size, where a transposed weight matrix fits, and very different ones."""
     for sizes in [(4, 4, 4, 4), (3, 8, 2, 5)]:
         assert_backward(student, rng, HIDDEN, sizes)
 
 
-@pytest.mark.exercise("q1-update", points=3, hidden=True)
+@pytest.mark.exercise("q1-update", points=3, hidden=True, shares=True)
 def test_update_holds_for_other_learning_rates_and_sizes(student, rng):
     """Small and large steps."""
     for eta, sizes in [(0.01, (2, 3, 5, 3)), (4.0, (8, 3, 2, 1))]:

@@ -10,7 +10,7 @@ from grader.errors import CheckFailed
 LARGE = [-1e4, -1000.0, -750.0, 750.0, 1000.0, 1e4]
 
 
-@pytest.mark.exercise("q1a-sigmoid", points=1, hidden=True)
+@pytest.mark.exercise("q1a-sigmoid", points=1, hidden=True, shares=True)
 def test_sigmoid_stands_large_scores(student):
     """0 and 1 at -1000 and 1000, with a derivative of 0, and no overflow on the way."""
     z, called = np.array(LARGE), "sigmoid(z) for large |z|"
@@ -19,7 +19,7 @@ def test_sigmoid_stands_large_scores(student):
     assert_close(call_quietly(student.sigmoid_prime, z, called=called), 0.0 * z, called=called)
 
 
-@pytest.mark.exercise("q1b-binary-loss", points=1, hidden=True)
+@pytest.mark.exercise("q1b-binary-loss", points=1, hidden=True, shares=True)
 def test_binary_loss_stands_large_scores(student):
     """|z| = 1000 costs 1000 on the wrong side and 0 on the right one, without an overflow."""
     z, called = np.array(LARGE), "the binary logistic loss for large |z|"
@@ -32,7 +32,7 @@ def test_binary_loss_stands_large_scores(student):
         assert_close(hess, 0.0 * z, called=called)
 
 
-@pytest.mark.exercise("q1c-softmax", points=1, hidden=True)
+@pytest.mark.exercise("q1c-softmax", points=1, hidden=True, shares=True)
 def test_softmax_stands_large_scores(student, rng):
     """A constant added to all scores changes nothing, be it 1000."""
     for z, _ in some_scores(rng):
@@ -47,7 +47,7 @@ def test_softmax_stands_large_scores(student, rng):
     assert_close(call_quietly(student.softmax, z, called=called), [1.0, 0.0, 0.0], called=called)
 
 
-@pytest.mark.exercise("q1d-multinomial", points=1, hidden=True)
+@pytest.mark.exercise("q1d-multinomial", points=1, hidden=True, shares=True)
 def test_multinomial_loss_stands_large_scores(student):
     """Scores 1000 and -1000 cost 0 in the one class and 2000 in the other."""
     z = np.array([1000.0, -1000.0, 0.0])
@@ -61,7 +61,7 @@ def test_multinomial_loss_stands_large_scores(student):
         assert_close(hess, np.zeros((3, 3)), called=called)
 
 
-@pytest.mark.exercise("q1e-convexity", points=1, hidden=True)
+@pytest.mark.exercise("q1e-convexity", points=1, hidden=True, shares=True)
 def test_the_loss_is_convex_along_segments_of_the_parameters(student, rng):
     """Between any two (W, b), both of them changing, it lies on or below its chord."""
     phi, j, points = linear_case(rng)

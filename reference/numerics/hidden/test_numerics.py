@@ -10,7 +10,7 @@ from grader.checks import as_array, assert_close, assert_frame, counted
 from grader.errors import CheckFailed
 
 
-@pytest.mark.exercise("1-bisection", points=1)
+@pytest.mark.exercise("1-bisection", points=1, shares=True)
 def test_bisection_halves_and_keeps_its_values(student, rng):
     """One new value each time that the interval is halved; a root at an end is one."""
     root, length = rng.uniform(-1.0, 1.0), 3.0
@@ -27,7 +27,7 @@ def test_bisection_halves_and_keeps_its_values(student, rng):
         assert_close(student.bisection(lambda x: x - root, a, b, TOL), root, rtol=0, atol=TOL)
 
 
-@pytest.mark.exercise("1-newton", points=1)
+@pytest.mark.exercise("1-newton", points=1, shares=True)
 def test_newton_gives_up(student):
     """Where there is no root it raises, after as many steps as it may take."""
     f = counted(lambda x: x * x + 1.0, at_most=60)
@@ -40,7 +40,7 @@ def test_newton_gives_up(student):
         raise CheckFailed("it does not take max_steps steps before it gives up")
 
 
-@pytest.mark.exercise("2-trapezoid", points=1)
+@pytest.mark.exercise("2-trapezoid", points=1, shares=True)
 def test_the_trapezoidal_rule_calls_f_once_with_all_points(student, rng):
     """n + 1 points of equal distance, both ends among them."""
     a, b, n = rng.uniform(-1.0, 0.0), rng.uniform(1.0, 2.0), 9
@@ -49,7 +49,7 @@ def test_the_trapezoidal_rule_calls_f_once_with_all_points(student, rng):
     _require_points(f, np.linspace(a, b, n + 1))
 
 
-@pytest.mark.exercise("2-simpson", points=1)
+@pytest.mark.exercise("2-simpson", points=1, shares=True)
 def test_simpsons_rule_calls_f_once_and_refuses_an_odd_n(student, rng):
     """Its points are those of the trapezoidal rule."""
     a, b, n = rng.uniform(-1.0, 0.0), rng.uniform(1.0, 2.0), 8
@@ -67,7 +67,7 @@ def _require_points(f, points):
     assert_close(np.sort(f.points()[0]), points)
 
 
-@pytest.mark.exercise("3-order", points=1)
+@pytest.mark.exercise("3-order", points=1, shares=True)
 def test_the_order_is_the_slope_of_least_squares(student, rng):
     """With scatter, and in any order of the step lengths."""
     h = rng.permutation(0.5 ** np.arange(1, 8))
@@ -82,7 +82,7 @@ def stirred(t, y):
     return np.array([np.sin(3 * t) - y[0] * y[1], y[0] + t * t])
 
 
-@pytest.mark.exercise("4-euler", points=1)
+@pytest.mark.exercise("4-euler", points=1, shares=True)
 def test_euler_takes_the_time_at_the_beginning_of_each_step(student, rng):
     """Step by step, with one value of f a step."""
     y0, n, h = rng.normal(size=2), 5, 0.4
@@ -94,7 +94,7 @@ def test_euler_takes_the_time_at_the_beginning_of_each_step(student, rng):
     assert_close(y, np.array(expected), rtol=1e-9)
 
 
-@pytest.mark.exercise("4-rk4", points=2)
+@pytest.mark.exercise("4-rk4", points=2, shares=True)
 def test_rk4_takes_four_values_a_step_where_they_belong(student, rng):
     """Step by step, for a system that depends on the time."""
     y0, n, h = rng.normal(size=2), 3, 0.3
@@ -113,7 +113,7 @@ def test_rk4_takes_four_values_a_step_where_they_belong(student, rng):
     assert_close(as_array(y)[-1], [np.cos(1.0), -np.sin(1.0)], rtol=1e-4)
 
 
-@pytest.mark.exercise("5-fit", points=1)
+@pytest.mark.exercise("5-fit", points=1, shares=True)
 def test_the_fit_takes_the_room_that_it_is_given(student, rng):
     """A cellar of 12 degrees."""
     t, A, k = rng.uniform(0.0, 60.0, size=20), rng.uniform(40.0, 70.0), rng.uniform(0.02, 0.06)
@@ -121,7 +121,7 @@ def test_the_fit_takes_the_room_that_it_is_given(student, rng):
     assert_close([got[0], got[1]], [A, k], rtol=1e-7)
 
 
-@pytest.mark.exercise("5-cups", points=1)
+@pytest.mark.exercise("5-cups", points=1, shares=True)
 def test_the_rooms_temperature_goes_on_to_each_fit(student, rng):
     """A cellar of 12 degrees; and the rows are numbered from 0."""
     table, due = table_of(student, rng, ["tin", "bone"], 12.0)
