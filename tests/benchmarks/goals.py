@@ -85,6 +85,10 @@ def measure_cluster(root: Path) -> dict[str, str]:
         for workers, rate in each.items()
         if workers > 1
     ]
+    if cores > 1:
+        pinned = dask_workers.measured(60, (1, 2), pinned=True)
+        share = pinned[1].seconds_each / pinned[2].seconds_each / 2
+        parts.append(f"2 of a core each: {share:.0%}")
     return {CLUSTER: ", ".join(parts)}
 
 

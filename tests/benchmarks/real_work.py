@@ -10,9 +10,10 @@ in processor time, whatever process used it. Prints a row of Markdown a round, a
 The cells hold what the notebook itself does, no more: those of pw02 take 1.0 s, 0.9 of it one
 training. The checks call what the student wrote, and some train as well: that is no cell, and
 stands in the last columns: `checks` is what a submission takes more with the checks than where none
-of them is run, `pictures` what matplotlib takes to draw the figures, which a class whose answers a
-person reads is given, `rest` what the grader takes above both, its start and end included: that is
-the same for a class of any size, so 2 zips and 12 tell it from what each submission takes.
+of them is run (that the solved notebooks are run by each of the two processes is part of it),
+`pictures` what matplotlib takes to draw the figures that belong to answers which a person reads,
+`rest` what the grader takes above both, its start and end included: that is the same for a class of
+any size, so 2 zips and 12 tell it from what each submission takes.
 """
 
 from __future__ import annotations
@@ -49,9 +50,8 @@ for name in told["imports"]:
 if told["draw"]:
     import matplotlib.pyplot
     figures.rehearse()
+    figures.rehearse(figures.FORMULA)
     figures.set_publisher(lambda *a: None)
-else:
-    figures.draw_in(False)
 if told["datasets"]:
     offline_data.keep(told["datasets"], told["sets"])
     offline_data.install(told["datasets"])
@@ -59,10 +59,10 @@ class Shell:
     def __getattr__(self, name):
         return lambda *a, **k: None
 transform = TransformerManager().transform_cell
-notebooks = [[compile(transform(cell), "cells", "exec") for cell in cells]
-             for cells in told["notebooks"]]
+notebooks = [(drawn, [(index, compile(transform(cell), "cells", "exec")) for index, cell in cells])
+             for drawn, cells in told["notebooks"]]
 gc.collect(); gc.freeze()
-def once(cells):
+def once(drawn, cells):
     pid = os.fork()
     if not pid:
         code = 1
@@ -70,7 +70,9 @@ def once(cells):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             random.seed(0); np.random.seed(0)
             names = {"__name__": "__main__", "get_ipython": Shell}
-            for cell in cells:
+            figures.draw_in(drawn if told["draw"] else False)
+            for index, cell in cells:
+                figures.begin_cell(index)
                 exec(cell, names)
                 figures.flush()
             code = 0
@@ -81,8 +83,8 @@ def used():
     return sum(sum(resource.getrusage(who)[:2]) for who in (0, -1))
 before = used()
 for _ in range(told["times"]):
-    for cells in notebooks:
-        once(cells)
+    for drawn, cells in notebooks:
+        once(drawn, cells)
 print((used() - before) / told["times"])
 """
 
@@ -90,20 +92,29 @@ print((used() - before) / told["times"])
 def cells_cpu_s(assignment: Path, times: int, *, draw: bool = False) -> float:
     """Return the processor seconds of all cells of the solved notebooks, once.
 
-    draw : make pictures of their figures, too, as `grade` does where a person reads answers
+    draw : make pictures of the figures, too, that `grade` draws for a person who reads answers
     """
     from grader import datasets
     from grader.assignment import load_assignment
-    from grader.notebook import imports_of
+    from grader.evidence import drawing_cells_of
+    from grader.notebook import compare_with_stub, imports_of
 
     loaded = load_assignment(assignment)
+    matched = {
+        name: compare_with_stub(notebook, loaded.stubs[name], functions=loaded.functions_in(name))
+        for name, notebook in loaded.notebooks.items()
+    }
+    drawn = drawing_cells_of(loaded, matched)
     place = datasets.datasets_dir()
     told = {
         "imports": [*imports_of(loaded.notebooks.values())],
         "datasets": str(place.resolve()) if place is not None else None,
         "sets": [*loaded.datasets],
         "notebooks": [
-            [cell.source for cell in notebook.cells if cell.kind == "code"]
+            (
+                sorted(drawn[notebook.name]),
+                [(cell.index, cell.source) for cell in notebook.cells if cell.kind == "code"],
+            )
             for notebook in loaded.notebooks.values()
         ],
         "times": times,

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/same_verdicts.py BASE [HEAD] [--assignment ID] [--samples PATTERN]
                                              [--draw N] [--leave-out KEY] [--verdicts]
+                                             [--with=OPTION]
 
 BASE and HEAD are commits; HEAD is the working tree where it is left out. The samples are those of
 the working tree, written as notebooks once: each commit grades the same files with its own code
@@ -9,7 +10,8 @@ and its own checks, in this environment. Prints whether the two reports are equa
 once times are left out, and otherwise every difference. --leave-out names a key of the report that
 one of the commits doesn't have, and may be given more than once. --verdicts compares points and
 outcomes alone, which a better message leaves as they are. --draw takes N of the samples, always the
-same ones. The exit code is 1 where they differ.
+same ones. --with gives HEAD's command one option more: `HEAD HEAD --with=--share-cells` holds a
+commit against itself with shared cells. The exit code is 1 where they differ.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ def main() -> int:
     parser.add_argument("--leave-out", action="append", default=[], metavar="KEY")
     parser.add_argument("--draw", type=int, metavar="N", help="so many of them, by a fixed seed")
     parser.add_argument("--verdicts", action="store_true", help="no messages, no notes")
+    parser.add_argument("--with", action="append", default=[], metavar="OPTION", dest="more")
     parser.add_argument("--jobs", default="2")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="same-verdicts-") as folder:
@@ -63,7 +66,8 @@ def main() -> int:
         reports = []
         for name, commit in (("base", given.base), ("head", given.head)):
             tree = check_out(commit, scratch / name) if commit else ROOT
-            report = graded(tree, samples, given.assignment, given.jobs)
+            more = given.more if name == "head" else []
+            report = graded(tree, samples, given.assignment, given.jobs, *more)
             report = without(report, {*TIMES, *given.leave_out})
             reports.append(only(report, VERDICTS) if given.verdicts else report)
     base, head = reports
@@ -110,12 +114,13 @@ def check_out(commit: str, to: Path) -> Path:
     return to
 
 
-def graded(tree: Path, samples: Path, assignment: str, jobs: str) -> Any:
+def graded(tree: Path, samples: Path, assignment: str, jobs: str, *more: str) -> Any:
     """Return the report of that tree's command on the samples, paths made relative."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "grader", str(samples), "--json", "-", "--jobs", jobs),
             *("--assignment", assignment, "--assignments", str(tree / "reference"), "--regrade"),
+            *more,
         ],
         cwd=samples,
         env=os.environ | {"PYTHONPATH": str(tree), "GRADE_RESULTS": "none"},
