@@ -139,7 +139,7 @@ class _Site:
             workers = (
                 self.idle.pop()[1]
                 if self.idle
-                else Workers(self.options, count=1, fork_server=fork_server)
+                else Workers(self.options, count=1, fork_server=fork_server, many=True)
             )
             self.busy.append(workers)
         listener = _OneResult()

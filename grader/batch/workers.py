@@ -82,14 +82,16 @@ class Workers(Closing):
         fork_server: ForkServer | None = None,
         serve: Serve | None = None,
         kept: Callable[[Job], Packed | None] = lambda job: None,
+        many: bool = False,
     ) -> None:
         """fork_server : one that has imported what the assignment needs; each worker gets a clone
         serve : the function of a worker that is forked from this process, if forking is possible
         kept : returns what a submission's processes replied when it was graded before
+        many : whether dozens of submissions will come, though each run() has only a few
         """
         self.serve = serve
         self.kept = kept
-        self.many = False
+        self.always_many = self.many = many
         self.options = options
         self.count = count
         self.fork_server = fork_server
@@ -108,7 +110,7 @@ class Workers(Closing):
         Raises AssignmentError if the checks can't be used, Stopped if another thread called stop().
         """
         waiting = deque(jobs)
-        self.many = len(waiting) >= MANY
+        self.many = self.always_many or len(waiting) >= MANY
         ends: Counter[int] = Counter()
         silent = 0  # how many workers in a row ended without a message
         failed_starts = 0

@@ -214,6 +214,28 @@ def test_a_worker_that_can_not_be_started_leaves_neither_folder_nor_descriptor(m
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
+class Cloned:
+    """A fork server that notes whether its clones are to fork many kernels, and makes none."""
+
+    def __init__(self):
+        self.many = []
+
+    def clone(self, *, many):
+        self.many.append(many)
+        raise OSError("no copy")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "announced", "many"), [(1, False, False), (1, True, True), (15, False, True)]
+)
+def test_a_fork_server_hears_whether_many_kernels_will_come(monkeypatch, jobs, announced, many):
+    monkeypatch.setattr("grader.batch.workers.START_AGAIN_S", 0.0)
+    server = Cloned()
+    with Workers(Options("nowhere"), count=1, fork_server=server, many=announced) as workers:
+        workers.run([Job(n, "a.zip") for n in range(jobs)], Heard())
+    assert set(server.many) == {many}
+
+
 def test_the_timer_that_kills_what_does_not_stop_ends_with_the_workers():
     with Workers(Options("nowhere"), count=1) as workers:
         workers.stop()

@@ -114,7 +114,7 @@ def used_by_process(group: Path | None) -> defaultdict[str, float]:
     used: defaultdict[str, float] = defaultdict(float)
     for pid in (group / "cgroup.procs").read_text().split() if group is not None else ():
         words = growth.read(int(pid), "cmdline")
-        kind = next((kind for kind, word in KINDS.items() if word in words), "")
+        kind = next((kind for kind, word in KINDS.items() if re.search(word, words)), "")
         fields = growth.read(int(pid), "stat").rpartition(")")[2].split()
         if kind and fields:
             used[kind] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -122,13 +122,13 @@ def used_by_process(group: Path | None) -> defaultdict[str, float]:
 
 
 KINDS = {
-    "the scheduler": "dask-scheduler",
-    "the dask workers": "dask-worker",
-    "the grading processes": "worker.py",
-    "the fork servers, and kernels that live": "fork_server.py",
-    "the command": "grader",
+    "the scheduler": r"dask.scheduler",
+    "the dask workers": r"dask.worker",
+    "the grading processes": r"batch.worker",
+    "the fork servers, and kernels that live": r"fork_server\.py",
+    "the command": r"grader",
 }
-"""What each process has among its words; the first that fits counts."""
+"""What each process has among its words (dask renames its own); the first that fits counts."""
 
 
 def rate_of(
