@@ -177,7 +177,7 @@ def assert_softmax(student, z, **known):
     assert_unchanged(z, seen.arguments[0], called="softmax(z)")
 
 
-@pytest.mark.exercise("q3-softmax", points=1.5, shares=True)
+@pytest.mark.exercise("q3-softmax", points=1.5)
 def test_softmax_of_a_vector_gives_probabilities(student, rng):
     """exp(z_k) over the sum of all of them; z stays as it is."""
     for m in (4, 2, 10):
@@ -191,7 +191,7 @@ def test_softmax_of_a_vector_gives_probabilities(student, rng):
         assert_softmax(student, z, mistakes=known)
 
 
-@pytest.mark.exercise("q3-softmax", points=1.5, shares=True)
+@pytest.mark.exercise("q3-softmax", points=1.5)
 def test_softmax_of_a_batch_works_on_each_row(student, rng):
     """The rows (K, m) are examples: each sums to 1; a batch of one, too, and a square one."""
     for shape in [(5, 3), (1, 4), (3, 3)]:
@@ -268,13 +268,13 @@ def assert_fprop(student, rng, K):
     assert_close(got, os, called=f"self.os after {called}", noun="os", names={"K": K, "m": M})
 
 
-@pytest.mark.exercise("q3-fprop", points=2, shares=True)
+@pytest.mark.exercise("q3-fprop", points=2)
 def test_fprop_of_one_example(student, rng):
     """K = 1: X is (1, d); the loss, and os of shape (1, m)."""
     assert_fprop(student, rng, 1)
 
 
-@pytest.mark.exercise("q3-fprop", points=2, shares=True)
+@pytest.mark.exercise("q3-fprop", points=2)
 def test_fprop_of_a_minibatch(student, rng):
     """K = 10: the mean of the losses, and os of shape (10, m)."""
     assert_fprop(student, rng, 10)
@@ -292,19 +292,19 @@ def test_fprop_does_without_a_loop(student, rng):
 # --- (4) bprop_loop ---
 
 
-@pytest.mark.exercise("q3-bprop-loop", points=2, shares=True)
+@pytest.mark.exercise("q3-bprop-loop", points=2)
 def test_bprop_loop_gives_the_gradient_of_one_example(student, rng):
     """K = 1, held to finite differences for each of W1, b1, W2, b2."""
     assert_gradients(student, "bprop_loop", rng, K=1)
 
 
-@pytest.mark.exercise("q3-bprop-loop", points=2, shares=True)
+@pytest.mark.exercise("q3-bprop-loop", points=2)
 def test_bprop_loop_gives_the_mean_over_a_minibatch(student, rng):
     """K = 10, the mean of the examples' gradients."""
     assert_gradients(student, "bprop_loop", rng, K=10)
 
 
-@pytest.mark.exercise("q3-bprop-loop", points=2, shares=True)
+@pytest.mark.exercise("q3-bprop-loop", points=2)
 def test_bprop_loop_adds_the_gradient_of_the_elastic_net(student, rng):
     """Both penalties of both weight matrices, once, and none of the biases."""
     assert_gradients(student, "bprop_loop", rng, K=6, decay=DECAY)
@@ -352,19 +352,19 @@ def flat(parts, theta, called="finite_difference(X, y)"):
     return np.concatenate([array.ravel() for array in arrays])
 
 
-@pytest.mark.exercise("q3-finite-difference", points=2, shares=True)
+@pytest.mark.exercise("q3-finite-difference", points=2)
 def test_finite_differences_match_the_slopes_of_the_objective(student, rng):
     """One example; the ratio of the two lies within 0.99 ... 1.01."""
     assert_finite_differences(student, rng, 1, NO_DECAY)
 
 
-@pytest.mark.exercise("q3-finite-difference", points=1, shares=True)
+@pytest.mark.exercise("q3-finite-difference", points=1)
 def test_finite_differences_hold_for_a_minibatch_with_decay(student, rng):
     """Ten examples; the elastic net belongs to the objective."""
     assert_finite_differences(student, rng, 10, DECAY)
 
 
-@pytest.mark.exercise("q3-finite-difference", points=1, shares=True)
+@pytest.mark.exercise("q3-finite-difference", points=1)
 def test_finite_difference_leaves_the_parameters_as_they_were(student, rng):
     """Each parameter goes back before the next one moves."""
     theta = some_parameters(rng)
@@ -383,19 +383,19 @@ def test_finite_difference_leaves_the_parameters_as_they_were(student, rng):
 # --- (6) bprop ---
 
 
-@pytest.mark.exercise("q3-bprop", points=2, shares=True)
+@pytest.mark.exercise("q3-bprop", points=2)
 def test_bprop_gives_the_gradient_of_one_example(student, rng):
     """K = 1, held to finite differences for each of W1, b1, W2, b2."""
     assert_gradients(student, "bprop", rng, K=1)
 
 
-@pytest.mark.exercise("q3-bprop", points=2, shares=True)
+@pytest.mark.exercise("q3-bprop", points=2)
 def test_bprop_gives_the_mean_over_a_minibatch(student, rng):
     """K = 10, the mean of the examples' gradients."""
     assert_gradients(student, "bprop", rng, K=10)
 
 
-@pytest.mark.exercise("q3-bprop", points=1, shares=True)
+@pytest.mark.exercise("q3-bprop", points=1)
 def test_bprop_adds_the_gradient_of_the_elastic_net(student, rng):
     """Both penalties of both weight matrices, once, and none of the biases."""
     assert_gradients(student, "bprop", rng, K=6, decay=DECAY)

@@ -28,7 +28,7 @@ from grader.checks import as_array, as_scalar, assert_close, assert_unchanged
 from grader.errors import CheckFailed, Missing
 
 
-@pytest.mark.exercise("q3-softmax", points=2, hidden=True, shares=True)
+@pytest.mark.exercise("q3-softmax", points=2, hidden=True)
 def test_softmax_stands_large_inputs(student, rng):
     """+-1000 in a vector, and in rows of a batch whose sizes differ."""
     assert_softmax(student, np.array([1000.0, 0.0, -1000.0, 999.0]))
@@ -48,7 +48,7 @@ def test_the_seed_decides_the_weights(student):
         raise CheckFailed("two seeds give the same network", hint="Draw with `rng`.")
 
 
-@pytest.mark.exercise("q3-fprop", points=1, hidden=True, shares=True)
+@pytest.mark.exercise("q3-fprop", points=1, hidden=True)
 def test_fprop_leaves_the_elastic_net_out(student, rng):
     """The loss is that of the examples alone, whatever the decay; X stays as it is."""
     theta, (X, y) = some_parameters(rng), some_examples(rng, 7)
@@ -66,7 +66,7 @@ def test_fprop_leaves_the_elastic_net_out(student, rng):
     assert_unchanged(X, seen.arguments[0], called=called)
 
 
-@pytest.mark.exercise("q3-finite-difference", points=1, hidden=True, shares=True)
+@pytest.mark.exercise("q3-finite-difference", points=1, hidden=True)
 def test_finite_difference_uses_the_epsilon_that_it_is_given(student, rng):
     """The slope over a step of 0.3 is not that at the point."""
     theta, (X, y) = some_parameters(rng), some_examples(rng, 5)
@@ -80,7 +80,7 @@ def test_finite_difference_uses_the_epsilon_that_it_is_given(student, rng):
     assert_finite_differences(student, rng, 5, NO_DECAY, epsilon=1e-4)
 
 
-@pytest.mark.exercise("q3-bprop", points=1, hidden=True, shares=True)
+@pytest.mark.exercise("q3-bprop", points=1, hidden=True)
 def test_bprop_holds_for_other_sizes(student, rng):
     """Two classes of the plane, many classes, one hidden unit; another number of examples."""
     for size, K in [((2, 3, 2), 8), ((6, 4, 10), 3), ((3, 1, 4), 9)]:
