@@ -133,13 +133,13 @@ def test_initial_weights_are_small_and_random_and_biases_zero(student):
         raise CheckFailed("the weights do not come from the generator `rng`", called=called)
 
 
-@pytest.mark.exercise("q1-forward", points=3)
+@pytest.mark.exercise("q1-forward", points=3, shares=True)
 def test_forward_gives_the_activations_of_all_three_layers(student, rng):
     """sigma(W^T h + b), layer by layer."""
     assert_forward(student, rng)
 
 
-@pytest.mark.exercise("q1-forward", points=1)
+@pytest.mark.exercise("q1-forward", points=1, shares=True)
 def test_the_loss_is_the_sum_of_squared_errors(student, rng):
     """With or without 1/2."""
     y_hat, y = rng.random(3), np.array([0.0, 1.0, 1.0])
@@ -271,25 +271,25 @@ def hold_to_one_of(losses, grad, params, name, rng, mistakes):
     assert_one_of(losses, check)
 
 
-@pytest.mark.exercise("q1-output-gradients", points=4)
+@pytest.mark.exercise("q1-output-gradients", points=4, shares=True)
 def test_gradient_of_the_output_weights(student, rng):
     """W3, held to central differences of the loss."""
     assert_backward(student, rng, ["W3"])
 
 
-@pytest.mark.exercise("q1-output-gradients", points=2)
+@pytest.mark.exercise("q1-output-gradients", points=2, shares=True)
 def test_gradient_of_the_output_biases(student, rng):
     """b3, held to central differences of the loss."""
     assert_backward(student, rng, ["b3"])
 
 
-@pytest.mark.exercise("q1-hidden-gradients", points=4)
+@pytest.mark.exercise("q1-hidden-gradients", points=4, shares=True)
 def test_gradients_of_the_second_hidden_layer(student, rng):
     """W2 and b2, held to central differences of the loss."""
     assert_backward(student, rng, ["W2", "b2"])
 
 
-@pytest.mark.exercise("q1-hidden-gradients", points=6)
+@pytest.mark.exercise("q1-hidden-gradients", points=6, shares=True)
 def test_gradients_of_the_first_hidden_layer(student, rng):
     """W1 and b1, held to central differences of the loss."""
     assert_backward(student, rng, ["W1", "b1"])
@@ -315,13 +315,13 @@ def assert_update(student, rng, part, eta, sizes=SIZES):
                      inputs=given)  # fmt: skip
 
 
-@pytest.mark.exercise("q1-update", points=4)
+@pytest.mark.exercise("q1-update", points=4, shares=True)
 def test_update_moves_the_weights_against_their_gradients(student, rng):
     """W1, W2 and W3."""
     assert_update(student, rng, "W", 0.3)
 
 
-@pytest.mark.exercise("q1-update", points=3)
+@pytest.mark.exercise("q1-update", points=3, shares=True)
 def test_update_moves_the_biases_against_their_gradients(student, rng):
     """b1, b2 and b3."""
     assert_update(student, rng, "b", 0.3)
@@ -442,7 +442,7 @@ def recorded(student):
     return curves
 
 
-@pytest.mark.exercise("q1-error-curves", points=2)
+@pytest.mark.exercise("q1-error-curves", points=2, shares=True)
 def test_both_errors_fall_and_the_validation_error_ends_below_8_percent(student):
     """In the notebook's own training; its end wiggles, so the best of three epochs counts."""
     train_mse, val_mse = recorded(student)
@@ -452,7 +452,7 @@ def test_both_errors_fall_and_the_validation_error_ends_below_8_percent(student)
     assert_in_range(best, 0.0, 0.08, called="val_mse", noun="the last validation error")
 
 
-@pytest.mark.exercise("q1-error-curves", points=2)
+@pytest.mark.exercise("q1-error-curves", points=2, shares=True)
 def test_a_figure_shows_both_errors_over_the_epochs(student):
     """train_mse and val_mse, as they were recorded."""
     train_mse, val_mse = recorded(student)
@@ -461,7 +461,7 @@ def test_a_figure_shows_both_errors_over_the_epochs(student):
     assert_series(student.figures, val_mse, name="the validation error")
 
 
-@pytest.mark.exercise("q1-error-curves", points=1)
+@pytest.mark.exercise("q1-error-curves", points=1, shares=True)
 def test_the_axes_of_the_error_curves_are_labelled(student):
     """The figure of the errors names what it shows."""
     _, val_mse = recorded(student)

@@ -29,7 +29,7 @@ def some_arguments(rng, shape):
     return np.asarray(rng.normal(size=shape) * 2), np.asarray(rng.integers(0, 2, size=shape))
 
 
-@pytest.mark.exercise("q3-nll", points=3)
+@pytest.mark.exercise("q3-nll", points=3, shares=True)
 def test_nll_is_the_negative_log_likelihood(student, rng):
     """-log sigma((2y - 1) z), for numbers and for arrays."""
     called = "nll(z, y)"
@@ -46,7 +46,7 @@ def test_nll_is_the_negative_log_likelihood(student, rng):
         assert_close(got, cost(z, y), called=called, noun="the cost", mistakes=known, dummy=0.0)
 
 
-@pytest.mark.exercise("q3-nll-prime", points=4)
+@pytest.mark.exercise("q3-nll-prime", points=4, shares=True)
 def test_nll_prime_is_the_derivative_by_z(student, rng):
     """-(2y - 1) (1 - sigma((2y - 1) z)), as central differences of the cost find it."""
     called = "nll_prime(z, y)"
@@ -66,7 +66,7 @@ def test_nll_prime_is_the_derivative_by_z(student, rng):
     assert_derivative(lambda t: cost(t, y), lambda t: student.nll_prime(t, y), at=z, called=called)
 
 
-@pytest.mark.exercise("q3-vanishes", points=4)
+@pytest.mark.exercise("q3-vanishes", points=4, shares=True)
 def test_the_gradient_vanishes_in_the_right_cases(student):
     """z -> +infinity with y = 1, and z -> -infinity with y = 0; nowhere else."""
     wrong = []

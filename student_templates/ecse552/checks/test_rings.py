@@ -46,7 +46,7 @@ def as_labels(y, *, called):
     return y.astype(int)
 
 
-@pytest.mark.exercise("q2-rings", points=1.5)
+@pytest.mark.exercise("q2-rings", points=1.5, shares=True)
 def test_make_rings_gives_points_and_half_of_each_label(student):
     """X (n, 2) of floats, y (n,) of zeros and ones, for even and odd n."""
     for n in (400, 31):
@@ -57,7 +57,7 @@ def test_make_rings_gives_points_and_half_of_each_label(student):
             raise CheckFailed(problem, called="make_rings(n, rng)")
 
 
-@pytest.mark.exercise("q2-rings", points=3)
+@pytest.mark.exercise("q2-rings", points=3, shares=True)
 def test_the_points_lie_in_the_two_rings(student):
     """r ~ N(0, 1) around the origin and around a circle of radius 5; bounds are 6 sigma."""
     X, y = drawn_rings(student, 8000, seed=552)
@@ -222,7 +222,7 @@ def test_a_figure_shows_the_line_of_every_hidden_unit(student):
     assert_lines_drawn(student)
 
 
-@pytest.mark.exercise("q2-figure", points=1)
+@pytest.mark.exercise("q2-figure", points=1, shares=True)
 def test_the_figure_shows_the_validation_points(student):
     """Nearly all of them, as a cloud or as markers, in axes that hold lines as well."""
     X = as_array(student.value("X_val"), called="X_val", shape=(None, 2))

@@ -65,7 +65,7 @@ def both_labels(rng):
 # --- 1. the sigmoid ---
 
 
-@pytest.mark.exercise("q1a-sigmoid", points=1.5)
+@pytest.mark.exercise("q1a-sigmoid", points=1.5, shares=True)
 def test_sigmoid_works_on_every_element(student, rng):
     """Values and shape for arrays of any shape; the input stays as it is."""
     for shape in SHAPES:
@@ -75,7 +75,7 @@ def test_sigmoid_works_on_every_element(student, rng):
         assert_close(got, sigma(z), called="sigmoid(z)", mistakes=known, inputs={"z": z})
 
 
-@pytest.mark.exercise("q1a-sigmoid", points=0.5)
+@pytest.mark.exercise("q1a-sigmoid", points=0.5, shares=True)
 def test_sigmoid_takes_numbers_and_lists(student):
     """A float, an integer and nested lists are inputs, too."""
     for z in [0.5, -2, [0.5, -1.0], [[1, 2], [-3, 0]]]:
@@ -83,7 +83,7 @@ def test_sigmoid_takes_numbers_and_lists(student):
         assert_close(student.sigmoid_prime(z), sigma_prime(z), called=f"sigmoid_prime({z})")
 
 
-@pytest.mark.exercise("q1a-sigmoid", points=2)
+@pytest.mark.exercise("q1a-sigmoid", points=2, shares=True)
 def test_sigmoid_prime_is_the_derivative(student, rng):
     """It equals sigma (1 - sigma), and the slope that finite differences find."""
     z, called = some_points(rng), "sigmoid_prime(z)"
@@ -95,7 +95,7 @@ def test_sigmoid_prime_is_the_derivative(student, rng):
 # --- 2. the binary logistic loss ---
 
 
-@pytest.mark.exercise("q1b-binary-loss", points=1.5)
+@pytest.mark.exercise("q1b-binary-loss", points=1.5, shares=True)
 def test_binary_loss_matches_its_definition(student, rng):
     """log(1 + exp(-y z)) for labels -1 and +1."""
     for z, y in both_labels(rng):
@@ -111,7 +111,7 @@ def test_binary_loss_matches_its_definition(student, rng):
         assert_close(got, right, called="binary_logistic_loss(z, y)", mistakes=known)
 
 
-@pytest.mark.exercise("q1b-binary-loss", points=1.5)
+@pytest.mark.exercise("q1b-binary-loss", points=1.5, shares=True)
 def test_binary_loss_grad_is_the_derivative_by_z(student, rng):
     """Held to finite differences of the loss, for either label."""
     called = "binary_logistic_loss_grad(z, y)"
@@ -125,7 +125,7 @@ def test_binary_loss_grad_is_the_derivative_by_z(student, rng):
         )  # fmt: skip
 
 
-@pytest.mark.exercise("q1b-binary-loss", points=1)
+@pytest.mark.exercise("q1b-binary-loss", points=1, shares=True)
 def test_binary_loss_hess_is_the_second_derivative_and_never_negative(student, rng):
     """sigma (1 - sigma) >= 0, for either label."""
     called = "binary_logistic_loss_hess(z, y)"
@@ -139,7 +139,7 @@ def test_binary_loss_hess_is_the_second_derivative_and_never_negative(student, r
 # --- 3. softmax ---
 
 
-@pytest.mark.exercise("q1c-softmax", points=1.5)
+@pytest.mark.exercise("q1c-softmax", points=1.5, shares=True)
 def test_softmax_gives_the_probabilities_of_its_definition(student, rng):
     """Positive, summing to 1, in the order of the scores."""
     for z, _ in some_scores(rng):
@@ -150,7 +150,7 @@ def test_softmax_gives_the_probabilities_of_its_definition(student, rng):
         assert_probabilities(got, called="softmax(z)")
 
 
-@pytest.mark.exercise("q1c-softmax", points=2.5)
+@pytest.mark.exercise("q1c-softmax", points=2.5, shares=True)
 def test_softmax_jacobian_holds_the_derivatives(student, rng):
     """Held to finite differences; symmetric, its rows sum to 0, no negative eigenvalue."""
     called = "softmax_jacobian(z)"
@@ -170,7 +170,7 @@ def test_softmax_jacobian_holds_the_derivatives(student, rng):
 # --- 4. the multinomial logistic loss ---
 
 
-@pytest.mark.exercise("q1d-multinomial", points=1)
+@pytest.mark.exercise("q1d-multinomial", points=1, shares=True)
 def test_multinomial_loss_matches_its_definition(student, rng):
     """-log softmax(z)_j, a number, for the class that is asked for."""
     called = "multinomial_loss(z, j)"
@@ -182,7 +182,7 @@ def test_multinomial_loss_matches_its_definition(student, rng):
                      called=called, mistakes=known)  # fmt: skip
 
 
-@pytest.mark.exercise("q1d-multinomial", points=1.5)
+@pytest.mark.exercise("q1d-multinomial", points=1.5, shares=True)
 def test_multinomial_loss_grad_is_the_gradient_by_z(student, rng):
     """Held to finite differences of the loss: s - e_j, one element a class."""
     called = "multinomial_loss_grad(z, j)"
@@ -198,7 +198,7 @@ def test_multinomial_loss_grad_is_the_gradient_by_z(student, rng):
         assert_close(student.multinomial_loss_grad(z, j), soft(z) - e, called=called)
 
 
-@pytest.mark.exercise("q1d-multinomial", points=1.5)
+@pytest.mark.exercise("q1d-multinomial", points=1.5, shares=True)
 def test_multinomial_loss_hess_is_the_hessian_and_positive_semidefinite(student, rng):
     """Held to finite differences of the gradient; no eigenvalue is negative."""
     called = "multinomial_loss_hess(z, j)"
@@ -224,7 +224,7 @@ def unpacked(parameters, k=4):
     return parameters[:-k].reshape(k, -1), parameters[-k:]
 
 
-@pytest.mark.exercise("q1e-convexity", points=2)
+@pytest.mark.exercise("q1e-convexity", points=2, shares=True)
 def test_loss_in_parameters_is_the_loss_of_the_linear_scores(student, rng):
     """multinomial_loss(W phi + b, j) for numbers of classes and features that differ."""
     called = "loss_in_parameters(W, b, phi, j)"
@@ -237,7 +237,7 @@ def test_loss_in_parameters_is_the_loss_of_the_linear_scores(student, rng):
             assert_close(got, class_loss(W @ phi + b, j), called=called, mistakes=known)
 
 
-@pytest.mark.exercise("q1e-convexity", points=2)
+@pytest.mark.exercise("q1e-convexity", points=2, shares=True)
 def test_the_witness_shows_that_two_layers_are_not_convex(student):
     """Between a and b the loss log(1 + exp(-u v)) runs above its chord."""
     called = "nonconvex_witness()"

@@ -39,7 +39,7 @@ def some_pairs(rng):
     return [(rng.normal(size=k), rng.normal(size=k)) for k in (1, 2, 7)]
 
 
-@pytest.mark.exercise("q2-squared-loss", points=2)
+@pytest.mark.exercise("q2-squared-loss", points=2, shares=True)
 def test_squared_loss_matches_its_definition(student, rng):
     """Half the sum of squares, a number."""
     called = "squared_loss(z, y)"
@@ -51,7 +51,7 @@ def test_squared_loss_matches_its_definition(student, rng):
         assert_close(got, d @ d / 2, called=called, mistakes=known, factors={"K": len(z)})
 
 
-@pytest.mark.exercise("q2-squared-loss", points=1.5)
+@pytest.mark.exercise("q2-squared-loss", points=1.5, shares=True)
 def test_squared_loss_grad_is_the_gradient_by_z(student, rng):
     """Held to finite differences of the loss."""
     called = "squared_loss_grad(z, y)"
@@ -64,7 +64,7 @@ def test_squared_loss_grad_is_the_gradient_by_z(student, rng):
         assert_close(student.squared_loss_grad(z, y), z - y, called=called)
 
 
-@pytest.mark.exercise("q2-squared-loss", points=1.5)
+@pytest.mark.exercise("q2-squared-loss", points=1.5, shares=True)
 def test_squared_loss_hess_is_the_identity(student, rng):
     """I, whatever z and y."""
     called = "squared_loss_hess(z, y)"
@@ -88,7 +88,7 @@ def ridge(X, y, weight):
     return np.linalg.solve(X.T @ X + weight * np.eye(X.shape[1]), X.T @ y)
 
 
-@pytest.mark.exercise("q2-analytic", points=2)
+@pytest.mark.exercise("q2-analytic", points=2, shares=True)
 def test_the_analytic_solution_is_that_of_least_squares(student, rng):
     """For an X of full rank there is one; a tiny ridge moves it by next to nothing."""
     called = "solve_analytically(X, y)"
@@ -101,7 +101,7 @@ def test_the_analytic_solution_is_that_of_least_squares(student, rng):
                      names={"n_features": d})  # fmt: skip
 
 
-@pytest.mark.exercise("q2-analytic", points=2)
+@pytest.mark.exercise("q2-analytic", points=2, shares=True)
 def test_the_analytic_solution_stands_dependent_columns(student, rng):
     """Any minimiser is right: its predictions are those of least squares."""
     X, y = make_houses(rng)
@@ -165,7 +165,7 @@ def test_the_distance_from_the_analytic_solution_falls(student, rng):
         raise CheckFailed("after 150 epochs most of the distance is still there")
 
 
-@pytest.mark.exercise("q2-distance", points=1)
+@pytest.mark.exercise("q2-distance", points=1, shares=True)
 def test_distance_is_the_euclidean_one(student, rng):
     """The root of the sum of squares, a number."""
     called = "distance(analytic_solution, model_params)"

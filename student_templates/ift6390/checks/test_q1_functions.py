@@ -79,7 +79,7 @@ def assert_takes_numbers_and_lists(function, truth, name):
 # --- (1), (2): sigmoid and its logarithm ---
 
 
-@pytest.mark.exercise("q1-sigmoid-tanh", points=1.5)
+@pytest.mark.exercise("q1-sigmoid-tanh", points=1.5, shares=True)
 def test_sigmoid_from_tanh_is_the_sigmoid(student, rng):
     """(tanh(x/2) + 1)/2 for each element, whatever the shape."""
     known = {
@@ -93,14 +93,14 @@ def test_sigmoid_from_tanh_is_the_sigmoid(student, rng):
     assert_elementwise(student.sigmoid_from_tanh, sigma, rng, called=called, mistakes=known)
 
 
-@pytest.mark.exercise("q1-sigmoid-tanh", points=0.5)
+@pytest.mark.exercise("q1-sigmoid-tanh", points=0.5, shares=True)
 def test_sigmoid_from_tanh_takes_numbers_and_lists(student):
     """Floats, integers and nested lists are inputs, too; fractions come of integers."""
     assert_takes_numbers_and_lists(student.sigmoid_from_tanh, sigma, "sigmoid_from_tanh")
     assert_dtype(student.sigmoid_from_tanh(np.arange(3)), "float", called="sigmoid_from_tanh(x)")
 
 
-@pytest.mark.exercise("q1-log-sigmoid", points=1.5)
+@pytest.mark.exercise("q1-log-sigmoid", points=1.5, shares=True)
 def test_log_sigmoid_is_the_logarithm_of_the_sigmoid(student, rng):
     """-softplus(-x) for each element; softplus, not softmax."""
     known = {
@@ -115,7 +115,7 @@ def test_log_sigmoid_is_the_logarithm_of_the_sigmoid(student, rng):
     assert_elementwise(student.log_sigmoid, log_sigma, rng, called=called, mistakes=known)
 
 
-@pytest.mark.exercise("q1-log-sigmoid", points=0.5)
+@pytest.mark.exercise("q1-log-sigmoid", points=0.5, shares=True)
 def test_log_sigmoid_takes_numbers_and_lists(student):
     """Floats, integers and nested lists are inputs, too."""
     assert_takes_numbers_and_lists(student.log_sigmoid, log_sigma, "log_sigmoid")
@@ -124,7 +124,7 @@ def test_log_sigmoid_takes_numbers_and_lists(student):
 # --- (3), (4): derivatives of sigmoid and tanh ---
 
 
-@pytest.mark.exercise("q1-dsigmoid", points=2)
+@pytest.mark.exercise("q1-dsigmoid", points=2, shares=True)
 def test_dsigmoid_is_the_derivative_of_the_sigmoid(student, rng):
     """It equals sigmoid (1 - sigmoid), and the slope that finite differences find."""
     known = {
@@ -138,7 +138,7 @@ def test_dsigmoid_is_the_derivative_of_the_sigmoid(student, rng):
     assert_derivative(sigma, student.dsigmoid, at=some_numbers(rng, 40), called=called)
 
 
-@pytest.mark.exercise("q1-dtanh", points=2)
+@pytest.mark.exercise("q1-dtanh", points=2, shares=True)
 def test_dtanh_is_the_derivative_of_tanh(student, rng):
     """It equals 1 - tanh^2, and the slope that finite differences find."""
     known = {
@@ -157,7 +157,7 @@ def test_dtanh_is_the_derivative_of_tanh(student, rng):
 # --- (5) to (7): functions with a kink or a jump at 0 ---
 
 
-@pytest.mark.exercise("q1-sign", points=2)
+@pytest.mark.exercise("q1-sign", points=2, shares=True)
 def test_sign_tells_positive_negative_and_zero_apart(student, rng):
     """1, -1, and 0 at 0, for each element."""
     known = {
@@ -169,7 +169,7 @@ def test_sign_tells_positive_negative_and_zero_apart(student, rng):
     assert_elementwise(student.sign, np.sign, rng, **how)
 
 
-@pytest.mark.exercise("q1-dabs", points=2)
+@pytest.mark.exercise("q1-dabs", points=2, shares=True)
 def test_dabs_is_the_derivative_of_the_absolute_value(student, rng):
     """The sign of x, 0 at 0."""
     known = {
@@ -184,7 +184,7 @@ def test_dabs_is_the_derivative_of_the_absolute_value(student, rng):
     assert_takes_numbers_and_lists(student.dabs, np.sign, "dabs")
 
 
-@pytest.mark.exercise("q1-drect", points=2)
+@pytest.mark.exercise("q1-drect", points=2, shares=True)
 def test_drect_is_the_derivative_of_the_rectifier(student, rng):
     """1 right of 0, else 0."""
     known = {
@@ -201,7 +201,7 @@ def test_drect_is_the_derivative_of_the_rectifier(student, rng):
 # --- (8), (9): gradients of the norms ---
 
 
-@pytest.mark.exercise("q1-grad-l2", points=2)
+@pytest.mark.exercise("q1-grad-l2", points=2, shares=True)
 def test_grad_l2_squared_is_the_gradient_of_the_sum_of_squares(student, rng):
     """Held to finite differences of the squared norm, for vectors of several lengths."""
     called = "grad_l2_squared(x)"
@@ -216,7 +216,7 @@ def test_grad_l2_squared_is_the_gradient_of_the_sum_of_squares(student, rng):
         )  # fmt: skip
 
 
-@pytest.mark.exercise("q1-grad-l1", points=2)
+@pytest.mark.exercise("q1-grad-l1", points=2, shares=True)
 def test_grad_l1_is_the_gradient_of_the_sum_of_absolute_values(student, rng):
     """Held to finite differences of the L1 norm, for vectors of several lengths."""
     called = "grad_l1(x)"

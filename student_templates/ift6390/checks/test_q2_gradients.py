@@ -45,7 +45,7 @@ def four(value):
 # --- (1) to (6): the forward pass ---
 
 
-@pytest.mark.exercise("q2-forward", points=2)
+@pytest.mark.exercise("q2-forward", points=2, shares=True)
 def test_forward_gives_the_hidden_layer(student, rng):
     """ha = W1 x + b1, and hs = rect(ha) of the same call."""
     n = network(rng)
@@ -61,7 +61,7 @@ def test_forward_gives_the_hidden_layer(student, rng):
     assert_close(hs, rect(ha), called=f"{called}, hs", noun="hs", mistakes=known)
 
 
-@pytest.mark.exercise("q2-forward", points=2)
+@pytest.mark.exercise("q2-forward", points=2, shares=True)
 def test_forward_gives_the_output_layer(student, rng):
     """oa = W2 hs + b2 and os = softmax(oa), with the hs of the same call."""
     n = network(rng)
@@ -76,7 +76,7 @@ def test_forward_gives_the_output_layer(student, rng):
     assert_close(os, softmax(oa), called=f"{called}, os", noun="os", mistakes=known)
 
 
-@pytest.mark.exercise("q2-n-parameters", points=2)
+@pytest.mark.exercise("q2-n-parameters", points=2, shares=True)
 def test_n_parameters_counts_weights_and_biases(student, rng):
     """dh (d + 1) + m (dh + 1)."""
     for d, dh, m in [(1, 1, 1), *rng.integers(2, 60, size=(5, 3)).tolist()]:
@@ -92,7 +92,7 @@ def test_n_parameters_counts_weights_and_biases(student, rng):
 # --- (7) to (10): the output layer ---
 
 
-@pytest.mark.exercise("q2-grad-oa", points=2)
+@pytest.mark.exercise("q2-grad-oa", points=2, shares=True)
 def test_grad_oa_is_the_gradient_of_the_loss_by_oa(student, rng):
     """Held to finite differences of -log softmax(oa)_y, for each class."""
     for y in (1, 2, 3, 4, 0):  # subtracting 0 is subtracting nothing
@@ -109,7 +109,7 @@ def test_grad_oa_is_the_gradient_of_the_loss_by_oa(student, rng):
         )  # fmt: skip
 
 
-@pytest.mark.exercise("q2-grad-oa", points=1)
+@pytest.mark.exercise("q2-grad-oa", points=1, shares=True)
 def test_grad_oa_leaves_the_outputs_as_they_are(student, rng):
     """os is needed afterwards, for the loss: os[y] -= 1 would spoil it."""
     called = "grad_oa(os, y)"
@@ -119,7 +119,7 @@ def test_grad_oa_leaves_the_outputs_as_they_are(student, rng):
     assert_close(got.ravel(), os - [1, 0, 0], called=called, noun="the gradient")
 
 
-@pytest.mark.exercise("q2-grad-b2", points=1)
+@pytest.mark.exercise("q2-grad-b2", points=1, shares=True)
 def test_grad_b2_is_the_upstream_gradient(student, rng):
     """oa grows with b2 one to one."""
     n = network(rng)
@@ -131,7 +131,7 @@ def test_grad_b2_is_the_upstream_gradient(student, rng):
     )  # fmt: skip
 
 
-@pytest.mark.exercise("q2-grad-W2", points=2)
+@pytest.mark.exercise("q2-grad-W2", points=2, shares=True)
 def test_grad_W2_is_the_outer_product_with_hs(student, rng):
     """d_oa hs^T, of the shape (m, dh) of W2."""
     n, called = network(rng), "grad_W2(d_oa, hs)"
@@ -146,7 +146,7 @@ def test_grad_W2_is_the_outer_product_with_hs(student, rng):
 # --- (11) to (14): the hidden layer ---
 
 
-@pytest.mark.exercise("q2-grad-hs", points=2)
+@pytest.mark.exercise("q2-grad-hs", points=2, shares=True)
 def test_grad_hs_sums_over_the_classes(student, rng):
     """W2^T d_oa."""
     n, called = network(rng), "grad_hs(d_oa, W2)"
@@ -158,7 +158,7 @@ def test_grad_hs_sums_over_the_classes(student, rng):
     )  # fmt: skip
 
 
-@pytest.mark.exercise("q2-grad-ha", points=1.5)
+@pytest.mark.exercise("q2-grad-ha", points=1.5, shares=True)
 def test_grad_ha_passes_where_the_rectifier_is_open(student, rng):
     """d_hs where ha > 0, else 0."""
     n, called = network(rng), "grad_ha(d_hs, ha)"
@@ -176,7 +176,7 @@ def test_grad_ha_passes_where_the_rectifier_is_open(student, rng):
 # --- (15) to (17): parameters of the hidden layer, and the input ---
 
 
-@pytest.mark.exercise("q2-grad-b1", points=1)
+@pytest.mark.exercise("q2-grad-b1", points=1, shares=True)
 def test_grad_b1_is_the_upstream_gradient(student, rng):
     """ha grows with b1 one to one; the loss grows with ha by d_ha."""
     n = network(rng)
@@ -188,7 +188,7 @@ def test_grad_b1_is_the_upstream_gradient(student, rng):
     )  # fmt: skip
 
 
-@pytest.mark.exercise("q2-grad-W1", points=2)
+@pytest.mark.exercise("q2-grad-W1", points=2, shares=True)
 def test_grad_W1_is_the_outer_product_with_x(student, rng):
     """d_ha x^T, of the shape (dh, d) of W1."""
     n, called = network(rng), "grad_W1(d_ha, x)"
@@ -200,7 +200,7 @@ def test_grad_W1_is_the_outer_product_with_x(student, rng):
     )  # fmt: skip
 
 
-@pytest.mark.exercise("q2-grad-x", points=2)
+@pytest.mark.exercise("q2-grad-x", points=2, shares=True)
 def test_grad_x_sums_over_the_hidden_units(student, rng):
     """W1^T d_ha."""
     n, called = network(rng), "grad_x(d_ha, W1)"
@@ -234,13 +234,13 @@ def some_weights(rng, shape):
     return rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.2, 2.0, size=shape)
 
 
-@pytest.mark.exercise("q2-grad-elastic", points=1.5)
+@pytest.mark.exercise("q2-grad-elastic", points=1.5, shares=True)
 def test_grad_elastic_is_the_gradient_of_the_penalty(student, rng):
     """l1 sign(W) + 2 l2 W, held to finite differences."""
     assert_elastic_gradient(student.grad_elastic, some_weights(rng, (DH, D)), 0.7, 0.4, rng)
 
 
-@pytest.mark.exercise("q2-grad-elastic", points=0.5)
+@pytest.mark.exercise("q2-grad-elastic", points=0.5, shares=True)
 def test_grad_elastic_is_zero_where_a_weight_is_zero(student, rng):
     """sign(0) = 0."""
     W = some_weights(rng, (DH, D))

@@ -48,7 +48,7 @@ def pair(value, *, called):
 # --- task 1 -----------------------------------------------------------------------------------
 
 
-@pytest.mark.exercise("1-bisection", points=2)
+@pytest.mark.exercise("1-bisection", points=2, shares=True)
 def test_bisection_finds_the_root(student, rng):
     """Of functions that rise and fall, known by their roots."""
     for sign in (1.0, -1.0):
@@ -58,7 +58,7 @@ def test_bisection_finds_the_root(student, rng):
         assert_close(got, root, rtol=0, atol=TOL, called="bisection(f, a, b, tol)")
 
 
-@pytest.mark.exercise("1-bisection", points=1)
+@pytest.mark.exercise("1-bisection", points=1, shares=True)
 def test_bisection_refuses_ends_of_one_sign(student, rng):
     """Above and below the axis."""
     for sign in (1.0, -1.0):
@@ -70,7 +70,7 @@ def test_bisection_refuses_ends_of_one_sign(student, rng):
         )
 
 
-@pytest.mark.exercise("1-newton", points=2)
+@pytest.mark.exercise("1-newton", points=2, shares=True)
 def test_newton_finds_the_root(student, rng):
     """Of a square and of a sine."""
     c = rng.uniform(2.0, 5.0)
@@ -80,7 +80,7 @@ def test_newton_finds_the_root(student, rng):
     assert_close(root, np.pi, rtol=1e-9, called="newton(f, df, x0)")
 
 
-@pytest.mark.exercise("1-newton", points=1)
+@pytest.mark.exercise("1-newton", points=1, shares=True)
 def test_newton_is_quick(student, rng):
     """The number of right digits doubles: a few calls of f and of df will do."""
     c = rng.uniform(2.0, 5.0)
@@ -91,7 +91,7 @@ def test_newton_is_quick(student, rng):
 # --- task 2 -----------------------------------------------------------------------------------
 
 
-@pytest.mark.exercise("2-trapezoid", points=1)
+@pytest.mark.exercise("2-trapezoid", points=1, shares=True)
 def test_the_trapezoidal_rule_is_exact_for_lines(student, rng):
     """For any number of intervals."""
     a, b, p, q = rng.uniform(0.5, 2.0, size=4)
@@ -101,7 +101,7 @@ def test_the_trapezoidal_rule_is_exact_for_lines(student, rng):
         assert_close(got, exact, rtol=1e-10, called=f"trapezoid(f, a, b, {n}), f a line")
 
 
-@pytest.mark.exercise("2-trapezoid", points=1)
+@pytest.mark.exercise("2-trapezoid", points=1, shares=True)
 def test_the_trapezoidal_rule_has_order_2(student, rng):
     """The error over h falls with slope 2."""
     n = np.array([8, 16, 32, 64])
@@ -111,7 +111,7 @@ def test_the_trapezoidal_rule_has_order_2(student, rng):
     require_order(2, 1 / n, np.abs(np.array(values, float) - exact), called="trapezoid")
 
 
-@pytest.mark.exercise("2-simpson", points=1)
+@pytest.mark.exercise("2-simpson", points=1, shares=True)
 def test_simpsons_rule_is_exact_for_cubics(student, rng):
     """Which has no term of the fourth power."""
     p = np.polynomial.Polynomial(rng.uniform(0.5, 2.0, size=4))
@@ -122,7 +122,7 @@ def test_simpsons_rule_is_exact_for_cubics(student, rng):
         assert_close(got, exact, rtol=1e-10, called=f"simpson(f, a, b, {n}), f a cubic")
 
 
-@pytest.mark.exercise("2-simpson", points=1)
+@pytest.mark.exercise("2-simpson", points=1, shares=True)
 def test_simpsons_rule_has_order_4(student, rng):
     """The error over h falls with slope 4."""
     n = np.array([4, 8, 16, 32])
@@ -135,7 +135,7 @@ def test_simpsons_rule_has_order_4(student, rng):
 # --- task 3 -----------------------------------------------------------------------------------
 
 
-@pytest.mark.exercise("3-order", points=1)
+@pytest.mark.exercise("3-order", points=1, shares=True)
 def test_the_order_of_a_pure_power(student, rng):
     """The errors lie on the line: the slope is the power."""
     h = 0.5 ** np.arange(1, 6)
@@ -168,7 +168,7 @@ def error_at_the_end(method, n):
     return np.abs(as_array(y)[-1] - [np.cos(1.0), -np.sin(1.0)]).max()
 
 
-@pytest.mark.exercise("4-euler", points=1)
+@pytest.mark.exercise("4-euler", points=1, shares=True)
 def test_euler_gives_times_and_values(student, rng):
     """Shapes, both ends of the times, and the first values."""
     y0, n = rng.normal(size=2), 7
@@ -179,7 +179,7 @@ def test_euler_gives_times_and_values(student, rng):
     assert_close(as_array(y)[0], y0, called="euler(...)[1][0]")
 
 
-@pytest.mark.exercise("4-euler", points=1)
+@pytest.mark.exercise("4-euler", points=1, shares=True)
 def test_euler_has_order_1(student):
     """The error at the end falls with slope 1."""
     n = np.array([16, 32, 64, 128])
@@ -187,7 +187,7 @@ def test_euler_has_order_1(student):
     require_order(1, 1 / n, np.array(errors), called="euler")
 
 
-@pytest.mark.exercise("4-rk4", points=1)
+@pytest.mark.exercise("4-rk4", points=1, shares=True)
 def test_rk4_gives_times_and_values(student, rng):
     """Shapes, both ends of the times, and the first values."""
     y0, n = rng.normal(size=2), 6
@@ -197,7 +197,7 @@ def test_rk4_gives_times_and_values(student, rng):
     assert_close(as_array(y)[0], y0, called="rk4(...)[1][0]")
 
 
-@pytest.mark.exercise("4-rk4", points=2)
+@pytest.mark.exercise("4-rk4", points=2, shares=True)
 def test_rk4_has_order_4(student):
     """The error at the end falls with slope 4."""
     n = np.array([4, 8, 16, 32])
@@ -218,21 +218,21 @@ def known_rows(files):
     }
 
 
-@pytest.mark.exercise("5-table", points=1)
+@pytest.mark.exercise("5-table", points=1, shares=True)
 def test_the_table_is_read(student, files):
     """Cups, minutes and temperatures of the rows that have one, in their order."""
     table = student.read_table("data/cooling.csv")
     assert_frame(table, known_rows(files), index=False, called="read_table(path)")
 
 
-@pytest.mark.exercise("5-table", points=1)
+@pytest.mark.exercise("5-table", points=1, shares=True)
 def test_the_rows_that_are_left_are_numbered_from_0(student, files):
     """Whoever leaves rows out has gaps in the labels of the others."""
     table = student.read_table("data/cooling.csv")
     assert_frame(table, known_rows(files), called="read_table(path)")
 
 
-@pytest.mark.exercise("5-fit", points=2)
+@pytest.mark.exercise("5-fit", points=2, shares=True)
 def test_the_fit_finds_what_the_temperatures_were_made_of(student, rng):
     """Without noise, A and k come back."""
     t, A, k = rng.uniform(0.0, 60.0, size=20), rng.uniform(40.0, 70.0), rng.uniform(0.02, 0.06)
@@ -241,7 +241,7 @@ def test_the_fit_finds_what_the_temperatures_were_made_of(student, rng):
     assert_close(got[1], k, rtol=1e-7, called="fit_cooling(t, T)[1], k")
 
 
-@pytest.mark.exercise("5-fit", points=1)
+@pytest.mark.exercise("5-fit", points=1, shares=True)
 def test_the_fit_is_the_one_of_least_squares(student, rng):
     """With noise, against the line that fits log(T - 21) best."""
     t = np.sort(rng.uniform(0.0, 60.0, size=20))
@@ -267,7 +267,7 @@ def table_of(student, rng, cups, room=21.0):
     return student.pd.DataFrame(columns), due
 
 
-@pytest.mark.exercise("5-cups", points=2)
+@pytest.mark.exercise("5-cups", points=2, shares=True)
 def test_each_cup_has_its_row(student, rng):
     """Of other cups than those of the file, whose rows stand in any order."""
     table, due = table_of(student, rng, ["paper", "bone", "tin", "cork"])
