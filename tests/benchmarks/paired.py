@@ -5,7 +5,9 @@
 Each PYTHON is that of an environment with one commit's package, made by
 
     git worktree add --detach OLD COMMIT && uv venv OLD-VENV
-    uv pip install --python OLD-VENV/bin/python -e 'OLD[dev]'
+    uv pip install --python OLD-VENV/bin/python -e 'OLD[dev,docs]'
+
+with the same extras in both: pytest looks at each package that is installed.
 
 The notebook, its checks and the submissions are those of `peers.py`, the same files for both.
 Each round grades them with both, the first one changes from round to round. Prints the medians,
