@@ -6,6 +6,7 @@ nbgrader        by the metadata of its cells
 otter           by its raw cells
 plain_course    by markers in code, asserts, examples in docstrings, "Your Answer:"
 marked_code     the markers in code, of all courses
+overwritten     values that a test finds at its place, and that later cells overwrite
 earlier_tests   the parts of earlier tests that a test needs
 imported        the Draft
 """

@@ -45,8 +45,8 @@ class EarlierTests:
         sets = [node for node in tree.body if isinstance(node, _SETS)] if tree is not None else []
         if sets:
             text = "\n".join(ast.unparse(node) for node in sets)
-            names = frozenset(name for node in sets for name in _bound(node))
-            self.setups.append(_Setup(names, _needed(text), text, at))
+            names = frozenset(name for node in sets for name in bound_names(node))
+            self.setups.append(_Setup(names, needed_names(text), text, at))
 
     def above(self, source: str, cells: list[Cell]) -> str:
         """Return the source, with the needed statements of earlier tests above it.
@@ -55,7 +55,7 @@ class EarlierTests:
             from the student
         """
         used: set[int] = set()
-        pending = [(name, len(self.setups)) for name in _needed(source)]
+        pending = [(name, len(self.setups)) for name in needed_names(source)]
         while pending:
             name, before = pending.pop()
             for number in reversed(range(before)):
@@ -73,7 +73,7 @@ class EarlierTests:
         names, others = (
             {name for setup in tests.setups for name in setup.names} for tests in (self, but)
         )
-        return not _needed(source).isdisjoint(names - others)
+        return not needed_names(source).isdisjoint(names - others)
 
     def _set_since(self, name: str, at: int, cells: list[Cell]) -> bool:
         for place in range(at, len(cells)):
@@ -81,12 +81,12 @@ class EarlierTests:
             tree = parsed(parseable(cell.source)) if cell.kind == "code" else None
             if place in self.cells or tree is None:
                 continue
-            if any(name in _bound(node) for node in tree.body):
+            if any(name in bound_names(node) for node in tree.body):
                 return True
         return False
 
 
-def _bound(node: ast.AST) -> set[str]:
+def bound_names(node: ast.AST) -> set[str]:
     """Return the names that a statement binds in its own scope."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
@@ -99,14 +99,14 @@ def _bound(node: ast.AST) -> set[str]:
     }
 
 
-def _needed(source: str) -> frozenset[str]:
+def needed_names(source: str) -> frozenset[str]:
     """Return the names that a cell reads before it has bound them."""
     tree = parsed(parseable(source))
     needed: set[str] = set()
     bound: set[str] = set()
     for node in tree.body if tree is not None else ():
         needed |= _read(node) - bound
-        bound |= _bound(node)
+        bound |= bound_names(node)
     return frozenset(name for name in needed if not hasattr(builtins, name))
 
 
@@ -123,7 +123,7 @@ def _read(statement: ast.stmt) -> set[str]:
         elif isinstance(node, ast.Name) and not plain:
             inner.add(node.id)
         elif isinstance(node, ast.comprehension):
-            inner |= _bound(node.target)
+            inner |= bound_names(node.target)
         elif isinstance(node, ast.arg):
             inner.add(node.arg)
     return read - inner

@@ -14,6 +14,7 @@ from pathlib import Path
 from grader.authoring.importers import Check, Draft, Item, import_notebook
 from grader.authoring.importers.imported import free_name, heading_above, slug
 from grader.authoring.importers.marked_code import converted, unclosed
+from grader.authoring.importers.overwritten import with_its_values
 from grader.authoring.stubs import SOLUTION_TAG, is_solution
 from grader.authoring.template.beside import find_beside
 from grader.authoring.template.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
@@ -167,7 +168,15 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
     for item in draft.items:
         renamed[item.id] = free_name(item.id, taken)
         items.append(replace(item, id=renamed[item.id], functions=functions[item.id]))
-    checks = [replace(check, exercise=renamed[check.exercise]) for check in draft.checks]
+    checks = []
+    for check in draft.checks:
+        source, names = with_its_values(check, notebook)
+        if names:
+            report.append(
+                f"{path.name}, check {check.name}: it sets {', '.join(names)} first, as the cells "
+                "above it do: later cells overwrite this"
+            )
+        checks.append(replace(check, exercise=renamed[check.exercise], source=source))
     left = {e: name for e, name in _exercises(notebook).items() if name not in covered}
     unwritten: dict[str, str] = {}
     if draft.kind == "solved notebook":
