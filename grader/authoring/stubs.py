@@ -93,7 +93,7 @@ def stub_source(cell: Cell, file: str) -> str:
     """Return the source of a reference's code cell with empty gaps.
 
     A gap's lines `# STUB: ...` become the stub's lines, each with its own indentation. A gap
-    without such lines gets `pass`, and nothing where it is a part of a list or a call.
+    without such lines gets `pass`, or stays empty inside a list or a call.
     """
     where = f"{file}, cell {cell.index}"
     lines = cell.source.split("\n")

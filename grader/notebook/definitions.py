@@ -85,7 +85,7 @@ def called_name(call: ast.Call) -> str:
 
 
 def within_brackets(source: str, first: int, last: int) -> bool:
-    """Tell whether the lines are a part of one expression, such as a list or a call."""
+    """Return whether the lines are a part of one expression, such as a list or a call."""
     tree = parsed(parseable(source))
     return tree is not None and any(
         isinstance(node, ast.expr) and node.lineno < first and (node.end_lineno or 0) >= last

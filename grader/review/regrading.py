@@ -44,7 +44,7 @@ class Regraded:
 
 @dataclass(frozen=True)
 class OneExercise:
-    """Some checks of one exercise, which alone were graded again.
+    """The checks of one exercise that were graded again.
 
     changed : the names of these checks, without parameters
     names : those of all checks of the exercise, in their order

@@ -142,8 +142,8 @@ def tested_gaps(
 
     A test is an assert, or a call of a course's test function with a gap as its argument:
     `sigmoid_test(sigmoid)`.
-    variables : the gaps outside of functions, by the variables that they assign; they count where
-        no function is named
+    variables : the gaps outside of functions, by the variables that they assign; they count only if
+        the test names no function
     """
     nodes = [node for statement in body for node in ast.walk(statement)]
     known = {*gaps, *variables}
