@@ -98,14 +98,14 @@ def key(options: Options, environment: str) -> str:
 
 
 def session_key(options: Options, assignment: Assignment, environment: str) -> str:
-    """Return the fingerprint of what a student's processes depend on besides the submission.
+    """Return the fingerprint of everything besides the submission that its processes depend on.
 
-    What checks ask of them is no part of it, and no solved notebook is.
+    It does not include the checks and the solved notebooks.
     Raises OSError if a file of the assignment can't be read.
     """
     digest = hashlib.sha256()
-    asked = (options.seed, options.sandbox, assignment.limits)
-    _add(digest, repr(asked), environment_with(environment, Path(options.folder)))
+    settings = (options.seed, options.sandbox, assignment.limits)
+    _add(digest, repr(settings), environment_with(environment, Path(options.folder)))
     for name, file in sorted(assignment.files.items()):
         _add(digest, name)
         _add_file(digest, file, MAX_BYTES)

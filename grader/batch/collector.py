@@ -24,8 +24,7 @@ class Job:
 
     number : its place in the input, from 0
     input_hash : of its content; "" if results are not kept
-    kept : what its processes replied to the checks when it was graded before; None if they are
-        to be asked
+    kept : the kept replies of its processes from an earlier grading; None if there are none
     """
 
     number: int
@@ -105,7 +104,7 @@ class Collector:
         self._hashes: dict[int, str] = {}
         self._answered: set[int] = set()
         self.from_answers = 0
-        """How many were graded from kept answers alone."""
+        """How many submissions were graded only from kept answers."""
 
     def without_kept(self, jobs: Sequence[Job], *, regrade: bool) -> list[Job]:
         """Return the jobs without a kept result; collect the kept results of the others.
@@ -125,7 +124,7 @@ class Collector:
         return left
 
     def kept_answers(self, job: Job) -> Packed | None:
-        """Return what a submission's processes replied to checks in earlier runs."""
+        """Return the replies of a submission's processes to checks in earlier runs, or None."""
         if self.run is None:
             return None
         from grader.batch import answer_store
@@ -238,7 +237,7 @@ class Collector:
         if self.run is not None:
             answers = packed.answers if input_hash else b""
             try:
-                # Both or none of it: answers belong to a result.
+                # One transaction, since answers belong to a result.
                 with self.run.store.writing() if answers else nullcontext():
                     self.run.add(
                         number,
@@ -249,7 +248,7 @@ class Collector:
                         another_origin=another_origin,
                     )
                     if answers:
-                        # Imported here: a student's machine has no use for it.
+                        # Imported here, since a student's machine does not need it.
                         from grader.batch import answer_store
 
                         answer_store.keep(self.run, number, answers)

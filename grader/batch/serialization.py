@@ -27,7 +27,7 @@ _LEVEL = 1
 class Packed:
     """A Result: its verdict, and its evidence (b"" if not requested).
 
-    answers : what its processes replied to the checks (session/kept_answers.py); b"" for nothing
+    answers : the replies of its processes to the checks (session/kept_answers.py); b"" for none
     """
 
     verdict: bytes

@@ -27,8 +27,8 @@ Version 4 renames two columns of `results` as in cache_key.py: input_hash, cache
 Version 5 adds `about` to runs: where the submissions were, what the checks were, why the run was
 graded again and by whom.
 
-Version 6 has `kept_answers`: what a student's processes replied to the checks, as bytes, with a
-result. session_key tells what else those replies depend on.
+Version 6 adds `kept_answers`: the replies of a submission's processes to the checks, as bytes, for
+a result. session_key is the fingerprint of everything else that they depend on.
 
 The key of an answer is (assignment, subject, exercise, answer): the subject is the student, the
 answer is the fingerprint of its content. So marks stay if a later run has the same answer, and a

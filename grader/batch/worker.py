@@ -11,7 +11,7 @@ Messages are JSON lists. To the worker:
 
     ["options", {...}]          records.Options, once, first
     ["grade", {...}]            a Job, after the answer to the previous one; then two messages of
-                                bytes: what its processes replied before, the evidence of then
+                                bytes: kept replies of its processes, the earlier evidence
     ["end"]
 
 From the worker, about the submission that it got last:

@@ -286,7 +286,7 @@ class Worker:
         self._send("options", plain_of(options))
 
     def give(self, job: Job, kept: Packed | None = None) -> None:
-        """kept : what the submission's processes replied when it was graded before"""
+        """Send a job. kept : the kept replies of the submission's processes"""
         self.item = job
         kept = kept or Packed(b"")
         self._send("grade", plain_of(job), more=(kept.answers, kept.evidence))

@@ -78,7 +78,6 @@ from __future__ import annotations
 import _socket
 import builtins
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from numpy import __version__ as numpy_version
@@ -130,7 +129,7 @@ class Stream:
     def close(self) -> None:
         self._socket.close()
 
-    def receive(self, handle: Callable[[codec.Handle | codec.Function], Any]) -> list[Any]:
+    def receive(self, handle: codec.Resolve) -> list[Any]:
         request = codec.decode(self.fill, handle=handle, limits=REQUEST_LIMITS)
         return list(request)
 

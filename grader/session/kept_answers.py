@@ -19,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 from grader.in_kernel import codec
@@ -163,7 +162,7 @@ class _RecordingStream(Stream):
         operation: str,
         *arguments: Any,
         deadline: Deadline,
-        keep: Callable[[Any], codec.Handle | codec.Function] | None = None,
+        keep: codec.Keep = codec.no_handles,
     ) -> int:
         if operation == "observe" and any(arguments[-3:]):
             self._stop()  # counts are never kept
@@ -180,7 +179,7 @@ class _RecordingStream(Stream):
         self,
         deadline: Deadline,
         limits: codec.Limits,
-        handle: Callable[[codec.Handle | codec.Function], Any] | None = None,
+        handle: codec.Resolve = codec.refuse_handle,
     ) -> Any:
         value = super().receive(deadline, limits, handle)
         if self._recording and self._hash is not None:

@@ -115,7 +115,7 @@ class ReplayingStream(Stream):
         self,
         deadline: Deadline,
         limits: codec.Limits,
-        handle: Callable[[codec.Handle | codec.Function], Any] | None = None,
+        handle: codec.Resolve = codec.refuse_handle,
     ) -> Any:
         request = bytes(self._request)
         self._request.clear()

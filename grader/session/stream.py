@@ -72,7 +72,7 @@ class Stream:
         operation: str,
         *arguments: Any,
         deadline: Deadline,
-        keep: Callable[[Any], codec.Handle | codec.Function] | None = None,
+        keep: codec.Keep = codec.no_handles,
     ) -> int:
         """Send a request; return the number that its reply will carry.
 
@@ -89,15 +89,10 @@ class Stream:
         operation: str,
         *arguments: Any,
         deadline: Deadline,
-        keep: Callable[[Any], codec.Handle | codec.Function] | None = None,
+        keep: codec.Keep = codec.no_handles,
     ) -> None:
         """Send the answer to a call of the check's function, within the request `number`."""
-        message = [number, operation, *arguments]
-        if keep is None:
-            pieces = codec.encode(message, limits=_REQUEST)
-        else:
-            pieces = codec.encode(message, keep=keep, limits=_REQUEST)
-        for piece in pieces:
+        for piece in codec.encode([number, operation, *arguments], keep=keep, limits=_REQUEST):
             self.send(piece, deadline)
 
     def send(self, frame: codec.Buffer, deadline: Deadline) -> None:
@@ -113,7 +108,7 @@ class Stream:
         number: int,
         *,
         deadline: Deadline,
-        handle: Callable[[codec.Handle | codec.Function], Any] | None = None,
+        handle: codec.Resolve = codec.refuse_handle,
     ) -> tuple[str, Any]:
         """Return the status and the content of the reply with that number.
 
@@ -139,7 +134,7 @@ class Stream:
         self,
         deadline: Deadline,
         limits: codec.Limits,
-        handle: Callable[[codec.Handle | codec.Function], Any] | None = None,
+        handle: codec.Resolve = codec.refuse_handle,
     ) -> Any:
         """Return the next frame's value."""
 
@@ -150,8 +145,6 @@ class Stream:
         self.last_bytes = 0
         deadline.start()
         try:
-            if handle is None:
-                return codec.decode(fill, limits=limits)
             return codec.decode(fill, handle=handle, limits=limits)
         except codec.MalformedFrame as error:
             raise BadReply(f"not a valid reply: {error}") from error

@@ -45,9 +45,13 @@ from grader.in_kernel.codec.limits import (
     Buffer,
     Function,
     Handle,
+    Keep,
     Limits,
     MalformedFrame,
+    Resolve,
     TooLarge,
+    no_handles,
+    refuse_handle,
 )
 from grader.in_kernel.codec.npy import npy_header
 
@@ -58,12 +62,16 @@ __all__ = [
     "Buffer",
     "Function",
     "Handle",
+    "Keep",
     "Limits",
     "MalformedFrame",
+    "Resolve",
     "TooLarge",
     "base_value",
     "decode",
     "decode_bytes",
     "encode",
+    "no_handles",
     "npy_header",
+    "refuse_handle",
 ]

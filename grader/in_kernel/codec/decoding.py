@@ -25,6 +25,7 @@ from grader.in_kernel.codec.limits import (
     Handle,
     Limits,
     MalformedFrame,
+    Resolve,
     nodes_of,
     refuse_handle,
 )
@@ -40,7 +41,7 @@ _json_object = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 def decode(
     fill: Callable[[memoryview], None],
     *,
-    handle: Callable[[Handle | Function], Any] = refuse_handle,
+    handle: Resolve = refuse_handle,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Any:
     """Return the value of the next frame. Its arrays are writable, and not shared.
@@ -73,7 +74,7 @@ def decode(
 def decode_bytes(
     data: Buffer,
     *,
-    handle: Callable[[Handle | Function], Any] = refuse_handle,
+    handle: Resolve = refuse_handle,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Any:
     """Return the value of the only frame in `data`; see `decode`."""
@@ -106,9 +107,7 @@ def _parse(text: bytearray, limits: Limits) -> Any:
 
 
 class _Decoder:
-    def __init__(
-        self, arrays: list[ndarray], handle: Callable[[Handle | Function], Any], limits: Limits
-    ) -> None:
+    def __init__(self, arrays: list[ndarray], handle: Resolve, limits: Limits) -> None:
         self._arrays: list[ndarray | None] = [*arrays]
         self._handle = handle
         self._limits = limits

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from struct import pack
 from typing import Any, Final
@@ -26,7 +25,7 @@ from grader.in_kernel.codec.limits import (
     Buffer,
     Function,
     Handle,
-    Kept,
+    Keep,
     Limits,
     TooLarge,
     no_handles,
@@ -43,7 +42,7 @@ PACK_FROM: Final = 16
 def encode(
     value: Any,
     *,
-    keep: Callable[[Any], Kept] = no_handles,
+    keep: Keep = no_handles,
     limits: Limits = DEFAULT_LIMITS,
 ) -> list[Buffer]:
     """Return the frame's bytes, in pieces to be sent in order.
@@ -103,7 +102,7 @@ _LITERALS: Final = frozenset((type(None), bool, float))
 
 
 class Encoder:
-    def __init__(self, keep: Callable[[Any], Kept], limits: Limits) -> None:
+    def __init__(self, keep: Keep, limits: Limits) -> None:
         self.buffers: list[list[Buffer]] = []
         self._keep = keep
         self._limits = limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, Final
@@ -89,6 +90,10 @@ class Limits:
 
 DEFAULT_LIMITS: Final = Limits()
 Kept = Handle | Function | ndarray
+Keep = Callable[[Any], Kept]
+"""Returns what is sent in place of a value that is not plain."""
+Resolve = Callable[[Handle | Function], Any]
+"""Returns the object that a handle or a function's record stands for."""
 
 
 def no_handles(value: Any) -> Kept:
