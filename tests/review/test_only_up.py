@@ -126,6 +126,7 @@ def test_what_the_version_before_kept_is_a_floor_of_the_answer_then(graded_twice
     grade(["results", "--only-up", REASON])
     connection = graded_twice.store.connection
     for statement in (
+        "DROP TABLE kept_answers",
         "DROP INDEX items_by_path",
         "ALTER TABLE runs DROP COLUMN about",
         "ALTER TABLE results RENAME COLUMN input_hash TO content",
