@@ -7,7 +7,8 @@
 
 At the first request without a kept reply, the process counts as ended, `missed` is set, and the
 verdict of that check is invalid. The next student() runs the notebook, if it has not run yet, and
-returns a real process.
+returns a real process. If the check used the process of earlier checks, the kept replies of a fresh
+copy come first.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class KeptSession(Session):
         self._limits = limits
         self._session: Session | None = None
         self._inherited: set[str] = set()
+        self._in_used_copy = False
 
     @property
     def has_run(self) -> bool:
@@ -59,8 +61,9 @@ class KeptSession(Session):
         return self._session is not None
 
     def student(self, limit_s: float = 20.0, *, reply_mib: int | None = None) -> Student:
-        """Return a Student with a fresh copy's kept replies; after a miss, a real fresh copy."""
-        if not self.missed:
+        """Return a Student with a fresh copy's kept replies; after one was missing, a real copy."""
+        if not self.missed or self._in_used_copy:
+            self.missed = self._in_used_copy = False
             return self._answering(root_of(self.notebook.name, reply_mib), limit_s, reply_mib)
         self.missed = False
         if self._session is None:
@@ -81,6 +84,7 @@ class KeptSession(Session):
         if self.missed or check in self._inherited or root not in self._earlier.began:
             return None
         self._inherited.add(check)
+        self._in_used_copy = True
         return self._answering(root, limit_s, reply_mib)
 
     def _answering(self, root: bytes, limit_s: float, reply_mib: int | None) -> Student:

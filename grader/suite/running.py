@@ -142,20 +142,28 @@ class Suite:
             return check.outcome("timeout", 0.0, text, for_students=text)
         started = time.perf_counter()
         before_s = self._plugin.used_s[check.name]
-        verdict, killed = self._plugin.try_out(check, job)
-        if getattr(job.sessions.get(check.exercise.notebook), "missed", False):
-            # A kept reply was missing: run the check again, with a process.
-            self._plugin.used_s[check.name] = before_s
-            verdict, killed = self._plugin.try_out(check, job)
+        verdict, killed = self._try_out(check, job)
         if killed:  # by itself or by the machine: try again
             verdict, _ = self._plugin.try_out(check, job)
         elif self._plugin.inherited and verdict.outcome != "passed":
             # The calls of an earlier check may be the cause: a fresh copy decides.
             self._plugin.end_shared()
             self._plugin.used_s[check.name] = before_s
-            verdict, _ = self._plugin.try_out(check, job)
+            verdict, _ = self._try_out(check, job)
         used_s = self._plugin.used_s[check.name] - before_s
         return replace(verdict, seconds=time.perf_counter() - started, used_s=used_s)
+
+    def _try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
+        """Run a check, again as long as a kept reply was missing; return as try_out().
+
+        It was missing in a used copy, then in a fresh one, then there is a process.
+        """
+        before_s = self._plugin.used_s[check.name]
+        verdict, killed = self._plugin.try_out(check, job)
+        while getattr(job.sessions.get(check.exercise.notebook), "missed", False):
+            self._plugin.used_s[check.name] = before_s
+            verdict, killed = self._plugin.try_out(check, job)
+        return verdict, killed
 
 
 def _public_first(checks: Sequence[Check]) -> list[Check]:
