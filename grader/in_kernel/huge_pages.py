@@ -70,7 +70,9 @@ class ObjectsInHeap:
     def __init__(self) -> None:
         self._before: _Arenas | None = None
         self._kept: list[object] = []
-        if sys.implementation.name != "cpython" or os.environ.get("PYTHONMALLOC"):
+        if sys.platform != "linux" or sys.implementation.name != "cpython":
+            return
+        if os.environ.get("PYTHONMALLOC"):
             return
         try:
             libc, python = ctypes.CDLL(None), ctypes.pythonapi
