@@ -28,9 +28,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from peers import run
+
+from grader.records import Notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -136,17 +139,22 @@ def hand_in(assignment: Path, folder: Path, count: int) -> None:
     loaded = load_assignment(assignment)
     folder.mkdir(parents=True)
     for number in range(count):
-        with zipfile.ZipFile(folder / f"student-{number}.zip", "w") as archive:
-            for name, notebook in loaded.notebooks.items():
-                cells = [
-                    {"cell_type": "code" if cell.kind == "code" else "markdown", "metadata": {},
-                     "id": f"c{n}", "source": cell.source,
-                     **({"outputs": [], "execution_count": None} if cell.kind == "code" else {})}
-                    for n, cell in enumerate(notebook.cells)
-                ]  # fmt: skip
-                cells[-1]["source"] = f"{cells[-1]['source']}\n# handed in as number {number}"
-                document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-                archive.writestr(Path(name).name, json.dumps(document))
+        write_zip(folder / f"student-{number}.zip", loaded.notebooks, number)
+
+
+def write_zip(path: Path, notebooks: Mapping[str, Notebook], number: int) -> None:
+    """Write a zip of the notebooks; their last cells say the number, so no two zips are equal."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, notebook in notebooks.items():
+            cells = [
+                {"cell_type": "code" if cell.kind == "code" else "markdown", "metadata": {},
+                 "id": f"c{n}", "source": cell.source,
+                 **({"outputs": [], "execution_count": None} if cell.kind == "code" else {})}
+                for n, cell in enumerate(notebook.cells)
+            ]  # fmt: skip
+            cells[-1]["source"] = f"{cells[-1]['source']}\n# handed in as number {number}"
+            document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+            archive.writestr(Path(name).name, json.dumps(document))
 
 
 def without_checks(assignment: Path, folder: Path) -> Path:
