@@ -8,6 +8,9 @@ answers. Only values travel: the stand-in reports its arguments, the solved note
 its own process, and the check runs again from the start with one more answer. If the check then
 passes, the message says so. If the assignment lets points follow through (`follows` in
 assignment.toml), they are given as if the other function were right.
+
+A message names only functions whose stand-ins the check needs: a right function answers
+what its stand-in answers. Where that can't be decided, it names the exercise alone.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dataclasses import dataclass, replace
 from grader.records import Assignment, Exercise, Notebook, Outcome
 from grader.session import Session
 from grader.session.recordings import Recorder, paths_of
-from grader.stand_ins import StandIns
+from grader.stand_ins import Looks, StandIns
 from grader.suite import CheckJob, Suite
 
 QUICK_S = 2.0
@@ -29,6 +32,8 @@ exercise, in the check. It is no time of the clock: a busy machine tells a submi
 FOLLOWED = "points are given as if "
 """Part of the message of a check whose points follow through."""
 
+LOOK_THERE = "look there first"
+
 _EPSILON = 1e-9
 
 
@@ -36,7 +41,8 @@ _EPSILON = 1e-9
 class BuiltOn:
     """The functions of another exercise, which lost points, that an exercise calls.
 
-    functions : qualified names; empty : none of the other exercise's gaps is filled in
+    functions : qualified names; () if it is not known which of them is wrong
+    empty : none of the other exercise's gaps is filled in
     """
 
     exercise: Exercise
@@ -45,9 +51,9 @@ class BuiltOn:
 
     @property
     def text(self) -> str:
-        names = " and ".join(f"`{name.rpartition('.')[2]}`" for name in self.functions)
-        state = "is not filled in yet" if self.empty else "failed"
-        return f"builds on {names} ({self.exercise.id}), which {state}: look there first"
+        if not self.functions:
+            return self.exercise.id
+        return f"{_shown(self.functions)} ({self.exercise.id})"
 
 
 class Echoes:
@@ -84,13 +90,26 @@ class Echoes:
             # If no points depend on it, a slow check is not worth a second run.
             declared = all(one.exercise.id in exercise.follows for one in built_on)
             quick = sum(found[number].used_s for number in mine) < QUICK_S
-            again = None
+            looks = None
+            names = [name for one in built_on for name in one.functions]
             # Figures were drawn when the cells ran: a stand-in comes too late for them.
             if (declared or quick) and not self._draws(exercise):
-                names = [name for one in built_on for name in one.functions]
-                again = self.stand_ins.outcomes(job, exercise, names)
+                looks = self.stand_ins.looks(job, exercise)
+            again = None if looks is None else looks.outcomes(names)
+            if looks is None or again is None:
+                for number in echoes:
+                    line = _line_of(_without_names(built_on))
+                    found[number] = _with_line(found[number], line, found[number])
+                continue
+            order = self._right_ones_first(job, built_on, notebook, outcomes) if quick else []
             for number in echoes:
-                found[number] = _with_other_exercise(found[number], exercise, built_on, again)
+                better = again.get(found[number].name)
+                if better is None or not _tells_something(found[number], better):
+                    continue
+                needed = _needed(looks, found[number], better, names, order)
+                found[number] = _with_other_exercise(
+                    found[number], exercise, _with_names(built_on, needed), better
+                )
         return [replace(one, used_s=0.0) for one in found]
 
     def _draws(self, exercise: Exercise) -> bool:
@@ -116,6 +135,30 @@ class Echoes:
                 empty = all(o.missing for o in theirs)
                 listed.append(BuiltOn(other, tuple(functions), empty))
         return listed
+
+    def _right_ones_first(
+        self,
+        job: CheckJob,
+        built_on: Sequence[BuiltOn],
+        notebook: Notebook,
+        outcomes: Sequence[Outcome],
+    ) -> list[str]:
+        """Return the functions in the order in which their stand-ins are left out.
+
+        First those whose own checks pass. Of two functions with checks that fail, the one that
+        calls the other comes first: it may be right itself.
+        """
+        ranks: dict[str, int] = {}
+        for one in built_on:
+            theirs = [o for o in outcomes if o.exercise == one.exercise.id]
+            called: Mapping[tuple[str, str], Collection[str]] = {}
+            if len(one.exercise.functions) > 1 and sum(o.used_s for o in theirs) < QUICK_S:
+                called = self._called_by_checks(job, one.exercise)
+            for function in one.functions:
+                asking = [o for o in theirs if _is_asked(function, called.get(_check(o), ()))]
+                fails = any(_is_wrong(o) or o.missing for o in asking)
+                ranks[function] = 2 if fails else 0 if asking else 1
+        return _callers_first(notebook, sorted(ranks, key=lambda name: ranks[name]), ranks)
 
     # --- within one exercise ------------------------------------------------------------------
 
@@ -147,19 +190,21 @@ class Echoes:
             quick = found[number].used_s < QUICK_S
             if not own or not built_on or not (declared or quick):
                 continue
-            check = (exercise.id, found[number].name)
-            again = self.stand_ins.outcomes(job, exercise, built_on, checks=[check])
+            looks = self.stand_ins.looks(job, exercise, checks=[_check(found[number])])
+            again = looks.outcomes(built_on)
             better = None if again is None else again.get(found[number].name)
             if better is None or better.credit <= found[number].credit + _EPSILON:
                 continue
-            shown = " and ".join(f"`{name.rpartition('.')[2]}`" for name in built_on)
-            line = f"builds on {shown}, which failed: look there first"
+            order = _callers_first(notebook, built_on) if quick else []
+            needed = _needed(looks, found[number], better, built_on, order)
+            shown = "another function of this exercise" if needed is None else _shown(needed)
+            line = f"builds on {shown}, which failed: {LOOK_THERE}"
             if not declared:
                 found[number] = _with_line(found[number], line, found[number])
                 continue
             given = replace(found[number], outcome=better.outcome, credit=better.credit, trace="")
-            verb = "were" if len(built_on) > 1 else "was"
-            found[number] = _with_line(given, f"{line}; {FOLLOWED}{shown} {verb} right", better)
+            right = "it was" if needed is None else f"{shown} {'were' if needed[1:] else 'was'}"
+            found[number] = _with_line(given, f"{line}; {FOLLOWED}{right} right", better)
 
     def _called_by_checks(
         self, job: CheckJob, exercise: Exercise
@@ -252,23 +297,80 @@ def _parsed(source: str) -> ast.Module:
         return ast.Module([], [])
 
 
-def _with_other_exercise(
+def _needed(
+    looks: Looks,
     outcome: Outcome,
-    exercise: Exercise,
-    built_on: Sequence[BuiltOn],
-    again: Mapping[str, Outcome] | None,
+    better: Outcome,
+    names: Sequence[str],
+    order: Sequence[str],
+) -> list[str] | None:
+    """Return the fewest functions with whose stand-ins the check ends as with all of them.
+
+    better : the outcome with all of them; order : in which they are left out, [] to leave out none
+    Returns None if it can't be decided. A function that another one calls may be wrong, too, where
+    the stand-in of the other one leaves it unused: it is not named.
+    """
+    needed = [*names]
+    if len(needed) > 1 and not order:
+        return None
+    for name in order:
+        fewer = [one for one in needed if one != name]
+        if not fewer:
+            break
+        found = looks.outcomes(fewer)
+        if found is None or outcome.name not in found:
+            return None
+        if _ends_alike(found[outcome.name], better, outcome):
+            needed = fewer
+    return needed
+
+
+def _ends_alike(one: Outcome, better: Outcome, before: Outcome) -> bool:
+    if better.credit > before.credit + _EPSILON:
+        return one.credit >= better.credit - _EPSILON
+    return one.outcome == better.outcome and one.message == better.message
+
+
+def _tells_something(before: Outcome, better: Outcome) -> bool:
+    """Tell whether the check ends otherwise with the stand-ins."""
+    if better.credit > before.credit + _EPSILON:
+        return True
+    # It is wrong by itself, too. The message with the other one right is clearer.
+    return better.outcome == before.outcome and better.message != before.message
+
+
+def _callers_first(
+    notebook: Notebook, names: Sequence[str], ranks: Mapping[str, int] | None = None
+) -> list[str]:
+    """Return the functions, those that call more of the others first, within their ranks."""
+    ranks = ranks or {}
+    calls = {name: len(names_called(notebook, [name]) & {*names}) for name in names}
+    return sorted(names, key=lambda name: (ranks.get(name, 0), -calls[name]))
+
+
+def _with_names(built_on: Sequence[BuiltOn], needed: Sequence[str] | None) -> list[BuiltOn]:
+    """Return what is built on, with the needed functions alone; None : it is not known which."""
+    if needed is None:
+        return _without_names(built_on)
+    kept = [(one, tuple(f for f in one.functions if f in needed)) for one in built_on]
+    return [replace(one, functions=functions) for one, functions in kept if functions]
+
+
+def _without_names(built_on: Sequence[BuiltOn]) -> list[BuiltOn]:
+    """Return what is built on, without functions that may be right."""
+    alone = len(built_on) == 1 and len(built_on[0].exercise.functions) == 1
+    return [one if alone or one.empty else replace(one, functions=()) for one in built_on]
+
+
+def _with_other_exercise(
+    outcome: Outcome, exercise: Exercise, built_on: Sequence[BuiltOn], better: Outcome
 ) -> Outcome:
-    """Return the outcome with what it builds on, and with the points that follow through."""
-    line = "; ".join(one.text for one in built_on)
-    if again is None:
-        return _with_line(outcome, line, outcome)
-    better = again.get(outcome.name)
-    if better is None:
-        return outcome
+    """Return the outcome with what it builds on, and with the points that follow through.
+
+    better : the outcome with the other functions right
+    """
+    line = _line_of(built_on)
     if better.credit <= outcome.credit + _EPSILON:
-        # It is wrong by itself, too. The message with the other one right is clearer.
-        if better.outcome != outcome.outcome or better.message == outcome.message:
-            return outcome
         return _with_line(outcome, f"{line}\nWith a right one:", better)
     if any(one.exercise.id not in exercise.follows for one in built_on):
         return _with_line(outcome, line, outcome)
@@ -276,6 +378,25 @@ def _with_other_exercise(
     # The wrong answers are those of the other exercise.
     given = replace(outcome, outcome=better.outcome, credit=better.credit, trace="")
     return _with_line(given, f"{line}; {FOLLOWED}{names} were right", better)
+
+
+def _line_of(built_on: Sequence[BuiltOn]) -> str:
+    """Return the message's first line: "builds on `f` (a) and `g` (b), which failed: ..."."""
+    parts = []
+    for empty, state in ((False, "failed"), (True, "is not filled in yet")):
+        texts = [one.text for one in built_on if one.empty == empty]
+        if texts:
+            state = state.replace("is", "are") if len(texts) > 1 else state
+            parts.append(f"{' and '.join(texts)}, which {state}")
+    return f"builds on {'; on '.join(parts)}: {LOOK_THERE}"
+
+
+def _shown(functions: Sequence[str]) -> str:
+    return " and ".join(f"`{name.rpartition('.')[2]}`" for name in functions)
+
+
+def _check(outcome: Outcome) -> tuple[str, str]:
+    return outcome.exercise, outcome.name
 
 
 def _with_line(outcome: Outcome, line: str, said: Outcome) -> Outcome:

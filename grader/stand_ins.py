@@ -34,44 +34,17 @@ class StandIns:
         self.suite = suite
         self.references = references
 
-    def outcomes(
+    def looks(
         self,
         job: CheckJob,
         exercise: Exercise,
-        names: Sequence[str],
         *,
         checks: Collection[tuple[str, str]] = (),
-    ) -> dict[str, Outcome] | None:
-        """Return the outcomes with these functions right, by check; None if that can't be decided.
+    ) -> Looks:
+        """Return the runs of an exercise's checks with stand-ins; checks : see CheckJob."""
+        return Looks(self, replace(job, skip={}, only=[exercise.id], checks=checks), exercise)
 
-        names : qualified names of functions; checks : see CheckJob
-        """
-        if exercise.notebook not in self.references:
-            return None
-        stand_ins = _StandIns(job.sessions[exercise.notebook], names)
-        again = replace(
-            job,
-            sessions={**_plain(job.sessions), exercise.notebook: stand_ins},
-            skip={},
-            only=[exercise.id],
-            checks=checks,
-        )
-        try:
-            for _ in range(MAX_ROUNDS):
-                stand_ins.asked, stand_ins.lost = [], False
-                outcomes = self.suite.run(again)
-                if stand_ins.lost or any(outcome.fault for outcome in outcomes):
-                    return None
-                if not stand_ins.asked:
-                    return {outcome.name: outcome for outcome in outcomes}
-                if len(stand_ins.answers) + len(stand_ins.asked) > MAX_ASKED:
-                    return None
-                stand_ins.answers += self._answers(exercise, stand_ins.asked)
-        except (StudentFault, GraderFault, Missing, OSError, ValueError, TypeError, KeyError):
-            return None  # the solved notebook can't answer this call
-        return None
-
-    def _answers(self, exercise: Exercise, asked: Sequence[Any]) -> list[Any]:
+    def answers(self, exercise: Exercise, asked: Sequence[Any]) -> list[Any]:
         """Return each call with the solved notebook's answer: a value, and a changed state."""
         limit_s = self.suite.assignment.limits.check_s
         own = [c.reply_mib for c in self.suite.checks if c.exercise.id == exercise.id]
@@ -86,6 +59,61 @@ class StandIns:
                     raise ValueError("not a plain value")
                 answered.append([*call, *value])
         return answered
+
+
+class Looks:
+    """Runs of one exercise's checks with stand-ins, for one set of functions after the other.
+
+    Each set is tried once. The first one may take MAX_ROUNDS, all further ones together as many:
+    they start with the answers that are known, and so take about one round each.
+    """
+
+    def __init__(self, stand_ins: StandIns, job: CheckJob, exercise: Exercise) -> None:
+        self.stand_ins = stand_ins
+        self.job = job
+        self.exercise = exercise
+        self._answers: list[Any] = []
+        self._rounds = MAX_ROUNDS
+        self._seen: dict[frozenset[str], dict[str, Outcome] | None] = {}
+
+    def outcomes(self, names: Collection[str]) -> Mapping[str, Outcome] | None:
+        """Return the outcomes with these functions right, by check; None if that can't be decided.
+
+        names : qualified names of functions
+        """
+        key = frozenset(names)
+        if key not in self._seen:
+            first = not self._seen
+            self._seen[key] = self._tried(sorted(key))
+            if first:
+                self._rounds = MAX_ROUNDS
+        return self._seen[key]
+
+    def _tried(self, names: Sequence[str]) -> dict[str, Outcome] | None:
+        notebook, job = self.exercise.notebook, self.job
+        if notebook not in self.stand_ins.references:
+            return None
+        # No answers of a function that the student's own code computes now.
+        known = [answer for answer in self._answers if answer[0] in names]
+        stand_ins = _StandIns(job.sessions[notebook], names, known)
+        again = replace(job, sessions={**_plain(job.sessions), notebook: stand_ins})
+        try:
+            while self._rounds:
+                self._rounds -= 1
+                stand_ins.asked, stand_ins.lost = [], False
+                outcomes = self.stand_ins.suite.run(again)
+                if stand_ins.lost or any(outcome.fault for outcome in outcomes):
+                    return None
+                if not stand_ins.asked:
+                    return {outcome.name: outcome for outcome in outcomes}
+                if len(stand_ins.answers) + len(stand_ins.asked) > MAX_ASKED:
+                    return None
+                answered = self.stand_ins.answers(self.exercise, stand_ins.asked)
+                stand_ins.answers += answered
+                self._answers += answered
+        except (StudentFault, GraderFault, Missing, OSError, ValueError, TypeError, KeyError):
+            return None  # the solved notebook can't answer this call
+        return None
 
 
 def _plain(sessions: Mapping[str, CheckedSession]) -> dict[str, CheckedSession]:

@@ -12,6 +12,7 @@ from grader import building_on, grade, stand_ins
 from grader.assignment import load_assignment
 from grader.errors import AssignmentError
 from grader.notebook import parse_notebook
+from grader.records import Outcome
 
 TOML = """\
 id = "chain"
@@ -362,3 +363,175 @@ def test_a_function_that_calls_itself_by_its_name_gets_no_points_by_a_stand_in(t
     cheat = "p = [a[4] for a in globals().get('_right_answers', ())][:1] or z"
     lines, _ = graded(tmp_path, ("e = np.exp(z - z.max())\n    p = e / e.sum()", cheat))
     assert by_check(lines["all"])["softmax"].points == 0
+
+
+PAIR_TOML = """\
+id = "chain"
+[[notebooks]]
+file = "chain.ipynb"
+[[exercises]]
+id = "pair"
+title = "Half and slope"
+points = 2
+notebook = "chain.ipynb"
+functions = ["half", "slope"]
+[[exercises]]
+id = "use"
+title = "Use"
+points = 1
+notebook = "chain.ipynb"
+functions = ["use"]
+[[exercises]]
+id = "both"
+title = "Both"
+points = 1
+notebook = "chain.ipynb"
+functions = ["both"]
+"""
+PAIR = """\
+# %%
+import numpy as np
+
+# %%
+def half(x):
+    ### START YOUR CODE ###
+    value = x / 2
+    ### END YOUR CODE ###
+    return value
+
+# %%
+def slope(x):
+    ### START YOUR CODE ###
+    value = half(x) * (1 - half(x))
+    ### END YOUR CODE ###
+    return value
+
+# %%
+def use(x):
+    ### START YOUR CODE ###
+    value = x * slope(x)
+    ### END YOUR CODE ###
+    return value
+
+# %%
+def both(x):
+    ### START YOUR CODE ###
+    value = half(x) + slope(x)
+    ### END YOUR CODE ###
+    return value
+"""
+PAIR_CHECKS = """\
+import pytest
+
+from grader.checks import assert_close
+
+def right(x):
+    return x / 2, x / 2 * (1 - x / 2)
+
+@pytest.mark.exercise("pair", points=1)
+def test_half(student, rng):
+    x = rng.normal(size=4)
+    assert_close(student.half(x), right(x)[0], called="half(x)")
+
+@pytest.mark.exercise("pair", points=1)
+def test_slope(student, rng):
+    x = rng.normal(size=4)
+    assert_close(student.slope(x), right(x)[1], called="slope(x)")
+
+@pytest.mark.exercise("use", points=1)
+def test_use(student, rng):
+    x = rng.normal(size=4)
+    assert_close(student.use(x), x * right(x)[1], called="use(x)")
+
+@pytest.mark.exercise("both", points=1)
+def test_both(student, rng):
+    x = rng.normal(size=4)
+    assert_close(student.both(x), sum(right(x)), called="both(x)")
+"""
+WRONG_HALF = ("value = x / 2", "value = x / 3")
+WRONG_SLOPE = ("(1 - half(x))", "(2 - half(x))")
+
+
+def first_line(tmp_path, exercise, *changes):
+    """What the exercise's message says first, with some changes of the pair's solution."""
+    place = course(tmp_path, PAIR_TOML)
+    (place / "chain.ipynb").write_text(as_notebook(PAIR))
+    (place / "test_chain.py").write_text(PAIR_CHECKS)
+    text = PAIR
+    for old, new in changes:
+        text = text.replace(old, new)
+    handed_in = tmp_path / "handed in"
+    handed_in.mkdir()
+    (handed_in / "chain.ipynb").write_text(as_notebook(text))
+    result = grade([handed_in], assignment="chain", assignments=tmp_path).results[0]
+    lines = {e.id: e for e in result.exercises}
+    return [said(lines[one]).splitlines()[0] for one in exercise]
+
+
+def test_of_two_functions_of_an_exercise_only_the_wrong_one_is_named(tmp_path):
+    """The slope's own check fails, too, but only because it calls the wrong half."""
+    lines = first_line(tmp_path, ["use", "both"], WRONG_HALF)
+    assert lines == ["builds on `half` (pair), which failed: look there first"] * 2
+
+
+def test_a_right_function_that_a_wrong_one_calls_is_not_named(tmp_path):
+    (line,) = first_line(tmp_path, ["both"], WRONG_SLOPE)
+    assert line == "builds on `slope` (pair), which failed: look there first"
+
+
+def test_two_wrong_functions_are_both_named_only_where_both_are_needed(tmp_path):
+    use, both = first_line(tmp_path, ["use", "both"], WRONG_HALF, WRONG_SLOPE)
+    assert both == "builds on `half` and `slope` (pair), which failed: look there first"
+    # With a right slope, no half is asked for: half is wrong, but use isn't wrong because of it.
+    assert use == "builds on `slope` (pair), which failed: look there first"
+
+
+class FixedLooks:
+    """Outcomes by the functions with stand-ins; a set that is not there is undecided."""
+
+    def __init__(self, **passing):
+        self.passing = passing
+        self.tried = []
+
+    def outcomes(self, names):
+        key = "".join(sorted(names))
+        self.tried.append(key)
+        return {"c": outcome(self.passing[key])} if key in self.passing else None
+
+
+def outcome(credit):
+    return Outcome("x", "c", "passed" if credit else "failed", credit, 1.0)
+
+
+def needed(looks, names, order):
+    return building_on._needed(looks, outcome(0.0), outcome(1.0), names, order)
+
+
+def test_where_each_of_two_stand_ins_is_enough_the_later_one_to_leave_out_is_named():
+    assert needed(FixedLooks(f=1.0, g=1.0), ["f", "g"], ["g", "f"]) == ["f"]
+
+
+def test_nobody_is_named_where_it_can_not_be_decided_who_is_wrong():
+    assert needed(FixedLooks(f=1.0), ["f", "g"], ["f", "g"]) is None
+    assert needed(FixedLooks(), ["f", "g"], []) is None
+
+
+def test_each_function_costs_one_look_at_most():
+    looks = FixedLooks(ghi=1.0, hi=0.0, gi=1.0, g=1.0)
+    assert needed(looks, [*"fghi"], [*"fghi"]) == ["g"]
+    assert looks.tried == ["ghi", "hi", "gi", "g"]
+
+
+def test_an_exercise_of_which_no_function_is_known_to_be_wrong_is_named_by_its_id(tmp_path):
+    chain = load_assignment(course(tmp_path))
+    softmax, loss = chain.exercises[:2]
+    several = replace(softmax, functions=("softmax", "other"))
+    one = building_on.BuiltOn(several, ("softmax",), False)
+    line = building_on._line_of(building_on._without_names([one]))
+    assert line == "builds on a-softmax, which failed: look there first"
+    empty = building_on.BuiltOn(loss, ("loss",), True)
+    line = building_on._line_of(building_on._without_names([one, empty]))
+    assert line == (
+        "builds on a-softmax, which failed; on `loss` (b-loss), which is not filled in yet: "
+        "look there first"
+    )
