@@ -19,7 +19,8 @@ from grader.records import Assignment, Notebook
 
 # Other tools' markers of a solution or a hidden test.
 _MARKERS = re.compile(
-    r"(?i)^\s*(#|\"\"\"|'''|<!--).*\b(BEGIN|END)\s+(SOLUTIONS?|HIDDEN|PROMPT|MARK SCHEME|TESTS?)\b"
+    r"(?i)^\s*(#|\"\"\"|'''|<!--).*\b(BEGIN|END)\s+(YOUR\s+)?"
+    r"(SOLUTIONS?|HIDDEN|PROMPT|MARK SCHEME|TESTS?)\b"
     r"|#\s*SOLUTION(\s+NO PROMPT)?\s*$|^\s*#{2,}\s*(SOLUTION|TEMPLATE)\s*#*\s*$|^\s*#\s*HIDDEN\s*$"
 )
 _PLACEHOLDER = re.compile(

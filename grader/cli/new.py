@@ -34,6 +34,15 @@ from grader.text import one_line
     "its gaps become the exercises, and its tests become checks.",
 )
 @click.option(
+    "--stub",
+    "stubs",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --from: the notebook as students get it. The gaps are where the two differ, "
+    "whatever their markers are. For several notebooks, repeat it in their order.",
+)
+@click.option(
     "--gap",
     "gaps",
     metavar="FUNCTION",
@@ -52,6 +61,7 @@ def command(
     assignment_id: str,
     more: Sequence[Path],
     sources: Sequence[Path],
+    stubs: Sequence[Path],
     gaps: Sequence[str],
     title: str,
     assignments: Path | None,
@@ -70,12 +80,17 @@ def command(
       grade new hw2
       grade new hw2 --from solved.ipynb
       grade new hw2 --from source/*.ipynb
+      grade new hw2 --from solution.ipynb --stub exercise.ipynb
       grade new hw2 --from solved.ipynb --gap softmax --gap Model.predict
     """
     from grader.authoring import template
 
     if gaps and not sources:
         raise click.UsageError("--gap needs --from: the notebook that holds the function.")
+    if stubs and not sources:
+        raise click.UsageError("--stub needs --from: the solved notebook.")
+    if stubs and gaps:
+        raise click.UsageError("--gap and --stub: name the functions, or give the students' copy.")
     if more and not sources:
         raise click.UsageError(f"{more[0]}: put --from before the notebooks to start from.")
     parent = assignments or _assignments_here()
@@ -85,7 +100,10 @@ def command(
         else:
             with ExitStack() as stack:
                 read = [stack.enter_context(_notebook_of(path)) for path in (*sources, *more)]
-                written = template.write_from(assignment_id, parent, read, title=title, gaps=gaps)
+                students = [stack.enter_context(_notebook_of(path)) for path in stubs]
+                written = template.write_from(
+                    assignment_id, parent, read, title=title, gaps=gaps, students=students
+                )
     except template.UnmarkedNotebook as error:
         complain(str(error))
         for place in error.places:

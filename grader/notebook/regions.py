@@ -30,7 +30,7 @@ MAX_MARKERS = 200
 
 _STARTS = frozenset({"start", "starts", "begin", "begins"})
 _ENDS = frozenset({"end", "ends", "stop", "stops", "finish"})
-END_SOLUTION = re.compile(r"\s*#+\s*END (OF )?(THE )?SOLUTION\b", re.IGNORECASE)
+END_SOLUTION = re.compile(r"\s*#+\s*END (OF )?(THE |YOUR )?SOLUTION\b", re.IGNORECASE)
 """The end of another kind of gap. Published sheets close an open START with it."""
 _BETWEEN = frozenset({"of", "the", "your", "my", "own", "student", "solution"})
 

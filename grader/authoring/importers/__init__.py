@@ -6,6 +6,7 @@ nbgrader        by the metadata of its cells
 otter           by its raw cells
 plain_course    by markers in code, asserts, examples in docstrings, "Your Answer:"
 marked_code     the markers in code, of all courses
+students_copy   a second notebook, without the solutions, that shows where the gaps are
 overwritten     values that a test finds at its place, and that later cells overwrite
 earlier_tests   the parts of earlier tests that a test needs
 imported        the Draft
@@ -15,15 +16,26 @@ from grader.authoring.importers.imported import Check, Draft, Item, Line
 from grader.authoring.importers.nbgrader import import_nbgrader, is_nbgrader
 from grader.authoring.importers.otter import import_otter, is_otter
 from grader.authoring.importers.plain_course import import_plain
+from grader.authoring.importers.students_copy import solved_below, solved_over
 from grader.records import Notebook
 
 __all__ = ["Check", "Draft", "Item", "Line", "import_notebook"]
 
 
-def import_notebook(notebook: Notebook) -> Draft:
-    """Return the draft of a notebook, by the convention that it follows."""
+def import_notebook(notebook: Notebook, students: Notebook | None = None) -> Draft:
+    """Return the draft of a notebook, by the convention that it follows.
+
+    students : the students' copy, which shows where the gaps are, whatever their markers
+    """
+    if students is None:
+        notebook, lines = solved_below(notebook)
+    else:
+        notebook, lines = solved_over(notebook, students)
     if is_nbgrader(notebook):
-        return import_nbgrader(notebook)
-    if is_otter(notebook):
-        return import_otter(notebook)
-    return import_plain(notebook)
+        draft = import_nbgrader(notebook, has_gaps=students is not None)
+    elif is_otter(notebook):
+        draft = import_otter(notebook)
+    else:
+        draft = import_plain(notebook, has_gaps=students is not None)
+    draft.lines += lines
+    return draft

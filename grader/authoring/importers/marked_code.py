@@ -6,7 +6,7 @@ x = 3  # SOLUTION                                        otter
 # *****START OF YOUR CODE ... # *****END OF YOUR CODE    CS231n
 # TODO: ... (a box of comments) ... # END OF YOUR CODE   CS231n of earlier years
 ### SOLUTION ... ### TEMPLATE ... ### END SOLUTION       EPFL
-# YOUR CODE HERE, to the end of its block                anybody
+# YOUR CODE HERE, to the end of its block                anybody, in any of several languages
 # ====== YOUR CODE: ====== ... # ==============          Technion's deep learning homework
 raise NotImplementedError                                a function that is not solved yet
 """
@@ -20,19 +20,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader.authoring.importers.imported import gap
+from grader.authoring.importers.marker_words import edge_of, says_here
 from grader.notebook import parseable
 from grader.notebook.definitions import parsed, within_brackets
 from grader.notebook.regions import END_SOLUTION, marker_kind, markers, paired
 
-_BEGIN = re.compile(r"\s*#+\s*BEGIN SOLUTION(?P<quiet> NO PROMPT)?\b", re.IGNORECASE)
+_BEGIN = re.compile(r"\s*#+\s*BEGIN (YOUR )?SOLUTION(?P<quiet> NO PROMPT)?\b", re.IGNORECASE)
 _SECTION = re.compile(r"\s*#{2,}\s*SOLUTION\s*#*\s*$", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\s*#{2,}\s*TEMPLATE\s*#*\s*$", re.IGNORECASE)
 _SUFFIX = re.compile(r"(?P<code>.*\S)\s*#\s*SOLUTION(?P<quiet>\s+NO PROMPT)?[\s).:;]*$")
-_HERE = re.compile(
-    r"\s*#[\s#=*>-]*((PUT|INSERT|WRITE|ADD|TYPE|FILL IN)\s+)?(YOUR|MY) (CODE|SOLUTION|ANSWER)"
-    r"( (HERE|BELOW|GOES HERE))?[\s#=*:.>-]*$",
-    re.IGNORECASE,
-)
 _TODO = re.compile(r"\s*#+\s*TODO\b")
 _RULE = re.compile(r"\s*#\s?[#=*-]{9,}\s*")
 _RULED = re.compile(r"([=*-])\1{2,}\s*$")
@@ -105,7 +101,7 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
         elif (box := _todo_box(lines, number)) is not None:
             kept += lines[number : box.first]
             body = lines[box.first : box.last + 1]
-            made = gap(body, [*NOT_WRITTEN])
+            made = gap(_indented(body, line), [*NOT_WRITTEN])
             found.append(Found("# TODO ... # END OF YOUR CODE", not _is_empty(body)))
             end = box.end
         elif (kind := marker_kind(line)) and kind[0] == "start":
@@ -115,21 +111,35 @@ def converted(source: str, *, ellipsis: bool = False) -> tuple[str, list[Found]]
                 shown = any(text.lstrip().startswith("# STUB:") for text in body)
                 inside = within_brackets(text, number + 1, end + 1)
                 emptied = [] if inside else _emptied(body)
-                made = lines[number : end + 1] if shown else gap(body, emptied)
+                made = lines[number : end + 1] if shown else gap(_indented(body, line), emptied)
                 end = _last_end(lines, end)
                 found.append(Found(line.strip(), not _is_empty(body)))
-        elif _HERE.match(line):
+        elif edge_of(line) == "start":
+            end = next((n for n in range(number + 1, len(lines)) if _closes(lines[n])), number)
+            if end > number:
+                body = _without_rules(lines[number + 1 : end])
+                made = gap(_indented(body, line), [*NOT_WRITTEN])
+                found.append(Found(line.strip(), not _is_empty(body)))
+        elif says_here(line):
             end = _end_of_block(lines, number)
             closed = _closed_at(lines, number, end)
             body = _without_rules(lines[number + 1 : closed or end + 1])
             end = closed or end
-            made = gap(body or [line], [*NOT_WRITTEN])
+            made = gap(_indented(body, line), [*NOT_WRITTEN])
             found.append(Found(line.strip(), not _is_empty(body)))
         kept += [line] if made is None else made
         number = number + 1 if made is None else end + 1
     if not found:
         return _unsolved(source)
     return "\n".join(kept), found
+
+
+def made_already(source: str) -> tuple[str, list[Found]]:
+    """Return a cell whose gaps are in grade's form, unchanged, and these gaps."""
+    lines = source.split("\n")
+    pairs = paired(markers(source))[0]
+    bodies = [lines[start.line : end.line - 1] for start, end in pairs]
+    return source, [Found("the students' copy differs", not _is_empty(body)) for body in bodies]
 
 
 @dataclass(frozen=True)
@@ -229,7 +239,15 @@ def _next(lines: Sequence[str], start: int, pattern: re.Pattern[str]) -> int:
 
 def _closes(line: str) -> bool:
     kind = marker_kind(line)
-    return kind is not None and kind[0] == "end"
+    return kind[0] == "end" if kind is not None else edge_of(line) == "end"
+
+
+def _indented(body: Sequence[str], marker: str) -> Sequence[str]:
+    """Return the body of a gap; for one without code, `pass` below its marker."""
+    if any(line.strip() and not _is_comment(line) for line in body):
+        return body
+    indent = marker[: len(marker) - len(marker.lstrip())]
+    return [*(indent + line.lstrip() for line in body if line.strip()), f"{indent}pass"]
 
 
 def _closed_at(lines: Sequence[str], start: int, last: int) -> int:
@@ -248,7 +266,7 @@ def _closed_at(lines: Sequence[str], start: int, last: int) -> int:
     found = 0
     for number in range(start + 2, last + 1):
         line = lines[number]
-        if _HERE.match(line):
+        if says_here(line):
             break
         same = _RULE.fullmatch(line) and ruled[1] in line
         if same and len(line) - len(line.lstrip()) == depth:
@@ -319,7 +337,7 @@ def _end_of_block(lines: Sequence[str], start: int) -> int:
         line = lines[number]
         if not line.strip():
             continue
-        if len(line) - len(line.lstrip()) < depth or (depth == 0 and _HERE.match(line)):
+        if len(line) - len(line.lstrip()) < depth or (depth == 0 and says_here(line)):
             break
         last = number
     return last

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from grader.authoring.importers.imported import Check, Draft, Item, gap
-from grader.authoring.importers.marked_code import NOT_WRITTEN, converted
+from grader.authoring.importers.marked_code import NOT_WRITTEN, converted, made_already
 from grader.records import Cell, Notebook
 
 _HIDDEN = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
@@ -24,8 +24,11 @@ def is_nbgrader(notebook: Notebook) -> bool:
     return any(_metadata(cell) for cell in notebook.cells)
 
 
-def import_nbgrader(notebook: Notebook) -> Draft:
-    """Return the draft of an nbgrader source."""
+def import_nbgrader(notebook: Notebook, *, has_gaps: bool = False) -> Draft:
+    """Return the draft of an nbgrader source.
+
+    has_gaps : whether its gaps are made already, so that other markers count for nothing
+    """
     draft = Draft("nbgrader source")
     for cell in notebook.cells:
         metadata = _metadata(cell)
@@ -35,14 +38,14 @@ def import_nbgrader(notebook: Notebook) -> Draft:
         elif solution and cell.kind == "markdown":
             _written_answer(draft, cell, metadata, graded=grade)
         elif solution:
-            _solution(draft, cell, metadata, graded=grade)
+            _solution(draft, cell, metadata, graded=grade, has_gaps=has_gaps)
         elif grade and cell.kind == "code":
             _tests(draft, cell, metadata)
         elif grade:
             draft.keep(cell)
             draft.say(cell, "graded text without a solution: make it an exercise", todo=True)
         elif cell.kind == "code":
-            source, found = converted(cell.source)
+            source, found = made_already(cell.source) if has_gaps else converted(cell.source)
             draft.keep(cell, source)
             if found:
                 draft.say(cell, f"a gap (`{found[0].words}`)")
@@ -67,8 +70,13 @@ def _name(metadata: dict[str, Any], cell: Cell) -> str:
     )
 
 
-def _solution(draft: Draft, cell: Cell, metadata: dict[str, Any], *, graded: bool) -> None:
-    source, found = converted(cell.source)
+def _solution(
+    draft: Draft, cell: Cell, metadata: dict[str, Any], *, graded: bool, has_gaps: bool
+) -> None:
+    source, found = made_already(cell.source) if has_gaps else converted(cell.source)
+    if has_gaps and not found:
+        source, found = converted(cell.source)
+        draft.say(cell, "the solution is the same as the students' copy", todo=True)
     if not found:
         # nbgrader clears the whole solution cell if no part of it is marked.
         source = "\n".join(gap(cell.source.split("\n"), NOT_WRITTEN))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from grader.authoring.importers.imported import Check, Draft, Item, heading_above, slug
-from grader.authoring.importers.marked_code import converted
+from grader.authoring.importers.marked_code import converted, made_already
 from grader.authoring.text_gaps import has_answer
 from grader.notebook import assembled, parseable
 from grader.notebook.definitions import called_name, parsed
@@ -26,12 +26,15 @@ ANSWER = re.compile(
 _TEST_NAME = re.compile(r"(?i)(^|_)(tests?|check|unittest)(_|$)|Test$")
 
 
-def import_plain(notebook: Notebook) -> Draft:
-    """Return the draft of any other notebook."""
+def import_plain(notebook: Notebook, *, has_gaps: bool = False) -> Draft:
+    """Return the draft of any other notebook.
+
+    has_gaps : whether its gaps are made already, so that other markers count for nothing
+    """
     draft = Draft("solved notebook")
     for cell in notebook.cells:
         if cell.kind == "code":
-            source, found = converted(cell.source)
+            source, found = made_already(cell.source) if has_gaps else converted(cell.source)
             draft.keep(cell, source)
             for words in dict.fromkeys(one.words for one in found):
                 same = [one for one in found if one.words == words]

@@ -121,14 +121,20 @@ class _Search:
                 if path.is_file():
                     self._take(path, where)
                 elif path.is_dir() and path.resolve() not in (self.folder, *self.folder.parents):
-                    for file in sorted(path.rglob("*")):
-                        if file.is_file():
-                            self._take(file, where)
+                    inside = [file for file in sorted(path.rglob("*")) if file.is_file()]
+                    before = len(self.found.files)
+                    for file in inside:
+                        self._take(file, where, quiet=len(inside) > _MANY)
+                    if len(inside) > _MANY and (taken := len(self.found.files) - before):
+                        self.tell(
+                            f"  {where}: students get {taken} files of {text} with the notebook"
+                        )
             except OSError:
                 continue
         return there
 
-    def _take(self, file: Path, where: str, *, imported: bool = False) -> None:
+    def _take(self, file: Path, where: str, *, imported: bool = False, quiet: bool = False) -> None:
+        """Take a file, and what it opens and imports. quiet : it is one of many of a folder"""
         real = file.resolve()
         if not real.is_relative_to(self.folder):
             # A folder of another sheet may hold a hundred files.
@@ -154,10 +160,17 @@ class _Search:
             self.tell(f"! {where}: {name} is large: copy it yourself, and name it in `files`")
             return
         self.found.files[name] = real
-        self.tell(f"  {where}: students get {name} with the notebook")
+        if not quiet:
+            self.tell(f"  {where}: students get {name} with the notebook")
         if real.suffix == ".py":
             text = real.read_text("utf-8", "replace")
-            if any(gap.solved for gap in converted(text)[1]):
+            gaps = [gap for gap in converted(text)[1] if gap.words != "raise NotImplementedError"]
+            if gaps and not any(gap.solved for gap in gaps):
+                self.tell(
+                    f"! {name} has gaps, which nobody grades: give {name} to --from, too, if "
+                    "students hand it in"
+                )
+            if any(gap.solved for gap in gaps):
                 self.tell(
                     f"! {name} holds solutions, and students get it unchanged: use the students' "
                     "copy of it, or move its functions into the notebook"

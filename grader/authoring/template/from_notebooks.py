@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from grader.authoring.importers import Check, Draft, Item, import_notebook
@@ -52,24 +53,32 @@ def write_from(
     *,
     title: str = "",
     gaps: Sequence[str] = (),
+    students: Sequence[Path] = (),
 ) -> Written:
     """Write parent/<id>/ around solved notebooks: their gaps and tests are the exercises.
 
     sources : .ipynb files, or scripts whose cells begin with `# %%`; the copies are .ipynb without
         outputs, and the sources don't change
     gaps : functions that get markers in the copies
+    students : the notebooks as students get them, in the order of `sources`: what differs is a gap
     A gap without a test gets one point and one check that fails until somebody writes it.
     Raises UnmarkedNotebook if there is no gap and `gaps` is empty; AssignmentError for markers
     without a partner, for cells that don't parse, and as write_example does.
     """
     require_free(assignment_id, parent)
     paths = [sources] if isinstance(sources, Path) else list(sources)
-    names = [f"{path.stem}.ipynb" for path in paths]
+    # Students hand in what they got: the name of their copy counts.
+    names = [f"{path.stem}.ipynb" for path in students or paths]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise AssignmentError(f"two of the files would both be {twice}: rename one of them")
     taken: set[str] = set()
     given = frozenset({*names, *(path.name for path in paths)})
-    read = [_read(path, gaps, taken) for path in paths]
+    if students and len(students) != len(paths):
+        raise AssignmentError(
+            f"solved notebooks: {len(paths)}, students' copies: {len(students)}; give one for "
+            "each, in the same order"
+        )
+    read = [_read(path, gaps, taken, copy) for path, copy in zip_longest(paths, students)]
     found = [find_beside(s.path.parent, s.notebook, apart=given, also=s.draft.files) for s in read]
     files: dict[str, str | bytes] = {
         "assignment.toml": _assignment_text(
@@ -105,13 +114,8 @@ def write_from(
     )
 
 
-def _read(path: Path, gaps: Sequence[str], taken: set[str]) -> _Source:
-    if path.suffix.lower() not in (".ipynb", ".py"):
-        raise AssignmentError(f"{path}: a solved notebook is an .ipynb, or a .py with # %% cells")
-    try:
-        given = replace(read_notebook(path), name=f"{path.stem}.ipynb")
-    except SubmissionError as error:
-        raise AssignmentError(str(error).replace("hand it in again", "begin again")) from error
+def _read(path: Path, gaps: Sequence[str], taken: set[str], students: Path | None) -> _Source:
+    given = _notebook(path)
     for cell in given.cells:
         if cell.kind == "code" and (line := unclosed(cell.source)):
             raise AssignmentError(
@@ -120,13 +124,17 @@ def _read(path: Path, gaps: Sequence[str], taken: set[str]) -> _Source:
             )
     here = [name for name in gaps if name in given.definitions]
     given = _marked(given, here or gaps) if gaps else given
-    draft = import_notebook(given)
-    notebook = assembled(draft.with_indices(), name=given.name, metadata=given.metadata)
+    copy = None if students is None else _notebook(students)
+    draft = import_notebook(given, copy)
+    name = given.name if copy is None else copy.name
+    notebook = assembled(draft.with_indices(), name=name, metadata=given.metadata)
     damaged = [note.message for note in notebook.notes if note.kind == "markers_missing"]
     if damaged:
         raise AssignmentError(f"{path}: {damaged[0]}; complete the pair")
     if not notebook.regions and not draft.items:
         refuse_broken(notebook)
+        if students is not None:
+            raise AssignmentError(f"{path} and {students} don't differ: which one has no solution?")
         places = find_places(notebook)
         todo = " ".join(f"--gap {place.name}" for place in places if place.todo)
         raise UnmarkedNotebook(
@@ -136,6 +144,15 @@ def _read(path: Path, gaps: Sequence[str], taken: set[str]) -> _Source:
             places,
         )
     return _with_exercises(path, notebook, draft, taken)
+
+
+def _notebook(path: Path) -> Notebook:
+    if path.suffix.lower() not in (".ipynb", ".py"):
+        raise AssignmentError(f"{path}: a solved notebook is an .ipynb, or a .py with # %% cells")
+    try:
+        return replace(read_notebook(path), name=f"{path.stem}.ipynb")
+    except SubmissionError as error:
+        raise AssignmentError(str(error).replace("hand it in again", "begin again")) from error
 
 
 def _modules_with_gaps(path: Path, notebook: Notebook) -> str:
