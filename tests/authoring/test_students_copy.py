@@ -150,6 +150,15 @@ def test_the_markers_of_the_course_go_with_the_gap():
     assert shown == "def f(x):\n    y = None\n    return y"
 
 
+@pytest.mark.parametrize("differs", [True, False])
+def test_an_end_without_its_start_marks_nothing(differs):
+    box = "    # PUT YOUR CODE HERE #\n    {}\n    # END OF YOUR CODE #\n    return y"
+    solved = f"def f(x):\n{box.format('y = x')}\ndef g(x):\n{box.format('y = x')}"
+    students = f"def f(x):\n{box.format('y = 0')}\ndef g(x):\n{box.format('y = x')}"
+    made, _ = solved_over(book(solved), book(students if differs else solved))
+    assert made.cells[0].source.count("END") == differs
+
+
 def test_docstrings_are_the_students():
     solved = 'def f(x):\n    """Return 2 x: the secret is 2."""\n    return 2 * x'
     shown, made, _ = merged(solved, 'def f(x):\n    """Double x."""\n    return None')

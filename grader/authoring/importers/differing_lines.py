@@ -50,7 +50,7 @@ def with_gaps(solved: str, students: str) -> tuple[str, int]:
     made: list[str] = []
     position = number = 0
     for hunk in hunks:
-        made += ours[position : hunk.c]
+        made += without_markers(ours[position : hunk.c])
         position = hunk.d
         old, new = theirs[hunk.a : hunk.b], ours[hunk.c : hunk.d]
         if code_lines(old) or code_lines(new):
@@ -58,7 +58,12 @@ def with_gaps(solved: str, students: str) -> tuple[str, int]:
             number += 1
         else:
             made += old  # Comments alone: students get their own.
-    return "\n".join([*made, *ours[position:]]), number
+    return "\n".join([*made, *without_markers(ours[position:])]), number
+
+
+def without_markers(lines: Sequence[str]) -> list[str]:
+    """Return the lines without a course's markers: what both copies have is given."""
+    return [line for line in lines if not _is_marker(line)]
 
 
 def code_lines(lines: Sequence[str]) -> list[str]:
@@ -252,8 +257,8 @@ def _indent(theirs: Sequence[str], ours: Sequence[str]) -> str:
 
 def _gap_of(theirs: Sequence[str], body: Sequence[str], indent: str) -> list[str]:
     """Return the lines of a gap, its markers included."""
-    inside = [line for line in body if not _is_marker(line)]
-    stub = [_shifted(line, len(indent)) for line in theirs if not _is_marker(line)]
+    inside = without_markers(body)
+    stub = [_shifted(line, len(indent)) for line in without_markers(theirs)]
     while stub and not stub[0].strip():
         stub.pop(0)
     while stub and not stub[-1].strip():

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
-from grader.authoring.importers.differing_lines import HEAD, code_lines, with_gaps
+from grader.authoring.importers.differing_lines import HEAD, code_lines, with_gaps, without_markers
 from grader.authoring.importers.imported import Line
 from grader.authoring.stubs import SOLUTION_TAG
 from grader.records import Cell, Notebook
@@ -83,6 +83,8 @@ def solved_below(notebook: Notebook) -> tuple[Notebook, list[Line]]:
 
 def _merged(cell: Cell, given: Cell | None) -> tuple[str, list[tuple[str, bool]]]:
     """Return a cell's source with gaps, and lines for the report, each with whether it is to do."""
+    if given is not None and given.source == cell.source and cell.kind == "code":
+        return "\n".join(without_markers(cell.source.split("\n"))), []
     if not cell.source.strip() or (given is not None and given.source == cell.source):
         return cell.source, []
     if cell.kind == "markdown":
