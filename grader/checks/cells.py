@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from grader.checks import in_place
 from grader.checks.closeness import assert_close
 from grader.checks.showing import describe_type, show, type_name
 from grader.errors import CheckFailed, StudentFault
 
 _FILE = "<test cell>"
 _LONGEST = 160
+_CALL = in_place.call_for_its_effect
 AUTOTEST = "autotest"
 """The function that a cell calls with values that must equal the solution's."""
 
@@ -47,6 +49,7 @@ def run_cell(
     reference : the fixture, for a cell with `autotest(f(1), f(2))`: the cell runs with the solution
         as well, and each value must have the same kind and be equal, numbers to six digits
     If the cell deletes or replaces a student's function, the student's code sees that, too.
+    A statement that is a call alone, `sort_rows(A)`, changes A as it would in one process.
     Builtins are Python's own, even if the student redefines their names.
     """
     names = dict(names or {})
@@ -92,7 +95,8 @@ class _Names(dict[str, Any]):
     """The cell's globals: first its own names, then those given to it, then the student's."""
 
     def __init__(self, student: Any, given: Mapping[str, object]) -> None:
-        super().__init__({"__builtins__": builtins, "np": np, "numpy": np} | dict(given))
+        own = {"__builtins__": builtins, "np": np, "numpy": np, in_place.NAME: _CALL}
+        super().__init__(own | dict(given))
         self._student = student
         self._given = frozenset(self)
         self._deleted: set[str] = set()
@@ -217,7 +221,11 @@ def _kind(value: Any) -> str:
 
 
 def _rewritten(tree: ast.Module, source: str) -> ast.Module:
-    """Return the tree with asserts that show both of their sides, if pytest is installed."""
+    """Return the tree with calls that change their arguments, and asserts that show their sides.
+
+    The sides are shown if pytest is installed.
+    """
+    tree = in_place.Rewriter().visit(tree)
     try:
         rewriting = importlib.import_module("_pytest.assertion.rewrite")
     except ImportError:

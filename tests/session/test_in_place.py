@@ -1,0 +1,97 @@
+"""Test cells that call a student's function for what it changes in its arguments."""
+
+import numpy as np
+import pytest
+
+from grader.checks import run_cell
+from grader.errors import CheckFailed, StudentError
+
+CODE = """
+import numpy as np
+rate = 0.5
+
+def step(theta, g, lr=1.0):
+    theta -= lr * g
+
+def sort(numbers, seen=None):
+    numbers.sort()
+    if seen is not None:
+        seen.add(len(numbers))
+
+def update(parameters, by):
+    for name in parameters:
+        parameters[name] += by
+    parameters["count"] = 1
+
+def cheat(x):
+    x[:] = 0
+    return 0.0
+
+def late(x):
+    x[0] = 7
+    raise ValueError("after the change")
+
+class Descent:
+    def step(self, theta):
+        theta *= rate
+"""
+
+
+@pytest.fixture
+def student(student_of):
+    return student_of(CODE)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "theta = np.ones(3)\nstep(theta, np.arange(3.0))\nassert theta.tolist() == [1, 0, -1]",
+        "theta = np.ones((2, 2))\nstep(theta[0], 1.0)\nassert theta.tolist() == [[0, 0], [1, 1]]",
+        "a = [3, 1, 2]\nb = a\nsort(a)\nassert b == [1, 2, 3]",
+        "a, seen = [3], set()\nsort(a, seen)\nassert seen == {1}",
+        "theta = np.ones(1, dtype='float32')\nDescent().step(theta)\nassert theta == 0.5",
+        "w = np.zeros(2)\np = {'w': w}\nupdate(p, 2)\nassert w.sum() == 4 and p['count'] == 1",
+        "def check(n):\n    x = np.ones(n)\n    step(x, x)\n    assert not x.any()\ncheck(4)",
+        "class Test:\n    def run(self):\n        x = [2, 1]\n        sort(x)\n"
+        "        assert x[0] == 1\nTest().run()",
+    ],
+)
+def test_a_call_alone_changes_its_arguments(student, cell):
+    run_cell(student, cell)
+
+
+def test_a_missing_change_fails_the_test(student):
+    with pytest.raises(CheckFailed) as caught:
+        run_cell(student, "theta = np.ones(3)\nstep(theta, 0.0)\nassert theta.sum() == 0")
+    assert caught.value.called == "`assert theta.sum() == 0`"
+
+
+def test_a_call_whose_result_is_used_changes_nothing_that_it_is_compared_with(student):
+    with pytest.raises(CheckFailed):
+        run_cell(student, "x = np.ones(3)\nr = cheat(x)\nassert r == x.sum()")
+
+
+def test_an_error_of_such_a_call_is_the_students(student):
+    with pytest.raises(StudentError, match="after the change"):
+        run_cell(student, "x = [1]\nlate(x)")
+    run_cell(
+        student,
+        "x = [1]\ntry:\n    late(x)\n    ok = False\nexcept ValueError:\n    ok = True\nassert ok",
+    )
+
+
+def test_data_of_many_megabytes_are_not_sent_back(student):
+    cell = "x = np.ones(1 << 21)\nstep(x, x)\nassert x[0] == 1"
+    run_cell(student, cell)
+
+
+def test_an_array_that_must_not_be_written_stays(student):
+    run_cell(
+        student, "x = np.ones(2)\nx.setflags(write=False)\nstep(x.copy(), x)\nassert x[0] == 1"
+    )
+
+
+def test_statements_that_ask_for_the_cells_own_names_still_see_them():
+    assert run_cell(object(), "a = 1\nexec('b = a + 1')\nassert b == 2")["b"] == 2
+    assert run_cell(object(), "x = [1]\nx.append(x[0])\nprint(x)")["x"] == [1, 1]
+    assert np.array_equal(run_cell(object(), "x = np.ones(2)\nnp.copyto(x, 3 * x)")["x"], [3, 3])
