@@ -15,7 +15,7 @@ import numpy as np
 NAME = "@call"
 """What a rewritten call calls; no cell can have such a name."""
 _MOST_BYTES = 8 << 20
-"""Larger arguments are data, and stay as they are: their way back would cost more than the call."""
+"""A larger array is data, and stays as it is: its way back would cost more than the call."""
 _OF_THE_CALLER = frozenset(("exec", "eval", "locals", "globals", "vars", "dir"))
 _COUNTED = frozenset(("steps", "memory", "operations"))
 _CHANGEABLE = (np.ndarray, list, dict, set, bytearray)
@@ -38,13 +38,12 @@ def call_for_its_effect(function: Any, *args: Any, **kwargs: Any) -> Any:
 
     Returns None for a student's function, else what it returns.
     """
-    observe = getattr(type(function), "observe", None)
-    sizes = [arg.nbytes for arg in args if isinstance(arg, np.ndarray)]
+    observe = getattr(type(function), "__observe__", None)
     changeable = any(isinstance(arg, _CHANGEABLE) for arg in args)
-    if observe is None or not changeable or sum(sizes) > _MOST_BYTES or _COUNTED & kwargs.keys():
+    if observe is None or not changeable or _COUNTED & kwargs.keys():
         return function(*args, **kwargs)
-    sent = [arg.tobytes() if isinstance(arg, np.ndarray) else None for arg in args]
-    call = observe(function, *args, **kwargs)
+    sent = [arg.tobytes() if _is_small(arg) else None for arg in args]
+    call = observe(function, args, kwargs, _MOST_BYTES)
     if call.error is not None:
         raise call.error
     for mine, before, theirs in zip(args, sent, call.arguments, strict=True):
@@ -52,6 +51,10 @@ def call_for_its_effect(function: Any, *args: Any, **kwargs: Any) -> Any:
         if before is None or not isinstance(theirs, np.ndarray) or theirs.tobytes() != before:
             _taken_over(mine, theirs)
     return None
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.nbytes <= _MOST_BYTES
 
 
 def _may_change(call: ast.Call) -> bool:

@@ -43,6 +43,15 @@ from grader.text import one_line
     "whatever their markers are. For several notebooks, repeat it in their order.",
 )
 @click.option(
+    "--tests",
+    "tests",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --from: a file of your tests, pytest's or unittest's. Those that use a gap become "
+    "its checks; repeatable.",
+)
+@click.option(
     "--gap",
     "gaps",
     metavar="FUNCTION",
@@ -62,6 +71,7 @@ def command(
     more: Sequence[Path],
     sources: Sequence[Path],
     stubs: Sequence[Path],
+    tests: Sequence[Path],
     gaps: Sequence[str],
     title: str,
     assignments: Path | None,
@@ -82,6 +92,7 @@ def command(
       grade new hw2 --from source/*.ipynb
       grade new hw2 --from solution.ipynb --stub exercise.ipynb
       grade new hw2 --from solved.ipynb --gap softmax --gap Model.predict
+      grade new hw2 --from layers.py --tests test_layers.py
     """
     from grader.authoring import template
 
@@ -89,6 +100,8 @@ def command(
         raise click.UsageError("--gap needs --from: the notebook that holds the function.")
     if stubs and not sources:
         raise click.UsageError("--stub needs --from: the solved notebook.")
+    if tests and not sources:
+        raise click.UsageError("--tests needs --from: the solved notebook, or module.")
     if stubs and gaps:
         raise click.UsageError("--gap and --stub: name the functions, or give the students' copy.")
     if more and not sources:
@@ -102,7 +115,13 @@ def command(
                 read = [stack.enter_context(_notebook_of(path)) for path in (*sources, *more)]
                 students = [stack.enter_context(_notebook_of(path)) for path in stubs]
                 written = template.write_from(
-                    assignment_id, parent, read, title=title, gaps=gaps, students=students
+                    assignment_id,
+                    parent,
+                    read,
+                    title=title,
+                    gaps=gaps,
+                    students=students,
+                    tests=tests,
                 )
     except template.UnmarkedNotebook as error:
         complain(str(error))

@@ -6,7 +6,7 @@ operations on a name or an object go here, as methods; those on the whole proces
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from grader.errors import NotAValue, student_error_class
@@ -86,6 +86,17 @@ class _Callable(Proxy):
         if observed is None:
             raise place.wire.bad_reply(called)
         return observed
+
+    def __observe__(self, args: Sequence[Any], kwargs: dict[str, Any], large: int) -> Observation:
+        """Call it as `observe` does. Arrays of more than `large` bytes do not come back."""
+        wire = place_of(self).wire
+
+        def sent(value: Any) -> Any:
+            if getattr(value, "nbytes", 0) <= large:
+                return value
+            return wire.ask(lambda: show(value), "store", value)
+
+        return self.observe(*map(sent, args), **kwargs)
 
     def __reduce__(self) -> Any:
         raise TypeError("what lives in the student's process can't be copied")

@@ -16,6 +16,7 @@ from grader.authoring.importers import Check, Draft, Item, import_notebook
 from grader.authoring.importers.imported import free_name, heading_above, slug
 from grader.authoring.importers.marked_code import converted, unclosed
 from grader.authoring.importers.overwritten import with_its_values
+from grader.authoring.importers.test_files import CourseTests
 from grader.authoring.stubs import SOLUTION_TAG, is_solution
 from grader.authoring.template.beside import find_beside
 from grader.authoring.template.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
@@ -54,6 +55,7 @@ def write_from(
     title: str = "",
     gaps: Sequence[str] = (),
     students: Sequence[Path] = (),
+    tests: Sequence[Path] = (),
 ) -> Written:
     """Write parent/<id>/ around solved notebooks: their gaps and tests are the exercises.
 
@@ -61,6 +63,7 @@ def write_from(
         outputs, and the sources don't change
     gaps : functions that get markers in the copies
     students : the notebooks as students get them, in the order of `sources`: what differs is a gap
+    tests : files of tests, pytest's or unittest's, that become checks
     A gap without a test gets one point and one check that fails until somebody writes it.
     Raises UnmarkedNotebook if there is no gap and `gaps` is empty; AssignmentError for markers
     without a partner, for cells that don't parse, and as write_example does.
@@ -78,7 +81,8 @@ def write_from(
             f"solved notebooks: {len(paths)}, students' copies: {len(students)}; give one for "
             "each, in the same order"
         )
-    read = [_read(path, gaps, taken, copy) for path, copy in zip_longest(paths, students)]
+    course = CourseTests(tests, {path.stem for path in (*paths, *students)})
+    read = [_read(path, gaps, taken, copy, course) for path, copy in zip_longest(paths, students)]
     found = [find_beside(s.path.parent, s.notebook, apart=given, also=s.draft.files) for s in read]
     files: dict[str, str | bytes] = {
         "assignment.toml": _assignment_text(
@@ -110,11 +114,14 @@ def write_from(
             line
             for source, one in zip(read, found, strict=True)
             for line in (*source.report, *one.report)
-        ),
+        )
+        + tuple(course.report()),
     )
 
 
-def _read(path: Path, gaps: Sequence[str], taken: set[str], students: Path | None) -> _Source:
+def _read(
+    path: Path, gaps: Sequence[str], taken: set[str], students: Path | None, tests: CourseTests
+) -> _Source:
     given = _notebook(path)
     for cell in given.cells:
         if cell.kind == "code" and (line := unclosed(cell.source)):
@@ -131,6 +138,7 @@ def _read(path: Path, gaps: Sequence[str], taken: set[str], students: Path | Non
     damaged = [note.message for note in notebook.notes if note.kind == "markers_missing"]
     if damaged:
         raise AssignmentError(f"{path}: {damaged[0]}; complete the pair")
+    tests.add_to(draft, notebook, path)
     if not notebook.regions and not draft.items:
         refuse_broken(notebook)
         if students is not None:
