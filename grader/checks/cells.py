@@ -19,13 +19,24 @@ from typing import Any
 import numpy as np
 
 from grader.checks import in_place
-from grader.checks.closeness import assert_close
+from grader.checks.closeness import NEXT_STEP, assert_close
+from grader.checks.compared import compared_in
 from grader.checks.showing import describe_type, show, type_name
 from grader.errors import CheckFailed, StudentFault
 
 _FILE = "<test cell>"
 _LONGEST = 160
-_CALL = in_place.call_for_its_effect
+_SAYS_NOTHING = frozenset(("the result is wrong", "every element of the result is wrong"))
+# What numpy.testing says; the test's own words stand between its head and its figures.
+_NUMPYS = re.compile(
+    r"\s*(?:Not equal to tolerance|Arrays are not|Items are not equal)[^\n]*\n?(?P<own>.*?)\s*"
+    r"(?:Mismatched elements|ACTUAL:|nan location|\(shapes|$)",
+    re.DOTALL,
+)
+_UNCHANGED = (
+    "The function left this argument as it was. `a = a - b` makes a new array: change the given "
+    "one by `a -= b` or `a[:] = ...`."
+)
 AUTOTEST = "autotest"
 """The function that a cell calls with values that must equal the solution's."""
 
@@ -95,8 +106,9 @@ class _Names(dict[str, Any]):
     """The cell's globals: first its own names, then those given to it, then the student's."""
 
     def __init__(self, student: Any, given: Mapping[str, object]) -> None:
-        own = {"__builtins__": builtins, "np": np, "numpy": np, in_place.NAME: _CALL}
-        super().__init__(own | dict(given))
+        self.effects = in_place.Effects()
+        own = {"__builtins__": builtins, "np": np, "numpy": np}
+        super().__init__(own | {in_place.NAME: self.effects.call} | dict(given))
         self._student = student
         self._given = frozenset(self)
         self._deleted: set[str] = set()
@@ -243,7 +255,7 @@ def _execute(tree: ast.Module | ast.Expression, source: str, scope: _Names) -> A
     except (CheckFailed, StudentFault):  # a student's error may be an AssertionError, too
         raise
     except AssertionError as error:
-        raise _failure(error, source) from error
+        raise _failure(error, source, scope.effects) from error
     except _OF_A_VALUE as error:
         if isinstance(
             error.__cause__, StudentFault
@@ -281,16 +293,36 @@ def _statement_of(error: Exception, source: str) -> str:
     return f"`{_statement(source, lines[-1])}`" if lines else ""
 
 
-def _failure(error: AssertionError, source: str) -> CheckFailed:
-    """Return the failure of an assert: the statement, both sides, its own message."""
+def _failure(error: AssertionError, source: str, effects: in_place.Effects) -> CheckFailed:
+    """Return the failure of an assert: the statement, both sides, its own message, the mistake."""
     # "own words\nassert 3 == 4\n +  where 3 = f(2)", or one of the two alone.
     own, assertion, sides = f"\n{error}".partition("\nassert ")
     sides = re.sub(r"<\w+ of the student's process>", "<student's>", sides if assertion else "")
+    compared = compared_in(error, source, _FILE)
+    found = compared.diagnosis if compared is not None else None
+    where = " ".join(own.split())
+    problem, hint = "a test of this cell doesn't hold", ""
+    expected, got = "", " ".join(sides.split("\n")[0].split())
+    if found is not None and compared is not None:
+        if numpys := _NUMPYS.match(own):
+            where = " ".join(numpys["own"].split()) or found.where
+            expected, got = found.expected, found.got
+        said = found.problem if found.problem not in _SAYS_NOTHING else ""
+        if any(compared.got is array for array in effects.unchanged):
+            hint = _UNCHANGED
+        elif np.size(compared.expected) > 1:
+            problem += f": {said}" if said else ""
+            hint = found.hint if found.hint != NEXT_STEP else ""
+        else:
+            # Of a single number this tells the expected one: a hidden check must not.
+            where = where or said
     return CheckFailed(
-        "a test of this cell doesn't hold",
+        problem,
         called=_statement_of(error, source),
-        got=_shortened(" ".join(sides.split("\n")[0].split()), 300),
-        where=_shortened(" ".join(own.split()), 300),
+        expected=_shortened(expected, 300),
+        got=_shortened(got, 300),
+        where=_shortened(where, 300),
+        hint=hint,
     )
 
 

@@ -17,7 +17,7 @@ from grader.diagnosis.values import diagnose
 from grader.diagnosis.wording import Array, number
 from grader.errors import CheckFailed, Missing
 
-_NEXT_STEP = (
+NEXT_STEP = (
     "Try it on two or three numbers of your own, compute the same by hand, and compare the steps."
 )
 # A result nearer than this to a convention follows it, and is wrong for another reason.
@@ -152,7 +152,7 @@ def assert_close(
     if evidence.close:
         return
     found = diagnose(array, expected, **known, rtol=min(max(rtol, 1e-6), 1e-2), atol=atol)
-    next_step = hint or _NEXT_STEP
+    next_step = hint or NEXT_STEP
     if found is not None:
         # A mistake with a name needs no further advice.
         problem, next_step = found.problem, found.hint or hint

@@ -33,24 +33,35 @@ class Rewriter(ast.NodeTransformer):
         return node
 
 
-def call_for_its_effect(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call a function; what it changes in its arguments in the student's process, change here.
+class Effects:
+    """The calls of one cell whose results it doesn't use.
 
-    Returns None for a student's function, else what it returns.
+    unchanged : their array arguments that the student's function left as they were
     """
-    observe = getattr(type(function), "__observe__", None)
-    changeable = any(isinstance(arg, _CHANGEABLE) for arg in args)
-    if observe is None or not changeable or _COUNTED & kwargs.keys():
-        return function(*args, **kwargs)
-    sent = [arg.tobytes() if _is_small(arg) else None for arg in args]
-    call = observe(function, args, kwargs, _MOST_BYTES)
-    if call.error is not None:
-        raise call.error
-    for mine, before, theirs in zip(args, sent, call.arguments, strict=True):
-        # f(x, x) gets two arrays: the one that it left alone tells nothing.
-        if before is None or not isinstance(theirs, np.ndarray) or theirs.tobytes() != before:
-            _taken_over(mine, theirs)
-    return None
+
+    def __init__(self) -> None:
+        self.unchanged: list[Any] = []
+
+    def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a function; what it changes in its arguments over there, change here.
+
+        Returns None for a student's function, else what it returns.
+        """
+        observe = getattr(type(function), "__observe__", None)
+        changeable = any(isinstance(arg, _CHANGEABLE) for arg in args)
+        if observe is None or not changeable or _COUNTED & kwargs.keys():
+            return function(*args, **kwargs)
+        sent = [arg.tobytes() if _is_small(arg) else None for arg in args]
+        call = observe(function, args, kwargs, _MOST_BYTES)
+        if call.error is not None:
+            raise call.error
+        for mine, before, theirs in zip(args, sent, call.arguments, strict=True):
+            # f(x, x) gets two arrays: the one that it left alone tells nothing.
+            if before is None or not isinstance(theirs, np.ndarray) or theirs.tobytes() != before:
+                _taken_over(mine, theirs)
+            else:
+                self.unchanged.append(mine)
+        return None
 
 
 def _is_small(value: Any) -> bool:

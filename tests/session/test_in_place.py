@@ -69,6 +69,14 @@ def test_a_missing_change_fails_the_test(student):
     assert caught.value.called == "`assert theta.sum() == 0`"
 
 
+@pytest.mark.parametrize("body", ["theta = theta - g", "theta - g"])
+def test_an_argument_that_was_left_as_it_was_is_named(student_of, body):
+    student = student_of(f"def step(theta, g):\n    {body}\n")
+    with pytest.raises(CheckFailed) as caught:
+        run_cell(student, "t = np.ones(3)\nstep(t, 1.0)\nassert np.allclose(t, [0.0, 0.0, 0.0])")
+    assert "left this argument as it was" in caught.value.hint
+
+
 def test_a_call_whose_result_is_used_changes_nothing_that_it_is_compared_with(student):
     with pytest.raises(CheckFailed):
         run_cell(student, "x = np.ones(3)\nr = cheat(x)\nassert r == x.sum()")
