@@ -44,7 +44,10 @@ class BreachSearch:
         beside = PurePosixPath(notebook.name).parent
         given = frozenset(str(beside / name) for name in assignment.files)
         self._modules = _Modules(folder, given)
-        self._code = _Code(notebook)
+
+    @cached_property
+    def _code(self) -> _Code:
+        return _Code(self._notebook)  # not read if nothing is forbidden
 
     def breaches(self, exercise: Exercise) -> list[tuple[str, Note]]:
         """Return (exercise id, note) for each forbidden import or call, in the code's order."""
