@@ -203,11 +203,9 @@ def _grade_in_workers(
 ) -> None:
     from grader import grading  # noqa: F401  once, not in each worker
     from grader.batch.worker import serve_with
-    from grader.session.cell_runner import cell_runner as load_for_kernels
 
     count = min(request.jobs, len(waiting))
     options = replace(options, kernels=max(1, cores() // count), shared=str(kernels.shared or ""))
-    load_for_kernels()  # once, not in each worker
     with Workers(
         options,
         count=count,

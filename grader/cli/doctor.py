@@ -38,7 +38,6 @@ NUMPY_LIMIT = (2, 4)
 PACKAGES = (
     "ipykernel",
     "jupyter-client",
-    "nbclient",
     "nbformat",
     "pytest",
     "matplotlib",

@@ -254,8 +254,9 @@ class ForkServer:
             os._exit(code)
 
     def _fork(self, request: dict[str, Any], status_pipe: int, *passed: int) -> dict[str, Any]:
-        from grader.in_kernel.sandbox import namespaces
+        from grader.in_kernel.sandbox import namespaces, readable
 
+        readable.python_paths()  # once, not in each child
         self._settle()
         server = os.getpid()
         sandbox = None
@@ -342,7 +343,12 @@ def _preload(request: dict[str, Any]) -> None:
         # If a module is missing or broken, the student's own import shows the error.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
+    if "sklearn.datasets" in sys.modules:
+        with contextlib.suppress(ImportError):  # load_digits imports them to find its files
+            import sklearn.datasets.data
+            import sklearn.datasets.descr  # noqa: F401
     if request["datasets"]:
+        offline_data.install(request["datasets"])
         offline_data.keep(request["datasets"], request["sets"])
     if request["draw"] and "matplotlib" in sys.modules:
         with contextlib.suppress(Exception):

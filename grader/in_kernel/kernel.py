@@ -71,6 +71,7 @@ def make_kernel(profile: str) -> Kernel:
     config = Config(
         HistoryManager={"enabled": False},
         InteractiveShell={"cache_size": 0},
+        Kernel={"_execute_sleep": 0.0},  # before a reply, for the sockets that are not there
         ProfileDir={"location": profile},
     )
     log = logging.getLogger("grade.kernel")  # nobody reads its messages
@@ -84,6 +85,9 @@ def make_kernel(profile: str) -> Kernel:
     )
     kernel.outlet = outlet
     _show_figures_in(kernel.shell)
+    # The first cell compiles the regular expressions of Python's tokenizer: once here, not in each
+    # fork.
+    kernel.shell.transform_cell("x = 'y'\n")
     return kernel
 
 
@@ -118,6 +122,13 @@ class _NoOutputs(dict[int, list[Any]]):
 class Shell(ZMQInteractiveShell):
     stopped_at: int | None = None
     limit = ""  # the limit that caused the error, if any
+    transformed: tuple[str, str] | None = None
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """Return Python for a cell. For each cell, ipykernel asks first, IPython again."""
+        if self.transformed is None or self.transformed[0] != raw_cell:
+            self.transformed = raw_cell, super().transform_cell(raw_cell)
+        return self.transformed[1]
 
     def init_environment(self) -> None: ...
 
@@ -259,6 +270,7 @@ class Kernel(IPythonKernel):
             # The rest of the cell runs in pieces: a hook that hung the cell would hang each piece.
             for hooks in self.shell.events.callbacks.values():
                 hooks.clear()
+        self.shell.transformed = None
         self.shell.stopped_at = None
         self.shell.limit = ""
         self.inputs = 0

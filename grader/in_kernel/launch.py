@@ -100,7 +100,8 @@ def begin_notebook(options: dict[str, Any]) -> None:
     if options["datasets"]:
         from grader.in_kernel import offline_data
 
-        offline_data.install(options["datasets"])
+        if options["datasets"] != offline_data.installed:  # else the fork server has done it
+            offline_data.install(options["datasets"])
     random.seed(options["seed"])
     np.random.seed(options["seed"])
     add_working_folder()

@@ -44,6 +44,8 @@ SETS = (
     OpenmlSet("mnist_784", 554, "mnist.npz", "Handwritten digits, 28 x 28 pixels, 10 classes."),
     OpenmlSet("Fashion-MNIST", 40996, "fashion-mnist.npz", "Clothing, 28 x 28 pixels, 10 classes."),
 )
+installed = ""
+"""The folder of the latest install()."""
 SERVED = "fetch_openml serves 'mnist_784' (data_id 554) and 'Fashion-MNIST' (data_id 40996)"
 
 
@@ -52,6 +54,8 @@ def install(datasets_dir: str) -> None:
 
     scikit-learn is not imported here: it takes most of a second, and few notebooks need it.
     """
+    global installed
+    installed = datasets_dir
     after_import(MODULE, lambda module: _patch(module, datasets_dir))
 
 

@@ -1,35 +1,36 @@
 """One live kernel: starts it, runs cells within their time limits, tells how it died.
 
-Kernel.start(), .run(), .serve(), .disconnect() are coroutines of one event loop;
-Kernel.kill() may be called from anywhere, also after the loop has ended.
+Kernel.kill() may be called from any thread, the others from one.
 """
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from grader.errors import GraderFault, StudentFault
 from grader.in_kernel import codec
 from grader.in_kernel.sandbox import confine
 from grader.records import Limits
-from grader.session.cell_runner import cell_runner, code_cell
+from grader.session.cell_outputs import CellOutputs
 from grader.session.deadline import Deadline
 from grader.session.ending import how_it_ended
-from grader.session.messages import HUNG_UP, Client
+from grader.session.messages import EXECUTE, HUNG_UP, Client
 from grader.session.processes import KILL
 from grader.session.provisioner import KernelSetup, Provisioner
 from grader.session.scratch import Scratch
-from grader.session.stream import Listener, Stream, new_token
+from grader.session.stopping import Stop
+from grader.session.stream import Listener, new_token
 
 GRACE_S = 2.0  # between SIGINT and SIGKILL
 ENDING_S = 1.0  # a dying kernel closes its connection a little before it is gone
 START_S = 120.0
 POLL_S = 0.02
+KILLED_S = 10.0  # a killed process that has much memory or many children takes a while to end
+IDLE_S = 2.0  # after its reply, a kernel says at once that it is idle
 # One cell may use a fourth of the notebook's output: a cell that prints without end must leave some
 # for the others.
 CELL_SHARE = 4
@@ -74,55 +75,46 @@ def cell_share(limits: Limits) -> int:
 
 
 class Kernel:
-    """A kernel process and the connection to it. Its setup's options lack its own files."""
+    """A kernel process and the connection to it. Its setup's options lack its own files.
 
-    def __init__(self, scratch: Scratch, setup: KernelSetup) -> None:
+    stop : start() and run() raise CalledOff once it is called
+    """
+
+    def __init__(self, scratch: Scratch, setup: KernelSetup, stop: Stop) -> None:
         self.scratch = scratch
         self._setup = setup
+        self._stop = stop
         self.output_left = setup.limits.output_mib * 2**20
         self._cell_share = cell_share(setup.limits)
         self._fault = scratch.root / "fault.txt"
         self._client: Client | None = None
-        self._accepted: Stream | None = None
-        self._serving = False
-        self._notebook: Any = None
         self.provisioner: Provisioner | None = None
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Start the process and wait until it has connected.
 
         Raises GraderFault: no student code has run yet.
         """
+        self._stop.check()
         token = new_token()
         listener = Listener(folder=self.scratch.calls, name="messages")
         try:
             provisioner = self.provisioner = self._provisioner(listener.address, token)
             provisioner.launch()
-            # Imported while the kernel boots: these imports take as long as its own.
-            self._notebook = cell_runner()
 
-            def accept() -> Stream:
-                # Stored here: if the start is cancelled, no caller receives the returned stream.
-                stream = self._accepted = listener.accept(
-                    token,
-                    timeout_s=START_S,
-                    reply_limits=_NOTHING,
-                    alive=lambda: provisioner.poll_now() is None,
-                )
-                return stream
+            def alive() -> bool:
+                self._stop.check()
+                return provisioner.poll_now() is None
 
-            stream = await asyncio.to_thread(accept)
+            stream = listener.accept(token, timeout_s=START_S, reply_limits=_NOTHING, alive=alive)
         except OSError as error:
             raise GraderFault(f"no kernel could be started: {error}") from error
         except StudentFault as fault:
             raise self._not_started() from fault
         finally:
             listener.close()
-        self._accepted = None
-        client = self._client = Client(stream.detach())
-        await client.open(self._hang_up)
+        self._client = Client(stream.detach())
         provisioner.read_report()
-        self._notebook.kc = client
 
     def _provisioner(self, address: str, token: str) -> Provisioner:
         own = {
@@ -147,22 +139,7 @@ class Kernel:
         last_line = why.splitlines()[-1] if why else "it left no message"
         return GraderFault(f"the kernel {what} before the notebook ran: {last_line}")
 
-    def _hang_up(self) -> None:
-        """Kill a kernel that no longer sends messages, instead of waiting for its time limit.
-
-        A kernel that dies closes its connection too. Its exit code tells more, so wait for it.
-        """
-        if not self._serving and self._client is not None:
-            wait_s = ENDING_S if self._client.broken == HUNG_UP else 0.0
-            asyncio.get_running_loop().call_later(wait_s, self._kill_mute)
-
-    def _kill_mute(self) -> None:
-        if self.provisioner is not None and not self._serving:
-            # If it is dead already, something else killed it, perhaps through no fault of its own.
-            self._ended_as_mute = self.provisioner.poll_now() is None
-            self.provisioner.signal_now(KILL)
-
-    async def run(self, cell: int, source: str, *deadlines: Deadline) -> Executed:
+    def run(self, cell: int, source: str, *deadlines: Deadline) -> Executed:
         """Run one cell until the first of the deadlines expires.
 
         Raises KernelDied if the process ended, or had to be killed because SIGINT did not stop it.
@@ -170,32 +147,23 @@ class Kernel:
         assert self._client is not None and self.provisioner is not None
         if not source.strip():
             return Executed("ok")
-        node = code_cell(source)
-        runner = self._notebook
-        runner.nb.cells = [node]
         self._client.begin_cell(cell, self._cell_share)
-        runner.begin_cell(min(self._cell_share, self.output_left))
+        outputs = CellOutputs(min(self._cell_share, self.output_left))
         start = time.monotonic()
         for deadline in deadlines:
             deadline.start()
-        watch = asyncio.ensure_future(self._watch(deadlines))
         try:
-            await runner.async_execute_cell(node, 0)
-        except runner.dead_kernel_error:
-            # nbclient raises this too when the task is cancelled.
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise asyncio.CancelledError from None
-            raise self._death() from None
+            reply = self._execute(source, outputs, deadlines)
+            status = "timeout" if self._interrupted else str(reply["status"])
+        except (KernelDied, GraderFault):
+            raise
         except Exception as error:  # a forged message may lack anything
             self.provisioner.kill_now()
             raise KernelDied("it sent something that is not a reply") from error
         finally:
-            watch.cancel()
             for deadline in deadlines:
                 deadline.stop()
-        self.output_left -= runner.used
-        reply = runner.reply
-        status = "timeout" if self._interrupted else str(reply.get("status"))
+        self.output_left -= outputs.used
         line = reply.get("line")
         return Executed(
             status="timeout" if status == "timeout" else "ok" if status == "ok" else "error",
@@ -203,21 +171,48 @@ class Kernel:
             kind=str(reply.get("ename", "")),
             text=str(reply.get("evalue", "")),
             line=line if type(line) is int and line > 0 else None,
-            outputs=runner.outputs_of(node),
+            outputs=outputs.all(),
         )
 
     _interrupted = False
     _hung = False
     _ended_as_mute = False
 
-    async def _watch(self, deadlines: tuple[Deadline, ...]) -> None:
-        """Interrupt the cell when its time is over; kill the kernel if that does not help."""
-        assert self.provisioner is not None
+    def _execute(
+        self, source: str, outputs: CellOutputs, deadlines: tuple[Deadline, ...]
+    ) -> dict[str, Any]:
+        """Have the kernel run code; return its reply, once it is idle again.
+
+        Interrupt the code when its time is over; kill the kernel if that does not help.
+        """
+        assert self._client is not None and self.provisioner is not None
         self._interrupted = self._hung = False
         grace: Deadline | None = None
-        while self.provisioner.poll_now() is None:
+        reply: dict[str, Any] | None = None
+        idle, idle_by = False, 0.0
+        request = self._client.send("execute_request", {**EXECUTE, "code": source})
+        while reply is None or not (idle or time.monotonic() > idle_by):
+            self._stop.check()
             running = (*deadlines, grace) if grace is not None else deadlines
-            await asyncio.sleep(min((one.wait_s(POLL_S) for one in running), default=POLL_S))
+            # Asked first: what a dead kernel has sent is read to its end.
+            ended = self.provisioner.poll_now() is not None
+            message = self._client.receive(
+                min((one.wait_s(POLL_S) for one in running), default=POLL_S)
+            )
+            if message is None and ended:
+                raise self._death()
+            if message is None and self._client.broken:
+                self._end_mute()
+            if message is not None and message.request == request:
+                if message.channel == "shell":
+                    if reply is None:
+                        reply, idle_by = message.content, time.monotonic() + IDLE_S
+                elif message.kind == "status":
+                    idle = idle or message.content["execution_state"] == "idle"
+                elif not idle:
+                    outputs.take(message.kind, message.content)
+            if reply is not None:
+                continue
             if grace is None:
                 if any(one.expired() for one in deadlines):
                     self._interrupted = True
@@ -229,11 +224,32 @@ class Kernel:
                 self.provisioner.signal_now(KILL)
                 grace = None
                 deadlines = ()
-        # nbclient waits for the reply in a task. When the task is cancelled, nbclient reports a
-        # dead kernel.
-        while (waiting := self._notebook.task_poll_for_reply) is None or waiting.done():
-            await asyncio.sleep(POLL_S)
-        waiting.cancel()
+        return reply
+
+    def _end_mute(self) -> NoReturn:
+        """Kill a kernel that no longer sends messages, instead of waiting for its time limit.
+
+        A kernel that dies closes its connection too. Its exit code tells more, so wait for it.
+        Raises KernelDied, GraderFault.
+        """
+        assert self._client is not None and self.provisioner is not None
+        wait_s = ENDING_S if self._client.broken == HUNG_UP else 0.0
+        if not self._has_ended(wait_s):
+            # If it is dead already, something else killed it, perhaps through no fault of its own.
+            self._ended_as_mute = True
+            self.provisioner.signal_now(KILL)
+            self._has_ended(KILLED_S)
+        raise self._death()
+
+    def _has_ended(self, wait_s: float) -> bool:
+        """Return whether the process has ended, after waiting for it."""
+        assert self.provisioner is not None
+        until = time.monotonic() + wait_s
+        while self.provisioner.poll_now() is None:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(POLL_S / 10)
+        return True
 
     def _death(self) -> KernelDied | GraderFault:
         assert self.provisioner is not None
@@ -249,22 +265,18 @@ class Kernel:
             return KernelDied(broken)
         return KernelDied(how_it_ended(code) if code is not None else "lost", killed=code == -KILL)
 
-    async def serve(self, address: str, token: str) -> None:
+    def serve(self, address: str, token: str) -> None:
         """Have the kernel connect to `address` and answer the requests from there."""
         assert self._client is not None
-        self._serving = True
-        await self._client.send("grade_serve_request", {"address": address, "token": token})
+        self._client.send("grade_serve_request", {"address": address, "token": token})
 
     def disconnect(self) -> None:
         """Close the connection for messages. The process lives on if it serves."""
         if self._client is not None:
             self._client.close()
             self._client = None
-        self._notebook = None
 
     def kill(self) -> None:
         """End the process and all that it started."""
-        if self._accepted is not None:
-            self._accepted.close()
         if self.provisioner is not None:
             self.provisioner.kill_now()

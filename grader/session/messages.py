@@ -1,4 +1,4 @@
-"""The grader's end of a kernel's messages: counted first, then parsed, then handed to nbclient.
+"""The grader's end of a kernel's messages: counted first, then parsed.
 
 Student code can reach the kernel's connection and write anything to it. So bytes, messages and
 JSON values are counted for each cell before anything is parsed, whatever their kind
@@ -8,14 +8,14 @@ in_kernel/messages.py) stays far below these limits.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import re
+import select
 import socket
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from grader.session.stream import new_token
 
@@ -26,6 +26,9 @@ _SPARE_NODES = 10_000
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 HUNG_UP = "it closed its connection"
+_CHANNELS = ("shell", "iopub")
+_HEAD = 4  # bytes before each message: its size
+_READ_BYTES = 1 << 18
 
 
 class TooMuch(Exception):
@@ -90,39 +93,36 @@ EXECUTE = {
 }
 
 
-class Channel:
-    """A queue of messages that nbclient reads from."""
+class Message(NamedTuple):
+    """What a kernel sent: a claim of the student's process.
 
-    def __init__(self) -> None:
-        # Bounded: a flood is read no faster than nbclient turns it into outputs.
-        self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=64)
+    channel : "shell" for a reply, else "iopub"
+    request : the id of the request that it answers
+    """
 
-    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
-        return await self.messages.get()
+    channel: str
+    kind: str
+    request: str
+    content: dict[str, Any]
 
 
 class Client:
-    """The kernel's client for nbclient: it sends requests and sorts messages into channels.
+    """Sends requests to a kernel and reads its messages. Nothing waits longer than it is told.
 
     cell : the index of the cell that runs
-    broken : why no more messages are read; "" while the connection works
+    broken : why no more messages come; "" while the connection works
     """
 
     def __init__(self, connection: socket.socket) -> None:
         self.cell = 0
-        self._left = Allowance.of_a_cell(0)
         self.broken = ""
-        self.shell_channel = Channel()
-        self.iopub_channel = Channel()
-        self._connection = connection
+        self._left = Allowance.of_a_cell(0)
         self._requests = 0
-        self._writer: asyncio.StreamWriter | None = None
-        self._reading: asyncio.Task[None] | None = None
-
-    async def open(self, when_broken: Callable[[], None]) -> None:
-        """Start to read; call when_broken() once when no more messages will come."""
-        reader, self._writer = await asyncio.open_connection(sock=self._connection, limit=2**20)
-        self._reading = asyncio.ensure_future(self._read(reader, when_broken))
+        self._connection = connection
+        connection.setblocking(False)
+        self._unread = bytearray()
+        self._size: int | None = None  # of the next message, once it is counted
+        self._unsent = memoryview(b"")
 
     def begin_cell(self, cell: int, output_bytes: int) -> None:
         """Count messages for this cell from now on, whatever they claim to answer.
@@ -132,12 +132,11 @@ class Client:
         self.cell = cell
         self._left = Allowance.of_a_cell(output_bytes)
 
-    async def execute(self, code: str, **options: Any) -> str:
-        return await self.send("execute_request", {**EXECUTE, "code": code})
+    def send(self, kind: str, content: Mapping[str, Any]) -> str:
+        """Send a request; return its id, which the answers carry.
 
-    async def send(self, kind: str, content: Mapping[str, Any]) -> str:
-        """Send a request; return its id, which the answers carry."""
-        assert self._writer is not None
+        receive() sends the rest of a request that the kernel does not take at once.
+        """
         self._requests += 1
         number = f"{self._requests}-{new_token()}"
         request = {
@@ -146,57 +145,84 @@ class Client:
             "content": content,
         }
         frame = json.dumps(request).encode()
-        with contextlib.suppress(OSError):  # _read notices that a kernel has died
-            self._writer.write(len(frame).to_bytes(4, "big") + frame)
-            await self._writer.drain()
+        self._unsent = memoryview(bytes(self._unsent) + len(frame).to_bytes(4, "big") + frame)
+        self._send_more()
         return number
 
-    def is_alive(self) -> bool:
-        return not self.broken
+    def receive(self, wait_s: float) -> Message | None:
+        """Return the next message; None if none has arrived after wait_s seconds, or none will."""
+        until = time.monotonic() + wait_s
+        looked = False
+        while not self.broken:
+            try:
+                if (message := self._next()) is not None:
+                    return message
+            except TooMuch as limit:
+                self.broken = str(limit)
+                return None
+            except (KeyError, TypeError, ValueError, RecursionError):
+                self.broken = "it sent something that is not a message"
+                return None
+            rest_s = until - time.monotonic()
+            if looked and rest_s <= 0:  # a message that trickles in must not delay the caller
+                return None
+            looked = True
+            unsent = [self._connection] if self._unsent else []
+            ready, free, _ = select.select([self._connection], unsent, [], max(0.0, rest_s))
+            if free:
+                self._send_more()
+            if ready:
+                self._read_more()
+        return None
 
     def close(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-        if self._writer is not None:
-            self._writer.transport.abort()
         self._connection.close()
 
-    async def _read(self, reader: asyncio.StreamReader, when_broken: Callable[[], None]) -> None:
+    def _send_more(self) -> None:
         try:
-            while True:
-                size = int.from_bytes(await reader.readexactly(4), "big")
-                self._left.take_bytes(size)
-                frame = await reader.readexactly(size)
-                self._left.take_nodes(frame)
-                channel, message = _message(json.loads(frame))
-                channels = {"shell": self.shell_channel, "iopub": self.iopub_channel}
-                await channels[channel].messages.put(message)
-        except (asyncio.IncompleteReadError, OSError):
+            while self._unsent:
+                self._unsent = self._unsent[self._connection.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # the end of what it sent tells that a kernel has died
+            self._unsent = memoryview(b"")
+
+    def _read_more(self) -> None:
+        try:
+            more = self._connection.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        self._unread += more
+        if not more:
             self.broken = HUNG_UP
-        except TooMuch as limit:
-            self.broken = str(limit)
-        except (KeyError, TypeError, ValueError, RecursionError):
-            self.broken = "it sent something that is not a message"
-        when_broken()
+
+    def _next(self) -> Message | None:
+        """Return the next message if it has arrived. Raises as the parser does, and TooMuch."""
+        if self._size is None:
+            if len(self._unread) < _HEAD:
+                return None
+            self._size = int.from_bytes(self._unread[:_HEAD], "big")
+            self._left.take_bytes(self._size)
+        end = _HEAD + self._size
+        if len(self._unread) < end:
+            return None
+        frame = bytes(self._unread[_HEAD:end])
+        del self._unread[:end]
+        self._size = None
+        self._left.take_nodes(frame)
+        return _message(json.loads(frame))
 
 
-def _message(claimed: Any) -> tuple[str, dict[str, Any]]:
-    """Return a message's channel and the message in the form that nbclient reads.
-
-    Raises KeyError or TypeError if it does not have the form of a message.
-    """
+def _message(claimed: Any) -> Message:
+    """Return a message. Raises KeyError or TypeError if it does not have the form of one."""
     header, parent = claimed["header"], claimed["parent_header"]
-    metadata, content = claimed["metadata"], claimed["content"]
-    for part in (header, parent, metadata, content):
+    channel, content = claimed["channel"], claimed["content"]
+    for part in (header, parent, claimed["metadata"], content):
         if type(part) is not dict:
             raise TypeError("not an object")
-    kind, number = header["msg_type"], parent["msg_id"]
-    if type(kind) is not str or type(number) is not str:
+    message = Message(channel, header["msg_type"], parent["msg_id"], content)
+    if not all(type(text) is str for text in message[:3]) or channel not in _CHANNELS:
         raise TypeError("not a text")
-    return claimed["channel"], {
-        "header": {"msg_type": kind},
-        "msg_type": kind,
-        "parent_header": {"msg_id": number},
-        "metadata": metadata,
-        "content": content,
-    }
+    return message

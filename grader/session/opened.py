@@ -9,6 +9,7 @@ with open_session(notebook, folder=folder, limits=limits) as session:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from grader import records
@@ -54,7 +55,7 @@ def open_session(
         (shared_files.py)
     python : the interpreter, also of the fork server; None for the grader's own
     on_cell : called as on_cell(done, total) after each cell, from another thread
-    stop : cancels the opening from another thread; CancelledError is raised then
+    stop : calls off the opening from another thread; CalledOff is raised then
     Raises only GraderFault: no student code can make it fail.
     """
     options = {
@@ -64,13 +65,13 @@ def open_session(
         "beside": _folder_within(notebook.name),
     }
     setup = KernelSetup(limits, sandbox, options, fork_server, shared, python)
-    runner = Runner(notebook, folder, setup, on_cell)
+    runner = Runner(notebook, folder, setup, on_cell, stop or Stop())
     if given is not None and fork_server is not None:
         runner.forks_first = given.server(
             notebook, folder, options, fork_server=fork_server, shared=shared
         )
     try:
-        run_in_thread(runner.run(), stop or Stop())
+        run_in_thread(runner.run, runner.stop)
         return Session(notebook, runner)
     except BaseException:
         runner.close()
@@ -109,7 +110,7 @@ class Session(Closing):
             student = self._runner.open_student(limit_s, reply_mib)
         except StudentDied as death:
             self.answers = None  # the state differs from now on
-            run_in_thread(self._runner.revive(death), Stop())
+            run_in_thread(partial(self._runner.revive, death), self._runner.stop)
             self.run = self._runner.record()
             return self._runner.open_student(limit_s, reply_mib)
         if self.answers is not None and CAN_FORK:

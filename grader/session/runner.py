@@ -1,14 +1,12 @@
 """Runs a notebook's cells in a process of its own, whatever the cells contain.
 
-nbclient runs the cells. This module adds what nbclient can't do. When a cell hangs, crashes or does
-not parse, its imports, definitions and constants run in its place, so that later cells and the
-checks find every function that was filled in. When a kernel dies, another one starts, without the
-cell that killed it.
+When a cell hangs, crashes or does not parse, its imports, definitions and constants run in its
+place, so that later cells and the checks find every function that was filled in. When a kernel
+dies, another one starts, without the cell that killed it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +34,7 @@ from grader.session.provisioner import KernelSetup, Provisioner
 from grader.session.scratch import Scratch
 from grader.session.server import AgentServer
 from grader.session.shared_files import place_files
+from grader.session.stopping import Stop
 from grader.session.student import Student
 from grader.text import one_line
 
@@ -57,6 +56,7 @@ class Runner:
         folder: Path | None,
         setup: KernelSetup,
         on_cell: Callable[[int, int], None] | None,
+        stop: Stop,
     ) -> None:
         self.notebook = notebook
         self.folder = folder
@@ -66,6 +66,7 @@ class Runner:
         """Forks the first kernel; it has run the first cells. Later kernels run all cells."""
         self.isolation = records.Isolation()
         self.on_cell = on_cell
+        self.stop = stop
         self.code = code_cells(notebook)
         self.server: AgentServer | None = None
         self.kernel: Kernel | None = None
@@ -85,8 +86,8 @@ class Runner:
 
     # Kernels.
 
-    async def run(self) -> None:
-        """Run all cells and start the server. Afterwards nothing of asyncio or ZMQ is left."""
+    def run(self) -> None:
+        """Run all cells and start the server."""
         for number in range(MAX_KERNELS + 1):
             reruns = number - self._culprits.tries
             self._definitions_only = (
@@ -94,13 +95,13 @@ class Runner:
             )
             kernel = self._new_kernel()
             try:
-                await kernel.start()
+                kernel.start()
                 assert kernel.provisioner is not None
                 self.isolation = kernel.provisioner.isolation
                 self._culprits.begin(kernel.provisioner.running())
                 if number < MAX_KERNELS:
-                    await self._run_cells(kernel)
-                await self._serve(kernel)
+                    self._run_cells(kernel)
+                self._serve(kernel)
                 self._seconds = time.monotonic() - self._start
                 return
             except KernelDied as death:
@@ -109,7 +110,7 @@ class Runner:
                 kernel.disconnect()
         raise GraderFault("the kernel dies before it has run anything")
 
-    async def revive(self, death: StudentDied) -> None:
+    def revive(self, death: StudentDied) -> None:
         """Start again after a kernel died while it served.
 
         The cell whose thread or process killed it does not run again. If no such cell is known,
@@ -118,13 +119,13 @@ class Runner:
         how = self._why_dead()
         gave_up = self.server is not None and self.server.gave_up
         if how == KILLED and not gave_up and self._may_run_once_more():
-            await self.run()
+            self.run()
             return
         if not self._died_late and self._charge(None, 0, KernelDied(how or str(death))):
-            await self.run()
+            self.run()
             return
         self._died_late = self._died_late or f"({how or death}){self._after_what()}"
-        await self.run()
+        self.run()
 
     def _after_what(self) -> str:
         """Return words that name the function which a check had called when the kernel died."""
@@ -175,7 +176,7 @@ class Runner:
         self.scratch = Scratch(self.folder, self._lay_files if self.setup.shared else None)
         forks_first, self.forks_first = self.forks_first, None
         setup = replace(self.setup, fork_server=forks_first or self.setup.fork_server)
-        self.kernel = Kernel(self.scratch, setup)
+        self.kernel = Kernel(self.scratch, setup, self.stop)
         return self.kernel
 
     def _lay_files(self, work: Path) -> None:
@@ -194,7 +195,7 @@ class Runner:
         elif not self._serves_badly:
             self._charge(None, 0, death)
 
-    async def _serve(self, kernel: Kernel) -> None:
+    def _serve(self, kernel: Kernel) -> None:
         self._now = None
         provisioner = kernel.provisioner
         assert provisioner is not None and self.scratch is not None
@@ -208,13 +209,14 @@ class Runner:
             why_killed=provisioner.why_killed,
             folder=self.scratch.calls,
         )
+
+        def alive() -> bool:
+            self.stop.check()
+            return provisioner.poll_now() is None and not patience.expired()
+
         try:
-            await kernel.serve(self.server.address, self.server.token)
-            await asyncio.to_thread(
-                self.server.wait,
-                timeout_s=60.0,
-                alive=lambda: provisioner.poll_now() is None and not patience.expired(),
-            )
+            kernel.serve(self.server.address, self.server.token)
+            self.server.wait(timeout_s=60.0, alive=alive)
         except StudentFault as fault:
             self.server.close()
             self.server = None
@@ -250,18 +252,18 @@ class Runner:
 
     # Cells.
 
-    async def _run_cells(self, kernel: Kernel) -> None:
+    def _run_cells(self, kernel: Kernel) -> None:
         self._extracted.clear()
         patience = Deadline(self.limits.notebook_s, self)  # for the extraction of all cells
         assert kernel.provisioner is not None
         for done, cell in enumerate(self.code, start=1):
-            await self._run_cell(kernel, cell, patience)
+            self._run_cell(kernel, cell, patience)
             self._culprits.after(cell.index, kernel.provisioner.running())
             if self.on_cell is not None and done > self._progress:
                 self._progress = done
                 self.on_cell(done, len(self.code))
 
-    async def _run_cell(self, kernel: Kernel, cell: CodeCell, patience: Deadline) -> None:
+    def _run_cell(self, kernel: Kernel, cell: CodeCell, patience: Deadline) -> None:
         self._now = (cell.index, 0)
         before = self._runs.get(cell.index, records.CellRun(cell.index, "not_run"))
         from_line = 1
@@ -272,7 +274,7 @@ class Runner:
             # The result of an earlier run says more than "not run".
             known = before.status in ("error", "timeout", "crashed")
             if before.status == "ok" and self._died_late:
-                await self._extract(kernel, cell, 1, patience)
+                self._extract(kernel, cell, 1, patience)
                 return
             run = before if known else replace(
                 before, status="not_run", error=f"the kernel had died{self._in_which_cells()}"
@@ -280,7 +282,7 @@ class Runner:
         elif self._notebook_deadline.expired():
             run = replace(before, status="not_run", error=self._budget_text())
         else:
-            executed = await kernel.run(
+            executed = kernel.run(
                 cell.index, cell.source, Deadline(self.limits.cell_s, self), self._notebook_deadline
             )
             run = self._record(cell, executed)
@@ -290,7 +292,7 @@ class Runner:
         self._runs[cell.index] = run
         if run.status == "ok":
             return
-        await self._extract(kernel, cell, from_line, patience)
+        self._extract(kernel, cell, from_line, patience)
         if run.status == "not_run" and self._extracted[cell.index].names:
             self._runs[cell.index] = replace(run, status="extracted")
 
@@ -323,9 +325,7 @@ class Runner:
     def _budget_text(self) -> str:
         return f"the notebook's {self.limits.notebook_s:g} s are used up"
 
-    async def _extract(
-        self, kernel: Kernel, cell: CodeCell, from_line: int, patience: Deadline
-    ) -> None:
+    def _extract(self, kernel: Kernel, cell: CodeCell, from_line: int, patience: Deadline) -> None:
         """Run the definitions after the line where the cell stopped, one by one."""
         found = self._extracted.setdefault(cell.index, Extracted())
         limit_s = min(PIECE_S, self.limits.cell_s)
@@ -345,7 +345,7 @@ class Runner:
                 found.failed.extend(name for piece in group for name in piece.names)
                 continue
             deadline = Deadline(limit_s, self)
-            executed = await kernel.run(cell.index, joined(group), deadline, patience)
+            executed = kernel.run(cell.index, joined(group), deadline, patience)
             if executed.status == "ok":
                 found.names.extend(name for piece in group for name in worth_naming(piece))
             elif len(group) > 1:

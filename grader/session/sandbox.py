@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ def release_user(user: int) -> None:
         mark.close()
 
 
+@cache
 def _are_mapped(numbers: range) -> bool:
     """Return whether this system, which may be a container, maps these ids."""
     return all(_spans(f"/proc/self/{kind}_map", numbers) for kind in ("uid", "gid"))

@@ -1,83 +1,60 @@
-"""Runs coroutines in a thread of their own, where another thread can cancel them."""
+"""Opens sessions where another thread can call them off."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
+class CalledOff(BaseException):
+    """The opening of a session was called off. No handler of the grader's faults may catch it."""
+
+
 class Stop:
-    """Cancels the opening of sessions. Call it from another thread."""
+    """Calls off the opening of sessions. Call it from another thread.
+
+    Whoever opens a session waits only for moments, and calls check() after each.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._called = False
-        self._cancels: list[Callable[[], None]] = []
 
     def __call__(self) -> None:
-        """Cancel the sessions that are being opened, and any that begin later."""
-        with self._lock:
-            self._called = True
-            cancels = [*self._cancels]
-        for cancel in cancels:
-            cancel()
+        """Call off the sessions that are being opened, and any that begin later."""
+        self._called = True
 
-    @contextlib.contextmanager
-    def cancelling(self, cancel: Callable[[], None]) -> Iterator[None]:
-        """Within the block, a stop calls `cancel`."""
-        with self._lock:
-            self._cancels.append(cancel)
-            called = self._called
-        if called:
-            cancel()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._cancels.remove(cancel)
+    def check(self) -> None:
+        """Raise CalledOff if they are called off."""
+        if self._called:
+            raise CalledOff
 
 
-def run_in_thread(main: Coroutine[Any, Any, T], stop: Stop) -> T:
-    """Run a coroutine in a thread and event loop of its own; return its result.
+def run_in_thread(work: Callable[[], T], stop: Stop) -> T:
+    """Call work() where Ctrl-C can't interrupt it; return its result.
 
-    The caller's thread may have a running loop already, as in Jupyter.
+    Ctrl-C reaches only the main thread. There it calls the work off, which then ends in good order:
+    in the middle of a request to the fork server it would leave a kernel that nobody knows.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
     result: list[T] = []
     failure: list[BaseException] = []
-    started = threading.Event()
-    handle: dict[str, Any] = {}
-
-    async def supervised() -> T:
-        handle["task"] = asyncio.current_task()
-        handle["loop"] = asyncio.get_running_loop()
-        started.set()
-        return await main
 
     def target() -> None:
         try:
-            result.append(asyncio.run(supervised()))
+            result.append(work())
         except BaseException as error:
             failure.append(error)
-        finally:
-            started.set()
-
-    def cancel() -> None:
-        started.wait()
-        with contextlib.suppress(RuntimeError, KeyError):
-            handle["loop"].call_soon_threadsafe(handle["task"].cancel)
 
     thread = threading.Thread(target=target, name="grade-session", daemon=True)
     thread.start()
     try:
-        with stop.cancelling(cancel):
-            thread.join()
+        thread.join()
     except BaseException:  # Ctrl-C: end the kernel before anything else
-        cancel()
+        stop()
         thread.join()
         raise
     if failure:

@@ -115,9 +115,6 @@ def _load() -> None:
         "grader.batch.store", "grader.batch.keeping", "nbformat.v4", "grader.cli.commands",
     ):  # fmt: skip
         importlib.import_module(name)
-    from grader.session.cell_runner import cell_runner
-
-    cell_runner()
 
 
 @dataclass

@@ -8,7 +8,6 @@ that knows no structure can go on from it. `strategy` makes bytes that get furth
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import json
@@ -33,6 +32,7 @@ from grader.notebook.reading import parse_notebook
 from grader.notebook.regions import find_gaps, markers
 from grader.records import Assignment, Exercise, Rules
 from grader.rule_checks import BreachSearch
+from grader.session.cell_outputs import CellOutputs
 from grader.session.extraction import extract, grouped, joined
 from grader.session.messages import Client
 from grader.session.replies import figures, observation, student_error
@@ -373,26 +373,22 @@ _MESSAGES = st.lists(
 
 
 def _read_messages(data: bytes) -> None:
-    async def read() -> str:
-        ours, theirs = socket.socketpair()
-        client = Client(ours)
-        ended = asyncio.Event()
-        try:
-            theirs.setblocking(False)
-            await client.open(ended.set)
-            client.begin_cell(0, 4096)
-            await asyncio.get_running_loop().sock_sendall(theirs, data)
-            theirs.close()
-            while not ended.is_set():
-                for channel in (client.shell_channel, client.iopub_channel):
-                    while not channel.messages.empty():
-                        channel.messages.get_nowait()
-                await asyncio.sleep(0)
-            return client.broken
-        finally:
-            client.close()
-
-    assert asyncio.run(read())
+    ours, theirs = socket.socketpair()
+    client = Client(ours)
+    client.begin_cell(0, 4096)
+    theirs.setblocking(False)
+    rest = memoryview(data)
+    while rest and not client.broken:
+        with contextlib.suppress(BlockingIOError):
+            rest = rest[theirs.send(rest) :]
+        client.receive(0.0)
+    theirs.close()
+    outputs = CellOutputs(4096)
+    while not client.broken:
+        if (message := client.receive(1.0)) is not None:
+            with contextlib.suppress(Exception):  # the kernel is killed then
+                outputs.take(message.kind, message.content)
+    client.close()
 
 
 TARGETS = {

@@ -3,7 +3,7 @@
 import pytest
 from nbformat.v4 import output_from_msg
 
-from grader.session.cell_runner import output_of
+from grader.session.cell_outputs import CUT, CellOutputs, output_of
 
 SOUND = [
     ("stream", {"name": "stdout", "text": "x"}),
@@ -37,10 +37,57 @@ def message(kind, content):
 
 @pytest.mark.parametrize(("kind", "content"), SOUND)
 def test_a_message_becomes_the_output_that_nbformat_makes_of_it(kind, content):
-    assert output_of(message(kind, content)) == output_from_msg(message(kind, content))
+    assert output_of(kind, content) == output_from_msg(message(kind, content))
 
 
 @pytest.mark.parametrize(("kind", "content"), FORGED)
 def test_what_is_no_output_is_refused(kind, content):
     with pytest.raises((KeyError, TypeError)):
-        output_of(message(kind, content))
+        output_of(kind, content)
+
+
+def shown(*messages, limit=10_000):
+    """Return the outputs after these messages, each as its text."""
+    outputs = CellOutputs(limit)
+    for kind, content in messages:
+        outputs.take(kind, content)
+    return [one.get("text") or one["data"]["text/plain"] for one in outputs.all()]
+
+
+def printed(text, name="stdout"):
+    return "stream", {"name": name, "text": text}
+
+
+def displayed(text, display_id=None):
+    return "display_data", {
+        "metadata": {},
+        "data": {"text/plain": text},
+        "transient": {"display_id": display_id},
+    }
+
+
+def test_what_one_stream_prints_in_a_row_is_one_output():
+    messages = [printed("a"), printed("b"), printed("c", "stderr"), printed("d")]
+    assert shown(*messages) == ["ab", "c", "d"]
+
+
+def test_a_cleared_output_is_gone_at_once_or_when_the_next_one_comes():
+    assert shown(printed("a"), ("clear_output", {"wait": False})) == []
+    assert shown(printed("a"), ("clear_output", {"wait": True})) == ["a"]
+    assert shown(printed("a"), ("clear_output", {"wait": True}), printed("b")) == ["b"]
+    assert shown(displayed("a"), ("clear_output", {"wait": True}), displayed("b")) == ["b"]
+
+
+def test_an_output_that_is_displayed_again_shows_the_new_data_in_both_places():
+    first, other, again = displayed("1", "x"), displayed("2", "y"), displayed("3", "x")
+    assert shown(first, other, again) == ["3", "2", "3"]
+    assert shown(first, ("clear_output", {}), other, again) == ["2", "3"]
+
+
+def test_outputs_beyond_the_limit_are_cut_once():
+    messages = [printed("x" * 60), displayed("y" * 60), displayed("z" * 60), printed("w" * 60)]
+    assert shown(*messages, limit=100) == ["x" * 60, CUT]
+
+
+def test_a_message_that_shows_nothing_is_no_output():
+    assert shown(("comm_open", {"data": {}}), ("execute_input", {"code": "1"})) == []

@@ -302,7 +302,7 @@ def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch, a
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with start_fork_server() as fork_server, opened(fork_server, "x = 1"):
-        pass  # what asyncio keeps for good, it keeps now
+        pass  # what is kept for good, is kept now
     before = held()
     with start_fork_server() as fork_server, opened(fork_server, "x = 1") as session:
         pids = [fork_server.pid, session._runner.kernel.provisioner.pid]

@@ -1,6 +1,5 @@
-"""What comes over a kernel's stream is a message in the form that nbclient reads, or its end."""
+"""What comes over a kernel's stream is a message, or its end."""
 
-import asyncio
 import json
 import socket
 
@@ -33,39 +32,55 @@ def framed(document):
 
 def heard(raw):
     """Return why a client stopped reading these bytes, and the messages that it took."""
-
-    async def listen():
-        ours, theirs = socket.socketpair()
-        theirs.sendall(raw)
-        theirs.close()
-        client = Client(ours)
-        client.begin_cell(0, OUTPUT_BYTES)
-        ended = asyncio.Event()
-        await client.open(ended.set)
-        await ended.wait()
-        messages = []
-        for channel in (client.shell_channel, client.iopub_channel):
-            while not channel.messages.empty():
-                messages.append(channel.messages.get_nowait())
-        client.close()
-        return client.broken, messages
-
-    return asyncio.run(listen())
+    ours, theirs = socket.socketpair()
+    theirs.sendall(raw)
+    theirs.close()
+    client = Client(ours)
+    client.begin_cell(0, OUTPUT_BYTES)
+    messages = []
+    while not client.broken:
+        if (message := client.receive(1.0)) is not None:
+            messages.append(message)
+    assert client.receive(1.0) is None
+    client.close()
+    return client.broken, messages
 
 
 def test_a_sound_message_arrives():
     assert heard(framed(SOUND)) == (
         "it closed its connection",
-        [
-            {
-                "header": {"msg_type": "stream"},
-                "msg_type": "stream",
-                "parent_header": {"msg_id": "1-x"},
-                "metadata": {},
-                "content": {"name": "stdout", "text": "x"},
-            }
-        ],
+        [("iopub", "stream", "1-x", {"name": "stdout", "text": "x"})],
     )
+
+
+def test_a_message_arrives_whole_in_however_many_pieces_it_comes():
+    ours, theirs = socket.socketpair()
+    client = Client(ours)
+    client.begin_cell(0, OUTPUT_BYTES)
+    raw = framed(SOUND) * 2
+    for end in range(len(raw) - 1):
+        theirs.sendall(raw[end : end + 1])
+        if end == len(framed(SOUND)) - 1:
+            assert client.receive(1.0) is not None
+        else:
+            assert client.receive(0.0) is None
+    theirs.sendall(raw[-1:])
+    assert client.receive(1.0) is not None
+    client.close()
+    theirs.close()
+
+
+def test_a_request_larger_than_the_sockets_buffers_is_sent_while_the_client_receives():
+    ours, theirs = socket.socketpair()
+    client = Client(ours)
+    number = client.send("execute_request", {"code": "x" * 3_000_000})
+    taken = bytearray()
+    while len(taken) < 3_000_000:
+        assert client.receive(0.0) is None
+        taken += theirs.recv(1 << 20)
+    assert json.loads(taken[4:])["header"]["msg_id"] == number
+    client.close()
+    theirs.close()
 
 
 @pytest.mark.parametrize(
@@ -78,6 +93,7 @@ def test_a_sound_message_arrives():
         b'"\xff"',
         {**SOUND, "channel": "shell2"},
         {**SOUND, "channel": ["shell"]},
+        {**SOUND, "header": {"msg_type": None}},
         {**SOUND, "header": None},
         {**SOUND, "content": "text"},
         {**SOUND, "parent_header": {"msg_id": 1}},
@@ -136,29 +152,24 @@ def test_a_flood_ends_the_reading_whatever_its_kind_and_parent(kind, parent):
 
 
 def test_each_cell_has_its_own_allowance():
-    async def listen():
-        ours, theirs = socket.socketpair()
-        client = Client(ours)
-        client.begin_cell(0, OUTPUT_BYTES)
-        await client.open(lambda: None)
-        for cell in range(3):
-            client.begin_cell(cell, OUTPUT_BYTES)
-            theirs.sendall(framed(SOUND | {"content": {"x": [[]] * 5000}}))
-            await asyncio.wait_for(client.iopub_channel.get_msg(), 20)
-        broken = client.broken
-        client.close()
-        theirs.close()
-        return broken
-
-    assert asyncio.run(listen()) == ""
+    ours, theirs = socket.socketpair()
+    client = Client(ours)
+    for cell in range(3):
+        client.begin_cell(cell, OUTPUT_BYTES)
+        theirs.sendall(framed(SOUND | {"content": {"x": [[]] * 5000}}))
+        assert client.receive(20.0) is not None
+    assert client.broken == ""
+    client.close()
+    theirs.close()
 
 
 def hold(raw):
     ended, messages = heard(raw)
     assert ended in ENDS
     for message in messages:
-        assert type(message["msg_type"]) is type(message["parent_header"]["msg_id"]) is str
-        assert type(message["content"]) is type(message["metadata"]) is dict
+        assert type(message.kind) is type(message.request) is str
+        assert message.channel in ("shell", "iopub")
+        assert type(message.content) is dict
 
 
 @given(st.binary(max_size=200))

@@ -18,6 +18,7 @@ from grader import records
 from grader.notebook import parse_notebook
 from grader.session import Session, Stop, open_session
 from grader.session.processes import session_members
+from grader.session.stopping import CalledOff
 
 Run = Callable[..., Session]
 
@@ -492,6 +493,20 @@ def test_three_sessions_at_once_do_not_meet(run: Run) -> None:
             assert student.f(0) == number
 
 
+def test_two_cells_may_display_under_the_same_id(run: Run) -> None:
+    first = "from IPython.display import display\n_ = display('a', display_id='x')"
+    session = run(first, "_ = display('b', display_id='x')")
+    assert statuses(session) == ["ok", "ok"]
+    data = [cell.outputs[0]["data"] for cell in session.run.cells]
+    assert data == [{"text/plain": "'a'"}, {"text/plain": "'b'"}]
+
+
+def test_a_cell_goes_through_the_notebooks_own_transformers_each_time(run: Run) -> None:
+    add = "get_ipython().input_transformers_post.append(lambda lines: [*lines, 'print(2)'])"
+    session = run("print(1)", add, "print(1)")
+    assert [printed(session, 0), printed(session, 2)] == ["1\n", "1\n2\n"]
+
+
 def test_a_session_opens_while_an_event_loop_runs(run: Run) -> None:
     async def in_jupyter() -> list[str]:
         return statuses(run("x = 1"))
@@ -500,7 +515,7 @@ def test_a_session_opens_while_an_event_loop_runs(run: Run) -> None:
 
 
 def test_closing_leaves_no_process_descriptor_thread_or_file(run: Run, alive) -> None:
-    run("x = 1").close()  # whatever stays for good, stays now: zmq's and asyncio's own
+    run("x = 1").close()  # whatever stays for good, stays now
     before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     threads = set(threading.enumerate())
     session = run("import subprocess\nprint(subprocess.Popen(['sleep', '1000']).pid)\nimport os\n"
@@ -571,7 +586,7 @@ def test_a_session_that_is_being_opened_can_be_called_off(fork_server, when: str
     # Called off within the second cell: it must not begin again without that one.
     sources = ["1", "import time; time.sleep(2)", "while True: pass"]
     cells = tuple(records.Cell(i, "code", source) for i, source in enumerate(sources))
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(CalledOff):
         open_session(
             records.Notebook("a.ipynb", cells),
             folder=None,

@@ -45,29 +45,17 @@ import select
 import signal
 import stat
 import struct
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from grader.in_kernel.sandbox import landlock, libc, limits, namespaces, seccomp
+from grader.in_kernel.sandbox import landlock, libc, limits, namespaces, readable, seccomp
 from grader.in_kernel.system import CAN_SANDBOX
 
-IN_KERNEL = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LAYERS = ("limits", "privileges", "account", "namespaces", "files", "landlock", "seccomp")
 LIMITS = ("memory_mib", "processes", "scratch_mib", "open_files", "cpu_s", "check_cpu_s")
 REFUSED = 78  # the exit code of a launcher that may not start; sysexits.h calls it EX_CONFIG
 
-_SYSTEM = (
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store",
-    "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives",
-    "/etc/fonts", "/etc/localtime", "/etc/timezone", "/etc/mime.types", "/etc/os-release",
-    "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/python3",
-    "/sys/devices/system/cpu",
-)  # fmt: skip
-# The parts of a Python's folder that may be read: a user's other files may lie beside them.
-_OF_PYTHON = ("bin", "lib", "lib32", "lib64", "libexec", "include", "share", "etc", "ssl",
-              "pyvenv.cfg")  # fmt: skip
 # The files of /proc that may be read if /proc shows the host's processes.
 _OF_PROC = ("/proc/self", "/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/filesystems",
             "/proc/sys/vm/overcommit_memory")  # fmt: skip
@@ -76,6 +64,7 @@ _OF_PROC = ("/proc/self", "/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc
 _SPARE_ADDRESSES_MIB = 8192
 # From this Linux version on, a user namespace counts only its own processes, not all of the user's.
 _COUNTED_BY_NAMESPACE = (5, 14)
+_RELEASE = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])
 
 
 @dataclass
@@ -140,7 +129,7 @@ def join_sandbox(plan: dict[str, Any], spaces: Sequence[int], made: Mapping[str,
     """
     layers = Layers(frozenset(plan["layers"]), [*made["applied"]], dict(made["missing"]))
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    seen = [*_readable(plan)]
+    seen = readable.paths(plan["root"], plan["seen"])
     namespaces.join(spaces)
     for space in spaces:
         os.close(space)
@@ -192,7 +181,7 @@ def make_namespaces(plan: dict[str, Any], layers: Layers, *, pids: bool = True) 
 
 def set_up_files(plan: dict[str, Any], layers: Layers) -> None:
     """Give this process, the first of its pid namespace, a root folder with the readable paths."""
-    layers.apply("files", _set_up_root, plan, [*_readable(plan)])
+    layers.apply("files", _set_up_root, plan, readable.paths(plan["root"], plan["seen"]))
 
 
 def wait_or_kill(child: int, control: int) -> int:
@@ -285,7 +274,7 @@ def _reap(student: int, status_pipe: int) -> NoReturn:
 
 def _set_up(plan: dict[str, Any], layers: Layers, apart: bool) -> None:
     libc.prctl(libc.PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    seen = [*_readable(plan)]
+    seen = readable.paths(plan["root"], plan["seen"])
     has_root = layers.apply("files", _set_up_root if apart else _no_namespace, plan, seen)
     _restrict(plan, layers, seen, has_root=has_root, apart=apart)
 
@@ -343,7 +332,7 @@ def _give(plan: dict[str, Any], user: int) -> None:
 def _change_user(user: int, seen: list[str], has_root: bool) -> None:
     """Become a user that owns nothing. Raises OSError if that user could not read Python."""
     for path in seen:
-        if path.startswith(_SYSTEM) or not os.path.exists(path):
+        if path.startswith(readable.SYSTEM) or not os.path.exists(path):
             continue
         for part in [path] if has_root else _with_parents(os.path.realpath(path)):
             mode = os.stat(part).st_mode
@@ -373,8 +362,7 @@ def _set_limits(plan: dict[str, Any], counted_alone: bool) -> None:
 
     mib = 2**20
     processes = plan["processes"]
-    release = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])
-    if not counted_alone or (os.geteuid() != 0 and release < _COUNTED_BY_NAMESPACE):
+    if not counted_alone or (os.geteuid() != 0 and _RELEASE < _COUNTED_BY_NAMESPACE):
         processes += _tasks_of(os.getuid())
     wanted = {
         resource.RLIMIT_DATA: plan["memory_mib"] * mib,
@@ -407,31 +395,6 @@ def _tasks_of(user: int) -> int:
 
 
 # --- what may be read and written -----------------------------------------------------------
-
-
-def _readable(plan: dict[str, Any]) -> Iterator[str]:
-    """Yield the paths that a notebook may read: system libraries, Python, packages, data sets."""
-    yield from _SYSTEM
-    prefixes = dict.fromkeys((sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix))
-    for prefix in prefixes:
-        yield from (os.path.join(prefix, name) for name in _OF_PYTHON)
-    for path in [*sys.path, *os.environ.get("LD_LIBRARY_PATH", "").split(":")]:
-        if path and os.path.isabs(path) and not _holds_others(path, plan):
-            yield path
-    yield IN_KERNEL
-    yield from plan["seen"]
-
-
-def _holds_others(path: str, plan: dict[str, Any]) -> bool:
-    """Return whether a folder of sys.path contains private files: a checkout, a home, or "/"."""
-    import pwd
-
-    private = [IN_KERNEL, plan["root"]]
-    with contextlib.suppress(KeyError):
-        private.append(pwd.getpwuid(os.getuid()).pw_dir)
-    real = os.path.realpath(path)
-    site = any(part in ("site-packages", "dist-packages") for part in real.split(os.sep))
-    return not site and any(os.path.commonpath([real, p]) == real for p in private)
 
 
 def _rules(plan: dict[str, Any], seen: list[str], has_root: bool) -> dict[int, list[str]]:

@@ -118,7 +118,7 @@ def _own_pids() -> None:
 
 def number_outside(child: int) -> int:
     """Return a child's pid as the grader sees it; with own_pids() it differs from ours."""
-    if Path("/proc/self").readlink().name == str(os.getpid()):
+    if os.readlink("/proc/self") == str(os.getpid()):
         return child
     pidfd = os.pidfd_open(child)
     try:

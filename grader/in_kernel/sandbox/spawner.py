@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from grader.in_kernel.sandbox import confine, libc, namespaces
+from grader.in_kernel.sandbox import confine, libc, namespaces, readable
 
 _PLAN_MAX = 1 << 18
 _ANSWER_MAX = 1 << 16
@@ -143,6 +143,7 @@ def _serve(requests: socket.socket, *, directly: bool) -> None:
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped without a wait
     gc.disable()  # the collector would write to every object in each child, and so copy it
+    readable.python_paths()  # once, not in each child
     while True:
         text, descriptors, _, _ = socket.recv_fds(requests, _PLAN_MAX, 4)
         if not text:
