@@ -6,7 +6,7 @@ from grader.records import Assignment, Cell, Exercise, Limits, Notebook
 from grader.session import open_session, start_fork_server
 from grader.session.kept_answers import KeptAnswers
 from grader.session.kept_session import KeptSession
-from grader.suite import CheckJob, open_suite
+from grader.suite import CheckJob, open_suite, running
 
 # Each check tells which process it asked, and what it had to do with it.
 CHECKS = """
@@ -92,10 +92,20 @@ def test_a_check_that_does_not_share_starts_from_what_the_notebook_left(session,
     assert counts == [1, 1, 2]
 
 
-def test_a_public_check_shares_with_no_hidden_one(session, tmp_path):
-    pids, _, _ = asked(session, tmp_path, SHARES, SHARES, SHARES, hidden=True)
+def test_hidden_checks_take_over_the_process_of_the_public_ones(session, tmp_path):
+    pids, counts, outcomes = asked(session, tmp_path, SHARES, SHARES, SHARES, hidden=True)
+    assert len(set(pids)) == 1
+    assert counts == [1, 2, 3, 4, 5, 6]
+    assert [one.hidden for one in outcomes] == [False] * 3 + [True] * 3
+    assert [one.outcome for one in outcomes] == ["passed"] * 6
+
+
+def test_a_public_check_gets_no_process_that_a_hidden_one_has_used(session, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "_public_first", lambda checks: checks[::-1])
+    pids, counts, _ = asked(session, tmp_path, SHARES, SHARES, SHARES, hidden=True)
     assert len(set(pids[:3])) == len(set(pids[3:])) == 1
     assert pids[0] != pids[3]
+    assert counts == [1, 2, 3, 1, 2, 3]
 
 
 def test_checks_that_would_have_other_limits_of_an_answer_do_not_share(session, tmp_path):

@@ -159,6 +159,20 @@ def figures(claimed: Any) -> list[dict[str, Any]] | None:
         return None
 
 
+def copied(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a copy of checked figures, which a check may change."""
+    copy: list[dict[str, Any]] = _copied(figures)
+    return copy
+
+
+def _copied(value: Any) -> Any:
+    if type(value) is dict:
+        return {name: _copied(part) for name, part in value.items()}
+    if type(value) is list:
+        return [_copied(part) for part in value]
+    return value.copy() if type(value) is np.ndarray else value
+
+
 def _axes(axes: dict[str, Any]) -> dict[str, Any]:
     """Return one checked axes. For another form, raises an exception that figures() catches."""
     lines: list[dict[str, Any]] = [

@@ -33,6 +33,8 @@ from grader.session.stream import Stream
 _LARGE = 1 << 20
 _LARGE_TOGETHER = 8
 _CALLS = frozenset(("call", "map", "observe"))
+# They run no student code.
+_OWN = frozenset(("figures", "names", "store", "tensor"))
 _LOOK_AT_SHAPES = ". Look at the shapes: (m, 1) with (m,) makes (m, m)."
 
 
@@ -99,6 +101,8 @@ class Wire:
         self.on_reply: Callable[[str, Any], None] | None = None
         self.functions = CheckFunctions()
         self.methods: set[tuple[int | None, str]] = set()  # attributes that were methods
+        # The figures of the latest reply; None after a request that may run student code.
+        self.figures: list[dict[str, Any]] | None = None
 
     def renew(self, limit_s: float) -> bool:
         """Begin another check, with its own time limit; return False if the process has ended."""
@@ -128,6 +132,8 @@ class Wire:
             raise type(self._fault)(*self._fault.args)
         if not self.functions.depth:
             self.functions.begin()
+        if operation not in _OWN:
+            self.figures = None
         if operation in _CALLS and arguments[1]:
             self.last_called = arguments[1]
         try:

@@ -190,8 +190,10 @@ class Plugin:
         self.claims: Claims | None = None  # from the student's process, in a hidden check
         # Seconds that the student's code worked in each check of this job, by the check's name.
         self.used_s: defaultdict[str, float] = defaultdict(float)
-        # The processes that checks share, by session, whether they are hidden, and reply_mib.
-        self._shared_students: dict[tuple[int, bool, int | None], Student] = {}
+        # The processes that checks share, by session and reply_mib, and those of them that a
+        # hidden check has used.
+        self._shared_students: dict[tuple[int, int | None], Student] = {}
+        self._used_hidden: set[Student] = set()
 
     def try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
         """Run a check; return its outcome, and whether its process was killed."""
@@ -268,7 +270,8 @@ class Plugin:
     def _shared(self, session: CheckedSession) -> AbstractContextManager[Student] | None:
         """Return a process for several checks if this check may share one; else None.
 
-        Public and hidden checks don't share one: students read the messages of public checks.
+        A public check never gets one that a hidden check has used: students read the messages of
+        public checks. Public checks run first, so hidden ones take over their process.
         """
         check = self.check
         assert check is not None
@@ -280,8 +283,11 @@ class Plugin:
             answering = session.inherited(name, limit_s, reply_mib=check.reply_mib)
             self.inherited = answering is not None
             return answering
-        key = (id(session), check.hidden, check.reply_mib)
+        key = (id(session), check.reply_mib)
         student = self._shared_students.get(key)
+        if student in self._used_hidden and not check.hidden:
+            self.end_shared()
+            student = None
         self.inherited = student is not None and renew(student, limit_s)
         if student is None or not self.inherited:
             student = self._shared_students[key] = session.student(
@@ -289,6 +295,8 @@ class Plugin:
             )
         else:
             session.listen_on(student, name, reply_mib=check.reply_mib)
+        if check.hidden:
+            self._used_hidden.add(student)
         return nullcontext(student)
 
     def end_shared(self) -> None:
@@ -296,6 +304,7 @@ class Plugin:
         while self._shared_students:
             _, student = self._shared_students.popitem()
             student.close()
+        self._used_hidden.clear()
 
     @contextmanager
     def _counted(self, student: Student) -> Iterator[None]:

@@ -22,7 +22,7 @@ from grader.errors import (
 from grader.in_kernel import codec
 from grader.records import Definition, Limits, Notebook
 from grader.session.proxies import Remote, show_call
-from grader.session.student import as_reference
+from grader.session.student import as_reference, wire_of
 
 # /proc, and a fork that dies with its parent.
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
@@ -403,6 +403,28 @@ def test_figures_in_another_form_are_a_bad_reply(student_of, changed):
     student.changed = changed
     with pytest.raises(BadReply):
         student.figures  # noqa: B018
+
+
+def test_figures_travel_again_only_after_a_request_that_may_draw(student_of):
+    again = """
+figures_once = figures_of_the_test
+drawn = 0
+def draw():
+    global drawn
+    drawn += 1
+def figures_of_the_test():
+    return figures_once() * drawn
+"""
+    student = student_of(FIGURE + again)
+    replies = []
+    wire_of(student).on_reply = lambda operation, content: replies.append(operation)
+    student.draw()
+    first = student.figures
+    first[0]["axes"][0]["lines"][0]["x"][:] = 9  # a check may change what it gets
+    assert student.figures[0]["axes"][0]["lines"][0]["x"].tolist() == [0, 1, 2]
+    student.draw()
+    assert [len(first), len(student.figures)] == [1, 2]
+    assert replies == ["call", "figures", "call", "figures"]
 
 
 # --- limits -------------------------------------------------------------------------------------

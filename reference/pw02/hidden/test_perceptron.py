@@ -31,7 +31,7 @@ from grader.checks import assert_error_rate, assert_one_of, assert_unchanged
 from grader.errors import CheckFailed
 
 
-@pytest.mark.exercise("3b-normalise", points=2, hidden=True)
+@pytest.mark.exercise("3b-normalise", points=2, hidden=True, shares=True)
 def test_a_second_model_gets_the_same_normalised_data(student, rng):
     """Normalising one model's data leaves the array that the next model is given as it was."""
     raw = raw_data(rng)
@@ -92,7 +92,7 @@ def test_predict_uses_the_images_that_it_is_given(student, rng):
     assert_unchanged(w, model.w, called="predict(x) leaves w")
 
 
-@pytest.mark.exercise("3b-update", points=2, hidden=True)
+@pytest.mark.exercise("3b-update", points=2, hidden=True, shares=True)
 def test_update_holds_for_other_learning_rates_and_costs(student, rng):
     """Small and large steps, with the squared error, too."""
     for alpha, cost in [(0.01, MSE), (2.5, CE)]:
