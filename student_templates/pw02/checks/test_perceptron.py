@@ -146,7 +146,7 @@ def correlations(a, b):
     return np.sum(a * b, axis=1) / np.sqrt(np.sum(a * a, axis=1) * np.sum(b * b, axis=1) + 1e-300)
 
 
-@pytest.mark.exercise("3b-normalise", points=3)
+@pytest.mark.exercise("3b-normalise", points=3, shares=True)
 def test_normalise_data_brings_both_sets_to_one_scale(student, rng):
     """Bounded, finite for constant pixels, and still the same images."""
     raw = raw_data(rng)
@@ -347,13 +347,13 @@ def assert_step(got, start, steps, alpha, noun):
     assert_close(got, right, called=called, mistakes=known, noun=noun, rtol=1e-5)
 
 
-@pytest.mark.exercise("3b-update", points=2)
+@pytest.mark.exercise("3b-update", points=2, shares=True)
 def test_update_moves_the_weights_against_their_gradient(student, rng):
     """w - alpha * grad_w, still of shape (784, 1)."""
     assert_update(student, rng, CE, 0)
 
 
-@pytest.mark.exercise("3b-update", points=1)
+@pytest.mark.exercise("3b-update", points=1, shares=True)
 def test_update_moves_the_bias_against_its_gradient(student, rng):
     """b - alpha * grad_b."""
     assert_update(student, rng, CE, 1)
@@ -406,8 +406,11 @@ def keeps_a_history(student, name):
 
 def trained_model(student):
     """Return the notebook's trained perceptron, by the template's name or any other."""
-    others = [name for name in reversed(student.names()) if keeps_a_history(student, name)]
-    for name in [name for name in ("trained", *others) if name in others]:
+    names = student.names()
+    usual = [name for name in ("trained",) if name in names]
+    for name in [*usual, *reversed(names)]:
+        if not keeps_a_history(student, name):
+            continue
         model = student.value(name)
         history = model.result_data
         if isinstance(history, np.ndarray) and history.ndim == 2 and len(history) > 1:
@@ -415,22 +418,21 @@ def trained_model(student):
     raise Missing("there is no `trained` perceptron: run the cell that trains it")
 
 
-def history_of(student):
-    """Return the columns of the trained perceptron's result_data, (5, epochs)."""
-    called = "trained.result_data"
-    return as_array(trained_model(student).result_data, called=called, shape=(None, None)).T
+def history_of(model):
+    """Return the columns of a trained perceptron's result_data, (5, epochs)."""
+    return as_array(model.result_data, called="trained.result_data", shape=(None, None)).T
 
 
-def further_curves(student, *, keep_nan=False):
+def further_curves(figures, model, *, keep_nan=False):
     """Return the curves of the figures that are not the learning curves of (c)."""
-    drawn = list(curves(student.figures, keep_nan=keep_nan))
+    drawn = list(curves(figures, keep_nan=keep_nan))
     try:
-        history = history_of(student)
+        history = history_of(model)
     except CheckFailed:
         return drawn
-    known = [find_series(student.figures, column, min_share=0.9) for column in history]
-    figures = {one.figure for one in known if one is not None}
-    return [one for one in drawn if one.figure not in figures]
+    known = [find_series(figures, column, min_share=0.9) for column in history]
+    numbers = {one.figure for one in known if one is not None}
+    return [one for one in drawn if one.figure not in numbers]
 
 
 def are_labelled(records):
@@ -439,24 +441,23 @@ def are_labelled(records):
     return any(r.get("xlabel") for r in records) and all(named)
 
 
-def trained_weights(student):
-    """Return the trained perceptron's weights, (784,); all the same, they have not been trained."""
-    w = as_array(trained_model(student).w, called="trained.w").reshape(-1)
+def trained_weights(model):
+    """Return a trained perceptron's weights, (784,); all the same, they have not been trained."""
+    w = as_array(model.w, called="trained.w").reshape(-1)
     if not np.ptp(w) > 0:
         raise Missing("the weights of `trained` are all the same, or nan: it has not been trained")
     return w
 
 
-def error_curves(student):
+def error_curves(figures, model):
     """Return the further curves of error rates: counts over the size of one of the two sets.
 
     Errors of 0 throughout are no errors: nothing was computed.
     """
-    data = trained_model(student).data
+    data = model.data
     sizes = [len(data["y_test"]), len(data["y_train"])]
-    counts = [
-        (one, one.y * n / top) for one in further_curves(student) for n in sizes for top in (1, 100)
-    ]
+    drawn = further_curves(figures, model)
+    counts = [(one, one.y * n / top) for one in drawn for n in sizes for top in (1, 100)]
     return [
         one
         for one, k in counts
@@ -468,8 +469,8 @@ def error_curves(student):
 @pytest.mark.exercise("3c-curves", points=4, shares=True)
 def test_the_learning_curves_show_cost_error_and_speed(student):
     """Each column of result_data is drawn over the epochs, with named axes."""
-    history = history_of(student)
-    found = [find_series(student.figures, column, min_share=0.9) for column in history]
+    history, figures = history_of(trained_model(student)), student.figures
+    found = [find_series(figures, column, min_share=0.9) for column in history]
     drawn = [one for one in found if one is not None]
     if len(drawn) < 2 or not any(np.ptp(column) > 0 for column in history):
         raise Missing("no figure shows how cost and error change over the epochs")
@@ -484,8 +485,8 @@ def test_the_learning_curves_show_cost_error_and_speed(student):
 @pytest.mark.exercise("3d-epochs", points=2, shares=True)
 def test_a_figure_shows_the_error_over_the_number_of_epochs(student):
     """A curve of error rates that reaches 100 epochs at least, with labelled axes."""
-    trained_weights(student)
-    study = [one for one in error_curves(student) if one.x.max() >= 99]
+    trained_weights(model := trained_model(student))
+    study = [one for one in error_curves(student.figures, model) if one.x.max() >= 99]
     if not study:
         raise Missing("no figure shows the error rate over the number of epochs")
     if not any(one.record.get("xlabel") for one in study):
@@ -495,10 +496,12 @@ def test_a_figure_shows_the_error_over_the_number_of_epochs(student):
 @pytest.mark.exercise("3e-rates", points=2, shares=True)
 def test_a_figure_compares_learning_rates(student):
     """Five learning curves or more, or the final error over five learning rates or more."""
-    trained_weights(student)
+    trained_weights(model := trained_model(student))
+    figures = student.figures
     # A cost that overflowed is scored where it is computed; here, its curve was drawn.
-    long = [one for one in further_curves(student, keep_nan=True) if one.x.size >= 20]
-    rates = [one for one in error_curves(student) if one.x.size >= 5 and 0 < one.x.min() <= 0.1]
+    long = [one for one in further_curves(figures, model, keep_nan=True) if one.x.size >= 20]
+    errors = error_curves(figures, model)
+    rates = [one for one in errors if one.x.size >= 5 and 0 < one.x.min() <= 0.1]
     if len(long) < 5 and not rates:
         raise Missing("no figure compares five learning rates or more")
     if not any(one.record.get("xlabel") for one in [*long, *rates]):
@@ -508,25 +511,28 @@ def test_a_figure_compares_learning_rates(student):
 @pytest.mark.exercise("3f-weights", points=1, shares=True)
 def test_a_histogram_shows_the_weights(student):
     """The bars count the 784 weights of the trained perceptron."""
-    assert_histogram(student.figures, trained_weights(student), name="the weights")
+    weights = trained_weights(trained_model(student))
+    assert_histogram(student.figures, weights, name="the weights")
 
 
 @pytest.mark.exercise("3f-weights", points=1, shares=True)
 def test_an_image_shows_the_weights(student):
     """28 x 28 pixels, one a weight."""
-    assert_image(student.figures, trained_weights(student), name="the weights", shape=(28, 28))
+    weights = trained_weights(trained_model(student))
+    assert_image(student.figures, weights, name="the weights", shape=(28, 28))
 
 
 @pytest.mark.exercise("3f-weights", points=2, shares=True)
 def test_images_show_misclassified_digits(student):
     """At least one test image that the trained perceptron takes for the other digit."""
-    w, model = trained_weights(student), trained_model(student)
+    w = trained_weights(model := trained_model(student))
     data, b = model.data, as_scalar(model.b)
     right = (data["x_test"] @ w + b > 0) == (np.ravel(data["y_test"]) > 0.5)
     wrong = [*data["x_test"][~right]]
     if student.has("x_test"):  # as they were before the normalisation
         wrong += [*as_array(student.value("x_test"), shape=data["x_test"].shape)[~right]]
-    if len(wrong) and not any(find_image(student.figures, x) is not None for x in wrong):
+    figures = student.figures
+    if len(wrong) and not any(find_image(figures, x) is not None for x in wrong):
         raise Missing("no figure shows a test image that is misclassified")
 
 

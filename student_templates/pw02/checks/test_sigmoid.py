@@ -118,14 +118,14 @@ def test_softplus_second_is_the_second_derivative(student, rng):
 # --- (d) ---
 
 
-@pytest.mark.exercise("2d-plot", points=2)
+@pytest.mark.exercise("2d-plot", points=2, shares=True)
 def test_a_figure_shows_sigmoid_and_its_derivative(student):
     """Both curves, with the right data."""
     assert_curve(student.figures, sigma, name="the sigmoid function")
     assert_curve(student.figures, sigma_prime, name="the derivative of the sigmoid function")
 
 
-@pytest.mark.exercise("2d-plot", points=1)
+@pytest.mark.exercise("2d-plot", points=1, shares=True)
 def test_the_axes_of_the_figure_are_labelled(student):
     """The plot of the sigmoid names both of its axes."""
     assert_labelled(assert_curve(student.figures, sigma, name="the sigmoid function"))
