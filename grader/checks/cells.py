@@ -60,7 +60,8 @@ def run_cell(
     reference : the fixture, for a cell with `autotest(f(1), f(2))`: the cell runs with the solution
         as well, and each value must have the same kind and be equal, numbers to six digits
     If the cell deletes or replaces a student's function, the student's code sees that, too.
-    A statement that is a call alone, `sort_rows(A)`, changes A as it would in one process.
+    A statement that is a call alone, `sort_rows(A)`, changes A as it would in one process. What the
+    cell changes in `model.params`, a dict or an array, the student's object sees.
     Builtins are Python's own, even if the student redefines their names.
     """
     names = dict(names or {})
@@ -73,6 +74,8 @@ def run_cell(
     scope = _Names(student, names)
     printed = io.StringIO()
     with contextlib.ExitStack() as stack:
+        if mirrored := getattr(type(student), "__mirrored__", None):
+            stack.enter_context(mirrored(student))
         if output is not None:
             stack.enter_context(contextlib.redirect_stdout(printed))
         _execute(_rewritten(tree, source), source, scope)

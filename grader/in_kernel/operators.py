@@ -7,6 +7,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from numpy import ndarray
+
 globals()["__builtins__"] = dict(vars(builtins))
 
 _TWO = (
@@ -32,6 +34,27 @@ def _exit(manager: Any) -> Any:
     return type(manager).__exit__(manager, None, None, None)
 
 
+def _fill(root: Any, name: str, keys: tuple[Any, ...], value: Any) -> None:
+    """Change an element of root.name, or of root for ""; an array's numbers stay in that array."""
+    path = (name, *keys) if name else keys
+    target = parent = root
+    for number, key in enumerate(path):
+        parent = target
+        last = number == len(path) - 1
+        if name and not number:
+            target = getattr(parent, key)
+        elif last and type(parent) is dict:
+            target = parent.get(key)
+        else:
+            target = parent[key]
+    if type(target) is ndarray and type(value) is ndarray and target.shape == value.shape:
+        target[...] = value
+    elif name and len(path) == 1:
+        setattr(parent, name, value)
+    elif path:
+        parent[path[-1]] = value
+
+
 OPERATORS: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, name) for name in (*_ONE, *_TWO)},
     "setitem": operator.setitem,
@@ -46,4 +69,5 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "next": _next,
     "enter": _enter,
     "exit": _exit,
+    "fill": _fill,
 }

@@ -175,6 +175,8 @@ class Remote(_Callable):
         value = relabelled(place.wire.ask(lambda: label, "get", place.base, name), label, True)
         if isinstance(value, Remote) and value.type_name == "method":
             place.wire.methods.add((place.base, name))
+        elif place.wire.mirror is not None:
+            place.wire.mirror.note((place.base, name), self, name, value)
         return value
 
     def item(self, key: Any) -> Any:

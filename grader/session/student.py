@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from grader.closing import Closing
 from grader.records import Notebook
+from grader.session.mirror import Mirror
 from grader.session.proxies import Function, Remote, refuse_protocol, relabelled
 from grader.session.replies import copied
 from grader.session.replies import figures as checked_figures
@@ -61,7 +63,25 @@ class Student(Closing):
 
     def value(self, name: str) -> Any:
         """Return the value of a module-level variable, or a Remote. Raises Missing."""
-        return relabelled(self._wire.ask(lambda: name, "get", None, name), name, True)
+        value = relabelled(self._wire.ask(lambda: name, "get", None, name), name, True)
+        if self._wire.mirror is not None:
+            self._wire.mirror.note(name, self[name], "", value)
+        return value
+
+    @contextmanager
+    def __mirrored__(self) -> Iterator[None]:
+        """While it lasts, what a test changes in fetched arrays and dicts changes over there."""
+        wire = self._wire
+
+        def send(root: Any, name: str, keys: tuple[Any, ...], value: Any) -> None:
+            place = "".join(f"[{key!r}]" for key in keys)
+            wire.ask(lambda: f"{name}{place} = ...", "operate", "fill", root, name, keys, value)
+
+        before, wire.mirror = wire.mirror, Mirror(send)
+        try:
+            yield
+        finally:
+            wire.mirror = before
 
     def has(self, name: str) -> bool:
         """Return whether a dotted name ("GradientDescent.predict") is defined."""

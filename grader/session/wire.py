@@ -25,6 +25,7 @@ from grader.in_kernel import codec
 from grader.session.callbacks import CalledTooOften, CheckFunctions, is_function
 from grader.session.deadline import Deadline
 from grader.session.ending import KILLED
+from grader.session.mirror import Mirror
 from grader.session.replies import NAME_CHARS, clean, student_error
 from grader.session.stream import Stream
 
@@ -99,6 +100,7 @@ class Wire:
         """The path that the check called last."""
         # Called with the operation and the content of each reply.
         self.on_reply: Callable[[str, Any], None] | None = None
+        self.mirror: Mirror | None = None  # while a course's own test runs
         self.functions = CheckFunctions()
         self.methods: set[tuple[int | None, str]] = set()  # attributes that were methods
         # The figures of the latest reply; None after a request that may run student code.
@@ -119,6 +121,8 @@ class Wire:
         notebook ReferenceFault in place of each.
         """
         try:
+            if self.mirror is not None:
+                self.mirror.push()
             return self._ask(called, operation, *arguments)
         except (StudentFault, Missing) as fault:
             if self.is_reference:

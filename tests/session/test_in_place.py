@@ -108,3 +108,79 @@ def test_statements_that_ask_for_the_cells_own_names_still_see_them():
     assert run_cell(object(), "a = 1\nexec('b = a + 1')\nassert b == 2")["b"] == 2
     assert run_cell(object(), "x = [1]\nx.append(x[0])\nprint(x)")["x"] == [1, 1]
     assert np.array_equal(run_cell(object(), "x = np.ones(2)\nnp.copyto(x, 3 * x)")["x"], [3, 3])
+
+
+LAYER = """
+import numpy as np
+W = np.eye(2)
+
+def product(x):
+    return x @ W
+
+class Layer:
+    def __init__(self):
+        self.W = np.ones((2, 2))
+        self.params = {"W": self.W, "bias": np.zeros(2), "rate": 0.5}
+        self.all = [self.W]
+
+    def forward(self, x):
+        return self.params["rate"] * (x @ self.W + self.params["bias"])
+"""
+
+
+@pytest.mark.parametrize(
+    "change, result",
+    [
+        ("layer.params['W'][0, 0] = 3", 2.0),  # another name for the same array sees it
+        ("layer.W[0] += 2", 2.0),
+        ("layer.all[0][0, 0] = 3", 2.0),
+        ("p = layer.params\np['W'][0, 0] = 3\nlayer.forward(x)\np['W'][0, 0] = 5", 3.0),
+        ("layer.params['bias'] = np.array([4.0, 4.0])", 3.0),
+        ("layer.params['rate'] = 1.0", 2.0),
+        ("layer.params['new'] = np.ones(1)", 1.0),
+        ("layer.W = np.zeros((2, 2))", 0.0),
+        ("w = layer.W.copy()\nw[0] = 9", 1.0),
+    ],
+)
+def test_an_object_sees_what_a_test_changes_in_its_arrays_and_dicts(student_of, change, result):
+    cell = f"x = np.ones((1, 2))\nlayer = Layer()\n{change}\nr = layer.forward(x)"
+    assert run_cell(student_of(LAYER), cell)["r"][0, 0] == result
+
+
+def test_a_numerical_gradient_of_a_parameter_is_possible(student_of):
+    run_cell(
+        student_of(LAYER),
+        """
+def numerical(f, w, h=1e-6):
+    g = np.zeros_like(w)
+    for i in np.ndindex(*w.shape):
+        old = w[i]
+        w[i] = old + h
+        up = f()
+        w[i] = old - h
+        g[i] = (up - f()) / (2 * h)
+        w[i] = old
+    return g
+
+x, layer = np.array([[1.0, 2.0]]), Layer()
+g = numerical(lambda: layer.forward(x).sum(), layer.params["W"])
+assert np.allclose(g, [[0.5, 0.5], [1.0, 1.0]])
+assert np.array_equal(layer.params["W"], np.ones((2, 2)))
+""",
+    )
+
+
+def test_a_function_sees_what_a_test_changes_in_a_variable(student_of):
+    run_cell(student_of(LAYER), "W[0, 0] = 7\nassert product(np.ones((1, 2)))[0, 0] == 7")
+
+
+def test_outside_of_a_tests_cell_fetched_values_are_copies(student_of):
+    student = student_of(LAYER)
+    layer = student.Layer()
+    layer.W[0, 0] = 9
+    assert layer.forward(np.ones((1, 2)))[0, 0] == 1.0
+
+
+def test_a_value_that_is_fetched_in_a_loop_is_remembered_a_few_times(student_of):
+    cell = "layer = Layer()\nw = layer.W\nfor n in range(100):\n    b = layer.params['bias']\n"
+    run_cell(student_of(LAYER), cell + "w[0] = 4\nassert layer.all[0][0, 0] == 4")
