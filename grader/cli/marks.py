@@ -64,6 +64,17 @@ def judged(
     return judged_results(opened, run, assignment)
 
 
+def with_means(
+    opened: Store, runs: Sequence[RunRecord], assignments: Path | None
+) -> list[RunRecord]:
+    """Return the runs with the means of the points that students have."""
+    from grader.review.means import with_judged_means
+
+    return with_judged_means(
+        opened, runs, lambda name: gradebook.find_assignment(name, assignments)
+    )
+
+
 def keep_points(
     opened: Store, before: RunRecord, after: RunRecord, reason: str, assignments: Path | None
 ) -> None:

@@ -179,6 +179,7 @@ def command(
             unnamed = unexplained or as_sample is not None or marks_file or insight_file
             if junit_file or html_folder or student or wanted.anything or unnamed:
                 raise click.UsageError("Which run? `grade results` lists them.")
+            listed = marks.with_means(opened, listed, wanted.assignments)
             report_changes.show_runs(listed, console)
             if json_file is not None:
                 output.write(json_file, report_changes.runs_as_json(listed))

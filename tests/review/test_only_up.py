@@ -1,13 +1,14 @@
 """`grade results --only-up`: a check was changed after the fact, and nobody loses a point by it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from grader.batch.store import open_store
 from grader.cli.commands import run as grade
 from grader.review.history import changes
-from grader.review.overrides import overrides_of, overrule
+from grader.review.overrides import overrides_of, overrule, withdraw
 
 from .conftest import result_of
 
@@ -153,3 +154,50 @@ def test_a_reason_is_needed_and_one_run_is_not_enough(klass, monkeypatch, tmp_pa
     made.grade(result_of(0, passed=False))
     assert grade(["results", "--only-up", " "]) == 2
     assert "need a reason" in capsys.readouterr().err
+
+
+def listed():
+    """The mean of each run that `grade results` lists, the latest first."""
+    assert grade(["results", "--json", "runs.json"]) == 0
+    with open("runs.json", encoding="utf-8") as file:  # noqa: PTH123
+        return [run["mean_percent"] for run in json.load(file)["runs"]]
+
+
+def test_the_list_of_runs_has_the_mean_of_the_points_that_students_have(graded_twice, capsys):
+    assert listed() == [50.0, 100.0]
+    grade(["results", "--only-up", REASON])
+    assert listed() == [100.0, 100.0]
+    assert "100 %  " in capsys.readouterr().out.splitlines()[-2]
+
+
+def test_the_mean_of_the_checks_holds_again_where_what_was_kept_is_withdrawn(graded_twice):
+    grade(["results", "--only-up", REASON])
+    (floors,) = overrides_of(graded_twice.store, "toy").values()
+    withdraw(graded_twice.store, "toy", floors[0].id, grader="t")
+    assert listed() == [50.0, 100.0]
+
+
+def test_a_run_that_nobody_has_opened_since_has_its_kept_points_in_its_mean(graded_twice):
+    grade(["results", "--only-up", REASON])
+    with graded_twice.store.writing():
+        graded_twice.store.connection.execute("DELETE FROM answers")
+    assert listed() == [100.0, 100.0]
+
+
+def test_every_report_has_the_points_that_were_kept(graded_twice, capsys):
+    grade(["results", "--only-up", REASON])
+    capsys.readouterr()
+    assert grade(["results", "latest", "--html", "pages", "--junit", "r.xml"]) == 0
+    told = capsys.readouterr().out
+    assert "mean 100 %, median 100 % of the automatic points" in told
+    assert "fails most often" not in told
+    index = Path("pages", "index.html").read_text("utf-8")
+    assert "100 %" in index and "0 / 4" not in index
+    assert "<failure" not in Path("r.xml").read_text("utf-8")
+    assert grade(["results", "latest", "--csv", "t.csv"]) == 0
+    rows = Path("t.csv").read_text("utf-8-sig").splitlines()
+    (anna,) = (row for row in rows if "Anna" in row)
+    assert anna.split(",")[3:6] == ["4", "4", "4"]
+    capsys.readouterr()
+    grade(["results", "latest", "--insight", "-"])
+    assert "2 graded, mean 100 %" in capsys.readouterr().out
