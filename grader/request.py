@@ -82,8 +82,7 @@ class Request:
             kernels=cores(),
             alone=alone,
             share_cells=self.share_cells and not alone,
-            # On a cluster they would travel twice for each submission.
-            keep_answers=self.keep and not chosen.public_only and self.dask is None,
+            keep_answers=self.keep and not chosen.public_only,
             checks=tuple(self.checks),
         )
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.batch import cache_key, cluster_worker
+from grader.batch.answer_store import MAX_ANSWER_BYTES
 from grader.batch.archive import Archive, TooLarge, make_archive
 from grader.batch.cluster_worker import Answer, ClusterRun, end_grading_here
 from grader.batch.collector import Collector, Job
@@ -261,7 +262,7 @@ class Cluster(Closing):
         unchanged = job.input_hash != "changed" and answer.environment == expected
         collector.done(
             job.number,
-            Packed(pack(result).verdict, answer.packed.evidence),
+            Packed(pack(result).verdict, answer.packed.evidence, _kept_of(answer.packed)),
             unchanged=unchanged,
             isolation=answer.isolation,
         )
@@ -272,6 +273,14 @@ class Cluster(Closing):
             with contextlib.suppress(Exception):
                 self.client.run(end_grading_here, self.token)
         self.client.close(timeout=CONNECT_S)
+
+
+def _kept_of(packed: Packed) -> bytes:
+    """Return the replies of a submission's processes, if they are no more than a submission's.
+
+    They stay bytes here: only the codec reads them, when checks are graded again.
+    """
+    return packed.answers if len(packed.answers) <= MAX_ANSWER_BYTES else b""
 
 
 def _problem_of(answer: object) -> str:
@@ -287,6 +296,8 @@ def _problem_of(answer: object) -> str:
     if answer.kind not in ("done", "broken", "lost", "other"):
         return f"kind {answer.kind[:20]!r}"
     if answer.kind == "done":
+        if not isinstance(getattr(answer.packed, "answers", None), bytes):
+            return "kept replies that are not bytes"
         try:
             unpack(answer.packed)
         except Exception as error:  # any error that its bytes cause in the parser

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from grader.batch import answer_store
 from grader.batch.merging_marks import carry_marks
 from grader.batch.serialization import Packed, unpack
 from grader.batch.store import Store, open_store
@@ -47,14 +50,20 @@ def merge(folder: Path, into: Path) -> tuple[int, int, int]:
             submissions=total,
             settings=dict(first.settings),
             key="",
+            about=_about([*runs.values()]),
         )
+        made.answers_mib = answer_store.room_mib(os.environ)
         number = 0
         for file, run in runs.items():
             with open_store(file, create=False) as part:
                 for item in part.items(run.id, evidence=True):
                     packed = item.relabelled()
                     result = unpack(Packed(packed.verdict))
-                    made.add(number, result, packed, input_hash="", kept=False)
+                    carried = answer_store.of_part(part, run.id, item.number)
+                    # One transaction, since answers belong to a result.
+                    with store.writing():
+                        made.add(number, result, packed, input_hash=carried.input_hash, kept=False)
+                        answer_store.carry(made, number, carried)
                     number += 1
         made.end(first.isolation)
         judged = 0
@@ -124,6 +133,22 @@ def join(
     made.end(after.isolation)
     counts["as_before"] = len(known) - counts["new"] - counts["again"]
     return Joined(made.id, **counts)
+
+
+def _about(parts: Sequence[RunRecord]) -> dict[str, Any]:
+    """Return what `grade regrade` needs to know of the joined class.
+
+    What the parts do not have in common is left out: of checks that differ, nothing is known.
+    """
+    first = parts[0].about
+    names = ("split", "checks", "each_check", "environment")
+    same = {
+        n: first[n]
+        for n in names
+        if all(n in p.about and p.about[n] == first.get(n) for p in parts)
+    }
+    paths = dict.fromkeys(path for part in parts for path in part.about.get("paths", ()))
+    return {**same, "split": same.get("split"), "paths": [*paths], "shard": None} if paths else same
 
 
 def _latest(file: Path) -> RunRecord:

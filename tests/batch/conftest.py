@@ -98,6 +98,22 @@ def notebook(**bodies):
     return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
 
+def regrade_with_another_check(klass):
+    """What `grade regrade` says after the hidden check asks for one more than twice the number."""
+    file = klass.reference / "toy" / "hidden" / "test_toy.py"
+    file.write_text(file.read_text().replace("reference.double(3.0)", "reference.double(3.0) + 1"))
+    done = subprocess.run(
+        [*(sys.executable, *MODULE), *("regrade", "--lower", "it is 7", "--jobs", "1")],
+        env=dict(klass.environment, GRADE_ASSIGNMENTS=str(klass.reference)),
+        cwd=klass.root,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
 class Class:
     """The assignment and who handed it in; `results` is the file of results."""
 

@@ -124,3 +124,59 @@ def test_a_file_of_an_earlier_version_is_read_and_keeps_answers_from_then_on(fil
         assert answers(begun(store), "abc") is None
         keep(begun(store), "abc", b"one")
         assert answers(begun(store), "abc") == b"one"
+
+
+@pytest.fixture
+def joined(tmp_path):
+    """The run into which parts are joined, in a file of its own."""
+    with open_store(tmp_path / "joined.sqlite") as opened:
+        run = opened.begin(assignment="toy", title="Toy", submissions=9, settings={}, key="")
+        run.answers_mib = 1
+        yield run
+
+
+def carried(part, run, joined):
+    """What `grade regrade` finds of a part's first submission in the joined class."""
+    found = answer_store.of_part(part, run.id, 0)
+    result = Result("abc.zip", ("Ann",), "graded", score=1.0, max_score=4.0)
+    (item,) = part.items(run.id, evidence=True)
+    joined.add(0, result, item.packed, input_hash=found.input_hash, kept=False)
+    answer_store.carry(joined, 0, found)
+    return answers(begun(joined.store), "abc")
+
+
+def test_answers_go_with_their_part_of_a_class(store, joined):
+    run = begun(store)
+    keep(run, "abc", b"one")
+    assert carried(store, run, joined) == b"one"
+    assert begun(joined.store).kept("abc") is None  # no other run takes its verdict
+
+
+def test_what_a_later_grading_of_the_same_work_added_goes_along(store, joined):
+    run = begun(store)
+    keep(run, "abc", b"one")
+    keep(begun(store), "abc", b"two")
+    keep(begun(store, session_key="elsewhere"), "abc", b"three")
+    assert carried(store, run, joined) == b"onetwo"
+
+
+def test_a_part_without_answers_is_joined_without_them(store, joined):
+    run = begun(store)
+    keep(run, "abc", b"")
+    assert carried(store, run, joined) is None
+
+
+def test_more_than_a_submission_s_share_is_left_behind(store, joined, monkeypatch):
+    monkeypatch.setattr(answer_store, "MAX_ANSWER_BYTES", 4)
+    run = begun(store)
+    keep(run, "abc", b"one")
+    keep(begun(store), "abc", b"two")
+    assert carried(store, run, joined) == b"one"
+
+
+def test_what_is_no_text_of_bytes_in_a_part_is_left_behind(store, joined):
+    run = begun(store)
+    keep(run, "abc", b"one")
+    with store.writing():
+        store.connection.execute("UPDATE kept_answers SET answers = 'one'")
+    assert carried(store, run, joined) is None

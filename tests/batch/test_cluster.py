@@ -10,13 +10,14 @@ import zlib
 import pytest
 
 from grader import cli
+from grader.batch.answer_store import MAX_ANSWER_BYTES
 from grader.batch.archive import Archive, TooLarge, extract_archive, make_archive
-from grader.batch.cluster import _problem_of
+from grader.batch.cluster import _kept_of, _problem_of
 from grader.batch.cluster_worker import Answer, ClusterRun, grade_there
 from grader.batch.serialization import Packed, pack
 from grader.records import Options, Result
 
-from .conftest import WITHOUT_THIS_PACKAGE, Dask
+from .conftest import WITHOUT_THIS_PACKAGE, Dask, regrade_with_another_check
 
 pytestmark = pytest.mark.slow
 
@@ -229,7 +230,8 @@ def test_workers_that_have_not_this_grader_are_told(klass, lone, first, problem)
         (None, "NoneType"),
         (Answer("done", ""), "no result: error"),
         (Answer("done", "", Packed(zlib.compress(b"[]"))), "no result: AttributeError"),
-        (Answer("done", "", None), "no result: AttributeError"),
+        (Answer("done", "", None), "kept replies that are not bytes"),
+        (Answer("done", "", Packed(b"", answers="x")), "kept replies that are not bytes"),
         (Answer("points", ""), "kind 'points'"),
         (Answer("lost", "", how=7), "a field is not text"),
         (Answer("done", "", pack(Result("a.zip", (), "graded"))), ""),
@@ -238,3 +240,15 @@ def test_workers_that_have_not_this_grader_are_told(klass, lone, first, problem)
 )
 def test_what_a_cluster_returns_is_looked_at_before_it_is_believed(answer, problem):
     assert _problem_of(answer) == problem
+
+
+def test_replies_from_a_cluster_are_kept_up_to_a_submission_s_share():
+    assert _kept_of(Packed(b"", answers=b"one")) == b"one"
+    assert _kept_of(Packed(b"", answers=bytes(MAX_ANSWER_BYTES + 1))) == b""
+
+
+@pytest.mark.slow
+def test_what_a_cluster_has_graded_is_graded_again_without_a_notebook(klass, dask):
+    klass.fill(2)
+    klass.grade("--dask", str(dask.file), "--regrade")
+    assert "2 submissions: 2 from kept answers" in regrade_with_another_check(klass)

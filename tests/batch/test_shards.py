@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from .conftest import regrade_with_another_check
+
 
 def results(klass, *options, code=0):
     done = subprocess.run(
@@ -69,3 +71,9 @@ def test_a_part_that_there_is_not_is_refused(klass, shard):
     klass.fill(1)
     _, said = klass.grade("--shard", shard, code=2)
     assert "is not a part such as 3/16" in said
+
+
+@pytest.mark.slow
+def test_a_class_of_parts_is_graded_again_without_a_notebook(klass, in_parts):
+    results(klass, "--merge", klass.root / "parts")
+    assert "5 submissions: 5 from kept answers" in regrade_with_another_check(klass)
