@@ -97,8 +97,9 @@ class Echoes:
                 looks = self.stand_ins.looks(job, exercise)
             again = None if looks is None else looks.outcomes(names)
             if looks is None or again is None:
+                roots = self._roots(built_on, notebook, outcomes)
                 for number in echoes:
-                    line = _line_of(_without_names(built_on))
+                    line = _line_of(_without_names(roots))
                     found[number] = _with_line(found[number], line, found[number])
                 continue
             order = self._right_ones_first(job, built_on, notebook, outcomes) if quick else []
@@ -135,6 +136,24 @@ class Echoes:
                 empty = all(o.missing for o in theirs)
                 listed.append(BuiltOn(other, tuple(functions), empty))
         return listed
+
+    def _roots(
+        self, built_on: Sequence[BuiltOn], notebook: Notebook, outcomes: Sequence[Outcome]
+    ) -> list[BuiltOn]:
+        """Return the failed exercises behind these, which build on no failed one themselves."""
+        roots: dict[str, BuiltOn] = {}
+        seen: set[str] = set()
+        waiting = [*built_on]
+        while waiting:
+            one = waiting.pop(0)
+            if one.exercise.id in seen:
+                continue
+            seen.add(one.exercise.id)
+            behind = [] if one.empty else self._built_on(one.exercise, notebook, outcomes)
+            if not behind:
+                roots[one.exercise.id] = one
+            waiting += behind
+        return [*roots.values()] or [*built_on]
 
     def _right_ones_first(
         self,

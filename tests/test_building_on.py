@@ -4,6 +4,7 @@ import json
 import re
 import textwrap
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -211,8 +212,6 @@ def test_what_builds_on_an_empty_gap_says_that_it_is_empty(tmp_path):
 
 
 def test_a_figure_that_was_drawn_before_is_not_checked_with_a_stand_in(tmp_path):
-    from types import SimpleNamespace
-
     chain = load_assignment(course(tmp_path))
     solved = chain.notebooks["chain.ipynb"]
     drawing = replace(
@@ -535,3 +534,21 @@ def test_an_exercise_of_which_no_function_is_known_to_be_wrong_is_named_by_its_i
         "builds on a-softmax, which failed; on `loss` (b-loss), which is not filled in yet: "
         "look there first"
     )
+
+
+def test_of_exercises_that_build_on_each_other_the_first_one_is_named(tmp_path):
+    """Where no stand-in decides, the exercise in the middle may be right itself."""
+    chain = load_assignment(course(tmp_path))
+    source = "def a(x):\n    return x\ndef b(x):\n    return a(x)\ndef c(x):\n    return b(x)\n"
+    notebook = parse_notebook(source.encode(), name="n.py")
+    exercises = tuple(
+        replace(one, functions=(name,))
+        for one, name in zip(chain.exercises, ["a", "b", "c"], strict=False)
+    )
+    suite = SimpleNamespace(assignment=replace(chain, exercises=exercises))
+    echoes = building_on.Echoes(suite, {})
+    failed = [Outcome(one.id, "x", "failed", 0.0, 1.0) for one in exercises]
+    built_on = echoes._built_on(exercises[2], notebook, failed)
+    assert [one.exercise.id for one in built_on] == ["a-softmax", "b-loss"]
+    roots = echoes._roots(built_on, notebook, failed)
+    assert [one.exercise.id for one in roots] == ["a-softmax"]
