@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from grader.checks import in_place
-from grader.checks.closeness import NEXT_STEP, assert_close
+from grader.checks.closeness import assert_close
 from grader.checks.compared import compared_in
 from grader.checks.showing import describe_type, show, type_name
+from grader.diagnosis.wording import TRY_BY_HAND
 from grader.errors import CheckFailed, StudentFault
 
 _FILE = "<test cell>"
@@ -315,7 +316,7 @@ def _failure(error: AssertionError, source: str, effects: in_place.Effects) -> C
             hint = _UNCHANGED
         elif np.size(compared.expected) > 1:
             problem += f": {said}" if said else ""
-            hint = found.hint if found.hint != NEXT_STEP else ""
+            hint = found.hint if found.hint != TRY_BY_HAND else ""
         else:
             # Of a single number this tells the expected one: a hidden check must not.
             where = where or said

@@ -14,12 +14,9 @@ from grader.checks.tolerances import room_for, rtol_for
 from grader.diagnosis.case import Factor
 from grader.diagnosis.observations import what_is_right, which_are_right
 from grader.diagnosis.values import diagnose
-from grader.diagnosis.wording import Array, number
+from grader.diagnosis.wording import TRY_BY_HAND, Array, number
 from grader.errors import CheckFailed, Missing
 
-NEXT_STEP = (
-    "Try it on two or three numbers of your own, compute the same by hand, and compare the steps."
-)
 # A result nearer than this to a convention follows it, and is wrong for another reason.
 _NEARLY = 1e-3
 # Chance puts the largest value into the right place of 13 rows once in a million times, or less.
@@ -152,7 +149,7 @@ def assert_close(
     if evidence.close:
         return
     found = diagnose(array, expected, **known, rtol=min(max(rtol, 1e-6), 1e-2), atol=atol)
-    next_step = hint or NEXT_STEP
+    next_step = hint or TRY_BY_HAND
     if found is not None:
         # A mistake with a name needs no further advice.
         problem, next_step = found.problem, found.hint or hint
@@ -162,7 +159,8 @@ def assert_close(
         right = what_is_right(array, expected)
         problem = f"every element of {noun} is wrong{'; ' * bool(right)}{right}"
     else:
-        problem = f"{evidence.n_wrong} of {evidence.n} elements of {noun} are wrong"
+        are = "is" if evidence.n_wrong == 1 else "are"
+        problem = f"{evidence.n_wrong} of {evidence.n} elements of {noun} {are} wrong"
         right = which_are_right(_wrong_in(array, expected, rtol=rtol, atol=atol))
         problem += f"; {right}" if right else ""
     raise CheckFailed(
@@ -213,7 +211,7 @@ def assert_close_to_one_of(
     accepted = " and ".join(conventions)
     raise CheckFailed(
         simplest.problem,
-        hint=" ".join(filter(None, [simplest.hint, f"(Accepted conventions: {accepted}.)"])),
+        hint="\n".join(filter(None, [simplest.hint, f"(Accepted conventions: {accepted}.)"])),
         called=simplest.called,
         expected=simplest.expected,
         got=simplest.got,

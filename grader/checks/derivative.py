@@ -181,8 +181,8 @@ def _judge_jacobian(
     raise CheckFailed(
         found.problem
         if found
-        else f"{int(judged.wrong.sum())} of {judged.wrong.size} elements of the Jacobian do not "
-        "match f",
+        else f"{int(judged.wrong.sum())} of {judged.wrong.size} elements of the Jacobian "
+        f"{'does' if judged.wrong.sum() == 1 else 'do'} not match f",
         hint=found.hint if found else "J[i, j] is the derivative of f_i with respect to x_j.",
         called=called,
         where=f"element {index_text(worst)}: central differences give {numeric[worst]:.6g}, "

@@ -154,7 +154,8 @@ def _wrong_term(
 def _plain_problem(fault: Fault, noun: str) -> str:
     count = int(fault.wrong.sum())
     if fault.whole and 0 < count < fault.wrong.size:
-        return f"{count} of {fault.wrong.size} elements of {noun} do not match the cost"
+        do = "does" if count == 1 else "do"
+        return f"{count} of {fault.wrong.size} elements of {noun} {do} not match the cost"
     if not count == fault.wrong.size > 1:
         return f"{noun} does not match the cost"
     right = what_is_right(fault.got, fault.expected) if fault.whole else ""

@@ -30,6 +30,8 @@ _CONSTANT = 10.0
 # A factor is named only if a random result would get that name more rarely than this.
 _CHANCE = 1e-3
 
+_OR_A_LENGTH = "(2 is also a length here: does a mean stand for a sum, or a sum for a mean?)"
+
 # Names that textbooks give to the number of samples.
 _SAMPLE_COUNTS = frozenset({"m", "n", "N", "M", "batch", "batch_size", "n_samples"})
 
@@ -51,6 +53,8 @@ def explain_factor(case: Case) -> Diagnosis | None:
         return None
     if words is not None and words.kind == "sign" and case.got.size == 1:
         return replace(words, problem=words.problem.removesuffix(" everywhere"))
+    if words is not None and _is_a_count_of_two(words, case):
+        return replace(words, hint=f"{words.hint} {_OR_A_LENGTH}")
     if words is not None:
         return words
     if free < INDEPENDENT or abs(ratio - 1) < 1e-3:
@@ -66,6 +70,12 @@ def explain_factor(case: Case) -> Diagnosis | None:
     if of_input is not None:
         return of_input
     return Diagnosis("factor", *_unnamed_factor(ratio, case.noun), weight=_UNNAMED)
+
+
+def _is_a_count_of_two(words: Diagnosis, case: Case) -> bool:
+    """Tell whether a factor 2 may as well be the number of elements of a row."""
+    of_two = words.kind == "factor" and ("twice as" in words.problem or "half as" in words.problem)
+    return of_two and 2 in case.expected.shape
 
 
 def _by_chance(words: Diagnosis, case: Case, near: float) -> float:

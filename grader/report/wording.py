@@ -48,6 +48,9 @@ OUTCOME_WORDS: dict[CheckStatus, str] = {
     "timeout": "timed out",
     "skipped": "skipped",
 }
+_EVIDENCE = ("expected ", "got ", "where: ", "With a right one:")
+"""How lines of a message begin that are no advice."""
+
 REFUSAL_WORDS: dict[SubmissionStatus, str] = {
     "graded": "graded",
     "refused": "refused",
@@ -187,16 +190,20 @@ def deducted(exercise: ExerciseScore) -> float:
 
 
 def complaints(checks: Sequence[Outcome]) -> list[Complaint]:
-    """Return the messages of the checks that did not pass; checks with one message share it."""
+    """Return the messages of the checks that did not pass; checks with one message share it.
+
+    Advice that stands in an earlier message of these checks is not repeated.
+    """
     severity: dict[CheckStatus, int] = {"skipped": 0, "failed": 1, "timeout": 2, "error": 3}
     by_message: dict[str, list[Outcome]] = {}
     for check in checks:
         if check.outcome != "passed":
             by_message.setdefault(check.message.strip(), []).append(check)
+    said: set[str] = set()
     return [
         Complaint(
             names=tuple(check.name for check in same),
-            message=message,
+            message=_without_repeated(message, said),
             # Points of a check that could not run here are not lost.
             lost=sum(c.max_points - c.points for c in same if c.outcome != "skipped"),
             outcome=max((check.outcome for check in same), key=lambda o: severity.get(o, 1)),
@@ -204,6 +211,16 @@ def complaints(checks: Sequence[Outcome]) -> list[Complaint]:
         )
         for message, same in by_message.items()
     ]
+
+
+def _without_repeated(message: str, said: set[str]) -> str:
+    """Return a message without the advice at its end that is said already; add its lines."""
+    lines = message.splitlines()
+    kept = [*lines]
+    while len(kept) > 1 and kept[-1] in said and not kept[-1].startswith(_EVIDENCE):
+        kept.pop()
+    said.update(lines[1:])
+    return "\n".join(kept)
 
 
 def placed(note: Note) -> tuple[str, str]:

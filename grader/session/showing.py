@@ -35,7 +35,7 @@ def show(value: Any) -> str:
         return f"a {type(value).__name__}"
     if is_function(value):
         name = name_of(value)
-        return "a lambda" if name == "<lambda>" else name
+        return "a function" if name == "<lambda>" else name
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
 

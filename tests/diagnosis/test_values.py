@@ -39,6 +39,14 @@ def test_a_constant_factor_is_named(factor, problem, hint):
     assert hint in found.hint
 
 
+def test_a_factor_2_may_be_the_number_of_two_elements():
+    two = np.array([0.0839, 0.9161])
+    assert "2 is also a length here" in told(2 * two, two).hint
+    assert "2 is also a length here" in told(RIGHT[:, :2] / 2, RIGHT[:, :2]).hint
+    assert "2 is also a length here" not in told(2 * RIGHT).hint
+    assert "2 is also a length here" not in told(-two, two).hint
+
+
 def test_a_factor_of_a_single_number_is_named_too():
     assert "120 times too large" in told(84.0, 0.7, factors={"m": 120}).problem
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from grader.records import ExerciseScore, Note, Outcome, Report, Result
 from grader.report import terminal
+from grader.report.wording import complaints
 
 
 def shown(report, *, width=80, **options):
@@ -282,3 +283,22 @@ def test_a_folder_of_checks_that_is_found_by_a_link_is_told_as_it_is_called_here
     monkeypatch.chdir(tmp_path / "here")
     folder = str((tmp_path / "course" / "reference" / "pw02").resolve())
     assert "checks of reference/pw02\n" in shown(replace(report, checks_from=folder))
+
+
+def test_advice_is_given_once_in_an_exercise_and_what_was_seen_each_time():
+    advice = "Compute it by hand."
+    checks = [
+        Outcome("a", name, "failed", 0.0, 1.0, message=message)
+        for name, message in [
+            ("one", f"f(1) is wrong\nexpected 2\n{advice}"),
+            ("two", f"f(2) is wrong\nexpected 2\n{advice}"),
+            ("three", f"f(3) is wrong\n{advice}\nexpected 2"),
+            ("four", advice),
+        ]
+    ]
+    assert [one.message for one in complaints(checks)] == [
+        f"f(1) is wrong\nexpected 2\n{advice}",
+        "f(2) is wrong\nexpected 2",
+        f"f(3) is wrong\n{advice}\nexpected 2",
+        advice,
+    ]
