@@ -13,8 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from grader.batch import known_store
-from grader.diagnosis.known import CheckName, Known, Named, name_mistakes
+from grader.diagnosis.known import CheckName, Known, Mistake, Named, name_mistakes
+from grader.diagnosis.said_already import says_already
 from grader.diagnosis.traces import Trace, traces_of
+from grader.diagnosis.wording import TRY_BY_HAND
 from grader.errors import StoreError
 from grader.records import Assignment, Outcome, Result
 
@@ -67,19 +69,45 @@ class Explainer:
                 named |= name_mistakes(known, traces_by_check, owners=self.owners, passed=passed)
         if not named:
             return result
+        told = self._checks_that_tell(result, named)
         return replace(
             result,
             exercises=tuple(
                 replace(
                     exercise,
                     checks=tuple(
-                        with_mistake(outcome, named.get((outcome.exercise, outcome.name)))
+                        with_mistake(
+                            outcome,
+                            named.get((outcome.exercise, outcome.name)),
+                            tell=(outcome.exercise, outcome.name) in told,
+                        )
                         for outcome in exercise.checks
                     ),
                 )
                 for exercise in result.exercises
             ),
         )
+
+    def _checks_that_tell(self, result: Result, named: Mapping[CheckName, Named]) -> set[CheckName]:
+        """Return the checks whose messages name a mistake to the student: one for each function.
+
+        It is the first one of the function's own exercises, or else the first one. There is none
+        if a message says the same already.
+        """
+        listed: dict[str, list[tuple[bool, Outcome, Mistake]]] = {}
+        for exercise in result.exercises:
+            for outcome in exercise.checks:
+                one = named.get((outcome.exercise, outcome.name))
+                if one is not None and one.told is not None and not outcome.hidden:
+                    mistake = one.told
+                    elsewhere = outcome.exercise not in self.owners.get(mistake.function, ())
+                    listed.setdefault(mistake.function, []).append((elsewhere, outcome, mistake))
+        told = set()
+        for found in listed.values():
+            if not any(says_already(_before(o), m.says or m.phrase) for _, o, m in found):
+                _, first, _ = min(found, key=lambda one: one[0])
+                told.add((first.exercise, first.name))
+        return told
 
     def unnamed(self, result: Result) -> set[str]:
         """Return the notebooks of the result whose wrong answers fit no known mistake."""
@@ -164,28 +192,40 @@ def is_explained(outcome: Outcome) -> bool:
     return bool(outcome.known)
 
 
-def with_mistake(outcome: Outcome, named: Named | None) -> Outcome:
-    """Return the outcome with the mistake in its message.
+def with_mistake(outcome: Outcome, named: Named | None, *, tell: bool = True) -> Outcome:
+    """Return the outcome with the mistake for the instructor, and in its message if it tells it.
 
-    Only the instructor reads it for a hidden check, or if its words would say little to a student.
+    Only the instructor reads it for a hidden check, or if its words would say little to a student,
+    or too much.
     """
     if named is None:
         return outcome
     mistake = named.mistake
-    if mistake.title:
-        also = f" The same here: {named.also.phrase}." if named.also else ""
-        line = f"{LIKE_A_MISTAKE}{mistake.title}.{also}"
-    else:
-        name = mistake.function.rpartition(".")[2]
-        also = f", or (the same here) {named.also.phrase}" if named.also else ""
-        line = f"`{name}`{LIKE_THE_SOLUTION}{mistake.phrase}{also}."
     where = f" ({mistake.place})" if mistake.place else ""
     known = f"{mistake.function}: {mistake.title or mistake.text}{where}"
-    if outcome.hidden or mistake.says_little:
+    if outcome.hidden or named.told is None:
         return replace(outcome, known=known)
-    kept = [
+    kept = _before(outcome)
+    if not tell:
+        return replace(outcome, message=kept, known=known)
+    # What is known of the mistake says more than the general advice.
+    lines = [text for text in kept.splitlines() if text != TRY_BY_HAND]
+    return replace(outcome, message="\n".join([*lines, _line_of(named, named.told)]), known=known)
+
+
+def _line_of(named: Named, told: Mistake) -> str:
+    """Return the sentence that names a mistake to a student."""
+    if told.title:
+        also = f" The same here: {named.also.phrase}." if named.also else ""
+        return f"{LIKE_A_MISTAKE}{told.says}.{also}"
+    also = f", or (the same here) {named.also.phrase}" if named.also else ""
+    return f"`{told.function.rpartition('.')[2]}`{LIKE_THE_SOLUTION}{told.phrase}{also}."
+
+
+def _before(outcome: Outcome) -> str:
+    """Return the message without a sentence of an earlier explanation."""
+    return "\n".join(
         text
         for text in outcome.message.splitlines()
         if LIKE_THE_SOLUTION not in text and not text.startswith(LIKE_A_MISTAKE)
-    ]
-    return replace(outcome, message="\n".join([*kept, line]), known=known)
+    )

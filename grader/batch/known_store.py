@@ -149,12 +149,14 @@ class Published:
 
 
 _PUBLISHED = ".json.z"
+_FORMAT = "2"
+"""Of tables in an assignment's folder; those of another one are out of date."""
 
 
 def _key_of_content(assignment: Assignment, seed: int) -> str:
     """Return the fingerprint of only the assignment, since its table is valid on any machine."""
     options = Options(str(assignment.folder.resolve()), seed=seed)
-    digest = hashlib.sha256(cache_key.key(options, "").encode())
+    digest = hashlib.sha256(cache_key.key(options, _FORMAT).encode())
     _add_sources(digest, assignment.folder / "samples")
     return digest.hexdigest()[:32]
 
@@ -170,7 +172,7 @@ def _safe(notebook: str) -> str:
 def _plain(known: Known) -> dict[str, Any]:
     return {
         "mistakes": [
-            [m.function, m.kind, m.phrase, m.text, m.place, m.title] for m in known.mistakes
+            [m.function, m.kind, m.phrase, m.text, m.place, m.title, m.says] for m in known.mistakes
         ],
         "traces": [
             [[*check, [_plain_trace(trace) for trace in pair]] for check, pair in traces.items()]

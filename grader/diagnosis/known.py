@@ -33,6 +33,7 @@ class Mistake:
     phrase : what a student reads after "behaves exactly as the solution would"
     text : the change, for the instructor; place : its notebook, cell and line
     title : of the instructor's sample with this mistake; "" for an automatic mutant
+    says : what a student reads of a sample; "" if its title would give the solution away
     """
 
     function: str
@@ -41,12 +42,15 @@ class Mistake:
     text: str
     place: str = ""
     title: str = ""
+    says: str = ""
 
     @property
     def says_little(self) -> bool:
-        """Whether the phrase tells a student nothing, or describes code that isn't theirs."""
+        """Whether its words tell a student nothing, or too much, or of code that isn't theirs."""
+        if self.title:
+            return not self.says
         of_another = OTHER_FORM in self.text and is_of_another_form(self.phrase)
-        return not self.title and (is_vague(self.phrase) or of_another)
+        return is_vague(self.phrase) or of_another
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,13 @@ class Named:
 
     others : how many other known mistakes give these answers, too
     also : one of them, of another kind; None if none of them is worth naming
+    told : the first one with words for a student; None if there is none
     """
 
     mistake: Mistake
     others: int = 0
     also: Mistake | None = None
+    told: Mistake | None = None
 
 
 def name_mistakes(
@@ -148,18 +154,27 @@ def name_mistakes(
         mistakes = [known.mistakes[number] for number in consistent]
         if mistakes:
             others = len({mistake.phrase for mistake in mistakes}) - 1
-            named[check] = Named(mistakes[0], others, _another(mistakes))
+            telling = [m for m in mistakes if not m.says_little]
+            also = _another(telling) if telling else None
+            named[check] = Named(mistakes[0], others, also, telling[0] if telling else None)
     return named
 
 
-_OTHER_WAY_ROUND = {
-    "transposed",
-    "rows for columns",
-    "transposed operand",
-    "transposed product",
-    "dropped transpose",
-    "swapped operands",
-}
+_ALIKE = (
+    {
+        "transposed",
+        "rows for columns",
+        "transposed operand",
+        "transposed product",
+        "dropped transpose",
+        "swapped operands",
+    },
+    {"flipped sign", "sign", "swapped difference", "negated argument"},
+    {"forgotten call", "wrong function", "function", "related function", "absolute"},
+    {"mean", "wrong function", "reduced"},
+    {"dropped factor", "lost divisor", "scaled", "mean", "factor 2", "wrong constant"},
+)
+"""Kinds of which a student learns nothing more from a second one."""
 
 
 def _another(mistakes: Sequence[Mistake]) -> Mistake | None:
@@ -171,7 +186,7 @@ def _another(mistakes: Sequence[Mistake]) -> Mistake | None:
     first = mistakes[0]
     for other in mistakes[1:]:
         says_little = not other.phrase or other.says_little or " in one place" in other.phrase
-        alike = other.kind == first.kind or {other.kind, first.kind} <= _OTHER_WAY_ROUND
+        alike = other.kind == first.kind or any({other.kind, first.kind} <= one for one in _ALIKE)
         if other.function != first.function or alike or says_little or other.title:
             continue
         if first.title and other.kind != "flipped sign":

@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+TRY_BY_HAND = (
+    "Try it on two or three numbers of your own, compute the same by hand, and compare the steps."
+)
+"""The advice where nothing better is known."""
+
 
 def number(value: float) -> str:
     """Return a number as people write it: integers whole, others with four digits."""

@@ -6,12 +6,13 @@ The right code is the solution, and the right samples, which are other forms of 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from grader.diagnosis.known import OF_ANY_VALUE, OTHER_FORM, Mistake
 from grader.records import Assignment, Notebook
 from grader.suite import Suite
+from grader.verify.giving_away import right_sources, words_for_students
 from grader.verify.known_changes import known_changes, statement_keys
 from grader.verify.mutants import Mutant, region_lines_of, student_functions
 from grader.verify.patching import patch_source
@@ -35,7 +36,7 @@ def candidates_of(suite: Suite, notebook: Notebook) -> list[Candidate]:
     found: list[Candidate] = []
     seen = {name: statement_keys(notebook.definitions[name].source) for name in functions}
     for sample in samples:
-        found += _of_sample(sample, notebook, seen)
+        found += _of_sample(sample, notebook, seen, right_sources(samples, sample))
     for name in functions:
         found += candidates_in(notebook, name)
     return found
@@ -67,21 +68,23 @@ def candidates_in(notebook: Notebook, function: str) -> list[Candidate]:
 
 def sample_mistakes(assignment: Assignment, notebook: Notebook) -> list[Candidate]:
     """Return the mistake samples of a notebook's functions."""
+    samples = load_samples(assignment)
     return [
         candidate
-        for sample in load_samples(assignment)
+        for sample in samples
         if sample.notebook == notebook.name and sample.kind == "mistake"
-        for candidate in _of_sample(sample, notebook, {})
+        for candidate in _of_sample(sample, notebook, {}, right_sources(samples, sample))
     ]
 
 
 def _of_sample(
-    sample: Sample, notebook: Notebook, seen: dict[str, set[str]]
+    sample: Sample, notebook: Notebook, seen: dict[str, set[str]], right: Sequence[str]
 ) -> Iterator[Candidate]:
     """Yield a mistake sample, or the mutants of a right sample: other forms of the same solution.
 
     seen : for each function, the statements that were mutated before. The same mistake in the same
         statement gives the same answers, so it is left out. The sample's statements are added
+    right : sources of other right answers in its gaps
     """
     changed = apply_sample(sample, notebook)
     named = [
@@ -99,9 +102,9 @@ def _of_sample(
     whole = "\n".join(patches.values())
     if sample.kind == "mistake":
         for name in named:
-            mistake = Mistake(
-                name, "sample", "", f"as in samples/{sample.name}.toml", "", sample.title
-            )
+            text = f"as in samples/{sample.name}.toml"
+            says = words_for_students(sample, notebook, right)
+            mistake = Mistake(name, "sample", "", text, "", sample.title, says)
             yield Candidate(mistake, whole)
             return
     for name in named:

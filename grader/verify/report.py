@@ -223,6 +223,7 @@ def detail_sections(report: VerifyReport) -> dict[str, list[str]]:
     return {
         "What does not hold": list(report.problems),
         "Checks that raised an exception instead of a verdict": list(report.warnings),
+        "Samples with words that would give the solution away": list(report.too_much_said),
         "Tables in known/ that no longer fit; write them anew with --write-known": list(
             report.stale_tables
         ),
@@ -263,6 +264,7 @@ def _report_json(report: VerifyReport) -> dict[str, object]:
         "passed": report.passed,
         "problems": list(report.problems),
         "warnings": list(report.warnings),
+        "too_much_said": list(report.too_much_said),
         "reference_score": report.reference_score,
         "stub_score": report.stub_score,
         "max_score": report.max_score,
@@ -272,6 +274,7 @@ def _report_json(report: VerifyReport) -> dict[str, object]:
             {
                 "name": verdict.sample.name,
                 "title": verdict.sample.title,
+                "says": verdict.sample.says,
                 "kind": verdict.sample.kind,
                 "deviations": list(verdict.deviations),
                 "named": verdict.named,

@@ -3,6 +3,7 @@
 A sample is a change of one solved notebook, kept as reference/<id>/samples/<name>.toml:
 
     title = "cross-entropy without its minus sign"
+    says = "the cost has the wrong sign"   # what students read; without it, they read the title
     kind = "mistake"            # or "right"
     notebook = "MNIST_binary_classifier_stud.ipynb"
     [regions]                   # replaces the code between a region's markers
@@ -41,6 +42,7 @@ class _SampleFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     title: Text
     kind: Text
     notebook: Text
+    says: str = ""
     regions: dict[str, str] = {}
     definitions: dict[str, str] = {}
     append: _Append = _Append()
@@ -56,7 +58,12 @@ KEYS = _SampleFile.__struct_fields__
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample. `name` is the file's, without .toml; expect maps exercise id to pattern."""
+    """One sample.
+
+    name : the file's, without .toml; title : what the instructor reads
+    says : what students read of the mistake; "" for the title
+    expect : the pattern of a message, by exercise id
+    """
 
     name: str
     title: str
@@ -66,6 +73,7 @@ class Sample:
     definitions: Mapping[str, str] = field(default_factory=dict)
     appended: str = ""
     expect: Mapping[str, str] = field(default_factory=dict)
+    says: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,7 @@ def _read_sample(path: Path, assignment: Assignment) -> Sample:
         definitions=file.definitions,
         appended=file.append.source,
         expect=file.expect,
+        says=" ".join(file.says.split()),
     )
     _require_fitting(sample, assignment, where)
     return sample
@@ -144,6 +153,8 @@ def _require_fitting(sample: Sample, assignment: Assignment, where: str) -> None
             re.compile(pattern)
         except re.error as error:
             raise AssignmentError(f"{where}: [expect] {exercise}: {error}") from error
+    if sample.kind == "right" and sample.says:
+        raise AssignmentError(f"{where}: nobody reads `says` of a right sample: leave it out")
     if sample.kind == "right" and sample.expect:
         raise AssignmentError(f"{where}: a right sample loses no points: [expect] must be empty")
     if sample.kind == "mistake" and not sample.expect:

@@ -141,6 +141,7 @@ class VerifyReport:
     skipped : notebooks that need a package which is not installed here
     stale_tables : notebooks whose table in the assignment's folder is out of date
     warnings : checks that raised an exception of their own instead of giving a verdict
+    too_much_said : samples with words that would give the solution away to students
     """
 
     assignment: str
@@ -163,6 +164,7 @@ class VerifyReport:
     written: tuple[WrittenLine, ...] = ()
     stale_tables: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    too_much_said: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property

@@ -30,6 +30,7 @@ from grader.temporary import TemporaryFolder
 from grader.verify.calibration import rate_checks, run_seeds
 from grader.verify.derivations import verify_written
 from grader.verify.explanations import explain, load_explanations
+from grader.verify.giving_away import right_sources, too_much_said
 from grader.verify.known_table import prepare, table_of
 from grader.verify.mutants import functions_that_draw, make_mutants
 from grader.verify.mutation_run import run_mutants
@@ -205,8 +206,17 @@ def _verify(
                 ]
             )
         ),
+        too_much_said=_too_much_said(assignment, samples),
         seconds=time.perf_counter() - started,
     )
+
+
+def _too_much_said(assignment: Assignment, samples: Sequence[Sample]) -> tuple[str, ...]:
+    found = (
+        too_much_said(one, assignment.notebooks[one.notebook], right_sources(samples, one))
+        for one in samples
+    )
+    return tuple(filter(None, found))
 
 
 def runnable(assignment: Assignment) -> list[str]:

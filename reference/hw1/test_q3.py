@@ -210,10 +210,10 @@ def test_evaluate_is_the_share_of_right_predictions(student, rng):
     X, y = rng.normal(size=(60, size[0])), rng.integers(size[2], size=60)
     weights = some_weights(rng, size)
     layers.write(*weights)
-    right = {"of the right classes": np.mean(scores(X, *weights).argmax(axis=1) == y)}
+    right = {"that of the right classes": np.mean(scores(X, *weights).argmax(axis=1) == y)}
     with contextlib.suppress(CheckFailed, StudentFault):  # what predict gives has its own check
         own = as_array(model.predict(X), called="predict(X)", shape=[(60,), ()])
-        right = {"of its own predict": np.mean(own == y)} | right
+        right = {"that of your own predict": np.mean(own == y)} | right
     share = next(iter(right.values()))
     known = {"it is the share of wrong ones": 1 - share, "it is a count": 60 * share}
     got = as_scalar(model.evaluate(X, y), called="evaluate(X, y)")

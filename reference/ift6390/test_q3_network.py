@@ -129,7 +129,7 @@ def gradients(net, version, X, y):
         net.fprop(X, y)  # bprop may use what fprop kept of the same X
     value = net.attribute(version)(X, y)
     if not isinstance(value, (tuple, list)) or len(value) != 4:
-        due = "four gradients (grad_W1, grad_b1, grad_W2, grad_b2) were due"
+        due = "it should return four gradients: grad_W1, grad_b1, grad_W2, grad_b2"
         raise CheckFailed(due, called=f"{version}(X, y)")
     return value
 
@@ -343,7 +343,7 @@ def assert_finite_differences(student, rng, K, decay, **epsilon):
 def flat(parts, theta, called="finite_difference(X, y)"):
     """Return four gradients in one vector, each of the size of its parameter."""
     if not isinstance(parts, (tuple, list)) or len(parts) != 4:
-        raise CheckFailed("four gradients were due", called=called)
+        raise CheckFailed("it should return four gradients", called=called)
     shapes = [[t.shape, (*t.shape, 1), (1, *t.shape)] if t.ndim == 1 else t.shape for t in theta]
     arrays = [
         as_array(part, called=f"{called}, grad_{name}", shape=shape)

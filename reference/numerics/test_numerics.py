@@ -19,12 +19,16 @@ def require_order(order, h, errors, *, called):
     if not np.all(np.isfinite(errors)):
         raise CheckFailed(f"{called}: the result is not finite")
     if min(errors) == 0.0 or abs(slope(h, errors) - order) > 0.2:
-        shown = "0" if min(errors) == 0.0 else f"h^{slope(h, errors):.1f}"
-        raise CheckFailed(
-            f"{called}: the error falls as {shown}, and as h^{order} it must",
-            hint="Print the errors for h, h/2, h/4: a weight or a point is wrong where they don't "
-            f"fall by {2**order} each time.",
-        )
+        hint = f"Print the errors for h, h/2, h/4: each should be {2**order} times smaller."
+        if min(errors) == 0.0:
+            problem = f"the error is exactly 0; it should fall as h^{order}"
+        elif (found := slope(h, errors)) < 0.2:
+            problem = f"the error does not fall with h; it should fall as h^{order}"
+            hint += " Does the result tend to a wrong value? Look at the weights and the points."
+        else:
+            problem = f"the error falls as h^{found:.1f}; it should fall as h^{order}"
+            hint += " If not, a weight or a point is wrong."
+        raise CheckFailed(f"{called}: {problem}", hint=hint)
 
 
 def require_raises(kind, call, *, called):

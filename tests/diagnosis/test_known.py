@@ -66,7 +66,8 @@ def test_a_second_reading_of_another_kind_is_told_with_the_first():
 
 def test_beside_the_instructors_words_stands_a_sign_alone():
     traces = {COST: (wrong(-X), wrong(-Y))}
-    sample = Mistake("cost", "sample", "", "", "", "the inner derivative -1 is forgotten")
+    title = "the inner derivative -1 is forgotten"
+    sample = Mistake("cost", "sample", "", "", "", title, "the inner derivative is forgotten")
     for kind, also in (("flipped sign", "with one sign reversed"), ("dropped term", None)):
         told = "with one sign reversed" if also else "without one term"
         known = table((sample, traces), (mistake("cost", told, kind=kind), traces))
@@ -165,7 +166,21 @@ def test_words_that_say_little_are_for_the_instructor_alone():
     )
     assert other.says_little
     assert not replace(other, text="`1 - y` -> `y - 1`").says_little
-    assert not replace(other, title="the label is 1 - y").says_little
+    assert not replace(other, title="the label is 1 - y", says="the other label").says_little
+
+
+def test_a_sample_without_words_for_students_says_nothing_to_them():
+    assert mistake("f", "", title="the label is 1 - y").says_little
+
+
+def test_a_student_is_told_the_first_mistake_with_words_for_students():
+    traces = {COST: (wrong(-X), wrong(-Y))}
+    withheld = mistake("cost", "", title="1 - y for y")
+    known = table((withheld, traces), (mistake("cost", "with one sign reversed"), traces))
+    named = name_mistakes(known, {COST: traces[COST]})[COST]
+    assert named.mistake is withheld
+    assert named.told is not None
+    assert named.told.phrase == "with one sign reversed"
 
 
 def test_an_odd_change_is_no_second_reading_of_a_mistake_of_the_field():

@@ -78,7 +78,7 @@ def as_layers(value, sizes=SIZES):
     parts = list(value.values()) if isinstance(value, dict) else value
     called = "forward(x, params)"
     if not isinstance(parts, (list, tuple)) or len(parts) < 3:
-        raise CheckFailed("three activations [h1, h2, y_hat] were due", called=called)
+        raise CheckFailed("it should return three activations [h1, h2, y_hat]", called=called)
     vectors = []
     for part, n in zip(parts[-3:], sizes[1:], strict=True):
         vectors.append(as_array(part, called=called, shape=[(n,), (1, n), (n, 1)]).reshape(n))
@@ -159,7 +159,7 @@ def test_the_loss_is_the_sum_of_squared_errors(student, rng):
 def as_params(value, sizes=SIZES, names=NAMES, *, called):
     """Return a dict of arrays with the parameters' shapes; a bias may be a row or a column."""
     if not isinstance(value, dict):
-        raise CheckFailed("a dict with the keys of params was due", called=called)
+        raise CheckFailed("it should return a dict with the keys of params", called=called)
     found = {}
     for name in names:
         if name not in value:
@@ -213,8 +213,8 @@ def own_factors(student):
 
 WRONG_SLOPES = {
     "the slope sigma' is lost": lambda h: 1.0 + 0 * h,
-    "the slope is h, not h (1 - h)": lambda h: h,
-    "the slope is 1 - h^2, that of tanh": lambda h: 1 - h**2,
+    "the slope of the sigmoid is taken as h": lambda h: h,
+    "the slope is that of tanh": lambda h: 1 - h**2,
     "sigma is applied to the activation again": lambda h: sigma(h) * (1 - sigma(h)),
 }
 
@@ -334,7 +334,9 @@ def train(student, data, epochs, *, hidden=SIZES[1:3], eta=0.7):
     value = student.train(*data, hidden=hidden, eta=eta, epochs=epochs, seed=3)
     called = f"train(..., epochs={epochs})"
     if not isinstance(value, (tuple, list)) or len(value) != 3:
-        raise CheckFailed("three values (params, train_mse, val_mse) were due", called=called)
+        raise CheckFailed(
+            "it should return three values: params, train_mse, val_mse", called=called
+        )
     sizes = (data[0].shape[1], *hidden, data[1].shape[1])
     curves = [as_array(one, called=called).reshape(-1) for one in value[1:]]
     return as_params(value[0], sizes, called=called), *curves
@@ -428,7 +430,9 @@ def test_both_errors_are_recorded_after_each_epoch(student, rng):
         for curve, error, name in zip(curves[::-1], errors, ("val_mse", "train_mse"), strict=True):
             called = f"{name} of train(..., epochs={epochs})"
             if len(curve) not in (epochs, epochs + 1):  # the start may be recorded, too
-                raise CheckFailed("one value an epoch was due", called=called, got=f"{len(curve)}")
+                raise CheckFailed(
+                    "it should hold a value for each epoch", called=called, got=f"{len(curve)}"
+                )
             other = {"it is the error of the other set": sum(errors) - error}
             assert_close(curve[-1], error, called=called, noun="the last value", mistakes=other,
                          factors={"outputs": 3})  # fmt: skip

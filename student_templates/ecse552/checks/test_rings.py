@@ -33,7 +33,7 @@ def drawn_rings(student, n, seed):
     called = "make_rings(n, rng)"
     value = student.make_rings(n, student["np.random.default_rng"](seed))
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise CheckFailed("two values (X, y) were due", called=called)
+        raise CheckFailed("it should return two values, X and y", called=called)
     X = as_array(value[0], called="X of make_rings(n, rng)", shape=(n, 2))
     y = as_array(value[1], called="y of make_rings(n, rng)", shape=(n,), dtype_kind="fiub")
     assert_finite(X, called=called)
@@ -53,7 +53,7 @@ def test_make_rings_gives_points_and_half_of_each_label(student):
         X, y = drawn_rings(student, n, seed=n)
         assert_dtype(X, "float", called="X of make_rings(n, rng)")
         if y.sum() not in (n // 2, n - n // 2):
-            problem = f"{y.sum()} of {n} points have label 1; half of them were due"
+            problem = f"{y.sum()} of {n} points have label 1; half of them should"
             raise CheckFailed(problem, called="make_rings(n, rng)")
 
 
@@ -69,7 +69,7 @@ def test_the_points_lie_in_the_two_rings(student):
             text = f"a root mean square of {spread:.2f} from the circle of radius {centre:g}"
             hint = "Draw r ~ N(0, 1) anew for every point, and one t for both of its coordinates."
             hint = hint if spread < 4 else "Which points have which label? Are the two swapped?"
-            raise CheckFailed(f"{name} have {text}; 1 was due", hint=hint)
+            raise CheckFailed(f"{name} have {text}; it should be about 1", hint=hint)
         turns = X[y == label] @ [1, 1j] / distance
         if max(abs(np.mean(turns)), abs(np.mean(turns**2))) > 0.1:
             hint = "t runs over the whole circle, from 0 to 2 pi, and is drawn for every point."
@@ -106,7 +106,7 @@ def lines_of(model):
     called = "hidden_lines()"
     pair = model.hidden_lines()
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise CheckFailed("two arrays (W1, b1) were due", called=called)
+        raise CheckFailed("it should return two arrays, W1 and b1", called=called)
     W, b = as_array(pair[0], called=f"{called}[0]"), as_array(pair[1], called=f"{called}[1]")
     assert_shape(W, (None, 2), called=f"{called}[0]")
     assert_shape(b, [(len(W),), (len(W), 1), (1, len(W))], called=f"{called}[1]")

@@ -243,7 +243,7 @@ def test_the_witness_shows_that_two_layers_are_not_convex(student):
     called = "nonconvex_witness()"
     pair = student.nonconvex_witness()
     if not isinstance(pair, (tuple, list, np.ndarray)) or len(pair) != 2:
-        raise CheckFailed("two points (u_a, v_a), (u_b, v_b) were due", called=called)
+        raise CheckFailed("it should return two points (u_a, v_a), (u_b, v_b)", called=called)
     a, b = (as_array(point, called=called, shape=(2,)).astype(float) for point in pair)
     assert_finite([*a, *b], called=called)
 

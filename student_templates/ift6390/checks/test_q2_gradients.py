@@ -38,7 +38,7 @@ def network(rng):
 def four(value):
     """Return forward's four vectors, whatever they hold."""
     if not isinstance(value, (tuple, list)) or len(value) != 4:
-        raise CheckFailed("four arrays (ha, hs, oa, os) were due", called="forward(...)")
+        raise CheckFailed("it should return four arrays, ha, hs, oa, os", called="forward(...)")
     return value
 
 

@@ -47,7 +47,7 @@ def test_split_channels_keeps_one_channel_in_each(student, rng):
     img = random_image(rng)
     parts = call_unchanging(student.split_channels, img, called="split_channels(img)")
     if not isinstance(parts, (tuple, list, np.ndarray)) or len(parts) != 3:
-        raise CheckFailed("three images were due", called="split_channels(img)")
+        raise CheckFailed("it should return three images", called="split_channels(img)")
     for channel, part in enumerate(parts):
         expected = img * (np.arange(3) == channel).astype(np.uint8)
         alone = {"the channel comes alone, without its two zero channels": img[..., channel]}

@@ -78,7 +78,7 @@ def gradients(model):
     """Return grad_cost()'s two values, whatever they are."""
     pair = model.grad_cost()
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise CheckFailed("two values (grad_w, grad_b) were due", called="grad_cost()")
+        raise CheckFailed("it should return two values, grad_w and grad_b", called="grad_cost()")
     return pair
 
 

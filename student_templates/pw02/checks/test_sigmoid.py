@@ -167,7 +167,7 @@ def test_the_witness_violates_convexity(student):
     """Between a and b the function runs above its chord."""
     pair = student.c1_nonconvex_witness()
     if not isinstance(pair, (tuple, list, np.ndarray)) or len(pair) != 2:
-        raise CheckFailed("two numbers (a, b) were due", called="c1_nonconvex_witness()")
+        raise CheckFailed("it should return two numbers, a and b", called="c1_nonconvex_witness()")
     a, b = (as_scalar(one, called="c1_nonconvex_witness()") for one in pair)
     assert_not_convex_witness(squared_error, a, b, called="c1_nonconvex_witness()")
 
