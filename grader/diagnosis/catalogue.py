@@ -75,6 +75,8 @@ def words_for_student(kind: str, text: str, visible: Collection[str]) -> str:
     dropped = re.match(r"dropped `(.*?)` in ", text)
     if dropped and kind in ("lost divisor", "dropped factor"):
         operand = dropped[1].strip("*/ ")
+        if _SIZE.match(operand) and kind == "dropped factor":
+            return "without one factor, a number of examples or elements"
         if _SIZE.match(operand):
             return "without the mean: one division by a number of examples or elements is left out"
     drops = ("dropped term", "dropped factor", "lost divisor", "dropped power")
@@ -96,6 +98,8 @@ def words_for_student(kind: str, text: str, visible: Collection[str]) -> str:
         name = re.match(r"`(?:\w+\.)*(\w+)\(", text)
         if name:
             return f"without one call of `{name[1]}`"
+    if kind == "wrong constant" and re.match(r"`-?0(?:\.0*)?` -> ", text):
+        return "with a 1 where a 0 belongs"  # twice 0 would be no mistake
     if kind == "removed statement":
         target = re.match(r"removed `((?:self\.)?\w+)\s*[-+*/]?=", text)
         if target and _holds_only(target[1], visible):

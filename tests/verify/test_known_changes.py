@@ -233,6 +233,15 @@ def test_words_that_say_little_are_told_from_those_that_name_something():
 def test_a_lost_division_by_the_number_of_examples_is_called_the_mean():
     told = words_for_student("lost divisor", "dropped `/ x.shape[0]` in `(p - y) / x.shape[0]`", ())
     assert "without the mean" in told
+    told = words_for_student("dropped factor", "dropped `* len(x)` in `step * len(x)`", ())
+    assert told == "without one factor, a number of examples or elements"
+
+
+def test_a_zero_that_becomes_one_is_not_called_twice_a_constant():
+    change = words_for_student("wrong constant", "`0.0` -> `1.0` in `np.maximum(0.0, x)`", ())
+    assert change == "with a 1 where a 0 belongs"
+    change = words_for_student("wrong constant", "`0.5` -> `1.0` in `0.5 * x`", ())
+    assert change == "with twice one constant"
 
 
 def test_a_label_that_is_never_marked_is_known():
