@@ -216,9 +216,9 @@ def with_mistake(outcome: Outcome, named: Named | None, *, tell: bool = True) ->
 def _line_of(named: Named, told: Mistake) -> str:
     """Return the sentence that names a mistake to a student."""
     if told.title:
-        also = f" The same here: {named.also.phrase}." if named.also else ""
+        also = f" It may also be the solution {named.also.phrase}." if named.also else ""
         return f"{LIKE_A_MISTAKE}{told.says}.{also}"
-    also = f", or (the same here) {named.also.phrase}" if named.also else ""
+    also = f", or {named.also.phrase}: both give the same here" if named.also else ""
     return f"`{told.function.rpartition('.')[2]}`{LIKE_THE_SOLUTION}{told.phrase}{also}."
 
 

@@ -169,9 +169,10 @@ _ALIKE = (
         "dropped transpose",
         "swapped operands",
     },
-    {"flipped sign", "sign", "swapped difference", "negated argument"},
+    {"flipped sign", "sign", "swapped difference", "negated argument", "sigmoid's slope"},
     {"forgotten call", "wrong function", "function", "related function", "absolute"},
     {"mean", "wrong function", "reduced"},
+    {"dropped power", "power", "another power", "absolute"},
     {"dropped factor", "lost divisor", "scaled", "mean", "factor 2", "wrong constant"},
 )
 """Kinds of which a student learns nothing more from a second one."""
