@@ -61,7 +61,7 @@ _ENDING_S = 0.7
 
 
 def main(descriptor: int, life: int, *fork_server: int) -> None:
-    gc.set_threshold(50_000)  # as in cli.main
+    gc.set_threshold(50_000)  # as in cli/watching.py
     sockets = [socket.socket(fileno=end) for end in fork_server]
     _serve(_Pipe(Connection(descriptor)), life, grade_jobs, *sockets)
 

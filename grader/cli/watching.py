@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 from collections.abc import Sequence
@@ -51,6 +52,9 @@ class Watching(Progress):
         paths: Sequence[str],
         checks_from: str = "",
     ) -> None:
+        # What is loaded stays. From here on, the garbage of a check may hold large arrays.
+        gc.freeze()
+        gc.set_threshold(50_000)
         if self.shown is not None:
             self.shown.close()
         if self.parts:

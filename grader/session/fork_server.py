@@ -18,14 +18,17 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.closing import Closing
 from grader.errors import GraderFault
 from grader.in_kernel.system import CAN_SANDBOX
-from grader.records import Sandbox
 from grader.session.processes import KILL
 from grader.session.scratch import Scratch, kernel_environment
+
+if TYPE_CHECKING:
+    # Not loaded before the process starts: its classes take as long as a tenth of a notebook.
+    from grader.records import Sandbox
 
 PARENT = Path(__file__).resolve().parent.parent / "in_kernel" / "fork_server.py"
 HUGE_HEAP = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
