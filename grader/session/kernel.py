@@ -276,6 +276,11 @@ class Kernel:
             self._client.close()
             self._client = None
 
+    def begin_end(self) -> None:
+        """Have the process end, with all that it started, while something else is done."""
+        if self.provisioner is not None:
+            self.provisioner.begin_end()
+
     def kill(self) -> None:
         """End the process and all that it started."""
         if self.provisioner is not None:

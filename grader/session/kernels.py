@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -49,6 +49,7 @@ class Kernels(Closing):
         self.draw = draw
         self.fork_server = fork_server
         self._lock = Lock()
+        self._left: list[Session] = []
         self.python = python_of(assignment)
         if not preloaded:
             self._preload()
@@ -91,6 +92,19 @@ class Kernels(Closing):
             stop=stop,
         )
 
+    def leave(self, sessions: Sequence[Session]) -> None:
+        """End sessions beside what follows: the next call of leave() or close() closes them.
+
+        The end of a process with all its memory and its namespaces takes some milliseconds, in
+        which nothing else would be done.
+        """
+        for session in sessions:
+            session.begin_end()
+        with self._lock:
+            earlier, self._left = self._left, [*sessions]
+        for session in earlier:
+            session.close()
+
     @property
     def shared(self) -> Path | None:
         """The folder of the assignment's files, made at first use; None if it has no files."""
@@ -102,7 +116,11 @@ class Kernels(Closing):
         return self._made.path
 
     def close(self) -> None:
-        """End the processes and delete the files that sessions share. Close all sessions first."""
+        """End the processes and delete the files that sessions share.
+
+        Close or leave all sessions first.
+        """
+        self.leave([])
         if self._made is not None:
             self._made.remove()
             self._made = None

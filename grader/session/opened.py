@@ -127,6 +127,10 @@ class Session(Closing):
             self.answers.began.add(root)
             self.answers.listen(student, root)
 
+    def begin_end(self) -> None:
+        """Have the process end, with all that it started. It answers no more; close() it later."""
+        self._runner.begin_end()
+
     def close(self) -> None:
         """End the process and all that it started, and delete its files. May be called twice."""
         self._runner.close()

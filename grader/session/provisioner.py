@@ -63,6 +63,7 @@ class Provisioner:
         self._process: Process | None = None
         self._watchdog: Watchdog | None = None
         self._user = 0
+        self._ending = False
         # When the first is closed, a kernel without a launcher ends; at the second, the launcher
         # ends everything in the sandbox. Through the third, the launcher reports its layers.
         self._lifeline: int | None = None
@@ -187,11 +188,22 @@ class Provisioner:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             (os.killpg if HAS_SIGNALS else os.kill)(self.pid, signum)
 
+    def begin_end(self) -> None:
+        """Have its processes end, and don't wait for it; kill_now() does the rest.
+
+        Does nothing if no launcher can end them all.
+        """
+        if self._control is not None and "namespaces" in self.isolation.applied:
+            if self._watchdog is not None:
+                self._watchdog.stop()  # the kernel's number will soon be free for another process
+            self._close_pipes()
+            self._ending = True
+
     def kill_now(self) -> None:
         """End every process of the kernel's session, and reap the kernel. Never raises."""
         if not self.pid:
             return
-        launched = self._control is not None
+        launched = self._ending or self._control is not None
         self._close_pipes()
         if launched and self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -238,6 +238,11 @@ class Runner:
     def resume(self) -> bool:
         return self._provisioner.resume() if self._provisioner else False
 
+    def begin_end(self) -> None:
+        """Have the kernel end while something else is done; close() does the rest."""
+        if self.kernel is not None:
+            self.kernel.begin_end()
+
     def close(self) -> None:
         """End the kernel and delete its files."""
         if self.server is not None:

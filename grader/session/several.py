@@ -167,9 +167,7 @@ class SubmissionSessions(Mapping[str, Session]):
         running = [future for future in self.started.values() if not future.cancel()]
         if kind is not None:  # Ctrl-C must not wait for a cell that hangs
             self.stop()
-        for future in running:
-            if future.exception() is None:
-                future.result().close()
+        self.kernels.leave([f.result() for f in running if f.exception() is None])
         for session in self.kept.values():
             session.close()
 

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from grader import records
+from grader.assignment import load_assignment
 from grader.errors import GraderFault
 from grader.in_kernel import fork_server as in_kernel_fork_server
 from grader.in_kernel import huge_pages
 from grader.in_kernel.sandbox import spawner
-from grader.session import ForkServer, open_session, start_fork_server
+from grader.session import ForkServer, Kernels, open_session, start_fork_server
 from grader.session.processes import descendants
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no fork server here")
@@ -310,6 +311,72 @@ def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch, a
     assert not any(map(alive, pids))
     assert held() == before
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.fixture
+def kernels():
+    assignment = load_assignment(Path(__file__).parents[2] / "reference" / "numerics")
+    with Kernels(assignment, start_fork_server()) as opened_with:
+        yield opened_with
+
+
+STAYS = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(1000)
+"""
+
+
+def left(kernels, source=STAYS):
+    """A session that was left, and the numbers of all its processes."""
+    notebook = records.Notebook("a.ipynb", (records.Cell(0, "code", source),))
+    session = kernels.open(notebook, folder=None)
+    if "namespaces" not in session.isolation.applied:
+        pytest.skip("no namespaces here")
+    kernel = session._runner.kernel.provisioner.pid
+    pids = [kernel, *descendants(kernel)]
+    kernels.leave([session])
+    return session, pids
+
+
+def test_what_a_session_that_is_left_has_started_ends_without_being_waited_for(
+    kernels, alive, until
+):
+    _, pids = left(kernels)
+    assert len(pids) == 2
+    until(lambda: not any(map(alive, pids)))
+
+
+def test_a_session_that_is_left_is_closed_when_the_next_one_is(kernels):
+    first, _ = left(kernels)
+    folder = first._runner.scratch.work
+    assert folder.is_dir()
+    second, _ = left(kernels)
+    assert not folder.exists()
+    assert second._runner.scratch.work.is_dir()
+
+
+def test_the_last_session_that_is_left_is_closed_with_its_kernels(kernels):
+    session, _ = left(kernels)
+    folder = session._runner.scratch.work
+    kernels.close()
+    assert not folder.exists()
+
+
+def test_nothing_looks_at_the_processes_of_a_session_that_is_left(kernels):
+    # Their numbers may belong to other processes soon, and a watchdog kills by number.
+    session, _ = left(kernels)
+    assert not session._runner.kernel.provisioner._watchdog._thread.is_alive()
+
+
+def test_a_kernel_that_nothing_ends_by_itself_is_waited_for(monkeypatch, alive):
+    session = opened(None, "x = 1", sandbox="none")
+    pid = session._runner.kernel.provisioner.pid
+    session.begin_end()
+    assert alive(pid)
+    session.close()
+    assert not alive(pid)
 
 
 def test_a_room_is_given_up_where_no_process_can_be_forked_into_it(monkeypatch):
