@@ -203,9 +203,11 @@ def _grade_in_workers(
 ) -> None:
     from grader import grading  # noqa: F401  once, not in each worker
     from grader.batch.worker import serve_with
+    from grader.session import cell_outputs
 
     count = min(request.jobs, len(waiting))
     options = replace(options, kernels=max(1, cores() // count), shared=str(kernels.shared or ""))
+    cell_outputs.load()  # once, not in each worker
     with Workers(
         options,
         count=count,

@@ -38,6 +38,7 @@ NUMPY_LIMIT = (2, 4)
 PACKAGES = (
     "ipykernel",
     "jupyter-client",
+    "nbclient",
     "nbformat",
     "pytest",
     "matplotlib",

@@ -115,6 +115,9 @@ def _load() -> None:
         "grader.batch.store", "grader.batch.keeping", "nbformat.v4", "grader.cli.commands",
     ):  # fmt: skip
         importlib.import_module(name)
+    from grader.session import cell_outputs
+
+    cell_outputs.load()
 
 
 @dataclass

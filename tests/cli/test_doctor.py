@@ -43,7 +43,7 @@ def test_numpy_is_right_below_2_4(version, status):
 def test_a_missing_package_is_a_fault_that_names_it():
     numpy, packages = doctor.find_packages(versions(rich="13.0"))
     assert (numpy.status, packages.status) == ("fault", "fault")
-    assert "nbformat" in packages.text
+    assert "nbclient" in packages.text
     assert "rich" not in packages.text
 
 

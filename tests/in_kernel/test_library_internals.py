@@ -42,6 +42,11 @@ USED = {
         "jupyter_client.session:Session.msg",
         "jupyter_client.session:Session.send",
     ],
+    "grader/session/cell_outputs.py": [
+        "nbclient.client:NotebookClient.process_message",
+        "nbclient.client:NotebookClient.output",
+        "nbclient.client:NotebookClient.clear_display_id_mapping",
+    ],
     "grader/suite/opening.py": [
         "_pytest.config:_prepareconfig",
         "_pytest.config:Config._do_configure",
@@ -68,7 +73,7 @@ def test_what_we_use_of_a_library_is_still_called_so(file, place):
     assert re.search(rf"\b{last}\b", (PYPROJECT.parent / file).read_text()), f"not in {file}"
 
 
-@pytest.mark.parametrize("library", ["ipykernel", "ipython", "pytest"])
+@pytest.mark.parametrize("library", ["ipykernel", "ipython", "nbclient", "pytest"])
 def test_a_library_whose_internals_we_use_has_an_upper_bound(library):
     stated = re.search(rf'"{library}>=[^"]*,<[\d.]+"', PYPROJECT.read_text())
     assert stated, f"{library} in pyproject.toml"
