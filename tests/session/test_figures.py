@@ -331,3 +331,63 @@ def test_a_picture_tells_what_its_figure_shows_whatever_the_looks(
     assert {name for name in rest if rest[name] == first} == set(SAME_DATA)
     assert len({rest[name] for name in OTHER_DATA}) == len(OTHER_DATA)
     assert [rest[name] for name in UNREAD] == ["", "", ""]
+
+
+# --- formulas -----------------------------------------------------------------------------------
+
+
+def loglog_figure() -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.add_subplot().loglog([1e-4, 1e3], [1e-8, 1e5])
+    return figure
+
+
+def test_the_labels_of_logarithmic_axes_are_set_once_for_all_figures() -> None:
+    from matplotlib.mathtext import MathTextParser
+
+    figures.rehearse(figures.FORMULA)
+    known = MathTextParser._parse_cached.cache_info().misses
+    assert figures._draw(loglog_figure()).startswith(b"\x89PNG")
+    assert MathTextParser._parse_cached.cache_info().misses == known
+
+
+def test_a_picture_is_the_one_that_matplotlib_draws_by_itself() -> None:
+    from io import BytesIO
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figures.rehearse(figures.FORMULA)
+    buffer = BytesIO()
+    FigureCanvasAgg(loglog_figure()).print_figure(
+        buffer, dpi=figures.PNG_DPI, pil_kwargs={"compress_level": 1}
+    )
+    assert figures._draw(loglog_figure()) == buffer.getvalue()
+
+
+def test_other_settings_for_formulas_are_not_drawn_with_the_old_ones() -> None:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    def drawn(**settings: str) -> bytes:
+        figure = Figure()
+        figure.text(0.5, 0.5, "$a1x$")
+        with rc_context({"mathtext.default": "it", **settings}):
+            return figures._draw(figure)
+
+    first = drawn()
+    assert drawn(**{"mathtext.default": "rm"}) != first == drawn()
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_drawing_leaves_the_collector_as_it_was(on: bool) -> None:
+    import gc
+
+    was_on = gc.isenabled()
+    try:
+        (gc.enable if on else gc.disable)()
+        figures._draw(loglog_figure())
+        assert gc.isenabled() == on
+    finally:
+        (gc.enable if was_on else gc.disable)()
