@@ -32,6 +32,7 @@ def failure(source, student=NEGATED):
         "assert np.abs(f(y) - y).max() < 1e-6",
         "assert np.abs(f(y) - y).sum() / 6 < 1e-6",
         "assert n == 3 and np.allclose(f(y), y)",
+        "def rel_error(a, b):\n    return np.max(np.abs(a - b))\nassert rel_error(f(y), y) < 1e-6",
         "np.testing.assert_allclose(f(y), y)",
         "np.testing.assert_array_almost_equal(f(y), y)",
         "got = f(y)\nexpected = np.copy(y)\nassert np.allclose(expected, got)",
