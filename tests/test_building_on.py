@@ -451,11 +451,14 @@ WRONG_HALF = ("value = x / 2", "value = x / 3")
 WRONG_SLOPE = ("(1 - half(x))", "(2 - half(x))")
 
 
-def first_line(tmp_path, exercise, *changes):
-    """What the exercise's message says first, with some changes of the pair's solution."""
-    place = course(tmp_path, PAIR_TOML)
+def first_line(tmp_path, exercises, *changes, toml=PAIR_TOML, checks=PAIR_CHECKS, of=""):
+    """What each exercise's message says first, with some changes of the pair's solution.
+
+    of : the check whose message counts; "" for all
+    """
+    place = course(tmp_path, toml)
     (place / "chain.ipynb").write_text(as_notebook(PAIR))
-    (place / "test_chain.py").write_text(PAIR_CHECKS)
+    (place / "test_chain.py").write_text(checks)
     text = PAIR
     for old, new in changes:
         text = text.replace(old, new)
@@ -463,8 +466,8 @@ def first_line(tmp_path, exercise, *changes):
     handed_in.mkdir()
     (handed_in / "chain.ipynb").write_text(as_notebook(text))
     result = grade([handed_in], assignment="chain", assignments=tmp_path).results[0]
-    lines = {e.id: e for e in result.exercises}
-    return [said(lines[one]).splitlines()[0] for one in exercise]
+    checked = {e.id: [c for c in e.checks if of in c.name] for e in result.exercises}
+    return ["\n".join(c.message for c in checked[e]).splitlines()[0] for e in exercises]
 
 
 def test_of_two_functions_of_an_exercise_only_the_wrong_one_is_named(tmp_path):
@@ -483,6 +486,17 @@ def test_two_wrong_functions_are_both_named_only_where_both_are_needed(tmp_path)
     assert both == "builds on `half` and `slope` (pair), which failed: look there first"
     # With a right slope, no half is asked for: half is wrong, but use isn't wrong because of it.
     assert use == "builds on `slope` (pair), which failed: look there first"
+
+
+def test_within_an_exercise_a_right_function_that_calls_the_wrong_one_is_not_named(tmp_path):
+    """The checks of half and slope both fail; only half is wrong."""
+    toml = PAIR_TOML[: PAIR_TOML.index('[[exercises]]\nid = "use"')].replace(
+        '"half", "slope"', '"half", "slope", "use", "both"'
+    )
+    checks = re.sub(r'"(use|both)", points', '"pair", points', PAIR_CHECKS)
+    toml = toml.replace("points = 2", "points = 4")
+    (line,) = first_line(tmp_path, ["pair"], WRONG_HALF, toml=toml, checks=checks, of="both")
+    assert line == "builds on `half`, which failed: look there first"
 
 
 class FixedLooks:

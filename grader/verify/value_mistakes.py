@@ -31,7 +31,7 @@ class WholeEdit:
 _CHANGES: tuple[tuple[str, str, str], ...] = (
     ("scaled", "2 * ({0})", "doubled"),
     ("scaled", "0.5 * ({0})", "halved"),
-    ("sign", "-({0})", "with its sign reversed"),
+    ("sign", "-({0})", "of the opposite sign"),
     ("power", "({0}) ** 2", "squared"),
     ("power", "np.sqrt({0})", "under a square root"),
     ("absolute", "np.abs({0})", "without its sign (absolute values)"),
