@@ -32,6 +32,10 @@ _NAMES = frozenset(
         *("theta", "rho", "phi"),
     )
 )
+_LONGEST = 200
+"""Characters of an expression in a text; a longer one is none that a person wrote."""
+_MANY = 12
+"""Terms of a sum or factors of a product of which each pair is compared."""
 _RIGHT_ONE = re.compile(
     r"(?:\bfor|\binstead of|\bin (?:the )?place of|, not|\bnot|\brather than|\bwhere)"
     r"(?: by| of| as| the)?\s*$"
@@ -99,7 +103,7 @@ def given_away(text: str, solutions: Iterable[str]) -> list[str]:
 def _expressions(text: str) -> Iterator[tuple[int, str, ast.expr]]:
     """Yield the place, the text and the tree of each expression with an operator or a number."""
     for place, run in _runs(text):
-        tree = _parsed(run)
+        tree = _parsed(run) if len(run) <= _LONGEST else None
         nodes = [*ast.walk(tree)] if tree is not None else []
         computed = any(isinstance(node, ast.BinOp | ast.UnaryOp) for node in nodes)
         # A number alone is none, and neither is log 2; -log 2 is one.
@@ -217,7 +221,7 @@ def _parts(node: ast.expr, same_names: bool) -> Iterator[_Form]:
     form = _form(node, same_names)
     yield form
     kind, *several = form
-    if kind in ("sum", "product") and len(several) > 2:
+    if kind in ("sum", "product") and 2 < len(several) <= _MANY:
         for first, one in enumerate(several):
             for other in several[first + 1 :]:
                 yield (kind, *sorted((one, other), key=repr))

@@ -58,6 +58,7 @@ def test_what_the_text_itself_calls_right_is_found_in_any_form(text, found):
         "exp(-z) as it stands overflows at -1000",
         "x -",
         "((((",
+        pytest.param("log " * 3000 + "-x", id="a very long one"),
     ],
 )
 def test_a_text_without_the_solution_s_expressions_is_left_alone(text):
