@@ -171,7 +171,7 @@ _ALIKE = (
     },
     {"flipped sign", "sign", "swapped difference", "negated argument", "sigmoid's slope"},
     {"forgotten call", "wrong function", "function", "related function", "absolute"},
-    {"mean", "wrong function", "reduced"},
+    {"mean", "mean and sum", "divisor of the mean", "wrong function", "reduced"},
     {"dropped power", "power", "another power", "absolute"},
     {"dropped factor", "lost divisor", "scaled", "mean", "factor 2", "wrong constant"},
 )
