@@ -88,6 +88,8 @@ class Grader(Closing):
         """What student code was not closed in by, in one line; "" where nothing is missing."""
         self.answers = b""
         """What the processes of the latest submission replied; b"" where none was asked."""
+        self.sharing: Sequence[str] = ()
+        """Of the latest submission: see Listener.done()."""
         # Checks that were run on the solved notebooks, by exercise and name.
         self._broken: set[tuple[str, str]] = set()
         self._sound: set[tuple[str, str]] = set()
@@ -106,6 +108,7 @@ class Grader(Closing):
         Raises every error that is not the submission's fault.
         """
         self.answers = b""
+        self.sharing = ()
         if not incoming.read():
             assert incoming.refused is not None
             return incoming.refused
@@ -193,6 +196,8 @@ class Grader(Closing):
                 outcomes = self.tracer.traced(job, outcomes)
             runs = sessions.runs()
             self.isolation = self.isolation or sessions.isolation_line()
+            if self.kernels.given is not None:
+                self.sharing = self.kernels.given.outcomes()
             if answers is not None and sessions.have_run:
                 self.answers = answers.packed()
         fault = next((outcome for outcome in outcomes if outcome.fault), None)
@@ -303,7 +308,13 @@ def grade_each(
             packed = pack(result, evidence=grader.options.evidence)
             if result.status == "graded":
                 packed = replace(packed, answers=grader.answers)
-            listener.done(job.number, packed, unchanged=unchanged, isolation=grader.isolation)
+            listener.done(
+                job.number,
+                packed,
+                unchanged=unchanged,
+                isolation=grader.isolation,
+                sharing=grader.sharing,
+            )
 
 
 def grade_notebooks(

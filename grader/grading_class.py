@@ -152,6 +152,8 @@ def grade_class(
         except KeyboardInterrupt as stop:
             raise Interrupted(collector.interrupted()) from stop
         collector.end()
+        for line in collector.sharing_lines():
+            progress.warn(line)
         return Report(
             chosen.id,
             chosen.title,

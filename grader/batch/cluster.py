@@ -46,6 +46,7 @@ ASSIGNMENT_BYTES = 1 << 30
 """An assignment is sent only once to each machine, so it may be larger than a submission."""
 PIECE_BYTES = 4 << 20
 AHEAD = 4
+NOTEBOOKS_MAX = 1000
 """How many submissions wait at the scheduler for each thread of the cluster: enough that no thread
 is idle, and few enough for the scheduler's memory."""
 
@@ -265,6 +266,7 @@ class Cluster(Closing):
             Packed(pack(result).verdict, answer.packed.evidence, _kept_of(answer.packed)),
             unchanged=unchanged,
             isolation=answer.isolation,
+            sharing=answer.sharing,
         )
 
     def close(self) -> None:
@@ -290,7 +292,12 @@ def _problem_of(answer: object) -> str:
     """
     if not isinstance(answer, Answer):
         return type(answer).__name__
-    texts = (answer.kind, answer.environment, answer.isolation, answer.how, answer.said)
+    if type(answer.sharing) is not tuple or len(answer.sharing) > NOTEBOOKS_MAX:
+        return "not a notebook's sharing"
+    texts = (
+        *(answer.kind, answer.environment, answer.isolation, answer.how, answer.said),
+        *answer.sharing,
+    )
     if not all(isinstance(text, str) for text in texts):
         return "a field is not text"
     if answer.kind not in ("done", "broken", "lost", "other"):

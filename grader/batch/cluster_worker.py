@@ -9,6 +9,7 @@ import contextlib
 import pickle
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class Answer:
     environment: str
     packed: Packed = _NOTHING
     isolation: str = ""
+    sharing: tuple[str, ...] = ()
     how: str = ""
     said: str = ""
 
@@ -189,8 +191,16 @@ class _OneResult:
     def doing(self, number: int, text: str, worker: int = 0) -> None:
         """Do nothing: a dask worker does not report progress."""
 
-    def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
-        self.answer = Answer("done", "", packed, isolation)
+    def done(
+        self,
+        number: int,
+        packed: Packed,
+        *,
+        unchanged: bool,
+        isolation: str,
+        sharing: Sequence[str] = (),
+    ) -> None:
+        self.answer = Answer("done", "", packed, isolation, tuple(sharing))
 
     def lost(self, number: int, how: str, said: str) -> None:
         self.answer = Answer("lost", "", how=how, said=said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from grader.submission.students import students_of
 
 if TYPE_CHECKING:
     from grader.batch.store import KeptRun
+
+MAX_REASONS = 8
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,21 @@ class Listener(Protocol):
     def doing(self, number: int, text: str, worker: int = 0) -> None:
         """A worker does something for a submission. May be called from any thread."""
 
-    def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
+    def done(
+        self,
+        number: int,
+        packed: Packed,
+        *,
+        unchanged: bool,
+        isolation: str,
+        sharing: Sequence[str] = (),
+    ) -> None:
         """A submission is graded.
 
         unchanged : whether the submission that was read has its job's input hash
         isolation : the layers that its sandbox lacks, in one line
+        sharing : for each notebook that ran, why it did not share all the template's first cells
+            with others (session/given.py); "" if it did. Empty if cells are not shared
         """
 
 
@@ -103,6 +116,7 @@ class Collector:
         self._verdicts: list[bytes | None] = [None] * len(paths)
         self._hashes: dict[int, str] = {}
         self._answered: set[int] = set()
+        self._sharing: Counter[str] = Counter()
         self.from_answers = 0
         """How many submissions were graded only from kept answers."""
 
@@ -141,8 +155,17 @@ class Collector:
     def doing(self, number: int, text: str, worker: int = 0) -> None:
         self.progress.doing(number, text, worker)
 
-    def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
+    def done(
+        self,
+        number: int,
+        packed: Packed,
+        *,
+        unchanged: bool,
+        isolation: str,
+        sharing: Sequence[str] = (),
+    ) -> None:
         self.isolation = self.isolation or isolation
+        self._sharing.update(sharing)
         if number in self._answered and not packed.answers:
             self.from_answers += 1
         self._put(number, packed, input_hash=self._hashes.get(number, "") if unchanged else "")
@@ -194,6 +217,19 @@ class Collector:
                 if self.evidence:
                     explained = unpack(packed)
             self.progress.explained(number, explained)
+
+    def sharing_lines(self) -> list[str]:
+        """Return how many notebooks shared the template's first cells, and why others did not."""
+        if not self._sharing:
+            return []
+        all_ = self._sharing.total()
+        lines = [f"--share-cells: {self._sharing['']} of {all_} notebooks shared all first cells"]
+        reasons = [(why, count) for why, count in self._sharing.most_common() if why]
+        for why, count in reasons[:MAX_REASONS]:
+            lines.append(f"--share-cells: {count} of {all_} did not: {why}")
+        if left := sum(count for _, count in reasons[MAX_REASONS:]):
+            lines.append(f"--share-cells: {left} of {all_} did not, for other reasons")
+        return lines
 
     def interrupted(self) -> str:
         """Return the line about the results of a stopped run."""

@@ -17,7 +17,8 @@ Messages are JSON lists. To the worker:
 From the worker, about the submission that it got last:
 
     ["doing", text]
-    ["done", unchanged, isolation]   then three of bytes: packed verdict, packed evidence, replies
+    ["done", unchanged, isolation, sharing]   then three of bytes: packed verdict, packed evidence,
+                                replies
     ["broken", text]                 the assignment can't be used for any submission
 
 On SIGTERM, the worker ends its kernels and itself. When the program ends, the worker is killed, and
@@ -35,7 +36,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -212,8 +213,16 @@ class _Pipe:
     def doing(self, number: int, text: str, worker: int = 0) -> None:
         self.send("doing", text)
 
-    def done(self, number: int, packed: Packed, *, unchanged: bool, isolation: str) -> None:
-        self.send("done", unchanged, isolation, packed=packed)
+    def done(
+        self,
+        number: int,
+        packed: Packed,
+        *,
+        unchanged: bool,
+        isolation: str,
+        sharing: Sequence[str] = (),
+    ) -> None:
+        self.send("done", unchanged, isolation, [*sharing], packed=packed)
 
     def send(self, *message: Any, packed: Packed | None = None) -> None:
         with self.lock:

@@ -171,8 +171,14 @@ class Workers(Closing):
                     collector.doing(job.number, values[0], worker.number)
                 else:
                     worker.item = None
-                    unchanged, isolation = values
-                    collector.done(job.number, packed, unchanged=unchanged, isolation=isolation)
+                    unchanged, isolation, sharing = values
+                    collector.done(
+                        job.number,
+                        packed,
+                        unchanged=unchanged,
+                        isolation=isolation,
+                        sharing=sharing,
+                    )
 
     def _start(self) -> None:
         self.started += 1

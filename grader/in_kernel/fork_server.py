@@ -11,8 +11,8 @@ LIFELINE (see lifeline.py). Requests come over the socket as datagrams:
     {"clone": true, "many": bool} with a file descriptor: the end of another such socket pair. A
     copy of this process serves it until the other end is closed. many: the copy will fork many
     kernels
-    {"given": {...}}: run cells that all kernels have in common (see given.py); the answer is
-    {"ready": true} or {"unfit": "..."}
+    {"given": {...}}: run cells that all kernels have in common (see given.py); the answers are
+    {"ran": 1} after the first cell, and so on, then {"ready": true} or {"unfit": "..."}
     {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `status`, and
     with a plan (see launch.py) its `control` and `report`: fork a kernel
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from grader.in_kernel.sandbox.spawner import Sandbox, Spawner
 
 _DATAGRAM_MAX = 1 << 20
+_REASON_MAX = 500
 
 
 def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
@@ -206,12 +207,15 @@ class ForkServer:
     def _run_given(self, request: dict[str, Any]) -> dict[str, Any]:
         from grader.in_kernel import given
 
+        def on_cell(count: int) -> None:
+            self._grader.send(json.dumps({"ran": count}).encode())
+
         try:
             self._settle()
-            given.run_given(self._kernel, request)
+            given.run_given(self._kernel, request, on_cell)
             self._settle()
         except Exception as error:  # after any error, kernels are forked from another process
-            return {"unfit": str(error) or type(error).__name__}
+            return {"unfit": str(error)[:_REASON_MAX] or type(error).__name__}
         return {"ready": True}
 
     def _settle(self) -> None:

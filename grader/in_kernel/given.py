@@ -6,35 +6,33 @@ their outputs again. No student's code ever runs here.
 
 While the cells run, the process has the surroundings of a student's process: no network, a root
 folder in memory with the session's folders. Afterwards it leaves them, so that each fork enters its
-own sandbox as usual. Then it looks for state that forks would share or lose: threads, open files,
-shared memory, children, timers, signals, written files, another working folder. If it finds any, no
-kernel is forked from here, and each kernel runs the cells by itself.
+own sandbox as usual. After each cell it looks for state that forks would share or lose
+(left_behind.py). If it finds any, no kernel is forked from here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import gc
 import os
 import random
 import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from grader.in_kernel import figures
+from grader.in_kernel.left_behind import Clocks, State, Unfit, require_nothing_kept
 from grader.in_kernel.sandbox import confine, libc
 
 _MIB = 2**20
 _SPACES = {"mnt": 0x00020000, "uts": 0x04000000, "ipc": 0x08000000, "net": 0x40000000}
-
-
-class Unfit(Exception):
-    """No kernel may be forked from this process; the text says why."""
 
 
 @dataclass
@@ -45,12 +43,16 @@ class Given:
     cells : (index, source, messages sent) of each cell that the fork has not shown yet
     environment : variables that they set; None for one that they removed
     random_state : of `random`, which Python seeds again in each fork
+    context : the context variables; numpy's print options and the precision of `decimal` are some
+    collects : whether the garbage collector is on
     """
 
     folder: str = ""
     cells: list[tuple[int, str, list[tuple[str, str, Any, Any]]]] = field(default_factory=list)
     environment: dict[str, str | None] = field(default_factory=dict)
     random_state: Any = None
+    context: contextvars.Context = field(default_factory=contextvars.Context)
+    collects: bool = True
 
     def take_over(self, draw: bool | list[int]) -> None:
         """Continue after the cells in a fork, which has its own working folder and environment.
@@ -64,6 +66,8 @@ class Given:
             else:
                 os.environ[name] = value
         random.setstate(self.random_state)
+        if not self.collects:
+            gc.disable()
         here = str(Path.cwd())
         sys.path[:] = [here if place == self.folder else place for place in sys.path]
         for finder in sys.meta_path:
@@ -80,12 +84,15 @@ class Given:
         return sent
 
 
-def run_given(kernel: Any, request: Mapping[str, Any]) -> Given:
+def run_given(
+    kernel: Any, request: Mapping[str, Any], on_cell: Callable[[int], None] = lambda count: None
+) -> Given:
     """Run the cells in this process, which will be forked afterwards.
 
     request : {"cells": [[index, source], ...], "content": the content of an execute request without
         its code, "options": see launch.py, "plan": see confine.py, or null, "environment",
         "folder", "seconds": the time limit of everything}
+    on_cell : called with the number of cells that have run and left nothing behind
     Raises Unfit; then no kernel may be forked from here, and this process must end.
     """
     options = request["options"]
@@ -100,37 +107,49 @@ def run_given(kernel: Any, request: Mapping[str, Any]) -> Given:
             os.chdir(options["beside"])
         _prepare(kernel, options)
         given.folder = str(Path.cwd())
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
+        loop = kernel.begin_loop()
         signal.signal(signal.SIGINT, kernel.on_interrupt)
-        before = _State.now(kernel, request)
         try:
-            for index, source in request["cells"]:
-                sent = loop.run_until_complete(
-                    kernel.record(index, {**request["content"], "code": source})
-                )
-                if not any(kind == "execute_reply" for _, kind, _, _ in sent):
-                    raise Unfit("a cell was not answered")
-                for _, kind, content, _ in sent:
-                    if kind == "execute_reply" and content.get("status") != "ok":
-                        raise Unfit(f"cell {index} does not run to its end")
-                given.cells.append((index, source, sent))
-            if asyncio.all_tasks(loop):
-                raise Unfit("a task goes on in the background")
-            before.require_same(_State.now(kernel, request))
+            # All in one task, as in a kernel: a task of its own would drop context variables.
+            loop.run_until_complete(_run_cells(kernel, request, given, on_cell))
         finally:
             asyncio.set_event_loop(None)
         given.random_state = random.getstate()
+        given.collects = gc.isenabled()
         given.environment = _changes(dict(request["environment"]), dict(os.environ))
-        scratch = os.path.dirname(request["folder"])
-        if any(value is not None and scratch in value for value in given.environment.values()):
-            raise Unfit("the environment names a folder of one kernel")
         loop.close()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir("/")  # the folder in which the cells ran is gone
     signal.setitimer(signal.ITIMER_REAL, 0)
     kernel.given = given
     return given
+
+
+async def _run_cells(
+    kernel: Any, request: Mapping[str, Any], given: Given, on_cell: Callable[[int], None]
+) -> None:
+    before = State.now(request)
+    scratch = os.path.dirname(request["folder"])
+    clocks = Clocks.now()
+    for index, source in request["cells"]:
+        sent = await kernel.record(index, {**request["content"], "code": source})
+        replies = [content for _, kind, content, _ in sent if kind == "execute_reply"]
+        if any(reply.get("status") != "ok" for reply in replies) or not replies:
+            raise Unfit(f"cell {index} does not run to its end")
+        try:
+            if len(asyncio.all_tasks()) > 1:
+                raise Unfit("leaves a task running in the background")
+            before.require_same(State.now(request))
+            environment = _changes(dict(request["environment"]), dict(os.environ))
+            kept = {**kernel.shell.user_ns, **environment}
+            require_nothing_kept(kept, source, folder=scratch, since=clocks)
+            if not 0.0 < signal.getitimer(signal.ITIMER_REAL)[0] <= request["seconds"]:
+                raise Unfit("sets a timer")  # in place of the one that limits its time
+        except Unfit as why:
+            raise Unfit(f"cell {index} {why}".replace(scratch, "...")) from why
+        given.cells.append((index, source, sent))
+        on_cell(len(given.cells))
+    given.context = contextvars.copy_context()
 
 
 def _prepare(kernel: Any, options: dict[str, Any]) -> None:
@@ -186,103 +205,6 @@ def _set_limits(plan: Mapping[str, Any]) -> dict[int, tuple[int, int]]:
         most = [x for x in (soft, hard) if x != resource.RLIM_INFINITY]
         resource.setrlimit(limit, (min([value, *most]), hard))
     return before
-
-
-@dataclass(frozen=True)
-class _State:
-    """The state that the cells must not change; differences are reported by name."""
-
-    working_folder: str
-    open_files: tuple[tuple[str, str], ...]
-    shared_memory: tuple[str, ...]
-    threads: int
-    children: tuple[str, ...]
-    children_used: tuple[float, ...]
-    timers: tuple[tuple[float, float], ...]
-    signals: tuple[object, ...]
-    written_files: tuple[tuple[str, int, int], ...]
-    modules_beside_the_notebook: tuple[str, ...]
-    standard_streams: tuple[int, ...]
-    umask: int
-
-    @classmethod
-    def now(cls, kernel: Any, request: Mapping[str, Any]) -> _State:
-        work = request["folder"]
-        plan = request["plan"] or {"work": work}
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        mask = os.umask(0o077)
-        os.umask(mask)
-        # Without the real-time timer, which this module uses.
-        timers = (signal.getitimer(signal.ITIMER_VIRTUAL), signal.getitimer(signal.ITIMER_PROF))
-        places = {plan[name] for name in ("work", "tmp", "home") if name in plan}
-        return cls(
-            os.getcwd(),
-            tuple(sorted(_descriptors())),
-            tuple(sorted(_shared())),
-            len(os.listdir("/proc/self/task")),
-            tuple(sorted(_children())),
-            (used.ru_utime, used.ru_stime, used.ru_minflt, used.ru_maxrss),
-            timers,
-            tuple(_handler(number) for number in sorted(signal.valid_signals())),
-            tuple(sorted(_files(places))),
-            tuple(sorted(_modules_in(work))),
-            tuple(map(id, (sys.stdin, sys.stdout, sys.stderr))),
-            mask,
-        )
-
-    def require_same(self, other: _State) -> None:
-        """Raise Unfit if any state differs that a fork would share or lose."""
-        for name in self.__dataclass_fields__:
-            was, now = getattr(self, name), getattr(other, name)
-            if was != now:
-                new = [one for one in now if one not in was] if isinstance(now, tuple) else now
-                words = name.replace("_", " ")
-                raise Unfit(f"the cells leave behind: {words} ({str(new)[:200]})")
-
-
-def _descriptors() -> Iterator[tuple[str, str]]:
-    # matplotlib keeps font files open; in a fork it closes them with this call.
-    fonts = sys.modules.get("matplotlib.font_manager")
-    getattr(getattr(fonts, "_get_font", None), "cache_clear", bool)()
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):  # listdir's own is closed already
-            yield name, os.readlink(f"/proc/self/fd/{name}")
-
-
-def _shared() -> Iterator[str]:
-    """Yield the memory mappings that a fork would share with this process."""
-    with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            fields = line.split(maxsplit=5)
-            if fields[1].endswith("s"):
-                yield line.strip()
-
-
-def _children() -> Iterator[str]:
-    for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
-            yield from file.read().split()
-
-
-def _handler(number: int) -> object:
-    handler = signal.getsignal(number)
-    return handler if isinstance(handler, int) else (number, getattr(handler, "__qualname__", ""))
-
-
-def _files(places: set[str]) -> Iterator[tuple[str, int, int]]:
-    for place in places:
-        for folder, _, names in os.walk(place):
-            for name in ("", *names):
-                path = os.path.join(folder, name)
-                with contextlib.suppress(OSError):
-                    status = os.lstat(path)
-                    yield path, status.st_size, status.st_mtime_ns
-
-
-def _modules_in(work: str) -> Iterator[str]:
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", "") or "").startswith(work + "/"):
-            yield name
 
 
 def _changes(before: dict[str, str], after: dict[str, str]) -> dict[str, str | None]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import bdb  # noqa: F401  IPython imports it at the first cell: once here, not in each fork
 import contextlib
+import contextvars
 import logging
 import re
 import signal
@@ -209,13 +210,19 @@ class Kernel(IPythonKernel):
         """Answer the grader's messages, one after another. Never returns."""
         self.open_streams()
         signal.signal(signal.SIGINT, self.on_interrupt)
+        loop = self.begin_loop()
+        context = contextvars.copy_context() if self.given is None else self.given.context
+        while True:
+            context.run(loop.run_until_complete, self._answer_all(loop))
+
+    def begin_loop(self) -> asyncio.AbstractEventLoop:
+        """Return a new event loop, which is this thread's from now on."""
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         # ipykernel uses these attributes of its own loop and thread when a cell awaits.
         self.io_loop = SimpleNamespace(add_callback=loop.call_soon_threadsafe)  # type: ignore[assignment]
         self.shell_channel_thread = SimpleNamespace(parent_thread=threading.main_thread())
-        while True:
-            loop.run_until_complete(self._answer_all(loop))
+        return loop
 
     async def _answer_all(self, loop: asyncio.AbstractEventLoop) -> None:
         readable = asyncio.Event()

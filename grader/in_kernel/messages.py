@@ -35,6 +35,9 @@ CUT = "\n[the rest of this output was cut]\n"
 # Text is sent when there is this much of it, or when it has waited this long.
 _SEND_CHARS = 1 << 14
 _SEND_S = 0.2
+# So often in a cell, text is sent in the order in which two streams were written to. After that it
+# waits for more: a loop that writes to both would send a message for each line.
+_TURNS = 100
 # The text of a process that the notebook started travels in pieces of this many characters.
 _PIECE = 1 << 13
 
@@ -56,6 +59,7 @@ class Meter:
         self.left = self.limit
         self.text_left = self.limit // 2
         self.messages = MAX_MESSAGES
+        self.turns = _TURNS
 
     def take(self, text: str) -> str:
         """Return the part of a text that may still be printed, with a note if it was cut."""
@@ -82,6 +86,7 @@ class Outlet:
         self._owner = 0
         self._lock = threading.RLock()
         self._printers: list[Printer] = []
+        self._writing: Printer | None = None
         self._recorded: list[Sent] | None = None
         # For text from processes that the notebook starts: they must not write to the stream.
         self._inlet: _socket.socket | None = None
@@ -178,6 +183,18 @@ class Outlet:
             except (OSError, ValueError, TypeError):
                 return
 
+    def turn_to(self, printer: Printer) -> None:
+        """Send what other printers have, so that the order of texts does not depend on the time."""
+        self._writing = printer
+        if self.meter.turns > 0:
+            self.meter.turns -= 1
+            for other in self._printers:
+                if other is not printer:
+                    other.flush()
+
+    def is_turn_of(self, printer: Printer) -> bool:
+        return self._writing is printer
+
     def printer(self, name: str) -> Printer:
         printer = Printer(name, self)
         self._printers.append(printer)
@@ -270,6 +287,8 @@ class Printer(io.TextIOBase):
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if not self._outlet.is_turn_of(self):
+            self._outlet.turn_to(self)  # before the lock: another thread may write to the other one
         with self._lock:
             taken = self._outlet.meter.take(text)
             if taken:

@@ -16,7 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -139,18 +139,25 @@ class ForkServer(Closing):
         with self._connected() as connection:
             connection.send(json.dumps(request).encode())
 
-    def run_given(self, request: Mapping[str, Any]) -> str:
+    def run_given(
+        self, request: Mapping[str, Any], on_cell: Callable[[int], None] = lambda count: None
+    ) -> str:
         """Have it run cells that all its kernels have in common; return why it can't, or "".
 
         request : see in_kernel/given.py
+        on_cell : called with the number of cells that have run
         If it can't, the process must not be used any more. Raises GraderFault.
         """
         with self._connected() as connection:
             connection.send(json.dumps({"given": request}).encode())
-            answer = connection.recv(1 << 12)
-        if not answer:  # it reached its time limit, or the cells have ended it
-            raise self._gone(None)
-        return str(json.loads(answer).get("unfit", ""))
+            while True:
+                text = connection.recv(1 << 12)
+                if not text:  # it reached its time limit, or the cells have ended it
+                    raise self._gone(None)
+                answer = json.loads(text)
+                if "ran" not in answer:
+                    return str(answer.get("unfit", ""))
+                on_cell(int(answer["ran"]))
 
     def fork(
         self,

@@ -1,21 +1,17 @@
 """Runs the template's first cells once, for all notebooks that start with them unchanged.
 
 All notebooks of a class begin alike: they import modules and load data. If a notebook's first code
-cells equal the template's byte for byte, its kernel is forked from a process that has run them
+cells equal the template's (beginning.py), its kernel is forked from a process that has run them
 (grader/in_kernel/given.py). The first cell that differs or has a gap runs in the student's own
 process, and so do all cells after it. Only the instructor's code is shared.
 
-The cells must not depend on one student. This module refuses cells that name or might import
-submitted files, or that ask where they run. The process itself checks that the cells leave nothing
-behind that must not be shared.
+That process checks after each cell that it leaves nothing behind which must not be shared. A cell
+that does, and the cells after it, are left to each notebook; those before it run once.
 """
 
 from __future__ import annotations
 
-import ast
-import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,51 +19,52 @@ from typing import Any
 from grader import records
 from grader.errors import GraderFault
 from grader.session import sandbox
-from grader.session.code_cells import code_cells
+from grader.session.beginning import Beginning, beginning_of
 from grader.session.fork_server import ForkServer
 from grader.session.kernel import cell_share
 from grader.session.messages import EXECUTE
-from grader.session.scratch import NEVER_COPIED, Scratch, kernel_environment
+from grader.session.scratch import Scratch, kernel_environment
 from grader.session.shared_files import place_files
 
-Cells = tuple[tuple[int, str], ...]
-
 VARIANTS = 3
-"""How many processes with different first cells are kept: each needs memory of its own."""
+"""How many processes with different first cells are kept, besides one for each template: each
+needs memory of its own."""
 SEEN = 2
-"""Cells run in advance when they come for the second time; for one notebook it gains nothing."""
+"""Cells run in advance when they come for the second time, unless they are all of a template's:
+those come again."""
 SHARE = 4
 """The cells may take one fourth of a notebook's time limits; no submission pays for it."""
-# Names in code that depends on its folder, on files there, or on the process.
-_ASKS_WHERE = frozenset(
-    re.findall(
-        r"\w+",
-        """
-        abspath absolute access cwd cwdb environ exists expanduser fork fstat getcwd getcwdb getenv
-        getpid getppid gettempdir glob home iglob is_dir is_file isdir isfile iterdir listdir lstat
-        memmap mkdtemp mkstemp mmap mmap_mode open_memmap realpath resolve rglob scandir stat walk
-        tempfile TemporaryFile NamedTemporaryFile TemporaryDirectory shared_memory SharedMemory
-        __file__ get_ipython
-        """,
-    )
-)
+
+_Key = tuple[object, ...]
 
 
 class GivenCells:
     """Processes that have run the first cells of an assignment's notebooks. Close it after use.
 
     server() may be called from several threads.
-    draw : whether the figures of these cells become pictures
+    draw : whether the figures of these cells may become pictures
     """
 
     def __init__(self, assignment: records.Assignment, *, draw: bool) -> None:
         self._assignment = assignment
         self._draw = draw
         self._lock = Lock()
-        self._seen: dict[tuple[object, ...], int] = {}
-        self._ready: dict[tuple[object, ...], ForkServer | None] = {}
-        self.unfit: list[str] = []
-        """The reasons why cells did not run in advance, for tests and for debugging."""
+        self._seen: dict[_Key, int] = {}
+        self._ready: dict[_Key, ForkServer] = {}
+        self._unfit: dict[_Key, str] = {}
+        self._outcomes: list[str] = []
+
+    @property
+    def unfit(self) -> list[str]:
+        """The reasons why cells could not run in advance."""
+        return [*self._unfit.values()]
+
+    def outcomes(self) -> list[str]:
+        """Return, for each submitted notebook since the last call, why not all given cells ran
+        in advance; "" if all did."""
+        with self._lock:
+            found, self._outcomes = self._outcomes, []
+        return found
 
     def server(
         self,
@@ -83,65 +80,66 @@ class GivenCells:
         options : of in_kernel/launch.py
         shared : the folder with the instructor's files
         """
-        cells = self._beginning(notebook)
-        if not cells or not self._sees_nothing_of(folder, cells):
-            return None
-        # Which figures are looked at differs from student to student.
-        options = {**options, "draw": self._draw}
-        key = (cells, *(str(options[name]) for name in sorted(options)))
+        assignment = self._assignment
+        found = beginning_of(notebook, assignment.stubs.values(), folder, assignment.files)
+        draw = options["draw"] if self._draw else False
+        if not isinstance(draw, bool):
+            draw = sorted({index for index, _ in found.cells}.intersection(draw))
+        options = {**options, "draw": draw or []}
         with self._lock:
-            self._seen[key] = self._seen.get(key, 0) + 1
-            if key not in self._ready and self._seen[key] >= SEEN and len(self._ready) < VARIANTS:
-                self._ready[key] = self._run(cells, options, fork_server, shared)
-            server = self._ready.get(key)
-            if server is not None and not server.alive:
-                server.close()
-                server = self._ready[key] = None
+            solved = any(notebook is one for one in assignment.notebooks.values())
+            server, why = self._server(found, options, fork_server, shared, solved=solved)
+            if not solved:
+                self._outcomes.append(why)
         return server
 
-    def _beginning(self, notebook: records.Notebook) -> Cells:
-        """Return the notebook's first code cells that equal a template's; () if none do."""
-        own = [(cell.index, cell.source) for cell in code_cells(notebook)]
-        found: Cells = ()
-        for stub in self._assignment.stubs.values():
-            given = _given_cells(stub)
-            count, at = 0, 0
-            while at < len(own) and count < len(given):
-                if own[at][1] == given[count]:
-                    count += 1
-                elif not _does_nothing(own[at][1]):
-                    break
-                at += 1
-            if count > len(found):
-                # A cell without effect that the template does not have need not run in advance.
-                found = tuple(cell for cell in own[:at] if cell[1] in given)
-        return found if not any(map(_asks_where, (source for _, source in found))) else ()
-
-    def _sees_nothing_of(self, folder: Path | None, cells: Cells) -> bool:
-        """Return whether the cells find the same files for every student."""
-        text = "\n".join(source for _, source in cells)
-        for place, folders, names in os.walk(folder) if folder is not None else ():
-            folders[:] = [name for name in folders if name not in NEVER_COPIED]
-            for name in [*names, *folders]:
-                inside = Path(place, name).relative_to(folder or "").as_posix()
-                known = self._assignment.files
-                if inside in known or any(n.startswith(f"{inside}/") for n in known):
-                    continue  # the instructor's file replaces it when the notebook runs
-                if name.endswith((".py", ".so", ".pth")):  # it could be imported
-                    return False
-                # Code names a notebook in full; other file names may be composed from a stem.
-                word = name if name.endswith(".ipynb") else name.partition(".")[0]
-                if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text):
-                    return False
-        return True
-
-    def _run(
+    def _server(
         self,
-        cells: Cells,
+        found: Beginning,
         options: Mapping[str, Any],
         fork_server: ForkServer,
         shared: Path | None,
-    ) -> ForkServer | None:
+        *,
+        solved: bool,
+    ) -> tuple[ForkServer | None, str]:
+        """Return the process, and why it has not run all the cells that the template gives."""
+        other = tuple(str(options[name]) for name in sorted(options))
+        usual = found.usual and not solved
+        while True:
+            for count in range(len(found.cells)):
+                if why := self._unfit.get((found.cells[: count + 1], *other)):
+                    found = found.cut(count, why)
+                    break
+            if not found.cells:
+                return None, found.why_not_more
+            key = (found.cells, *other)
+            self._seen[key] = self._seen.get(key, 0) + 1
+            server = self._ready.get(key)
+            if server is not None and server.alive:
+                return server, found.why_not_more
+            if server is not None:
+                server.close()
+                del self._ready[key]
+                self._unfit[found.cells[:1], *other] = "the process that ran the cells has ended"
+                continue
+            if not usual and self._seen[key] < SEEN:
+                return None, found.why_not_more or "no other notebook began with these cells yet"
+            if len(self._ready) >= VARIANTS + len(self._assignment.stubs):
+                return None, "too many notebooks begin in ways of their own"
+            server, ran, why = self._run(found, options, fork_server, shared)
+            if server is None:
+                self._unfit[found.cells[: ran + 1], *other] = why
+            else:
+                self._ready[key] = server
+
+    def _run(
+        self,
+        found: Beginning,
+        options: Mapping[str, Any],
+        fork_server: ForkServer,
+        shared: Path | None,
+    ) -> tuple[ForkServer | None, int, str]:
+        """Run cells in a new process; return it, or how many cells ran, and why not the next."""
         limits = self._assignment.limits
         beside = options["beside"]
 
@@ -151,7 +149,14 @@ class GivenCells:
             if shared is not None:
                 place_files(shared, place, sandbox=self._assignment.sandbox)
 
+        seconds = min(limits.cell_s, limits.notebook_s) / SHARE
         server = None
+        ran = 0
+
+        def on_cell(count: int) -> None:
+            nonlocal ran
+            ran = count
+
         scratch = Scratch(None, lay_files)
         try:
             plan = None
@@ -159,77 +164,31 @@ class GivenCells:
                 seen = [Path(path) for path in (options["datasets"], shared) if path]
                 plan = sandbox.plan(scratch.folders(), limits, "auto", seen=seen, apart=False)
             request = {
-                "cells": cells,
+                "cells": found.cells,
                 "content": EXECUTE,
                 "options": {**options, "output_bytes": cell_share(limits)},
                 "plan": plan,
                 "environment": kernel_environment(scratch),
                 "folder": str(scratch.work),
-                "seconds": min(limits.cell_s, limits.notebook_s) / SHARE,
+                "seconds": seconds,
             }
             server = ForkServer(fork_server.clone())
-            why = server.run_given(request)
+            why = server.run_given(request, on_cell)
         except (GraderFault, OSError) as error:
             why = str(error)
+            if server is not None and not server.alive:
+                cell = found.cells[min(ran, len(found.cells) - 1)][0]
+                why = f"cell {cell} ended its process, or the cells took over {seconds:g} s"
         finally:
             scratch.remove()
         if not why:
-            return server
-        self.unfit.append(why)
+            return server, ran, ""
         if server is not None:
             server.close()
-        return None
+        return None, min(ran, len(found.cells) - 1), why
 
     def close(self) -> None:
         for server in self._ready.values():
-            if server is not None:
-                server.close()
+            server.close()
         self._ready.clear()
         self._seen.clear()
-
-
-def _given_cells(stub: records.Notebook) -> list[str]:
-    """Return the code of the stub's first cells, up to the first that has a gap."""
-    gaps = {region.cell for region in stub.regions.values()}
-    given = []
-    for cell in code_cells(stub):
-        if cell.index in gaps:
-            break
-        given.append(cell.source)
-    return given
-
-
-def _does_nothing(source: str) -> bool:
-    """Return whether code has no effect: comments, or the cell that loads `%grade`."""
-    try:
-        statements = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError):
-        return False
-    for statement in statements:
-        inner = [statement]
-        if isinstance(statement, ast.Try) and not (statement.orelse or statement.finalbody):
-            inner = statement.body
-        if not all(isinstance(one, ast.Pass) for one in inner):
-            return False
-    return True
-
-
-def _asks_where(source: str) -> bool:
-    """Return whether code may depend on its process or folder, or does not parse."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return True
-    for node in ast.walk(tree):
-        names: Sequence[str | None] = ()
-        if isinstance(node, ast.Name):
-            names = (node.id,)
-        elif isinstance(node, ast.Attribute):
-            names = (node.attr,)
-        elif isinstance(node, ast.alias):
-            names = (*node.name.split("."),)
-        elif isinstance(node, ast.keyword):
-            names = (node.arg,)
-        if not _ASKS_WHERE.isdisjoint(names):
-            return True
-    return False

@@ -70,7 +70,7 @@ class Course:
         (place / "assignment.toml").write_text(TOML)
         (place / "test_f.py").write_text(CHECK)
         write(place / "toy.ipynb", *given, GAP)
-        assignment = replace(load_assignment(place), sandbox=SANDBOX, **changes)
+        self.assignment = assignment = replace(load_assignment(place), sandbox=SANDBOX, **changes)
         return Kernels(assignment, ForkServer(self.fork_server.clone()), share_cells=share_cells)
 
     def handed_in(self, name, *cells, **files):
@@ -107,24 +107,25 @@ def test_the_cells_run_once_and_show_in_each_notebook_what_they_showed(course):
                 kernels, course.handed_in(f"s{n}", LOADS, GAP), "once", "noise"
             )
             tokens.append(token)
-            runs.append(([(c.status, c.error, c.outputs) for c in run.cells], noise))
+            runs.append(seen([noise], run))
         assert kernels.given.unfit == []
-    assert tokens[1] == tokens[2] != tokens[0]  # the first ran by itself
-    assert runs[0] == runs[1] == runs[2]
+        assert kernels.given.outcomes() == [""] * 3
+    assert tokens[0] == tokens[1] == tokens[2]
+    assert runs[0] == runs[1] == runs[2] == by_itself(course, LOADS)
     assert "loaded 6.0" in str(runs[2])
     assert "image/png" in str(runs[2])
 
 
-def test_after_them_the_figures_of_a_notebook_s_own_cells_become_pictures(course):
+def test_the_figures_of_those_cells_alone_become_pictures_that_somebody_looks_at(course):
     drawn = []
     with course.kernels(LOADS) as kernels:
-        for n in range(3):
+        for n, draw in enumerate([{0, 1}, {0, 2}, {3}, True, False]):
             notebook, folder = course.handed_in(f"s{n}", LOADS, *["plt.plot(data)"] * 3, GAP)
-            with kernels.open(notebook, folder=folder, draw={0, n + 1}) as session:
+            with kernels.open(notebook, folder=folder, draw=draw) as session:
                 cells = session.run.cells
             drawn.append([c.index for c in cells if "image/png" in str(c.outputs)])
         assert kernels.given.unfit == []
-    assert drawn == [[0, 1], [0, 2], [0, 3]]
+    assert drawn == [[0, 1], [0, 2], [3], [0, 1, 2, 3], []]
 
 
 def test_each_kernel_is_closed_in_as_one_that_runs_the_cells_by_itself(course):
@@ -177,7 +178,7 @@ def test_what_stands_before_and_does_nothing_changes_nothing(course):
             values(kernels, course.handed_in(f"s{n}", loads, LOADS, GAP), "once")[0][0]
             for n in range(3)
         ]
-    assert tokens[1] == tokens[2]
+    assert tokens[0] == tokens[1] == tokens[2]
 
 
 def test_a_file_of_the_student_s_that_the_cells_name_is_read_by_its_own_process(course):
@@ -190,19 +191,129 @@ def test_a_file_of_the_student_s_that_the_cells_name_is_read_by_its_own_process(
     assert own == ["0", "1", "2"]
 
 
-def test_the_environment_that_the_cells_set_is_there(course):
-    sets = "import os\nos.environ['COURSE'] = 'x'\nmarked = 1"
-    # It asks for the environment, so it runs by itself; by another way it is taken along.
-    hidden = "import os\nos.putenv\ngetattr(os, 'en' + 'viron')['COURSE'] = 'x'"
+@pytest.mark.parametrize("way", ["os.environ", "getattr(os, 'en' + 'viron')"])
+def test_the_environment_that_the_cells_set_is_there(course, way):
+    sets = f"import os\n{way}['COURSE'] = 'x'"
     looks = "import os\nseen = [os.environ.get('COURSE'), os.environ['HOME'], os.getcwd()]\n" + GAP
-    with course.kernels(hidden) as kernels:
+    with course.kernels(sets) as kernels:
         seen = [
-            values(kernels, course.handed_in(f"s{n}", hidden, looks), "seen")[0][0]
+            values(kernels, course.handed_in(f"s{n}", sets, looks), "seen")[0][0] for n in range(3)
+        ]
+        assert kernels.given.outcomes() == [""] * 3
+    assert [one[0] for one in seen] == ["x"] * 3
+    assert len({one[1] for one in seen}) == len({one[2] for one in seen}) == 3
+
+
+TAKEN_OVER = {
+    "numpy's print options": (
+        "import numpy as np\nnp.set_printoptions(precision=3)",
+        "print(np.pi * np.ones(2))\nv = np.get_printoptions()['precision']",
+    ),
+    "numpy's errors": (
+        "import numpy as np\n_ = np.seterr(divide='raise')",
+        "try:\n    v = float(np.ones(1)[0] / np.zeros(1)[0])\n"
+        "except FloatingPointError:\n    v = 'raised'",
+    ),
+    "the decimal context": (
+        "import decimal\ndecimal.getcontext().prec = 5",
+        "v = str(decimal.Decimal(1) / 3)",
+    ),
+    "warnings filters": (
+        "import warnings\nwarnings.simplefilter('once', UserWarning)\nwarnings.warn('1st')",
+        "warnings.warn('1st')\nwarnings.warn('2nd')\nv = len(warnings.filters)",
+    ),
+    "a collector that is off": ("import gc\ngc.disable()", "v = gc.isenabled()"),
+    "a logger's handler": (
+        "import logging, sys\nlog = logging.getLogger('course')\n"
+        "log.addHandler(logging.StreamHandler(sys.stdout))\nlog.warning('given')",
+        "log.warning('own')\nv = len(log.handlers)",
+    ),
+    "a generator in its middle": (
+        "numbers = iter(range(9))\nn = next(numbers)",
+        "v = next(numbers)",
+    ),
+    "classes to inherit from": (
+        "class Base:\n    subclasses = []\n    def __init_subclass__(cls):\n"
+        "        Base.subclasses.append(cls.__name__)",
+        "class Own(Base):\n    pass\nv = [*Base.subclasses, Own.__module__]",
+    ),
+    "what was awaited": (
+        "import asyncio\nasync def two():\n    await asyncio.sleep(0)\n    return 2\n"
+        "v = await two()",
+        "v += await two()",
+    ),
+    "two streams": (
+        "import sys\nprint('a')\nprint('b', file=sys.stderr)\nprint('c')",
+        "print('d')\nprint('e', file=sys.stderr)\nprint('f')\nv = 1",
+    ),
+    "magics": (
+        "%matplotlib inline\n%load_ext autoreload\nimport numpy as np",
+        "%%time\nv = 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TAKEN_OVER)
+def test_what_the_cells_set_holds_in_each_notebook(course, what):
+    given, own = TAKEN_OVER[what]
+    with course.kernels(given) as kernels:
+        found = [
+            seen(*values(kernels, course.handed_in(f"s{n}", given, own, GAP), "v"))
+            for n in range(2)
+        ]
+        assert kernels.given.outcomes() == ["", ""]
+    assert found == [by_itself(course, given, own, value="v")] * 2
+
+
+def seen(got, run):
+    return [(c.status, c.error, c.outputs) for c in run.cells], got
+
+
+def by_itself(course, *cells, value="noise"):
+    """What a notebook gives whose cells are not shared, in the same process's forks."""
+    with Kernels(course.assignment, ForkServer(course.fork_server.clone())) as kernels:
+        return seen(*values(kernels, course.handed_in("alone", *cells, GAP), value))
+
+
+def test_the_cells_before_one_that_cannot_be_shared_run_once(course):
+    cells = ["import os\nonce = os.urandom(8).hex()", "kept = open('/dev/null')", "after = 1"]
+    with course.kernels(*cells) as kernels:
+        found = [
+            values(kernels, course.handed_in(f"s{n}", *cells, GAP), "once", "after")
             for n in range(3)
         ]
-        assert kernels.given.unfit == []
-    assert [one[0] for one in seen] == ["x"] * 3
-    assert len({one[1] for one in seen}) == len({one[2] for one in seen}) == 3, sets
+        why = "cell 1 leaves files open: /dev/null"
+        assert kernels.given.unfit == [why]
+        assert kernels.given.outcomes() == [why] * 3
+    assert len({got[0] for got, _ in found}) == 1
+    assert [got[1] for got, _ in found] == [1, 1, 1]
+    assert all(c.status == "ok" for _, run in found for c in run.cells)
+
+
+def test_who_changed_a_later_cell_shares_those_before_it(course):
+    first, second = "import os\nonce = os.urandom(8).hex()", "two = 2"
+    with course.kernels(first, second) as kernels:
+        tokens = [
+            values(kernels, course.handed_in(f"s{n}", *cells, GAP), "once")[0][0]
+            for n, cells in enumerate([(first, "two = 2 "), (first, "# two"), (first,)])
+        ]
+        assert kernels.given.outcomes() == [
+            "cell 1 differs from the template's",
+            "cell 2 differs from the template's",
+            "cell 1 differs from the template's",
+        ]
+    assert tokens[0] != tokens[1] == tokens[2]  # the first one's cells had not come before
+
+
+def test_the_solved_notebook_shares_the_cells_and_is_not_counted(course):
+    with course.kernels(LOADS) as kernels:
+        (token,), _ = values(kernels, course.handed_in("s", LOADS, GAP), "once")
+        (solved,) = kernels.assignment.notebooks.values()
+        folder = course.folder / "empty"
+        folder.mkdir()
+        with kernels.open(solved, folder=folder) as session, session.student() as student:
+            assert student.value("once") == token
+        assert kernels.given.outcomes() == [""]
 
 
 LEFT_BEHIND = {
@@ -213,7 +324,13 @@ LEFT_BEHIND = {
     "written files": "open('made.txt', 'w').write('x')",
     "a child": "import os\nif getattr(os, 'fo' + 'rk')() == 0:\n    os._exit(0)",
     "a folder": "import os\nos.chdir('/tmp')",
-    "a timer": "import signal\nsignal.setitimer(signal.ITIMER_VIRTUAL, 1000)",
+    "a timer": "import signal\ngetattr(signal, 'set' + 'itimer')(signal.ITIMER_VIRTUAL, 1000)",
+    "an alarm": "import signal\n_ = getattr(signal, 'al' + 'arm')(1000)",
+    "limits": "import resource as r\nr.setrlimit(r.RLIMIT_CORE, (0, 0))\n"
+    "r.setrlimit(r.RLIMIT_NOFILE, (64, 64))",
+    "a time": "import time\nbegan = time.time()",
+    "its folder's name": "import sys\nroot = sys.path[0]",
+    "a task": "import asyncio\ntask = asyncio.create_task(asyncio.sleep(60))",
     "a signal": "import signal\n_ = signal.signal(signal.SIGUSR1, lambda *_: None)",
     "a stream": "import io, sys\nsys.stderr = io.StringIO()",
     "an error": "1 / 0",
