@@ -226,9 +226,11 @@ class Collector:
         lines = [f"--share-cells: {self._sharing['']} of {all_} notebooks shared all first cells"]
         reasons = [(why, count) for why, count in self._sharing.most_common() if why]
         for why, count in reasons[:MAX_REASONS]:
-            lines.append(f"--share-cells: {count} of {all_} did not: {why}")
+            lines.append(f"--share-cells: {count} of {all_} shared none or not all: {why}")
         if left := sum(count for _, count in reasons[MAX_REASONS:]):
-            lines.append(f"--share-cells: {left} of {all_} did not, for other reasons")
+            lines.append(
+                f"--share-cells: {left} of {all_} shared none or not all, for other reasons"
+            )
         return lines
 
     def interrupted(self) -> str:

@@ -42,11 +42,13 @@ _ASKS_WHERE = frozenset(
 class Beginning:
     """The first cells of a notebook that may run in advance.
 
+    of : the name of the template's notebook, or of the student's if it begins like none
     cells : (index, code)
     why_not_more : why the template's next cell may not; "" if these are all
     usual : whether a notebook that fills in the template's gaps alone begins so, too
     """
 
+    of: str
     cells: Cells
     why_not_more: str
     usual: bool
@@ -71,8 +73,10 @@ def beginning_of(
     found = max(
         (_common(notebook, stub) for stub in stubs),
         key=lambda beginning: len(beginning.cells),
-        default=Beginning((), NO_CELL, usual=True),
+        default=Beginning(notebook.name, (), NO_CELL, usual=True),
     )
+    if not found.cells:
+        return replace(found, of=notebook.name)
     for count, (index, source) in enumerate(found.cells):
         if name := _asks_where(source):
             found = found.cut(count, f"cell {index} uses `{name}`")
@@ -85,7 +89,7 @@ def _common(notebook: Notebook, stub: Notebook) -> Beginning:
     given = _given_cells(stub)
     own = [(cell.index, cell.source) for cell in code_cells(notebook)]
     if not given:
-        return Beginning((), NO_CELL, usual=True)
+        return Beginning(stub.name, (), NO_CELL, usual=True)
     cells: list[tuple[int, str]] = []
     for index, source in own:
         if len(cells) == len(given):
@@ -93,10 +97,14 @@ def _common(notebook: Notebook, stub: Notebook) -> Beginning:
         if source == given[len(cells)]:
             cells.append((index, source))
         elif not _does_nothing(source):  # a cell without effect need not run in advance
-            return Beginning(tuple(cells), f"cell {index} differs from the template's", usual=False)
+            return Beginning(
+                stub.name, tuple(cells), f"cell {index} differs from the template's", usual=False
+            )
     if len(cells) < len(given):
-        return Beginning(tuple(cells), "the template's next cell is missing", usual=False)
-    return Beginning(tuple(cells), "", usual=True)
+        return Beginning(
+            stub.name, tuple(cells), "the template's next cell is missing", usual=False
+        )
+    return Beginning(stub.name, tuple(cells), "", usual=True)
 
 
 def _given_cells(stub: Notebook) -> list[str]:

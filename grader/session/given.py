@@ -72,12 +72,13 @@ class GivenCells:
         folder: Path | None,
         options: Mapping[str, Any],
         *,
-        fork_server: ForkServer,
+        fork_server: ForkServer | None,
         shared: Path | None,
     ) -> ForkServer | None:
         """Return a fork server that has run the notebook's first cells; None if there is none.
 
         options : of in_kernel/launch.py
+        fork_server : the one that all kernels are forked from; None if each starts by itself
         shared : the folder with the instructor's files
         """
         assignment = self._assignment
@@ -88,9 +89,11 @@ class GivenCells:
         options = {**options, "draw": draw or []}
         with self._lock:
             solved = any(notebook is one for one in assignment.notebooks.values())
-            server, why = self._server(found, options, fork_server, shared, solved=solved)
+            server, why = None, "kernels are not forked on this machine"
+            if fork_server is not None:
+                server, why = self._server(found, options, fork_server, shared, solved=solved)
             if not solved:
-                self._outcomes.append(why)
+                self._outcomes.append(why and f"{found.of}: {why}")
         return server
 
     def _server(

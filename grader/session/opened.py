@@ -66,7 +66,7 @@ def open_session(
     }
     setup = KernelSetup(limits, sandbox, options, fork_server, shared, python)
     runner = Runner(notebook, folder, setup, on_cell, stop or Stop())
-    if given is not None and fork_server is not None:
+    if given is not None:
         runner.forks_first = given.server(
             notebook, folder, options, fork_server=fork_server, shared=shared
         )

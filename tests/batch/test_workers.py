@@ -8,14 +8,16 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 
 import pytest
 
-from grader.batch.collector import Job
+from grader.batch.collector import Collector, Job
+from grader.batch.serialization import pack
 from grader.batch.store import open_store
 from grader.batch.workers import Workers
 from grader.errors import AssignmentError
-from grader.records import Options
+from grader.records import Options, Result
 
 from .conftest import RIGHT
 
@@ -33,6 +35,41 @@ def test_one_process_and_several_give_the_same_report(klass, without_times):
     several, _ = klass.grade("--jobs", "3", "--regrade")
     assert without_times(one) == without_times(several)
     assert scores(one) == [None, 2.0, 6.0, 6.0, 2.0, 6.0]
+
+
+def test_cells_that_run_once_change_no_report_and_it_says_which_notebooks_share_them(
+    klass, without_times
+):
+    klass.fill(4)
+    odd = klass.hand_in("Odd_Ann")
+    with zipfile.ZipFile(odd) as archive:
+        text = archive.read("toy.ipynb")
+    with zipfile.ZipFile(odd, "w") as archive:
+        archive.writestr("toy.ipynb", text.replace(b"import numpy as np", b"import numpy  as np"))
+    # An ordinary user's processes can't leave a sandbox again.
+    options = ["--jobs", "2", "--regrade", *([] if os.geteuid() == 0 else ["--sandbox", "none"])]
+    alone, err = klass.grade(*options)
+    assert "share" not in err
+    shared, err = klass.grade(*options, "--share-cells")
+    assert without_times(shared) == without_times(alone)
+    assert [line for line in err.splitlines() if "share" in line] == [
+        "grade: --share-cells: 4 of 5 notebooks shared all first cells",
+        "grade: --share-cells: 1 of 5 shared none or not all: toy.ipynb: cell 0 differs from the "
+        "template's",
+    ]
+
+
+def test_of_many_reasons_not_to_share_cells_the_most_common_are_told():
+    collector = Collector(["a.zip"] * 20)
+    packed = pack(Result("a.zip", (), "graded"))
+    for number in range(20):
+        whys = ["", f"reason {number}", "common"]
+        collector.done(number, packed, unchanged=True, isolation="", sharing=whys)
+    lines = [line.removeprefix("--share-cells: ") for line in collector.sharing_lines()]
+    assert lines[0] == "20 of 60 notebooks shared all first cells"
+    assert lines[1] == "20 of 60 shared none or not all: common"
+    assert len(lines) == 10
+    assert lines[-1] == "13 of 60 shared none or not all, for other reasons"
 
 
 def test_the_report_has_the_order_of_the_input_whoever_is_through_first(klass):

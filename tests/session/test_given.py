@@ -284,7 +284,7 @@ def test_the_cells_before_one_that_cannot_be_shared_run_once(course):
         ]
         why = "cell 1 leaves files open: /dev/null"
         assert kernels.given.unfit == [why]
-        assert kernels.given.outcomes() == [why] * 3
+        assert kernels.given.outcomes() == [f"toy.ipynb: {why}"] * 3
     assert len({got[0] for got, _ in found}) == 1
     assert [got[1] for got, _ in found] == [1, 1, 1]
     assert all(c.status == "ok" for _, run in found for c in run.cells)
@@ -298,9 +298,9 @@ def test_who_changed_a_later_cell_shares_those_before_it(course):
             for n, cells in enumerate([(first, "two = 2 "), (first, "# two"), (first,)])
         ]
         assert kernels.given.outcomes() == [
-            "cell 1 differs from the template's",
-            "cell 2 differs from the template's",
-            "cell 1 differs from the template's",
+            "toy.ipynb: cell 1 differs from the template's",
+            "toy.ipynb: cell 2 differs from the template's",
+            "toy.ipynb: cell 1 differs from the template's",
         ]
     assert tokens[0] != tokens[1] == tokens[2]  # the first one's cells had not come before
 
@@ -384,6 +384,15 @@ def test_a_kernel_that_dies_is_replaced_by_one_that_runs_all_cells(course):
             (data,), run = values(kernels, course.handed_in(f"s{n}", LOADS, dies, GAP), "data")
             assert [c.status for c in run.cells] == ["ok", "crashed", "ok"]
             assert list(data) == [0, 1, 2, 3]
+
+
+def test_where_kernels_are_not_forked_no_cell_is_shared_and_it_says_why(course):
+    with course.kernels(LOADS) as kernels:
+        kernels.fork_server.close()
+        kernels.fork_server = None
+        (data,), _ = values(kernels, course.handed_in("s", LOADS, GAP), "data")
+        assert kernels.given.outcomes() == ["toy.ipynb: kernels are not forked on this machine"]
+    assert list(data) == [0, 1, 2, 3]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root comes back from where the cells run")
