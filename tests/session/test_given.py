@@ -246,6 +246,18 @@ TAKEN_OVER = {
         "import sys\nprint('a')\nprint('b', file=sys.stderr)\nprint('c')",
         "print('d')\nprint('e', file=sys.stderr)\nprint('f')\nv = 1",
     ),
+    "warnings that are errors": (
+        "import warnings\nwarnings.simplefilter('error')",
+        "try:\n    warnings.warn('x')\n    v = 'shown'\nexcept UserWarning:\n    v = 'raised'",
+    ),
+    "a limit of time for sockets": (
+        "import socket\nsocket.setdefaulttimeout(0.01)",
+        "import time\ntime.sleep(0.1)\nv = socket.getdefaulttimeout()",
+    ),
+    "a path to import from": (
+        "import sys\nsys.path.append('/opt/no such folder')",
+        "v = [sys.path[-1], sys.path.count('/opt/no such folder')]",
+    ),
     "magics": (
         "%matplotlib inline\n%load_ext autoreload\nimport numpy as np",
         "%%time\nv = 1",
