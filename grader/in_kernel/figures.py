@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import gc
 import io
+import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -122,6 +123,13 @@ def rehearse(label: str = "label") -> None:
         for power in POWERS:
             ax.text(0.0, 0.0, rf"$\mathdefault{{10^{{{power}}}}}$")
     _draw(figure)
+    close_fonts()  # once, not in each fork
+
+
+def close_fonts() -> None:
+    """Close the font files that matplotlib keeps open; it does so itself in a fork."""
+    fonts = sys.modules.get("matplotlib.font_manager")
+    getattr(getattr(fonts, "_get_font", None), "cache_clear", bool)()
 
 
 def remember(figure: Any) -> None:
@@ -143,8 +151,6 @@ def _draws() -> bool:
 
 
 def _open_managers() -> list[Any]:
-    import sys
-
     helpers = sys.modules.get("matplotlib._pylab_helpers")
     return list(helpers.Gcf.get_all_fig_managers()) if helpers else []
 

@@ -258,9 +258,11 @@ class ForkServer:
             os._exit(code)
 
     def _fork(self, request: dict[str, Any], status_pipe: int, *passed: int) -> dict[str, Any]:
-        from grader.in_kernel.sandbox import namespaces, readable
+        from grader.in_kernel.sandbox import namespaces, readable, seccomp
 
-        readable.python_paths()  # once, not in each child
+        # The same in each child, which then knows it.
+        readable.python_paths()
+        seccomp.program_here()
         self._settle()
         server = os.getpid()
         sandbox = None

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from grader.in_kernel import figures
+
 MOST_VALUES = 10_000
 """How many values of the cells' globals are looked at; arrays and frames count as one."""
 _LIMITS = ("RLIMIT_DATA", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CORE")
@@ -164,9 +166,7 @@ class State:
 
 
 def _descriptors() -> Iterator[tuple[str, str]]:
-    # matplotlib keeps font files open; in a fork it closes them with this call.
-    fonts = sys.modules.get("matplotlib.font_manager")
-    getattr(getattr(fonts, "_get_font", None), "cache_clear", bool)()
+    figures.close_fonts()
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # listdir's own is closed already
             yield name, os.readlink(f"/proc/self/fd/{name}")

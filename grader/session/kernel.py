@@ -15,6 +15,7 @@ from grader.errors import GraderFault, StudentFault
 from grader.in_kernel import codec
 from grader.in_kernel.sandbox import confine
 from grader.records import Limits
+from grader.session import cell_outputs
 from grader.session.cell_outputs import CellOutputs
 from grader.session.deadline import Deadline
 from grader.session.ending import how_it_ended
@@ -101,6 +102,7 @@ class Kernel:
         try:
             provisioner = self.provisioner = self._provisioner(listener.address, token)
             provisioner.launch()
+            cell_outputs.load()  # while the kernel boots, which takes as long
 
             def alive() -> bool:
                 self._stop.check()
@@ -246,6 +248,7 @@ class Kernel:
         assert self.provisioner is not None
         until = time.monotonic() + wait_s
         while self.provisioner.poll_now() is None:
+            self._stop.check()
             if time.monotonic() >= until:
                 return False
             time.sleep(POLL_S / 10)
@@ -269,6 +272,11 @@ class Kernel:
         """Have the kernel connect to `address` and answer the requests from there."""
         assert self._client is not None
         self._client.send("grade_serve_request", {"address": address, "token": token})
+
+    def read_on(self) -> None:
+        """Drop what the kernel still sends: before it serves, it must not wait for a reader."""
+        while self._client is not None and self._client.receive(0.0) is not None:
+            pass
 
     def disconnect(self) -> None:
         """Close the connection for messages. The process lives on if it serves."""

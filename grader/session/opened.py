@@ -110,6 +110,7 @@ class Session(Closing):
             student = self._runner.open_student(limit_s, reply_mib)
         except StudentDied as death:
             self.answers = None  # the state differs from now on
+            self._runner.stop = Stop()  # an earlier one may have been called
             run_in_thread(partial(self._runner.revive, death), self._runner.stop)
             self.run = self._runner.record()
             return self._runner.open_student(limit_s, reply_mib)

@@ -212,6 +212,7 @@ class Runner:
 
         def alive() -> bool:
             self.stop.check()
+            kernel.read_on()
             return provisioner.poll_now() is None and not patience.expired()
 
         try:

@@ -17,7 +17,6 @@ kernel.perf_event_paranoid at most 1.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import ctypes
 import functools
 import os
@@ -42,7 +41,7 @@ PHASES = {
     "preload": "start of the fork server: imports of notebooks",
     "read": "the submission is read and matched",
     "folders": "folders made",
-    "session": "the grader's session: event loop, messages, nbclient",
+    "session": "the grader's session: starts kernels, messages",
     "watchdog": "the watchdog's looks",
     "spawner": "sandbox: namespaces, mounts, its two small processes",
     "server": "fork server: forks kernels, hears of their ends",
@@ -122,6 +121,7 @@ def grade_under_names(assignment: str, submissions: list[str]) -> None:
     from grader.request import Request
     from grader.session import fork_server, scratch, watchdog, wire
     from grader.session.opened import Session
+    from grader.session.runner import Runner
     from grader.session.server import AgentServer
     from grader.session.student import Student
     from grader.submission.incoming import Incoming
@@ -143,7 +143,7 @@ def grade_under_names(assignment: str, submissions: list[str]) -> None:
     within(Student, "close", "asked")
     within(Session, "close", "teardown")
     within(Collector, "done", "collect")
-    within(asyncio, "run", "session")
+    within(Runner, "run", "session")
     within(watchdog.Watchdog, "_watch", "watchdog")
     each = grading.grade_each
 

@@ -219,6 +219,22 @@ def test_data_sets_are_read_once_and_every_notebook_may_change_its_own(parent, t
         (tmp_path / "mnist.npz").unlink(missing_ok=True)
 
 
+def test_a_kernel_gets_the_sets_of_its_own_folder_whatever_its_parent_serves(parent, tmp_path):
+    for name, count in (("parents", 3), ("own", 5)):
+        (tmp_path / name).mkdir()
+        x, y = np.zeros((count, 784), np.uint8), np.zeros(count, np.uint8)
+        np.savez(tmp_path / name / "mnist.npz", x=x, y=y)
+    parent.preload(["sklearn.datasets"], datasets_dir=tmp_path / "parents", sets=[])
+    source = (
+        "from sklearn.datasets import fetch_openml\n"
+        "x, y = fetch_openml('mnist_784', return_X_y=True)\n"
+        "print(len(x))"
+    )
+    for name, count in (("parents", 3), ("own", 5)):
+        with opened(parent, source, datasets_dir=tmp_path / name) as session:
+            assert printed(session) == f"{count}\n"
+
+
 def test_a_parent_whose_libraries_start_threads_is_not_forked(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr("grader.session.scratch.ALLOWED_ENVIRONMENT", ("PATH", "PYTHONPATH"))

@@ -493,6 +493,20 @@ def test_three_sessions_at_once_do_not_meet(run: Run) -> None:
             assert student.f(0) == number
 
 
+def test_what_is_printed_before_the_kernel_serves_does_not_keep_it_from_serving(run: Run) -> None:
+    session = run(
+        "import sys\n"
+        "agent = sys.modules['grader.in_kernel.agent']\n"
+        "def serve(*args, serve=agent.serve, **kwargs):\n"
+        "    print('x' * 20_000_000, flush=True)  # as a thread of the notebook may\n"
+        "    serve(*args, **kwargs)\n"
+        "agent.serve = serve",
+        output_mib=256,
+    )
+    assert statuses(session) == ["ok"]
+    assert session.run.notes == ()
+
+
 def test_two_cells_may_display_under_the_same_id(run: Run) -> None:
     first = "from IPython.display import display\n_ = display('a', display_id='x')"
     session = run(first, "_ = display('b', display_id='x')")

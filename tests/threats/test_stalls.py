@@ -68,15 +68,15 @@ def test_what_was_too_much_is_named_with_its_cell(flooded, flood, notes):
     said = notes(flooded[flood])
     text = said.get("cell_crash", "") + said.get("cell_timeout", "")
     assert "cell 0" in text
-    # What fills the grader's queue is read no faster than it is shown: that cell times out.
+    # What trickles in has the time that a cell has.
     assert "it sent" in text or "the limit of a cell is 2 s" in text
     if flood.startswith("tiny values"):
         assert "it sent messages of more than" in text
 
 
 STUBBORN = {
-    # Of all floods one that no count of bytes or messages ends soon.
-    "floods": CONNECTION + FLOODS["deep values"],
+    # Of all floods the one that no count of bytes or messages ends soon.
+    "trickles": CONNECTION + FLOODS["a message that never ends"],
     "ignores signals": "import signal\n"
     "for n in (2, 15, 1): signal.signal(n, signal.SIG_IGN)\n"
     "while True: pass",
@@ -87,9 +87,9 @@ STUBBORN = {
 }
 # Side by side, each in a grading process of its own.
 IN_WORKERS = [
-    ("floods", "ignores signals"),
+    ("trickles", "ignores signals"),
     ("stops itself", "holds much memory"),
-    ("has many files", "floods"),
+    ("has many files", "trickles"),
 ]
 
 

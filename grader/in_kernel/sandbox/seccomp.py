@@ -16,6 +16,7 @@ import errno
 import platform
 import struct
 from dataclasses import dataclass
+from functools import cache
 
 from grader.in_kernel.sandbox import libc
 
@@ -104,14 +105,20 @@ def install() -> None:
     Sets no_new_privs, which Linux requires.
     Raises OSError if Linux has no filters or the processor is not in MACHINES.
     """
-    machine = MACHINES.get(platform.machine())
-    if machine is None:
+    code = program_here()
+    if code is None:
         raise OSError(f"no list of calls for {platform.machine()}")
-    code = program(machine)
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     libc.prctl(libc.PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(_Program(len(code) // 8, code)))
 
 
+def program_here() -> bytes | None:
+    """Return the filter for this processor; None if there is none. A fork knows it."""
+    machine = MACHINES.get(platform.machine())
+    return None if machine is None else program(machine)
+
+
+@cache
 def program(machine: Machine) -> bytes:
     """Return the filter: struct sock_filter[], 8 bytes an instruction."""
     refuse, absent, none_such = (
