@@ -202,8 +202,9 @@ def _compare_column(
         place for place, (a, b) in enumerate(zip(values, right, strict=True)) if not _equal(a, b)
     ]
     if wrong:
+        are = "is" if len(wrong) == 1 else "are"
         raise CheckFailed(
-            f"{len(wrong)} of {len(right)} values of {noun} are wrong",
+            f"{len(wrong)} of {len(right)} values of {noun} {are} wrong",
             called=called,
             expected=show(right[wrong[0]]),
             got=show(values[wrong[0]]),

@@ -98,7 +98,8 @@ def explain_non_finite(case: Case) -> Diagnosis | None:
             size = np.abs(x)
             if size[bad].min() > size[~bad].max():
                 where = f", those with the largest |{name}|"
-    share = f"{int(bad.sum())} of {bad.size} elements are" if bad.size > 1 else "it is"
+    are = "is" if bad.sum() == 1 else "are"
+    share = f"{int(bad.sum())} of {bad.size} elements {are}" if bad.size > 1 else "it is"
     name = "nan" if np.isnan(case.got).any() else "inf"
     return Diagnosis(
         "overflow",

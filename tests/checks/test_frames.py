@@ -104,7 +104,7 @@ def test_a_dict_of_columns_says_what_is_due_with_pandas_and_without():
 @pytest.mark.parametrize(
     ("got", "problem"),
     [
-        (good(name=(["a", "x", None], "object")), "1 of 2 values of column 'name' are wrong"),
+        (good(name=(["a", "x", None], "object")), "1 of 2 values of column 'name' is wrong"),
         (good(mean=(np.array([1.0, 2.0, 3.0]), "float64")), "has 0 missing values, expected 1"),
         (good(n=(["1", "2", "3"], "object")), "holds object, expected integers"),
         (good(n=(np.array([1, 2, 4]), "int64")), "column 'n'"),
