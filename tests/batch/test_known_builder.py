@@ -2,6 +2,7 @@
 
 import html
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -118,3 +119,22 @@ def test_nothing_is_begun_where_the_table_is_whole(klass, tmp_path, monkeypatch)
     known_store.save(tmp_path, "toy.ipynb", 0, 1, Known())
     monkeypatch.setattr(known_builder.subprocess, "Popen", NoProcess)
     build(assignment, tmp_path, {"toy.ipynb": {0}})
+
+
+@pytest.mark.slow
+def test_a_process_whose_time_is_over_ends_in_the_middle_of_a_check(klass, tmp_path):
+    from grader.assignment import load_assignment
+
+    began = tmp_path / "began"
+    checks = klass.reference / "toy" / "test_toy.py"
+    slow = f"    open({str(began)!r}, 'w').close(); __import__('time').sleep(600)\n"
+    lines = checks.read_text().splitlines(keepends=True)
+    first = next(n for n, line in enumerate(lines) if line.startswith("def test_"))
+    checks.write_text("".join([*lines[: first + 1], slow, *lines[first + 1 :]]))
+    assignment = load_assignment(klass.reference / "toy")
+    begun = known_builder._builder(assignment, tmp_path, ["toy.ipynb"], seed=0, sandbox="none")
+    with begun as process:
+        while not began.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+    assert process.returncode == 0  # it was not killed
