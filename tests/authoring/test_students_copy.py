@@ -255,6 +255,7 @@ def test_an_explanation_to_remove_becomes_an_answer():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GRADE_ASSIGNMENTS", raising=False)
     for name, source in (("lab-solution", SOLVED), ("lab", STUDENTS)):
         cells = [{"cell_type": "code", "source": source, "metadata": {}, "outputs": []}]
         document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
@@ -285,3 +286,15 @@ def test_a_students_copy_that_does_not_fit_is_refused_in_a_line(folder, argument
     assert cli.run(["new", "lab", *arguments]) == 2
     assert words in capsys.readouterr().err
     assert not (folder / "reference").exists()
+
+
+def test_copies_that_differ_by_whole_cells_alone_are_refused_with_that_reason(folder, capsys):
+    for name, more in (("lab-solution", ["plot(1)"]), ("lab", [])):
+        cells = [
+            {"cell_type": "code", "source": source, "metadata": {}, "outputs": []}
+            for source in (STUDENTS, *more)
+        ]
+        document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+        (folder / f"{name}.ipynb").write_text(json.dumps(document))
+    assert cli.run(["new", "lab", "--from", "lab-solution.ipynb", "--stub", "lab.ipynb"]) == 2
+    assert "don't differ but for whole cells: put an empty one" in capsys.readouterr().err

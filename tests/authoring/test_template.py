@@ -247,14 +247,15 @@ def test_functions_that_hold_a_todo_are_proposed_as_gaps(tmp_path, capsys):
     assert "these hold a TODO: --gap softmax\n" in capsys.readouterr().err
 
 
-def test_a_students_copy_is_told_by_its_placeholders(tmp_path, capsys):
+@pytest.mark.parametrize("placeholder", ["<YOUR CODE>", "<FILL IN>", "<TODO>"])
+def test_a_students_copy_is_told_by_its_placeholders(tmp_path, capsys, placeholder):
     path = solved(
-        tmp_path, "def f(x):\n    <YOUR CODE>", "x = <your code: a number>", "y = a < b > c"
+        tmp_path, f"def f(x):\n    {placeholder}", "x = <your code: a number>", "y = a < b > c"
     )
     assert cli.run(["new", "sm", "--from", str(path)]) == 2
     told = capsys.readouterr().err
     assert "cell 0 doesn't compile" in told
-    assert "2 cells hold a placeholder, the first is cell 0 (<YOUR CODE>)" in told
+    assert f"2 cells hold a placeholder, the first is cell 0 ({placeholder})" in told
     assert "Start from the solved notebook" in told
 
 

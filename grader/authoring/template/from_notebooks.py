@@ -142,7 +142,11 @@ def _read(
     if not notebook.regions and not draft.items:
         refuse_broken(notebook)
         if students is not None:
-            raise AssignmentError(f"{path} and {students} don't differ: which one has no solution?")
+            whole = " but for whole cells: put an empty one where each of them goes"
+            same = ": which one has no solution?"
+            raise AssignmentError(
+                f"{path} and {students} don't differ{whole if draft.lines else same}"
+            )
         places = find_places(notebook)
         todo = " ".join(f"--gap {place.name}" for place in places if place.todo)
         raise UnmarkedNotebook(

@@ -14,8 +14,10 @@ from grader.notebook.definitions import first_line
 from grader.records import Cell, Notebook
 
 _TODO = re.compile(r"(#|\"\"\"|'''|^)\s*TODO\b")
-# A placeholder in a students' copy that is not Python: <YOUR CODE>.
-_PLACEHOLDER = re.compile(r"<[^<>\n]{0,30}\b(YOUR|MY|your)\b[^<>\n]{0,60}>|<\s*(TODO|todo)\s*>")
+# A placeholder in a students' copy that is not Python: <YOUR CODE>, <FILL IN>.
+_PLACEHOLDER = re.compile(
+    r"<[^<>\n]{0,30}\b(YOUR|MY|your|FILL[ _-]?IN)\b[^<>\n]{0,60}>|<\s*(TODO|todo)\s*>"
+)
 
 
 @dataclass(frozen=True)
