@@ -115,6 +115,7 @@ class State:
     """The state that the cells must not change; differences are reported by name."""
 
     working_folder: str
+    modules_beside_the_notebook: tuple[str, ...]
     open_files: tuple[tuple[str, str], ...]
     shared_memory: tuple[str, ...]
     threads: int
@@ -123,7 +124,6 @@ class State:
     timers: tuple[tuple[float, float], ...]
     signals: tuple[object, ...]
     written_files: tuple[tuple[str, int, int], ...]
-    modules_beside_the_notebook: tuple[str, ...]
     standard_streams: tuple[int, ...]
     umask: int
     limits: tuple[tuple[int, int], ...]
@@ -140,6 +140,7 @@ class State:
         places = {plan[name] for name in ("work", "tmp", "home") if name in plan}
         return cls(
             os.getcwd(),
+            tuple(sorted(_modules_in(work))),
             tuple(sorted(_descriptors())),
             tuple(sorted(_shared())),
             len(os.listdir("/proc/self/task")),
@@ -148,7 +149,6 @@ class State:
             timers,
             tuple(_handler(number) for number in sorted(signal.valid_signals())),
             tuple(sorted(_files(places))),
-            tuple(sorted(_modules_in(work))),
             tuple(map(id, (sys.stdin, sys.stdout, sys.stderr))),
             mask,
             tuple(resource.getrlimit(getattr(resource, name)) for name in _LIMITS),

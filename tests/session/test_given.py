@@ -287,6 +287,20 @@ def by_itself(course, *cells, value="noise"):
         return seen(*values(kernels, course.handed_in("alone", *cells, GAP), value))
 
 
+def test_a_module_beside_the_notebook_is_imported_in_each_and_named(course, tmp_path):
+    helper = tmp_path / "helper.py"
+    helper.write_text("two = 2")
+    given = "import helper"
+    with course.kernels(given, files={"helper.py": helper}) as kernels:
+        for n in range(2):
+            (two,), _ = values(
+                kernels, course.handed_in(f"s{n}", given, "two = helper.two", GAP), "two"
+            )
+            assert two == 2
+        why = "toy.ipynb: cell 0 imports what lies beside the notebook: helper"
+        assert kernels.given.outcomes() == [why] * 2
+
+
 def test_the_cells_before_one_that_cannot_be_shared_run_once(course):
     cells = ["import os\nonce = os.urandom(8).hex()", "kept = open('/dev/null')", "after = 1"]
     with course.kernels(*cells) as kernels:
