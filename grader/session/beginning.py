@@ -72,7 +72,7 @@ def beginning_of(
     """
     found = max(
         (_common(notebook, stub) for stub in stubs),
-        key=lambda beginning: len(beginning.cells),
+        key=lambda beginning: (len(beginning.cells), not beginning.why_not_more),
         default=Beginning(notebook.name, (), NO_CELL, usual=True),
     )
     if not found.cells:

@@ -52,6 +52,12 @@ def test_the_first_cell_that_differs_is_named():
     assert found("a = 1", "b = 3", template=["a = 1", "b = 2"]) == ([0], why)
 
 
+def test_of_two_templates_that_begin_alike_the_one_without_further_cells_counts():
+    stubs = [notebook("a = 1", "b = 2", GAP), notebook("a = 1", GAP)]
+    beginning = beginning_of(notebook("a = 1", GAP), stubs, None, ())
+    assert (len(beginning.cells), beginning.why_not_more) == (1, "")
+
+
 def test_a_comment_in_a_cell_of_its_own_changes_nothing():
     assert found("# Ann", "a = 1", "b = 2", template=["a = 1", "b = 2"]) == ([1, 2], "")
 
