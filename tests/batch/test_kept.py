@@ -152,7 +152,7 @@ def test_what_changed_before_it_was_read_is_told_from_what_was_asked_for(klass):
     asked = cache_key.input_hash(path)
     klass.hand_in("Meier_Ann", double="return x + x")
     told = SimpleNamespace(unchanged=[], doing=lambda number, text: None)
-    told.done = lambda number, packed, *, unchanged, isolation: told.unchanged.append(unchanged)
+    told.done = lambda number, packed, *, unchanged, **of_all: told.unchanged.append(unchanged)
     jobs = [Job(0, str(path), asked), Job(1, str(path), cache_key.input_hash(path))]
     worker.grade_jobs(Options(str(klass.reference / "toy")), jobs, told)
     assert told.unchanged == [False, True]
