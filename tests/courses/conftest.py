@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from grader.diagnosis.wording import TRY_BY_HAND
 from grader.notebook import replace_region
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,12 +104,19 @@ class Course:
         return [e for e in submission["exercises"] if "derivation" not in e]
 
     def assert_same_at_home(self, at_home, at_school):
-        """The same checks and verdicts; at school a known mistake may be named below."""
+        """The same checks and verdicts; at school a known mistake may be named below.
+
+        It stands in the place of the general advice.
+        """
         below = []
         for home, school in zip(self.of_checks(at_home), self.of_checks(at_school), strict=True):
             for mine, theirs in zip(home["checks"], school["checks"], strict=True):
-                if theirs["message"].startswith(mine["message"] + "\n"):
-                    below += theirs["message"][len(mine["message"]) + 1 :].splitlines()
+                own = mine["message"].removesuffix("\n" + TRY_BY_HAND)
+                if (
+                    theirs["message"].startswith(own + "\n")
+                    and theirs["message"] != mine["message"]
+                ):
+                    below += theirs["message"][len(own) + 1 :].splitlines()
                     theirs["message"] = mine["message"]
             assert home == school
         for line in below:

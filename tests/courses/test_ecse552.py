@@ -67,7 +67,7 @@ def test_a_likelihood_that_overflows_and_a_lost_inner_derivative_are_named(cours
     messages = lost(course, NLL, wrong, "q3")
     assert set(messages) == {"q3-nll", "q3-nll-prime"}
     assert "not finite" in messages["q3-nll"]
-    assert "the inner derivative 2y - 1 is lost" in messages["q3-nll-prime"]
+    assert "the inner derivative is lost" in messages["q3-nll-prime"]
 
 
 def test_a_students_copy_gives_the_verdicts_of_the_public_checks(course):
@@ -77,4 +77,4 @@ def test_a_students_copy_gives_the_verdicts_of_the_public_checks(course):
     submission = course.grade_at_home(copy, NLL)
     checks = [check for exercise in submission["exercises"] for check in exercise["checks"]]
     assert checks and not any(check["hidden"] for check in checks)
-    assert "y is taken for 2y - 1" in course.lost(submission)["q3-nll"]
+    assert "the labels 0 and 1 are used as signs" in course.lost(submission)["q3-nll"]
