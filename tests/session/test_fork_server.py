@@ -331,8 +331,8 @@ def test_closing_leaves_no_process_descriptor_or_folder(tmp_path, monkeypatch, a
 
 @pytest.fixture
 def kernels():
-    assignment = load_assignment(Path(__file__).parents[2] / "reference" / "numerics")
-    with Kernels(assignment, start_fork_server()) as opened_with:
+    assignment = load_assignment(Path(__file__).parents[2] / "reference" / "ecse552")
+    with Kernels(assignment, start_fork_server(), preloaded=True) as opened_with:
         yield opened_with
 
 
