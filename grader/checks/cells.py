@@ -310,6 +310,7 @@ def _failure(error: AssertionError, source: str, effects: in_place.Effects) -> C
     if found is not None and compared is not None:
         if numpys := _NUMPYS.match(own):
             where = " ".join(numpys["own"].split()) or found.where
+        if numpys or got in ("False", "np.False_"):  # what the comparison returned says less
             expected, got = found.expected, found.got
         said = found.problem if found.problem not in _SAYS_NOTHING else ""
         if any(compared.got is array for array in effects.unchanged):

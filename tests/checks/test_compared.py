@@ -52,6 +52,16 @@ def test_a_wrong_sign_is_named_whatever_the_form_of_the_test(test):
 
 @pytest.mark.parametrize(
     "test",
+    ["assert np.allclose(f(y), y)", "assert (f(y) == y).all()", "assert all(f(y)[0] == y[0])"],
+)
+def test_a_comparison_that_is_false_shows_the_two_values(test):
+    error = failure(test)
+    assert error.expected.startswith("[") and "0.3, -1.2" in error.expected
+    assert "-0.3, 1.2" in error.got
+
+
+@pytest.mark.parametrize(
+    "test",
     [
         "assert np.allclose(g(y), y)",
         "assert np.allclose(y, g(y))",
