@@ -45,8 +45,9 @@ WORKER_S = 15 * 60.0
 ASSIGNMENT_BYTES = 1 << 30
 """An assignment is sent only once to each machine, so it may be larger than a submission."""
 PIECE_BYTES = 4 << 20
-AHEAD = 4
 NOTEBOOKS_MAX = 1000
+"""Of one submission; an answer that speaks of more is not a worker's."""
+AHEAD = 4
 """How many submissions wait at the scheduler for each thread of the cluster: enough that no thread
 is idle, and few enough for the scheduler's memory."""
 

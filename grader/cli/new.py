@@ -15,6 +15,8 @@ from grader.cli.options import GRADED, WRONG_INPUT
 from grader.cli.output import complain
 from grader.text import one_line
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @options.command("new", short_help="Write a new assignment.")
 @click.argument("assignment_id", metavar="ASSIGNMENT")
@@ -22,14 +24,14 @@ from grader.text import one_line
     "more",
     nargs=-1,
     metavar="[FILE...]",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
 )
 @click.option(
     "--from",
     "sources",
     metavar="FILE",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     help="A solved notebook of yours, or a script with # %% cells; more may follow. It is copied, "
     "its gaps become the exercises, and its tests become checks.",
 )
@@ -38,7 +40,7 @@ from grader.text import one_line
     "stubs",
     metavar="FILE",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     help="With --from: the notebook as students get it. The gaps are where the two differ, "
     "whatever their markers are. For several notebooks, repeat it in their order.",
 )
@@ -47,7 +49,7 @@ from grader.text import one_line
     "tests",
     metavar="FILE",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     help="With --from: a file of your tests, pytest's or unittest's. Those that use a gap become "
     "its checks; repeatable.",
 )

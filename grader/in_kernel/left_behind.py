@@ -26,6 +26,23 @@ MOST_VALUES = 10_000
 _LIMITS = ("RLIMIT_DATA", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CORE")
 _UTC = datetime.timezone.utc  # noqa: UP017  before Python 3.11
 _CLOCKS = re.compile(r"\b(time|time_ns|perf_counter\w*|monotonic\w*|now|utcnow|today|timer)\b")
+_SHOWN = {"open_files": 1}
+"""Which part of a record is shown, if it is not the first."""
+_WORDS = {
+    "working_folder": "changes the working folder",
+    "open_files": "leaves files open: {}",
+    "shared_memory": "maps memory that processes share: {}",
+    "threads": "leaves threads running",
+    "children": "leaves processes running",
+    "children_used": "starts a process",
+    "timers": "sets a timer",
+    "signals": "handles signals",
+    "written_files": "writes files: {}",
+    "modules_beside_the_notebook": "imports what lies beside the notebook: {}",
+    "standard_streams": "replaces a standard stream",
+    "umask": "changes the mode of new files",
+    "limits": "changes the limits of its process",
+}
 
 
 class Unfit(Exception):
@@ -82,7 +99,7 @@ def require_nothing_kept(
 def _values(kept: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the values, and those in containers and in objects of the notebook's own classes."""
     found: list[tuple[str, Any]] = [
-        (name, value) for name, value in kept.items() if not _is_shell_s(name)
+        (name, value) for name, value in kept.items() if not _is_the_shells(name)
     ]
     seen: set[int] = set()
     for _ in range(MOST_VALUES):
@@ -103,7 +120,7 @@ def _values(kept: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         found += [(name, one) for one in inner[:MOST_VALUES]]
 
 
-def _is_shell_s(name: str) -> bool:
+def _is_the_shells(name: str) -> bool:
     return (
         name in ("In", "Out", "exit", "quit", "get_ipython")
         or re.match(r"_[\di]*\b", name) is not None
@@ -206,22 +223,3 @@ def _modules_in(work: str) -> Iterator[str]:
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", "") or "").startswith(work + "/"):
             yield name
-
-
-_SHOWN = {"open_files": 1}
-"""Which part of a record is shown, if it is not the first."""
-_WORDS = {
-    "working_folder": "changes the working folder",
-    "open_files": "leaves files open: {}",
-    "shared_memory": "maps memory that processes share: {}",
-    "threads": "leaves threads running",
-    "children": "leaves processes running",
-    "children_used": "starts a process",
-    "timers": "sets a timer",
-    "signals": "handles signals",
-    "written_files": "writes files: {}",
-    "modules_beside_the_notebook": "imports what lies beside the notebook: {}",
-    "standard_streams": "replaces a standard stream",
-    "umask": "changes the mode of new files",
-    "limits": "changes the limits of its process",
-}

@@ -18,6 +18,7 @@ class OfTheNotebook:
 
 
 OfTheNotebook.__module__ = "__main__"
+FOLDER = "/a/folder/of/one/kernel"
 TIMES = {
     "a time": time.time,
     "whole seconds": lambda: int(time.time()),
@@ -31,7 +32,7 @@ TIMES = {
 }
 
 
-def require(value, source="t = time.time()", folder="/tmp/grade-x", since=None):
+def require(value, source="t = time.time()", folder=FOLDER, since=None):
     require_nothing_kept({"kept": value}, source, folder=folder, since=since or Clocks.now())
 
 
@@ -54,7 +55,7 @@ def test_numbers_are_not_looked_at_where_no_clock_is_asked():
     require(time.time(), source="t = 1.0", since=began)
 
 
-@pytest.mark.parametrize("value", ["/tmp/grade-x/work/a.csv", [{"place": "/tmp/grade-x/home"}]])
+@pytest.mark.parametrize("value", [f"{FOLDER}/a.csv", [{"place": f"{FOLDER}/home"}]])
 def test_the_name_of_a_folder_that_others_have_not_is_found(value):
     with pytest.raises(Unfit, match="keeps the name of a folder in `kept`"):
         require(value, source="")
