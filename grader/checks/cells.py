@@ -278,6 +278,17 @@ _OF_A_VALUE = (
 def _unusable(error: Exception, source: str) -> CheckFailed:
     """Return the failure of a test that can't use the value that it got."""
     none = "NoneType" in str(error) or "None" in str(error).split()
+    compared = None if none else compared_in(error, source, _FILE)
+    found = compared.diagnosis if compared is not None else None
+    if found is not None and compared is not None and np.size(compared.expected) > 1:
+        # Two arrays that can't be compared: their difference says more than numpy's error.
+        return CheckFailed(
+            f"a test of this cell doesn't hold: {found.problem}",
+            called=_statement_of(error, source),
+            expected=_shortened(found.expected, 300),
+            got=_shortened(found.got, 300),
+            hint=found.hint if found.hint != TRY_BY_HAND else "",
+        )
     return CheckFailed(
         f"a test of this cell can't use a value that it got: {type(error).__name__}",
         called=_statement_of(error, source),

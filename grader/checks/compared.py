@@ -56,7 +56,7 @@ class Compared:
         return None
 
 
-def compared_in(error: AssertionError, source: str, file: str) -> Compared | None:
+def compared_in(error: Exception, source: str, file: str) -> Compared | None:
     """Return the values that the failing statement of a cell compares; None if all is well there.
 
     file : the file name with which the cell was compiled
@@ -80,7 +80,7 @@ def compared_in(error: AssertionError, source: str, file: str) -> Compared | Non
     return None
 
 
-def _place_of(error: AssertionError, file: str) -> tuple[FrameType | None, int]:
+def _place_of(error: Exception, file: str) -> tuple[FrameType | None, int]:
     """Return the innermost frame of the cell that the error passed, and its line."""
     found: tuple[FrameType | None, int] = None, 0
     trace = error.__traceback__

@@ -50,6 +50,17 @@ def test_a_wrong_sign_is_named_whatever_the_form_of_the_test(test):
     assert error.hint == "Is a minus sign missing, or one too many?"
 
 
+def test_arrays_that_numpy_can_not_compare_differ_in_their_shapes():
+    student = SimpleNamespace(f=lambda y: np.convolve(y, [0.5, 0.5]), y=Y[0])
+    error = failure("assert np.allclose(f(y), y)", student)
+    assert error.problem == "a test of this cell doesn't hold: got shape (4,), expected (3,)"
+
+
+def test_a_value_of_another_kind_is_still_one_that_a_test_can_not_use():
+    error = failure("assert f(y) + y", SimpleNamespace(f=lambda y: "text", y=Y[0]))
+    assert "can't use a value that it got" in error.problem
+
+
 @pytest.mark.parametrize(
     "test",
     ["assert np.allclose(f(y), y)", "assert (f(y) == y).all()", "assert all(f(y)[0] == y[0])"],
