@@ -9,8 +9,8 @@ LIFELINE (see lifeline.py). Requests come over the socket as datagrams:
     {"imports": ["sklearn.datasets", ...], "datasets": "folder" or null, "sets": ["mnist", ...],
      "draw": whether figures will become pictures}
     {"clone": true, "many": bool} with a file descriptor: the end of another such socket pair. A
-    copy of this process serves it until the other end is closed. many: the copy will fork many
-    kernels
+    copy of this process serves it until the other end is closed, or {"error": "..."} is all that
+    comes from there. many: the copy will fork many kernels
     {"given": {...}}: run cells that all kernels have in common (see given.py); the answers are
     {"ran": 1} after the first cell, and so on, then {"ready": true} or {"unfit": "..."}
     {"options": {...}, "environment": {...}, "folder": "..."} with file descriptors: `status`, and
@@ -187,8 +187,11 @@ class ForkServer:
 
                 self._collapsed = True
                 huge_pages.collapse()
-            with contextlib.suppress(OSError):  # the grader notices that its socket is closed
+            try:
                 self._make_clone(descriptors[0])
+            except OSError as error:
+                with contextlib.suppress(OSError):  # the grader has closed its end
+                    os.write(descriptors[0], json.dumps(_refusal(error)).encode())
             os.close(descriptors[0])
             return True
         if "given" in request:
@@ -198,7 +201,7 @@ class ForkServer:
             answer: dict[str, Any] = self._fork(request, *descriptors)
         except OSError as error:
             os.close(descriptors[0])
-            answer = {"error": error.strerror or str(error)}
+            answer = _refusal(error)
         for end in descriptors[1:]:
             os.close(end)
         self._grader.send(json.dumps(answer).encode())
@@ -339,6 +342,10 @@ class ForkServer:
         if self._spawner is not None:
             ends |= self._spawner.descriptors
         return ends
+
+
+def _refusal(error: OSError) -> dict[str, str]:
+    return {"error": error.strerror or str(error)}
 
 
 def _preload(request: dict[str, Any]) -> None:

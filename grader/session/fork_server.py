@@ -221,9 +221,15 @@ class ForkServer(Closing):
             raise self._gone(error) from error
 
     def _gone(self, error: OSError | None) -> GraderFault:
-        return GraderFault(
-            f"the process that kernels are forked from has ended: {error or 'no answer'}"
-        )
+        why = self._refusal() or error or "no answer"
+        return GraderFault(f"the process that kernels are forked from has ended: {why}")
+
+    def _refusal(self) -> str:
+        """Return why the process could never be forked (see clone()), or ""."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            # A socket with a time limit never blocks a plain read.
+            return str(json.loads(os.read(self._socket.fileno(), 1 << 12))["error"])
+        return ""
 
 
 class StartedForkServer(ForkServer):

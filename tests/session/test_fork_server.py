@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import platform
@@ -285,6 +286,30 @@ def test_a_copy_of_the_parent_ends_when_it_is_let_go(parent, until):
     with ForkServer(parent.clone()) as clone, opened(clone, "x = 1"):
         assert len(children_of(parent.pid)) == len(before) + 1
     until(lambda: children_of(parent.pid) == before)
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+def test_a_copy_that_could_not_be_made_says_why(asked_before):
+    """Whatever is asked first: the request may be there before the refusal, or after it."""
+
+    def refuse(descriptor):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    grader, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent = in_kernel_fork_server.ForkServer.__new__(in_kernel_fork_server.ForkServer)
+    parent._grader, parent._make_clone = asked, refuse
+
+    with grader, asked, ForkServer(mine) as clone:
+        request = json.dumps({"clone": True, "many": False}).encode()
+        socket.send_fds(grader, [request], [theirs.fileno()])
+        if asked_before:
+            mine.send(b"{}")
+        theirs.close()
+        assert parent._answer()
+        with pytest.raises(GraderFault, match=os.strerror(errno.EAGAIN)):
+            clone.run_given({})
+        assert not clone.alive
 
 
 def test_no_copy_is_to_be_had_of_a_parent_that_is_gone(parent, until):
