@@ -37,7 +37,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,11 @@ def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
     from grader.in_kernel.lifeline import end_with
 
     end_with(lifeline)
+    with _told(descriptor):
+        _serve(home, descriptor, lifeline, apart=apart)
+
+
+def _serve(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
     spawner = _start_spawner(descriptor) if apart else None
     gc.disable()  # imports leave little garbage, and collecting it takes a sixth of their time
     from grader.in_kernel import figures, huge_pages, launch
@@ -187,11 +192,8 @@ class ForkServer:
 
                 self._collapsed = True
                 huge_pages.collapse()
-            try:
+            with contextlib.suppress(OSError), _told(descriptors[0]):
                 self._make_clone(descriptors[0])
-            except OSError as error:
-                with contextlib.suppress(OSError):  # the grader has closed its end
-                    os.write(descriptors[0], json.dumps(_refusal(error)).encode())
             os.close(descriptors[0])
             return True
         if "given" in request:
@@ -201,7 +203,7 @@ class ForkServer:
             answer: dict[str, Any] = self._fork(request, *descriptors)
         except OSError as error:
             os.close(descriptors[0])
-            answer = _refusal(error)
+            answer = {"error": _reason(error)}
         for end in descriptors[1:]:
             os.close(end)
         self._grader.send(json.dumps(answer).encode())
@@ -218,7 +220,7 @@ class ForkServer:
             given.run_given(self._kernel, request, on_cell)
             self._settle()
         except Exception as error:  # after any error, kernels are forked from another process
-            return {"unfit": str(error)[:_REASON_MAX] or type(error).__name__}
+            return {"unfit": _reason(error)}
         return {"ready": True}
 
     def _settle(self) -> None:
@@ -253,9 +255,10 @@ class ForkServer:
                 self._clones,
             ):
                 known.clear()
-            if self._spawner is not None:
-                self._spawner.clone()
-            self.run()
+            with _told(descriptor):
+                if self._spawner is not None:
+                    self._spawner.clone()
+                self.run()
             code = 0
         finally:
             os._exit(code)
@@ -344,8 +347,19 @@ class ForkServer:
         return ends
 
 
-def _refusal(error: OSError) -> dict[str, str]:
-    return {"error": error.strerror or str(error)}
+@contextlib.contextmanager
+def _told(descriptor: int) -> Iterator[None]:
+    """If the block fails, write why to the socket before it is closed, as its last datagram."""
+    try:
+        yield
+    except Exception as error:
+        with contextlib.suppress(OSError):  # the grader has closed its end
+            os.write(descriptor, json.dumps({"error": _reason(error)}).encode())
+        raise
+
+
+def _reason(error: Exception) -> str:
+    return str(error)[:_REASON_MAX] or type(error).__name__
 
 
 def _preload(request: dict[str, Any]) -> None:

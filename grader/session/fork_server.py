@@ -110,6 +110,8 @@ class ForkServer(Closing):
 
     @property
     def alive(self) -> bool:
+        if self._socket.fileno() < 0:
+            return False
         poll = select.poll()
         poll.register(self._socket, 0)
         return not poll.poll(0)  # it has hung up
@@ -225,7 +227,7 @@ class ForkServer(Closing):
         return GraderFault(f"the process that kernels are forked from has ended: {why}")
 
     def _refusal(self) -> str:
-        """Return why the process could never be forked (see clone()), or ""."""
+        """Return what the process said last, if it has ended by an error, or ""."""
         with contextlib.suppress(OSError, ValueError, KeyError):
             # A socket with a time limit never blocks a plain read.
             return str(json.loads(os.read(self._socket.fileno(), 1 << 12))["error"])

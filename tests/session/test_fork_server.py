@@ -312,11 +312,34 @@ def test_a_copy_that_could_not_be_made_says_why(asked_before):
         assert not clone.alive
 
 
+def test_a_parent_that_fails_says_why(monkeypatch, tmp_path):
+    """As where its machine has no process or thread left for what it imports."""
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    monkeypatch.setattr("grader.in_kernel.lifeline.end_with", lambda lifeline: None)
+    monkeypatch.setattr(in_kernel_fork_server, "_serve", fail)
+    with ForkServer(mine) as parent:
+        with theirs, pytest.raises(RuntimeError):
+            in_kernel_fork_server.main(str(tmp_path), theirs.fileno(), -1, apart=False)
+        with pytest.raises(GraderFault, match="has ended: can't start new thread"):
+            parent.run_given({})
+
+
+def fail(*args, **options):
+    raise RuntimeError("can't start new thread")
+
+
 def test_no_copy_is_to_be_had_of_a_parent_that_is_gone(parent, until):
     os.kill(parent.pid, signal.SIGKILL)
     until(lambda: not parent.alive)
     with pytest.raises(GraderFault, match="forked from"):
         parent.clone()
+
+
+def test_a_parent_that_was_closed_lives_no_longer(parent):
+    """Where no other can be started in its place, the next submission asks it again."""
+    assert parent.alive
+    parent.close()
+    assert not parent.alive
 
 
 def test_a_killed_parent_is_a_fault_of_the_grader(parent):
