@@ -3,17 +3,20 @@
     python tests/benchmarks/real_work.py [N] [--assignment FOLDER] [--rounds 1]
 
 Hands in an assignment's solved notebooks N times (12), as zips that differ by a comment, and grades
-them with two processes. The floor is the same cells, each notebook in a fork of a process that
-has imported what they import and read their data: no sandbox, no messages, no check. Both in turn,
-in processor time, whatever process used it. Prints a row of Markdown a round, and the median.
+them with two processes. The floor is the same cells, each notebook in a fork of a process that has
+imported what they import: no sandbox, no messages, no check. All in turn, in processor time,
+whatever process used it. Prints a row of Markdown a round, and the medians.
 
-The cells hold what the notebook itself does, no more: those of pw02 take 1.0 s, 0.9 of it one
-training. The checks call what the student wrote, and some train as well: that is no cell, and
-stands in the last columns: `checks` is what a submission takes more with the checks than where none
-of them is run (that the solved notebooks are run by each of the two processes is part of it),
-`pictures` what matplotlib takes to draw the figures that belong to answers which a person reads,
-`rest` what the grader takes above both, its start and end included: that is the same for a class of
-any size, so 2 zips and 12 tell it from what each submission takes.
+The floor has two forms. `cells` is what a Jupyter kernel takes for them: IPython's shell, each
+figure drawn inline, the data read in each fork; with one thread, as the grader's kernels have, or
+with one for each core (`threads`), as a kernel has that nobody told otherwise. `bare` is the least
+that they can take: plain `exec`, no figure drawn, the data read before the fork.
+
+The checks call what the student wrote, and some train as well: that is no cell, and stands in the
+last columns: `checks` is what a submission takes more with the checks than where none of them is
+run, `pictures` what matplotlib takes to draw the figures that belong to answers which a person
+reads, `rest` what the grader takes above these and the bare cells, its start and end included: that
+is the same for a class of any size, so 2 zips and 12 tell it from what each submission takes.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from peers import run
 
@@ -92,9 +96,56 @@ print((used() - before) / told["times"])
 """
 
 
-def cells_cpu_s(assignment: Path, times: int, *, draw: bool = False) -> float:
+KERNEL = """
+import gc, importlib, json, os, random, resource, sys, warnings
+told = json.load(sys.stdin)
+warnings.simplefilter("ignore")
+import numpy as np
+import matplotlib.pyplot, matplotlib_inline.backend_inline
+from IPython.core.interactiveshell import InteractiveShell
+from grader.in_kernel import offline_data
+for name in told["imports"]:
+    try:
+        importlib.import_module(name)
+    except Exception:
+        pass
+if told["datasets"]:
+    offline_data.install(told["datasets"])
+class Shell(InteractiveShell):
+    def enable_gui(self, gui=None):
+        pass
+gc.collect(); gc.freeze()
+def once(cells):
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            random.seed(0); np.random.seed(0)
+            shell = Shell.instance()
+            shell.run_line_magic("matplotlib", "inline")
+            for _, cell in cells:
+                shell.run_cell(cell).raise_error()
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0, "a cell fails"
+def used():
+    return sum(sum(resource.getrusage(who)[:2]) for who in (0, -1))
+before = used()
+for _ in range(told["times"]):
+    for _, cells in told["notebooks"]:
+        once(cells)
+print((used() - before) / told["times"])
+"""
+
+
+def cells_cpu_s(
+    assignment: Path, times: int, *, program: str = CELLS, draw: bool = False, threads: int = 1
+) -> float:
     """Return the processor seconds of all cells of the solved notebooks, once.
 
+    program : CELLS for the bare ones, KERNEL for what a Jupyter kernel takes
     draw : make pictures of the figures, too, that `grade` draws for a person who reads answers
     """
     from grader import datasets
@@ -123,10 +174,10 @@ def cells_cpu_s(assignment: Path, times: int, *, draw: bool = False) -> float:
         "times": times,
         "draw": draw,
     }
-    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    done = subprocess.run([sys.executable, "-c", CELLS], input=json.dumps(told), text=True,
-                          capture_output=True, cwd=assignment,
-                          env=os.environ | threads | {"PYTHONHASHSEED": "0"})  # fmt: skip
+    libraries = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = os.environ | dict.fromkeys(libraries, str(threads)) | {"PYTHONHASHSEED": "0"}
+    done = subprocess.run([sys.executable, "-c", program], input=json.dumps(told), text=True,
+                          capture_output=True, cwd=assignment, env=environment)  # fmt: skip
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
     return float(done.stdout)
@@ -186,19 +237,32 @@ def class_cpu_s(assignment: Path, folder: Path, count: int) -> float:
     return cpu / count
 
 
-def measured(assignment: Path, count: int, rounds: int) -> list[tuple[float, float, float, float]]:
-    """Return (the class, the same without checks, its cells, these with pictures) for each round.
+class Round(NamedTuple):
+    """Processor seconds a submission.
 
-    In processor seconds a submission.
+    whole, unchecked : the class, and without its checks
+    cells, threads, bare, drawn : its cells, in the forms above; drawn : bare, with pictures
     """
+
+    whole: float
+    unchecked: float
+    cells: float
+    threads: float
+    bare: float
+    drawn: float
+
+
+def measured(assignment: Path, count: int, rounds: int) -> list[Round]:
     with tempfile.TemporaryDirectory() as folder:
         handed_in = Path(folder, "class")
         hand_in(assignment, handed_in, count)
         unchecked = without_checks(assignment, Path(folder, "unchecked"))
         return [
-            (
+            Round(
                 class_cpu_s(assignment, handed_in, count),
                 class_cpu_s(unchecked, handed_in, count),
+                cells_cpu_s(assignment, 2, program=KERNEL),
+                cells_cpu_s(assignment, 2, program=KERNEL, threads=os.cpu_count() or 1),
                 cells_cpu_s(assignment, 2),
                 cells_cpu_s(assignment, 2, draw=True),
             )
@@ -214,12 +278,16 @@ def main() -> None:
     options = parser.parse_args()
     rows = measured(options.assignment.resolve(), options.count, options.rounds)
     print(f"| {options.assignment.name}, {options.count} zips | class, s | cells, s | ratio "
-          "| checks, s | pictures, s | rest, s |\n|---|---:|---:|---:|---:|---:|---:|")  # fmt: skip
-    for number, (whole, without, cells, drawn) in enumerate(rows, start=1):
-        print(f"| round {number} | {whole:.2f} | {cells:.2f} | {whole / cells:.2f} "
-              f"| {whole - without:.2f} | {drawn - cells:.2f} "
-              f"| {without - drawn:.2f} |")  # fmt: skip
-    print(f"\nmedian {statistics.median(row[0] / row[2] for row in rows):.2f}")
+          "| threads, s | bare, s | ratio | checks, s | pictures, s | rest, s |\n"
+          "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")  # fmt: skip
+    for number, row in enumerate(rows, start=1):
+        print(f"| round {number} | {row.whole:.2f} | {row.cells:.2f} | {row.whole / row.cells:.2f} "
+              f"| {row.threads:.2f} | {row.bare:.2f} | {row.whole / row.bare:.2f} "
+              f"| {row.whole - row.unchecked:.2f} | {row.drawn - row.bare:.2f} "
+              f"| {row.unchecked - row.drawn:.2f} |")  # fmt: skip
+    against = statistics.median(row.whole / row.cells for row in rows)
+    least = statistics.median(row.whole / row.bare for row in rows)
+    print(f"\nmedians: {against:.2f} against the cells, {least:.2f} against the bare ones")
 
 
 if __name__ == "__main__":
