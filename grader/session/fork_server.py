@@ -71,14 +71,14 @@ class Forked:
 
     def poll(self) -> int | None:
         """Return None while it lives, else its exit code (negative: the signal)."""
-        if self._code is None and select.select([self._status_pipe], [], [], 0)[0]:
+        if self._code is None and self._has_ended(0.0):
             self._code = self._read()
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit code once it has ended. Raises subprocess.TimeoutExpired."""
         if self._code is None:
-            if not select.select([self._status_pipe], [], [], timeout)[0]:
+            if not self._has_ended(timeout):
                 raise subprocess.TimeoutExpired("a forked kernel", timeout or 0.0)
             self._code = self._read()
         return self._code
@@ -88,6 +88,12 @@ class Forked:
         if self._status_pipe >= 0:
             os.close(self._status_pipe)
             self._status_pipe = -1
+
+    def _has_ended(self, wait_s: float | None) -> bool:
+        """Return whether it ends within so many seconds; None waits for ever."""
+        poll = select.poll()  # not select(), which takes no descriptor above 1023
+        poll.register(self._status_pipe, select.POLLIN)
+        return bool(poll.poll(None if wait_s is None else max(0.0, wait_s) * 1000))
 
     def _read(self) -> int:
         status = os.read(self._status_pipe, 8)
