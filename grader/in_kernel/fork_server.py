@@ -364,12 +364,13 @@ def _reason(error: Exception) -> str:
 
 def _preload(request: dict[str, Any]) -> None:
     """Import modules and read data sets, so that the children have them."""
-    from grader.in_kernel import figures, offline_data
+    from grader.in_kernel import docstrings, figures, offline_data
 
-    for name in request["imports"]:
-        # If a module is missing or broken, the student's own import shows the error.
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
+    with docstrings.as_written(request["imports"]):
+        for name in request["imports"]:
+            # If a module is missing or broken, the student's own import shows the error.
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
     if "sklearn.datasets" in sys.modules:
         with contextlib.suppress(ImportError):  # load_digits imports them to find its files
             import sklearn.datasets.data
