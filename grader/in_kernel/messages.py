@@ -41,6 +41,8 @@ _TURNS = 100
 # The text of a process that the notebook started travels in pieces of this many characters.
 _PIECE = 1 << 13
 
+_UPDATE = "update_display_data"
+
 Sent = tuple[str, str, Any, Any]
 """A message: channel, kind, content, metadata."""
 
@@ -88,6 +90,9 @@ class Outlet:
         self._printers: list[Printer] = []
         self._writing: Printer | None = None
         self._recorded: list[Sent] | None = None
+        # The last new content of each display. It waits for the cell's end, since it may change
+        # a thousand times, and only so many messages are sent.
+        self._updates: dict[str, tuple[Any, Any]] = {}
         # For text from processes that the notebook starts: they must not write to the stream.
         self._inlet: _socket.socket | None = None
         self._children: _socket.socket | None = None
@@ -137,6 +142,18 @@ class Outlet:
         """Send a message as an answer to the current request."""
         if os.getpid() != self._owner:
             return
+        if kind == "status" or channel == "shell":
+            updates, self._updates = self._updates, {}
+            for update in updates.values():
+                self._send_now("iopub", _UPDATE, *update)
+        elif display := _display_of(content):
+            self._updates.pop(display, None)  # a new display changes those of its id as well
+            if kind == _UPDATE:
+                self._updates[display] = (content, metadata)
+                return
+        self._send_now(channel, kind, content, metadata)
+
+    def _send_now(self, channel: str, kind: str, content: Any, metadata: Any) -> None:
         message = {
             "channel": channel,
             "header": {"msg_type": kind},
@@ -313,6 +330,13 @@ class Printer(io.TextIOBase):
 
     def close(self) -> None:
         """Stay open: a notebook that closes its output must not lose that of later cells."""
+
+
+def _display_of(content: Any) -> str:
+    """Return the id of the display that a message shows or changes; "" for none."""
+    transient = content.get("transient") if isinstance(content, dict) else None
+    named = transient.get("display_id") if isinstance(transient, dict) else None
+    return named if isinstance(named, str) else ""
 
 
 _now = time.monotonic

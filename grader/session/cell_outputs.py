@@ -1,6 +1,7 @@
 """The outputs of a cell: nbclient puts them together, and they are bounded while they arrive.
 
-They have the form that a notebook's file gives them. Student code may have forged any message. The
+They have the form that a notebook's file gives them. A display that a later cell changes is changed
+where it stands, as Jupyter does it. Student code may have forged any message. The
 messages come over a connection of the grader's own (messages.py), so that a session needs no event
 loop; of nbclient's NotebookClient, the part works that turns messages into a cell's outputs.
 """
@@ -17,18 +18,43 @@ from typing import Any
 MAX_OUTPUTS = 500
 CUT = "\n[the rest of this output was cut]\n"
 _KINDS = ("stream", "display_data", "execute_result", "error")
+_UPDATE = "update_display_data"
 _JSON_TYPE = re.compile(r"application/(.*\+)?json")
+
+
+class Displays:
+    """Which cells of a notebook show which display, by the id that the notebook gave it."""
+
+    def __init__(self) -> None:
+        self._cells: dict[str, dict[CellOutputs, None]] = {}
+
+    def note(self, display_id: str, cell: CellOutputs) -> None:
+        self._cells.setdefault(display_id, {})[cell] = None
+
+    def places(self, display_id: str) -> list[tuple[CellOutputs, Any]]:
+        """Return each output that shows it, with its cell."""
+        return [
+            (cell, output)
+            for cell in self._cells.get(display_id, ())
+            for output in cell.displays.get(display_id, ())
+        ]
 
 
 class CellOutputs:
     """The outputs of one cell.
 
     limit : how many bytes all messages together may have; the rest is cut
-    used : how many bytes they had
+    known : the displays of the notebook's cells so far; None if this cell stands alone
+    used : how many bytes the messages had; what one changes in several places counts in each
+    displays : the outputs that still show a display, by its id
+    changed : the earlier cells whose displays this cell has changed
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, known: Displays | None = None) -> None:
         self.used = 0
+        self.displays: dict[str, list[Any]] = {}
+        self.changed: dict[CellOutputs, None] = {}
+        self._known = known if known is not None else Displays()
         self._limit = limit
         self._cell = node_of({"id": "cell", "cell_type": "code", "metadata": {},
                               "execution_count": None, "source": "", "outputs": []})  # fmt: skip
@@ -38,6 +64,7 @@ class CellOutputs:
             store_widget_state=False,
             log=_logger(),
         )
+        self._client.shows = self
         self._client.nb["cells"].append(self._cell)
         self._client.clear_before_next_output = False
 
@@ -46,13 +73,15 @@ class CellOutputs:
 
     def take(self, kind: str, content: dict[str, Any]) -> None:
         """Add what a message shows. Raises an Exception if the message is not valid."""
-        if kind not in (*_KINDS, "clear_output"):
+        if kind not in (*_KINDS, "clear_output", _UPDATE):
             return
         outputs = self._cell.outputs
         last = outputs[-1] if outputs else {}
         if kind != "clear_output":
-            self.used += _size(content)
-            if self.used > self._limit or len(outputs) >= MAX_OUTPUTS:
+            new = kind != _UPDATE
+            # One message may change any number of outputs, each of which is written and kept.
+            self.used += _size(content) * (new + len(self._known.places(_display_of(content))))
+            if self.used > self._limit or (new and len(outputs) >= MAX_OUTPUTS):
                 if last.get("text") == CUT:
                     return
                 kind, content = "stream", {"name": "stdout", "text": CUT}
@@ -66,6 +95,26 @@ class CellOutputs:
         message = {"header": {"msg_type": kind}, "msg_type": kind, "parent_header": {}}
         self._client.process_message({**message, "content": content}, self._cell, 0)
 
+    def show(self, display_id: str, output: Any) -> None:
+        """Note that an output of this cell shows a display."""
+        self.displays.setdefault(display_id, []).append(output)
+        self._known.note(display_id, self)
+
+    def change(self, display_id: str, content: Mapping[str, Any]) -> None:
+        """Show new content wherever a display stands. Raises as output_of() does."""
+        new = node_of(output_of("display_data", content))
+        for cell, output in self._known.places(display_id):
+            output["data"], output["metadata"] = new["data"], new["metadata"]
+            if cell is not self:
+                self.changed[cell] = None
+
+
+def _display_of(content: Mapping[str, Any]) -> str:
+    """Return the id of the display that a message shows, "" for none, as nbclient finds it."""
+    transient = content.get("transient")
+    named = transient.get("display_id") if transient else None
+    return named if isinstance(named, str) else ""
+
 
 @cache
 def _client_kind() -> Any:
@@ -73,6 +122,10 @@ def _client_kind() -> Any:
     from nbclient.client import NotebookClient
 
     class Client(NotebookClient):
+        """Keeps the displays of all cells in one place, where nbclient has them by cell."""
+
+        shows: CellOutputs
+
         def output(self, outs: list[Any], msg: dict[str, Any], display_id: Any, index: int) -> Any:
             """Put an output into the cell as nbclient does, but without validation."""
             output = node_of(output_of(msg["msg_type"], msg["content"]))
@@ -81,10 +134,15 @@ def _client_kind() -> Any:
                 self.clear_display_id_mapping(index)
                 self.clear_before_next_output = False
             if display_id:
-                places = self._display_id_map.setdefault(display_id, {})
-                places.setdefault(index, []).append(len(outs))
+                self.shows.show(display_id, output)
             outs.append(output)
             return output
+
+        def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
+            self.shows.change(display_id, msg["content"])
+
+        def clear_display_id_mapping(self, cell_index: int) -> None:
+            self.shows.displays.clear()
 
     return Client
 

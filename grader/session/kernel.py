@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
 from grader.errors import GraderFault, StudentFault
@@ -16,7 +16,7 @@ from grader.in_kernel import codec
 from grader.in_kernel.sandbox import confine
 from grader.records import Limits
 from grader.session import cell_outputs
-from grader.session.cell_outputs import CellOutputs
+from grader.session.cell_outputs import CellOutputs, Displays
 from grader.session.deadline import Deadline
 from grader.session.ending import how_it_ended
 from grader.session.messages import EXECUTE, HUNG_UP, Client
@@ -60,6 +60,7 @@ class Executed:
     seconds : measured by the grader
     kind, text : the class and the message of the exception
     line : of the cell, where it stopped; None if unknown
+    changed : the outputs of earlier cells whose displays it has changed, by the cell's index
     """
 
     status: Literal["ok", "error", "timeout"]
@@ -68,6 +69,7 @@ class Executed:
     text: str = ""
     line: int | None = None
     outputs: tuple[Mapping[str, object], ...] = ()
+    changed: Mapping[int, tuple[Mapping[str, object], ...]] = field(default_factory=dict)
 
 
 def cell_share(limits: Limits) -> int:
@@ -87,6 +89,8 @@ class Kernel:
         self._stop = stop
         self.output_left = setup.limits.output_mib * 2**20
         self._cell_share = cell_share(setup.limits)
+        self._displays = Displays()
+        self._cells: dict[CellOutputs, int] = {}
         self._fault = scratch.root / "fault.txt"
         self._client: Client | None = None
         self.provisioner: Provisioner | None = None
@@ -141,16 +145,18 @@ class Kernel:
         last_line = why.splitlines()[-1] if why else "it left no message"
         return GraderFault(f"the kernel {what} before the notebook ran: {last_line}")
 
-    def run(self, cell: int, source: str, *deadlines: Deadline) -> Executed:
+    def run(self, cell: int, source: str, *deadlines: Deadline, shown: bool = True) -> Executed:
         """Run one cell until the first of the deadlines expires.
 
+        shown : whether its outputs become the cell's
         Raises KernelDied if the process ended, or had to be killed because SIGINT did not stop it.
         """
         assert self._client is not None and self.provisioner is not None
         if not source.strip():
             return Executed("ok")
         self._client.begin_cell(cell, self._cell_share)
-        outputs = CellOutputs(min(self._cell_share, self.output_left))
+        displays = self._displays if shown else Displays()
+        outputs = CellOutputs(min(self._cell_share, self.output_left), displays)
         start = time.monotonic()
         for deadline in deadlines:
             deadline.start()
@@ -166,6 +172,8 @@ class Kernel:
             for deadline in deadlines:
                 deadline.stop()
         self.output_left -= outputs.used
+        if outputs.displays and shown:
+            self._cells[outputs] = cell
         line = reply.get("line")
         return Executed(
             status="timeout" if status == "timeout" else "ok" if status == "ok" else "error",
@@ -174,6 +182,7 @@ class Kernel:
             text=str(reply.get("evalue", "")),
             line=line if type(line) is int and line > 0 else None,
             outputs=outputs.all(),
+            changed={self._cells[earlier]: earlier.all() for earlier in outputs.changed},
         )
 
     _interrupted = False

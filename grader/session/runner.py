@@ -292,6 +292,8 @@ class Runner:
                 cell.index, cell.source, Deadline(self.limits.cell_s, self), self._notebook_deadline
             )
             run = self._record(cell, executed)
+            for earlier, outputs in executed.changed.items():
+                self._runs[earlier] = replace(self._runs[earlier], outputs=outputs)
             # A cell that does not parse has not run at all, whatever line the mistake is on.
             if executed.line is not None and parsed(cell.source) is not None:
                 from_line = executed.line
@@ -351,7 +353,7 @@ class Runner:
                 found.failed.extend(name for piece in group for name in piece.names)
                 continue
             deadline = Deadline(limit_s, self)
-            executed = kernel.run(cell.index, joined(group), deadline, patience)
+            executed = kernel.run(cell.index, joined(group), deadline, patience, shown=False)
             if executed.status == "ok":
                 found.names.extend(name for piece in group for name in worth_naming(piece))
             elif len(group) > 1:

@@ -45,6 +45,7 @@ USED = {
     "grader/session/cell_outputs.py": [
         "nbclient.client:NotebookClient.process_message",
         "nbclient.client:NotebookClient.output",
+        "nbclient.client:NotebookClient._update_display_id",
         "nbclient.client:NotebookClient.clear_display_id_mapping",
     ],
     "grader/suite/opening.py": [

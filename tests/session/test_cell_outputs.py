@@ -84,6 +84,31 @@ def test_an_output_that_is_displayed_again_shows_the_new_data_in_both_places():
     assert shown(first, ("clear_output", {}), other, again) == ["2", "3"]
 
 
+def changed(text, display_id="x"):
+    return "update_display_data", displayed(text, display_id)[1]
+
+
+def test_a_display_that_is_changed_shows_the_last_content_in_its_place():
+    messages = [displayed("1", "x"), printed("a"), changed("2"), changed("3"), changed("4", "y")]
+    assert shown(*messages) == ["3", "a"]
+    assert shown(displayed("1", "x"), ("clear_output", {}), printed("a"), changed("2")) == ["a"]
+
+
+@pytest.mark.parametrize("content", [{}, {"data": 7, "metadata": {}}, {"data": {}, "metadata": 1}])
+def test_a_change_that_is_no_output_is_refused(content):
+    with pytest.raises((KeyError, TypeError)):
+        message = "update_display_data", content | {"transient": {"display_id": "x"}}
+        shown(displayed("1", "x"), message)
+
+
+def test_a_change_counts_for_each_place_that_shows_it():
+    many = [displayed("1", "x")] * 20
+    assert CUT not in shown(*many, limit=20_000)
+    outputs = shown(*many, changed("z" * 1000), limit=20_000)
+    assert outputs == ["1"] * 20 + [CUT]
+    assert shown(displayed("1", "x"), changed("z" * 1000), limit=20_000) == ["z" * 1000]
+
+
 def test_outputs_beyond_the_limit_are_cut_once():
     messages = [printed("x" * 60), displayed("y" * 60), displayed("z" * 60), printed("w" * 60)]
     assert shown(*messages, limit=100) == ["x" * 60, CUT]

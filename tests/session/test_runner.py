@@ -507,14 +507,6 @@ def test_what_is_printed_before_the_kernel_serves_does_not_keep_it_from_serving(
     assert session.run.notes == ()
 
 
-def test_two_cells_may_display_under_the_same_id(run: Run) -> None:
-    first = "from IPython.display import display\n_ = display('a', display_id='x')"
-    session = run(first, "_ = display('b', display_id='x')")
-    assert statuses(session) == ["ok", "ok"]
-    data = [cell.outputs[0]["data"] for cell in session.run.cells]
-    assert data == [{"text/plain": "'a'"}, {"text/plain": "'b'"}]
-
-
 def test_a_cell_goes_through_the_notebooks_own_transformers_each_time(run: Run) -> None:
     add = "get_ipython().input_transformers_post.append(lambda lines: [*lines, 'print(2)'])"
     session = run("print(1)", add, "print(1)")
