@@ -90,6 +90,7 @@ ALLOWED = {
         "environments",
         "errors",
         "gradebook",
+        "new_sample",
         "notebook",
         "records",
         "report",
@@ -98,7 +99,6 @@ ALLOWED = {
         "session",
         "submission",
         "temporary",
-        "unexplained",
     },
     # What is kept from one run to the next. Its program, above the pipeline, is the command's.
     "warm": {

@@ -1,15 +1,13 @@
-"""Wrong answers that nothing explains, grouped over a class, and one of them as a sample."""
+"""Wrong answers that nothing explains, grouped over a class."""
 
-import tomllib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from grader.diagnosis.traces import print_of, text_of
-from grader.errors import AssignmentError
-from grader.records import ExerciseScore, Outcome, Region, Result
-from grader.unexplained import lines_of, sample_text, unexplained
+from grader.records import ExerciseScore, Outcome, Result
+from grader.unexplained import lines_of, unexplained
 
 X = np.random.default_rng(3).normal(size=(2, 6))
 
@@ -67,30 +65,6 @@ def test_a_trace_that_can_not_be_read_groups_nothing(trace):
 def test_the_largest_group_comes_first():
     class_ = [handed_in(f"a{n}") for n in range(2)] + [handed_in(f"b{n}", 3.0) for n in range(4)]
     assert [len(group.paths) for group in unexplained(class_)] == [4, 2]
-
-
-def test_a_group_becomes_a_sample_in_the_instructors_words():
-    (group,) = unexplained([handed_in("a"), handed_in("b")])
-    code = 'grad = x.T @ "ü\\n"\n'
-    text = sample_text(
-        group,
-        [Region("f", 3, code, "filled")],
-        title='the "mean" is missing',
-        notebook="n.ipynb",
-        known=["f"],
-    )
-    read = tomllib.loads(text)
-    assert read["title"] == 'the "mean" is missing' and read["kind"] == "mistake"
-    assert read["regions"] == {"f": code}
-    assert list(read["expect"]) == ["3b"]
-
-
-def test_a_gap_without_markers_makes_no_sample():
-    (group,) = unexplained([handed_in("a"), handed_in("b")])
-    with pytest.raises(AssignmentError, match="markers"):
-        sample_text(
-            group, [Region("f", 3, "", "missing")], title="t", notebook="n.ipynb", known=["f"]
-        )
 
 
 def test_the_command_names_each_option_once():

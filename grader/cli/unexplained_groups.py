@@ -11,7 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from grader.batch.store import Store
-    from grader.records import Region, Result, RunRecord
+    from grader.new_sample import Written
+    from grader.records import Outcome, Region, Result, RunRecord
 
 
 _OTHERWISE = 3
@@ -42,8 +43,12 @@ def show(
             raise click.UsageError(f"There is no group {number}; there are {len(groups)}.")
         group = groups[number - 1]
         regions = _regions(store, run, group.paths[0], group.outcome.exercise)
-        file = _write(run, group, regions, name, title, assignments)
-        click.echo(f"{file} is written: complete it, then run `grade verify {run.assignment}`")
+        written = _write(run, group.outcome, regions, name, title, assignments)
+        click.echo(
+            f"{written.file} is written: complete it, then run `grade verify {run.assignment}`"
+        )
+        if written.students_read != title:
+            click.echo(f"the title holds an expression of the solution: {said_instead(written)}")
         return
     if not groups:
         click.echo("every wrong answer that several submissions share is explained")
@@ -65,6 +70,16 @@ def show(
             click.echo(f"   {one_line(region.name)}:")
             for line in printable(region.source).splitlines():
                 click.echo(f"       {line}")
+
+
+def said_instead(written: Written) -> str:
+    """Return what students read of a sample whose title they don't get to read."""
+    words = written.students_read
+    return (
+        f"students read its `says` instead: {words}"
+        if words
+        else 'students don\'t read it; write what they may read, as says = "..."'
+    )
 
 
 def _explained(
@@ -102,18 +117,17 @@ def _regions(store: Store, run: RunRecord, path: str, exercise: str) -> tuple[Re
 
 def _write(
     run: RunRecord,
-    group: object,
+    outcome: Outcome,
     regions: Sequence[Region],
     name: str,
     title: str,
     assignments: Path | None,
-) -> Path:
+) -> Written:
     from grader.assignment import find_assignments, load_assignment
-    from grader.unexplained import Group, write_sample
+    from grader.new_sample import write_sample
 
-    assert isinstance(group, Group)
     folders = find_assignments(Path.cwd(), assignments, os.environ)
     if run.assignment not in folders:
         raise click.UsageError(f"There is no assignment {run.assignment} here: --assignments.")
     assignment = load_assignment(folders[run.assignment])
-    return write_sample(assignment, group, regions, name=name, title=title)
+    return write_sample(assignment, outcome, regions, name=name, title=title)

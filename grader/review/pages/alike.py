@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from grader import unexplained
+from grader import new_sample
 from grader.errors import AssignmentError, ReviewError
 from grader.records import Evidence
 from grader.report.html_page import Figure, Gallery
@@ -139,14 +139,18 @@ def _sample(visit: Visit, exercise: str, group: Group, title: str) -> str:
         raise ReviewError("no check fails in this group, so there is no mistake to recognise")
     regions = result_of(visit.store, room.run_id, number).evidence.regions.get(exercise, ())
     slug = re.sub(r"[^a-z0-9]+", "-", title.casefold()).strip("-")[:60] or f"group-{number}"
-    with_check = unexplained.Group(wrong[0], ())
     try:
-        file = unexplained.write_sample(
-            room.assignment, with_check, regions, name=slug, title=title
+        written = new_sample.write_sample(
+            room.assignment, wrong[0], regions, name=slug, title=title
         )
     except (AssignmentError, OSError) as error:
         raise ReviewError(str(error)) from error
-    return f" samples/{file.name} shows the mistake: read it, then run `grade verify`."
+    told = f" samples/{written.file.name} shows the mistake: read it, then run `grade verify`."
+    if written.students_read == title:
+        return told
+    words = written.students_read
+    instead = f"its `says`: {words}." if words else "nothing of it, until you write `says`."
+    return f"{told} The name holds an expression of the solution, so students read {instead}"
 
 
 def _mark(visit: Visit, exercise: str, group: Group) -> str:
