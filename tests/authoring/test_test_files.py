@@ -98,6 +98,54 @@ def test_a_test_belongs_to_the_gap_that_its_name_is_like(file):
     assert [check.exercise for check in draft.checks] == ["mean-of"]
 
 
+CHAIN = (
+    LAYERS
+    + """
+class Net(Layer):
+    def loss(self, x):
+        ### START YOUR CODE ###
+        return mean_of(self.inner(x))
+        ### END YOUR CODE ###
+
+    def inner(self, x):
+        return self.forward(x)
+"""
+)
+
+
+def test_an_exercise_builds_on_the_gaps_that_its_tests_and_the_solution_call(file):
+    path = file("""
+        def test_mean_of():
+            assert mean_of(load(3)) == 1
+        def test_load():
+            assert load(1) == [0]
+        def test_loss():
+            assert Net(2).loss(load(3)) == 2
+        """)
+    built_on = {item.id: (item.needs, item.builds_on) for item in drafted(path, CHAIN)[0].items}
+    assert built_on["load"] == ((), ())
+    assert built_on["mean-of"] == (("load",), ("load",))
+    assert built_on["net-loss"] == (("load",), ("load", "mean_of", "Layer.forward"))
+
+
+def test_a_method_of_self_is_that_of_its_own_class(file):
+    source = (
+        LAYERS
+        + """
+class Other(Layer):
+    def forward(self, x):
+        return x
+
+    def run(self, x):
+        ### START YOUR CODE ###
+        return self.forward(x)
+        ### END YOUR CODE ###
+"""
+    )
+    draft, _ = drafted(file("def test_run():\n    assert Other(1).run(2) == 2\n"), source)
+    assert [item.builds_on for item in draft.items] == [()]
+
+
 def test_two_tests_of_a_gap_are_two_points_of_its_exercise(file):
     draft, _ = drafted(
         file(

@@ -52,6 +52,8 @@ def test_a_module_and_its_tests_come_in_and_are_graded(course):
         ("e.sum(", "e.sum(", {"softmax": 1, "descend": 1}),
         ("theta -= ", "theta = theta - ", {"softmax": 1, "descend": 0}),
         (" / len(y)", "", {"softmax": 1, "descend": 0}),
+        # descend's test fails because of softmax, whose own test has taken the point.
+        ("e.sum(axis=1, keepdims=True)", "e.sum()", {"softmax": 0, "descend": 1}),
     ):
         assert old in MODULE
         handed.write_text(MODULE.replace(old, new))

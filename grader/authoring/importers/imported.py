@@ -44,6 +44,9 @@ class Item:
     heading : heading of the Markdown cell with the answer, for a manual exercise
     functions : the functions that the student fills in; () to find them from the checks
     cell_gap : name of its gap if that is outside of any function, as "cell 5"
+    needs : gaps of other exercises that its tests call themselves
+    builds_on : gaps whose mistakes fail its tests as well, those of `needs` included
+    follows : the exercises of these gaps
     """
 
     id: str
@@ -53,6 +56,14 @@ class Item:
     heading: str = ""
     functions: tuple[str, ...] = ()
     cell_gap: str = ""
+    needs: tuple[str, ...] = ()
+    builds_on: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
+
+    def followed(self, items: Sequence[Item]) -> tuple[str, ...]:
+        """Return the ids of the other items with gaps that this one builds on."""
+        gaps = {*self.builds_on}
+        return tuple(o.id for o in items if o.id != self.id and gaps.intersection(o.functions))
 
 
 @dataclass(frozen=True)

@@ -112,13 +112,15 @@ def read_tests(path: Path, modules: Collection[str]) -> tuple[list[FileTest], li
 def add_tests(draft: Draft, tests: Sequence[FileTest], notebook: Notebook, path: Path) -> set[str]:
     """Add the tests that use a gap of the notebook to a draft; return their names.
 
-    A test belongs to the gap that its name is most like; gaps become exercises as elsewhere.
+    A test belongs to the gap that its name is most like; gaps become exercises as elsewhere. An
+    exercise builds on the other gaps that its tests use, and on those that the solution calls.
     path : the notebook's file as given; the tests may open files beside it
     """
     gaps = list(dict.fromkeys(region.partition("#")[0] for region in notebook.regions))
     gaps = [gap for gap in gaps if gap in notebook.definitions]
     known = _names_of(notebook)
     taken = set()
+    needs: dict[str, set[str]] = {}
     for test in tests:
         used = _used(test, gaps)
         if not used:
@@ -133,6 +135,7 @@ def add_tests(draft: Draft, tests: Sequence[FileTest], notebook: Notebook, path:
             draft.say(place, f"{test.name} needs {module}, which is not installed here", todo=True)
         draft.files |= dict.fromkeys(test.opened(path.parent), place.index)
         own = used[-1]
+        needs.setdefault(own, set()).update(used[:-1])
         made = slug(re.sub(r"(^|\.)test_?", r"\1", test.name))
         draft.say(place, f"{test.name} becomes a check of `{own}`")
         at = next((n for n, i in enumerate(draft.items) if i.functions == (own,)), None)
@@ -142,7 +145,52 @@ def add_tests(draft: Draft, tests: Sequence[FileTest], notebook: Notebook, path:
         item = draft.items[at]
         draft.items[at] = replace(item, points=item.points + 1)
         draft.checks.append(Check(item.id, made, test.source, 1, len(notebook.cells)))
+    for own, others in needs.items():
+        _build_on(draft, own, others, gaps, notebook)
     return taken
+
+
+def _build_on(
+    draft: Draft, own: str, needs: Collection[str], gaps: Sequence[str], notebook: Notebook
+) -> None:
+    """Note the gaps whose mistakes fail a gap's tests as well: a test is no verdict on them."""
+    found = _called_by([own, *needs], notebook) | {*needs}
+    builds_on = tuple(gap for gap in gaps if gap in found and gap != own)
+    if not builds_on:
+        return
+    at = next(n for n, item in enumerate(draft.items) if item.functions == (own,))
+    wanted = tuple(gap for gap in gaps if gap in needs)
+    draft.items[at] = replace(draft.items[at], needs=wanted, builds_on=builds_on)
+    named = ", ".join(f"`{gap}`" for gap in builds_on)
+    what = "it" if len(builds_on) == 1 else "them"
+    place = notebook.cells[notebook.definitions[own].cell]
+    draft.say(place, f"`{own}` builds on {named}: a mistake in {what} costs no points here")
+
+
+def _called_by(names: Sequence[str], notebook: Notebook) -> set[str]:
+    """Return the names of the functions that these call in the solution, directly or not."""
+    seen: set[str] = set()
+    waiting = [*names]
+    while waiting:
+        name = waiting.pop()
+        tree = parsed(notebook.definitions[name].source)
+        found = set()
+        for node in ast.walk(tree) if tree is not None else ():
+            if isinstance(node, ast.Name | ast.Attribute):
+                found |= _meant(node, name.rpartition(".")[0], notebook)
+        waiting += found - seen
+        seen |= found
+    return seen
+
+
+def _meant(node: ast.Name | ast.Attribute, owner: str, notebook: Notebook) -> set[str]:
+    """Return the function of a name; of an attribute, the own method or each one of that name."""
+    if isinstance(node, ast.Name):
+        return {node.id} & notebook.definitions.keys()
+    own = f"{owner}.{node.attr}"
+    if dotted(node) == f"self.{node.attr}" and own in notebook.definitions:
+        return {own}
+    return {name for name in notebook.definitions if name.endswith(f".{node.attr}")}
 
 
 def _names_of(notebook: Notebook) -> set[str]:

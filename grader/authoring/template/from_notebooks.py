@@ -190,13 +190,12 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
         for line in sorted(draft.lines, key=lambda line: line.cell)
     ]
     functions = {item.id: _functions_of(item, draft.checks, notebook) for item in draft.items}
-    covered = {name for names in functions.values() for name in names}
-    covered |= {item.cell_gap for item in draft.items}
+    covered = {name for item in draft.items for name in (*functions[item.id], item.cell_gap)}
     renamed: dict[str, str] = {}
     items = []
     for item in draft.items:
-        renamed[item.id] = free_name(item.id, taken)
-        items.append(replace(item, id=renamed[item.id], functions=functions[item.id]))
+        new_id = renamed[item.id] = free_name(item.id, taken)
+        items.append(replace(item, id=new_id, functions=functions[item.id]))
     checks = []
     for check in draft.checks:
         source, names = with_its_values(check, notebook)
@@ -219,12 +218,12 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
     else:
         untested = [name for name in left.values() if name in notebook.definitions]
         report += [f"  {path.name}: the gap `{name}` has no test" for name in untested]
-    problems = names_used(checks, notebook, path.parent)[2]
-    report += [f"! {path.name}: {problem}" for problem in problems]
+    report += [f"! {path.name}: {p}" for p in names_used(checks, notebook, path.parent)[2]]
     cells = [replace(cell, source=without_nose(cell)) for cell in notebook.cells]
     if any(new.source != old.source for new, old in zip(cells, notebook.cells, strict=True)):
         report.append(f"  {path.name}: nose no longer exists: unittest's asserts replace its own")
         notebook = assembled(cells, name=notebook.name, metadata=notebook.metadata)
+    items = [replace(item, follows=item.followed(items)) for item in items]
     return _Source(
         path, notebook, replace(draft, checks=checks), tuple(items), unwritten, tuple(report)
     )
@@ -292,10 +291,16 @@ def _assignment_text(
                 *(["manual = true"] if item.manual else []),
                 f"notebook = {quoted(source.notebook.name)}",
             ]
-            if item.functions:
-                lines.append(f"functions = [{', '.join(map(quoted, item.functions))}]")
-            if item.heading:
-                lines.append(f"answer_cells = [{quoted(item.heading)}]")
+            lines += [
+                f"{key} = [{', '.join(map(quoted, names))}]"
+                for key, names in (
+                    ("functions", item.functions),
+                    ("needs", item.needs),
+                    ("follows", item.follows),
+                    ("answer_cells", [item.heading] if item.heading else []),
+                )
+                if names
+            ]
             parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
