@@ -94,7 +94,9 @@ class Echoes:
             names = [name for one in built_on for name in one.functions]
             # Figures were drawn when the cells ran: a stand-in comes too late for them.
             if (declared or quick) and not self._draws(exercise):
-                looks = self.stand_ins.looks(job, exercise)
+                looks = self.stand_ins.looks(
+                    job, exercise, failed=[found[n] for n in echoes], gives_points=declared
+                )
             again = None if looks is None else looks.outcomes(names)
             if looks is None or again is None:
                 roots = self._roots(built_on, notebook, outcomes)
@@ -209,7 +211,9 @@ class Echoes:
             quick = found[number].used_s < QUICK_S
             if not own or not built_on or not (declared or quick):
                 continue
-            looks = self.stand_ins.looks(job, exercise, checks=[_check(found[number])])
+            looks = self.stand_ins.looks(
+                job, exercise, failed=[found[number]], gives_points=declared
+            )
             again = looks.outcomes(built_on)
             better = None if again is None else again.get(found[number].name)
             if better is None or better.credit <= found[number].credit + _EPSILON:

@@ -358,6 +358,13 @@ class BadReply(StudentFault):
     """The process sent an illegal reply, or more than a reply may hold."""
 
 
+class EnoughAsked(StudentFault):
+    """A second run that only explains a failed check has sent all the requests that it may send.
+
+    No verdict rests on it: what could not be found out is not told.
+    """
+
+
 class ReferenceFault(Exception):
     """A call into the solved notebook gave no value: it is wrong, or its arguments are.
 

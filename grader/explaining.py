@@ -15,7 +15,7 @@ from pathlib import Path
 from grader.batch import known_store
 from grader.diagnosis.known import CheckName, Known, Mistake, Named, name_mistakes
 from grader.diagnosis.said_already import says_already
-from grader.diagnosis.traces import Trace, traces_of
+from grader.diagnosis.traces import Trace, seen_of, traces_of
 from grader.diagnosis.wording import TRY_BY_HAND
 from grader.errors import StoreError
 from grader.records import Assignment, Outcome, Result
@@ -50,6 +50,7 @@ class Explainer:
     def explain(self, result: Result) -> Result:
         """Return the result with the known mistakes that its wrong answers name."""
         failing: dict[str, dict[CheckName, list[Trace]]] = {}
+        seen: dict[CheckName, int] = {}
         passed = {
             (outcome.exercise, outcome.name)
             for exercise in result.exercises
@@ -62,11 +63,14 @@ class Explainer:
                 if traces:
                     notebook = self.notebooks.get(outcome.exercise, "")
                     failing.setdefault(notebook, {})[outcome.exercise, outcome.name] = traces
+                    seen[outcome.exercise, outcome.name] = seen_of(outcome.trace)
         named: dict[CheckName, Named] = {}
         for notebook, traces_by_check in failing.items():
             known = self._table(notebook)
             if known is not None:
-                named |= name_mistakes(known, traces_by_check, owners=self.owners, passed=passed)
+                named |= name_mistakes(
+                    known, traces_by_check, owners=self.owners, passed=passed, seen=seen
+                )
         if not named:
             return result
         told = self._checks_that_tell(result, named)

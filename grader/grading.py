@@ -192,8 +192,7 @@ class Grader(Closing):
             outcomes = self._without_suspects(job, outcomes)
             outcomes = [with_template_hint(o, assignment, work.notebooks) for o in outcomes]
             outcomes = self.echoes.explained(job, outcomes, work.notebooks)
-            if job.reference is not None:
-                outcomes = self.tracer.traced(job, outcomes)
+            outcomes = self.tracer.traced(job, outcomes)
             runs = sessions.runs()
             self.isolation = self.isolation or sessions.isolation_line()
             if self.kernels.given is not None:

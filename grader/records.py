@@ -441,6 +441,8 @@ class Outcome:
     credit : share of max_points that was earned, in [0, 1]
     seconds : by the clock
     used_s : for which the student's code computed or slept, until echoes are told; 0 in a result
+    requests, calls : how many requests it sent to the student's process, and how often that called
+        it back, until its wrong answers are explained; 0 in a result
     missing : the check found nothing to check (not defined, still the template's dummy)
     not_defined : the name that was missing, as the check calls it; "" for none
     suspect : the check itself raised, or used a name that is missing and that it may have
@@ -477,6 +479,8 @@ class Outcome:
     machine_credit: float = 0.0
     for_students: str = ""
     used_s: float = 0.0
+    requests: int = 0
+    calls: int = 0
 
     @property
     def points(self) -> float:

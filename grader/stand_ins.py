@@ -7,7 +7,8 @@ with one more answer. No code of the solution enters the student's process.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,13 +16,18 @@ from typing import Any
 from grader.errors import GraderFault, Missing, StudentFault
 from grader.records import Exercise, Outcome
 from grader.session import Session
-from grader.session.student import Student
+from grader.session.recordings import CheckName
+from grader.session.student import Student, wire_of
 from grader.suite import CheckedSession, CheckJob, Suite
 
 MAX_ROUNDS = 24
 """Runs of one exercise: each adds the answers to the last calls."""
 MAX_ASKED = 200
 """Answers of all stand-ins together; a training would need thousands."""
+MOST_SENT = 10_000
+TIMES_SENT = 3
+"""Requests and calls back of all runs together: so many, or else this many times what the failed
+checks have sent. A check with a numerical gradient sends thousands in each run."""
 
 
 class StandIns:
@@ -39,10 +45,18 @@ class StandIns:
         job: CheckJob,
         exercise: Exercise,
         *,
-        checks: Collection[tuple[str, str]] = (),
+        failed: Collection[Outcome],
+        gives_points: bool = False,
     ) -> Looks:
-        """Return the runs of an exercise's checks with stand-ins; checks : see CheckJob."""
-        return Looks(self, replace(job, skip={}, only=[exercise.id], checks=checks), exercise)
+        """Return the runs of an exercise's failed checks with stand-ins.
+
+        gives_points : whether points depend on the first set of functions: then the requests for
+            that set have no limit of their own
+        """
+        names = [(outcome.exercise, outcome.name) for outcome in failed]
+        most = max(MOST_SENT, TIMES_SENT * sum(one.requests + one.calls for one in failed))
+        again = replace(job, skip={}, only=[exercise.id], checks=names)
+        return Looks(self, again, exercise, most=most, gives_points=gives_points)
 
     def answers(self, exercise: Exercise, asked: Sequence[Any]) -> list[Any]:
         """Return each call with the solved notebook's answer: a value, and a changed state."""
@@ -66,12 +80,24 @@ class Looks:
 
     Each set is tried once. The first one may take MAX_ROUNDS, all further ones together as many:
     they start with the answers that are known, and so take about one round each.
+
+    most : requests and calls back in all runs together; gives_points : see StandIns.looks()
     """
 
-    def __init__(self, stand_ins: StandIns, job: CheckJob, exercise: Exercise) -> None:
+    def __init__(
+        self,
+        stand_ins: StandIns,
+        job: CheckJob,
+        exercise: Exercise,
+        *,
+        most: float,
+        gives_points: bool = False,
+    ) -> None:
         self.stand_ins = stand_ins
         self.job = job
         self.exercise = exercise
+        self.most = most
+        self._left = math.inf if gives_points else most
         self._answers: list[Any] = []
         self._rounds = MAX_ROUNDS
         self._seen: dict[frozenset[str], dict[str, Outcome] | None] = {}
@@ -87,6 +113,7 @@ class Looks:
             self._seen[key] = self._tried(sorted(key))
             if first:
                 self._rounds = MAX_ROUNDS
+                self._left = min(self._left, self.most)
         return self._seen[key]
 
     def _tried(self, names: Sequence[str]) -> dict[str, Outcome] | None:
@@ -95,17 +122,23 @@ class Looks:
             return None
         # No answers of a function that the student's own code computes now.
         known = [answer for answer in self._answers if answer[0] in names]
-        stand_ins = _StandIns(job.sessions[notebook], names, known)
+        suite = self.stand_ins.suite
+        stand_ins = _StandIns(job.sessions[notebook], names, lambda: suite.running, known)
         again = replace(job, sessions={**_plain(job.sessions), notebook: stand_ins})
+        done: dict[str, Outcome] = {}
         try:
             while self._rounds:
                 self._rounds -= 1
-                stand_ins.asked, stand_ins.lost = [], False
-                outcomes = self.stand_ins.suite.run(again)
+                stand_ins.begin(self._left)
+                outcomes = suite.run(again)
+                self._left = stand_ins.left
                 if stand_ins.lost or any(outcome.fault for outcome in outcomes):
                     return None
+                done |= {outcome.name: outcome for outcome in outcomes}
                 if not stand_ins.asked:
-                    return {outcome.name: outcome for outcome in outcomes}
+                    return done
+                # The others would end again as they did.
+                again = replace(again, checks=[*stand_ins.asking])
                 if len(stand_ins.answers) + len(stand_ins.asked) > MAX_ASKED:
                     return None
                 answered = self.stand_ins.answers(self.exercise, stand_ins.asked)
@@ -128,14 +161,24 @@ class _StandIns:
     """A session whose students have stand-ins for some functions.
 
     answers : known answers, [name, state, args, kwargs, value, new state]
-    asked : calls without an answer, [name, state, args, kwargs]; lost : one could not be reported
+    running : returns the check that runs
+    left : how many more requests and calls back there may be
+    asked : calls without an answer, [name, state, args, kwargs]; asking : the checks that made them
+    lost : one could not be reported, or a check did not end before it had sent all that it may
     """
 
     session: CheckedSession
     names: Sequence[str]
+    running: Callable[[], CheckName | None]
     answers: list[Any] = field(default_factory=list)
+    left: float = math.inf
     asked: list[Any] = field(default_factory=list)
+    asking: set[CheckName] = field(default_factory=set)
     lost: bool = False
+
+    def begin(self, left: float) -> None:
+        """Begin another round."""
+        self.left, self.asked, self.asking, self.lost = left, [], set(), False
 
     @property
     def missed(self) -> bool:
@@ -148,9 +191,15 @@ class _StandIns:
             student["_right_answers"] = self.answers
             student["_stood_in"] = [*self.names]
             _run(student, _STAND_IN)
+            wire = wire_of(student)
+            begun = wire.requests
+            wire.most_requests = begun + max(0, self.left)
             try:
                 yield student
             finally:
+                self.left -= wire.requests - begun + wire.calls
+                self.lost = self.lost or wire.was_refused
+                wire.most_requests = math.inf
                 self._listen(student)
 
     def _listen(self, student: Student) -> None:
@@ -165,6 +214,7 @@ class _StandIns:
         for call in told[:MAX_ASKED]:
             if _is_call(call, self.names):
                 self.asked.append(call)
+                self.asking |= {self.running() or ("", "")}
             else:
                 self.lost = True
 

@@ -145,7 +145,7 @@ class Tracer:
         self._asked: dict[tuple[int, str], dict[CheckName, Asked]] = {}
 
     def traced(self, job: CheckJob, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Return the outcomes, failing ones with their wrong answers.
+        """Return the outcomes, failing ones with their wrong answers where there is a solution.
 
         An error here never changes a verdict.
         """
@@ -153,13 +153,13 @@ class Tracer:
         found = []
         for outcome in outcomes:
             trace = ""
-            if _is_wrong(outcome) and left_s > 0:
+            if job.reference is not None and _is_wrong(outcome) and left_s > 0:
                 try:
                     trace, used_s = self._trace(job, outcome)
                     left_s -= used_s
                 except (GraderFault, StudentFault, Missing, OSError, KeyError):
                     left_s -= LIMIT_S
-            found.append(replace(outcome, trace=trace) if trace else outcome)
+            found.append(replace(outcome, trace=trace or outcome.trace, requests=0, calls=0))
         return found
 
     def _trace(self, job: CheckJob, outcome: Outcome) -> tuple[str, float]:
@@ -177,7 +177,7 @@ class Tracer:
             used_s += seconds
             wrong = differing(expected.answers, got, noisy=expected.noisy)
             traces.append(dict(sorted(wrong.items())[:MAX_ANSWERS]))
-        return text_of(traces) if any(traces) else "", used_s
+        return text_of(traces, seen=outcome.requests) if any(traces) else "", used_s
 
     def asked(self, seed: int, notebook: str, exercise: str) -> Mapping[CheckName, Asked]:
         """Return what an exercise's checks ask, and what the solved notebook answers."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from grader.checks import in_place
 from grader.checks.closeness import assert_close
-from grader.checks.compared import compared_in
+from grader.checks.compared import Compared, compared_in
 from grader.checks.showing import describe_type, show, type_name
 from grader.diagnosis.wording import TRY_BY_HAND
 from grader.errors import CheckFailed, StudentFault
@@ -157,6 +157,14 @@ class _Names(dict[str, Any]):
         except AttributeError:
             raise KeyError(name) from None
 
+    def repeated(self) -> contextlib.AbstractContextManager[Callable[[], bool]]:
+        """Bound what is asked again, to explain a failure; see Student.__repeated__."""
+        repeated = getattr(type(self._student), "__repeated__", None)
+        if repeated is None:
+            return contextlib.nullcontext(lambda: False)
+        bounded: contextlib.AbstractContextManager[Callable[[], bool]] = repeated(self._student)
+        return bounded
+
     def own(self) -> dict[str, Any]:
         """Return the names that the cell itself has bound."""
         return {
@@ -259,13 +267,13 @@ def _execute(tree: ast.Module | ast.Expression, source: str, scope: _Names) -> A
     except (CheckFailed, StudentFault):  # a student's error may be an AssertionError, too
         raise
     except AssertionError as error:
-        raise _failure(error, source, scope.effects) from error
+        raise _failure(error, source, scope) from error
     except _OF_A_VALUE as error:
         if isinstance(
             error.__cause__, StudentFault
         ):  # the student's code called a check's function
             raise
-        raise _unusable(error, source) from error
+        raise _unusable(error, source, scope) from error
 
 
 # An expression raises these for a value of a wrong kind, such as None. A NameError is not among
@@ -275,10 +283,17 @@ _OF_A_VALUE = (
 )  # fmt: skip
 
 
-def _unusable(error: Exception, source: str) -> CheckFailed:
+def _compared(error: Exception, source: str, scope: _Names) -> Compared | None:
+    """Return the values that the failing statement compares; None if that would take too long."""
+    with scope.repeated() as is_too_much:
+        compared = compared_in(error, source, _FILE)
+        return None if is_too_much() else compared
+
+
+def _unusable(error: Exception, source: str, scope: _Names) -> CheckFailed:
     """Return the failure of a test that can't use the value that it got."""
     none = "NoneType" in str(error) or "None" in str(error).split()
-    compared = None if none else compared_in(error, source, _FILE)
+    compared = None if none else _compared(error, source, scope)
     found = compared.diagnosis if compared is not None else None
     if found is not None and compared is not None and np.size(compared.expected) > 1:
         # Two arrays that can't be compared: their difference says more than numpy's error.
@@ -308,12 +323,12 @@ def _statement_of(error: Exception, source: str) -> str:
     return f"`{_statement(source, lines[-1])}`" if lines else ""
 
 
-def _failure(error: AssertionError, source: str, effects: in_place.Effects) -> CheckFailed:
+def _failure(error: AssertionError, source: str, scope: _Names) -> CheckFailed:
     """Return the failure of an assert: the statement, both sides, its own message, the mistake."""
     # "own words\nassert 3 == 4\n +  where 3 = f(2)", or one of the two alone.
     own, assertion, sides = f"\n{error}".partition("\nassert ")
     sides = re.sub(r"<\w+ of the student's process>", "<student's>", sides if assertion else "")
-    compared = compared_in(error, source, _FILE)
+    compared = _compared(error, source, scope)
     found = compared.diagnosis if compared is not None else None
     where = " ".join(own.split())
     problem, hint = "a test of this cell doesn't hold", ""
@@ -324,7 +339,7 @@ def _failure(error: AssertionError, source: str, effects: in_place.Effects) -> C
         if numpys or got in ("False", "np.False_"):  # what the comparison returned says less
             expected, got = found.expected, found.got
         said = found.problem if found.problem not in _SAYS_NOTHING else ""
-        if any(compared.got is array for array in effects.unchanged):
+        if any(compared.got is array for array in scope.effects.unchanged):
             hint = _UNCHANGED
         elif np.size(compared.expected) > 1:
             problem += f": {said}" if said else ""

@@ -125,6 +125,7 @@ def name_mistakes(
     *,
     owners: Mapping[str, Collection[str]] | None = None,
     passed: Collection[CheckName] = (),
+    seen: Mapping[CheckName, int] | None = None,
 ) -> dict[CheckName, Named]:
     """Return the known mistake that explains each failing check, if there is one.
 
@@ -132,14 +133,19 @@ def name_mistakes(
     owners : the exercises that score each function. If all of a function's exercises pass, the
         fault is in the code that calls it
     passed : the checks that pass. A mistake that would fail one of them comes last
+    seen : how many answers each failing check got. It failed at one of these, as at None from an
+        empty gap: a mistake that changes only later answers is not its cause
     """
     owners = owners or {}
+    seen = seen or {}
     exercises = {exercise for exercise, _ in failing}
     wrong = {check: _moved(known, check, traces) for check, traces in failing.items()}
     fitting = {check: _fitting(known, check, traces) for check, traces in wrong.items()}
     weights = {check: evidence_in_all(traces) for check, traces in wrong.items()}
     named = {}
     for check, found in fitting.items():
+        if not _is_seen(wrong[check], seen.get(check, 0)):
+            continue
         consistent = [
             number
             for number in found
@@ -246,6 +252,14 @@ def _moved(known: Known, check: CheckName, traces: Sequence[Trace]) -> list[Trac
         {number: answer for number, answer in trace.items() if number in numbers}
         for trace, numbers in zip(traces, moved, strict=False)
     ]
+
+
+def _is_seen(wrong: Sequence[Trace], seen: int) -> bool:
+    """Return whether the check itself got one of the wrong answers; True if that is not known.
+
+    The first trace is of the seed at which the check ran.
+    """
+    return not seen or any(number < seen for number in (wrong[0] if wrong else ()))
 
 
 def _fitting(known: Known, check: CheckName, wrong: Sequence[Trace]) -> set[int]:

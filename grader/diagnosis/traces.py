@@ -209,25 +209,42 @@ def evidence_of(trace: Trace) -> float:
 # --- as text ------------------------------------------------------------------------------
 
 
-def text_of(traces: Sequence[Trace]) -> str:
-    """Return traces as a text, to be stored with a result."""
+def text_of(traces: Sequence[Trace], *, seen: int = 0) -> str:
+    """Return traces as a text, to be stored with a result.
+
+    seen : how many answers the check got until it failed; 0 if that is not known
+    """
     plain = [
         [[n, p.form, p.shapes, p.sums, p.single, p.weight] for n, p in sorted(trace.items())]
         for trace in traces
     ]
-    return base64.b85encode(zlib.compress(json.dumps(plain).encode(), 9)).decode()
+    text = json.dumps({"seen": seen, "traces": plain} if seen else plain)
+    return base64.b85encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def traces_of(text: str) -> list[dict[int, Print]]:
     """Return the traces in a text of `text_of`. Raises ValueError for any other text."""
     try:
-        plain = json.loads(zlib.decompress(base64.b85decode(text)))
+        plain = _plain_of(text)
         return [
             {int(n): Print(one[0], one[1], tuple(one[2]), *one[3:]) for n, *one in trace}
-            for trace in plain
+            for trace in (plain["traces"] if isinstance(plain, dict) else plain)
         ]
     except (ValueError, TypeError, KeyError, IndexError, zlib.error) as error:
         raise ValueError(f"not a text of traces: {error}") from error
+
+
+def seen_of(text: str) -> int:
+    """Return how many answers the check got until it failed; 0 if the text doesn't tell."""
+    try:
+        plain = _plain_of(text)
+        return int(plain["seen"]) if isinstance(plain, dict) else 0
+    except (ValueError, TypeError, KeyError, zlib.error):
+        return 0
+
+
+def _plain_of(text: str) -> Any:
+    return json.loads(zlib.decompress(base64.b85decode(text)))
 
 
 def evidence_in_all(traces: Sequence[Trace]) -> float:

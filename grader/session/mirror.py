@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,9 @@ _MOST_BYTES = 8 << 20
 """A larger array is data, and is not compared before each request."""
 _MOST_ARRAYS = 256
 _DEEPEST = 3
-Change = tuple[tuple[Any, ...], Any]
-"""The keys that lead to a changed element, and its value."""
+_Content = tuple[Any, ...]
+"""What an element holds: its form and its bytes. A copy is compared faster than a hash is computed,
+and a numerical gradient has all arrays compared before each of its thousands of calls."""
 
 
 _MOST_OF_ONE, _MOST = 4, 32
@@ -34,13 +34,14 @@ class _Fetched:
     """A value that the test got.
 
     key : what it was fetched from; root : the object that has it; name : the attribute, or ""
+    seen : each element as it was last sent or fetched, by the keys that lead to it
     """
 
     key: object
     root: Any
     name: str
     value: Any
-    seen: dict[tuple[Any, ...], tuple[Any, bytes]]
+    seen: dict[tuple[Any, ...], _Content]
 
 
 class Mirror:
@@ -58,7 +59,7 @@ class Mirror:
         """Remember a value that was fetched, if it holds arrays, or is a dict."""
         if self._pushing or not isinstance(value, np.ndarray | dict | list):
             return
-        seen = dict(_elements(value))
+        seen = {keys: content for keys, _, content in _elements(value)}
         if 0 < len(seen) <= _MOST_ARRAYS or value == {}:
             self._fetched.append(_Fetched(key, root, name, value, seen))
             same = [one for one in self._fetched if one.key == key]
@@ -73,32 +74,26 @@ class Mirror:
         self._pushing = True
         try:
             for one in self._fetched:
-                for keys, value in _changes(one):
-                    self._send(one.root, one.name, keys, value)
-                one.seen = dict(_elements(one.value))
+                now = [*_elements(one.value)]
+                for keys, element, content in now:
+                    if one.seen.get(keys) != content:
+                        self._send(one.root, one.name, keys, element)
+                one.seen = {keys: content for keys, _, content in now}
         finally:
             self._pushing = False
 
 
-def _changes(fetched: _Fetched) -> list[Change]:
-    found: list[Change] = []
-    for keys, (element, digest) in _elements(fetched.value):
-        before = fetched.seen.get(keys)
-        if before is None or before[1] != digest:
-            found.append((keys, element))
-    return found
-
-
-def _elements(value: Any, keys: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Yield each array, and each number of a dict, with the keys that lead to it and a digest."""
+def _elements(
+    value: Any, keys: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], Any, _Content]]:
+    """Yield each array, and each number of a dict: the keys that lead to it, it, its content."""
     if isinstance(value, np.ndarray):
         if value.nbytes <= _MOST_BYTES and value.dtype.kind in "fiubc":
-            form = f"{value.shape}{value.dtype.str}".encode()
-            yield keys, (value, blake2b(value.tobytes(), key=form[:64], digest_size=16).digest())
+            yield keys, value, (value.shape, value.dtype.str, value.tobytes())
     elif isinstance(value, dict) and len(keys) < _DEEPEST:
         for key, part in value.items():
             if isinstance(part, int | float | complex | str | None):
-                yield (*keys, key), (part, repr(part).encode())
+                yield (*keys, key), part, (repr(part),)
             else:
                 yield from _elements(part, (*keys, key))
     elif isinstance(value, list) and len(keys) < _DEEPEST:

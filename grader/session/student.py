@@ -11,11 +11,14 @@ import numpy as np
 from grader.closing import Closing
 from grader.records import Notebook
 from grader.session.mirror import Mirror
-from grader.session.proxies import Function, Remote, refuse_protocol, relabelled
+from grader.session.proxies import Function, Method, Remote, refuse_protocol, relabelled
 from grader.session.replies import copied
 from grader.session.replies import figures as checked_figures
 from grader.session.showing import show
 from grader.session.wire import Place, Wire
+
+LEAST_REPEATED = 1000
+"""Requests that may be sent to explain a failed test, or else as many as it has sent itself."""
 
 
 class Student(Closing):
@@ -63,9 +66,15 @@ class Student(Closing):
 
     def value(self, name: str) -> Any:
         """Return the value of a module-level variable, or a Remote. Raises Missing."""
-        value = relabelled(self._wire.ask(lambda: name, "get", None, name), name, True)
-        if self._wire.mirror is not None:
-            self._wire.mirror.note(name, self[name], "", value)
+        wire = self._wire
+        if wire.mirror is not None and (None, name) in wire.methods:
+            return Method(Place(wire, None, name, name), "function")
+        value = relabelled(wire.ask(lambda: name, "get", None, name), name, True)
+        if wire.mirror is not None:
+            if isinstance(value, Remote) and value.type_name == "function":
+                # A test reads the name before each call: the call will look it up itself.
+                wire.methods.add((None, name))
+            wire.mirror.note(name, self[name], "", value)
         return value
 
     @contextmanager
@@ -82,6 +91,22 @@ class Student(Closing):
             yield
         finally:
             wire.mirror = before
+
+    @contextmanager
+    def __repeated__(self) -> Iterator[Callable[[], bool]]:
+        """While it lasts, a part of a failed test is asked again, to explain the failure.
+
+        Yields a function that tells whether it would take more requests than it may.
+        """
+        wire = self._wire
+        begun, most, refused = wire.requests, wire.most_requests, wire.was_refused
+        wire.most_requests = min(most, begun + max(LEAST_REPEATED, begun))
+        wire.was_refused = False
+        try:
+            yield lambda: wire.was_refused
+        finally:
+            wire.repeated += wire.requests - begun
+            wire.most_requests, wire.was_refused = most, refused
 
     def has(self, name: str) -> bool:
         """Return whether a dotted name ("GradientDescent.predict") is defined."""
@@ -165,6 +190,11 @@ def wire_of(student: Student) -> Wire:
 def used_s_of(student: Student) -> float:
     """Return how many seconds its process has computed or slept in the check's calls."""
     return student._wire.deadline.used_s()
+
+
+def requests_of(student: Student) -> tuple[int, int]:
+    """Return how many requests a check has sent until it ended, and how often it was called."""
+    return student._wire.requests - student._wire.repeated, student._wire.calls
 
 
 def renew(student: Student, limit_s: float) -> bool:

@@ -6,12 +6,14 @@ module need not change for a new operation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import (
     BadReply,
+    EnoughAsked,
     Missing,
     NotDefined,
     PassedOn,
@@ -96,13 +98,21 @@ class Wire:
     def _begin(self, deadline: Deadline) -> None:
         self.deadline = deadline
         self._large_bytes = 0
+        self.requests = 0
+        """How many requests the check has sent, without those of its own functions."""
+        self.calls = 0
+        """How often the student's code has called a function of the check."""
+        self.repeated = 0  # requests among them that only explain a failure
+        self.most_requests = math.inf
+        self.was_refused = False  # whether the check wanted to send more than the most
         self.last_called = ""
         """The path that the check called last."""
         # Called with the operation and the content of each reply.
         self.on_reply: Callable[[str, Any], None] | None = None
         self.mirror: Mirror | None = None  # while a course's own test runs
         self.functions = CheckFunctions()
-        self.methods: set[tuple[int | None, str]] = set()  # attributes that were methods
+        # Attributes that were methods; names that were functions, while a course's own test runs.
+        self.methods: set[tuple[int | None, str]] = set()
         # The figures of the latest reply; None after a request that may run student code.
         self.figures: list[dict[str, Any]] | None = None
 
@@ -135,9 +145,15 @@ class Wire:
         if self._fault is not None:
             raise type(self._fault)(*self._fault.args)
         if not self.functions.depth:
+            if self.requests >= self.most_requests:
+                self.was_refused = True
+                raise EnoughAsked(f"{called()}: not asked, since it would only explain a failure")
+            self.requests += 1
             self.functions.begin()
         if operation not in _OWN:
             self.figures = None
+        if operation == "set":
+            self.methods.discard((arguments[0], arguments[1]))
         if operation in _CALLS and arguments[1]:
             self.last_called = arguments[1]
         try:
@@ -194,6 +210,7 @@ class Wire:
         number = stream.request(operation, *arguments, deadline=deadline, keep=self._keep)
         status, content = stream.reply(number, deadline=deadline, handle=self._remote)
         while status == "calls":
+            self.calls += 1
             self._note_reply(lambda: "a call of the check's function", operation, content)
             try:
                 with deadline.shared():

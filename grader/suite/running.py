@@ -31,7 +31,7 @@ from grader.session.claims import Claims, listen
 from grader.session.kept_answers import note_used
 from grader.session.kept_session import KeptSession
 from grader.session.replay_cache import ReplayCache, replayed
-from grader.session.student import Student, as_reference, renew, used_s_of
+from grader.session.student import Student, as_reference, renew, requests_of, used_s_of
 from grader.suite.check import Check, breakage
 from grader.suite.verdict import verdict_of
 
@@ -151,7 +151,14 @@ class Suite:
             self._plugin.used_s[check.name] = before_s
             verdict, _ = self._try_out(check, job)
         used_s = self._plugin.used_s[check.name] - before_s
-        return replace(verdict, seconds=time.perf_counter() - started, used_s=used_s)
+        requests, calls = self._plugin.sent
+        return replace(
+            verdict,
+            seconds=time.perf_counter() - started,
+            used_s=used_s,
+            requests=requests,
+            calls=calls,
+        )
 
     def _try_out(self, check: Check, job: CheckJob) -> tuple[Outcome, bool]:
         """Run a check, again as long as a kept reply was missing; return as try_out().
@@ -188,6 +195,7 @@ class Plugin:
         self.killed = False
         self.inherited = False  # whether the check uses an earlier check's process
         self.claims: Claims | None = None  # from the student's process, in a hidden check
+        self.sent = 0, 0  # requests of the check to the student's process, and calls back
         # Seconds that the student's code worked in each check of this job, by the check's name.
         self.used_s: defaultdict[str, float] = defaultdict(float)
         # The processes that checks share, by session and reply_mib, and those of them that a
@@ -200,6 +208,7 @@ class Plugin:
         self.check, self.job, self.verdict, self.killed = check, job, None, False
         self.inherited = False
         self.failure = self.claims = None
+        self.sent = 0, 0
         item = check.item
         try:
             with guard.checking():
@@ -265,7 +274,11 @@ class Plugin:
             if self.check.hidden and isinstance(student, Student):
                 self.claims = listen(student)
             with self._counted(student):
-                yield student
+                try:
+                    yield student
+                finally:
+                    if isinstance(student, Student):
+                        self.sent = requests_of(student)
 
     def _shared(self, session: CheckedSession) -> AbstractContextManager[Student] | None:
         """Return a process for several checks if this check may share one; else None.

@@ -38,6 +38,17 @@ def test_answers_that_agree_at_one_seed_alone_name_nothing():
     assert not name_mistakes(known, {COST: (wrong(-X), wrong(2 * Y))})
 
 
+def test_a_mistake_that_changes_only_answers_after_the_failure_is_not_its_cause():
+    """The check has stopped at the first answer, a None that no known mistake gives."""
+    at_none = {0: print_of("call", ["value", None])}
+    got = [at_none | {n + 1: p for n, p in wrong(-x).items()} for x in (X, Y)]
+    later = tuple({1: trace[1]} for trace in got)
+    known = table((mistake("cost", "with its sign reversed"), {COST: later}))
+    assert not name_mistakes(known, {COST: got}, seen={COST: 1})
+    for seen in ({COST: 2}, {}):  # it got that answer, too; an older result does not tell
+        assert COST in name_mistakes(known, {COST: got}, seen=seen)
+
+
 def test_three_numbers_name_nothing():
     few = np.array([0.1, 0.2, 0.3])
     known = table((mistake("cost", "negated"), {COST: (wrong(few), wrong(few))}))

@@ -10,6 +10,7 @@ from grader.diagnosis.traces import (
     evidence_of,
     print_of,
     same_trace,
+    seen_of,
     text_of,
     traces_of,
 )
@@ -128,3 +129,10 @@ def test_traces_become_a_text_and_come_back():
     traces = [{1: answer(X), 3: answer("a")}, {0: answer(np.nan)}]
     again = traces_of(text_of(traces))
     assert all(same_trace(a, b) for a, b in zip(traces, again, strict=True))
+
+
+def test_a_text_of_traces_tells_how_many_answers_the_check_got():
+    traces = [{0: print_of("call", ["value", 0.5])}, {}]
+    assert seen_of(text_of(traces, seen=7)) == 7
+    assert traces_of(text_of(traces, seen=7)) == traces_of(text_of(traces)) == traces
+    assert [seen_of(text) for text in (text_of(traces), "", "of another version")] == [0, 0, 0]

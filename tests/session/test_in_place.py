@@ -5,6 +5,7 @@ import pytest
 
 from grader.checks import run_cell
 from grader.errors import CheckFailed, StudentError
+from grader.session.student import requests_of
 
 CODE = """
 import numpy as np
@@ -30,6 +31,9 @@ def cheat(x):
 def late(x):
     x[0] = 7
     raise ValueError("after the change")
+
+def apply(function, x):
+    return function.__name__
 
 def same(data, count):
     count[:] = data[0]
@@ -184,3 +188,24 @@ def test_outside_of_a_tests_cell_fetched_values_are_copies(student_of):
 def test_a_value_that_is_fetched_in_a_loop_is_remembered_a_few_times(student_of):
     cell = "layer = Layer()\nw = layer.W\nfor n in range(100):\n    b = layer.params['bias']\n"
     run_cell(student_of(LAYER), cell + "w[0] = 4\nassert layer.all[0][0, 0] == 4")
+
+
+def test_a_test_looks_a_function_up_with_its_call(student):
+    """Each use of a name would else be a request of its own."""
+    begun = requests_of(student)[0]
+    run_cell(student, "for n in range(20):\n    assert same([[n]], [0]) is None")
+    assert requests_of(student)[0] - begun == 1 + 20
+
+
+def test_a_function_that_a_test_or_a_check_replaces_is_the_new_one(student):
+    run_cell(
+        student,
+        "x = np.ones(1)\nassert cheat(x) == 0\ndef cheat(x):\n    return 5\nassert cheat(x) == 5",
+    )
+    run_cell(student, "sort([2, 1])")
+    student.sort = 7
+    assert run_cell(student, "got = sort + 1")["got"] == 8
+
+
+def test_a_function_that_is_used_again_can_be_handed_on(student):
+    run_cell(student, "assert apply(late, 1) == apply(late, 1) == 'late'")

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from grader.checks import counted
-from grader.errors import StudentDied, StudentError, StudentFault, StudentTimeout
-from grader.session import replay_cache
+from grader.errors import EnoughAsked, StudentDied, StudentError, StudentFault, StudentTimeout
+from grader.session import recordings, replay_cache
 from grader.session.recordings import Recorder, replay
 from grader.session.replay_cache import ReplayCache, replayed
 from grader.tracing import answers_of
@@ -161,3 +161,24 @@ def test_a_story_of_large_answers_is_asked_again_under_its_own_check_s_limit(run
         small, large = (one.form for one in asked_again)
         assert small.startswith("value:")
         assert large.startswith(form)
+
+
+def test_a_check_is_recorded_up_to_the_last_request_that_a_recording_holds(reference, monkeypatch):
+    monkeypatch.setattr(recordings, "MAX_REQUESTS", 5)
+    recorder = Recorder(reference, lambda: ("a", "many"))
+    sent = 0
+    with recorder.student(limit_s=20) as student, pytest.raises(EnoughAsked):
+        for n in range(50):
+            assert student.twice(n) == 2 * n
+            sent += 1
+    assert sent == 5
+    assert len(recorder.recordings["a", "many"].requests) == 5
+
+
+def test_requests_of_a_checks_own_function_do_not_fill_a_recording(reference, monkeypatch):
+    monkeypatch.setattr(recordings, "MAX_REQUESTS", 2)
+    recorder = Recorder(reference, lambda: ("a", "newton"))
+    with recorder.student(limit_s=20) as student:
+        assert student.newton(lambda x: student.twice(x) - 4, lambda x: 2.0, 5.0) == 2.0
+        assert student.twice(4) == 8
+    assert recorder.recordings["a", "newton"].operations == ("call", "call")
