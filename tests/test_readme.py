@@ -66,7 +66,9 @@ def desk(tmp_path):
 
 def run(command, cwd):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = dict(os.environ, PATH=path, COLUMNS="80", NO_COLOR="1")
+    # Tables of known mistakes that this user has made before would name them.
+    state = str(cwd / "state")
+    environment = dict(os.environ, PATH=path, COLUMNS="80", NO_COLOR="1", XDG_STATE_HOME=state)
     environment.pop("GRADE_ASSIGNMENTS", None)
     return subprocess.run(
         ["bash", "-c", command],
