@@ -30,7 +30,7 @@ from grader.checks.plots import curves
 from grader.errors import CheckFailed, Missing, StudentFault
 
 MSE, CE = 0, 1
-M, M_TEST, N = 120, 45, 784  # no two of them alike, so that a wrong count shows
+M, M_TEST, N = 40, 15, 784  # no two of them alike, so that a wrong count shows
 ALPHA = 0.3
 LAYOUTS = [(1, N), (N, 1)]
 
