@@ -24,7 +24,7 @@ functions = ["half"]
 [[exercises]]
 id = "slope"
 title = "Slope"
-points = 2
+points = 3
 notebook = "many.ipynb"
 functions = ["slope"]
 """
@@ -73,21 +73,27 @@ assert slope(3.0) == -0.75
 @pytest.mark.exercise("slope", points=1)
 def test_slope_at_0(student):
     assert student.slope(0.0) == 0.0
+
+@pytest.mark.exercise("slope", points=1)
+def test_slope_at_4(student):
+    assert student.slope(4.0) == -2.0
 '''
 TWICE = ("value = x / 2", "value = x / 2 * (1 + (x > 2))")
 """Wrong from 3 on: each check sends requests before it fails."""
+RECORDINGS = 2
+"""Runs of each check of a failed exercise on the solution, one for each seed."""
 
 
 @pytest.fixture
 def graded(tmp_path, monkeypatch):
-    """graded(changes, toml): the result, the requests of each notebook, the runs of each check."""
+    """graded(changes, ...): the result, the requests by their kind, the runs of each check."""
 
-    def grade_one(*changes, toml=TOML):
+    def grade_one(*changes, toml=TOML, checks=CHECKS):
         folder = tmp_path / "many"
         folder.mkdir(exist_ok=True)
         (folder / "assignment.toml").write_text(toml)
         (folder / "many.ipynb").write_text(notebook(SOURCE))
-        (folder / "test_many.py").write_text(CHECKS)
+        (folder / "test_many.py").write_text(checks)
         text = SOURCE
         for old, new in changes:
             assert old in text
@@ -132,7 +138,7 @@ def test_a_failed_check_of_many_calls_is_not_sent_to_the_solution_as_a_whole(gra
     result, wrong, runs = graded(("value = x / 2", "value = x / 2 + (x > 590)"))
     assert said(result, "half")[1] == 0
     # The failed check itself, and the recording's first 240 requests at each of the two seeds.
-    assert runs["half"] == 3
+    assert runs["half"] == 1 + RECORDINGS
     recorded = wrong["call"] - (right["call"] - 9)
     assert recorded <= 2 * 240 + 5
     assert recorded > 2 * 220  # it looks names up, too
@@ -143,9 +149,15 @@ def test_with_stand_ins_only_failed_checks_run_again(graded):
     text, points = said(result, "slope")
     assert "builds on `half` (half), which failed: look there first" in text
     assert points == 1  # at 0 it is right
-    recordings = 2
-    assert runs["slope at 0"] == 1 + recordings
-    assert runs["slope"] > 1 + recordings
+    assert runs["slope at 0"] == 1 + RECORDINGS
+    assert runs["slope"] > 1 + RECORDINGS
+
+
+def test_a_check_that_asks_a_stand_in_nothing_more_does_not_run_again(graded):
+    result, _, runs = graded(TWICE, ("turn += 1", "turn += 2"))
+    assert runs["slope"] == 1 + RECORDINGS + 1  # it fails before it calls `half`
+    assert runs["slope at 4"] > 1 + RECORDINGS + 1
+    assert said(result, "slope")[1] == 1
 
 
 def test_a_check_that_would_take_too_many_requests_names_no_function_it_builds_on(
@@ -170,7 +182,7 @@ def test_points_that_follow_through_do_not_hang_on_the_limit(graded, monkeypatch
     monkeypatch.setattr(stand_ins, "TIMES_SENT", 0)
     text, points = said(graded(TWICE, toml=TOML + 'follows = ["half"]\n')[0], "slope")
     assert "points are given as if" in text
-    assert points == 2
+    assert points == 3
 
 
 def test_a_test_that_never_ends_when_it_is_asked_again_is_told_without_the_difference(
@@ -184,8 +196,7 @@ def test_a_test_that_never_ends_when_it_is_asked_again_is_told_without_the_diffe
         "assert np.allclose(until_3(), np.ones(3) / 2)",
     )
     assert endless != CHECKS
-    monkeypatch.setitem(globals(), "CHECKS", endless)
-    result, wrong, _ = graded(("value = x / 2", "value = -x / 2"))
+    result, wrong, _ = graded(("value = x / 2", "value = -x / 2"), checks=endless)
     text, points = said(result, "half")
     assert "a test of this cell doesn't hold" in text
     assert points == 0
