@@ -7,12 +7,19 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from grader.authoring.importers.imported import Check, Draft, Item, heading_above, slug
+from grader.authoring.importers.imported import (
+    Check,
+    Draft,
+    Item,
+    free_name,
+    heading_above,
+    slug,
+)
 from grader.authoring.importers.marked_code import converted, made_already
+from grader.authoring.importers.solution_calls import defined_in, outside_gaps
 from grader.authoring.text_gaps import has_answer
 from grader.notebook import assembled, parseable
 from grader.notebook.definitions import called_name, parsed
-from grader.notebook.regions import find_gaps
 from grader.records import Cell, Notebook
 
 ANSWER = re.compile(
@@ -97,9 +104,14 @@ def _tests(draft: Draft, source: Notebook) -> None:
             check = Check(tested[-1], name, cell.source, 1, cell.index)
             found.setdefault(tested[-1], []).append(check)
             draft.say(cell, f"its asserts become a check of `{tested[-1]}`")
-    for function, checks in found.items():
-        draft.items.append(_item(function, checks, notebook))
-        draft.checks += [replace(check, exercise=slug(function)) for check in checks]
+    taken: set[str] = set()
+    for gap, checks in found.items():
+        item = _item(gap, checks, notebook)
+        item = replace(item, id=free_name(item.id, taken))
+        draft.items.append(item)
+        for check in checks:
+            name = check.name.replace(gap, item.functions[0], 1) if item.functions else check.name
+            draft.checks.append(replace(check, exercise=item.id, name=name))
 
 
 def _item(name: str, checks: Sequence[Check], notebook: Notebook) -> Item:
@@ -107,20 +119,22 @@ def _item(name: str, checks: Sequence[Check], notebook: Notebook) -> Item:
     if name in notebook.definitions:
         return Item(slug(name), name, len(checks), functions=(name,))
     title = heading_above(notebook, notebook.regions[name].cell) or name
-    return Item(slug(name), title, len(checks), cell_gap=name)
+    words = {word for check in checks for word in re.findall(r"\w+", check.source)}
+    defined = [f for made, body in outside_gaps(notebook) if made.name == name
+               for f in defined_in(body)]  # fmt: skip
+    tested = tuple(function for function in defined if function in words)
+    wanted = slug(tested[0] if len(tested) == 1 else name)
+    return Item(wanted, title, len(checks), functions=tested, cell_gap=name)
 
 
 def _variables(notebook: Notebook) -> dict[str, str]:
-    """Return the gap, as "cell 5", of each variable that a gap outside of functions assigns."""
-    found: dict[str, str] = {}
-    for made in find_gaps(notebook.cells):
-        if made.name in notebook.regions and made.name not in notebook.definitions:
-            cell, first, last = made.pieces[0]
-            tree = parsed(parseable(notebook.cells[cell].source)) or ast.Module([], [])
-            for node in tree.body:
-                if node.lineno <= last and (node.end_lineno or 0) >= first:
-                    found |= dict.fromkeys(_assigned(node), made.name)
-    return found
+    """Return the gap, as "cell 5", of each name that a gap outside of functions sets or defines."""
+    return {
+        name: made.name
+        for made, body in outside_gaps(notebook)
+        for node in body
+        for name in (*_assigned(node), *defined_in([node]))
+    }
 
 
 def _assigned(statement: ast.stmt) -> set[str]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from grader.authoring.importers.earlier_tests import bound_names, needed_names
 from grader.authoring.importers.imported import Check, Draft, Item, slug
+from grader.authoring.importers.solution_calls import called_by
 from grader.errors import AssignmentError
 from grader.notebook import parseable
 from grader.notebook.definitions import dotted, parsed, syntax_error
@@ -154,7 +155,7 @@ def _build_on(
     draft: Draft, own: str, needs: Collection[str], gaps: Sequence[str], notebook: Notebook
 ) -> None:
     """Note the gaps whose mistakes fail a gap's tests as well: a test is no verdict on them."""
-    found = _called_by([own, *needs], notebook) | {*needs}
+    found = called_by([own, *needs], notebook) | {*needs}
     builds_on = tuple(gap for gap in gaps if gap in found and gap != own)
     if not builds_on:
         return
@@ -165,32 +166,6 @@ def _build_on(
     what = "it" if len(builds_on) == 1 else "them"
     place = notebook.cells[notebook.definitions[own].cell]
     draft.say(place, f"`{own}` builds on {named}: a mistake in {what} costs no points here")
-
-
-def _called_by(names: Sequence[str], notebook: Notebook) -> set[str]:
-    """Return the names of the functions that these call in the solution, directly or not."""
-    seen: set[str] = set()
-    waiting = [*names]
-    while waiting:
-        name = waiting.pop()
-        tree = parsed(notebook.definitions[name].source)
-        found = set()
-        for node in ast.walk(tree) if tree is not None else ():
-            if isinstance(node, ast.Name | ast.Attribute):
-                found |= _meant(node, name.rpartition(".")[0], notebook)
-        waiting += found - seen
-        seen |= found
-    return seen
-
-
-def _meant(node: ast.Name | ast.Attribute, owner: str, notebook: Notebook) -> set[str]:
-    """Return the function of a name; of an attribute, the own method or each one of that name."""
-    if isinstance(node, ast.Name):
-        return {node.id} & notebook.definitions.keys()
-    own = f"{owner}.{node.attr}"
-    if dotted(node) == f"self.{node.attr}" and own in notebook.definitions:
-        return {own}
-    return {name for name in notebook.definitions if name.endswith(f".{node.attr}")}
 
 
 def _names_of(notebook: Notebook) -> set[str]:

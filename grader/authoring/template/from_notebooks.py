@@ -16,10 +16,11 @@ from grader.authoring.importers import Check, Draft, Item, import_notebook
 from grader.authoring.importers.imported import free_name, heading_above, slug
 from grader.authoring.importers.marked_code import converted, unclosed
 from grader.authoring.importers.overwritten import with_its_values
+from grader.authoring.importers.solution_calls import gaps_with_helpers
 from grader.authoring.importers.test_files import CourseTests
 from grader.authoring.stubs import SOLUTION_TAG, is_solution
 from grader.authoring.template.beside import find_beside
-from grader.authoring.template.gaps import UnmarkedNotebook, find_places, mark, refuse_broken
+from grader.authoring.template.gaps import UnmarkedNotebook, find_places, marked, refuse_broken
 from grader.authoring.template.layout import (
     Written,
     notebook_text,
@@ -30,7 +31,7 @@ from grader.authoring.template.layout import (
 from grader.authoring.template.names_used import names_used, without_nose
 from grader.errors import AssignmentError, SubmissionError
 from grader.notebook import assembled, read_notebook
-from grader.records import Cell, Definition, Notebook
+from grader.records import Definition, Notebook
 
 _ANSWER = re.compile(r"(answer|question|explain|réponse|antwort)\b", re.IGNORECASE)
 
@@ -130,7 +131,7 @@ def _read(
                 "would see the code that follows"
             )
     here = [name for name in gaps if name in given.definitions]
-    given = _marked(given, here or gaps) if gaps else given
+    given = marked(given, here or gaps) if gaps else given
     copy = None if students is None else _notebook(students)
     draft = import_notebook(given, copy)
     name = given.name if copy is None else copy.name
@@ -205,6 +206,9 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
                 "above it do: later cells overwrite this"
             )
         checks.append(replace(check, exercise=renamed[check.exercise], source=source))
+    helpers = {gap: said for gap, said in gaps_with_helpers(notebook).items() if gap not in covered}
+    report += [f"{path.name}, {gap}: {said}" for gap, said in helpers.items()]
+    covered |= helpers.keys()
     left = {e: name for e, name in _exercises(notebook).items() if name not in covered}
     unwritten: dict[str, str] = {}
     if draft.kind == "solved notebook":
@@ -439,12 +443,3 @@ def _untagged(notebook: Notebook, headings: Iterable[str]) -> Iterable[str]:
                 f"{notebook.name}: students get cell {cell.index} unchanged: if it is "
                 f"your answer, give it the tag `{SOLUTION_TAG}`"
             )
-
-
-def _marked(notebook: Notebook, gaps: Sequence[str]) -> Notebook:
-    sources = mark({cell.index: cell.source for cell in notebook.cells}, notebook, gaps)
-    cells = [
-        Cell(cell.index, cell.kind, sources[cell.index], metadata=cell.metadata)
-        for cell in notebook.cells
-    ]
-    return assembled(cells, name=notebook.name, metadata=notebook.metadata)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from grader.authoring.importers.imported import END, START
 from grader.errors import AssignmentError
-from grader.notebook import parseable, what_breaks
+from grader.notebook import assembled, parseable, what_breaks
 from grader.notebook.definitions import first_line
 from grader.records import Cell, Notebook
 
@@ -123,6 +123,16 @@ def _is_blank(line: str) -> bool:
 
 def _is_comment_of(line: str, indent: int) -> bool:
     return line.lstrip().startswith("#") and len(line) - len(line.lstrip()) >= indent
+
+
+def marked(notebook: Notebook, gaps: Sequence[str]) -> Notebook:
+    """Return the notebook with markers in these functions. Raises as mark() does."""
+    sources = mark({cell.index: cell.source for cell in notebook.cells}, notebook, gaps)
+    cells = [
+        Cell(cell.index, cell.kind, sources[cell.index], metadata=cell.metadata)
+        for cell in notebook.cells
+    ]
+    return assembled(cells, name=notebook.name, metadata=notebook.metadata)
 
 
 def mark(sources: dict[int, str], notebook: Notebook, names: Iterable[str]) -> dict[int, str]:
