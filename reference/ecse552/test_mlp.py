@@ -310,6 +310,7 @@ def assert_update(student, rng, part, eta, sizes=SIZES):
             raise CheckFailed(f"{name} has not moved", called=called, hint=hint)
         known = {"eta is lost": old - step, "the old value is lost": -eta * step}
         known |= {"it climbs, theta + eta * gradient": old + eta * step}
+        known |= {"two steps are made with one gradient": old - 2 * eta * step}
         given = {f"the old {name}": old}
         assert_close(after[name], old - eta * step, called=called, mistakes=known, noun=name,
                      inputs=given)  # fmt: skip
@@ -342,12 +343,13 @@ def train(student, data, epochs, *, hidden=SIZES[1:3], eta=0.7):
     return as_params(value[0], sizes, called=called), *curves
 
 
-def steps_of(student, start, samples, eta):
+def steps_of(student, start, samples, eta, updates=1):
     """Return where one step after the other leads, by the student's own three functions."""
     params = start
     for x, y in samples:
         grads = student.backward(x, y, params, student.forward(x, params))
-        params = as_params(student.update(params, grads, eta), called="update")
+        for _ in range(updates):
+            params = as_params(student.update(params, grads, eta), called="update")
     return params
 
 
@@ -363,13 +365,17 @@ def same(a, b):
     return all(np.allclose(a[name], b[name], rtol=1e-6, atol=1e-9) for name in NAMES)
 
 
-def ways_to_step(student, start, samples, eta):
-    """Give the ends of the ways through these samples: by own steps, then by right ones."""
+def ways_to_step(student, start, samples, eta, updates=1):
+    """Give the ends of the ways through these samples: by own steps, then by right ones.
+
+    updates : how many are made with each gradient. Two in one convention of the loss are one in
+        the other: so right steps are those of the student's own loss.
+    """
     # A forward, a backward or an update that fails has its own check.
     with contextlib.suppress(CheckFailed, StudentFault):
-        yield steps_of(student, start, samples, eta)
-    for factor in CONVENTIONS.values():
-        yield true_steps(start, samples, eta, factor)
+        yield steps_of(student, start, samples, eta, updates)
+    for factor in own_factors(student):
+        yield true_steps(start, samples, updates * eta, factor)
 
 
 @pytest.mark.exercise("q1-update", points=6)
@@ -384,6 +390,11 @@ def test_training_takes_one_step_for_each_sample(student, rng):
     for order in itertools.permutations(pairs[:3]):
         if any(same(end, way) for way in ways_to_step(student, start, order, eta)):
             return
+    for order in itertools.permutations(pairs[:3]):
+        if any(same(end, way) for way in ways_to_step(student, start, order, eta, updates=2)):
+            problem = "each sample leads to two updates with one gradient"
+            hint = "Compute a gradient, call `update` once, and go on to the next sample."
+            raise CheckFailed(problem, called=called, hint=hint)
     refuse_known_ways(start, end, pairs[:3], eta, called=called)
     if any(same(end, true_steps(start, pairs[3:][::n], eta, c)) for n in (1, -1) for c in (0.5, 1)):
         raise CheckFailed("the steps are those of the validation samples", called=called)
