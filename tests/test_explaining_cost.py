@@ -172,8 +172,12 @@ def test_a_check_that_would_take_too_many_requests_names_no_function_it_builds_o
     assert points == 1
 
 
-def test_the_limit_grows_with_the_requests_of_the_check(graded, monkeypatch):
-    monkeypatch.setattr(stand_ins, "MOST_SENT", 100)
+@pytest.mark.parametrize(("most", "times"), [(100, 3), (10_000, 0)])
+def test_the_limit_is_a_number_or_grows_with_the_requests_of_the_check(
+    graded, monkeypatch, most, times
+):
+    monkeypatch.setattr(stand_ins, "MOST_SENT", most)
+    monkeypatch.setattr(stand_ins, "TIMES_SENT", times)
     assert "builds on `half` (half)" in said(graded(TWICE)[0], "slope")[0]
 
 

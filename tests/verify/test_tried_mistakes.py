@@ -1,9 +1,11 @@
 """Mistakes that are tried for a lone student, in a real kernel."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from grader import grade
 from grader.assignment import load_assignment
 from grader.grading import Grader
 from grader.notebook import assembled, replace_definition
@@ -145,3 +147,86 @@ def test_a_fault_while_mistakes_are_tried_costs_a_name_and_nothing_else(graded, 
     monkeypatch.setattr(tried, "_table", broken)
     before = graded(SUM)
     assert tried.explain(before) == before
+
+
+NET = """\
+import numpy as np
+
+class Net:
+    def __init__(self):
+        self.b = np.linspace(0.1, 0.7, 6)
+
+    def shifted(self, b):
+        ### START YOUR CODE ###
+        new = b + b**2 / 2
+        ### END YOUR CODE ###
+        return new
+
+    def start(self):
+        ### START YOUR CODE ###
+        self.b = self.shifted(self.b)
+        return np.random.normal(size=3)
+        ### END YOUR CODE ###
+"""
+NET_TOML = """\
+id = "net"
+[[notebooks]]
+file = "net.ipynb"
+[[exercises]]
+id = "start"
+title = "Start"
+points = 1
+notebook = "net.ipynb"
+functions = ["Net.start", "Net.shifted"]
+"""
+NET_CHECKS = """\
+import numpy as np
+import pytest
+
+from grader.checks import run_cell
+
+@pytest.mark.exercise("start", points=1)
+def test_start(student):
+    run_cell(student, '''
+net = Net()
+drawn = net.start()
+REQUIRED
+b = np.linspace(0.1, 0.7, 6)
+assert np.allclose(net.b, b + b ** 2 / 2)
+''')
+"""
+
+
+def message_of(tmp_path, *, required):
+    """What is said of a `start` that returns None and leaves the bias; its `shifted` is right."""
+    folder = tmp_path / "net"
+    folder.mkdir()
+    (folder / "assignment.toml").write_text(NET_TOML)
+    (folder / "net.ipynb").write_text(notebook_of(NET))
+    (folder / "test_net.py").write_text(NET_CHECKS.replace("REQUIRED", required))
+    handed_in = tmp_path / "handed in"
+    handed_in.mkdir()
+    wrong = NET.replace("        self.b = self.sh", "        new = self.sh")
+    wrong = wrong.replace("        return np.random.normal(size=3)\n", "")
+    (handed_in / "net.ipynb").write_text(notebook_of(wrong))
+    result = grade([handed_in], assignment="net", assignments=tmp_path).results[0]
+    (outcome,) = result.exercises[0].checks
+    assert outcome.outcome == "failed"
+    return outcome.message
+
+
+def notebook_of(source):
+    cells = [{"cell_type": "code", "metadata": {}, "source": source, "outputs": []}]
+    cells[0]["execution_count"] = None
+    return json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells})
+
+
+def test_a_test_that_stops_at_none_names_no_mistake_of_another_function(tmp_path):
+    """The bias, which it would look at next, is as if `shifted` added nothing."""
+    text = message_of(tmp_path, required="assert drawn.shape == (3,)")
+    assert "A value is None: does a function lack its return?" in text
+    assert "behaves exactly" not in text
+
+
+def test_a_test_that_gets_to_a_wrong_value_names_its_mistake(tmp_path):
+    assert "behaves exactly" in message_of(tmp_path, required="")
