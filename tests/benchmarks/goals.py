@@ -1,7 +1,7 @@
 """What the speed of grading is held to, as one table: each row against its peer, in turn.
 
     python tests/benchmarks/peers.py setup DIR               the other graders, once
-    python tests/benchmarks/goals.py measure DIR PIECE...    peers, cold, real, sizes, cluster
+    python tests/benchmarks/goals.py measure DIR PIECE...    peers, overhead, cold, real, ...
     python tests/benchmarks/goals.py table DIR               what was measured, as Markdown
 
 Measure at a quiet moment. What was measured stays in DIR/goals.json, a figure a row, with its day.
@@ -14,6 +14,7 @@ import io
 import json
 import os
 import platform
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable
@@ -28,13 +29,15 @@ import real_work
 DUE = {
     "batch, {cores} cores, against nbgrader's rate": "28",
     "processor time against the floor": "1.5",
+    "processor seconds above the floor, by submissions": "0.045",
     "pw02's class against its cells, processor time": "1.15",
     "one cold zip against python": "1.15",
     "seconds each, by submissions": "flat to 5 %",
     "dask workers against one, of linear": "90 %",
 }
-PEER, FLOOR, REAL, COLD, SIZES, CLUSTER = DUE
+PEER, FLOOR, OVERHEAD, REAL, COLD, SIZES, CLUSTER = DUE
 SUBMISSIONS = 40
+OVERHEAD_OF = (40, 100)
 SIZE_LIST = (10, 100, 1000)
 
 
@@ -48,6 +51,24 @@ def measure_peers(root: Path) -> dict[str, str]:
         PEER: f"{nbgrader[0] / ours[0]:.1f} ({nbgrader[0]:.3f} s, {ours[0]:.3f} s)",
         FLOOR: f"{ours[1] / floor:.2f} ({ours[1]:.3f} s, {floor:.3f} s)",
     }
+
+
+def measure_overhead(root: Path) -> dict[str, str]:
+    """Return what a submission takes above a warm fork with its cells: medians of three pairs.
+
+    The command's start is the same for a class of any size, so a larger one has less of it each.
+    """
+    told = []
+    for count in OVERHEAD_OF:
+        peers.hand_in(root, count)
+        command = peers.grade_command(root, root / "grade" / "submitted", jobs=os.cpu_count() or 1)
+        pairs = [
+            (peers.run(command, root / "grade")[1] / count, peers.floor(root)[1]) for _ in range(3)
+        ]
+        above = statistics.median(ours - floor for ours, floor in pairs)
+        ratio = statistics.median(ours / floor for ours, floor in pairs)
+        told.append(f"{count}: {above:.3f} ({ratio:.2f} times)")
+    return {OVERHEAD: ", ".join(told)}
 
 
 def measure_cold(root: Path) -> dict[str, str]:
@@ -92,6 +113,7 @@ def measure_cluster(root: Path) -> dict[str, str]:
 
 PIECES: dict[str, Callable[[Path], dict[str, str]]] = {
     "peers": measure_peers,
+    "overhead": measure_overhead,
     "cold": measure_cold,
     "real": measure_real,
     "sizes": measure_sizes,
