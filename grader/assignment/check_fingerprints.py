@@ -19,8 +19,10 @@ from pathlib import Path
 from grader.assignment.finding import FILE
 from grader.records import Assignment, Exercise
 
-_NO_PART = ("samples", "__pycache__")
-"""Folders of an assignment that only `grade verify` and Python read."""
+_NO_PART = ("samples", "known")
+"""Folders of an assignment that only `grade verify` reads, and that it writes."""
+_CACHES = {"__pycache__", ".ipynb_checkpoints", ".pytest_cache"}
+"""Folders that programs leave behind anywhere; Python does when a check is first imported."""
 _NO_PART_FILES = ("survivors.toml",)
 _MAX_BYTES = 64 << 20
 
@@ -106,8 +108,11 @@ def _read(assignment: Assignment) -> tuple[str, dict[str, list[_Part]]]:
     shared = hashlib.sha256()
     parts: dict[str, list[_Part]] = defaultdict(list)
     for file in sorted(assignment.folder.rglob("*")):
-        name = file.relative_to(assignment.folder).as_posix()
-        if not file.is_file() or name in _NO_PART_FILES or name.split("/")[0] in _NO_PART:
+        place = file.relative_to(assignment.folder)
+        name = place.as_posix()
+        if not file.is_file() or name in _NO_PART_FILES or place.parts[0] in _NO_PART:
+            continue
+        if not _CACHES.isdisjoint(place.parts):
             continue
         if file in assignment.check_files:
             for exercise, part in _parts_of(name, file.read_text(encoding="utf-8")).items():

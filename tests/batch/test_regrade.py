@@ -241,6 +241,17 @@ def test_points_and_limits_of_the_assignment_count_and_its_deadline_does_not(toy
     assert differ(toy, lambda: file.write_text(text)) == []
 
 
+@pytest.mark.parametrize(
+    "left", ["hidden/__pycache__/test_toy.cpython-311.pyc", ".ipynb_checkpoints/toy.ipynb",
+             "known/toy.json.z", "samples/wrong.toml"]
+)  # fmt: skip
+def test_what_programs_leave_in_an_assignment_touches_nothing(toy, left):
+    """Python writes the first when it imports a hidden check."""
+    file = toy.reference / "toy" / left
+    file.parent.mkdir(parents=True, exist_ok=True)
+    assert differ(toy, lambda: file.write_text("")) == []
+
+
 def test_what_builds_on_a_touched_exercise_is_graded_with_it():
     exercises = [Exercise("a", "", 1), Exercise("b", "", 1, follows=("a",)), Exercise("c", "", 1)]
     now = {"a": "1", "b": "1", "c": "1"}
