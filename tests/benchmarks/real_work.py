@@ -41,19 +41,20 @@ from grader.records import Notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 
-CELLS = """
+BEGIN = """
 import gc, importlib, json, os, random, resource, sys, warnings
 told = json.load(sys.stdin)
-os.environ["MPLBACKEND"] = "module://grader.in_kernel.figures"
 warnings.simplefilter("ignore")
 import numpy as np
-from IPython.core.inputtransformer2 import TransformerManager
 from grader.in_kernel import figures, offline_data
 for name in told["imports"]:
     try:
         importlib.import_module(name)
     except Exception:
         pass
+"""
+BARE = """
+from IPython.core.inputtransformer2 import TransformerManager
 if told["draw"]:
     import matplotlib.pyplot
     figures.rehearse()
@@ -68,6 +69,30 @@ class Shell:
 transform = TransformerManager().transform_cell
 notebooks = [(drawn, [(index, compile(transform(cell), "cells", "exec")) for index, cell in cells])
              for drawn, cells in told["notebooks"]]
+def run(drawn, cells):
+    names = {"__name__": "__main__", "get_ipython": Shell}
+    figures.draw_in(drawn if told["draw"] else False)
+    for index, cell in cells:
+        figures.begin_cell(index)
+        exec(cell, names)
+        figures.flush()
+"""
+KERNEL = """
+import matplotlib.pyplot, matplotlib_inline.backend_inline
+from IPython.core.interactiveshell import InteractiveShell
+if told["datasets"]:
+    offline_data.install(told["datasets"])
+class Shell(InteractiveShell):
+    def enable_gui(self, gui=None):
+        pass
+notebooks = told["notebooks"]
+def run(drawn, cells):
+    shell = Shell.instance()
+    shell.run_line_magic("matplotlib", "inline")
+    for _, cell in cells:
+        shell.run_cell(cell).raise_error()
+"""
+END = """
 gc.collect(); gc.freeze()
 def once(drawn, cells):
     pid = os.fork()
@@ -76,12 +101,7 @@ def once(drawn, cells):
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             random.seed(0); np.random.seed(0)
-            names = {"__name__": "__main__", "get_ipython": Shell}
-            figures.draw_in(drawn if told["draw"] else False)
-            for index, cell in cells:
-                figures.begin_cell(index)
-                exec(cell, names)
-                figures.flush()
+            run(drawn, cells)
             code = 0
         finally:
             os._exit(code)
@@ -96,56 +116,12 @@ print((used() - before) / told["times"])
 """
 
 
-KERNEL = """
-import gc, importlib, json, os, random, resource, sys, warnings
-told = json.load(sys.stdin)
-warnings.simplefilter("ignore")
-import numpy as np
-import matplotlib.pyplot, matplotlib_inline.backend_inline
-from IPython.core.interactiveshell import InteractiveShell
-from grader.in_kernel import offline_data
-for name in told["imports"]:
-    try:
-        importlib.import_module(name)
-    except Exception:
-        pass
-if told["datasets"]:
-    offline_data.install(told["datasets"])
-class Shell(InteractiveShell):
-    def enable_gui(self, gui=None):
-        pass
-gc.collect(); gc.freeze()
-def once(cells):
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            random.seed(0); np.random.seed(0)
-            shell = Shell.instance()
-            shell.run_line_magic("matplotlib", "inline")
-            for _, cell in cells:
-                shell.run_cell(cell).raise_error()
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitpid(pid, 0)[1] == 0, "a cell fails"
-def used():
-    return sum(sum(resource.getrusage(who)[:2]) for who in (0, -1))
-before = used()
-for _ in range(told["times"]):
-    for _, cells in told["notebooks"]:
-        once(cells)
-print((used() - before) / told["times"])
-"""
-
-
 def cells_cpu_s(
-    assignment: Path, times: int, *, program: str = CELLS, draw: bool = False, threads: int = 1
+    assignment: Path, times: int, *, program: str = BARE, draw: bool = False, threads: int = 1
 ) -> float:
     """Return the processor seconds of all cells of the solved notebooks, once.
 
-    program : CELLS for the bare ones, KERNEL for what a Jupyter kernel takes
+    program : BARE for the bare ones, KERNEL for what a Jupyter kernel takes
     draw : make pictures of the figures, too, that `grade` draws for a person who reads answers
     """
     from grader import datasets
@@ -176,7 +152,10 @@ def cells_cpu_s(
     }
     libraries = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     environment = os.environ | dict.fromkeys(libraries, str(threads)) | {"PYTHONHASHSEED": "0"}
-    done = subprocess.run([sys.executable, "-c", program], input=json.dumps(told), text=True,
+    if program == BARE:
+        environment["MPLBACKEND"] = "module://grader.in_kernel.figures"
+    words = [sys.executable, "-c", BEGIN + program + END]
+    done = subprocess.run(words, input=json.dumps(told), text=True,
                           capture_output=True, cwd=assignment, env=environment)  # fmt: skip
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
