@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.threats.test_faults_of_ours import named, running, sign_of
+from tests.threats.test_faults_of_ours import named, parent_of, running, sign_of
 
 HALF = 5.0
 # What leads from sys.stdout to the kernel's connection; `send` takes a message's bytes.
@@ -203,7 +203,10 @@ def test_ctrl_c_leaves_nothing_of_a_worker_that_had_to_be_killed(host):
     def stopped():
         """Whether a worker has begun its first session; from then on it can end nothing itself."""
         begun = [*running(host, "in_kernel/fork_server.py")]
-        for pid in [*running(host, "--multiprocessing-fork")] if begun else []:
+        workers = [*running(host, "--multiprocessing-fork")] if begun else []
+        # Not their guards and what they fork at this moment: it has their words until it runs its
+        # own, and nobody would wake it.
+        for pid in [pid for pid in workers if parent_of(pid) not in workers]:
             os.kill(pid, signal.SIGSTOP)
         return begun
 
