@@ -21,7 +21,8 @@ from grader.records import Assignment, Notebook
 _MARKERS = re.compile(
     r"(?i)^\s*(#|\"\"\"|'''|<!--).*\b(BEGIN|END)\s+(YOUR\s+)?"
     r"(SOLUTIONS?|HIDDEN|PROMPT|MARK SCHEME|TESTS?)\b"
-    r"|#\s*SOLUTION(\s+NO PROMPT)?\s*$|^\s*#{2,}\s*(SOLUTION|TEMPLATE)\s*#*\s*$|^\s*#\s*HIDDEN\s*$"
+    r"|#\s*SOLUTION(\s+NO PROMPT)?\s*$|^\s*#{2,}\s*(SOLUTION|TEMPLATE)\s*#*\s*$"
+    r"|^\s*#+\s*HIDDEN(\s+TEST)?\s*#*\s*$"
 )
 _PLACEHOLDER = re.compile(
     r"(?i)^[\s*_>.…]*$|write|fill in|your (answer|text|solution)|hier|réponse|todo|\?\?\?"

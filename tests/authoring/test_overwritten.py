@@ -3,7 +3,7 @@
 import pytest
 
 from grader.authoring.importers.imported import Check
-from grader.authoring.importers.overwritten import with_its_values
+from grader.authoring.importers.overwritten import lost_values, with_its_values
 from grader.notebook import assembled
 from grader.records import Cell
 
@@ -61,3 +61,27 @@ def test_a_test_that_needs_half_the_notebook_stays_as_it_is():
     overwritten = "\n".join(f"x{n} = 0" for n in range(41))
     cells = (GAP, "x0 = 1", *many, "assert f(x40)", overwritten)
     assert sources(*cells, at=len(cells) - 2)[1] == ()
+
+
+def lost(*cells, at):
+    numbered = [Cell(number, "code", cell) for number, cell in enumerate(cells)]
+    check = Check("x", "x-1", cells[at], 1, at)
+    return lost_values([check], assembled(numbered, name="lab.ipynb"))
+
+
+OWN = "### START YOUR CODE ###\nx = 3\n### END YOUR CODE ###"
+
+
+def test_a_value_of_a_gap_that_a_later_cell_sets_again_is_said():
+    assert lost(OWN, "assert x == 3", OWN.replace("3", "4"), at=1) == [
+        "`x` of a gap is set again by later cells, and x-1 would find the last value: give one of "
+        "the two another name"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "later"),
+    [(OWN, "y = 4"), ("x = 3", OWN), (OWN, "def g(x):\n    x = 5"), ("import x", "import x")],
+)
+def test_a_value_that_the_test_still_finds_is_not(given, later):
+    assert lost(given, "assert x == 3", later, at=1) == []

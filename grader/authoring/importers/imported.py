@@ -101,14 +101,15 @@ class Draft:
         self.cells.append(
             replace(cell, index=len(self.cells), source=text, metadata=tags_of(cell), outputs=())
         )
-        for line in text.split("\n") if cell.kind == "markdown" else ():
-            if line.startswith("#"):
-                self.heading = line.lstrip("# ").strip()
+        for heading in _headings(text) if cell.kind == "markdown" else ():
+            self.heading = heading
 
     def answer(self, item: Item, solution: Sequence[Cell], *, question: str = "") -> None:
         """Add a manual exercise: the cell for the student's answer, and the solution's cells."""
         text = f"{question}\n\n#### {item.heading}\n\n{PLACEHOLDER}".strip()
+        above = next(reversed(_headings(question)), self.heading)
         self.keep(Cell(0, "markdown", text))
+        self.heading = above  # the answer's own heading is no title of what follows
         for cell in solution:
             self.cells.append(
                 Cell(len(self.cells), cell.kind, cell.source, metadata={"tags": [SOLUTION_TAG]})
@@ -129,6 +130,10 @@ class Draft:
     def with_indices(self) -> list[Cell]:
         """Return the cells, numbered."""
         return [replace(cell, index=number) for number, cell in enumerate(self.cells)]
+
+
+def _headings(text: str) -> list[str]:
+    return [line.lstrip("# ").strip() for line in text.split("\n") if line.startswith("#")]
 
 
 def free_name(wanted: str, taken: set[str]) -> str:

@@ -1,5 +1,7 @@
 """Import otter assign's source notebooks: raw cells open and close questions, solutions, tests.
 
+Sources of its earlier form, and jassign's, are rewritten to this form first.
+
 A test cell has to print its stored output. Points are shared out as in otter: the points of a
 question (1 if it names none) go in equal parts to its tests without points.
 """
@@ -12,11 +14,12 @@ from dataclasses import dataclass, field
 
 from grader.authoring.importers.imported import Check, Draft, Item
 from grader.authoring.importers.marked_code import converted
+from grader.authoring.importers.otter_earlier import is_earlier, with_raw_cells
 from grader.records import Cell, Notebook
 
 _COMMAND = re.compile(
     r"#\s*(?P<what>ASSIGNMENT CONFIG|(?:BEGIN|END) (?:QUESTION|PROMPT|SOLUTION|TESTS)"
-    r"|EXPORT|IGNORE)\b[^\n]*",
+    r"|EXPORT|IGNORE|STRAY TEST)\b[^\n]*",
     re.IGNORECASE,
 )
 _TEST_CONFIG = re.compile(
@@ -30,20 +33,29 @@ _TEST_FUNCTION = re.compile(r"^def (?P<name>test_?\w*)\((?P<arguments>[^()]*)\)"
 
 @dataclass
 class _Question:
-    """points : of the question, or None; tests : (points or None, hidden, cell, source, at)"""
+    """One question.
+
+    points : of the question, or None; listed : of each of its tests, if the points are a list
+    each : of every test; tests : (points or None, hidden, cell, source, at)
+    code, gaps : how many cells of code it has that students get, and how many gaps in them
+    """
 
     name: str
     points: float | None
     manual: bool
     heading: str
+    listed: list[float] = field(default_factory=list)
+    each: float | None = None
+    code: int = 0
+    gaps: int = 0
     tests: list[tuple[float | None, bool, Cell, str, int]] = field(default_factory=list)
     solution: list[Cell] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
 
 
 def is_otter(notebook: Notebook) -> bool:
-    """Return whether raw cells hold otter's commands."""
-    return any(
+    """Return whether raw cells hold otter's commands, or Markdown cells those of its first form."""
+    return is_earlier(notebook) or any(
         cell.kind == "raw" and _COMMAND.match(cell.source.strip()) for cell in notebook.cells
     )
 
@@ -51,6 +63,7 @@ def is_otter(notebook: Notebook) -> bool:
 def import_otter(notebook: Notebook) -> Draft:
     """Return the draft of an otter source."""
     draft = Draft("otter assign source")
+    notebook = with_raw_cells(notebook) if is_earlier(notebook) else notebook
     question: _Question | None = None
     inside = ""  # PROMPT, SOLUTION, TESTS
     for cell in notebook.cells:
@@ -74,6 +87,8 @@ def import_otter(notebook: Notebook) -> Draft:
             inside = what.removeprefix("BEGIN ")
         elif what.startswith("END"):
             inside = ""
+        elif what == "STRAY TEST":
+            draft.say(cell, "a test that belongs to no question: left out", todo=True)
         else:
             draft.say(cell, f"# {what}: left out")
     if question is not None and question.name:
@@ -89,9 +104,15 @@ def _assignment(draft: Draft, cell: Cell, config: Mapping[str, str]) -> None:
 
 def _opened(draft: Draft, cell: Cell, config: Mapping[str, str]) -> _Question:
     name = draft.item_named(config.get("name") or f"q{cell.index}", cell)
-    points = _number(config.get("points"))
+    text = config.get("points", "")
+    numbers = [_number(part) for part in text.strip("[] ").split(",")] if "," in text else []
     return _Question(
-        name, points, config.get("manual", "").lower() in ("true", "yes"), draft.heading
+        name,
+        _number(text.strip("[] ")),
+        config.get("manual", "").lower() in ("true", "yes"),
+        draft.heading,
+        listed=[number for number in numbers if number is not None],
+        each=_number(config.get("points.each")),
     )
 
 
@@ -109,6 +130,8 @@ def _cell(draft: Draft, question: _Question, inside: str, cell: Cell) -> None:
             draft.say(cell, "a gap, the whole cell: no line of it is marked # SOLUTION")
         elif found:
             draft.say(cell, f"a gap (`{found[0].words}`)")
+        question.code += 1
+        question.gaps += source != cell.source
         draft.keep(cell, source)
     elif cell.kind == "markdown":
         draft.keep(cell)
@@ -143,14 +166,12 @@ def _close(draft: Draft, question: _Question, cell: Cell) -> None:
             draft.items.append(Item(question.name, title, points, manual=True))
         draft.say(cell, f"exercise {question.name}: graded by a person, {points:g} points")
         return
-    named = sum(points or 0 for points, *_ in question.tests)
-    unnamed = sum(points is None for points, *_ in question.tests)
-    whole = question.points if question.points is not None else (named or 1.0)
-    share = max(0.0, whole - named) / unnamed if unnamed else 0.0
-    total = 0.0
-    for number, (named_points, hidden, test, source, at) in enumerate(question.tests, start=1):
-        worth = share if named_points is None else named_points
-        total += worth
+    if question.code and not question.gaps:
+        text = f"{question.name} has tests and no gap: mark its solution, or write it"
+        draft.say(question.tests[0][2], text, todo=True)
+    worths = _worths(draft, question)
+    for number, (_, hidden, test, source, at) in enumerate(question.tests, start=1):
+        worth = worths[number - 1]
         name = question.name if len(question.tests) == 1 else f"{question.name}-{number}"
         source, output, problem = _runnable(source, test)
         draft.checks.append(Check(question.name, name, source, worth, at, hidden, output))
@@ -158,7 +179,23 @@ def _close(draft: Draft, question: _Question, cell: Cell) -> None:
         draft.say(test, f"{kind} of {question.name} that runs unchanged, {worth:g} points")
         if problem:
             draft.say(test, problem, todo=True)
-    draft.items.append(Item(question.name, question.heading or question.name, total))
+    draft.items.append(Item(question.name, question.heading or question.name, sum(worths)))
+
+
+def _worths(draft: Draft, question: _Question) -> list[float]:
+    """Return the points of each test of a question."""
+    own = [points for points, *_ in question.tests]
+    if question.listed and len(question.listed) != len(own):
+        text = f"{question.name} lists points for {len(question.listed)} tests and has {len(own)}"
+        draft.say(question.tests[0][2], text, todo=True)
+    elif question.listed:
+        own = [o if o is not None else p for o, p in zip(own, question.listed, strict=True)]
+    elif question.each is not None:
+        own = [question.each if points is None else points for points in own]
+    named, unnamed = sum(points or 0 for points in own), own.count(None)
+    whole = question.points if question.points is not None else (named or 1.0)
+    share = max(0.0, whole - named) / unnamed if unnamed else 0.0
+    return [share if points is None else points for points in own]
 
 
 def _runnable(source: str, cell: Cell) -> tuple[str, str | None, str]:
@@ -195,15 +232,18 @@ def _number(text: str | None) -> float | None:
 
 
 def _config(text: str) -> dict[str, str]:
-    """Return the flat keys of a configuration; a list below a key as "a, b"."""
+    """Return the keys of a configuration, as "key" and "key.below"; a list as "a, b"."""
     found: dict[str, str] = {}
     key = ""
     for line in text.split("\n"):
         entry = re.match(r"(?P<key>[\w-]+)\s*:\s*(?P<value>.*?)\s*(#.*)?$", line)
-        item = re.match(r"\s+-\s*(?P<value>.+?)\s*$", line)
+        item = re.match(r"\s*-\s*(?P<value>.+?)\s*(#.*)?$", line)
+        below = re.match(r"\s+(?P<key>\w+)\s*:\s*(?P<value>\S.*?)\s*(#.*)?$", line)
         if entry:
             key = entry["key"]
             found[key] = entry["value"].strip("\"'")
         elif item and key:
             found[key] = ", ".join(filter(None, (found[key], item["value"])))
+        elif below and key:
+            found[f"{key}.{below['key']}"] = below["value"].strip("\"'")
     return found

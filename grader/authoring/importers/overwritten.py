@@ -7,6 +7,7 @@ copied above the test.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grader.authoring.importers.earlier_tests import bound_names, needed_names
@@ -25,6 +26,7 @@ class _Statement:
     """A statement of the notebook outside of functions.
 
     copied : whether it may be run again: an assignment that is no part of a gap
+    in_gap : whether it is, or is part of, what students write
     """
 
     cell: int
@@ -33,6 +35,7 @@ class _Statement:
     needs: frozenset[str]
     adds: bool
     copied: bool
+    in_gap: bool
 
 
 def with_its_values(check: Check, notebook: Notebook) -> tuple[str, tuple[str, ...]]:
@@ -57,6 +60,28 @@ def with_its_values(check: Check, notebook: Notebook) -> tuple[str, tuple[str, .
     if not used or len(used) > MAX_STATEMENTS:
         return source, ()
     return "\n".join([*(before[number].source for number in sorted(used)), source]), tuple(names)
+
+
+def lost_values(checks: Sequence[Check], notebook: Notebook) -> list[str]:
+    """Return a line for each name that a gap sets above a test, and later cells set again.
+
+    The test then finds the last value, not the one at its place.
+    """
+    statements = _statements(notebook)
+    lost: dict[str, list[str]] = {}
+    for check in checks:
+        own = check.at < len(notebook.cells) and notebook.cells[check.at].source == check.source
+        later = {name for one in statements if one.cell >= check.at + own for name in one.names}
+        before = [one for one in statements if one.cell < check.at and not check.examples]
+        for name in sorted(needed_names(check.source) & later):
+            last = next((one for one in reversed(before) if name in one.names), None)
+            if last is not None and last.in_gap:
+                lost.setdefault(name, []).append(check.name)
+    return [
+        f"`{name}` of a gap is set again by later cells, and {', '.join(names)} would find the "
+        "last value: give one of the two another name"
+        for name, names in lost.items()
+    ]
 
 
 def _values_of(name: str, before: list[_Statement], later: set[str]) -> set[int]:
@@ -99,6 +124,7 @@ def _statements(notebook: Notebook) -> list[_Statement]:
                     needed_names(line),
                     isinstance(node, ast.AugAssign),
                     plain and not in_gap,
+                    in_gap,
                 )
             )
     return found

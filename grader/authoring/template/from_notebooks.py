@@ -15,7 +15,7 @@ from pathlib import Path
 from grader.authoring.importers import Check, Draft, Item, import_notebook
 from grader.authoring.importers.imported import free_name, heading_above, slug
 from grader.authoring.importers.marked_code import converted, unclosed
-from grader.authoring.importers.overwritten import with_its_values
+from grader.authoring.importers.overwritten import lost_values, with_its_values
 from grader.authoring.importers.solution_calls import gaps_with_helpers
 from grader.authoring.importers.test_files import CourseTests
 from grader.authoring.stubs import SOLUTION_TAG, is_solution
@@ -206,6 +206,7 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
                 "above it do: later cells overwrite this"
             )
         checks.append(replace(check, exercise=renamed[check.exercise], source=source))
+    report += [f"! {path.name}: {line}" for line in lost_values(draft.checks, notebook)]
     helpers = {gap: said for gap, said in gaps_with_helpers(notebook).items() if gap not in covered}
     report += [f"{path.name}, {gap}: {said}" for gap, said in helpers.items()]
     covered |= helpers.keys()
