@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from grader.records import Result
@@ -26,6 +26,7 @@ KINDS = {
     "email": "email",
     "anonymous": "anonymous",
 }
+_NUMBERED = re.compile(r"(?P<name>.+) \((?P<number>.+)\)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,14 @@ class Matched:
     by_name : the places of people who were matched only by a file's name
     unmatched : results that match no one in the roster
     unclear : a line for each result that could belong to several people
+    claimed : the places of people without a result to whom such a result could belong
     """
 
     results: Mapping[int, tuple[Result, ...]]
     by_name: frozenset[int]
     unmatched: tuple[Result, ...]
     unclear: tuple[str, ...]
+    claimed: frozenset[int] = frozenset()
 
 
 def themselves(results: Iterable[Result]) -> tuple[tuple[Person, ...], Matched]:
@@ -102,73 +105,165 @@ def who_is(result: Result) -> str:
 
 def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
     """Return which results belong to which people: by id, by group, then by name."""
+    by_name: dict[str, set[int]] = defaultdict(set)
+    for place, person in enumerate(people):
+        for spelling in _spellings_of(person):
+            by_name[spelling].add(place)
+    owners, kinds = _owners(people, results)
+    found: dict[int, set[int]] = defaultdict(set)
+    for number, places in owners.items():
+        for place in places:
+            found[place].add(number)
+    unclear: list[str] = []
+    unmatched: list[Result] = []
+    claimed: set[int] = set()
+
+    def candidates_for(name: str, result: Result, *, own: bool) -> set[int]:
+        """own : the submission is this name's alone, so that its ids tell who it is not"""
+        bearers = {place for one in spellings(name) for place in by_name.get(one, ())}
+        return {p for p in bearers if not (own and _is_another(people[p], result, kinds))}
+
+    def given_once(claims: Mapping[int, Sequence[int]]) -> Iterator[tuple[int, int]]:
+        """Yield (place, number of the result); nothing where two people's work has one name."""
+        for place, numbers in sorted(claims.items()):
+            their_work = [results[number] for number in numbers]
+            if _are_several(people[place], their_work):
+                paths = ", ".join(result.path for result in their_work)
+                unclear.append(f"several people's work has the name {people[place].name}: {paths}")
+                unmatched.extend(results[number] for number in numbers if number not in owners)
+                claimed.add(place)
+                settled.update(numbers)
+            else:
+                yield from ((place, number) for number in numbers)
+
+    settled: set[int] = set()
+    by_ids = frozenset(found)
+    claims: dict[int, list[int]] = defaultdict(list)
+    for number, result in enumerate(results):
+        if number not in owners and result.origin.platform:
+            for name in names_by_platform(result):
+                candidates = candidates_for(name, result, own=True)
+                if len(candidates) == 1 and not candidates & by_ids:
+                    claims[candidates.pop()].append(number)
+    for place, number in given_once(claims):
+        owners.setdefault(number, set()).add(place)
+        found[place].add(number)
+
+    own = frozenset(found)
+    claims = defaultdict(list)
+    for number, result in enumerate(results):
+        if number in settled:
+            continue
+        names = names_in(result)
+        left = list(owners.get(number, ()))
+        given: set[int] = set()
+        for name in names:
+            written = spellings(name)
+            owner = next((p for p in left if written & _spellings_of(people[p])), None)
+            if owner is not None:
+                # The name is its owner's: nobody else of that name has a part in it.
+                left.remove(owner)
+                continue
+            alone = number not in owners and (len(names) == 1 or name in names_by_platform(result))
+            candidates = candidates_for(name, result, own=alone)
+            free = candidates - own
+            if len(candidates) == 1:
+                given |= free
+            elif free:
+                unclear.append(f"{result.path}: {len(candidates)} people are called {name}")
+                claimed |= free
+        for place in given:
+            claims[place].append(number)
+        if number not in owners and not given:
+            unmatched.append(result)
+    named: set[int] = set()
+    for place, number in given_once(claims):
+        found[place].add(number)
+        named.add(place)
+    return Matched(
+        {place: tuple(results[n] for n in sorted(theirs)) for place, theirs in found.items()},
+        frozenset(named),
+        tuple(unmatched),
+        tuple(unclear),
+        frozenset(claimed - set(found)),
+    )
+
+
+def names_in(result: Result) -> tuple[str, ...]:
+    """Return the names of those who handed in, without the number that tells two apart."""
+    return tuple(_bare(name, result) for name in result.students) or names_by_platform(result)
+
+
+def names_by_platform(result: Result) -> tuple[str, ...]:
+    """Return the names that the platform gave, none without a platform."""
+    origin = result.origin
+    return tuple(_bare(name, result) for name in origin.students or (origin.name,) if name)
+
+
+def _bare(name: str, result: Result) -> str:
+    """Return "Luca Rossi" for "Luca Rossi (4002)", if 4002 is an id of that submission."""
+    found = _NUMBERED.fullmatch(name)
+    ids = {one for value in result.origin.ids.values() for one in (value, *value.split())}
+    return found["name"] if found and found["number"] in ids else name
+
+
+def _owners(
+    people: Sequence[Person], results: Sequence[Result]
+) -> tuple[dict[int, set[int]], frozenset[str]]:
+    """Return the places of those whom ids or the group tell, by the number of the result.
+
+    Also return the kinds of ids that told someone.
+    """
     by_id: dict[tuple[str, str], list[int]] = defaultdict(list)
     by_group: dict[str, list[int]] = defaultdict(list)
-    by_name: dict[str, set[int]] = defaultdict(set)
     for place, person in enumerate(people):
         for kind, value in person.ids.items():
             by_id[kind, _folded(value)].append(place)
         if person.group:
             by_group[squeezed(person.group)].append(place)
-        for name in (person.name, *person.other_names):
-            for spelling in spellings(name):
-                by_name[spelling].add(place)
-    found: dict[int, list[Result]] = defaultdict(list)
-    later: list[tuple[Result, bool]] = []
-    for result in results:
-        owners = _owners_by_id(result, by_id)
+    owners: dict[int, set[int]] = {}
+    kinds: set[str] = set()
+    for number, result in enumerate(results):
+        places, by = _owners_by_id(result, by_id)
         # A group's submission has the group's name and number; each member has a row.
         group = by_group.get(squeezed(result.origin.name), []) if result.origin.name else []
-        if group and not owners & set(group):
-            owners = set(group)
-        for place in sorted(owners):
-            found[place].append(result)
-        later.append((result, bool(owners)))
-    own = frozenset(found)
-    named: set[int] = set()
-    candidates_of: dict[int, list[tuple[Result, bool]]] = defaultdict(list)
-    unmatched: list[Result] = []
-    unclear: list[str] = []
-    for result, known in later:
-        places: set[int] = set()
-        for name in result.students or (result.origin.name,):
-            candidates: set[int] = set()
-            for spelling in spellings(name) if name else ():
-                candidates |= by_name.get(spelling, set())
-            free = candidates - own
-            if len(free) == 1:
-                places |= free
-            elif len(candidates) > 1 and not known:
-                unclear.append(f"{result.path}: {len(candidates)} people are called {name}")
-        for place in places:
-            candidates_of[place].append((result, known))
-        if not known and not places:
-            unmatched.append(result)
-    for place, claims in sorted(candidates_of.items()):
-        if _are_several(people[place], [result for result, _ in claims]):
-            paths = ", ".join(result.path for result, _ in claims)
-            unclear.append(f"several people's work has the name {people[place].name}: {paths}")
-            unmatched += [result for result, known in claims if not known]
-            continue
-        found[place] += [result for result, _ in claims]
-        named.add(place)
-    return Matched(
-        {place: tuple(own_results) for place, own_results in found.items()},
-        frozenset(named),
-        tuple(unmatched),
-        tuple(unclear),
-    )
+        if group and not places & set(group):
+            places, by = set(group), set()
+        kinds |= by
+        if places:
+            owners[number] = places
+    return owners, frozenset(kinds)
 
 
-def _owners_by_id(result: Result, by_id: Mapping[tuple[str, str], Sequence[int]]) -> set[int]:
+def _owners_by_id(
+    result: Result, by_id: Mapping[tuple[str, str], Sequence[int]]
+) -> tuple[set[int], set[str]]:
+    """Return the places of those with an id of the result's, and the kinds of these ids."""
     owners: set[int] = set()
+    kinds: set[str] = set()
     for kind, value in ids_of(result).items():
         # Gradescope lists the addresses of a whole team.
         for one in value.split() if kind in ("sid", "email") else [value]:
             places = by_id.get((kind, _folded(one)), ())
             if len(places) == 1:
                 owners.update(places)
-    return owners
+                kinds.add(kind)
+    return owners, kinds
+
+
+def _is_another(person: Person, result: Result, kinds: Collection[str]) -> bool:
+    """Return whether an id shows that the result is not this person's.
+
+    kinds : those that told someone. A list may have the numbers of another assignment, which
+        tell no one.
+    """
+    ids = ids_of(result)
+    return any(
+        kind in ids
+        and person.ids.get(kind, "")
+        and _folded(person.ids[kind]) not in map(_folded, (ids[kind], *ids[kind].split()))
+        for kind in kinds
+    )
 
 
 def _are_several(person: Person, results: Sequence[Result]) -> bool:
@@ -177,7 +272,7 @@ def _are_several(person: Person, results: Sequence[Result]) -> bool:
     Results of a team, or with another person's name, are not compared.
     """
     name = spellings(person.name)
-    own = [ids_of(r) for r in results if len(r.students) == 1 and name & spellings(r.students[0])]
+    own = [ids_of(r) for r in results if len(names_in(r)) == 1 and name & spellings(names_in(r)[0])]
     return any(
         len({_folded(ids[kind]) for ids in own if kind in ids}) > 1 for kind in set(KINDS.values())
     )
@@ -185,6 +280,10 @@ def _are_several(person: Person, results: Sequence[Result]) -> bool:
 
 def _folded(value: str) -> str:
     return value.strip().casefold()
+
+
+def _spellings_of(person: Person) -> frozenset[str]:
+    return frozenset().union(*map(spellings, (person.name, *person.other_names)))
 
 
 def spellings(name: str) -> frozenset[str]:

@@ -15,7 +15,8 @@ from typing import Literal
 from grader.gradebook.people import Person, match, themselves
 from grader.records import Deadline, Note, Result
 
-Status = Literal["graded", "absent", "refused", "grader_fault"]
+Status = Literal["graded", "absent", "unclear", "refused", "grader_fault"]
+"""absent: handed in nothing; unclear: work that may be theirs is there, and may be another's"""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ class GradedClass:
     unclear: tuple[str, ...] = ()
 
 
+NOT_CLEAR = "there is work under this name, and it is not clear whose it is"
+
+
 def grade_class(
     results: Sequence[Result],
     people: Sequence[Person] = (),
@@ -65,7 +69,9 @@ def grade_class(
     """
     everybody, matched = (people, match(people, results)) if people else themselves(results)
     grades = tuple(
-        _grade(person, matched.results.get(n, ()), assignment, deadline, n in matched.by_name)
+        Grade(person, "unclear", lines=(NOT_CLEAR,))
+        if n in matched.claimed
+        else _grade(person, matched.results.get(n, ()), assignment, deadline, n in matched.by_name)
         for n, person in enumerate(everybody)
     )
     return GradedClass(grades, matched.unmatched, matched.unclear)

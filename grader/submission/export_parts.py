@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -115,14 +115,20 @@ def named_in(text: str, origin: Origin) -> Origin:
 
 
 def told_apart(groups: list[Group]) -> list[Group]:
-    """Add the platform's number to the names of students with equal names, or none."""
-    count = Counter(group.origin.name.casefold() for group in groups)
+    """Add the platform's number to the names of different students with equal names, or none."""
+    numbers: dict[str, set[str]] = defaultdict(set)
+    for group in groups:
+        numbers[group.origin.name.casefold()].add(_number(group.origin))
     for group in groups:
         own = group.origin
-        if own.platform and (count[own.name.casefold()] > 1):
-            number = next((v for k, v in own.ids.items() if k != "attachment"), "")
-            group.origin = replace(own, students=(f"{own.name} ({number})",))
+        if own.platform and len(numbers[own.name.casefold()]) > 1:
+            group.origin = replace(own, students=(f"{own.name} ({_number(own)})",))
     return groups
+
+
+def _number(origin: Origin) -> str:
+    """Return the platform's number of a student, the same in each attempt."""
+    return next((v for k, v in origin.ids.items() if k != "attachment"), "")
 
 
 def text_in(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:

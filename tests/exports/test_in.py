@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grader.errors import SubmissionError
-from grader.submission import find_parts, open_submission
+from grader.submission import find_parts, open_submission, split_zip
 
 from .conftest import FOLDERS, NAMES, ZIPS, Person, notebook, people_of, zipped
 
@@ -91,6 +91,22 @@ def test_two_students_of_one_name_are_told_apart_by_the_platform_s_number(form, 
     twins = [p.origin for p in found.parts if "ossi" in p.origin.name]
     assert len(twins) == 2
     assert len({twin.students for twin in twins}) == 2
+
+
+@pytest.mark.parametrize("platform", ["blackboard", "brightspace"])
+def test_two_attempts_of_one_student_have_the_student_s_name_alone(platform, tmp_path):
+    files = {}
+    for day in (20, 21):
+        if platform == "blackboard":
+            attempt = f"Toy_u_1_attempt_2026-11-{day}-10-00-00"
+            files[f"{attempt}.txt"] = b"Name: Luca Rossi (u_1)\n"
+            files[f"{attempt}_toy.ipynb"] = b"{}"
+        else:
+            files[f"41-5 - Luca Rossi - Nov {day}, 2026 1005 PM/toy.ipynb"] = b"{}"
+    export = tmp_path / "export.zip"
+    export.write_bytes(zipped(files))
+    origins = [part.origin for part in split_zip(export, tmp_path / "in").parts]
+    assert [origin.students or (origin.name,) for origin in origins] == [("Luca Rossi",)] * 2
 
 
 def test_brackets_in_a_name_are_not_the_user_name(tmp_path):

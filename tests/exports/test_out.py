@@ -285,9 +285,67 @@ def test_a_partner_s_grade_by_a_file_s_name_is_pointed_out(people):
 def test_a_name_that_two_people_have_gives_it_to_neither(people):
     results = [Result("x.zip", ("Luca Rossi",), "graded", score=5.0, max_score=90.0)]
     graded = grade_class(results, people_in(parse_sheet(moodle_sheet(people), name="m.csv")))
-    assert all(grade.status == "absent" for grade in graded.grades)
+    assert {(g.person.name, g.status) for g in graded.grades if g.status != "absent"} == {
+        ("Luca Rossi", "unclear")
+    }
     assert graded.unclear == ("x.zip: 2 people are called Luca Rossi",)
     assert graded.unmatched == tuple(results)
+
+
+def by_moodle(participant, *students, name="Luca Rossi"):
+    return Result(f"{participant}/w.zip", students or (name,), "graded", score=5.0, max_score=9.0,
+                  origin=Origin("moodle", name, {"participant": participant}))  # fmt: skip
+
+
+TWINS = [Person("Luca Rossi", {"participant": "1"}), Person("Luca Rossi", {"participant": "2"})]
+
+
+def points_of(results, people):
+    return [grade.points for grade in grade_class(results, people).grades]
+
+
+def test_who_handed_in_nothing_does_not_get_the_points_of_another_of_that_name():
+    assert points_of([by_moodle("1")], TWINS) == [5.0, None]
+    assert points_of([by_moodle("2")], TWINS) == [None, 5.0]
+    left_the_course = grade_class([by_moodle("1"), by_moodle("3", name="An Li")],
+                                  [TWINS[1], Person("An Li", {"participant": "3"})])  # fmt: skip
+    assert [grade.status for grade in left_the_course.grades] == ["absent", "graded"]
+    assert [result.path for result in left_the_course.unmatched] == ["1/w.zip"]
+
+
+def test_which_of_two_of_one_name_is_the_partner_is_asked():
+    pair = by_moodle("3", "An Li", "Luca Rossi", name="An Li")
+    graded = grade_class([pair, by_moodle("1")], [*TWINS, Person("An Li", {"participant": "3"})])
+    assert [g.status for g in graded.grades] == ["graded", "unclear", "graded"]
+    assert graded.unclear == ("3/w.zip: 2 people are called Luca Rossi",)
+    both = by_moodle("1", "Luca Rossi", "Luca Rossi")
+    assert [g.status for g in grade_class([both], TWINS).grades] == ["graded", "unclear"]
+
+
+def test_numbers_of_another_assignment_in_the_list_are_no_other_people():
+    old = [Person("An Li", {"participant": "77"}), Person("Bo Li", {"participant": "78"})]
+    results = [by_moodle("3", name="An Li"), by_moodle("4", name="Bo Li")]
+    assert points_of(results, old) == [5.0, 5.0]
+
+
+@pytest.mark.parametrize("shown", ["Luca Rossi", "Luca Rossi (4001)"])
+def test_the_number_that_tells_two_apart_is_no_part_of_the_name(shown):
+    origin = Origin("brightspace", "Luca Rossi", {"user": "4001"}, students=(shown,))
+    result = Result("x", (shown,), "graded", score=5.0, max_score=9.0, origin=origin)
+    (grade,) = grade_class([result], [Person("Luca Rossi", {"sid": "9"})]).grades
+    assert (grade.points, grade.by_name) == (5.0, False)
+    two = grade_class([result], [Person("Luca Rossi", {"sid": "9"})] * 2)
+    assert [grade.status for grade in two.grades] == ["unclear", "unclear"]
+
+
+def test_the_platform_s_name_is_preferred_to_the_one_in_the_student_s_file():
+    """Eve hands in Meier_Anna.zip on a platform whose list has no numbers."""
+    eve = Result("1 - Eve Li/Meier_Anna.zip", ("Anna Meier",), "graded", score=5.0, max_score=9.0,
+                 origin=Origin("brightspace", "Eve Li", {"user": "1"}))  # fmt: skip
+    anna = Result("2 - Anna Meier/w.zip", ("Anna Meier",), "graded", score=8.0, max_score=9.0,
+                  origin=Origin("brightspace", "Anna Meier", {"user": "2"}))  # fmt: skip
+    class_list = [Person("Anna Meier"), Person("Eve Li")]
+    assert points_of([eve, anna], class_list) == [8.0, 5.0]
 
 
 def test_two_of_one_name_are_not_two_attempts_of_the_one_in_another_platform_s_list():
@@ -301,7 +359,7 @@ def test_two_of_one_name_are_not_two_attempts_of_the_one_in_another_platform_s_l
         return results, grade_class(results, [Person("Luca Rossi", {"user": "1"})])
 
     results, two = by("92", "93")
-    assert two.grades[0].status == "absent" and two.unmatched == tuple(results)
+    assert two.grades[0].status == "unclear" and two.unmatched == tuple(results)
     assert two.unclear == ("several people's work has the name Luca Rossi: 92/w.zip, 93/w.zip",)
     # One who hands in again is one.
     _, again = by("92", "92")

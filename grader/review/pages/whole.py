@@ -61,8 +61,9 @@ def absent_of(room: Classroom) -> Absent:
         people = read_roster(file)
     except GradeError as error:
         return Absent(problem=one_line(str(error), 300))
-    found = match(people, [*room.results.values()]).results
-    return Absent(tuple(one_line(one.name, 80) for n, one in enumerate(people) if not found.get(n)))
+    matched = match(people, [*room.results.values()])
+    there = matched.claimed | matched.results.keys()
+    return Absent(tuple(one_line(one.name, 80) for n, one in enumerate(people) if n not in there))
 
 
 class Rows:
