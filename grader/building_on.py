@@ -15,10 +15,10 @@ what its stand-in answers. Where that can't be decided, it names the exercise al
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from grader.notebook import names_called
 from grader.records import Assignment, Exercise, Notebook, Outcome
 from grader.session import Session
 from grader.session.recordings import Recorder, paths_of
@@ -256,68 +256,6 @@ def _is_asked(function: str, names: Collection[str]) -> bool:
     """Tell whether a check calls a function itself; creating an object calls its __init__."""
     owner, _, last = function.rpartition(".")
     return (owner.rpartition(".")[2] if last == "__init__" else last) in names
-
-
-def names_called(notebook: Notebook, functions: Collection[str]) -> set[str]:
-    """Return the qualified names of all functions that these functions call, directly or not.
-
-    `self.name` is the method of the function's own class, or of the class that it extends; of
-    any other object's attribute each method of that name counts.
-    """
-    methods: dict[str, set[str]] = {}
-    for name in notebook.definitions:
-        methods.setdefault(name.rpartition(".")[2], set()).add(name)
-    seen: set[str] = set()
-    waiting = [*functions]
-    while waiting:
-        definition = notebook.definitions.get(waiting.pop())
-        if definition is None:
-            continue
-        for name, of_self in _names_in(definition.source):
-            own = _method_of(notebook, definition.name.rpartition(".")[0], name) if of_self else ""
-            new = ({own} if own else methods.get(name, set())) - seen - {definition.name}
-            seen |= new
-            waiting += new
-    return seen
-
-
-def _method_of(notebook: Notebook, owner: str, name: str) -> str:
-    """Return the qualified name of a class's own or inherited method, "" if it has none."""
-    waiting, seen = [owner], set[str]()
-    while waiting:
-        one = waiting.pop(0)
-        if not one or one in seen:
-            continue
-        seen.add(one)
-        if f"{one}.{name}" in notebook.definitions:
-            return f"{one}.{name}"
-        if one in notebook.definitions:
-            waiting += _bases_in(notebook.definitions[one].source)
-    return ""
-
-
-def _bases_in(source: str) -> list[str]:
-    """Return the names of the classes that a class extends, in order."""
-    for node in ast.walk(_parsed(source)):
-        if isinstance(node, ast.ClassDef):
-            return [base.id for base in node.bases if isinstance(base, ast.Name)]
-    return []
-
-
-def _names_in(source: str) -> Iterator[tuple[str, bool]]:
-    """Yield each name that is read, and each attribute, with whether it is one of `self`."""
-    for node in ast.walk(_parsed(source)):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            yield node.id, False
-        elif isinstance(node, ast.Attribute):
-            yield node.attr, isinstance(node.value, ast.Name) and node.value.id == "self"
-
-
-def _parsed(source: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return ast.Module([], [])
 
 
 def _needed(

@@ -270,32 +270,6 @@ def test_a_file_that_follows_what_is_not_there_is_refused(tmp_path, names, probl
         load_assignment(folder)
 
 
-def test_what_a_function_calls_is_found_through_helpers_and_methods():
-    source = (
-        "def a(x):\n    return x\n"
-        "def helper(x):\n    return a(x)\n"
-        "class Model:\n"
-        "    def cost(self):\n        return helper(self.w)\n"
-        "    def step(self):\n        return self.cost()\n"
-    )
-    notebook = parse_notebook(source.encode(), name="n.py")
-    called = building_on.names_called(notebook, ["Model.step"])
-    assert called == {"Model.cost", "helper", "a"}
-
-
-def test_a_method_of_self_is_the_own_or_the_inherited_one_and_no_other_class_s():
-    source = (
-        "class Base:\n    def predict(self, X):\n        return X\n"
-        "class Linear(Base):\n    def step(self):\n        return self.predict(1)\n"
-        "class Network:\n    def predict(self, X):\n        return X\n"
-        "def train(model):\n    return model.predict(1)\n"
-    )
-    notebook = parse_notebook(source.encode(), name="n.py")
-    assert building_on.names_called(notebook, ["Linear.step"]) == {"Base.predict"}
-    both = {"Base.predict", "Network.predict"}
-    assert building_on.names_called(notebook, ["train"]) == both
-
-
 def test_answers_are_told_apart_by_the_last_digit():
     space = {}
     exec(stand_ins._PLAIN, space)

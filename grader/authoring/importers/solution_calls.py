@@ -5,38 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from grader.notebook import parseable
-from grader.notebook.definitions import dotted, parsed
+from grader.notebook import names_called, parseable
+from grader.notebook.definitions import parsed
 from grader.notebook.regions import Gap, find_gaps
 from grader.records import Notebook
 
 _DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-
-def called_by(names: Iterable[str], notebook: Notebook) -> set[str]:
-    """Return the names of the functions and classes that these call, directly or not."""
-    seen: set[str] = set()
-    waiting = [*names]
-    while waiting:
-        name = waiting.pop()
-        tree = parsed(notebook.definitions[name].source)
-        found = set()
-        for node in ast.walk(tree) if tree is not None else ():
-            if isinstance(node, ast.Name | ast.Attribute):
-                found |= _meant(node, name.rpartition(".")[0], notebook)
-        waiting += found - seen
-        seen |= found
-    return seen
-
-
-def _meant(node: ast.Name | ast.Attribute, owner: str, notebook: Notebook) -> set[str]:
-    """Return the function of a name; of an attribute, the own method or each one of that name."""
-    if isinstance(node, ast.Name):
-        return {node.id} & notebook.definitions.keys()
-    own = f"{owner}.{node.attr}"
-    if dotted(node) == f"self.{node.attr}" and own in notebook.definitions:
-        return {own}
-    return {name for name in notebook.definitions if name.endswith(f".{node.attr}")}
 
 
 def outside_gaps(notebook: Notebook) -> list[tuple[Gap, list[ast.stmt]]]:
@@ -70,8 +44,8 @@ def gaps_with_helpers(notebook: Notebook) -> dict[str, str]:
     for name, body in bodies.items():
         helpers = defined_in(body)
         only = all(isinstance(n, (*_DEFINES, ast.Import, ast.ImportFrom)) for n in body)
-        users = [gap for gap in gaps if called_by([gap], notebook).intersection(helpers)]
-        if helpers and only and called_by(gaps, notebook).issuperset(helpers):
+        users = [gap for gap in gaps if names_called(notebook, [gap]).intersection(helpers)]
+        if helpers and only and names_called(notebook, gaps).issuperset(helpers):
             used = ", ".join(f"`{user}`" for user in users)
             shown = ", ".join(f"`{helper}`" for helper in helpers)
             found[name] = f"{shown} has no exercise of its own: it is graded where {used} calls it"

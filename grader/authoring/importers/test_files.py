@@ -21,9 +21,8 @@ from pathlib import Path
 
 from grader.authoring.importers.earlier_tests import bound_names, needed_names
 from grader.authoring.importers.imported import Check, Draft, Item, slug
-from grader.authoring.importers.solution_calls import called_by
 from grader.errors import AssignmentError
-from grader.notebook import parseable
+from grader.notebook import names_called, parseable
 from grader.notebook.definitions import dotted, parsed, syntax_error
 from grader.records import Notebook
 
@@ -155,7 +154,7 @@ def _build_on(
     draft: Draft, own: str, needs: Collection[str], gaps: Sequence[str], notebook: Notebook
 ) -> None:
     """Note the gaps whose mistakes fail a gap's tests as well: a test is no verdict on them."""
-    found = called_by([own, *needs], notebook) | {*needs}
+    found = names_called(notebook, [own, *needs]) | {*needs}
     builds_on = tuple(gap for gap in gaps if gap in found and gap != own)
     if not builds_on:
         return
