@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from grader.submission.students import has_students_name
+from grader.submission.students import has_students_name, students_of
 
 ENOUGH_NAMES = 3
 """So many notebooks with students' names are a class."""
@@ -29,10 +29,35 @@ def is_class(notebooks: Mapping[str, Callable[[], bytes]]) -> bool:
     """
     if len(notebooks) < ENOUGH_NAMES:
         return False
-    named = sum(has_students_name(PurePosixPath(name).name) for name in notebooks)
-    if named >= ENOUGH_NAMES and 2 * named > len(notebooks):
+    if are_students(notebooks):
         return True
     return len(notebooks) >= ENOUGH_ALIKE and _alike(read() for read in notebooks.values())
+
+
+def are_students(names: Collection[str]) -> bool:
+    """Return whether most names are students', and enough different ones."""
+    named = [name for name in names if has_students_name(PurePosixPath(name).name)]
+    different = {students_of(PurePosixPath(name).name) for name in named}
+    return len(different) >= ENOUGH_NAMES and 2 * len(named) > len(names)
+
+
+def further_students(names: Iterable[str], taken: Collection[str]) -> list[str]:
+    """Return the names that bear a student's name, where none that is taken has this name.
+
+    Who handed in a RAR, a PDF or a folder without work is refused by name, and not lost.
+
+    names : of files and folders that are no work
+    taken : of the submissions; where most bear no students' names, the others need not either
+    """
+    if 2 * sum(map(has_students_name, taken)) <= len(taken):
+        return []
+    known = set(map(students_of, taken))
+    further = []
+    for name in names:
+        if has_students_name(name) and students_of(name) not in known:
+            known.add(students_of(name))
+            further.append(name)
+    return further
 
 
 def _alike(documents: Iterable[bytes]) -> bool:

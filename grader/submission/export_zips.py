@@ -24,7 +24,7 @@ from grader.submission.archive import (
     safe_target,
     unpack_entry,
 )
-from grader.submission.classes import is_class
+from grader.submission.classes import are_students, further_students, is_class
 from grader.submission.export_parts import (
     Group,
     Part,
@@ -84,7 +84,9 @@ def _split_archive(
         groups, odd = grouped(works, lambda name: text_in(archive, tops[name][0][0]))
         remarks = odd_lines(odd, path)
     elif split or _is_class_zip(archive, tops, works):
-        groups = [Group(Origin(), [name]) for name in sorted(tops, key=natural_name) if works[name]]
+        names = [name for name in tops if works[name]]
+        names += further_students([name for name in tops if not works[name]], names)
+        groups = [Group(Origin(), [name]) for name in sorted(names, key=natural_name)]
     else:
         return Split()
     budget = Budget.of_export(path.stat().st_size)
@@ -135,6 +137,8 @@ def _is_class_zip(
         for name, them in tops.items()
         if works[name]
     }
+    if are_students(first):  # a zip or a script each is a class as well
+        return True
     notebooks = {name: entry for name, entry in first.items() if entry is not None}
     if 2 * len(notebooks) < len(first):
         return False

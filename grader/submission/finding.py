@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import SubmissionError
-from grader.submission.classes import MAX_READ_BYTES, is_class
+from grader.submission.classes import (
+    MAX_READ_BYTES,
+    are_students,
+    further_students,
+    is_class,
+)
 from grader.submission.exports import Part, Split, split_folder, split_zip
 from grader.submission.platforms import platform_of
 from grader.submission.students import has_students_name
@@ -90,7 +95,24 @@ def _expand(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     entries = _readable(path)
-    notebooks = [e for e in entries if e.is_file() and e.suffix.lower() == ".ipynb"]
+    found = _expanded_entries(path, entries)
+    if found == [path] or path not in {entry.parent for entry in found}:
+        return found
+    others = {
+        entry.name: entry
+        for entry in entries
+        if entry not in found
+        and not entry.is_symlink()
+        and (entry.is_dir() or _looks_handed_in(entry))
+    }
+    further = further_students(others, [entry.name for entry in found])
+    return sorted([*found, *(others[name] for name in further)], key=natural) if further else found
+
+
+def _expanded_entries(path: Path, entries: Sequence[Path]) -> list[Path]:
+    """Return the submissions among a folder's entries that hold work; itself if it is one."""
+    files = [entry for entry in entries if entry.is_file()]
+    notebooks = [e for e in files if e.suffix.lower() == ".ipynb"]
     many = [
         entry
         for entry in entries
@@ -102,12 +124,28 @@ def _expand(path: Path) -> list[Path]:
         if _are_students(many) or is_class({e.name: _reader(e) for e in notebooks}):
             return sorted([*many, *notebooks], key=natural)
         return [path]
-    if len(many) == 1 and many[0].is_dir() and _is_class_of_folders(many[0]):
+    if len(many) == 1 and many[0].is_dir() and _is_class_of_students(many[0]):
         return _expand(many[0])
-    scripts = any(entry.is_file() and entry.suffix.lower() == ".py" for entry in entries)
-    if scripts and not any(entry.is_file() for entry in many):
-        return [path]
+    if not any(entry.is_file() for entry in many):
+        # One student's scripts; but a class may hand in one script each, or RARs that are refused.
+        each = [entry for entry in files if _looks_handed_in(entry)]
+        if are_students([entry.name for entry in (*each, *many)]):
+            return sorted([*each, *many], key=natural)
+        if any(entry.suffix.lower() == ".py" for entry in files):
+            return [path]
     return many or [path]
+
+
+def _looks_handed_in(file: Path) -> bool:
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    # A browser may save a notebook as toy.ipynb.txt.
+    return bool(suffixes) and (suffixes[-1] in HANDED_IN or ".ipynb" in suffixes[-2:])
+
+
+def _is_class_of_students(folder: Path) -> bool:
+    """Return whether a folder is a class by its folders or by the names of its files."""
+    files = [entry.name for entry in _expand(folder) if entry.is_file()]
+    return _is_class_of_folders(folder) or are_students(files)
 
 
 def _is_class_of_folders(folder: Path) -> bool:
@@ -175,12 +213,14 @@ def passed_over(path: Path) -> list[str]:
         entries = entries_of(path) if found != [path] else []
     except (OSError, SubmissionError):
         return []
+    below = {folder for one in found for folder in one.parents}
     return [
         entry.name
         for entry in entries
         if entry not in found
+        and entry not in below
         and (
-            (entry.is_file() and entry.suffix.lower() in HANDED_IN)
+            (entry.is_file() and _looks_handed_in(entry))
             or (entry.is_dir() and not any(entry.glob("*.html")))
         )
     ]

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from grader.submission.platforms import platform_of
-from grader.text import full_name, in_name
+from grader.submission.work import HANDED_IN
+from grader.text import full_name, in_name, is_east_asian
 
 
 def _words(text: str) -> frozenset[str]:
@@ -33,6 +34,7 @@ NO_NAMES = _words(
 )
 """Words of file names that follow no convention: "my_solution.zip" is not by a Solution My."""
 MAX_STUDENT_CHARS = 80
+SUFFIXES = frozenset({".zip", ".ipynb", ".json", ".txt", *HANDED_IN})
 
 
 def students_of(name: str) -> tuple[str, ...]:
@@ -42,12 +44,11 @@ def students_of(name: str) -> tuple[str, ...]:
     accents, hyphens, blanks and apostrophes, and learning platforms add their own text.
     A name that follows no convention is returned whole, as the only "student".
     """
-    stem = in_name(name)
-    suffix = Path(stem).suffix.lower()
-    if suffix in (".zip", ".ipynb", ".py", ".json", ".txt"):
-        stem = stem[: -len(suffix)]
+    stem, suffix = _parted(in_name(name))
     fallback = (_shortened(stem.strip()) or "unknown",)
     owner, rest = _without_platform(stem)
+    if not owner and (copied := _owner_of_copy(rest)):
+        return (_shortened(copied),)
     if suffix in (".ipynb", ".py") and (owner or not _is_capital(rest)):
         # "Mueller_Anna.ipynb" is a student's name, "linear_regression.ipynb" is not.
         return (_shortened(owner),) if owner else fallback
@@ -60,12 +61,36 @@ def students_of(name: str) -> tuple[str, ...]:
 
 def has_students_name(name: str) -> bool:
     """Return whether the name of a file or folder follows a convention of students' names."""
-    stem = in_name(name)
-    suffix = Path(stem).suffix.lower()
-    if suffix in (".zip", ".ipynb", ".py"):
-        stem = stem[: -len(suffix)]
+    stem, _ = _parted(in_name(name))
+    if _owner_of_copy(stem):
+        return True
     parts = [_name_of(part) for part in _students_apart(stem)]
     return bool(parts) and all(parts) and _is_capital(stem)
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Return a name without the suffix of what is handed in, and that suffix."""
+    stem, suffix = name, Path(name).suffix.lower()
+    if suffix in SUFFIXES:
+        stem = name[: -len(suffix)]
+    inner = Path(stem).suffix.lower()
+    if inner in (".tar", ".ipynb") and suffix in SUFFIXES:  # .tar.gz, .ipynb.txt
+        return stem[: -len(inner)], inner if inner == ".ipynb" else suffix
+    return stem, suffix
+
+
+def _owner_of_copy(stem: str) -> str:
+    """Return "Anna Meier" for "Anna Meier - toy", as Google Classroom names copies; else ""."""
+    owner, dash, rest = stem.partition(" - ")
+    words = owner.split()
+    if not dash or not rest.strip() or "_" in owner or any(char.isdigit() for char in owner):
+        return ""
+    if any(_name_of(part) for part in _students_apart(rest)):
+        return ""  # "Rossi - Bianchi_Jan" is one name
+    if not (2 <= len(words) <= 8 or is_east_asian(owner)) or not _is_capital(owner):
+        return ""
+    parts = [part.casefold() for part in re.split(r"[\s.,'’-]+", owner)]
+    return "" if any(part in NO_NAMES for part in parts) else owner.strip()
 
 
 def _is_capital(stem: str) -> bool:

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,22 @@ def test_who_handed_in_no_notebook_is_not_forgotten(parts):
     assert cem.shown.endswith("export.zip/Cem Öz_5_assignsubmission_file_")
     assert students_of(cem.path.name) == ("Cem Öz",)
     assert [file.name for file in cem.path.iterdir()] == ["report.pdf"]
+
+
+def test_who_handed_in_a_rar_is_not_forgotten_in_a_zip_of_students_names(parts):
+    files = {f"{name}.ipynb": RIGHT for name in ("Meier_Anna", "Rossi_Luca", "Smith_Bob")}
+    more = {"Li_Bo.rar": b"Rar!", "Li_Cem/report.pdf": b"%PDF", "Meier_Anna.pdf": b"%PDF"}
+    names = [Path(part.shown).name for part in parts(files | more)]
+    assert names == ["Li_Bo.rar", "Li_Cem", *files]
+
+
+@pytest.mark.parametrize("around", ["", "Homework 1/"])
+def test_a_zip_of_students_zips_is_a_class(parts, around):
+    names = ("Li_Bo", "Meier_Anna", "Rossi_Luca")
+    found = parts({f"{around}{name}.zip": zip_of({"toy.ipynb": RIGHT}) for name in names})
+    assert [Path(part.shown).stem for part in found] == list(names)
+    own = {f"part {n}.zip": zip_of({"toy.ipynb": RIGHT}) for n in range(4)}
+    assert parts(own, "own.zip") == []
 
 
 def test_files_that_a_student_handed_in_one_by_one_lie_in_one_folder_by_their_own_names(parts):

@@ -152,6 +152,48 @@ def test_folders_of_a_class_are_known_by_the_notebooks_deeper_in_them(tmp_path):
     assert len(found(tmp_path)) == len(TEMPLATE)
 
 
+def test_who_handed_in_what_cannot_be_graded_is_in_the_class_all_the_same(tmp_path):
+    lay(tmp_path, "Meier_Anna.zip", "Rossi_Luca.zip", "Meier_Anna.pdf", "sheet.pdf")
+    lay(tmp_path, "Li_Bo.rar", "Li_Cem.tar.gz", "Li_Dan.ipynb.txt", "Li_Eve/report.pdf", "data/")
+    assert found(tmp_path) == [
+        "Li_Bo.rar", "Li_Cem.tar.gz", "Li_Dan.ipynb.txt", "Li_Eve", "Meier_Anna.zip",
+        "Rossi_Luca.zip",
+    ]  # fmt: skip
+    assert passed_over(tmp_path) == ["data", "Meier_Anna.pdf", "sheet.pdf"]
+
+
+def test_a_class_of_scripts_or_rars_with_students_names_is_one(tmp_path):
+    lay(tmp_path / "scripts", "Meier_Anna.py", "Rossi_Luca.py", "Smith_Bob.py")
+    assert len(found(tmp_path / "scripts")) == 3
+    lay(tmp_path / "rars", "Meier_Anna.rar", "Rossi_Luca.7z", "Smith_Bob.pdf")
+    assert len(found(tmp_path / "rars")) == 3
+    lay(tmp_path / "own", "main.py", "helper.py", "Meier_Anna.py")
+    assert found(tmp_path / "own") == ["."]
+
+
+def test_one_students_copies_are_no_class(tmp_path):
+    lay(tmp_path, *(f"Meier_Anna ({n}).ipynb" for n in range(4)))
+    assert found(tmp_path) == ["."]
+
+
+def test_a_class_of_files_in_one_folder_is_found(tmp_path):
+    lay(tmp_path, "all/Meier_Anna.zip", "all/Rossi_Luca.ipynb", "all/Smith_Bob.zip", "all/Li_X.7z")
+    assert [Path(name).stem for name in found(tmp_path)] == [
+        "Li_X", "Meier_Anna", "Rossi_Luca", "Smith_Bob",
+    ]  # fmt: skip
+    assert passed_over(tmp_path) == []
+    lay(tmp_path / "own", "work/a.zip", "work/b.zip", "work/c.zip")
+    assert found(tmp_path / "own") == ["work"]
+
+
+def test_copies_that_google_classroom_named_are_a_class(tmp_path):
+    names = ("Anna Meier", "Luca Rossi", "王小明", "Seán O'Neill")
+    lay(tmp_path, *(f"Homework 1/{name} - toy.ipynb" for name in names))
+    assert len(found(tmp_path)) == 4
+    lay(tmp_path / "own", *(f"Linear Regression - {part}.ipynb" for part in "abcd"))
+    assert found(tmp_path / "own") == ["."]
+
+
 def test_a_folder_that_is_a_link_is_nobodys(tmp_path):
     lay(tmp_path, "elsewhere/x.ipynb", "class/Meier_Anna/x.ipynb", "class/Rossi_Luca/x.ipynb")
     (tmp_path / "class" / "Smith_Bob").symlink_to(tmp_path / "elsewhere")
