@@ -138,9 +138,8 @@ def course(folder, toml=TOML):
     return folder
 
 
-def graded(folder, *changes):
+def graded(folder, *changes, text=CHAIN):
     """The exercises' lines by id, and the notes, of the solution with some changes."""
-    text = CHAIN
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
@@ -151,6 +150,68 @@ def graded(folder, *changes):
     result = report.results[0]
     assert result.status == "graded", result.message
     return {e.id: e for e in result.exercises}, [n.message for n in result.notes]
+
+
+IN_PLACE_TOML = """\
+id = "chain"
+[[notebooks]]
+file = "chain.ipynb"
+[[exercises]]
+id = "a-update"
+title = "Update"
+points = 2
+notebook = "chain.ipynb"
+functions = ["update"]
+[[exercises]]
+id = "b-train"
+title = "Train"
+points = 3
+notebook = "chain.ipynb"
+functions = ["train"]
+follows = ["a-update"]
+"""
+IN_PLACE = """\
+# %%
+import numpy as np
+
+# %%
+def update(weights, gradients, rate, history):
+    ### START YOUR CODE ###
+    # STUB: pass
+    for name in weights:
+        weights[name] -= rate * gradients[name]
+    history.append(float(weights["b"][0]))
+    ### END YOUR CODE ###
+
+# %%
+def train(w, steps):
+    weights, history = {"w": np.array(w), "b": np.zeros(1)}, []
+    same = weights["w"]
+    ### START YOUR CODE ###
+    # STUB: pass
+    for _ in range(steps):
+        update(weights, {"w": 2 * weights["w"], "b": np.ones(1)}, 0.1, history=history)
+    ### END YOUR CODE ###
+    return same, weights["b"], history
+"""
+IN_PLACE_CHECKS = """\
+import numpy as np
+import pytest
+
+from grader.checks import assert_close
+
+@pytest.mark.exercise("a-update", points=2)
+def test_update(student, rng):
+    w = rng.normal(size=3)
+    assert_close(student.train(w, 1)[0], 0.8 * w, called="train(w, 1)")
+
+@pytest.mark.exercise("b-train", points=3)
+def test_train(student, rng):
+    w = rng.normal(size=3)
+    w_after, b, history = student.train(w, 3)
+    assert_close(w_after, 0.8**3 * w, called="train(w, 3)")
+    assert_close(history, [-0.1, -0.2, -0.3], called="the history")
+"""
 
 
 def said(exercise):
@@ -176,6 +237,24 @@ def test_points_follow_through_where_the_sheet_says_so(tmp_path):
         "given as if c-gradient were right" in note
         for note in notes
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "points"),
+    [
+        ((), 3),
+        # A mistake of its own.
+        (("range(steps)", "range(steps - 1)"), 0),
+    ],
+)
+def test_points_follow_through_a_function_that_changes_its_arguments(tmp_path, change, points):
+    folder = course(tmp_path, IN_PLACE_TOML)
+    (folder / "chain.ipynb").write_text(as_notebook(IN_PLACE))
+    (folder / "test_chain.py").write_text(IN_PLACE_CHECKS)
+    wrong = ("-= rate * gradients", "+= rate * gradients")
+    lines, _ = graded(tmp_path, wrong, *([change] if change else []), text=IN_PLACE)
+    assert lines["a-update"].points == 0
+    assert lines["b-train"].points == points
 
 
 def test_a_mistake_of_its_own_costs_points_beside_one_that_it_builds_on(tmp_path):
