@@ -264,7 +264,9 @@ def _judged(case: Case, outcomes: list[Outcome], explainer: Explainer | TriedMis
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("assignments", nargs="*")
-    parser.add_argument("--bank", default="first", choices=["first", "second", "third", "fourth"])
+    parser.add_argument(
+        "--bank", default="first", choices=["first", "second", "third", "fourth", "fifth"]
+    )
     parser.add_argument(
         "--no-table", action="store_true", help="leave out the table of known mistakes: quicker"
     )
