@@ -3,8 +3,9 @@
     outcomes = tracer.traced(job, outcomes)
 
 A failing check stops at its first wrong answer. So its whole recording on the solved notebook is
-replayed in a fresh process, at two seeds. The answers go with the outcome: they name a known
-mistake, or group submissions with the same answers. They never change points.
+replayed in a fresh process, at two seeds, or at four if it gives only a number or two. The answers
+go with the outcome: they name a known mistake, or group submissions with the same answers. They
+never change points.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from grader.diagnosis.known import MAX_ANSWERS, CheckName, Expected
-from grader.diagnosis.traces import Print, differing, print_of, text_of
+from grader.diagnosis.traces import (
+    LEAST_EVIDENCE,
+    Print,
+    differing,
+    evidence_in_all,
+    print_of,
+    text_of,
+)
 from grader.errors import GraderFault, Missing, StudentFault
 from grader.records import Outcome
 from grader.session import Session
@@ -22,7 +30,11 @@ from grader.session.student import Student, wire_of
 from grader.suite import CheckedSession, CheckJob, Suite
 
 SECOND_SEED = 1_000_003
-"""The second seed is the run's seed plus this."""
+"""The second seed is the run's seed plus this, the third one plus twice this."""
+MORE_SEEDS = 2
+"""Further seeds of a check whose answers are too few numbers to name a mistake at two."""
+QUICK_S = 0.2
+"""A check whose recording takes longer on the solved notebook gets no further seeds."""
 LIMIT_S = 3.0
 """Limit of one replay; a submission that takes longer gets no trace."""
 BUDGET_S = 20.0
@@ -64,29 +76,61 @@ def record(
 
     session : on the solved notebook
     """
-    by_seed: list[Mapping[CheckName, Recording]] = []
-    for one in (seed, second_seed(seed)):
+
+    def recorded(one: int, checks: Collection[CheckName] = ()) -> Mapping[CheckName, Recording]:
         recorder = Recorder(session, lambda: suite.running)
         suite.run(
             CheckJob(
-                sessions={notebook: recorder}, seed=one, only=only, reference=lambda name: session
+                sessions={notebook: recorder},
+                seed=one,
+                only=only,
+                checks=checks,
+                reference=lambda name: session,
             )
         )
-        by_seed.append(recorder.recordings)
-    asked = {}
-    for check in by_seed[0]:
-        if check not in by_seed[1]:
-            continue
-        recordings = tuple(recordings[check] for recordings in by_seed)
-        expected, seconds = [], []
-        for recording in recordings:
-            answers, used_s = _answers_in(session, recording, "", limit_s=LIMIT_S)
-            seconds.append(used_s)
-            again = answers_of(session, recording, _OTHER_DRAWS)
-            noisy = frozenset(differing(answers, again))
-            expected.append(Expected(tuple(answers), noisy))
-        asked[check] = Asked(recordings, tuple(expected), max(seconds))
+        return recorder.recordings
+
+    first, second = recorded(seed), recorded(second_seed(seed))
+    asked = {
+        check: _answered(session, (recording, second[check]))
+        for check, recording in first.items()
+        if check in second
+    }
+    few = [check for check, one in asked.items() if _needs_more(one)]
+    for number in range(2, 2 + MORE_SEEDS) if few else ():
+        for check, recording in recorded(seed + number * SECOND_SEED, few).items():
+            one = asked[check]
+            if check in few and len(one.recordings) == number:
+                more = _answered(session, (recording,))
+                asked[check] = Asked(
+                    (*one.recordings, *more.recordings),
+                    (*one.expected, *more.expected),
+                    max(one.seconds, more.seconds),
+                )
     return asked
+
+
+def _answered(session: CheckedSession, recordings: tuple[Recording, ...]) -> Asked:
+    expected, seconds = [], []
+    for recording in recordings:
+        answers, used_s = _answers_in(session, recording, "", limit_s=LIMIT_S)
+        seconds.append(used_s)
+        again = answers_of(session, recording, _OTHER_DRAWS)
+        noisy = frozenset(differing(answers, again))
+        expected.append(Expected(tuple(answers), noisy))
+    return Asked(recordings, tuple(expected), max(seconds))
+
+
+def _needs_more(asked: Asked) -> bool:
+    """Tell whether further seeds give enough evidence for a name, where two seeds do not."""
+    if asked.seconds > QUICK_S:
+        return False
+    answers = [dict(enumerate(one.answers)) for one in asked.expected]
+    evidence = evidence_in_all(answers)
+    # Equal answers at both seeds: a check that draws nothing gives the same at any other seed.
+    at_one = evidence_in_all(answers[:1])
+    grows = evidence - at_one
+    return evidence < LEAST_EVIDENCE <= evidence + MORE_SEEDS * grows
 
 
 def answers_of(

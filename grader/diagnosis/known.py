@@ -15,7 +15,8 @@ from grader.diagnosis.catalogue import is_of_another_form, is_vague
 from grader.diagnosis.traces import LEAST_EVIDENCE, Print, Trace, evidence_in_all, same_trace
 
 SEEDS = 2
-"""With one seed, a fifth of a check's matches are chance: they don't hold at another seed."""
+"""At least: a check that gives only a number or two has more. With one seed, a fifth of a check's
+matches are chance: they don't hold at another seed."""
 MAX_ANSWERS = 40
 """How many wrong answers of a check are compared: the first ones."""
 
@@ -85,8 +86,9 @@ class Known:
         moved: dict[CheckName, list[set[int]]] = {}
         for by_check in self.traces:
             for check, pair in by_check.items():
-                numbers = moved.setdefault(check, [set() for _ in range(SEEDS)])
-                for mine, trace in zip(numbers, pair, strict=True):
+                numbers = moved.setdefault(check, [])
+                numbers += [set() for _ in range(len(numbers), len(pair))]
+                for mine, trace in zip(numbers, pair, strict=False):
                     mine.update(trace)
         return moved
 
@@ -270,10 +272,10 @@ def _fitting(known: Known, check: CheckName, wrong: Sequence[Trace]) -> set[int]
         found = {
             number
             for number, by_check in enumerate(known.traces)
-            if len(theirs := by_check.get(check, ())) == SEEDS
+            if len(theirs := by_check.get(check, ())) >= len(wrong)
             and all(
                 same_trace(mine, other, shapes=shapes)
-                for mine, other in zip(wrong, theirs, strict=True)
+                for mine, other in zip(wrong, theirs, strict=False)
             )
         }
         if found:

@@ -1,4 +1,5 @@
 """Compute the answers of every known wrong solution to every check of a notebook, at two seeds.
+A check that gives only a number or two has more seeds (`grader.tracing`).
 
 The solved notebook runs once. In a fork of it, each mistake replaces a function and gets the
 requests that the checks make: a few milliseconds for a mistake and a check.
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from grader.diagnosis.catalogue import is_vague
 from grader.diagnosis.known import OF_ANY_VALUE, OTHER_FORM, CheckName, Known, Mistake
-from grader.diagnosis.traces import LEAST_EVIDENCE, Print, evidence_in_all
+from grader.diagnosis.traces import LEAST_EVIDENCE, Print, Trace, evidence_in_all
 from grader.records import Assignment, Notebook
 from grader.session import Session
 from grader.suite import Suite
@@ -34,7 +35,7 @@ OF_A_HELPER = 8
 function without exercises of its own."""
 _OF_STALE_VALUES = ("value for another", "values swapped")
 PER_GROUP = 3
-"""Of mistakes with equal answers at one seed, so many are replayed at the second seed."""
+"""Of mistakes with equal answers at one seed, so many are replayed at the other seeds."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +119,21 @@ def table_of(
         if wrong
     ]
     chosen = _one_of_each(tried)
-    second = Replays(session, [asked[check] for check in checks], 1, work)
-    again = second.wrong(
-        [candidate.patch for candidate, _ in chosen],
-        [[checks.index(check) for check in traces] for _, traces in chosen],
-    )
+    later: list[dict[CheckName, list[dict[int, Print]]]] = [{} for _ in chosen]
+    for seed in range(1, max((len(one.recordings) for one in asked.values()), default=1)):
+        here = [check for check in checks if len(asked[check].recordings) > seed]
+        replays = Replays(session, [asked[c] for c in here], seed, [prepared.work[c] for c in here])
+        again = replays.wrong(
+            [candidate.patch for candidate, _ in chosen],
+            [[here.index(check) for check in traces if check in here] for _, traces in chosen],
+        )
+        for found, (_, traces), wrong in zip(later, chosen, again, strict=True):
+            for check in traces:
+                if check in here:
+                    found.setdefault(check, []).append(wrong.get(here.index(check), {}))
     both = [
-        (candidate, traces, {checks[number]: trace for number, trace in more.items()})
-        for (candidate, traces), more in zip(chosen, again, strict=True)
+        (candidate, {check: (trace, *more.get(check, ())) for check, trace in traces.items()})
+        for (candidate, traces), more in zip(chosen, later, strict=True)
     ]
     return _table(both, reach), _nameable(tried, both)
 
@@ -139,19 +147,17 @@ def is_odd(mistake: Mistake) -> bool:
 
 def _nameable(
     tried: Sequence[tuple[Candidate, dict[CheckName, dict[int, Print]]]],
-    both: Sequence[
-        tuple[Candidate, dict[CheckName, dict[int, Print]], dict[CheckName, dict[int, Print]]]
-    ],
+    both: Sequence[tuple[Candidate, Mapping[CheckName, Sequence[Trace]]]],
 ) -> dict[str, frozenset[CheckName]]:
     """Return the checks that can name each mistake, with the evidence that `name_mistakes` needs.
 
-    tried : answers at the first seed; both : answers of the chosen mistakes at both seeds
+    tried : answers at the first seed; both : answers of the chosen mistakes at every seed
     """
     evidence = {
-        _answers_key(first): sum(
-            evidence_in_all([wrong, second.get(check, {})]) for check, wrong in first.items()
+        _answers_key({check: found[0] for check, found in traces.items()}): sum(
+            evidence_in_all(found) for found in traces.values()
         )
-        for _, first, second in both
+        for _, traces in both
     }
     return {
         candidate.patch: frozenset(first)
@@ -239,14 +245,11 @@ def _rounded(answer: Print) -> tuple[object, ...]:
 
 
 def _table(
-    chosen: Sequence[
-        tuple[Candidate, dict[CheckName, dict[int, Print]], dict[CheckName, dict[int, Print]]]
-    ],
+    chosen: Sequence[tuple[Candidate, Mapping[CheckName, Sequence[Trace]]]],
     reach: Mapping[CheckName, Collection[str]],
 ) -> Known:
-    mistakes, both = [], []
-    for candidate, first, second in chosen:
-        pairs = {check: (wrong, second.get(check, {})) for check, wrong in first.items()}
-        mistakes.append(candidate.mistake)
-        both.append(pairs)
-    return Known(tuple(mistakes), tuple(both), reach)
+    return Known(
+        tuple(candidate.mistake for candidate, _ in chosen),
+        tuple(traces for _, traces in chosen),
+        reach,
+    )
