@@ -16,19 +16,25 @@ import copy
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from grader.authoring.importers.earlier_tests import bound_names, needed_names
 from grader.authoring.importers.imported import Check, Draft, Item, slug
+from grader.authoring.importers.test_habits import (
+    Function,
+    Renamed,
+    is_there,
+    plain_test,
+    without_patches,
+)
 from grader.errors import AssignmentError
 from grader.notebook import names_called, parseable
 from grader.notebook.definitions import dotted, parsed, syntax_error
 from grader.records import Notebook
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 _LONGEST = 200
 """A longer text is no file's name."""
+_PRINTED = {"redirect_stdout", "redirect_stderr", "get_stdout"}
 _DECORATED = "pytest.mark.parametrize"
 
 
@@ -39,6 +45,7 @@ class FileTest:
     title : the first line of its docstring, or ""
     words : the names and attributes that it uses
     free : the names that it uses and does not define: the student's
+    points, hidden : of the check that it becomes
     """
 
     name: str
@@ -46,17 +53,27 @@ class FileTest:
     source: str
     words: frozenset[str]
     free: frozenset[str]
+    points: float = 1
+    hidden: bool = False
 
     def opened(self, folder: Path) -> list[str]:
-        """Return the texts in it that name a file in the folder."""
+        """Return the texts in it that name a file in the folder, or in it from the one above."""
         nodes = [n for n in ast.walk(ast.parse(self.source)) if isinstance(n, ast.Constant)]
         texts = [n.value for n in nodes if isinstance(n.value, str) and len(n.value) < _LONGEST]
-        return [text for text in texts if "\n" not in text and _is_file(folder / text)]
+        own = f"{folder.name}/"
+        return [
+            text
+            for text in texts
+            if "\n" not in text
+            and (
+                _is_file(folder / text) or (text.startswith(own) and _is_file(folder.parent / text))
+            )
+        ]
 
     def missing(self) -> list[str]:
         """Return the modules that it imports and that are not installed here."""
         tops = {top for node in ast.walk(ast.parse(self.source)) for top in _imported(node)}
-        return sorted(top for top in tops if not _is_there(top))
+        return sorted(top for top in tops if not is_there(top))
 
 
 class CourseTests:
@@ -66,14 +83,21 @@ class CourseTests:
         self._tests: list[FileTest] = []
         self._lines: list[str] = []
         self._taken: set[str] = set()
+        self._words: set[str] = set()
         for path in paths:
-            tests, lines = read_tests(path, modules)
+            read = _tests_in(path, modules)
+            tests, lines = _made_of(read, path)
             self._tests += tests
             self._lines += lines
+            self._words |= {word for test in read for word in test.words}
 
     def add_to(self, draft: Draft, notebook: Notebook, path: Path) -> None:
         """Add the tests of a notebook's gaps to its draft. path : its file as given"""
         self._taken |= add_tests(draft, self._tests, notebook, path)
+
+    def words(self) -> set[str]:
+        """Return the names and attributes in the tests, in those that can't be checks as well."""
+        return self._words
 
     def report(self) -> list[str]:
         """Return lines on the tests that became no check."""
@@ -87,26 +111,33 @@ def read_tests(path: Path, modules: Collection[str]) -> tuple[list[FileTest], li
     modules : names of the modules that students hand in
     Raises AssignmentError for a file that is not Python, or holds no test.
     """
+    return _made_of(_tests_in(path, modules), path)
+
+
+def _tests_in(path: Path, modules: Collection[str]) -> list[_Read]:
     text = parseable(path.read_text("utf-8", "replace"))
     if why := syntax_error(text):
         raise AssignmentError(f"{path} doesn't compile: {why}")
-    tree = _Renamed(modules).visit(ast.parse(text))
-    found: list[FileTest] = []
-    report: list[str] = []
+    tree = Renamed(modules).visit(ast.parse(text))
+    read: list[_Read] = []
     for node in tree.body:
         if isinstance(node, Function) and node.name.startswith("test"):
-            made = _of_function(node)
-            if isinstance(made, str):
-                report.append(f"! {path.name}, {node.name}: {made}: write this check yourself")
-            else:
-                found.append(_test(node.name, node, made, tree))
+            read.append(_of_function(node, tree))
         elif isinstance(node, ast.ClassDef):
-            found += _of_class(node, tree)
-    if not found and not report:
+            read += _of_class(node, tree)
+    if not read:
         raise AssignmentError(
             f"{path} holds no test: a function `test_...`, or a class of unittest with such methods"
         )
-    return found, report
+    return read
+
+
+def _made_of(read: Sequence[_Read], path: Path) -> tuple[list[FileTest], list[str]]:
+    """Return the tests that can be checks, and lines for the report."""
+    report = [f"! {path.name}, {one.name}: {line}" for one in read for line in one.said]
+    left_out = dict.fromkeys(text for one in read for text in one.left_out)
+    report += [f"{path.name}: {text}, which is not installed here: left out" for text in left_out]
+    return [one.test for one in read if one.test is not None], report
 
 
 def add_tests(draft: Draft, tests: Sequence[FileTest], notebook: Notebook, path: Path) -> set[str]:
@@ -131,6 +162,9 @@ def add_tests(draft: Draft, tests: Sequence[FileTest], notebook: Notebook, path:
             text = f"{test.name} uses `{unknown[0]}`, which {path.name} doesn't define: left out"
             draft.say(place, text, todo=True)
             continue
+        if test.words & _PRINTED:
+            text = f"{test.name} reads what the student prints, which a check can't: rewrite it"
+            draft.say(place, text, todo=True)
         for module in test.missing():
             draft.say(place, f"{test.name} needs {module}, which is not installed here", todo=True)
         draft.files |= dict.fromkeys(test.opened(path.parent), place.index)
@@ -143,8 +177,9 @@ def add_tests(draft: Draft, tests: Sequence[FileTest], notebook: Notebook, path:
             draft.items.append(Item(slug(own), own, 0, functions=(own,)))
             at = len(draft.items) - 1
         item = draft.items[at]
-        draft.items[at] = replace(item, points=item.points + 1)
-        draft.checks.append(Check(item.id, made, test.source, 1, len(notebook.cells)))
+        draft.items[at] = replace(item, points=item.points + test.points)
+        check = Check(item.id, made, test.source, test.points, len(notebook.cells), test.hidden)
+        draft.checks.append(check)
     for own, others in needs.items():
         _build_on(draft, own, others, gaps, notebook)
     return taken
@@ -200,7 +235,46 @@ def _snake(name: str) -> str:
 # --- one test -------------------------------------------------------------------------------------
 
 
-def _of_function(node: Function) -> list[ast.stmt] | str:
+@dataclass(frozen=True)
+class _Read:
+    """A test of a file.
+
+    test : None if it can't be a check; said : lines on what is left to do
+    words : the names and attributes in it
+    left_out : the decorators of other tools that it lost
+    """
+
+    name: str
+    test: FileTest | None
+    words: frozenset[str]
+    said: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def _of_function(node: Function, tree: ast.Module) -> _Read:
+    """Return the test of a function: the function without its decorators, and a call of it."""
+    plain = plain_test(node, tree)
+    unwatched = without_patches(plain.node)
+    if isinstance(unwatched, str):
+        return _refused(node.name, node, unwatched)
+    made = _called(unwatched[0])
+    if isinstance(made, str):
+        return _refused(node.name, node, made)
+    test = _test(node.name, node, made, tree)
+    test = replace(test, points=plain.points, hidden=plain.hidden)
+    return _Read(node.name, test, test.words, _unchecked(unwatched[1]), plain.left_out)
+
+
+def _refused(name: str, node: Function, why: str) -> _Read:
+    return _Read(name, None, _words(node), (f"{why}: write this check yourself",))
+
+
+def _unchecked(watched: Sequence[str]) -> tuple[str, ...]:
+    why = "`patch` doesn't reach the student's process"
+    return tuple(f"whether {name} is called is not checked: {why}" for name in watched)
+
+
+def _called(node: Function) -> list[ast.stmt] | str:
     """Return the function without its decorators and a call of it; or why that isn't possible."""
     if isinstance(node, ast.AsyncFunctionDef):
         return "it is asynchronous"
@@ -241,8 +315,10 @@ def _names_in(node: ast.expr) -> list[str]:
     return []
 
 
-def _of_class(node: ast.ClassDef, tree: ast.Module) -> list[FileTest]:
+def _of_class(node: ast.ClassDef, tree: ast.Module) -> list[_Read]:
     """Return the tests of a class: of unittest's, or a plain one as pytest collects it."""
+    of_class = plain_test(node, tree)
+    node = of_class.node
     methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
     tests = [part for part in methods if part.name.startswith("test")]
     is_case = any(dotted(base).endswith("TestCase") for base in node.bases)
@@ -250,14 +326,23 @@ def _of_class(node: ast.ClassDef, tree: ast.Module) -> list[FileTest]:
         return []
     found = []
     for test in tests:
-        others = [part for part in node.body if part not in tests or part is test]
+        name = f"{node.name}.{test.name}"
+        plain = plain_test(test, tree)
+        unwatched = without_patches(plain.node)
+        if isinstance(unwatched, str):
+            found.append(_refused(name, test, unwatched))
+            continue
         one = copy.copy(node)
-        one.body = others
+        others = [part for part in node.body if part not in tests or part is test]
+        one.body = [unwatched[0] if part is test else part for part in others]
         run = f"{node.name}('{test.name}').debug()" if is_case else f"{node.name}().{test.name}()"
         names = {part.name for part in methods}
         before = f"{node.name}.setUpClass()\n" if is_case and "setUpClass" in names else ""
         calls = ast.parse(before + run).body
-        found.append(_test(f"{node.name}.{test.name}", test, [one, *calls], tree))
+        made = _test(name, test, [one, *calls], tree)
+        made = replace(made, points=plain.points, hidden=plain.hidden)
+        left_out = (*of_class.left_out, *plain.left_out)
+        found.append(_Read(name, made, made.words, _unchecked(unwatched[1]), left_out))
     return found
 
 
@@ -265,15 +350,16 @@ def _test(name: str, node: Function, made: list[ast.stmt], tree: ast.Module) -> 
     own = "\n".join(ast.unparse(ast.fix_missing_locations(part)) for part in made)
     source = "\n\n".join([*_needed(own, tree), own])
     title = (ast.get_docstring(node) or "").split("\n")[0].strip()
-    words = {
-        part.id if isinstance(part, ast.Name) else part.attr
-        for part in ast.walk(ast.parse(source))
-        if isinstance(part, ast.Name | ast.Attribute)
-    }
     whole = ast.parse(source)
     bound = {name for node in ast.walk(whole) for name in _bound(node)}
     free = _inner_names(source) - bound - {"np", "numpy", *vars(builtins)}
-    return FileTest(name, title, source, frozenset(words), frozenset(free))
+    return FileTest(name, title, source, _words(whole), frozenset(free))
+
+
+def _words(node: ast.AST) -> frozenset[str]:
+    """Return the names and attributes below a node."""
+    parts = [part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute)]
+    return frozenset(part.id if isinstance(part, ast.Name) else part.attr for part in parts)
 
 
 def _bound(node: ast.AST) -> set[str]:
@@ -321,43 +407,6 @@ def _is_main(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
 
 
-# --- modules --------------------------------------------------------------------------------------
-
-
-class _Renamed(ast.NodeTransformer):
-    """Leaves out imports of the students' modules; `modules.Linear` becomes `Linear`."""
-
-    def __init__(self, modules: Collection[str]) -> None:
-        self._modules = frozenset(modules)
-        self._aliases: set[str] = set()
-
-    def _is_theirs(self, module: str) -> bool:
-        return module.rpartition(".")[2] in self._modules
-
-    def visit_Import(self, node: ast.Import) -> ast.stmt:
-        """Leave out the students' modules, and remember the names that stand for them."""
-        theirs = [alias for alias in node.names if self._is_theirs(alias.name)]
-        self._aliases |= {alias.asname or alias.name for alias in theirs}
-        node.names = [alias for alias in node.names if alias not in theirs]
-        return node if node.names else ast.Pass()
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
-        """Leave out an import from a students' module; a name given by `as` is set to theirs."""
-        if not self._is_theirs(node.module or ""):
-            self._aliases |= {a.asname or a.name for a in node.names if self._is_theirs(a.name)}
-            node.names = [alias for alias in node.names if not self._is_theirs(alias.name)]
-            return node if node.names else ast.Pass()
-        renamed = [alias for alias in node.names if alias.asname and alias.asname != alias.name]
-        return [ast.parse(f"{a.asname} = {a.name}").body[0] for a in renamed] or ast.Pass()
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """Name what a students' module holds without the module."""
-        self.generic_visit(node)
-        if dotted(node.value) in self._aliases:
-            return ast.copy_location(ast.Name(node.attr, node.ctx), node)
-        return node
-
-
 def _imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name.partition(".")[0] for alias in node.names]
@@ -370,11 +419,4 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except (OSError, ValueError):
-        return False
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except (ImportError, ValueError):
         return False

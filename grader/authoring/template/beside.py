@@ -77,6 +77,22 @@ def find_beside(
     return search.found
 
 
+def modules_with_gaps(path: Path, notebook: Notebook) -> str:
+    """Return a sentence on the modules beside a notebook that have gaps; "" if none has."""
+    beside = find_beside(path.parent, notebook, apart=frozenset()).files
+    holding = [
+        str(path.parent / name)
+        for name, file in sorted(beside.items())
+        if file.suffix == ".py" and converted(file.read_text("utf-8", "replace"))[1]
+    ]
+    if not holding:
+        return ""
+    return (
+        f". Modules that it imports have gaps: {', '.join(holding)}. Begin with these files "
+        "instead of the notebook, or move their functions into it"
+    )
+
+
 class _Search:
     def __init__(self, folder: Path, apart: frozenset[str]) -> None:
         self.folder = folder
@@ -131,7 +147,21 @@ class _Search:
                         )
             except OSError:
                 continue
-        return there
+        return there or self._from_above(text, where)
+
+    def _from_above(self, text: str, where: str) -> bool:
+        """Take "src/iris.csv" of a module in src/, which runs in the folder above it."""
+        inside = text.removeprefix(f"{self.folder.name}/")
+        try:
+            path = (self.folder / inside).resolve()
+            if inside == text or not (path.is_file() and path.is_relative_to(self.folder)):
+                return False
+        except OSError:
+            return False
+        if text not in self.found.files:
+            self.found.files[text] = path
+            self.tell(f"  {where}: students get {text} with the notebook")
+        return True
 
     def _take(self, file: Path, where: str, *, imported: bool = False, quiet: bool = False) -> None:
         """Take a file, and what it opens and imports. quiet : it is one of many of a folder"""
@@ -188,6 +218,7 @@ class _Search:
                 (self.folder / base / name).exists()
                 for base in (PurePosixPath(), package or PurePosixPath())
             )
+            and not self._from_above(name, where)
         ):
             self.tell(f"! {where}: it opens {name}, which is not beside the notebook")
 

@@ -13,14 +13,20 @@ from itertools import zip_longest
 from pathlib import Path
 
 from grader.authoring.importers import Check, Draft, Item, import_notebook
-from grader.authoring.importers.imported import free_name, heading_above, slug
-from grader.authoring.importers.marked_code import converted, unclosed
+from grader.authoring.importers.imported import Line, free_name, heading_above, slug
+from grader.authoring.importers.marked_code import unclosed
 from grader.authoring.importers.overwritten import lost_values, with_its_values
 from grader.authoring.importers.solution_calls import gaps_with_helpers
 from grader.authoring.importers.test_files import CourseTests
 from grader.authoring.stubs import SOLUTION_TAG, is_solution
-from grader.authoring.template.beside import find_beside
-from grader.authoring.template.gaps import UnmarkedNotebook, find_places, marked, refuse_broken
+from grader.authoring.template.beside import find_beside, modules_with_gaps
+from grader.authoring.template.gaps import (
+    UnmarkedNotebook,
+    find_places,
+    marked,
+    marked_where_tested,
+    refuse_broken,
+)
 from grader.authoring.template.layout import (
     Written,
     notebook_text,
@@ -136,6 +142,11 @@ def _read(
     draft = import_notebook(given, copy)
     name = given.name if copy is None else copy.name
     notebook = assembled(draft.with_indices(), name=name, metadata=given.metadata)
+    if not (notebook.regions or gaps or copy):
+        given, said = marked_where_tested(given, tests.words())
+        draft = import_notebook(given, None)
+        draft.lines += [Line(given.cells[0].index, text, todo) for text, todo in said]
+        notebook = assembled(draft.with_indices(), name=name, metadata=given.metadata)
     damaged = [note.message for note in notebook.notes if note.kind == "markers_missing"]
     if damaged:
         raise AssignmentError(f"{path}: {damaged[0]}; complete the pair")
@@ -153,7 +164,7 @@ def _read(
         raise UnmarkedNotebook(
             f"{path} has no gaps: put markers into it, or name its functions with --gap"
             + (f"; these hold a TODO: {todo}" if todo else "")
-            + _modules_with_gaps(path, notebook),
+            + modules_with_gaps(path, notebook),
             places,
         )
     return _with_exercises(path, notebook, draft, taken)
@@ -166,22 +177,6 @@ def _notebook(path: Path) -> Notebook:
         return replace(read_notebook(path), name=f"{path.stem}.ipynb")
     except SubmissionError as error:
         raise AssignmentError(str(error).replace("hand it in again", "begin again")) from error
-
-
-def _modules_with_gaps(path: Path, notebook: Notebook) -> str:
-    """Return a sentence on the modules beside a notebook that have gaps; "" if none has."""
-    beside = find_beside(path.parent, notebook, apart=frozenset()).files
-    holding = [
-        str(path.parent / name)
-        for name, file in sorted(beside.items())
-        if file.suffix == ".py" and converted(file.read_text("utf-8", "replace"))[1]
-    ]
-    if not holding:
-        return ""
-    return (
-        f". Modules that it imports have gaps: {', '.join(holding)}. Begin with these files "
-        "instead of the notebook, or move their functions into it"
-    )
 
 
 def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str]) -> _Source:

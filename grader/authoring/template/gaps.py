@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from grader.authoring.importers.imported import END, START
@@ -133,6 +133,31 @@ def marked(notebook: Notebook, gaps: Sequence[str]) -> Notebook:
         for cell in notebook.cells
     ]
     return assembled(cells, name=notebook.name, metadata=notebook.metadata)
+
+
+def marked_where_tested(
+    notebook: Notebook, words: Collection[str]
+) -> tuple[Notebook, list[tuple[str, bool]]]:
+    """Return the notebook with markers in the functions that tests use, and lines on that.
+
+    words : the names in the tests; of a class that they use, all methods are gaps
+    A line comes with whether it leaves something to do.
+    """
+    places = find_places(notebook)
+    used = [place for place in places if place.name.partition(".")[0] in words]
+    gaps = [place.name for place in used if place.after]
+    if not gaps:
+        return notebook, []
+    why = "is a gap, since a test uses it and no marker is there"
+    lines = [(f"the body of `{name}` {why}", False) for name in gaps]
+    lines += [(place.text(), True) for place in used if not place.after]
+    if others := [place.name for place in places if place not in used]:
+        named = ", ".join(f"`{name}`" for name in others)
+        options = " ".join(f"--gap {name}" for name in (*gaps, *others))
+        it = "it" if len(others) == 1 else "them"
+        text = f"students get {named} as your file has {it}, since no test uses {it}; for more gaps"
+        lines.append((f"{text} name them all: {options}", True))
+    return marked(notebook, gaps), lines
 
 
 def mark(sources: dict[int, str], notebook: Notebook, names: Iterable[str]) -> dict[int, str]:

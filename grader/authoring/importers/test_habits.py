@@ -1,0 +1,240 @@
+"""What files of tests say to the tool that ran them before, in terms of checks.
+
+plain_test(node, tree)   the test without the tool's decorators: their points, hidden or not
+without_patches(node)    the test without mocks that only watch calls
+Renamed(modules)         leaves out what imports or loads the students' functions
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Generic, TypeVar
+
+from grader.notebook.definitions import dotted
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+_LATER = ("hidden", "after_due_date", "after_published")
+"""Gradescope's words for a test that students don't see before they hand in."""
+_MOCKS = ("patch", "mock.patch", "unittest.mock.patch")
+
+
+Decorated = TypeVar("Decorated", ast.FunctionDef, Function, ast.ClassDef)
+
+
+@dataclass(frozen=True)
+class Plain(Generic[Decorated]):
+    """A test without decorators of other tools. left_out : those that are unknown, in words"""
+
+    node: Decorated
+    points: float = 1
+    hidden: bool = False
+    left_out: tuple[str, ...] = ()
+
+
+def plain_test(node: Decorated, tree: ast.Module) -> Plain[Decorated]:
+    """Return a test, or a class, without decorators of Gradescope's, and of modules not here."""
+    origin = {name: module for part in tree.body for name, module in _origins(part).items()}
+    kept, points, hidden = [], 1.0, False
+    left_out = []
+    for decorator in node.decorator_list:
+        call = decorator if isinstance(decorator, ast.Call) else None
+        name = dotted(call.func if call else decorator)
+        module = origin.get(name.partition(".")[0], "")
+        word = name.rpartition(".")[2]
+        if module == "gradescope_utils":
+            value = call.args[0] if call and call.args else None
+            given = value.value if isinstance(value, ast.Constant) else None
+            if word == "weight" and isinstance(given, int | float):
+                points = float(given)
+            elif word == "visibility":
+                hidden = given in _LATER
+        elif module and not is_there(module):
+            left_out.append(f"@{name} of {module}")
+        else:
+            kept.append(decorator)
+    plain = copy.copy(node)
+    plain.decorator_list = kept
+    return Plain(plain, points, hidden, tuple(left_out))
+
+
+def _origins(node: ast.stmt) -> dict[str, str]:
+    """Return the top module of each name that an import binds."""
+    if isinstance(node, ast.Import):
+        return {
+            (alias.asname or alias.name).partition(".")[0]: alias.name.partition(".")[0]
+            for alias in node.names
+        }
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return {a.asname or a.name: node.module.partition(".")[0] for a in node.names}
+    return {}
+
+
+def is_there(module: str) -> bool:
+    """Return whether a module is installed here."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+# --- mocks ----------------------------------------------------------------------------------------
+
+
+def without_patches(node: Function) -> tuple[Function, list[str]] | str:
+    """Return a test without `with patch(..., wraps=f) as m`, and the functions that it watched.
+
+    A patch doesn't reach the student's process. One that wraps a function only watches its calls:
+    the rest of the test stands without it. Otherwise return why the test can't be a check.
+    """
+    made = _Unwatched()
+    plain = copy.deepcopy(node)
+    made.generic_visit(plain)
+    others = [n for n in ast.walk(plain) if isinstance(n, ast.Call) and _is_patch(n)]
+    if others:
+        return "it replaces functions by `patch`, which doesn't reach the student's process"
+    if made.watched and not _asserts(plain):
+        return f"it only watches calls of {made.watched[0]}, by `patch`"
+    return plain, list(dict.fromkeys(made.watched))
+
+
+class _Unwatched(ast.NodeTransformer):
+    """Puts the body of a `with patch(f, wraps=f) as m` in its place, without what it does to m."""
+
+    def __init__(self) -> None:
+        self.watched: list[str] = []
+        self._mocks: set[str] = set()
+
+    def visit_With(self, node: ast.With) -> ast.With | list[ast.stmt]:
+        for item in node.items:
+            if wrapped := _wrapped(item.context_expr):
+                self.watched.append(f"`{wrapped}`")
+                if isinstance(item.optional_vars, ast.Name):
+                    self._mocks.add(item.optional_vars.id)
+        items = [item for item in node.items if not _wrapped(item.context_expr)]
+        node.items = items
+        self.generic_visit(node)
+        node.body = node.body or [ast.Pass()]
+        return node if items else node.body
+
+    def visit(self, node: ast.AST) -> ast.AST | list[ast.stmt] | None:
+        """Leave out a simple statement that uses a mock."""
+        simple = isinstance(node, ast.Expr | ast.Assign | ast.Assert | ast.Delete)
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} if simple else set()
+        if names & self._mocks:
+            return None
+        found: ast.AST | list[ast.stmt] | None = super().visit(node)
+        if isinstance(node, ast.For | ast.While | ast.If) and not node.body:
+            return None
+        return found
+
+
+def _is_patch(call: ast.Call) -> bool:
+    name = dotted(call.func)
+    return any(name == mock or name.startswith(f"{mock}.") for mock in _MOCKS)
+
+
+def _wrapped(node: ast.expr) -> str:
+    """Return the function that a patch wraps; "" for any other expression."""
+    if not isinstance(node, ast.Call) or not _is_patch(node):
+        return ""
+    return next((ast.unparse(k.value) for k in node.keywords if k.arg == "wraps"), "")
+
+
+def _asserts(node: ast.AST) -> bool:
+    return any(
+        isinstance(part, ast.Assert | ast.Raise)
+        or (isinstance(part, ast.Call) and "assert" in dotted(part.func).lower())
+        for part in ast.walk(node)
+    )
+
+
+# --- the students' modules ------------------------------------------------------------------------
+
+
+class _Loaded:
+    """The students' modules as a test file names them, and the functions that it loads from them.
+
+    f = load("src.layers", "f"), f = getattr(layers, "f"), layers = import_module("src.layers")
+    """
+
+    def __init__(self, modules: Collection[str]) -> None:
+        self._modules = frozenset(modules)
+        self._texts: set[str] = set()
+        self.aliases: set[str] = set()
+
+    def is_theirs(self, module: str) -> bool:
+        """Return whether a module is one that students hand in."""
+        return module.rpartition(".")[2] in self._modules
+
+    def replaced(self, node: ast.Assign) -> ast.stmt | None:
+        """Return what stands for an assignment that loads a module or a function; else None."""
+        target = node.targets[0]
+        if len(node.targets) != 1 or not isinstance(target, ast.Name):
+            return None
+        value = node.value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            if self.is_theirs(value.value):
+                self._texts.add(target.id)
+            return None
+        if not isinstance(value, ast.Call) or value.keywords:
+            return None
+        if dotted(value.func).endswith("import_module") and self._names_module(value.args[:1]):
+            self.aliases.add(target.id)
+            return ast.Pass()
+        if len(value.args) != 2 or not self._names_module(value.args[:1]):
+            return None
+        name = value.args[1]
+        if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
+            return None
+        if not all(part.isidentifier() for part in name.value.split(".")):
+            return None
+        same = name.value == target.id
+        return ast.parse("pass" if same else f"{target.id} = {name.value}").body[0]
+
+    def _names_module(self, arguments: list[ast.expr]) -> bool:
+        if not arguments:
+            return False
+        first = arguments[0]
+        if isinstance(first, ast.Constant):
+            return isinstance(first.value, str) and self.is_theirs(first.value)
+        return dotted(first) in self._texts | self.aliases
+
+
+class Renamed(ast.NodeTransformer):
+    """Leaves out imports of the students' modules; `modules.Linear` becomes `Linear`."""
+
+    def __init__(self, modules: Collection[str]) -> None:
+        self._loaded = _Loaded(modules)
+        self._aliases = self._loaded.aliases
+        self._is_theirs = self._loaded.is_theirs
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        """Leave out what loads a students' module, or a function of it by its name."""
+        return self._loaded.replaced(node) or self.generic_visit(node)  # type: ignore[return-value]
+
+    def visit_Import(self, node: ast.Import) -> ast.stmt:
+        """Leave out the students' modules, and remember the names that stand for them."""
+        theirs = [alias for alias in node.names if self._is_theirs(alias.name)]
+        self._aliases |= {alias.asname or alias.name for alias in theirs}
+        node.names = [alias for alias in node.names if alias not in theirs]
+        return node if node.names else ast.Pass()
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
+        """Leave out an import from a students' module; a name given by `as` is set to theirs."""
+        if not self._is_theirs(node.module or ""):
+            self._aliases |= {a.asname or a.name for a in node.names if self._is_theirs(a.name)}
+            node.names = [alias for alias in node.names if not self._is_theirs(alias.name)]
+            return node if node.names else ast.Pass()
+        renamed = [alias for alias in node.names if alias.asname and alias.asname != alias.name]
+        return [ast.parse(f"{a.asname} = {a.name}").body[0] for a in renamed] or ast.Pass()
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """Name what a students' module holds without the module."""
+        self.generic_visit(node)
+        if dotted(node.value) in self._aliases:
+            return ast.copy_location(ast.Name(node.attr, node.ctx), node)
+        return node
