@@ -12,6 +12,7 @@ import click
 
 from grader.cli import output
 from grader.errors import AssignmentError
+from grader.text import one_line
 
 if TYPE_CHECKING:
     from grader.batch.store import Store
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from grader.records import Assignment, Report, Result, RunRecord
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-MAX_SHOWN = 10
+MAX_SHOWN = 20
+ONE_LINE = 100
+"""Characters of names that stand on one line; longer lists have a line for each."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,12 @@ def _fill(
     with output.clear_errors(str(to)):
         write_whole(to, filled.content)
     tell("in the worksheet without a grade", filled.without_grade)
+    open_ones = [
+        f"{grade.person.name} ({grade.open_points:g})"
+        for grade in graded.grades
+        if grade.points is not None and grade.open_points
+    ]
+    tell("filled in, but not final: a person has yet to give points", open_ones)
     for line in filled.warnings:
         output.complain(line)
     column = sheet.header[columns.grade]
@@ -241,7 +250,7 @@ def _in_short(results: Sequence[Result]) -> list[Result]:
 def _say_who(graded: GradedClass, *, known: bool) -> None:
     if not known:
         return
-    tell("graded, and not in the class's list", [one.path for one in graded.unmatched])
+    tell("handed in, and not in the class's list", [one.path for one in graded.unmatched])
     tell("not clear whose it is", graded.unclear)
     by_name = [
         f"{grade.person.name} ({grade.result.path})"
@@ -256,6 +265,14 @@ def _say_who(graded: GradedClass, *, known: bool) -> None:
 def tell(what: str, names: object) -> None:
     """Say of how many something is true, and of whom."""
     lines = [str(name) for name in names]  # type: ignore[attr-defined]
-    if lines:
-        more = f" and {len(lines) - MAX_SHOWN} more" if len(lines) > MAX_SHOWN else ""
-        output.complain(f"{len(lines)} {what}: {', '.join(lines[:MAX_SHOWN])}{more}")
+    together = ", ".join(lines)
+    if not lines:
+        return
+    if len(lines) == 1 or len(together) <= ONE_LINE:
+        output.complain(f"{len(lines)} {what}: {together}")
+        return
+    output.complain(f"{len(lines)} {what}:")
+    for line in lines[:MAX_SHOWN]:
+        click.echo(f"  {one_line(line, 600)}", err=True)
+    if len(lines) > MAX_SHOWN:
+        click.echo(f"  and {len(lines) - MAX_SHOWN} more", err=True)

@@ -107,7 +107,8 @@ def command(
         file, chosen.id, graders=who, assignment=assignment, port=port, earlier=past
     ) as review:
         title = one_line(chosen.title or chosen.assignment)
-        click.echo(f"{title}: run {chosen.id}, {len(review.room.results)} submissions")
+        count = len(review.room.results)
+        click.echo(f"{title}: run {chosen.id}, {count} submission{'s' if count != 1 else ''}")
         _tell(review, who)
         open_it = output.has_browser() if browser is None else browser
         with _door(review, who[0]) if open_it and len(who) == 1 else _nothing():

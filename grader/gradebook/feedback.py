@@ -176,7 +176,9 @@ def _canvas_name(grade: Grade, page: str) -> str:
             f"{grade.person.name} has no attachment at Canvas: only submissions that came from "
             "Canvas as a zip can get pages there"
         )
-    name = re.sub(r"[\W_]", "", grade.person.name.lower()) or "student"
+    name = re.sub(r"[\W_]", "", grade.person.name.lower())
+    # Canvas takes the first part of digits alone for the user's number.
+    name = "student" + name if not name or name.isdigit() else name
     return f"{name}_{user}_{attachment.split()[0]}_{page}"
 
 

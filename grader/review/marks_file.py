@@ -216,6 +216,11 @@ def _take(
     elif points is not None:
         if mark.free is not None:
             raise ReviewError("points without an item stand twice for this answer")
+        most = next(e.max_points for e in finder.results[number].exercises if e.id == exercise)
+        if abs(points) > most + _SAME:
+            raise ReviewError(
+                f"{_number(points)} points, but {one_line(exercise)} has {_number(most)}"
+            )
         mark.free = points
     mark.plain = mark.plain or not words or bool(comment)
     if comment:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from grader.cli import gradebook
 from grader.cli.commands import run
 
 from .conftest import result_of
@@ -124,3 +125,22 @@ def test_a_student_s_text_in_the_marks_is_no_formula_for_a_spreadsheet(
     assert run(["results", "latest", "--marks", "marks.csv"]) == 0  # it is read back
     (row,) = csv.reader((tmp_path / "marks.csv").read_text("utf-8-sig").splitlines()[1:])
     assert row[:2] == ["'=HYPERLINK(1)", "'+cmd.zip"]
+
+
+def test_a_worksheet_with_open_points_is_said_not_to_be_final(grade, filled, tmp_path, capsys):
+    assert grade("--marks", filled) == 0
+    (tmp_path / "sheet.csv").write_text(SHEET, newline="")
+    capsys.readouterr()
+    assert grade("--fill", "sheet.csv") == 0
+    said = capsys.readouterr().err
+    assert "1 filled in, but not final: a person has yet to give points: Luca Rossi (5)" in said
+
+
+def test_a_long_list_of_students_has_a_line_for_each_and_no_name_is_cut(capsys):
+    names = [f"Student {number}: {'x' * 80}" for number in range(21)]
+    gradebook.tell("lost", names)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "grade: 21 lost:" and lines[-1] == "  and 1 more"
+    assert [line.strip() for line in lines[1:-1]] == names[:20]
+    gradebook.tell("lost", ["Ann", "Ben"])
+    assert capsys.readouterr().err == "grade: 2 lost: Ann, Ben\n"

@@ -100,6 +100,7 @@ def test_an_untouched_prompt_is_told_in_the_file_and_takes_no_points_when_read(e
         ([row("Anna Meier", "x", "1", exercise="9")], "there is no exercise '9'; there is 1-code"),
         ([row("Anna Meier", "x", "1"), row("Luca Rossi", "x", "2")], "'x' gives 1 points to all"),
         ([row("Anna Meier", "x", "1"), row("Anna Meier", "x", "1")], "stands twice"),
+        ([row("Anna Meier", "", "25")], "line 2: 25 points, but 2-words has 5"),
         ([row("Anna Meier", "x", "")], "'x' of 2-words has no points in any line"),
     ],
 )
