@@ -23,7 +23,7 @@ from grader.checks.closeness import assert_close
 from grader.checks.compared import Compared, compared_in
 from grader.checks.showing import describe_type, show, type_name
 from grader.diagnosis.wording import TRY_BY_HAND
-from grader.errors import CheckFailed, StudentFault
+from grader.errors import CheckFailed, StudentFault, as_raised
 
 _FILE = "<test cell>"
 _LONGEST = 160
@@ -263,7 +263,8 @@ def _execute(tree: ast.Module | ast.Expression, source: str, scope: _Names) -> A
     code = compile(tree, _FILE, mode, dont_inherit=True)
     try:
         # Also as locals: only then Python calls __missing__ for an undefined global.
-        return eval(code, scope, scope)
+        with as_raised():
+            return eval(code, scope, scope)
     except (CheckFailed, StudentFault):  # a student's error may be an AssertionError, too
         raise
     except AssertionError as error:

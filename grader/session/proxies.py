@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from grader.errors import NotAValue, student_error_class
+from grader.errors import NotAValue, NotDefined, student_error_class
 from grader.session.replies import IndexedError, Observation, observation
 from grader.session.showing import show, show_call, show_operation
 from grader.session.wire import Place, Proxy, place_of
@@ -97,6 +97,19 @@ class _Callable(Proxy):
             return wire.ask(lambda: show(value), "store", value)
 
         return self.observe(*map(sent, args), **kwargs)
+
+    def __instancecheck__(self, value: Any) -> bool:
+        """Return whether a value is an instance of this class: the student's process knows it."""
+        place = place_of(self)
+        path = ".".join(filter(None, (place.path, "__instancecheck__")))
+
+        def called() -> str:
+            return show_call("isinstance", (value, self), {})
+
+        try:
+            return place.wire.ask(called, "call", place.base, path, (value,), {}) is True
+        except NotDefined:
+            raise TypeError(f"isinstance() needs a class: is `{place.label}` one?") from None
 
     def __reduce__(self) -> Any:
         raise TypeError("what lives in the student's process can't be copied")
