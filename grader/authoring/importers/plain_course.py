@@ -30,6 +30,7 @@ ANSWER = re.compile(
 """The words before a written answer: "**Solution:** ...", "$\\color{blue}{Your Answer:}$"."""
 
 
+_ASSERT_NAME = re.compile(r"assert(_|[A-Z])")
 _TEST_NAME = re.compile(r"(?i)(^|_)(tests?|check|unittest)(_|$)|Test$")
 
 
@@ -157,14 +158,14 @@ def tested_gaps(
 ) -> list[str]:
     """Return the gaps that a cell's tests use, in order; [] for a cell without tests.
 
-    A test is an assert, or a call of a course's test function with a gap as its argument:
-    `sigmoid_test(sigmoid)`.
+    A test is an assert, a call such as `assert_array_equal(f(x), y)`, or one of a course's test
+    function with a gap as its argument: `sigmoid_test(sigmoid)`.
     variables : the gaps outside of functions, by the variables that they assign; they count only if
         the test names no function
     """
     nodes = [node for statement in body for node in ast.walk(statement)]
     known = {*gaps, *variables}
-    if not any(isinstance(node, ast.Assert) or _tests_by_name(node, known) for node in nodes):
+    if not any(_is_test(node, known) for node in nodes):
         return []
     names = [node for node in nodes if isinstance(node, ast.Name)]
     named = [node.id for node in names]
@@ -174,6 +175,11 @@ def tested_gaps(
     own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     read = dict.fromkeys(node.id for node in names if node.id not in own)
     return functions or [variables[name] for name in read if name in variables]
+
+
+def _is_test(node: ast.AST, gaps: set[str]) -> bool:
+    asserts = isinstance(node, ast.Call) and bool(_ASSERT_NAME.match(called_name(node)))
+    return isinstance(node, ast.Assert) or asserts or _tests_by_name(node, gaps)
 
 
 def _tests_by_name(node: ast.AST, gaps: set[str]) -> bool:
