@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -27,6 +28,8 @@ LEAST_EVIDENCE = 4.0
 _WHOLE_WEIGHT = 0.125
 """The evidence of a whole number, if a fraction has 1: masks and labels often agree by chance."""
 _SINGLE = (np.dtype(np.float32), np.dtype(np.float16))
+_RAISED = re.compile(r"raised:|value:\{.*error'")
+"""The form of an answer that is an error, also of a call that was observed."""
 _MAX_LEAVES = 400
 _MAX_TEXT = 80
 
@@ -203,7 +206,18 @@ def same_trace(a: Trace, b: Trace, *, shapes: bool = True) -> bool:
 
 def evidence_of(trace: Trace) -> float:
     """Return how much evidence a trace of wrong answers is, as a count of different numbers."""
-    return sum(answer.weight for answer in trace.values())
+    return sum(answer.weight for _, answer in _telling(trace))
+
+
+def _telling(trace: Trace) -> Iterator[tuple[int, Print]]:
+    """Yield the answers up to the first one that is an error.
+
+    What comes after it is no evidence: an object keeps its values whatever stopped its method.
+    """
+    for number, answer in sorted(trace.items()):
+        if _RAISED.match(answer.form):
+            return
+        yield number, answer
 
 
 # --- as text ------------------------------------------------------------------------------
@@ -250,11 +264,11 @@ def _plain_of(text: str) -> Any:
 def evidence_in_all(traces: Sequence[Trace]) -> float:
     """Return how much evidence the traces of all seeds are together.
 
-    An answer that is the same at every seed counts once.
+    An answer that is the same at every seed counts once, and none after an error.
     """
     distinct: dict[int, list[Print]] = {}
     for trace in traces:
-        for number, answer in trace.items():
+        for number, answer in _telling(trace):
             answers = distinct.setdefault(number, [])
             if not any(alike(answer, other) for other in answers):
                 answers.append(answer)

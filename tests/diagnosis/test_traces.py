@@ -7,6 +7,7 @@ from grader.diagnosis.traces import (
     LEAST_EVIDENCE,
     alike,
     differing,
+    evidence_in_all,
     evidence_of,
     print_of,
     same_trace,
@@ -102,6 +103,22 @@ def test_three_numbers_are_thin_evidence_and_masks_thinner():
     assert evidence_of({0: answer([0.1, 0.2, 0.3])}) < LEAST_EVIDENCE
     assert evidence_of({0: answer([1.0, 0.0] * 10)}) < LEAST_EVIDENCE
     assert evidence_of({0: answer(X)}) >= LEAST_EVIDENCE
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        print_of("call", ["raised", ["ValueError", "shapes", None, 0, "", None]]),
+        print_of("observe", ["value", {"value": None, "arguments": [X], "error": ["ValueError"]}]),
+    ],
+    ids=["called", "observed"],
+)
+def test_what_comes_after_an_error_is_no_evidence(error):
+    """The object keeps the values that it had, whatever stopped its method."""
+    unchanged = answer({"W": X})
+    assert evidence_of({3: error, 4: unchanged}) == 0
+    assert evidence_in_all([{3: error, 4: unchanged}, {3: error, 4: answer(2 * X)}]) == 0
+    assert evidence_of({2: unchanged, 3: error}) >= LEAST_EVIDENCE
 
 
 def test_equal_numbers_count_once():
