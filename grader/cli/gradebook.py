@@ -84,8 +84,8 @@ def options(function: _Function) -> _Function:
             "--fill",
             metavar="WORKSHEET",
             type=existing,
-            help="Fill the grades into the CSV file of Moodle, Canvas or Blackboard; a new file "
-            "is written.",
+            help="Fill the grades into the CSV file of Moodle, Canvas, Blackboard or Brightspace; "
+            "a new file is written.",
         ),
         click.option(
             "--roster",

@@ -4,7 +4,7 @@ roster.py      the class list: class.toml, or a file of the platform
 people.py      matches results to people, by the platform's ids and then by name
 rules.py       the deadline and the attempts, applied to the results
 sheet.py       a CSV file whose cells are filled while every other byte stays unchanged
-worksheets.py  the files of Moodle, Canvas and Blackboard
+worksheets.py  the files of Moodle, Canvas, Blackboard and Brightspace
 feedback.py    the pages for students, as a zip or a folder
 table.py       a table for a spreadsheet
 summary.py     a few lines about the class, for the instructor

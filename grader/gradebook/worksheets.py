@@ -5,6 +5,7 @@
 | Moodle | offline grading worksheet | the number in `Identifier` | `Grade`, `Feedback comments` |
 | Canvas | gradebook export | `ID`, `SIS User ID`, `SIS Login ID` | `Title (12345)` |
 | Blackboard | gradebook download | `Username` | `Title [Total Pts: 10] |664617` |
+| Brightspace | export of grades | `OrgDefinedId`, `Username` | `Title Points Grade <Numeric ...>` |
 
 Headers are translated, and versions add columns. So the file's own header is read, two cells of
 each row are filled, and every other byte stays unchanged (sheet.py).
@@ -23,7 +24,7 @@ from grader.gradebook.rules import Grade
 from grader.gradebook.sheet import Sheet, column_of
 from grader.text import full_name
 
-Kind = Literal["moodle", "canvas", "blackboard", ""]
+Kind = Literal["moodle", "canvas", "blackboard", "brightspace", ""]
 
 # Moodle's names of the columns, in its most frequent languages.
 _GRADE = ("Grade", "Bewertung", "Note", "Calificación", "Valutazione", "Voto", "Nota",
@@ -48,6 +49,14 @@ _CANVAS_TITLE = re.compile(r"(?P<title>.*?)\s*\((?P<id>\d+)\)\s*$", re.DOTALL)
 _BLACKBOARD_COLUMN = re.compile(
     r"(?P<title>.*?)(?:\s*\[[^\]]*?(?P<most>[\d.,]+)[^\]\d]*\]?)?\s*\|\s*(?P<id>\d+)\s*$", re.DOTALL
 )
+
+
+_BRIGHTSPACE_COLUMN = re.compile(
+    r"(?P<title>.*\S)\s+Points Grade(?:\s*<(?:[^>]*?MaxPoints:(?P<most>[\d.,]+))?[^>]*>)?\s*$",
+    re.DOTALL | re.IGNORECASE,
+)
+EXCUSED = "ex"
+"""Canvas's grade of a student who is excused, in small letters; a number would end that."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,8 @@ def kind_of(sheet: Sheet) -> Kind:
         cell.strip() == "ID" for cell in header[1:4]
     ):
         return "canvas"
+    if column_of(header, "OrgDefinedId", "End-of-Line Indicator") is not None:
+        return "brightspace"
     if column_of(header, "Username") is not None and any("|" in cell for cell in header):
         return "blackboard"
     if column_of(header, "Last Name") is not None and column_of(header, "Username") is not None:
@@ -101,7 +112,8 @@ def read_worksheet(sheet: Sheet) -> Kind:
     kind = kind_of(sheet)
     if not kind:
         raise SheetError(
-            f"{sheet.name} is not a worksheet of Moodle, Canvas or Blackboard: its columns are "
+            f"{sheet.name} is not a worksheet of Moodle, Canvas, Blackboard or Brightspace: its "
+            f"columns are "
             f"{', '.join(sheet.header)[:200]}"
         )
     return kind
@@ -112,7 +124,12 @@ def read_worksheet(sheet: Sheet) -> Kind:
 
 def people_in(sheet: Sheet) -> tuple[Person, ...]:
     """Return the people in a worksheet, each with the platform's ids and the row."""
-    read = {"moodle": _moodle_person, "canvas": _canvas_person, "blackboard": _blackboard_person}
+    read = {
+        "moodle": _moodle_person,
+        "canvas": _canvas_person,
+        "blackboard": _blackboard_person,
+        "brightspace": _brightspace_person,
+    }
     kind = read_worksheet(sheet)
     people = (read[kind](sheet, row) for row in range(1, len(sheet.rows)))
     return tuple(person for person in people if person is not None)
@@ -180,6 +197,17 @@ def _blackboard_person(sheet: Sheet, row: int) -> Person | None:
     return Person(name or ids["username"], ids, row=row)
 
 
+def _brightspace_person(sheet: Sheet, row: int) -> Person | None:
+    """Return the person. Brightspace writes "#" before ids, so that no spreadsheet changes them."""
+    ids = _texts(sheet, row, {"sid": ("OrgDefinedId",), "username": ("Username",)})
+    ids = {kind: value.removeprefix("#") for kind, value in ids.items() if value != "#"}
+    if not ids:
+        return None
+    names = _texts(sheet, row, {"last": ("Last Name",), "first": ("First Name",)})
+    name = full_name(names.get("first", ""), names.get("last", ""))
+    return Person(name or next(iter(ids.values())), ids, row=row)
+
+
 # --- where grades go ----------------------------------------------------------------------
 
 
@@ -193,15 +221,20 @@ def columns_of(sheet: Sheet, *, wanted: str = "", titles: Sequence[str] = ()) ->
     kind = read_worksheet(sheet)
     if kind == "moodle":
         return _moodle_columns(sheet, wanted)
-    pattern = _CANVAS_TITLE if kind == "canvas" else _BLACKBOARD_COLUMN
+    pattern = {
+        "canvas": _CANVAS_TITLE,
+        "blackboard": _BLACKBOARD_COLUMN,
+        "brightspace": _BRIGHTSPACE_COLUMN,
+    }[kind]
     candidates: dict[int, tuple[str, str]] = {}
     for number, cell in enumerate(sheet.header):
         found = pattern.match(cell)
         if found:
-            candidates[number] = found["title"].strip(), found["id"]
+            title = found["title"].strip()
+            candidates[number] = title, found.groupdict().get("id", title)
     chosen = _chosen(sheet, candidates, wanted, titles)
-    if kind == "blackboard":
-        found = _BLACKBOARD_COLUMN.match(sheet.header[chosen])
+    if kind in ("blackboard", "brightspace"):
+        found = pattern.match(sheet.header[chosen])
         most = _number(found["most"]) if found and found["most"] else None
         comments = column_of(sheet.header, "Feedback to Learner")
         return Columns(kind, chosen, comments, maximum=most)
@@ -322,6 +355,9 @@ def fill_worksheet(
                 f"{grade.person.name}: {grade.lines[0] if grade.lines else grade.status}"
             )
             continue
+        if columns.kind == "canvas" and _folded(sheet.value(row, columns.grade)) == EXCUSED:
+            without.append(f"{grade.person.name}: is excused in Canvas (EX), which stays")
+            continue
         points = grade.points
         most = columns.maximum
         if scale and most is not None and grade.max_points:
@@ -340,6 +376,10 @@ def fill_worksheet(
             values[row, comments] = "; ".join(grade.lines)
     warnings = [*_on_the_scale(grades, columns, scale), *warnings]
     return Filled(sheet.filled(values), columns.kind, filled, tuple(without), tuple(warnings))
+
+
+def _folded(cell: str) -> str:
+    return cell.strip().casefold()
 
 
 def _on_the_scale(grades: Sequence[Grade], columns: Columns, scale: bool) -> list[str]:
