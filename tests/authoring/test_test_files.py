@@ -222,27 +222,6 @@ def test_a_test_of_something_else_is_not_taken(file):
     assert (draft.items, taken) == ([], set())
 
 
-def test_a_missing_package_is_named(file):
-    draft, _ = drafted(
-        file("import no_such_package as n\ndef test_load():\n    assert n.sort(load(1))\n")
-    )
-    assert any("test_load needs no_such_package" in line.text for line in draft.lines)
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("def test_load(tmp_path):\n    assert load(1)\n", "it needs the fixture `tmp_path`"),
-        ("@given(1)\ndef test_load():\n    assert load(1)\n", "`@given` is not understood"),
-        ("async def test_load():\n    assert load(1)\n", "it is asynchronous"),
-    ],
-)
-def test_what_is_not_understood_is_for_the_instructor_to_write(file, text, why):
-    tests, report = read_tests(file(text), set())
-    assert tests == []
-    assert report == [f"! test_layers.py, test_load: {why}: write this check yourself"]
-
-
 def test_files_beside_the_notebook_that_a_test_opens_are_needed(file):
     file("1 2", "numbers.txt")
     draft, _ = drafted(file("def test_load():\n    assert load(open('numbers.txt').read())\n"))

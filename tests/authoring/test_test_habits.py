@@ -73,6 +73,22 @@ def test_gradescopes_weights_are_points_and_its_hidden_tests_hidden_checks(read)
     assert draft.items[0].points == 7.5
 
 
+def test_a_test_that_sets_its_own_points_is_left_out_and_said(read):
+    tests, report = read("""
+        import unittest
+        from gradescope_utils.autograder_utils.decorators import partial_credit
+        class TestShapes(unittest.TestCase):
+            @partial_credit(5)
+            def test_area(self, set_score=None):
+                set_score(5 * (area(2, 3) == 6))
+    """)
+    assert tests == {}
+    assert report == [
+        "! test_shapes.py, TestShapes.test_area: its points are set by its own code, with "
+        "`@partial_credit`: write this check yourself"
+    ]
+
+
 @pytest.mark.parametrize("place", ["class", "method"])
 def test_decorators_of_a_tool_that_is_not_here_are_left_out_and_said(read, place):
     above, below = ("@marks('1')", "") if place == "class" else ("", "@marks('1')")

@@ -23,10 +23,10 @@ from grader.authoring.importers.imported import Check, Draft, Item, slug
 from grader.authoring.importers.test_habits import (
     Function,
     Renamed,
-    is_there,
     plain_test,
     without_patches,
 )
+from grader.authoring.importers.test_helpers import with_helpers
 from grader.errors import AssignmentError
 from grader.notebook import names_called, parseable
 from grader.notebook.definitions import dotted, parsed, syntax_error
@@ -69,11 +69,6 @@ class FileTest:
                 _is_file(folder / text) or (text.startswith(own) and _is_file(folder.parent / text))
             )
         ]
-
-    def missing(self) -> list[str]:
-        """Return the modules that it imports and that are not installed here."""
-        tops = {top for node in ast.walk(ast.parse(self.source)) for top in _imported(node)}
-        return sorted(top for top in tops if not is_there(top))
 
 
 class CourseTests:
@@ -118,7 +113,7 @@ def _tests_in(path: Path, modules: Collection[str]) -> list[_Read]:
     text = parseable(path.read_text("utf-8", "replace"))
     if why := syntax_error(text):
         raise AssignmentError(f"{path} doesn't compile: {why}")
-    tree = Renamed(modules).visit(ast.parse(text))
+    tree = Renamed(modules).visit(with_helpers(ast.parse(text), path, modules))
     read: list[_Read] = []
     for node in tree.body:
         if isinstance(node, Function) and node.name.startswith("test"):
@@ -165,8 +160,6 @@ def add_tests(draft: Draft, tests: Sequence[FileTest], notebook: Notebook, path:
         if test.words & _PRINTED:
             text = f"{test.name} reads what the student prints, which a check can't: rewrite it"
             draft.say(place, text, todo=True)
-        for module in test.missing():
-            draft.say(place, f"{test.name} needs {module}, which is not installed here", todo=True)
         draft.files |= dict.fromkeys(test.opened(path.parent), place.index)
         own = used[-1]
         needs.setdefault(own, set()).update(used[:-1])
@@ -254,7 +247,7 @@ class _Read:
 def _of_function(node: Function, tree: ast.Module) -> _Read:
     """Return the test of a function: the function without its decorators, and a call of it."""
     plain = plain_test(node, tree)
-    unwatched = without_patches(plain.node)
+    unwatched = plain.refused or without_patches(plain.node)
     if isinstance(unwatched, str):
         return _refused(node.name, node, unwatched)
     made = _called(unwatched[0])
@@ -328,7 +321,7 @@ def _of_class(node: ast.ClassDef, tree: ast.Module) -> list[_Read]:
     for test in tests:
         name = f"{node.name}.{test.name}"
         plain = plain_test(test, tree)
-        unwatched = without_patches(plain.node)
+        unwatched = plain.refused or without_patches(plain.node)
         if isinstance(unwatched, str):
             found.append(_refused(name, test, unwatched))
             continue
@@ -405,14 +398,6 @@ def _is_test(node: ast.stmt) -> bool:
 
 def _is_main(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
-
-
-def _imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name.partition(".")[0] for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-        return [node.module.partition(".")[0]]
-    return []
 
 
 def _is_file(path: Path) -> bool:

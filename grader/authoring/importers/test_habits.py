@@ -27,18 +27,22 @@ Decorated = TypeVar("Decorated", ast.FunctionDef, Function, ast.ClassDef)
 
 @dataclass(frozen=True)
 class Plain(Generic[Decorated]):
-    """A test without decorators of other tools. left_out : those that are unknown, in words"""
+    """A test without decorators of other tools.
+
+    left_out : those that are unknown, in words; refused : why it can't be a check
+    """
 
     node: Decorated
     points: float = 1
     hidden: bool = False
     left_out: tuple[str, ...] = ()
+    refused: str = ""
 
 
 def plain_test(node: Decorated, tree: ast.Module) -> Plain[Decorated]:
     """Return a test, or a class, without decorators of Gradescope's, and of modules not here."""
     origin = {name: module for part in tree.body for name, module in _origins(part).items()}
-    kept, points, hidden = [], 1.0, False
+    kept, points, hidden, refused = [], 1.0, False, ""
     left_out = []
     for decorator in node.decorator_list:
         call = decorator if isinstance(decorator, ast.Call) else None
@@ -50,6 +54,8 @@ def plain_test(node: Decorated, tree: ast.Module) -> Plain[Decorated]:
             given = value.value if isinstance(value, ast.Constant) else None
             if word == "weight" and isinstance(given, int | float):
                 points = float(given)
+            elif word == "partial_credit":
+                refused = "its points are set by its own code, with `@partial_credit`"
             elif word == "visibility":
                 hidden = given in _LATER
         elif module and not is_there(module):
@@ -58,7 +64,7 @@ def plain_test(node: Decorated, tree: ast.Module) -> Plain[Decorated]:
             kept.append(decorator)
     plain = copy.copy(node)
     plain.decorator_list = kept
-    return Plain(plain, points, hidden, tuple(left_out))
+    return Plain(plain, points, hidden, tuple(left_out), refused)
 
 
 def _origins(node: ast.stmt) -> dict[str, str]:

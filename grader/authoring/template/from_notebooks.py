@@ -18,6 +18,7 @@ from grader.authoring.importers.marked_code import unclosed
 from grader.authoring.importers.overwritten import lost_values, with_its_values
 from grader.authoring.importers.solution_calls import gaps_with_helpers
 from grader.authoring.importers.test_files import CourseTests
+from grader.authoring.importers.test_helpers import handed_in
 from grader.authoring.stubs import SOLUTION_TAG, is_solution
 from grader.authoring.template.beside import find_beside, modules_with_gaps
 from grader.authoring.template.gaps import (
@@ -88,7 +89,7 @@ def write_from(
             f"solved notebooks: {len(paths)}, students' copies: {len(students)}; give one for "
             "each, in the same order"
         )
-    course = CourseTests(tests, {path.stem for path in (*paths, *students)})
+    course = CourseTests(tests, handed_in((*paths, *students)))
     read = [_read(path, gaps, taken, copy, course) for path, copy in zip_longest(paths, students)]
     found = [find_beside(s.path.parent, s.notebook, apart=given, also=s.draft.files) for s in read]
     files: dict[str, str | bytes] = {

@@ -68,7 +68,28 @@ def names_used(
             whole = isinstance(node, ast.Import)
             lines[f"import {given}" if whole else f"from {module} import {given}"] = None
             entries[f'"{name}": {name}'] = None
-    return sorted(lines), list(entries), problems
+    return sorted(lines), list(entries), [*problems, *_missing(checks, folder)]
+
+
+def _missing(checks: Sequence[Check], folder: Path) -> Iterable[str]:
+    """Yield a line for each module that tests import themselves, and that is not here."""
+    lacking: dict[str, list[str]] = {}
+    for check in checks:
+        tree = None if check.examples else parsed(parseable(check.source))
+        nodes = list(ast.walk(tree)) if tree is not None else []
+        modules = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+        modules |= {
+            node.module
+            for node in nodes
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level
+        }
+        for module in sorted({module.partition(".")[0] for module in modules}):
+            if module != "nose" and not _is_here(module) and not _is_beside(module, folder):
+                lacking.setdefault(module, []).append(check.name)
+    for module, names in lacking.items():
+        tests = ", ".join(names)
+        it = "it needs" if len(names) == 1 else "they need"
+        yield f"{tests}: {it} {module}, which is not here: install it, or put {module}.py beside"
 
 
 def without_nose(cell: Cell) -> str:

@@ -1,0 +1,71 @@
+"""Modules beside a file of tests, and beside the module that students hand in."""
+
+import pytest
+
+from grader.authoring.importers.test_files import read_tests
+from grader.authoring.importers.test_helpers import handed_in
+from grader.authoring.template import write_from
+
+HELPERS = {
+    "close.py": "from limits import LIMIT\n\ndef close(a, b):\n    return abs(a - b) < LIMIT\n",
+    "limits.py": "LIMIT = 0.5\nOTHER = 7\n",
+}
+
+
+@pytest.fixture
+def source_of(tmp_path):
+    """Return the source of the one test of a file that has the helper modules beside it."""
+
+    def of(text, theirs=("shapes",)):
+        for name, source in HELPERS.items():
+            (tmp_path / name).write_text(source)
+        path = tmp_path / "test_shapes.py"
+        path.write_text(text)
+        ((test,), _) = read_tests(path, set(theirs))
+        return test.source
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("head", "call"),
+    [
+        ("from close import close", "close(area(2, 3), 6)"),
+        ("from tests.close import close as near", "near(area(2, 3), 6)"),
+        ("from .close import *", "close(area(2, 3), 6)"),
+        ("import close", "close.close(area(2, 3), 6)"),
+        ("from . import close", "close.close(area(2, 3), 6)"),
+    ],
+)
+def test_functions_of_a_helper_module_are_a_part_of_the_test(source_of, head, call):
+    source = source_of(f"{head}\n\ndef test_area():\n    assert {call}\n")
+    assert "OTHER" not in source
+    exec(source, {"area": lambda w, h: w * h + 0.1})
+    with pytest.raises(AssertionError):
+        exec(source, {"area": lambda w, h: w + h})
+
+
+def test_what_students_hand_in_is_never_a_part_of_the_test(source_of):
+    source = source_of(
+        "from close import close\n\ndef test_it():\n    assert close(1, 1)\n", ["close"]
+    )
+    assert "LIMIT" not in source
+
+
+def test_modules_that_the_students_module_imports_are_the_students(tmp_path):
+    (tmp_path / "shapes.py").write_text("from points import Point\nimport numpy\n")
+    for name in ("points.py", "close.py"):
+        (tmp_path / name).write_text("")
+    assert handed_in([tmp_path / "shapes.py"]) == {"shapes", "points"}
+
+
+def test_a_module_that_is_nowhere_is_named_once_for_all_tests_that_import_it(tmp_path):
+    (tmp_path / "shapes.py").write_text("def area(w, h):\n    return w * h\n")
+    test = "def test_{}():\n    import no_such_package\n    assert area(2, 3) == 6\n"
+    (tmp_path / "test_shapes.py").write_text(test.format("one") + test.format("two"))
+    tests = [tmp_path / "test_shapes.py"]
+    report = write_from("a", tmp_path / "reference", [tmp_path / "shapes.py"], tests=tests).report
+    assert [line for line in report if line.startswith("!")] == [
+        "! shapes.py: one, two: they need no_such_package, which is not here: install it, or put "
+        "no_such_package.py beside"
+    ]
