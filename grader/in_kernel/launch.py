@@ -71,9 +71,11 @@ def prepare(profile: str) -> Any:
 
     profile : an empty folder
     """
-    from grader.in_kernel import agent, kernel, legacy  # noqa: F401  agent: before student code
+    # The agent is imported before student code runs.
+    from grader.in_kernel import agent, kernel, legacy, shared_maps  # noqa: F401
 
     legacy.install()
+    shared_maps.install()
     return kernel.make_kernel(profile)
 
 

@@ -149,6 +149,28 @@ def most_shared_mib(pids: list[int]) -> float:
     return max(map(_shared, pids), default=0) / 2**20
 
 
+def unix_sockets(pid: int) -> int:
+    """Return how many Unix sockets exist in the network namespace of a process, open or in flight.
+
+    Source: /proc/<pid>/net/protocols, the third column.
+    """
+    try:
+        text = Path(f"/proc/{pid}/net/protocols").read_text()
+    except (OSError, ValueError):
+        return 0
+    lines = [line.split() for line in text.splitlines()]
+    return sum(int(line[2]) for line in lines if line[0].startswith("UNIX"))
+
+
+def socket_mib() -> float:
+    """Return how much may wait in one Unix socket. Source: socket(7), SO_SNDBUF."""
+    try:
+        largest = int(Path("/proc/sys/net/core/wmem_max").read_text())
+    except (OSError, ValueError):
+        largest = 212_992  # Linux's default
+    return 2 * max(largest, 1 << 16) / 2**20
+
+
 def _resident(pid: int) -> int:
     """Return the resident bytes of a process, with program files and shared memory."""
     try:

@@ -144,6 +144,8 @@ class Provisioner:
         self.isolation = sandbox.read_report(report)
         if self._watchdog is not None and "files" in self.isolation.applied:
             self._watchdog.no_disk()
+        if self._watchdog is not None and "namespaces" in self.isolation.applied:
+            self._watchdog.own_network()
 
     def begin_serving(self) -> None:
         """Tell the watchdog that the notebook has run: from now on checks use the resources."""

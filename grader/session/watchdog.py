@@ -18,6 +18,9 @@ _DISK_LOOKS = 5  # a folder is walked at every fifth look
 # _FAST_MIB between two looks on; then the walk is put off for up to _FAST_LOOKS looks.
 _FAST_MIB = 32.0
 _FAST_LOOKS = 5
+# Honest code opens a few dozen sockets. On machines that allow large buffers, fewer of them could
+# hold a notebook's memory.
+_SOCKETS_ALLOWED = 256
 
 
 class Watchdog:
@@ -46,6 +49,7 @@ class Watchdog:
         self._stop = threading.Event()
         self._kernel: int | None = launcher if first else None
         self.serving = False
+        self._sockets_max: int | None = None
         self._resident_mib = 0.0
         self._fast_looks = 0
         self._thread = threading.Thread(target=self._watch, name="grade-watchdog", daemon=True)
@@ -68,6 +72,14 @@ class Watchdog:
         """Don't watch the disk: scratch lies in memory, and its file system has a maximum size."""
         self._disk = []
 
+    def own_network(self) -> None:
+        """Limit sockets, too: all in the processes' network namespace are theirs.
+
+        What waits in a socket is memory that belongs to no process.
+        """
+        at_most = int(self._limits.memory_mib / processes.socket_mib())
+        self._sockets_max = max(_SOCKETS_ALLOWED, at_most)
+
     def _watch(self) -> None:
         looks = 0
         while not self._stop.wait(_LOOK_S):
@@ -85,11 +97,18 @@ class Watchdog:
             members = [self._launcher, *members, *processes.descendants(self._first)]
         if self._is_too_large(members):
             self._kill(f"used more than {limits.memory_mib} MiB of memory")
+        elif self._has_too_many_sockets():
+            self._kill(f"opened more than {self._sockets_max} sockets")
         # The kernel's own limit answers with an error; it does not bind root.
         elif len(members) > 2 * limits.processes:
             self._kill(f"started more than {limits.processes} processes")
         elif disk and self._disk and sum(map(_kib, self._disk)) > self._disk_kib:
             self._kill(f"wrote more than {limits.scratch_mib} MiB")
+
+    def _has_too_many_sockets(self) -> bool:
+        if self._sockets_max is None or self._kernel is None:
+            return False
+        return processes.unix_sockets(self._kernel) > self._sockets_max
 
     def _is_too_large(self, members: list[int]) -> bool:
         """Tell whether these processes hold more memory than they may.

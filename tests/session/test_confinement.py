@@ -527,6 +527,8 @@ def judge(machine, number, *arguments, arch=None):
             (value,) = struct.unpack_from("=I", data, operand)
         elif kind == 0x06:  # return
             return operand
+        elif kind == 0x54:  # and
+            value &= operand
         else:
             holds = {0x15: value == operand, 0x35: value >= operand, 0x45: value & operand}[kind]
             at += if_true if holds else if_false
@@ -561,6 +563,10 @@ ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
         ((135, 92), (0x0040000,), EPERM),  # personality(ADDR_NO_RANDOMIZE)
         ((62, 129), (123, 9), ALLOW),  # kill one
         ((62, 129), (0xFFFFFFFFFFFFFFFF, 9), EPERM),  # kill all
+        ((9, 222), (0, 4096, 3, 0x22), ALLOW),  # mmap(MAP_PRIVATE | MAP_ANONYMOUS)
+        ((9, 222), (0, 4096, 3, 0x01), ALLOW),  # mmap(MAP_SHARED)
+        ((9, 222), (0, 4096, 3, 0x8021), EPERM),  # mmap(MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE)
+        ((9, 222), (0, 4096, 3, 0x23), EPERM),  # mmap(MAP_SHARED_VALIDATE | MAP_ANONYMOUS)
         ((600, 600), (), ENOSYS),
     ],
 )

@@ -58,6 +58,7 @@ def looking(monkeypatch):
         made.append(Watchdog(10, Limits(memory_mib=700), first=9, disk=[]))
         return [made[-1]._is_too_large([10, 11]) for _ in range(count)]
 
+    look.made = made
     yield look
     for watchdog in made:
         watchdog.stop()
@@ -80,3 +81,18 @@ def test_what_is_large_and_rests_is_walked_at_each_look(monkeypatch, looking):
     sizes = Sizes(monkeypatch, [690.0, 710.0, 715.0], shared=100.0, own=650.0)
     assert looking(3) == [False, False, False]
     assert sizes.walks == 2
+
+
+@pytest.mark.parametrize(
+    ("largest", "sockets", "killed"),
+    [(1 << 18, 1400, False), (1 << 18, 1401, True), (1 << 30, 256, False), (1 << 30, 257, True)],
+)
+def test_sockets_that_could_hold_all_memory_end_it(monkeypatch, looking, largest, sockets, killed):
+    """At most 0.5 MiB wait in each; where a socket may hold 2 GiB, a few dozen are no fault."""
+    monkeypatch.setattr("grader.session.processes.socket_mib", lambda: 2 * largest / 2**20)
+    monkeypatch.setattr("grader.session.processes.unix_sockets", lambda pid: sockets)
+    assert looking(0) == []
+    watchdog = looking.made[-1]
+    assert not watchdog._has_too_many_sockets()  # they may be other processes'
+    watchdog.own_network()
+    assert watchdog._has_too_many_sockets() == killed

@@ -53,6 +53,22 @@ HONEST = {
         child = multiprocessing.Process(target=put, args=(queue,)); child.start()
         assert queue.get() == 3; child.join()
         """,
+    "shared memory without a file": """
+        import mmap, os
+        shared = mmap.mmap(-1, 1 << 16)
+        if os.fork() == 0:
+            shared[:5] = b"hello"
+            os._exit(0)
+        os.wait()
+        assert shared[:5] == b"hello" and isinstance(shared, mmap.mmap)
+        rights = mmap.PROT_READ | mmap.PROT_WRITE
+        with mmap.mmap(-1, 8192, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS, rights) as larger:
+            larger.resize(16384)
+            larger[16383] = 1
+        for more in ({"access": mmap.ACCESS_COPY}, {"access": mmap.ACCESS_WRITE},
+                     {"flags": mmap.MAP_PRIVATE}):
+            mmap.mmap(-1, 8192, **more)[8191] = 1
+        """,
     "pandas and a CSV that came along": """
         import pandas as pd
         table = pd.read_csv("data/points.csv")

@@ -3,7 +3,9 @@
 Calls that numerical Python never needs fail with EPERM: sockets except Unix ones, access to other
 processes, mounts, new namespaces, keys, BPF, io_uring (which bypasses this filter), kernel modules,
 clocks. Calls for memory that counts for no process (SysV segments, memfd) fail with ENOSYS, so that
-libraries use their alternative. Calls that are newer than this list fail with ENOSYS too.
+libraries use their alternative. Shared memory without a file stays allocated while one page of it
+is mapped, and pages in a pipe (vmsplice) count for no process either: both fail with EPERM.
+Calls that are newer than this list fail with ENOSYS too.
 
 Source: seccomp(2), bpf(4); numbers from arch/x86/entry/syscalls/syscall_64.tbl and
 include/uapi/asm-generic/unistd.h of Linux 6.18.
@@ -43,6 +45,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "swapon": (167, 224), "swapoff": (168, 225), "acct": (163, 89), "syslog": (103, 116),
     "quotactl": (179, 60), "quotactl_fd": (443, 443), "vhangup": (153, 58),
     "lookup_dcookie": (212, 18), "nfsservctl": (180, 42), "memfd_secret": (447, 447),
+    "vmsplice": (278, 75),
     "iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "uselib": (134, None),
     "ustat": (136, None), "sysfs": (139, None), "_sysctl": (156, None),
     # clocks and names of the machine
@@ -73,11 +76,12 @@ class Machine:
     ioctl: int
     personality: int
     kill: int
+    mmap: int
 
 
 MACHINES = {
-    "x86_64": Machine(0, 0xC000003E, 56, 41, 53, 16, 135, 62),
-    "aarch64": Machine(1, 0xC00000B7, 220, 198, 199, 29, 92, 129),
+    "x86_64": Machine(0, 0xC000003E, 56, 41, 53, 16, 135, 62, 9),
+    "aarch64": Machine(1, 0xC00000B7, 220, 198, 199, 29, 92, 129, 222),
 }
 
 # CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET; the first one shares its
@@ -86,11 +90,12 @@ _NEW_NAMESPACES = 0x7E020000
 _AF_UNIX, _AF_NETLINK = 1, 16
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # type into, or paste into, a terminal
 _ASK_PERSONALITY = 0xFFFFFFFF
+_SHARED_WITHOUT_FILE = 0x21  # MAP_ANONYMOUS with MAP_SHARED or MAP_SHARED_VALIDATE
 _ALL_PROCESSES = 0xFFFFFFFF  # kill(-1): where there is no namespace, all of the user's
 
 # struct seccomp_data: int nr; __u32 arch; __u64 instruction_pointer; __u64 args[6]
 _NUMBER, _ARCH, _ARGS = 0, 4, 16
-_LOAD, _JUMP_EQ, _JUMP_GE, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _JUMP_EQ, _JUMP_GE, _JUMP_ANY_BIT, _RETURN, _AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _MODE_FILTER = 2
 
@@ -150,17 +155,27 @@ def program(machine: Machine) -> bytes:
         machine.personality, 0, [(_JUMP_EQ, _ASK_PERSONALITY, _ALLOW)], otherwise=refuse
     )
     code += _by_argument(machine.kill, 0, [(_JUMP_EQ, _ALL_PROCESSES, refuse)])
+    without_file = [(_JUMP_EQ, _SHARED_WITHOUT_FILE, refuse)]
+    code += _by_argument(machine.mmap, 3, without_file, mask=_SHARED_WITHOUT_FILE)
     return b"".join([*code, _instruction(_RETURN, _ALLOW)])
 
 
 def _by_argument(
-    number: int, argument: int, cases: list[tuple[int, int, int]], otherwise: int = _ALLOW
+    number: int,
+    argument: int,
+    cases: list[tuple[int, int, int]],
+    *,
+    otherwise: int = _ALLOW,
+    mask: int = 0,
 ) -> list[bytes]:
     """Return the code that decides one call by the lower half of an argument, and returns.
 
     cases : (test, value, answer); the first test that holds decides
+    mask : the bits of the argument that are tested; 0 for all
     """
     body = [_instruction(_LOAD, _ARGS + 8 * argument)]
+    if mask:
+        body.append(_instruction(_AND, mask))
     for test, value, answer in cases:
         body += [_instruction(test, value, 0, 1), _instruction(_RETURN, answer)]
     body.append(_instruction(_RETURN, otherwise))
