@@ -18,7 +18,7 @@ from grader.checks.differences import (
 )
 from grader.checks.gradient import assert_gradient, refuse_dummy
 from grader.checks.showing import index_text
-from grader.checks.slopes import CERTAIN, KNOWN, RESOLVED, Redraw, resolved
+from grader.checks.slopes import CERTAIN, KNOWN, RESOLVED, STILL, Redraw, resolved
 from grader.checks.tolerances import precision_of, rtol_for, shown_decimals
 from grader.diagnosis.case import Factor
 from grader.diagnosis.values import diagnose
@@ -267,7 +267,7 @@ def _judge(got: Array, difference: ArrayDifference, rtol: float) -> _Judged:
     decimals = shown_decimals(difference.values)
     # If f does not change nearby, its slope is 0 if the error is small beside slopes farther away.
     flat = (difference.farthest == 0) | (error <= RESOLVED * difference.farthest)
-    still = (slopes.reach == 0) & flat & (not decimals)
+    still = (slopes.reach == 0) & flat & (not decimals) & (np.abs(g) <= STILL)
     decided = (error <= known) | still | (off > allowed + 20 * error)
     excess = np.where(wrong, off / np.maximum(allowed, 1e-300), 0.0)
     worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(excess)), excess.shape))

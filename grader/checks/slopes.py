@@ -32,6 +32,9 @@ KNOWN = 8e-4
 RESOLVED = 1e-6
 _RESOLVED_EPS = 1e3
 _RESOLVED_MOST = 2e-4
+# The slope of a function that does not change is 0. Its error grows without end with the function,
+# so that any gradient would be within it: only one of at most this size is accepted.
+STILL = 1e-6
 # The estimated errors are right up to a small factor: a slope may be off by this many of them.
 CERTAIN = 5
 # Elements with a smaller share of the slope than this get a direction of their own.
@@ -349,7 +352,7 @@ class _Judge:
             else:
                 known = max(known, RESOLVED * float(found.reach), self.negligible)
             kink = bool(found.kink) and error > tolerance * scale
-            still = float(found.reach) == 0.0 and self.is_flat(v, error)
+            still = float(found.reach) == 0.0 and spread <= STILL and self.is_flat(v, error)
             reliable = (error <= known or still) and not kink
             allowed = room + CERTAIN * error + 1e-300
             power = int(found.power)

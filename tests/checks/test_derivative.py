@@ -191,6 +191,17 @@ def test_a_large_constant_hides_no_wrong_derivative():
     assert "float64 has no digits left" in told.problem
 
 
+@pytest.mark.parametrize("size", [1e10, 1e14, 1e19, 1e300])
+def test_a_function_that_is_too_large_to_change_accepts_no_derivative(size):
+    """The error of its slopes grows with it: any derivative would be within that error."""
+    x = np.array([0.3, -1.2, 2.0])
+    with pytest.raises(CheckFailed):
+        assert_derivative(lambda x: np.full(x.shape, size), lambda x: 2 * x, at=x)
+    with pytest.raises(CheckFailed):
+        assert_jacobian(lambda x: np.full(x.shape, size), lambda x: np.diag(2 * x), at=x)
+    assert_derivative(lambda x: np.full(x.shape, size), np.zeros_like, at=x)
+
+
 def test_the_tolerance_of_a_derivative_holds_as_asked():
     refusal(assert_derivative, np.square, lambda x: 2.003 * x, at=Z, rtol=1e-8)
     assert_derivative(np.square, lambda x: 2 * x, at=Z, rtol=1e-8)

@@ -489,6 +489,22 @@ def test_a_flat_stretch_beside_a_kink_is_flat(rng):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("size", [1e10, 1e14, 1e19, 1e300])
+@pytest.mark.parametrize("d", [3, 400])
+def test_a_cost_that_is_too_large_to_change_accepts_no_gradient(rng, size, d):
+    """The error of its slopes grows with it: any gradient would be within that error."""
+    x, wrong = rng.normal(size=d), rng.normal(size=d)
+    refusal(lambda x: size, lambda x: wrong, x, rng)
+    if size > 1e17:
+        refusal(lambda x: size + float((x**2).sum()), lambda x: wrong, x, rng)
+    assert_gradient(lambda x: size, np.zeros_like, at=x, rng=rng)
+
+
+def test_a_slope_that_is_too_small_to_show_is_right_in_a_saturated_cost(rng):
+    x = rng.uniform(40.0, 42.0, size=3)
+    assert_gradient(lambda x: 30.0 + float(np.exp(-x).sum()), lambda x: -np.exp(-x), at=x, rng=rng)
+
+
 def test_a_point_at_the_edge_of_the_domain_is_decided_from_inside(rng):
     at = np.array([0.7, 0.0, 1.3])  # x**2.5 is nan below 0
     assert_gradient(
