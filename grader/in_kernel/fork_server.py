@@ -56,8 +56,10 @@ def main(home: str, descriptor: int, lifeline: int, *, apart: bool) -> None:
     apart : whether to fork kernels into namespaces, if the machine has them
     """
     from grader.in_kernel.lifeline import end_with
+    from grader.in_kernel.system import lift_memory_limit
 
     end_with(lifeline)
+    lift_memory_limit()
     with _told(descriptor):
         _serve(home, descriptor, lifeline, apart=apart)
 

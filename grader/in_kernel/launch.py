@@ -50,6 +50,9 @@ PROTECTED = (sys.stdlib_module_names - {"test", "this", "antigravity"}) | {
 def main(options: dict[str, Any]) -> None:
     """Run the kernel until it serves the grader or is killed."""
     hollow_package()
+    from grader.in_kernel.system import lift_memory_limit
+
+    lift_memory_limit()
     if "lifeline" in options:
         from grader.in_kernel.lifeline import end_with
 

@@ -11,6 +11,7 @@ ordinary code of the grader.
 opening.py        collects the checks with pytest
 check.py          one check, and the problems that it may have
 running.py        the fixtures; one outcome for each check
+room.py           how much memory a check may take
 verdict.py        the outcome that an exception means
 interrupting.py   ends the command when Ctrl-C comes during a check
 """

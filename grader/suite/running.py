@@ -33,6 +33,7 @@ from grader.session.kept_session import KeptSession
 from grader.session.replay_cache import ReplayCache, replayed
 from grader.session.student import Student, as_reference, renew, requests_of, used_s_of
 from grader.suite.check import Check, breakage
+from grader.suite.room import limited_memory, room_of_check
 from grader.suite.verdict import verdict_of
 
 
@@ -223,6 +224,14 @@ class Plugin:
         return verdict, self.killed
 
     # --- pytest's hooks ---
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None]:
+        assert self.check is not None
+        limits = self.assignment.limits
+        reply_mib = self.check.reply_mib or limits.reply_mib
+        with limited_memory(room_of_check(limits.memory_mib, reply_mib)):
+            return (yield)
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line(

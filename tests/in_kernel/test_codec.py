@@ -415,6 +415,13 @@ def test_npy_headers_that_lie_or_name_other_dtypes_are_refused(name, size):
     assert refusal(frame({"a": 0}, lie)) == _PROBLEMS.get(name, _NO_NPY)
 
 
+def test_an_empty_array_counts_as_large_as_its_sum():
+    lie = npy(header("'<f8'", "(0, 1000000000)"), b"")
+    assert refusal(frame({"a": 0}, lie)) == "larger arrays than a frame may have"
+    with pytest.raises(codec.TooLarge):
+        codec.encode(np.zeros((0, 10**9)))
+
+
 @pytest.mark.parametrize("version", [b"\x02\x00", b"\x03\x00", b"\x01\x01"])
 def test_other_npy_versions_are_refused(version):
     assert refusal(frame({"a": 0}, _GOOD[:6] + version + _GOOD[8:])) == _NO_NPY

@@ -232,6 +232,7 @@ def test_a_frame_that_came_where_pandas_is_missing_goes_back_as_it_was(pd, monke
 _DATES = np.array([1], np.int64)
 LIES = {
     "a range of no step": ("range", [0, 3, 0]),
+    "a range of a billion": ("range", [0, 10**9, 1]),
     "a date that is none": ("date", [2020, 2, 30]),
     "a time with a zone beyond a day": ("time", [1, 2, 3, 4, 0, 90_000]),
     "a decimal with a vast exponent": ("Decimal", "1e99999999"),

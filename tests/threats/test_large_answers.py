@@ -53,6 +53,30 @@ def test_gradient(student):
 def test_sigmoid(student):
     pass
 """
+# What a check of plain numpy makes of an answer that is small itself: 8 GB each.
+GROWS = """
+import numpy as np
+import pytest
+
+@pytest.mark.exercise("square", points=2)
+def test_square(student, rng):
+    x = rng.normal(size=1000)
+    assert np.allclose(student.mean_square(x), x + 1)
+
+@pytest.mark.exercise("gradient", points=3)
+def test_gradient(student):
+    probabilities = np.asarray(student.Model(np.eye(3), np.ones(3)).grad(np.ones(3)))
+    assert np.all(probabilities.sum(axis=-1) == 1)
+
+@pytest.mark.exercise("sigmoid", points=3)
+def test_sigmoid(student):
+    student.sigmoid(np.zeros(2))
+"""
+GROWING = {
+    "a column that meets a row": {"mean_square": "return np.zeros((1_000_000, 1))"},
+    "a range": {"mean_square": "return range(200_000_000)"},
+    "rows without columns": {"grad": "return np.zeros((1_000_000_000, 0))"},
+}
 pytestmark = [
     pytest.mark.any_user,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
@@ -114,3 +138,21 @@ def test_a_check_says_how_large_an_answer_may_be(host, messages):
     assert graded["two"]["score"] == MAX
     assert graded["four"]["score"] == 6.0
     assert "more than 2 MiB" in messages(graded["four"])["square"]
+
+
+@pytest.mark.parametrize("answer", GROWING)
+def test_what_a_check_makes_of_an_answer_has_a_limit(host, messages, answer):
+    right = {
+        "mean_square": "return x + 1",
+        "sigmoid": "return z",
+        "cost": "return 0.0",
+        "grad": "return np.ones((2, 1))",
+    }
+    host.write_assignment(checks=GROWS, reference=right, check_s=20)
+    small = host.right(name="small", **right)
+    grows = host.right(name="grows", **right | GROWING[answer])
+    graded = host.run(grows, small, options=("--jobs", "1"), wrap=[sys.executable, "-c", MEASURED])
+    assert graded["small"]["score"] == MAX
+    assert graded["grows"]["status"] == "graded"
+    assert graded["grows"]["score"] == MAX - (3 if "grad" in GROWING[answer] else 2)
+    assert peak(graded) < 2000

@@ -31,7 +31,7 @@ from grader.in_kernel.codec.limits import (
     no_handles,
     nodes_of,
 )
-from grader.in_kernel.codec.npy import AXES, bytes_as_float64, npy_header
+from grader.in_kernel.codec.npy import AXES, bytes_as_float64, npy_header, span_of
 
 globals()["__builtins__"] = dict(vars(builtins))
 
@@ -218,7 +218,7 @@ class Encoder:
             value = value.astype(layout.kind + "1")
             layout = value.dtype
         # Checked before any copy: a broadcast array can claim more bytes than there is memory.
-        self._add_size(bytes_as_float64(layout, value.size))
+        self._add_size(bytes_as_float64(layout, value.size or span_of(value.shape)))
         self._add_items(1)
         fortran = value.flags.fnc
         header = npy_header(layout.str, fortran, value.shape)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from numpy import dtype, generic, ndarray
 
 from grader.in_kernel.codec import array_forms, frame_forms, generators, plain_forms
-from grader.in_kernel.codec.limits import MalformedFrame
+from grader.in_kernel.codec.limits import MalformedFrame, TooLarge
 
 globals()["__builtins__"] = dict(vars(builtins))
 
@@ -38,7 +38,7 @@ _PANDAS_OR_SCIPY: Final = frozenset(("pandas", "scipy"))
 def apart(value: Any) -> tuple[str, Any] | None:
     """Return the name and the contents of a value's form; None if it has no form.
 
-    Not called for plain values and arrays of numbers.
+    Not called for plain values and arrays of numbers. Raises TooLarge.
     """
     kind = type(value)
     form = _APART.get(kind)
@@ -55,6 +55,8 @@ def apart(value: Any) -> tuple[str, Any] | None:
             return plain_forms.dtype_apart(value)
         if kind.__module__.partition(".")[0] in _PANDAS_OR_SCIPY:
             return frame_forms.pandas_apart(value) or array_forms.sparse_apart(value)
+    except TooLarge:
+        raise
     except Exception:  # a part of it has no form: the value gets a handle
         return None
     return None

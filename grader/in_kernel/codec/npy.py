@@ -53,9 +53,17 @@ class Room:
 
     def take(self, layout: _Layout) -> None:
         """Reserve room for an array. Raises MalformedFrame if there is none."""
-        self._left -= bytes_as_float64(layout.dtype, prod(layout.shape))
+        self._left -= bytes_as_float64(layout.dtype, span_of(layout.shape))
         if self._left < 0:
             raise MalformedFrame("larger arrays than a frame may have")
+
+
+def span_of(shape: Sequence[int]) -> int:
+    """Return the elements of an array of this shape; of an empty one, those of its other axes.
+
+    Its sum over an axis of length 0 has as many.
+    """
+    return prod(axis or 1 for axis in shape)
 
 
 def bytes_as_float64(layout: dtype, count: int) -> int:
@@ -160,7 +168,7 @@ def _layout(header: bytes) -> _Layout:
     if layout.kind not in KINDS or not layout.itemsize:
         raise MalformedFrame("a .npy header names a dtype that is not sent")
     # An empty array of impossible axes has no bytes, but an array built like it would fail.
-    if len(shape) > AXES or prod(axis or 1 for axis in shape) * layout.itemsize > SPAN:
+    if len(shape) > AXES or span_of(shape) * layout.itemsize > SPAN:
         raise MalformedFrame("a .npy header names an impossible array")
     size = prod(shape) * layout.itemsize
     return _Layout(layout, shape, "F" if fortran == b"True" else "C", size)

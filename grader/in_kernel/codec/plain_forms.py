@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 from numpy import dtype
 
-from grader.in_kernel.codec.limits import KINDS
+from grader.in_kernel.codec.limits import KINDS, TooLarge
 
 globals()["__builtins__"] = dict(vars(builtins))
 
@@ -35,6 +35,8 @@ _DECIMAL_CHARS: Final = 10_000
 _DECIMAL_EXPONENT: Final = 10_000
 _FRACTION_BITS: Final = 1 << 14
 _DEQUE_MAX: Final = 1 << 22
+# numpy makes a list of a range first. As many 64-bit numbers are the default for a reply.
+_RANGE_MAX: Final = 1 << 23
 _FIELDS_MAX: Final = 1000
 _UTC: Final = datetime.UTC
 _Decimal, _Fraction = decimal.Decimal, fractions.Fraction
@@ -138,9 +140,18 @@ def _whole_or_none(*claimed: Any) -> None:
         raise ValueError("another form")
 
 
+def _range_apart(value: range) -> Any:
+    if value[_RANGE_MAX:]:
+        raise TooLarge(f"more than {_RANGE_MAX} items")
+    return [value.start, value.stop, value.step]
+
+
 def _range(contents: Any) -> range:
     start, stop, step = contents
-    return range(start, stop, step)
+    made = range(start, stop, step)
+    if made[_RANGE_MAX:]:
+        raise ValueError("too large to be sent")
+    return made
 
 
 def _slice(contents: Any) -> slice:
@@ -258,7 +269,7 @@ APART: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     frozenset: ("frozenset", _sorted),
     deque: ("deque", lambda value: [list(value), value.maxlen]),
     bytearray: ("bytearray", bytes),
-    range: ("range", lambda value: [value.start, value.stop, value.step]),
+    range: ("range", _range_apart),
     slice: ("slice", lambda value: [value.start, value.stop, value.step]),
     type(...): ("Ellipsis", lambda value: None),
     datetime.date: ("date", lambda value: [value.year, value.month, value.day]),
