@@ -2,6 +2,7 @@
 
 roster.py      the class list: class.toml, or a file of the platform
 people.py      matches results to people, by the platform's ids and then by name
+names.py       compares names, in the spellings that files and lists have
 rules.py       the deadline and the attempts, applied to the results
 sheet.py       a CSV file whose cells are filled while every other byte stays unchanged
 worksheets.py  the files of Moodle, Canvas, Blackboard and Brightspace

@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from grader.gradebook.names import Names, spellings, squeezed
 from grader.records import Result
-from grader.text import is_east_asian
 
 # The platforms' names for each kind of id.
 KINDS = {
@@ -105,10 +105,7 @@ def who_is(result: Result) -> str:
 
 def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
     """Return which results belong to which people: by id, by group, then by name."""
-    by_name: dict[str, set[int]] = defaultdict(set)
-    for place, person in enumerate(people):
-        for spelling in _spellings_of(person):
-            by_name[spelling].add(place)
+    by_name = Names((person.name, *person.other_names) for person in people)
     owners, kinds = _owners(people, results)
     found: dict[int, set[int]] = defaultdict(set)
     for number, places in owners.items():
@@ -120,8 +117,9 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
 
     def candidates_for(name: str, result: Result, *, own: bool) -> set[int]:
         """own : the submission is this name's alone, so that its ids tell who it is not"""
-        bearers = {place for one in spellings(name) for place in by_name.get(one, ())}
-        return {p for p in bearers if not (own and _is_another(people[p], result, kinds))}
+        return {
+            p for p in by_name.find(name) if not (own and _is_another(people[p], result, kinds))
+        }
 
     def given_once(claims: Mapping[int, Sequence[int]]) -> Iterator[tuple[int, int]]:
         """Yield (place, number of the result); nothing where two people's work has one name."""
@@ -284,26 +282,3 @@ def _folded(value: str) -> str:
 
 def _spellings_of(person: Person) -> frozenset[str]:
     return frozenset().union(*map(spellings, (person.name, *person.other_names)))
-
-
-def spellings(name: str) -> frozenset[str]:
-    """Return the spellings of a name; two names match if they share one.
-
-    A platform that keeps the parts of "王小明" shows "王 小明", or "小明 王" (given name first).
-    """
-    words = unicodedata.normalize("NFC", name).replace(",", " ").split()
-    if len(words) < 2 or not is_east_asian(" ".join(words)):
-        return frozenset({squeezed(name)})
-    joined = ("".join(words), "".join(reversed(words)))
-    return frozenset({squeezed(name), *map(squeezed, joined)})
-
-
-def squeezed(name: str) -> str:
-    """Return a name as sorted words without case, accents, signs: "Rossi, Luca" is "luca rossi"."""
-    if name.count(",") == 1:  # "Rossi, Luca", as gradebooks sort
-        family, given = name.split(",")
-        name = f"{given} {family}"
-    folded = unicodedata.normalize("NFKD", name.casefold())
-    plain = "".join(char for char in folded if not unicodedata.combining(char))
-    # A name of only symbols stays as it is, so that two such names stay different.
-    return " ".join(sorted(re.findall(r"\w+", plain))) or name.strip()

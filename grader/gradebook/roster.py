@@ -9,14 +9,14 @@ extra_days = { pw02 = 2 }       # after the deadline; "*" for every assignment
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from grader.errors import SheetError
-from grader.gradebook.people import KINDS, Person, spellings
+from grader.gradebook.names import Names
+from grader.gradebook.people import KINDS, Person
 from grader.gradebook.sheet import column_of, read_sheet
 from grader.gradebook.worksheets import kind_of, people_in
 from grader.text import full_name
@@ -103,29 +103,21 @@ def with_extra_days(people: tuple[Person, ...], roster: tuple[Person, ...]) -> t
     by_id = {
         (kind, value.casefold()): one for one in roster for kind, value in one.ids.items() if value
     }
-    in_roster, in_sheet = _by_name(roster), _by_name(people)
+    in_roster, in_sheet = Names([p.name] for p in roster), Names([p.name] for p in people)
     merged = []
-    for person in people:
-        names = spellings(person.name)
-        candidates = {id(one): one for name in names for one in in_roster.get(name, ())}
-        namesakes = {id(one) for name in names for one in in_sheet[name]}
+    for place, person in enumerate(people):
+        candidates = in_roster.find(person.name)
+        namesakes = {p for one in candidates for p in in_sheet.find(roster[one].name)}
         known = next(
             (by_id[k, v.casefold()] for k, v in person.ids.items() if (k, v.casefold()) in by_id),
-            next(iter(candidates.values())) if len(candidates) == len(namesakes) == 1 else None,
+            roster[next(iter(candidates))]
+            if len(candidates) == 1 and namesakes == {place}
+            else None,
         )
         if known is not None:
             person = _merged(person, known)
         merged.append(person)
     return tuple(merged)
-
-
-def _by_name(people: tuple[Person, ...]) -> dict[str, list[Person]]:
-    """Return the people of each name, in each of its spellings."""
-    found: dict[str, list[Person]] = defaultdict(list)
-    for person in people:
-        for name in spellings(person.name):
-            found[name].append(person)
-    return found
 
 
 def _merged(person: Person, known: Person) -> Person:

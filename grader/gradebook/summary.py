@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from grader.gradebook.people import ids_of, squeezed
+from grader.gradebook.names import squeezed
+from grader.gradebook.people import ids_of
 from grader.records import Result
 from grader.text import one_line
 

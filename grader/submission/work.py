@@ -36,7 +36,10 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
 
 
 def natural_name(name: str) -> list[tuple[int, int, str]]:
-    """Return that key of a name."""
+    """Return that key of a name. "Rossi (2).zip" comes after "Rossi.zip", whose copy it is."""
+    stem, _, suffix = name.rpartition(".")
+    if stem and suffix.isalnum():
+        return [*natural_name(stem), (0, -1, ""), *natural_name(suffix)]
     parts = re.split(r"(\d+)", name.casefold())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 

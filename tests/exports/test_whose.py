@@ -126,6 +126,31 @@ def test_two_of_one_name_are_not_two_attempts_of_the_one_in_another_platform_s_l
     assert (again.grades[0].points, again.grades[0].attempts, again.unmatched) == (2.0, 2, ())
 
 
+@pytest.mark.parametrize("written", ["Anna Mueller", "Anna Muller", "Müller Anna", "anna müller"])
+def test_a_name_is_found_as_it_is_written_without_its_letters(written):
+    result = Result("w.zip", (written,), "graded", score=5.0, max_score=9.0)
+    assert points_of([result], [Person("Anna Müller"), Person("Jan Müller")]) == [5.0, None]
+    lukasz = Result("w.zip", ("Lukasz Zolc",), "graded", score=5.0, max_score=9.0)
+    assert points_of([lukasz], [Person("Łukasz Żółć")]) == [5.0]
+
+
+def test_two_whose_names_differ_by_an_accent_are_two():
+    class_list = [Person("José García"), Person("Jose Garcia"), Person("Joße García")]
+    results = [
+        Result(f"{n}.zip", (name,), "graded", score=float(n), max_score=9.0)
+        for n, name in enumerate(("Jose Garcia", "José García"), 1)
+    ]
+    assert points_of(results, class_list) == [2.0, 1.0, None]
+    neither = Result("x.zip", ("Jósé Garcia",), "graded", score=5.0, max_score=9.0)
+    assert [g.status for g in grade_class([neither], class_list).grades] == [
+        "unclear", "unclear", "absent",
+    ]  # fmt: skip
+    (first, second, _) = with_extra_days(
+        tuple(class_list), (Person("Jose Garcia", extra_days={"*": 2.0}),)
+    )
+    assert (first.extra_days, second.extra_days) == ({}, {"*": 2.0})
+
+
 @pytest.mark.parametrize("listed", ["王小明", "王 小明", "小明 王", "王, 小明"])
 @pytest.mark.parametrize("written", ["王小明", "王 小明", "小明 王"])
 def test_a_name_without_a_blank_is_the_same_in_two_parts(listed, written):

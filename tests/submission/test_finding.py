@@ -171,6 +171,13 @@ def test_a_class_of_scripts_or_rars_with_students_names_is_one(tmp_path):
     assert found(tmp_path / "own") == ["."]
 
 
+def test_a_copy_comes_after_what_it_is_a_copy_of(tmp_path):
+    """Without times the order decides which attempt is the last one."""
+    names = ["Rossi_Luca.zip", "Rossi_Luca (1).zip", "Rossi_Luca (2).zip", "Rossi_Luca (10).zip"]
+    lay(tmp_path, *names, "Rossi_Lucas.zip", "Meier_Anna.zip")
+    assert found(tmp_path) == ["Meier_Anna.zip", *names, "Rossi_Lucas.zip"]
+
+
 def test_one_students_copies_are_no_class(tmp_path):
     lay(tmp_path, *(f"Meier_Anna ({n}).ipynb" for n in range(4)))
     assert found(tmp_path) == ["."]
