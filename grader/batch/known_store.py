@@ -149,7 +149,7 @@ class Published:
 
 
 _PUBLISHED = ".json.z"
-_FORMAT = "2"
+_FORMAT = "3"
 """Of tables in an assignment's folder; those of another one are out of date."""
 
 

@@ -32,6 +32,7 @@ _RAISED = re.compile(r"raised:|value:\{.*error'")
 """The form of an answer that is an error, also of a call that was observed."""
 _MAX_LEAVES = 400
 _MAX_TEXT = 80
+_NUMBERS = "fiubc"
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,9 @@ class _Reader:
             self.form.append(type(value).__name__)
 
     def _sequence(self, value: Sequence[Any], depth: int) -> None:
-        if len(value) > 1 and all(type(item) in (float, int, bool) for item in value):
-            self._number(np.asarray(value))
+        array = _stacked(value)
+        if array is not None:
+            self._number(array)
             return
         self.form.append("[")
         for item in value:
@@ -120,11 +122,34 @@ class _Reader:
         self.form.append("]")
 
     def _number(self, array: np.ndarray) -> None:
-        if array.dtype.kind not in "fiubc":
+        if array.dtype.kind not in _NUMBERS:
             self.form.append(array.dtype.kind)
             return
         self.form.append("#")
         self.leaves.append(array)
+
+
+def _stacked(value: Sequence[Any]) -> np.ndarray | None:
+    """Return a list of numbers, or of arrays of one shape, as one array; None for anything else.
+
+    So rows in a list are compared with the rows of an array.
+    """
+    if len(value) < 2:
+        return None
+    parts: list[np.ndarray] = []
+    for item in value:
+        if isinstance(item, list | tuple):
+            item = _stacked(item)
+        elif isinstance(item, np.ndarray | np.generic | float | int | complex):
+            item = np.asarray(item)
+        else:
+            return None
+        if item is None or item.dtype.kind not in _NUMBERS:
+            return None
+        if parts and item.shape != parts[0].shape:
+            return None
+        parts.append(item)
+    return np.stack(parts)
 
 
 def _short(text: object) -> str:

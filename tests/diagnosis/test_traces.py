@@ -44,6 +44,16 @@ def test_the_layout_counts_unless_it_is_let_go():
     assert alike(row, column, shapes=False)
 
 
+@pytest.mark.parametrize("rows", [list(X), X.tolist(), [[*row] for row in X], (*X,)])
+def test_rows_in_a_list_are_compared_as_an_array_is(rows):
+    assert alike(answer(X), answer(rows))
+
+
+def test_a_list_of_two_results_is_no_array_of_both():
+    assert not alike(answer([X, X[0]]), answer(np.vstack([X, X[0]])), shapes=False)
+    assert not alike(answer([X, X + 1]), answer([X + 1, X]))
+
+
 def test_single_precision_is_compared_with_its_own_room():
     assert alike(answer(X), answer(X.astype(np.float32)))
 
