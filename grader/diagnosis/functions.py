@@ -34,7 +34,8 @@ def explain_offset(case: Case) -> Diagnosis | None:
                 return Diagnosis(
                     "row offset",
                     f"each {line} of {case.noun} is off by a different amount",
-                    f"Is something added or subtracted along the wrong axis ({other})?",
+                    f"Is a summand wrong that each {line} has of its own, or is something added or "
+                    f"subtracted along the wrong axis ({other})?",
                 )
     return None
 

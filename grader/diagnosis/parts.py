@@ -24,6 +24,8 @@ def explain_clipping(case: Case) -> Diagnosis | None:
     by_code = wrong.sum() >= 4 and cut.size == 1 and is_generic(float(cut[0]))
     if far_out and not (by_code and independent(case.expected[wrong]) > 1):
         return None
+    if np.array_equal(wrong, _border(wrong)) and np.unique(case.got[wrong]).size == 1:
+        return None  # a border that was never set: `explain_part` names it
     if case.same(np.clip(case.expected, low, high)):
         above, below = case.expected[wrong] > high, case.expected[wrong] < low
         ends = [word for word, cut in (("above", above), ("below", below)) if cut.any()]
@@ -81,6 +83,13 @@ def _reach_hint(case: Case, mask: Array, line: str) -> str:
     return f"It is 0 there: does the loop or the slice reach that {line}?"
 
 
+def _border(array: Array) -> Array:
+    """Return the mask of the first and last element along each axis; no element if all are."""
+    border = np.ones(array.shape, dtype=bool)
+    border[tuple([slice(1, -1)] * array.ndim)] = False
+    return border if min(array.shape, default=0) >= 3 else np.zeros_like(border)
+
+
 def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
     parts: list[tuple[str, Array, str]] = []
     # An element can be right by chance (a 0 that should be 0), so a line counts as wrong if any
@@ -116,4 +125,10 @@ def _parts(case: Case, wrong: Array) -> list[tuple[str, Array, str]]:
     if 3 <= zero.sum() < zero.size and (zero & wrong).sum() > 2:
         hint = "Look at the elements that have to be 0."
         parts.append(("where it should be 0", zero & wrong, hint))
+    mask = _border(wrong)
+    if wrong.ndim in (1, 2) and (mask & wrong).sum() > 0.75 * mask.sum():
+        unset = "It is 0 there: is it ever set?"
+        hint = "Do these elements stay as they are, or have they a formula of their own?"
+        words = "at both ends" if wrong.ndim == 1 else "at its border"
+        parts.append((words, mask & wrong, hint if np.any(case.got[mask]) else unset))
     return parts

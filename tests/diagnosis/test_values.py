@@ -451,6 +451,33 @@ def test_a_limit_of_one_sign_says_nothing_of_a_sign():
     assert diagnose(-both, both).kind == "sign"
 
 
+def test_ends_that_are_never_set_are_not_said_to_be_clipped():
+    due = np.array([0.46, -0.13, -0.32, -0.23, -0.3, -0.33, -0.24, 0.06])
+    found = diagnose(np.concatenate([[0.0], due[1:-1], [0.0]]), due)
+    assert found.problem == "the result is right except at both ends"
+    assert found.hint == "It is 0 there: is it ever set?"
+
+
+def test_a_border_with_other_values_is_told():
+    due = np.random.default_rng(3).normal(size=(4, 5))
+    got = due + 1.7 * due[::-1]
+    got[1:-1, 1:-1] = due[1:-1, 1:-1]
+    assert diagnose(got, due).problem == "the result is right except at its border"
+
+
+def test_one_wrong_element_at_the_border_is_not_the_border():
+    due = np.random.default_rng(4).normal(size=(4, 5))
+    got = due.copy()
+    got[0, 2] = 9.1
+    assert "border" not in getattr(diagnose(got, due), "problem", "")
+
+
+def test_a_wrong_term_of_each_column_is_not_only_blamed_on_an_axis():
+    due = np.random.default_rng(5).normal(size=(6, 3))
+    found = diagnose(due + np.array([0.4, -1.3, 0.7]), due)
+    assert "Is a summand wrong that each column has of its own" in found.hint
+
+
 def test_a_result_that_saturates_far_out_is_not_said_to_be_clipped():
     due = np.array([0.0, 1000.0, 750.0, 0.0, 1e4, 1.2e4])
     assert diagnose(np.minimum(due, 1.0), due) is None
