@@ -6,6 +6,7 @@ where it was seen: at a public address, or in work on the shipped assignments.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Collection
 
@@ -63,6 +64,21 @@ _INSTEAD = {
     ("std", "var"): "with the variance where the standard deviation belongs",
 }
 
+_OF_A_NUMBER = {
+    "dropped term": "without the {0} that is {1}",
+    "dropped factor": "without the factor {0}",
+    "lost divisor": "without the division by {0}",
+}
+"""Words for a number that is left out. {0} : the number; {1} : added or subtracted"""
+
+_SMALL = 1e-3
+"""A number below it is there against a division by 0, and has no other meaning."""
+
+_OTHER_WAY = {
+    "@": "with a product of matrices the other way round: the right factor on the left",
+    "/": "with a quotient the other way round",
+}
+
 _SIZE = re.compile(r"^(m|n|K|N|len\(.*\)|.*\.shape\[[01]\]|.*\.size)$")
 
 
@@ -79,6 +95,16 @@ def words_for_student(kind: str, text: str, visible: Collection[str]) -> str:
             return "without one factor, a number of examples or elements"
         if _SIZE.match(operand):
             return "without the mean: one division by a number of examples or elements is left out"
+    if dropped and kind in _OF_A_NUMBER:
+        number = re.fullmatch(r"([-+*/]?) ?(\d[\d.]*(?:e-?\d+)?) ?[-+*/]?", dropped[1])
+        if number:
+            shown = number[2] if float(number[2]) > _SMALL else "small number"
+            done = "subtracted" if number[1] == "-" else "added"
+            return _OF_A_NUMBER[kind].format(shown, done)
+    if dropped and dropped[1] == "** 2" and kind == "dropped power":
+        base = text.rpartition(" in `")[2].rpartition(" **")[0]
+        if _holds_only(base, visible):
+            return f"without the square of `{base}`"
     drops = ("dropped term", "dropped factor", "lost divisor", "dropped power")
     if dropped and kind in drops and _holds_only(dropped[1], visible):
         return f"without `{dropped[1]}`"
@@ -88,6 +114,8 @@ def words_for_student(kind: str, text: str, visible: Collection[str]) -> str:
         if known:
             held = " and ".join(f"`{name}`" for name in known[:2])
             return f"without the {kind.removeprefix('dropped ')} that holds {held}"
+    if kind == "swapped operands":
+        return _OTHER_WAY.get(_operation(text.partition("` -> `")[0].strip("`")), _PLAIN[kind])
     if kind == "wrong function":
         names = _changed_name(text)
         if names in _INSTEAD:
@@ -105,6 +133,20 @@ def words_for_student(kind: str, text: str, visible: Collection[str]) -> str:
         if target and _holds_only(target[1], visible):
             return f"without the step that sets `{target[1]}`"
     return _PLAIN.get(kind, "")
+
+
+def _operation(code: str) -> str:
+    """Return "@" or "/", if the code is such an operation; "" for any other."""
+    try:
+        node = ast.parse(code, mode="eval").body
+    except SyntaxError:  # it was too long to be quoted whole
+        return ""
+    match node:
+        case ast.BinOp(op=ast.Div()):
+            return "/"
+        case ast.BinOp(op=ast.MatMult()) | ast.Call(func=ast.Attribute(attr="dot" | "matmul")):
+            return "@"
+    return ""
 
 
 def _changed_name(text: str) -> tuple[str, str] | None:
@@ -160,6 +202,7 @@ _VAGUE = frozenset(
     )
 )
 
+_KALMAN = "github.com/noahcao/OC_SORT/issues/105"
 _OURS = "work handed in for the shipped assignments"
 _BANK = "no public place: written for the bank of verdicts"
 _FORUM = "https://community.deeplearning.ai/t/"
@@ -297,6 +340,21 @@ SEEN = {
     "rows for columns": "samples taken for features: "
     "github.com/STAT540-UBC/Discussion/issues/368 and github.com/patrikhuber/eos/issues/26",
     "rest": f"b - p in the place of the projection p: {_BANK}",
+    "matrix factor": f"A P for A P A.T in a predicted covariance: {_KALMAN}",
+    "other side": f"A.T P A for A P A.T: {_BANK}",
+    "added too early": f"noise that is added before the product: {_BANK}",
+    "angle": "degrees in sin and cos: github.com/MathOnco/valis/issues/103",
+    "conjugate": "a correlation for a convolution: "
+    "github.com/GiggleLiu/ModernScientificComputing/pull/33",
+    "other transform": f"fft for ifft: {_BANK}",
+    "one part": f"the real part of a spectrum for its size: {_BANK}",
+    "already new": "neighbours that are already new: "
+    "github.com/algorithm-archivists/algorithm-archive/issues/787",
+    "lost step": f"a filter that never predicts: {_BANK}",
+    "old value": "a covariance that is never renewed: "
+    "github.com/alirezaahmadi/KalmanFilter-Vehicle-GNSS-INS/issues/2 and "
+    "github.com/jjviscomi/kalman-filter/pull/2",
+    "lost additions": f"values at the ends that are not in the system: {_BANK}",
     "penalty on biases": "github.com/rasmusbergpalm/DeepLearnToolbox/issues/32",
     "values swapped": f"y and y_pred, l1 and l2 swapped: {_OURS}",
 }

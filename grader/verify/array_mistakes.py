@@ -261,6 +261,8 @@ def operations(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     match node:
         case ast.BinOp(left=a, op=(ast.Add() | ast.Mult() | ast.Sub() | ast.Div()) as op, right=b):
             mark, phrase = _OTHER_OPERATION[type(op)]
+            if isinstance(b, ast.Constant) and b.value == 1 and mark in "*/":
+                return  # a / 1 is a: the 1 is left out, and no quotient is taken
             new = f"(({code_of(a)}) {mark} ({code_of(b)}))"
             yield FieldEdit("other operation", new, phrase)
         case ast.Attribute(value=x, attr="T"):

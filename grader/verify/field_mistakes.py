@@ -77,6 +77,10 @@ _RELATED = (
 )
 
 
+_BELONGS = {"exp": "exp", "eye": "an identity matrix"}
+"""What a student may know of the function that belongs there."""
+
+
 def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     """Yield a call of a related function: tanh for sigmoid, log2 for log, max for argmax."""
     if not isinstance(node, ast.Call):
@@ -90,7 +94,7 @@ def related_functions(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit
                 continue
             if not owner and other not in around.functions:
                 continue
-            belongs = "exp" if name == "exp" else "another function"
+            belongs = _BELONGS.get(name, "another function")
             phrase = f"with `{other}` where {belongs} belongs"
             yield FieldEdit("related function", f"{owner}{other}({rest})", phrase)
     if name == "tanh" and node.args:
@@ -124,6 +128,10 @@ def _more(node: ast.Call) -> str:
     return "".join(f", {part}" for part in parts)
 
 
+_WELL_KNOWN = frozenset(("sqrt", "mean", "sum", "log", "exp", "abs", "square", "max", "min"))
+"""Functions that any student has: to name them gives nothing away."""
+
+
 def order_of_steps(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     """Yield two steps in the other order: the square of a sum, the log of a mean."""
     match node:
@@ -150,6 +158,9 @@ def order_of_steps(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         case ast.Call(func=func, args=[inner, *_]):
             tail = _more(first)
             new = f"{code_of(func)}({head}({code_of(inner)}{more}){tail})"
+            outside, inside = last_name(node.func), last_name(func)
+            if {outside, inside} <= _WELL_KNOWN:
+                phrase = f"with `{outside}` taken before `{inside}`, not after it"
             yield FieldEdit("order of steps", new, phrase)
 
 

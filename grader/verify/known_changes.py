@@ -26,7 +26,10 @@ from grader.verify.order_mistakes import (
     repeated_edits,
 )
 from grader.verify.paired_mistakes import paired_edits
+from grader.verify.product_mistakes import PRODUCT_OPERATORS
 from grader.verify.rectifier_mistakes import activations, lost_masks, rectifiers, sigmoids
+from grader.verify.signal_mistakes import SIGNAL_OPERATORS, already_new
+from grader.verify.step_mistakes import step_edits
 from grader.verify.value_mistakes import visible_names, whole_edits
 
 _OPERATORS = (
@@ -36,6 +39,8 @@ _OPERATORS = (
     broadcast,
     *ARRAY_OPERATORS,
     *ORDER_OPERATORS,
+    *PRODUCT_OPERATORS,
+    *SIGNAL_OPERATORS,
 )
 
 
@@ -135,6 +140,8 @@ def _of_base(
         repeated_edits([*all_signs(function, lines)]),
         activations(function, lines),
         paired_edits(function, source, lines, visible),
+        step_edits(function, source, lines, visible, functions),
+        already_new(function, lines),
         whole_edits(function, source, lines, visible, parameters=only is None),
     ):
         if only is not None and not any(touches(node, only) for node, _ in whole.places):
