@@ -6,7 +6,7 @@ import textwrap
 import pytest
 
 from grader import cli
-from grader.authoring.importers.differing_lines import with_gaps
+from grader.authoring.importers.differing_lines import _unformatted, with_gaps
 from grader.authoring.importers.students_copy import solved_below, solved_over
 from grader.authoring.stubs import stub_source
 from grader.notebook import assembled
@@ -247,6 +247,62 @@ def test_a_cell_that_is_called_solution_by_the_way_stays():
 def test_an_explanation_to_remove_becomes_an_answer():
     made, _ = solved_below(book("x = 1", '# to_remove explanation\n"""\nIt grows.\n""";'))
     assert (made.cells[1].kind, made.cells[1].source) == ("markdown", "**Answer:**\n\nIt grows.")
+
+
+# --- cells that are unlike, and lines that only look unlike ---------------------------------------
+
+
+def test_a_cell_that_is_unlike_its_solution_belongs_to_it_by_its_place():
+    students = book("import math", "points = # your code here", "print(points)")
+    solution = book(
+        "import math", "rows = table.values()\npoints = {p for row in rows for p in row}",
+        "print(points)",
+    )  # fmt: skip
+    made, lines = solved_over(solution, students)
+    assert "# STUB: points = ..." in made.cells[1].source
+    assert lines == []
+
+
+def test_two_cells_between_the_same_neighbours_keep_their_order():
+    students = book("a = 1", "# one: describe", "# two: draw", "b = 2")
+    solution = book("a = 1", "table.describe()", "plot(table, kind='bar')", "b = 2")
+    made, _ = solved_over(solution, students)
+    assert "# STUB: # one: describe" in made.cells[1].source
+    assert "# STUB: # two: draw" in made.cells[2].source
+
+
+def test_cells_at_a_place_that_do_not_pair_off_are_said():
+    students = book("a = 1", "zzz = ...", "b = 2")
+    solution = book("a = 1", "table.describe()", "plot(table, kind='bar')", "b = 2")
+    _, lines = solved_over(solution, students)
+    assert [line.text for line in lines if line.todo] == [
+        "`zzz = ...` of the students' copy has no place in the solution"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("    n[i]=[]", "    n[i] = []"),
+        ("    f( 'a',x )", '    f("a", x)'),
+        ("    x=1 # one", "    x = 1 # one"),
+        ("""    s = 'it is' +t""", """    s='it is'+ t"""),
+    ],
+)
+def test_a_line_that_a_formatter_has_changed_is_no_gap(theirs, ours):
+    head = "for i in rows:\n"
+    made, number = with_gaps(f"{head}{ours}\ny = 3", f"{head}{theirs}\ny = ...")
+    assert number == 1
+    assert made.startswith(f"{head}{ours}\n### START")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("s = 'a b'", "s = 'ab'"), ("x = not y", "x = noty"), ("x = 1", "    x = 1"),
+     ("x = 1 # a", "x = 1 # b"), ('s = "a" "b"', "s = 'ab'")],
+)  # fmt: skip
+def test_a_line_with_other_words_is_another_line(theirs, ours):
+    assert _unformatted(theirs) != _unformatted(ours)
 
 
 # --- the command ----------------------------------------------------------------------------------

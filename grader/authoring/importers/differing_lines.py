@@ -20,6 +20,11 @@ from grader.notebook.regions import END_SOLUTION, marker_kind, markers, paired
 HEAD = re.compile(r"[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(?P<name>\w+)")
 _SOLUTION_BLOCK = re.compile(r"\s*#+\s*BEGIN (YOUR )?SOLUTION\b", re.IGNORECASE)
 _NO_VALUE = re.compile(r"^(?P<left>[^=#(]*[^=#(!<>\s]\s*=)[ \t]*(?P<rest>#.*)?$")
+# The parts of a line: a string without quotes or backslashes in it, another string, a comment.
+_PARTS = re.compile(
+    r"(?P<plain>'[^'\"\\]*')|(?P<string>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
+    r"|(?P<comment>#.*)|(?P<code>[^'\"#]+|['\"])"
+)
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z _-]{1,30}>")
 
 
@@ -74,9 +79,13 @@ def code_lines(lines: Sequence[str]) -> list[str]:
 def _blocks(theirs: Sequence[str], ours: Sequence[str]) -> list[tuple[int, int, int]]:
     """Return the equal runs (a, c, size) of the two copies that hold a line of code.
 
-    A line equals only a line of the definition of the same name.
+    A line equals only a line of the definition of the same name. Spaces around an operator and
+    the kind of quotes don't count: one copy may have gone through a formatter.
     """
-    old, new = (list(zip(_definition_of(lines), lines, strict=True)) for lines in (theirs, ours))
+    old, new = (
+        list(zip(_definition_of(lines), map(_unformatted, lines), strict=True))
+        for lines in (theirs, ours)
+    )
     matcher = SequenceMatcher(lambda line: not code_lines(line[1:]), old, new, autojunk=False)
     found = []
     for a, c, size in matcher.get_matching_blocks():
@@ -84,6 +93,20 @@ def _blocks(theirs: Sequence[str], ours: Sequence[str]) -> list[tuple[int, int, 
         if edge or code_lines(theirs[a : a + size]):
             found.append((a, c, size))
     return found
+
+
+def _unformatted(line: str) -> str:
+    """Return a line with its indentation and its comment, without its spaces between signs."""
+    indent = line[: len(line) - len(line.lstrip())]
+    parts = []
+    for match in _PARTS.finditer(line):
+        if match["comment"]:
+            parts.append(match["comment"])
+        elif match["plain"]:
+            parts.append(f'"{match["plain"][1:-1]}"')
+        else:
+            parts.append(match["string"] or re.sub(r"\s*([^\w\s])\s*", r"\1", match["code"]))
+    return indent + "".join(parts).strip()
 
 
 def _definition_of(lines: Sequence[str]) -> list[str]:

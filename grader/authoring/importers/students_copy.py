@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 from grader.authoring.importers.differing_lines import HEAD, code_lines, with_gaps, without_markers
 from grader.authoring.importers.imported import Line
@@ -126,17 +127,33 @@ def _partners(students: Sequence[Cell], solution: Sequence[Cell]) -> dict[int, C
         for j in reversed(range(len(solution))):
             both = likeness[i][j] + best[i + 1][j + 1] if likeness[i][j] else 0.0
             best[i][j] = max(both, best[i + 1][j], best[i][j + 1])
-    found: dict[int, Cell] = {}
+    pairs = []
     i = j = 0
     while i < len(students) and j < len(solution):
         if likeness[i][j] and best[i][j] == likeness[i][j] + best[i + 1][j + 1]:
-            found[solution[j].index] = students[i]
+            pairs.append((i, j))
             i, j = i + 1, j + 1
         elif best[i][j] == best[i + 1][j]:
             i += 1
         else:
             j += 1
+    found = {solution[j].index: students[i] for i, j in pairs}
+    for (i, j), (i_next, j_next) in pairwise([(-1, -1), *pairs, (len(students), len(solution))]):
+        found |= _left_between(students[i + 1 : i_next], solution[j + 1 : j_next])
     return found
+
+
+def _left_between(students: Sequence[Cell], solution: Sequence[Cell]) -> dict[int, Cell]:
+    """Return pairs of cells that are unlike, and alone at the same place between others.
+
+    A solution may share nothing with `nodes = # your code here`.
+    """
+    theirs = [cell for cell in students if cell.source.strip()]
+    solved = [cell for cell in solution if cell.source.strip()]
+    named = any(isinstance(cell.metadata.get("nbgrader"), dict) for cell in (*theirs, *solved))
+    if named or [cell.kind for cell in theirs] != [cell.kind for cell in solved]:
+        return {}
+    return {one.index: other for one, other in zip(solved, theirs, strict=True)}
 
 
 def _likeness(theirs: Cell, solved: Cell) -> float:
