@@ -87,6 +87,9 @@ def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
         if expected.shape[axis] < 3 or _is_mirrored(case, axis):
             continue
         hint = "Is a slice [::-1] missing, on the wrong axis, or applied once too often?"
+        if rank == 1 and _only_rises_or_falls(expected):
+            # A function of evenly spread points, from -a to a, is flipped by a wrong sign as well.
+            hint = "Are the values in reverse order, or has an argument the wrong sign?"
         yield "flip", np.flip(expected, axis), f"is flipped {_flip_words(axis, rank)}", hint
     if rank >= 2:
         problem = "is turned by 180 degrees (flipped along both axes)"
@@ -102,6 +105,11 @@ def _layouts(case: Case) -> Iterator[tuple[str, Array, str, str]]:
             hint = "Are two indices or two arguments swapped?"
             problem = f"has the right {line} in another order"
             yield "permuted", np.take(expected, order, axis=axis), problem, hint
+
+
+def _only_rises_or_falls(values: Array) -> bool:
+    steps = np.diff(values)
+    return bool(np.all(steps >= 0) or np.all(steps <= 0))
 
 
 def _is_mirrored(case: Case, axis: int) -> bool:

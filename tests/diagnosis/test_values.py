@@ -418,6 +418,15 @@ def test_a_sign_at_mirrored_inputs_is_not_called_a_flip():
     assert found is None or "flipped" not in found.problem
 
 
+def test_a_flip_that_a_wrong_sign_may_have_made_asks_for_both():
+    """The check did not say at which points: they may lie evenly around 0."""
+    z = np.linspace(-3, 3, 7)
+    found = diagnose(1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z)))
+    assert found is not None and "wrong sign" in found.hint
+    found = diagnose(np.array([0.2, 0.9, 0.5, 0.1]), np.array([0.1, 0.5, 0.9, 0.2]))
+    assert found is not None and "[::-1]" in found.hint
+
+
 def test_two_classes_in_the_other_order_are_not_called_a_flip():
     found = diagnose(np.array([0.28, 0.72]), np.array([0.72, 0.28]))
     assert found is None or "flipped" not in found.problem
