@@ -25,16 +25,29 @@ class Names:
     def __init__(self, people: Iterable[Iterable[str]]) -> None:
         self._exact: dict[str, set[int]] = defaultdict(set)
         self._like: dict[str, set[int]] = defaultdict(set)
+        self._joined: dict[str, set[int]] = defaultdict(set)
         for place, names in enumerate(people):
             for name in names:
                 self._exact[_exactly(name)].add(place)
                 for spelling in spellings(name):
                     self._like[spelling].add(place)
+                words = name.replace(",", " ").split()
+                for turn in range(len(words)):
+                    self._joined[joined(" ".join(words[turn:] + words[:turn]))].add(place)
 
     def find(self, name: str) -> set[int]:
         """Return the places of those who have this name, else of those with a like one."""
         exact = self._exact.get(_exactly(name))
         return set(exact or {p for one in spellings(name) for p in self._like.get(one, ())})
+
+    def find_joined(self, name: str) -> set[int]:
+        """Return the places of those whom Canvas calls so: "meieranna", family name first."""
+        return set(self._joined.get(joined(name), ()))
+
+
+def joined(name: str) -> str:
+    """Return a name as Canvas writes it into a file's name: small letters and digits alone."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFC", name).casefold())
 
 
 def _exactly(name: str) -> str:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from grader.gradebook.names import Names, spellings, squeezed
+from grader.gradebook.names import Names, joined, spellings, squeezed
 from grader.records import Result
 
 # The platforms' names for each kind of id.
@@ -117,9 +117,10 @@ def match(people: Sequence[Person], results: Sequence[Result]) -> Matched:
 
     def candidates_for(name: str, result: Result, *, own: bool) -> set[int]:
         """own : the submission is this name's alone, so that its ids tell who it is not"""
-        return {
-            p for p in by_name.find(name) if not (own and _is_another(people[p], result, kinds))
-        }
+        bearers = by_name.find(name)
+        if not bearers and _is_canvas_name(name, result):
+            bearers = by_name.find_joined(name)
+        return {p for p in bearers if not (own and _is_another(people[p], result, kinds))}
 
     def given_once(claims: Mapping[int, Sequence[int]]) -> Iterator[tuple[int, int]]:
         """Yield (place, number of the result); nothing where two people's work has one name."""
@@ -218,13 +219,16 @@ def _owners(
         for kind, value in person.ids.items():
             by_id[kind, _folded(value)].append(place)
         if person.group:
-            by_group[squeezed(person.group)].append(place)
+            for name in {squeezed(person.group), joined(person.group)}:
+                by_group[name].append(place)
     owners: dict[int, set[int]] = {}
     kinds: set[str] = set()
     for number, result in enumerate(results):
         places, by = _owners_by_id(result, by_id)
         # A group's submission has the group's name and number; each member has a row.
-        group = by_group.get(squeezed(result.origin.name), []) if result.origin.name else []
+        origin = result.origin
+        written = joined(origin.name) if origin.platform == "canvas" else squeezed(origin.name)
+        group = by_group.get(written, []) if origin.name else []
         if group and not places & set(group):
             places, by = set(group), set()
         kinds |= by
@@ -269,11 +273,22 @@ def _are_several(person: Person, results: Sequence[Result]) -> bool:
 
     Results of a team, or with another person's name, are not compared.
     """
-    name = spellings(person.name)
-    own = [ids_of(r) for r in results if len(names_in(r)) == 1 and name & spellings(names_in(r)[0])]
+    own = [ids_of(r) for r in results if len(names_in(r)) == 1 and _bears(person, r)]
     return any(
         len({_folded(ids[kind]) for ids in own if kind in ids}) > 1 for kind in set(KINDS.values())
     )
+
+
+def _bears(person: Person, result: Result) -> bool:
+    """Return whether a submission of one student has the person's name."""
+    (name,) = names_in(result)
+    if _is_canvas_name(name, result):
+        return bool(Names([[person.name]]).find_joined(name))
+    return bool(spellings(person.name) & spellings(name))
+
+
+def _is_canvas_name(name: str, result: Result) -> bool:
+    return result.origin.platform == "canvas" and name == result.origin.name
 
 
 def _folded(value: str) -> str:

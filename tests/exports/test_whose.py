@@ -1,5 +1,6 @@
 """Whose a result is, by the platform's numbers and by names, and which points then count."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -132,6 +133,32 @@ def test_a_name_is_found_as_it_is_written_without_its_letters(written):
     assert points_of([result], [Person("Anna Müller"), Person("Jan Müller")]) == [5.0, None]
     lukasz = Result("w.zip", ("Lukasz Zolc",), "graded", score=5.0, max_score=9.0)
     assert points_of([lukasz], [Person("Łukasz Żółć")]) == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("listed", "written"),
+    [
+        ("Anna Meier", "meieranna"), ("Meier, Anna", "meieranna"), ("Seán O'Neill", "oneillseán"),
+        ("María José de la Cruz", "delacruzmaríajosé"), ("王小明", "王小明"),
+    ],
+)  # fmt: skip
+def test_canvas_s_name_without_blanks_is_found_in_a_list_of_names(listed, written):
+    result = Result("x", (written,), "graded", score=5.0, max_score=9.0,
+                    origin=Origin("canvas", written, {"user": "1"}))  # fmt: skip
+    assert points_of([result], [Person(listed), Person("Jan Meier")]) == [5.0, None]
+    other = replace(result, path="y", origin=replace(result.origin, ids={"user": "2"}))
+    (grade,) = grade_class([result, other], [Person(listed)]).grades
+    assert grade.status == "unclear"
+    two = grade_class([result], [Person(listed)] * 2)
+    assert [grade.status for grade in two.grades] == ["unclear"] * 2
+
+
+def test_canvas_s_group_without_blanks_reaches_each_member():
+    team = [Person("Anna Meier", group="Group 1"), Person("Luca Rossi", group="Group 1")]
+    others = [Person("Eve Li", group="Group 11"), Person("Bo Li", {"user": "7"}, group="Group 2")]
+    result = Result("x", ("group1",), "graded", score=5.0, max_score=9.0,
+                    origin=Origin("canvas", "group1", {"user": "7"}))  # fmt: skip
+    assert points_of([result], [*team, *others]) == [5.0, 5.0, None, None]
 
 
 def test_two_whose_names_differ_by_an_accent_are_two():
