@@ -15,6 +15,7 @@ from grader.submission.export_parts import (
     Group,
     Part,
     Split,
+    common_beginning,
     counts_here,
     grouped,
     is_export,
@@ -115,7 +116,7 @@ def _clones(folder: Path, entries: Sequence[Path]) -> Split | None:
     # The folder is <assignment>-submissions, and each clone <assignment>-<user name>.
     common = folder.resolve().name.removesuffix("-submissions")
     if not all(name.startswith(f"{common}-") for name in names):
-        common = _common_beginning(names).rpartition("-")[0] if len(names) > 1 else ""
+        common = common_beginning(names).rpartition("-")[0] if len(names) > 1 else ""
     parts = []
     for clone in clones:
         user = clone.name[len(common) + 1 :] if common else clone.name
@@ -124,14 +125,6 @@ def _clones(folder: Path, entries: Sequence[Path]) -> Split | None:
         )
         parts.append(Part(clone, str(clone), origin=origin))
     return Split(tuple(parts))
-
-
-def _common_beginning(names: Sequence[str]) -> str:
-    shortest = min(names, key=len)
-    for end, char in enumerate(shortest):
-        if any(name[end] != char for name in names):
-            return shortest[:end]
-    return shortest
 
 
 def _nbgrader(folder: Path, entries: Sequence[Path]) -> Split | None:

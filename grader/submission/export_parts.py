@@ -86,7 +86,39 @@ def grouped(
         elif works:
             groups[f" {name}"] = Group(Origin(), [name])
             odd.append(name)
+    _whole_usernames(groups)
     return told_apart(list(groups.values())), odd
+
+
+def _whole_usernames(groups: Mapping[str, Group]) -> None:
+    """Correct the user names of Blackboard that no text tells: "a_smith" looks like "smith".
+
+    What all names begin with, up to a "_", is the assignment's name. It may take a beginning from
+    the user names, too, if they all have it, but never makes one of two students.
+    """
+    before = {
+        name: name.removeprefix("blackboard ").removesuffix(f"_{group.origin.ids['attempt']}")
+        for name, group in groups.items()
+        if group.origin.platform == "blackboard"
+    }
+    if len(set(before.values())) < 2:
+        return
+    assignment = common_beginning(list(before.values())).rpartition("_")[0]
+    for name, text in before.items():
+        own = groups[name].origin
+        username = text.removeprefix(f"{assignment}_") if assignment else own.name
+        if not own.students and username != own.name:
+            ids = dict(own.ids) | {"username": username}
+            groups[name].origin = replace(own, name=username, ids=ids, students=(username,))
+
+
+def common_beginning(names: Sequence[str]) -> str:
+    """Return what all names begin with. names : at least one"""
+    shortest = min(names, key=len)
+    for end, char in enumerate(shortest):
+        if any(name[end] != char for name in names):
+            return shortest[:end]
+    return shortest
 
 
 def joined(first: Origin, second: Origin) -> Origin:

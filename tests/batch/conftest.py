@@ -228,7 +228,8 @@ def children(pid):
 
 def words(pid, file="cmdline"):
     try:
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+        # A process of another test may have a name that is no text.
+        if Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in b"ZX":
             return b""
         return Path(f"/proc/{pid}/{file}").read_bytes()
     except OSError:

@@ -109,6 +109,17 @@ def test_two_attempts_of_one_student_have_the_student_s_name_alone(platform, tmp
     assert [origin.students or (origin.name,) for origin in origins] == [("Luca Rossi",)] * 2
 
 
+@pytest.mark.parametrize(
+    "usernames", [("a_smith", "b_smith", "jones"), ("u1", "u2"), ("x_u_1", "y_u_1")]
+)
+def test_user_names_of_blackboard_are_whole_although_no_text_tells_them(usernames, tmp_path):
+    export = tmp_path / "export.zip"
+    stamp = "attempt_2026-11-20-10-00-00"
+    export.write_bytes(zipped({f"Lab_1_{name}_{stamp}_toy.ipynb": b"{}" for name in usernames}))
+    origins = [part.origin for part in split_zip(export, tmp_path / "in").parts]
+    assert [(one.name, one.ids["username"]) for one in origins] == [(u, u) for u in usernames]
+
+
 def test_brackets_in_a_name_are_not_the_user_name(tmp_path):
     bob = Person(1, "Robert (Bob) Lee", {"toy.ipynb": notebook("x")})
     (part,) = found_in_zip(ZIPS["blackboard"]([bob]), tmp_path).parts
