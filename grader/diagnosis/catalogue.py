@@ -228,7 +228,7 @@ SEEN = {
     "another activation": f"a leaky relu or tanh on the way forwards and back: {_OURS}",
     "one bias for all": f"`X @ W + b[0]`: {_OURS}",
     "sigmoid's slope": "the argument in the place of the sigmoid's value in s (1 - s): "
-    "a question on softmax's derivative at python.dizzycoding.com",
+    f"a question on softmax's derivative at python.dizzycoding.com; for the slope of tanh: {_OURS}",
     "label off by one": "labels from 1 taken as indices from 0: "
     "github.com/deep-learning-with-pytorch/dlwpt-code/issues/121 and "
     "github.com/guillaume-chevalier/LSTM-Human-Activity-Recognition/issues/19",

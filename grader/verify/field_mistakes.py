@@ -246,6 +246,30 @@ def sigmoids(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
                 yield FieldEdit("sigmoid's slope", new, phrase)
 
 
+def slopes_of_tanh(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """Yield for 1 - t**2, where t is a tanh: the slope of the sigmoid."""
+    match node:
+        case ast.BinOp(left=one, op=ast.Sub(), right=right) if getattr(one, "value", 0) == 1:
+            t = _squared(right)
+            value = around.assigned.get(t.id) if isinstance(t, ast.Name) else t
+            if isinstance(value, ast.Call) and last_name(value.func) == "tanh" and t is not None:
+                new = f"({code_of(t)}) * (1 - ({code_of(t)}))"
+                phrase = "with the slope of sigmoid for that of tanh"
+                yield FieldEdit("sigmoid's slope", new, phrase)
+
+
+def _squared(node: ast.expr) -> ast.expr | None:
+    """Return t of t**2, t * t and np.square(t)."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=2)):
+            return left
+        case ast.BinOp(left=left, op=ast.Mult(), right=right) if code_of(left) == code_of(right):
+            return left
+        case ast.Call(func=func, args=[argument]) if last_name(func) == "square":
+            return argument
+    return None
+
+
 def labels(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
     """Yield for rows picked by a label: off by one; for np.eye(k)[y]: the label as a number."""
     match node:
@@ -410,6 +434,7 @@ FIELD_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], .
     order_of_steps,
     softmaxes,
     sigmoids,
+    slopes_of_tanh,
     labels,
     optimisers,
     statistics,

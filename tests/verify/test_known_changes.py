@@ -112,6 +112,19 @@ def test_wrong_slopes_of_relu_are_known(slope, words):
     assert any(words in told for told in words_of(HIDDEN, d * slope(a), d, a))
 
 
+@pytest.mark.parametrize("square", ["t**2", "t * t", "np.square(t)"])
+def test_the_slope_of_sigmoid_for_that_of_tanh_is_known(square):
+    source = f"def slope(x):\n    t = np.tanh(x)\n    return 1 - {square}\n"
+    t = np.tanh(x := np.array([-0.7, 0.3, 1.9]))
+    assert words_of(source, t * (1 - t), x) == {"with the slope of sigmoid for that of tanh"}
+
+
+def test_a_square_taken_from_1_that_is_no_slope_of_tanh_is_not_called_one():
+    source = "def rest(r):\n    return 1 - r**2\n"
+    r = np.array([-0.7, 0.3, 0.9])
+    assert not any("tanh" in told for told in words_of(source, r * (1 - r), r))
+
+
 def test_adam_without_the_power_in_its_correction_is_known():
     m, v, t, b1, b2, eps = np.array([0.2]), np.array([0.5]), np.float64(3), 0.9, 0.99, 1e-8
     wanted = m / (1 - b1) / (np.sqrt(v / (1 - b2**3)) + eps)
