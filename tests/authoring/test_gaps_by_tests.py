@@ -1,9 +1,12 @@
 """A module without markers, and the file of its tests: what these use are the gaps."""
 
+import re
+
 import pytest
 
 from grader.assignment import load_assignment
 from grader.authoring.template import UnmarkedNotebook, write_from
+from grader.errors import AssignmentError
 from grader.notebook import read_notebook
 
 MODULE = '''import csv
@@ -106,3 +109,20 @@ def test_tests_of_another_module_make_no_gap(course):
     (course / "test_shapes.py").write_text("def test_other():\n    assert other() == 1\n")
     with pytest.raises(UnmarkedNotebook):
         written(course)
+
+
+@pytest.mark.parametrize("name", ["lab.md", "lab.Rmd", "lab.qmd", "lab.py"])
+def test_a_form_of_jupytexts_that_is_not_read_is_refused_with_its_command(tmp_path, name):
+    header = (
+        "# ---\n# jupyter:\n#   jupytext:\n#     text_representation:\n#       format_name: light\n"
+    )
+    (tmp_path / name).write_text(header)
+    with pytest.raises(AssignmentError, match=rf"`jupytext --to ipynb {re.escape(name)}`"):
+        write_from("lab", tmp_path / "reference", [tmp_path / name])
+
+
+def test_a_script_of_percent_cells_is_read(tmp_path):
+    text = "#       format_name: percent\n# %%\ndef f(x):\n    # YOUR CODE HERE\n    return x\n"
+    (tmp_path / "lab.py").write_text(text)
+    write_from("lab", tmp_path / "reference", [tmp_path / "lab.py"])
+    assert (tmp_path / "reference/lab/lab.ipynb").is_file()

@@ -37,3 +37,27 @@ def test_a_cell_that_only_calls_a_gap_is_none(cell):
 
 def test_an_assert_of_something_else_is_none():
     assert checks_of(GAP, "np.testing.assert_allclose(x, 2)") == []
+
+
+# --- tests in the cell of the gap -----------------------------------------------------------------
+
+
+def test_asserts_below_a_gap_in_its_cell_are_a_check_with_what_they_need():
+    cell = (
+        f"import math\n{GAP}\n\nx = 2\nz = draw(9)\ny = slope(x)\nprint(y)\n"
+        "assert y == 4\nassert_equal(slope(1), 2)"
+    )
+    assert checks_of(cell) == [
+        "x = 2\ny = slope(x)\nassert y == 4\nassert_equal(slope(1), 2)",
+    ]
+
+
+def test_asserts_inside_of_a_gap_or_a_function_are_the_students():
+    solved = GAP.replace("    return", "    assert x > 0\n    return")
+    assert checks_of(f"{solved}\nslope(1)") == []
+    assert checks_of(f"{GAP}\ndef other(x):\n    assert slope(x)") == []
+
+
+def test_asserts_below_a_gap_outside_of_functions_are_a_check_of_its_variables():
+    gap = "### BEGIN SOLUTION\nrate = 3\n### END SOLUTION"
+    assert checks_of(f"{gap}\nassert rate == 3") == ["assert rate == 3"]

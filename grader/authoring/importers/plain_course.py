@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from grader.authoring.importers.earlier_tests import bound_names, needed_names
 from grader.authoring.importers.imported import (
     Check,
     Draft,
@@ -20,6 +21,7 @@ from grader.authoring.importers.solution_calls import defined_in, outside_gaps
 from grader.authoring.text_gaps import has_answer
 from grader.notebook import assembled, parseable
 from grader.notebook.definitions import called_name, parsed
+from grader.notebook.regions import find_gaps
 from grader.records import Cell, Notebook
 
 ANSWER = re.compile(
@@ -99,10 +101,18 @@ def _tests(draft: Draft, source: Notebook) -> None:
                     check = Check(node.name, f"{node.name}-examples", text, 1, examples=True)
                     found.setdefault(node.name, []).append(check)
                     draft.say(cell, f"the examples of `{node.name}` become a check")
-        tested = tested_gaps(tree.body, gaps, variables)
-        if tested and not any(region.cell == cell.index for region in notebook.regions.values()):
+        in_cell = [
+            (first, last)
+            for gap in find_gaps(notebook.cells)
+            for index, first, last in gap.pieces
+            if index == cell.index
+        ]
+        # A cell with a gap runs as a whole; of its tests, a check has those outside of the gap.
+        body = tests_below(tree.body, in_cell, {*gaps, *variables}) if in_cell else tree.body
+        if tested := tested_gaps(body, gaps, variables):
             name = f"{tested[-1]}-{len(found.get(tested[-1], [])) + 1}"
-            check = Check(tested[-1], name, cell.source, 1, cell.index)
+            own = "\n".join(map(ast.unparse, body)) if in_cell else cell.source
+            check = Check(tested[-1], name, own, 1, cell.index + bool(in_cell))
             found.setdefault(tested[-1], []).append(check)
             draft.say(cell, f"its asserts become a check of `{tested[-1]}`")
     taken: set[str] = set()
@@ -175,6 +185,29 @@ def tested_gaps(
     own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     read = dict.fromkeys(node.id for node in names if node.id not in own)
     return functions or [variables[name] for name in read if name in variables]
+
+
+def tests_below(
+    body: Sequence[ast.stmt], gaps: Sequence[tuple[int, int]], known: set[str]
+) -> list[ast.stmt]:
+    """Return the tests of a cell outside of its gaps, and the assignments that they need.
+
+    gaps : first and last line of each; known : the names that gaps define or set
+    """
+    kinds = ast.Assert | ast.Expr | ast.Assign | ast.AnnAssign | ast.AugAssign | ast.For | ast.With
+    given = [
+        node
+        for node in body
+        if isinstance(node, kinds)
+        and not any(node.lineno <= last and (node.end_lineno or 0) >= first for first, last in gaps)
+    ]
+    kept: list[ast.stmt] = []
+    needed: set[str] = set()
+    for node in reversed(given):
+        if any(_is_test(part, known) for part in ast.walk(node)) or needed & bound_names(node):
+            kept.append(node)
+            needed |= needed_names(ast.unparse(node))
+    return kept[::-1]
 
 
 def _is_test(node: ast.AST, gaps: set[str]) -> bool:

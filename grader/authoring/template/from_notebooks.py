@@ -28,6 +28,7 @@ from grader.authoring.template.gaps import (
     marked_where_tested,
     refuse_broken,
 )
+from grader.authoring.template.given_file import read_source
 from grader.authoring.template.layout import (
     Written,
     notebook_text,
@@ -36,8 +37,8 @@ from grader.authoring.template.layout import (
     write_files,
 )
 from grader.authoring.template.names_used import names_used, without_nose
-from grader.errors import AssignmentError, SubmissionError
-from grader.notebook import assembled, read_notebook
+from grader.errors import AssignmentError
+from grader.notebook import assembled
 from grader.records import Definition, Notebook
 
 _ANSWER = re.compile(r"(answer|question|explain|réponse|antwort)\b", re.IGNORECASE)
@@ -130,7 +131,7 @@ def write_from(
 def _read(
     path: Path, gaps: Sequence[str], taken: set[str], students: Path | None, tests: CourseTests
 ) -> _Source:
-    given = _notebook(path)
+    given = read_source(path)
     for cell in given.cells:
         if cell.kind == "code" and (line := unclosed(cell.source)):
             raise AssignmentError(
@@ -139,7 +140,7 @@ def _read(
             )
     here = [name for name in gaps if name in given.definitions]
     given = marked(given, here or gaps) if gaps else given
-    copy = None if students is None else _notebook(students)
+    copy = None if students is None else read_source(students)
     draft = import_notebook(given, copy)
     name = given.name if copy is None else copy.name
     notebook = assembled(draft.with_indices(), name=name, metadata=given.metadata)
@@ -169,15 +170,6 @@ def _read(
             places,
         )
     return _with_exercises(path, notebook, draft, taken)
-
-
-def _notebook(path: Path) -> Notebook:
-    if path.suffix.lower() not in (".ipynb", ".py"):
-        raise AssignmentError(f"{path}: a solved notebook is an .ipynb, or a .py with # %% cells")
-    try:
-        return replace(read_notebook(path), name=f"{path.stem}.ipynb")
-    except SubmissionError as error:
-        raise AssignmentError(str(error).replace("hand it in again", "begin again")) from error
 
 
 def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str]) -> _Source:
