@@ -200,8 +200,9 @@ def non_finite_hint(array: Array) -> str:
             "guard the denominator, or rewrite the formula for large arguments."
         )
     return (
-        "inf comes from an overflow of exp, from log(0) or from a division by 0: "
-        "rewrite the formula so that exp only sees arguments <= 0."
+        "inf comes from an overflow (of exp, or of values that grow at each step), from log(0) or "
+        "from a division by 0. Print where the first one comes up. If it is exp: rewrite the "
+        "formula so that exp only sees arguments <= 0."
     )
 
 

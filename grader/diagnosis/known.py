@@ -144,6 +144,8 @@ def name_mistakes(
     wrong = {check: _moved(known, check, traces) for check, traces in failing.items()}
     fitting = {check: _fitting(known, check, traces) for check, traces in wrong.items()}
     weights = {check: evidence_in_all(traces) for check, traces in wrong.items()}
+    right = {name for check in passed for name in known.reach.get(check, ())}
+    right |= {name for name, own in owners.items() if own and not exercises & {*own}}
     named = {}
     for check, found in fitting.items():
         if not _is_seen(wrong[check], seen.get(check, 0)):
@@ -153,7 +155,9 @@ def name_mistakes(
             for number in found
             if _reads_well(known.mistakes[number])
             and exercises & set(owners.get(known.mistakes[number].function, exercises))
-            and _holds_elsewhere(known, known.mistakes[number].function, number, check, fitting)
+            and _holds_elsewhere(
+                known, known.mistakes[number].function, number, check, fitting, right
+            )
             # A check with few numbers needs the evidence of other checks of the same mistake.
             and sum(weights[other] for other in fitting if number in fitting[other])
             >= LEAST_EVIDENCE
@@ -289,13 +293,18 @@ def _holds_elsewhere(
     number: int,
     check: CheckName,
     matching: Mapping[CheckName, Collection[int]],
+    right: Collection[str],
 ) -> bool:
     """Return whether no other failing check contradicts the mistake.
 
     A failing check that uses the mistake's function must have the mistake's answers, too. It need
     not if it also uses a function that is wrong elsewhere: in a failing check that does not use the
-    mistake's function.
+    mistake's function. Where the check uses this function alone, its answers depend on nothing
+    else: then it is enough that the other check uses a function that may be wrong, too.
+
+    right : the functions that passed checks use, or whose own exercises pass
     """
+    alone = set(known.reach.get(check, ())) == {function}
     others = {
         name
         for failed in matching
@@ -309,6 +318,7 @@ def _holds_elsewhere(
         seen = known.traces[number].get(failed)
         if seen is None:  # never recorded: the check takes too long
             continue
-        if not set(reached) & others:
+        unproven = {*reached} - {function, *right} if alone else set()
+        if not set(reached) & others and not unproven:
             return False
     return True

@@ -83,21 +83,42 @@ class TriedMistakes:
                 if traces and names.get(outcome.exercise) in self.notebooks:
                     check = (outcome.exercise, outcome.name)
                     failing.setdefault(names[outcome.exercise], {})[check] = traces
+        passed = {
+            (o.exercise, o.name)
+            for e in result.exercises
+            for o in e.checks
+            if o.outcome == "passed"
+        }
         tables = {}
         self._left = IN_ALL
         for name, by_check in failing.items():
             if _evidence(by_check.values()) < LEAST_EVIDENCE:
                 continue  # too little evidence for a name
             with suppress(Exception):  # one name is missing; the verdict does not change
-                tables[name] = self._table(self.assignment.notebooks[name], by_check)
+                tables[name] = self._table(self.assignment.notebooks[name], by_check, passed)
         return Explainer(self.assignment, tables.get).explain(result) if tables else result
 
-    def _table(self, notebook: Notebook, failing: Mapping[CheckName, Sequence[Trace]]) -> Known:
+    def _table(
+        self,
+        notebook: Notebook,
+        failing: Mapping[CheckName, Sequence[Trace]],
+        passed: Collection[CheckName],
+    ) -> Known:
         """Return the mistakes with the submission's answers, and all their answers."""
         session = self.tracer.references[notebook.name]
         asked = self._asked(notebook, session, {exercise for exercise, _ in failing})
         fitting: list[Candidate] = []
-        for function in self._functions(notebook, {exercise for exercise, _ in failing}):
+        functions = self._functions(notebook, {exercise for exercise, _ in failing})
+        # The work is limited: functions that are surely wrong come first, and those last that a
+        # passed check uses.
+        reach = {check: self._reach[check] for check in asked}
+        functions.sort(
+            key=lambda function: (
+                not any(reach.get(check) == {function} for check in failing),
+                any(function in reach.get(check, ()) for check in passed),
+            )
+        )
+        for function in functions:
             check = self._best_check(function, failing, asked)
             if check is not None:
                 of_each = OF_A_REPLAY + self._work[check].lines
@@ -111,7 +132,7 @@ class TriedMistakes:
                 ]
                 fitting += found[:FITTING]
         known, _ = table_of(
-            Prepared(notebook, asked, self._work, fitting, self._reach), self.suite, session
+            Prepared(notebook, asked, self._work, fitting, reach), self.suite, session
         )
         return _of_all_answers(known, failing)
 

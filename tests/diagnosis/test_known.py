@@ -113,6 +113,28 @@ def test_two_mistakes_in_two_functions_are_each_told():
     assert GRAD not in named
 
 
+def alone(**more):
+    """What is named of `cost`, that COST uses alone, where GRAD fails in a way of its own."""
+    traces = {COST: (wrong(-X), wrong(-Y)), GRAD: (wrong(2 * X), wrong(2 * Y))}
+    known = table(
+        (mistake("cost", "negated"), traces),
+        (mistake("grad", "halved"), {GRAD: (wrong(X / 2), wrong(Y / 2))}),
+        reach={COST: {"cost"}, GRAD: {"cost", "grad"}, ("a", "third"): {"grad"}},
+    )
+    failing = {COST: (wrong(-X), wrong(-Y)), GRAD: (wrong(X + Y), wrong(X - Y))}
+    return name_mistakes(known, failing, **more)
+
+
+def test_a_mistake_of_a_function_that_a_check_uses_alone_is_told_beside_a_second_mistake():
+    assert alone()[COST].mistake.phrase == "negated"
+
+
+def test_it_is_not_told_where_the_other_function_is_known_to_be_right():
+    assert COST not in alone(passed=[("a", "third")])
+    owners = {"cost": ["a"], "grad": ["b"]}
+    assert COST not in alone(owners=owners)
+
+
 def test_another_layout_of_the_same_wrong_values_is_named():
     known = table((mistake("cost", "negated"), {COST: (wrong(-X[None]), wrong(-Y[None]))}))
     assert COST in name_mistakes(known, {COST: (wrong(-X[:, None]), wrong(-Y[:, None]))})

@@ -230,3 +230,64 @@ def test_a_test_that_stops_at_none_names_no_mistake_of_another_function(tmp_path
 
 def test_a_test_that_gets_to_a_wrong_value_names_its_mistake(tmp_path):
     assert "behaves exactly" in message_of(tmp_path, required="")
+
+
+TWO = """\
+import numpy as np
+
+def first(x):
+    ### START YOUR CODE ###
+    y = 3.0 * x + x**2 - np.sum(x)
+    ### END YOUR CODE ###
+    return y
+
+def second(x):
+    ### START YOUR CODE ###
+    z = first(x) + np.mean(x)
+    ### END YOUR CODE ###
+    return z
+"""
+TWO_TOML = """\
+id = "two"
+[[notebooks]]
+file = "two.ipynb"
+[[exercises]]
+id = "both"
+title = "Both"
+points = 2
+notebook = "two.ipynb"
+functions = ["first", "second"]
+"""
+TWO_CHECKS = """\
+import numpy as np
+import pytest
+
+from grader.checks import assert_close
+
+@pytest.mark.exercise("both", points=1)
+def test_first(student, rng):
+    x = rng.normal(size=6)
+    assert_close(student.first(x), 3 * x + x**2 - x.sum())
+
+@pytest.mark.exercise("both", points=1)
+def test_second(student, rng):
+    x = rng.normal(size=6)
+    assert_close(student.second(x), 3 * x + x**2 - x.sum() + x.mean())
+"""
+
+
+def test_a_function_that_a_passed_check_uses_is_searched_last(tmp_path, monkeypatch):
+    """The work is limited: here to the mistakes of one function."""
+    monkeypatch.setattr(tried_mistakes, "IN_ALL", 200 * tried_mistakes.OF_A_REPLAY)
+    folder = tmp_path / "two"
+    folder.mkdir()
+    (folder / "assignment.toml").write_text(TWO_TOML)
+    (folder / "two.ipynb").write_text(notebook_of(TWO))
+    (folder / "test_two.py").write_text(TWO_CHECKS)
+    handed_in = tmp_path / "handed in"
+    handed_in.mkdir()
+    wrong = TWO.replace("first(x) + np.mean(x)", "first(x) - np.mean(x)")
+    (handed_in / "two.ipynb").write_text(notebook_of(wrong))
+    result = grade([handed_in], assignment="two", assignments=tmp_path).results[0]
+    message = result.exercises[0].checks[1].message
+    assert "`second` behaves exactly as the solution would" in message
