@@ -61,6 +61,24 @@ def split_zip(path: Path, into: Path, *, split: bool | None = None) -> Split:
         return Split()  # open_submission reports the error
 
 
+def owners_in(path: Path) -> int:
+    """Return of how many owners a zip holds work under a platform's names; 0 for any other file."""
+    try:
+        with (
+            path.open("rb") as stream,
+            zipfile.ZipFile(Bounded(stream, MAX_EXPORT_DIRECTORY_BYTES)) as archive,
+        ):
+            entries, _ = _without_wrapping(_entries(archive, path.name))
+    except (*DAMAGE, NotImplementedError, TooManyEntries, SubmissionError):
+        return 0
+    works: dict[str, bool] = {}
+    for _, target in entries:
+        works[target.parts[0]] = works.get(target.parts[0], False) or counts(target)
+    if not is_export(works):
+        return 0
+    return len({named.key for name in works if (named := platform_of(name)) is not None})
+
+
 _Entry = tuple[zipfile.ZipInfo, PurePosixPath]
 
 

@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from grader.submission.export_folders import split_folder
 from grader.submission.export_parts import Part, Split
-from grader.submission.export_zips import split_zip
+from grader.submission.export_zips import owners_in, split_zip
 
-__all__ = ["Part", "Split", "split_folder", "split_zip"]
+__all__ = ["Part", "Split", "owners_in", "split_folder", "split_zip"]

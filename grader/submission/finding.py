@@ -14,7 +14,7 @@ from grader.submission.classes import (
     further_students,
     is_class,
 )
-from grader.submission.exports import Part, Split, split_folder, split_zip
+from grader.submission.exports import Part, Split, owners_in, split_folder, split_zip
 from grader.submission.platforms import platform_of
 from grader.submission.students import has_students_name
 from grader.submission.work import HANDED_IN, entries_of, holds_work, natural, reason_of
@@ -68,7 +68,20 @@ def find_parts(
             parts.setdefault(part.path.resolve(), part)
         if not found.parts and len(paths) + len(parts) > 2:
             remarks += _passed_over(path, {part.path for part in parts.values()})
+    if split is None:
+        remarks += _unsplit(list(parts.values()))
     return Found(tuple(parts.values()), tuple(remarks))
+
+
+def _unsplit(parts: Sequence[Part]) -> list[str]:
+    """Return a line for each zip among others that looks like a whole class's export."""
+    zips = [part for part in parts if not part.origin.platform and part.path.is_file()]
+    return [
+        f"{part.shown} is taken for one student's, but holds the work of {owners} by a learning "
+        "platform's names: an export is named alone, or with --split"
+        for part in zips
+        if part.path.suffix.lower() == ".zip" and (owners := owners_in(part.path)) > 1
+    ]
 
 
 def _expanded(path: Path, *, split: bool | None) -> list[Part]:

@@ -263,6 +263,20 @@ def test_one_export_is_split_and_one_of_several_zips_is_not(tmp_path):
     assert [p.path for p in find_parts([first], scratch, split=False).parts] == [first]
 
 
+def test_an_export_that_is_not_split_among_others_is_said(tmp_path):
+    first, second = exported(tmp_path / "one.zip"), exported(tmp_path / "two.zip")
+    lay(tmp_path, "Meier_Anna.zip")
+    remarks = find_parts([first, tmp_path / "Meier_Anna.zip", second], tmp_path / "s").remarks
+    assert [remark.partition(":")[0] for remark in remarks] == [
+        f"{path} is taken for one student's, but holds the work of 2 by a learning platform's names"
+        for path in (first, second)
+    ]
+    assert find_parts([tmp_path], tmp_path / "t").remarks == remarks
+    for option in (True, False):
+        assert find_parts([first, second], tmp_path / "u", split=option).remarks == ()
+    assert find_parts([first], tmp_path / "v").remarks == ()
+
+
 def test_an_unpacker_of_a_plugin_is_asked_first_and_only_where_a_class_may_be(tmp_path):
     asked = []
     origin = Origin(platform="ours", ids={"id": "7"})
