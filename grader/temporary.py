@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import weakref
@@ -142,25 +143,45 @@ def _remove_if_left(folder: Path) -> bool:
 
 
 def delete_tree(folder: Path) -> None:
-    """Delete a folder with read-only files in it. Raises nothing.
+    """Delete a folder with read-only files in it, nested as deeply as may be. Raises nothing.
 
     The locked file goes last: if this process is killed, another one can still recognise it.
     """
     for attempt in range(3):
         if attempt:
-            _make_writable(folder)
-        with contextlib.suppress(OSError):
+            _flatten(folder)
+        with contextlib.suppress(OSError, RecursionError):
             for entry in [*os.scandir(folder)]:
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 elif entry.name != _LOCK:
                     os.unlink(entry.path)  # noqa: PTH108
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(RecursionError):
+            shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             break
 
 
-def _make_writable(root: Path) -> None:
-    for folder, _, _ in os.walk(root):
+def _flatten(root: Path) -> None:
+    """Move each folder at any depth directly into `root`, and make all of them writable.
+
+    So no path becomes too long for the system, and nothing recurses.
+    """
+    # No folder that is there already can have this name.
+    prefix = f".flat-{secrets.token_hex(8)}-"
+    waiting, moved = [root], 0
+    while waiting:
+        folder = waiting.pop()
+        inner: list[Path] = []
         with contextlib.suppress(OSError):
-            Path(folder).chmod(0o700)
+            folder.chmod(0o700)
+            with os.scandir(folder) as entries:
+                inner += [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
+        for path in inner:
+            place = path
+            if folder != root:
+                moved += 1
+                with contextlib.suppress(OSError):
+                    path.chmod(0o700)  # to move a folder changes it: its ".."
+                    place = path.rename(root / f"{prefix}{moved}")
+            waiting.append(place)

@@ -1,5 +1,6 @@
 """Temporary folders: gone when their maker is, and never while it lives."""
 
+import os
 import subprocess
 import sys
 
@@ -43,6 +44,23 @@ def test_what_a_killed_process_left_is_deleted_even_read_only(place):
     left_by_a_killed_process(place, more)
     assert remove_leftovers() == 1
     assert [*place.iterdir()] == []
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "read-only"])
+def test_a_tree_that_is_too_deep_for_a_path_or_a_recursion_is_deleted(place, closed):
+    folder = TemporaryFolder(parent=str(place))
+    at = os.open(folder.path, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=at)
+        inner = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=inner))
+        if closed:
+            os.fchmod(at, 0)
+        os.close(at)
+        at = inner
+    os.close(at)
+    folder.remove()
+    assert not folder.path.exists()
 
 
 def test_the_folder_of_a_process_that_lives_stays(place):
