@@ -200,7 +200,8 @@ def _sum_bytes(file: str, names: str) -> int | None:
     names : a regular expression
     """
     try:
-        text = Path(file).read_text()
+        # A process may give itself a name that is no UTF-8.
+        text = Path(file).read_text("utf-8", "replace")
     except OSError:
         return None
     sizes = re.findall(rf"^{names}:\s+(\d+) kB", text, re.MULTILINE)

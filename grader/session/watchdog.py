@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from grader.records import Limits
@@ -44,6 +45,7 @@ class Watchdog:
         self._first = first
         self._limits = limits
         self._disk = [*disk]
+        self._devices = {folder.stat().st_dev for folder in disk}
         self._disk_kib = sum(map(_kib, disk)) + limits.scratch_mib * 1024
         self._reasons: dict[int, str] = {}
         self._stop = threading.Event()
@@ -84,7 +86,9 @@ class Watchdog:
         looks = 0
         while not self._stop.wait(_LOOK_S):
             looks += 1
-            self._look(disk=looks % _DISK_LOOKS == 0)
+            # Whatever one look meets, the next one follows: without them, no limit holds.
+            with contextlib.suppress(Exception):
+                self._look(disk=looks % _DISK_LOOKS == 0)
 
     def _look(self, *, disk: bool) -> None:
         limits = self._limits
@@ -102,8 +106,16 @@ class Watchdog:
         # The kernel's own limit answers with an error; it does not bind root.
         elif len(members) > 2 * limits.processes:
             self._kill(f"started more than {limits.processes} processes")
-        elif disk and self._disk and sum(map(_kib, self._disk)) > self._disk_kib:
-            self._kill(f"wrote more than {limits.scratch_mib} MiB")
+        elif disk and self._disk and (reason := self._too_much_on_disk(members)):
+            self._kill(reason)
+
+    def _too_much_on_disk(self, members: Sequence[int]) -> str:
+        """Return which limit of the disk these processes exceed; "" for none."""
+        try:
+            kib = sum(map(_kib, self._disk)) + _deleted_kib(members, self._devices)
+        except _OutOfReach:
+            return "made a folder that can't be looked into: closed, or nested too deeply"
+        return f"wrote more than {self._limits.scratch_mib} MiB" if kib > self._disk_kib else ""
 
     def _has_too_many_sockets(self) -> bool:
         if self._sockets_max is None or self._kernel is None:
@@ -154,7 +166,7 @@ def _notebook_process(launcher: int) -> int | None:
     try:
         numbers = [
             line.split()[1:]
-            for line in Path(f"/proc/{first}/status").read_text().splitlines()
+            for line in Path(f"/proc/{first}/status").read_text("utf-8", "replace").splitlines()
             if line.startswith("NSpid:")
         ]
     except OSError:
@@ -165,10 +177,42 @@ def _notebook_process(launcher: int) -> int | None:
     return min(inside) if inside else None
 
 
+class _OutOfReach(Exception):
+    """A folder that can't be looked into: it is closed, or its path is too long."""
+
+
 def _kib(folder: Path) -> int:
+    """Return the size of what lies in a folder, in KiB, and 1 for each entry.
+
+    Raises _OutOfReach.
+    """
     total = 0
-    for place, _, files in os.walk(folder):
-        for file in files:
-            with contextlib.suppress(OSError):
-                total += 1 + (Path(place) / file).lstat().st_blocks // 2
+    waiting = [str(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += 1 + entry.stat(follow_symlinks=False).st_blocks // 2
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.ENAMETOOLONG):
+                raise _OutOfReach from None
     return total
+
+
+def _deleted_kib(pids: Sequence[int], devices: Set[int]) -> int:
+    """Return the size of files that these processes have deleted but hold open, in KiB.
+
+    devices : the file systems that count
+    """
+    sizes: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
+                with contextlib.suppress(OSError):
+                    state = os.stat(f"/proc/{pid}/fd/{name}")  # noqa: PTH116
+                    if not state.st_nlink and state.st_dev in devices:
+                        sizes[state.st_dev, state.st_ino] = 1 + state.st_blocks // 2
+    return sum(sizes.values())

@@ -1,11 +1,15 @@
 """The watchdog's own reckoning; what it stops is in test_closed_notebooks.py and tests/threats."""
 
+import os
+import tempfile
 import threading
 
 import pytest
 
 from grader.records import Limits
+from grader.session import watchdog
 from grader.session.watchdog import Watchdog
+from grader.temporary import TemporaryFolder
 
 
 def test_a_process_is_measured_before_its_children(monkeypatch):
@@ -23,9 +27,9 @@ def test_a_process_is_measured_before_its_children(monkeypatch):
     monkeypatch.setattr("grader.session.processes.resident_mib", lambda pids: 1e6)
     monkeypatch.setattr("grader.session.watchdog._FAST_LOOKS", 0)
     monkeypatch.setattr("grader.session.processes.memory_mib", memory_mib)
-    watchdog = Watchdog(10, Limits(), first=9, disk=[])
+    made = Watchdog(10, Limits(), first=9, disk=[])
     assert looked.wait(10)
-    watchdog.stop()
+    made.stop()
     assert measured[0] == [10, 11, 12, 13]
 
 
@@ -60,8 +64,8 @@ def looking(monkeypatch):
 
     look.made = made
     yield look
-    for watchdog in made:
-        watchdog.stop()
+    for one in made:
+        one.stop()
 
 
 def test_shared_memory_of_one_process_is_over_the_limit_without_a_walk(monkeypatch, looking):
@@ -92,7 +96,54 @@ def test_sockets_that_could_hold_all_memory_end_it(monkeypatch, looking, largest
     monkeypatch.setattr("grader.session.processes.socket_mib", lambda: 2 * largest / 2**20)
     monkeypatch.setattr("grader.session.processes.unix_sockets", lambda pid: sockets)
     assert looking(0) == []
-    watchdog = looking.made[-1]
-    assert not watchdog._has_too_many_sockets()  # they may be other processes'
-    watchdog.own_network()
-    assert watchdog._has_too_many_sockets() == killed
+    made = looking.made[-1]
+    assert not made._has_too_many_sockets()  # they may be other processes'
+    made.own_network()
+    assert made._has_too_many_sockets() == killed
+
+
+def test_folders_links_and_deleted_files_count_as_the_disk_s(tmp_path):
+    def used(pids=()):
+        devices = {tmp_path.stat().st_dev}
+        return watchdog._kib(tmp_path) + watchdog._deleted_kib(pids, devices)
+
+    for n in range(100):
+        (tmp_path / f"folder-{n}").mkdir()
+        (tmp_path / f"link-{n}").symlink_to("nowhere")
+    assert 200 <= used() < 2000
+    before = used()
+    with tempfile.TemporaryFile(dir=tmp_path) as file:
+        file.write(b"x" * (1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+        assert used([os.getpid()]) - before >= 1024
+        assert used() == before
+
+
+def test_a_folder_that_is_nested_beyond_the_longest_path_is_not_overlooked(tmp_path):
+    with TemporaryFolder(parent=str(tmp_path)) as folder:
+        at = os.open(folder, os.O_RDONLY)
+        for _ in range(30):
+            os.mkdir("d" * 200, dir_fd=at)
+            inner = os.open("d" * 200, os.O_RDONLY, dir_fd=at)
+            os.close(at)
+            at = inner
+        os.close(at)
+        with pytest.raises(watchdog._OutOfReach):
+            watchdog._kib(folder)
+
+
+def test_whatever_a_look_meets_the_next_one_follows(monkeypatch):
+    looked = threading.Event()
+    looks = []
+
+    def look(self, *, disk):
+        looks.append(disk)
+        if len(looks) == 1:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a name")
+        looked.set()
+
+    monkeypatch.setattr(Watchdog, "_look", look)
+    made = Watchdog(10, Limits(), first=9, disk=[])
+    assert looked.wait(10)
+    made.stop()

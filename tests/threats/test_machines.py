@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -104,3 +105,57 @@ def test_where_root_is_the_only_number_the_missing_layer_is_said(host):
         pytest.skip("no user namespaces here")
     graded = host.run(host.right(), wrap=wrap)
     assert "account" in graded.text
+
+
+# Where scratch lies on the disk, because there are no namespaces.
+ON_DISK = {
+    "files that are deleted but open": """
+        import os, time
+        kept = []
+        for n in range(20):
+            kept.append(open(f"f{n}", "wb"))
+            os.unlink(f"f{n}")
+            kept[-1].write(bytes(10 << 20))
+            kept[-1].flush()
+        """,
+    "files without a name": """
+        import os, time
+        for _ in range(20):
+            os.write(os.open(".", os.O_TMPFILE | os.O_RDWR, 0o600), bytes(10 << 20))
+        """,
+    "folders": "import os, time\nfor n in range(20_000): os.mkdir(f'd{n}')",
+}
+NESTED = """
+    import os
+    for _ in range(3000):
+        os.mkdir("d")
+        os.chdir("d")
+        open("f", "x").close()
+    os.chmod(".", 0)
+    """
+
+
+def test_without_namespaces_the_disk_has_its_limit_all_the_same(host, notes):
+    wrap = UNPRIVILEGED["namespaces of no kind"]
+    if not can(wrap):
+        pytest.skip("no user namespaces here")
+    host.write_assignment(scratch_mib=32, cell_s=20, notebook_s=60)
+    wait = "\ntime.sleep(30)\nraise SystemError('no limit holds')"
+    paths = {
+        kind: host.half(textwrap.dedent(source) + wait, name=f"disk-{n}")
+        for n, (kind, source) in enumerate(ON_DISK.items())
+    }
+    graded = host.run(*paths.values(), wrap=wrap)
+    for kind, path in paths.items():
+        assert graded[path.stem]["score"] == HALF, kind
+        assert "wrote more than 32 MiB" in str(notes(graded[path.stem])), kind
+    host.hold_clean(host.snapshot())
+
+
+def test_without_namespaces_folders_nested_without_end_are_deleted(host):
+    wrap = UNPRIVILEGED["namespaces of no kind"]
+    if not can(wrap):
+        pytest.skip("no user namespaces here")
+    graded = host.run(host.half(NESTED), wrap=wrap)
+    assert graded["half"]["status"] == "graded"
+    host.hold_clean(host.snapshot())
