@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from grader.submission.students import has_students_name, students_of
+from grader.submission.students import has_students_name, is_students_folder, students_of
 
 ENOUGH_NAMES = 3
 """So many notebooks with students' names are a class."""
@@ -41,6 +41,20 @@ def are_students(names: Collection[str]) -> bool:
     return len(different) >= ENOUGH_NAMES and 2 * len(named) > len(names)
 
 
+def are_students_folders(notebooks: Mapping[str, str]) -> bool:
+    """Return whether these are folders of people, such as "Anna Meier", with the same notebook.
+
+    notebooks : the first notebook's file name, by the folder's name
+    """
+    named = [name for name in notebooks if is_students_folder(name)]
+    ((_, alike),) = Counter(notebooks.values()).most_common(1) or [("", 0)]
+    return (
+        2 * alike > len(notebooks)
+        and len(named) >= ENOUGH_NAMES
+        and 2 * len(named) > len(notebooks)
+    )
+
+
 def further_students(names: Iterable[str], taken: Collection[str]) -> list[str]:
     """Return the names that bear a student's name, where none that is taken has this name.
 
@@ -49,12 +63,14 @@ def further_students(names: Iterable[str], taken: Collection[str]) -> list[str]:
     names : of files and folders that are no work
     taken : of the submissions; where most bear no students' names, the others need not either
     """
-    if 2 * sum(map(has_students_name, taken)) <= len(taken):
+    if 2 * sum(map(is_students_folder, taken)) <= len(taken):
         return []
     known = set(map(students_of, taken))
     further = []
     for name in names:
-        if has_students_name(name) and students_of(name) not in known:
+        # A file of two words, "Sheet One.pdf", needs more of a name than a folder does.
+        bears = has_students_name(name) if PurePosixPath(name).suffix else is_students_folder(name)
+        if bears and students_of(name) not in known:
             known.add(students_of(name))
             further.append(name)
     return further

@@ -24,7 +24,12 @@ from grader.submission.archive import (
     safe_target,
     unpack_entry,
 )
-from grader.submission.classes import are_students, further_students, is_class
+from grader.submission.classes import (
+    are_students,
+    are_students_folders,
+    further_students,
+    is_class,
+)
 from grader.submission.export_parts import (
     Group,
     Part,
@@ -155,6 +160,8 @@ def _is_class_zip(
         for name, them in tops.items()
         if works[name]
     }
+    if are_students_folders({name: n.parts[-1] for name, n in _notebooks(tops).items()}):
+        return True
     if are_students(first):  # a zip or a script each is a class as well
         return True
     notebooks = {name: entry for name, entry in first.items() if entry is not None}
@@ -165,6 +172,16 @@ def _is_class_zip(
     return is_class(
         {name: lambda e=entry: _head(archive, e) for name, entry in notebooks.items()}  # type: ignore[misc]
     )
+
+
+def _notebooks(tops: Mapping[str, Sequence[_Entry]]) -> dict[str, PurePosixPath]:
+    """Return the first notebook of each folder."""
+    found: dict[str, PurePosixPath] = {}
+    for name, entries in tops.items():
+        for _, target in entries:
+            if target.suffix.lower() == ".ipynb" and len(target.parts) > 1:
+                found.setdefault(name, target)
+    return found
 
 
 def _head(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

@@ -11,6 +11,7 @@ from grader.errors import SubmissionError
 from grader.submission.classes import (
     MAX_READ_BYTES,
     are_students,
+    are_students_folders,
     further_students,
     is_class,
 )
@@ -168,7 +169,10 @@ def _is_class_of_folders(folder: Path) -> bool:
         for entry in _readable(folder)
         if entry.is_dir() and not entry.is_symlink()
     }
-    return is_class({name: _reader(path) for name, path in first.items() if path is not None})
+    notebooks = {name: path for name, path in first.items() if path is not None}
+    if are_students_folders({name: path.name for name, path in notebooks.items()}):
+        return True
+    return is_class({name: _reader(path) for name, path in notebooks.items()})
 
 
 def _each(path: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from grader.notebook import read_notebook, what_breaks
 from grader.records import Note, Notebook, Result, Submission
 from grader.submission import Part, find_parts, open_submission
 from grader.submission.finding import Unpacker
-from grader.submission.students import has_students_name, students_of
+from grader.submission.students import has_students_name, is_students_folder, students_of
 
 
 class Incoming:
@@ -77,8 +77,9 @@ class Incoming:
         """Return who handed it in; for one that can't be opened, by its name."""
         if self.submission is not None:
             return self.submission.students
-        name = Path(self.path).name
-        return students_of(name) if has_students_name(name) else ()
+        path = Path(self.path)
+        bears = is_students_folder if path.is_dir() else has_students_name
+        return students_of(path.name) if bears(path.name) else ()
 
     def refuse(self, error: SubmissionError) -> Result:
         """Return the result of a submission that can't be graded; it is kept in `refused`."""

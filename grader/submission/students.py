@@ -68,6 +68,16 @@ def has_students_name(name: str) -> bool:
     return bool(parts) and all(parts) and _is_capital(stem)
 
 
+def is_full_name(name: str) -> bool:
+    """Return whether a folder's name may be a person's: "Anna Meier", but not "Part Two"."""
+    return bool(_owner_of_copy(f"{in_name(name)} - work"))
+
+
+def is_students_folder(name: str) -> bool:
+    """Return whether the name of a folder is a student's."""
+    return has_students_name(name) or is_full_name(name)
+
+
 def _parted(name: str) -> tuple[str, str]:
     """Return a name without the suffix of what is handed in, and that suffix."""
     stem, suffix = name, Path(name).suffix.lower()

@@ -118,6 +118,15 @@ def test_who_handed_in_a_rar_is_not_forgotten_in_a_zip_of_students_names(parts):
 
 
 @pytest.mark.parametrize("around", ["", "Homework 1/"])
+def test_a_zip_of_people_s_folders_is_a_class(parts, around):
+    files = {f"{around}{name}/toy.ipynb": RIGHT for name in ("Anna Li", "Bo Roe", "Eve Ng")}
+    found = parts(files | {f"{around}Cem Öz/report.pdf": b"%PDF"})
+    assert [Path(part.shown).name for part in found] == ["Anna Li", "Bo Roe", "Cem Öz", "Eve Ng"]
+    own = {f"{around}{name}/toy.ipynb": RIGHT for name in ("Part One", "Part Two", "Final Work")}
+    assert parts(own, "own.zip") == []
+
+
+@pytest.mark.parametrize("around", ["", "Homework 1/"])
 def test_a_zip_of_students_zips_is_a_class(parts, around):
     names = ("Li_Bo", "Meier_Anna", "Rossi_Luca")
     found = parts({f"{around}{name}.zip": zip_of({"toy.ipynb": RIGHT}) for name in names})

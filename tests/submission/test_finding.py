@@ -201,6 +201,19 @@ def test_copies_that_google_classroom_named_are_a_class(tmp_path):
     assert found(tmp_path / "own") == ["."]
 
 
+def test_folders_of_people_with_one_notebook_each_are_a_class(tmp_path):
+    lay(tmp_path, *(f"all/{n}/toy.ipynb" for n in ("Anna Meier", "Luca Rossi", "王小明", "x")))
+    lay(tmp_path, "all/Bo Li/report.pdf", "all/Sheet One.pdf", "all/Anna Meier/old.ipynb")
+    assert [Path(name).name for name in found(tmp_path)] == [
+        "Anna Meier", "Bo Li", "Luca Rossi", "x", "王小明",
+    ]  # fmt: skip
+    own = tmp_path / "own"
+    lay(own, *(f"work/{n}/toy.ipynb" for n in ("Part One", "Part Two", "Linear Regression")))
+    lay(tmp_path, *(f"other/work/{n}/{n}.ipynb" for n in ("Anna Li", "Bo Rossi", "Eve Roe")))
+    assert found(own) == ["work"]
+    assert found(tmp_path / "other") == ["work"]
+
+
 def test_a_folder_that_is_a_link_is_nobodys(tmp_path):
     lay(tmp_path, "elsewhere/x.ipynb", "class/Meier_Anna/x.ipynb", "class/Rossi_Luca/x.ipynb")
     (tmp_path / "class" / "Smith_Bob").symlink_to(tmp_path / "elsewhere")

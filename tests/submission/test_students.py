@@ -66,3 +66,13 @@ def test_what_cannot_be_opened_keeps_the_name_that_its_file_tells(tmp_path, name
     incoming = Incoming(Part(tmp_path / name, name), tmp_path / "into")
     assert not incoming.read()
     assert incoming.result().students == students
+
+
+@pytest.mark.parametrize(
+    ("name", "students"), [("Max Keller", ("Max Keller",)), ("Part Two", ()), ("work", ())]
+)
+def test_a_folder_without_work_keeps_its_students_name(tmp_path, name, students):
+    (tmp_path / name).mkdir()
+    incoming = Incoming(Part(tmp_path / name, name), tmp_path / "into")
+    assert not incoming.read()
+    assert incoming.result().students == students
