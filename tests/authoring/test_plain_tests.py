@@ -3,6 +3,7 @@
 import pytest
 
 from grader.authoring.importers import import_notebook
+from grader.authoring.template import write_from
 from grader.notebook import assembled
 from grader.records import Cell
 
@@ -61,3 +62,21 @@ def test_asserts_inside_of_a_gap_or_a_function_are_the_students():
 def test_asserts_below_a_gap_outside_of_functions_are_a_check_of_its_variables():
     gap = "### BEGIN SOLUTION\nrate = 3\n### END SOLUTION"
     assert checks_of(f"{gap}\nassert rate == 3") == ["assert rate == 3"]
+
+
+# --- functions with the name of a builtin ---------------------------------------------------------
+
+
+def test_a_function_of_the_students_with_a_builtins_name_is_theirs_in_the_test(tmp_path):
+    text = (
+        "# %%\nimport math\n# %%\ndef sum(x):\n    ### BEGIN SOLUTION\n    return x[0] + x[1]\n"
+        "    ### END SOLUTION\n# %%\nassert sum([1, 2]) == math.hypot(3, 0)\n"
+        "# %%\ndef half(x):\n    # YOUR CODE HERE\n    return x / 2\n"
+        "# %%\nassert half(4) == abs(-2)\n"
+    )
+    (tmp_path / "lab.py").write_text(text)
+    write_from("lab", tmp_path / "reference", [tmp_path / "lab.py"])
+    checks = (tmp_path / "reference/lab/test_lab.py").read_text()
+    first, second = checks.split("@pytest.mark")[1:]
+    assert 'names={**NAMES, "sum": student.value("sum")})' in first
+    assert "names=NAMES)" in second

@@ -36,7 +36,7 @@ from grader.authoring.template.layout import (
     require_free,
     write_files,
 )
-from grader.authoring.template.names_used import names_used, without_nose
+from grader.authoring.template.names_used import given_names, names_used, without_nose
 from grader.errors import AssignmentError
 from grader.notebook import assembled
 from grader.records import Definition, Notebook
@@ -333,7 +333,8 @@ def _checks_text(
         word = free_name(re.sub(r"\W+", "_", check.name.lower(), flags=re.ASCII).strip("_"), taken)
         word = word.replace("-", "_")
         call = "run_examples" if check.examples else "run_cell"
-        options = (", names=NAMES" if names else "") + (
+        given = given_names(check, source.notebook, bool(names))
+        options = (f", names={given}" if given else "") + (
             f", output={_block(check.output)}" if check.output is not None else ""
         )
         options += ", reference=reference" if check.compared else ""

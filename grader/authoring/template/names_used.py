@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib.util
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from grader.authoring.importers import Check
+from grader.authoring.template.layout import quoted
 from grader.notebook import parseable
 from grader.notebook.definitions import parsed
 from grader.records import Cell, Notebook
@@ -90,6 +92,20 @@ def _missing(checks: Sequence[Check], folder: Path) -> Iterable[str]:
         tests = ", ".join(names)
         it = "it needs" if len(names) == 1 else "they need"
         yield f"{tests}: {it} {module}, which is not here: install it, or put {module}.py beside"
+
+
+def given_names(check: Check, notebook: Notebook, has_names: bool) -> str:
+    """Return the argument `names` of a check; "" for none.
+
+    In a cell, `sum` is Python's own. If students have to write a function of that name, it is
+    theirs.
+    """
+    words = set(re.findall(r"\w+", check.source))
+    own = [name for name in notebook.definitions if name in words and hasattr(builtins, name)]
+    if not own:
+        return "NAMES" if has_names else ""
+    entries = [f"{quoted(name)}: student.value({quoted(name)})" for name in own]
+    return f"{{{', '.join((['**NAMES'] if has_names else []) + entries)}}}"
 
 
 def without_nose(cell: Cell) -> str:
