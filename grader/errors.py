@@ -189,7 +189,7 @@ _ONE_NUMBER = (
     "math.exp and other functions of math take one number. np.exp and others of numpy take arrays."
 )
 _SHAPES = "Look at the shapes: must a factor be transposed (.T), or does (m,) meet (m, 1)?"
-_INDEX = "index"  # given only if a number in the code explains it
+_INDEX = "given only if a number in the code explains it"
 # numpy's messages for the most common mistakes, and what a beginner can do.
 _NEXT_STEPS = {
     "truth value of an array": _BY_ELEMENT,
@@ -198,6 +198,11 @@ _NEXT_STEPS = {
     "mismatch in its core dimension": _SHAPES,
     "not aligned": _SHAPES,
     "is out of bounds for axis": _INDEX,
+    "could not broadcast input array from shape": _INDEX,
+    "invalid index to scalar variable": "What is indexed is one number: use it without an index.",
+    "'float' object cannot be interpreted as an integer": (
+        "A size or a count is a float, as every result of / is: use // or int()."
+    ),
     "'bitwise_xor' not supported": "In Python ^ is not a power: write x**2.",
     "bad operand type for unary -: 'list'": "np.asarray(x, dtype=float) makes an array of a list.",
 }
@@ -206,6 +211,17 @@ _NEXT_STEPS = {
 def _next_step(text: str) -> str:
     """Return what a beginner can do about an error, "" if nothing is known."""
     return next((step for said, step in _NEXT_STEPS.items() if said in text), "")
+
+
+def _of_attribute(text: str, where: str) -> str:
+    """Return the next step if `self.name` is read before it has a value; "" for another error."""
+    found = re.fullmatch(r"'\w+' object has no attribute '(\w+)'.*", text)
+    if found is None or not re.search(rf"\bself\.{found[1]}\b(?!\s*\()", _code_of(where)):
+        return ""
+    return (
+        f"self.{found[1]} has no value when this method is called: is it misspelt, or set only in "
+        "another method? Set it in __init__."
+    )
 
 
 def _of_written_sizes(called: str, text: str, where: str, sizes: Sequence[int]) -> str:
@@ -292,7 +308,7 @@ class StudentError(StudentFault):
         self.where = where
         place = f"\nwhere: {where}" if where else ""
         self.sizes = tuple(sizes)
-        step = _next_step(text)
+        step = _next_step(text) or _of_attribute(text, where)
         if step in (_SHAPES, _INDEX):
             self.of_sizes = _of_written_sizes(called, text, where, self.sizes)
             step = self.of_sizes or (step if step == _SHAPES else "")

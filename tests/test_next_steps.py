@@ -1,5 +1,6 @@
 """What a message about the student's own error advises; the errors are those that numpy raises."""
 
+import numpy as np
 import pytest
 
 from grader.errors import StudentError
@@ -39,6 +40,38 @@ def test_a_size_that_is_written_as_a_number_is_named(text, line, sizes, numbers)
 def test_an_index_that_runs_to_a_written_number_is_named(text, sizes, numbers):
     told = advice("f(array (60, 7) float64)", "IndexError", text, "cell 0, line 3: p[i]", sizes)
     assert told.startswith(numbers)
+
+
+def test_a_batch_of_a_written_size_is_named():
+    text = "could not broadcast input array from shape (12,) into shape (500,)"
+    told = advice("f(array (12,) float64)", "ValueError", text, "cell 0, line 3: b[:] = y", [500])
+    assert told.startswith("500 is written as a number in that function")
+    told = advice("f(array (12,) float64)", "ValueError", text, "cell 0, line 3: b[:] = y")
+    assert told == "where: cell 0, line 3: b[:] = y"
+
+
+def test_a_quotient_is_no_count_and_a_number_has_no_elements():
+    with pytest.raises(TypeError) as caught:
+        range(12 / 4)
+    assert "use // or int()" in advice("f(12)", "TypeError", str(caught.value))
+    with pytest.raises(IndexError) as caught:
+        np.float64(2.0)[0]
+    assert "without an index" in advice("loss(1)", "IndexError", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("self.n_wrong += 1", True),
+        ("return self.n_wrong", True),
+        ("return self.n_wrong(x)", False),  # a method that does not exist
+        ("return other.n_wrong", False),
+    ],
+)
+def test_an_attribute_without_a_value_is_to_be_set_in_init(line, told):
+    text = "'Model' object has no attribute 'n_wrong'"
+    step = advice("Model.step(1)", "AttributeError", text, f"cell 1, line 8: {line}")
+    assert ("Set it in __init__" in step) is told
 
 
 def test_an_index_without_a_written_number_gets_no_advice():
