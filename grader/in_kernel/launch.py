@@ -133,9 +133,12 @@ def add_working_folder() -> None:
 
     So a notebook can import the student's own modules; but none of them replaces a PROTECTED one.
     """
+    from grader.in_kernel import own_modules
+
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     sys.meta_path.insert(0, _ProtectedFinder(folder))
+    own_modules.add_own_finder(folder)
 
 
 class _ProtectedFinder(importlib.abc.MetaPathFinder):
