@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,7 +68,7 @@ def parse_toml(text: str, kind: type[T], *, shown: str) -> T:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        raise AssignmentError(f"{shown}:{_in_words(str(error), document)}") from error
+        raise AssignmentError(f"{shown}:{_in_words(str(error), document, kind)}") from error
 
 
 def _unknown_keys(
@@ -117,7 +117,28 @@ _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<place>.*)`)?$", 
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
-def _in_words(message: str, document: Any) -> str:
+def _choices(kind: Any, steps: Sequence[str | int]) -> list[str]:
+    """Return the values that a key may have, if it takes one of a few words."""
+    infos = [msgspec.inspect.type_info(kind)]
+    for step in (*steps, None):
+        infos = [one for info in infos for one in getattr(info, "types", (info,))]
+        if step is None:
+            break
+        infos = [
+            inner
+            for info in infos
+            for inner in (
+                [field.type for field in info.fields if field.encode_name == step]
+                if isinstance(info, msgspec.inspect.StructType)
+                else [getattr(info, "item_type", getattr(info, "value_type", None))]
+            )
+            if inner is not None
+        ]
+    literals = [info for info in infos if isinstance(info, msgspec.inspect.LiteralType)]
+    return [str(value) for info in literals for value in info.values]
+
+
+def _in_words(message: str, document: Any, kind: Any) -> str:
     """Return msgspec's message with the place and the types named as in TOML."""
     found = _PLACE.match(message)
     assert found is not None
@@ -129,11 +150,15 @@ def _in_words(message: str, document: Any) -> str:
             return f"{_named(document, tuple(place))} each value {_worded(found['what'])}"
         place.append(name)
         here = here[name] if isinstance(name, int) or name in here else None
+    choices = _choices(kind, place) if found["what"].startswith("Invalid enum value") else []
     item = ""
     if place and isinstance(place[-1], int) and not isinstance(here, Mapping):
         item = f", item {int(place.pop()) + 1}"
     key = "" if isinstance(here, Mapping) or not place else f" `{place.pop()}`{item}"
-    return f"{_named(document, tuple(place))}{key} {_worded(found['what'])}"
+    what = _worded(found["what"])
+    if choices:
+        what = f"must be {', '.join(choices[:-1])} or {choices[-1]}, not {here!r}"
+    return f"{_named(document, tuple(place))}{key} {what}"
 
 
 def _worded(what: str) -> str:

@@ -17,7 +17,7 @@ from grader.text import one_line
 if TYPE_CHECKING:
     from grader.batch.store import Store
     from grader.gradebook import Person
-    from grader.gradebook.rules import GradedClass
+    from grader.gradebook.rules import Grade, GradedClass
     from grader.gradebook.sheet import Sheet
     from grader.records import Assignment, Report, Result, RunRecord
 
@@ -147,18 +147,29 @@ def write(opened: Store, run: RunRecord, report: Report, wanted: Wanted) -> None
     """Write what was asked for, and say what is missing on either side."""
     short = _in_short(report.results)
     graded, assignment, sheet = graded_class(run, short, wanted)
-    _say_who(graded, known=bool(sheet or wanted.roster))
+    _say_who(graded)
     if wanted.csv_file is not None:
-        from grader.gradebook import table
+        from grader.gradebook import grade_class, table
 
         exercises = [e.id for e in assignment.exercises] if assignment is not None else []
-        output.write(wanted.csv_file, table.render(graded.grades, exercises))
+        strangers = grade_class(
+            graded.unmatched,
+            assignment=run.assignment,
+            deadline=assignment.deadline if assignment is not None else None,
+        ).grades
+        rows = [*graded.grades, *map(_not_listed, strangers)]
+        output.write(wanted.csv_file, table.render(rows, exercises))
     if sheet is not None:
         _fill(sheet, graded, assignment, run, wanted)
     if wanted.feedback is not None:
         # A grade's result is one of these very ones.
         places = {id(result): place for place, result in enumerate(short)}
         _feedback(opened, run, report, graded, wanted, lambda one: report.results[places[id(one)]])
+
+
+def _not_listed(grade: Grade) -> Grade:
+    """Return the grade of someone who is not in the class's list, with a line that says so."""
+    return replace(grade, lines=(*grade.lines, "not found in the class's list"))
 
 
 def _fill(
@@ -247,9 +258,7 @@ def _in_short(results: Sequence[Result]) -> list[Result]:
     return shortened
 
 
-def _say_who(graded: GradedClass, *, known: bool) -> None:
-    if not known:
-        return
+def _say_who(graded: GradedClass) -> None:
     tell("handed in, and not in the class's list", [one.path for one in graded.unmatched])
     tell("not clear whose it is", graded.unclear)
     by_name = [

@@ -144,6 +144,11 @@ def test_an_exercises_rules_override_what_they_name_and_keep_the_rest(written):
         ('file = "a.ipynb"', 'file = "b.ipynb"', "b.ipynb can't be read"),
         ("manual = true", "manuel = true", "'2': unknown key `manuel`; did you mean `manual`?"),
         ("manual = true", 'manual = "yes"', "`manual` must be true or false, not a text"),
+        (
+            "[limits]",
+            'deadline.attempts = "worst"\n[limits]',
+            "[deadline]: `attempts` must be best, first or last, not 'worst'",
+        ),
         ("[limits]", "[limits", "is not TOML"),
     ],
 )

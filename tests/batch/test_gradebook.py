@@ -113,6 +113,20 @@ def test_another_deadline_is_applied_without_grading_again(course):
     assert said.count("kept from an earlier run") == 3
 
 
+def test_who_is_not_in_class_toml_is_in_the_table_all_the_same(course):
+    (course.reference / "class.toml").write_text(
+        '[[students]]\nname = "Anna Meier"\n[[students]]\nname = "Nobody Here"\n'
+    )
+    _, said = results(course, "--csv", "t.csv", "--assignments", course.reference)
+    rows = list(csv.DictReader(io.StringIO((course.root / "t.csv").read_text("utf-8-sig"))))
+    assert [(row["name"], row["status"]) for row in rows] == [
+        ("Anna Meier", "graded"), ("Nobody Here", "absent"), ("Luca Rossi (1002)", "graded"),
+        ("Luca Rossi (1003)", "refused"), ("Łukasz Żółć", "graded"),
+    ]  # fmt: skip
+    assert rows[2]["remarks"] == "6 of 6; not found in the class's list"
+    assert "3 handed in, and not in the class's list" in said
+
+
 def test_a_worksheet_is_never_written_over_and_a_slip_costs_nothing(course):
     _, said = results(course, "--fill", course.sheet, "--to", course.sheet, code=2)
     assert "it stays as it was" in said
