@@ -59,6 +59,19 @@ def test_modules_that_the_students_module_imports_are_the_students(tmp_path):
     assert handed_in([tmp_path / "shapes.py"]) == {"shapes", "points"}
 
 
+def test_a_package_that_holds_the_students_module_is_the_students(tmp_path, source_of):
+    (tmp_path / "geometry").mkdir()
+    (tmp_path / "geometry/shapes.py").write_text("def area(w, h):\n    return w * h\n")
+    assert handed_in([tmp_path / "geometry/shapes.py"]) == {"shapes"}
+    (tmp_path / "geometry/__init__.py").write_text("from .shapes import area\n")
+    theirs = handed_in([tmp_path / "geometry/shapes.py"])
+    assert theirs == {"shapes", "geometry"}
+    test = "def test_it():\n    from geometry import area as size\n    assert size(2, 3) == 6\n"
+    source = source_of(test, theirs)
+    assert "import" not in source
+    exec(source, {"area": lambda w, h: w * h})
+
+
 def test_a_module_that_is_nowhere_is_named_once_for_all_tests_that_import_it(tmp_path):
     (tmp_path / "shapes.py").write_text("def area(w, h):\n    return w * h\n")
     test = "def test_{}():\n    import no_such_package\n    assert area(2, 3) == 6\n"

@@ -17,10 +17,15 @@ from grader.notebook.definitions import parsed
 
 
 def handed_in(paths: Iterable[Path]) -> set[str]:
-    """Return the names of the students' modules, and of those beside them that they import."""
+    """Return the names of the students' modules, and of those beside them that they import.
+
+    If a module is in a package, tests may import its names from there: the package counts, too.
+    """
     found = set()
     for path in paths:
         found.add(path.stem)
+        if path.with_name("__init__.py").is_file():
+            found.add(path.resolve().parent.name)
         text = path.read_text("utf-8", "replace")
         beside = (other.stem for other in path.parent.glob("*.py") if other != path)
         found |= {m for m in beside if re.search(rf"\b(from|import)\s+\.?{re.escape(m)}\b", text)}
