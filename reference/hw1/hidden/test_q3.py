@@ -56,8 +56,17 @@ def test_the_perceptron_learns_to_tell_clothes(student, rng, datasets):
 @pytest.mark.exercise("q3-logistic", points=1, hidden=True)
 def test_a_logistic_step_holds_for_other_sizes_and_rates(student, rng):
     """Two classes, one feature, the default learning rate of 0.001."""
-    for k, n, rate in [(2, 3, 0.4), (10, 20, 0.01), (3, 1, None)]:
-        assert_logistic_step(student, rng, k=k, n=n, rate=rate)
+    for k, n, rate in [(10, 20, 0.01), (2, 3, 0.4), (3, 1, None)]:
+        try:
+            assert_logistic_step(student, rng, k=k, n=n, rate=rate)
+        except StudentError as error:
+            if k == 10 or error.kind not in ("ValueError", "IndexError"):
+                raise
+            raise CheckFailed(
+                f"a step for {k} classes stops with {error.kind}, where one for ten does not",
+                hint="Is 10 written as a number? self.W has a row for each class.",
+                called="update_weight(x_i, y_i)",
+            ) from error
 
 
 @pytest.mark.exercise("q3-logistic", points=2, hidden=True)
@@ -96,7 +105,7 @@ def test_a_step_holds_for_another_number_of_classes(student, rng):
     try:
         model.train_epoch(rng.normal(size=(3, N)), np.arange(3), learning_rate=RATE)
         layers = layers_of(model)
-        assert_network_step(model, layers, rng, (N, H, K))
+        assert_network_step(model, layers, rng, (N, H, K), shown=False)
     except StudentError as error:
         if error.kind not in ("ValueError", "IndexError"):
             raise
