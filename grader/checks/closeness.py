@@ -127,7 +127,7 @@ def assert_close(
     expected = np.asarray(expected)
     if dtype_kind is None and expected.dtype.kind == "c":
         dtype_kind = "fiubc"
-    array = as_array(got, called=called, dtype_kind=dtype_kind)
+    array = as_array(_rows_of(got, expected.shape), called=called, dtype_kind=dtype_kind)
     known: dict[str, Any] = {
         "factors": factors,
         "terms": terms,
@@ -174,6 +174,15 @@ def assert_close(
         got=number_of(evidence.got) if evidence.n == 1 else show(array),
         where="" if evidence.n == 1 else _where(evidence),
     )
+
+
+def _rows_of(got: object, shape: tuple[int, ...]) -> object:
+    """Return a tuple as a list of rows, if these have the expected shape; else the value."""
+    if not isinstance(got, tuple) or len(shape) < 2 or len(got) != shape[0]:
+        return got
+    if not all(isinstance(row, np.ndarray) and row.shape == shape[1:] for row in got):
+        return got
+    return list(got)
 
 
 def assert_close_to_one_of(

@@ -43,6 +43,14 @@ def test_a_scalar_may_come_as_an_array_of_shape_1_1():
     assert_close(np.array([[2.0]]), 2.0)
 
 
+def test_rows_may_come_in_a_tuple_but_not_two_results_for_one():
+    rows = np.array([[1.5, 2.0], [0.5, 4.0], [2.5, 1.0]])
+    assert_close(tuple(rows), rows)
+    assert "twice as large" in refusal(assert_close, tuple(2 * rows), rows).problem
+    assert "returned a tuple of 2 values" in refusal(assert_close, (rows, rows), rows).problem
+    assert "returned a tuple of 3 values" in refusal(assert_close, tuple(rows), rows[0]).problem
+
+
 def test_measure_close_names_the_worst_element():
     found = measure_close([1.0, 2.5, 3.0], [1.0, 2.0, 3.0])
     assert (found.n_wrong, found.worst, found.absolute) == (1, (1,), 0.5)
