@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from grader.verify.perturbations import (
+    AS_CALLED,
+    NOT_SYMMETRIC,
     PERTURBATIONS,
     first_difference,
     generator_of,
+    holds_symmetric,
+    is_rounding,
+    jittered,
     payload,
     perturb,
     same_value,
@@ -85,6 +90,25 @@ def test_labels_stay_labels_and_pixels_pixels(variant):
     assert set(pixels.ravel()) <= {0, 7, 200, 255}
 
 
+HALF = np.random.default_rng(8).normal(size=(3, 3))
+POSITIVE, NEITHER = HALF @ HALF.T + np.eye(3), HALF + HALF.T
+
+
+@pytest.mark.parametrize("variant", ["with extreme arguments", "with arguments drawn anew"])
+def test_a_symmetric_matrix_stays_symmetric_and_a_covariance_positive(variant):
+    for matrix in (POSITIVE, NEITHER):
+        other = changed(matrix, variant)
+        assert np.array_equal(other, other.T) and not np.array_equal(other, matrix)
+    assert np.linalg.eigvalsh(changed(POSITIVE, variant))[0] > 0
+
+
+def test_only_a_symmetric_matrix_loses_its_symmetry_in_the_last_variant():
+    other = changed({"P": POSITIVE, "A": HALF, "unit": np.eye(3)}, NOT_SYMMETRIC)
+    assert not np.allclose(other["P"], other["P"].T)
+    assert np.array_equal(other["A"], HALF) and np.array_equal(other["unit"], np.eye(3))
+    assert holds_symmetric(("call", 3, [POSITIVE])) and not holds_symmetric([HALF, np.eye(3), 2.0])
+
+
 def test_weights_that_are_all_zero_are_drawn_anew():
     assert np.all(changed(np.zeros((3, 1)), "with arguments drawn anew") != 0)
 
@@ -101,3 +125,27 @@ def test_every_replay_draws_the_same():
 
 def test_the_payload_counts_numbers():
     assert payload([("call", np.ones((3, 4)))]) == 1 + 1 + 1 + 12
+
+
+def test_a_difference_of_amplified_last_digits_is_rounding():
+    steep = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-6]])
+    b = np.array([2.0, 2.1])
+    right = np.linalg.solve(steep, b)
+    change = jittered(PERTURBATIONS[AS_CALLED])
+    other = np.linalg.solve(perturb(steep, change, np.random.default_rng(1)), b)
+    assert not same_value(right, right * (1 + 1e-9))
+    assert is_rounding({"value": right}, {"value": right * (1 + 1e-9)}, {"value": other})
+    assert not is_rounding([right], [1.01 * right], [other])
+
+
+def test_a_reply_that_the_last_digits_determine_tells_nothing():
+    assert is_rounding([1.0, 2.0], [900.0, -3.0], [1.1, 2.0])
+
+
+def test_a_small_difference_of_a_stable_function_is_no_rounding():
+    right, other = (
+        0.3 * HALF,
+        0.3 * perturb(HALF, jittered(lambda a, rng: a), generator_of(AS_CALLED)),
+    )
+    assert not is_rounding(right, right * (1 + 1e-11), other)
+    assert not is_rounding(("raised", "ValueError"), ("raised", "TypeError"), ("raised", "x"))
