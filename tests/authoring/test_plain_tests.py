@@ -80,3 +80,14 @@ def test_a_function_of_the_students_with_a_builtins_name_is_theirs_in_the_test(t
     first, second = checks.split("@pytest.mark")[1:]
     assert 'names={**NAMES, "sum": student.value("sum")})' in first
     assert "names=NAMES)" in second
+
+
+def test_a_function_of_the_students_with_the_name_of_an_import_is_theirs_in_the_test(tmp_path):
+    text = (
+        "# %%\nfrom math import hypot, sqrt\n# %%\ndef hypot(a, b):\n    # YOUR CODE HERE\n"
+        "    return sqrt(a * a + b * b)\n# %%\nassert hypot(3, 4) == sqrt(25)\n"
+    )
+    (tmp_path / "lab.py").write_text(text)
+    write_from("lab", tmp_path / "reference", [tmp_path / "lab.py"])
+    checks = (tmp_path / "reference/lab/test_lab.py").read_text()
+    assert 'NAMES = {"sqrt": sqrt}' in checks

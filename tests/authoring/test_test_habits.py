@@ -1,6 +1,8 @@
 """What files of tests say to the tool that ran them before: points, mocks, functions by name."""
 
+import sys
 import textwrap
+import types
 from pathlib import Path
 
 import pytest
@@ -214,3 +216,41 @@ def test_words_of_tests_that_cannot_be_checks_count_as_uses(tmp_path):
     assert course.report() == [
         "! test_shapes.py, test_it: it needs the fixture `tmp_path`: write this check yourself"
     ]
+
+
+# --- names that a file and its students share -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (
+            "from reference_shapes import area\nimport shapes",
+            "assert shapes.area(2, 3) == area(2, 3)",
+        ),
+        ("import shapes", "area = shapes.area(2, 3)\n    assert area == 6"),
+        ("import shapes\ndef area(w, h):\n    return 6", "assert shapes.area(2, 3) == area(2, 3)"),
+        ("import shapes", "for area in [shapes.area(2, 3)]:\n        assert area == 6"),
+        ("import shapes\ndef same(area):\n    return shapes.area(2, 3) == area", "assert same(6)"),
+    ],
+)
+def test_a_name_of_the_files_own_never_stands_for_the_students(read, monkeypatch, head, body):
+    tests, _ = read(f"{head}\n\ndef test_it():\n    {body}\n")
+    known = types.ModuleType("reference_shapes")
+    known.area = lambda w, h: w * h
+    monkeypatch.setitem(sys.modules, "reference_shapes", known)
+    exec(tests["test_it"].source, {"area": lambda w, h: w * h})
+    with pytest.raises(AssertionError):
+        exec(tests["test_it"].source, {"area": lambda w, h: w + h})
+
+
+def test_a_method_of_a_test_with_the_name_of_a_students_function_stays(read):
+    tests, _ = read("""
+        import unittest, shapes
+        class TestShapes(unittest.TestCase):
+            def area(self, w):
+                return shapes.area(w, 3)
+            def test_it(self):
+                self.assertEqual(self.area(2), 6)
+    """)
+    exec(tests["test_it"].source, {"area": lambda w, h: w * h})

@@ -22,8 +22,8 @@ from grader.authoring.importers.earlier_tests import bound_names, needed_names
 from grader.authoring.importers.imported import Check, Draft, Item, slug
 from grader.authoring.importers.test_habits import (
     Function,
-    Renamed,
     plain_test,
+    without_modules,
     without_patches,
 )
 from grader.authoring.importers.test_helpers import with_helpers
@@ -113,7 +113,7 @@ def _tests_in(path: Path, modules: Collection[str]) -> list[_Read]:
     text = parseable(path.read_text("utf-8", "replace"))
     if why := syntax_error(text):
         raise AssignmentError(f"{path} doesn't compile: {why}")
-    tree = Renamed(modules).visit(with_helpers(ast.parse(text), path, modules))
+    tree = without_modules(with_helpers(ast.parse(text), path, modules), modules)
     read: list[_Read] = []
     for node in tree.body:
         if isinstance(node, Function) and node.name.startswith("test"):

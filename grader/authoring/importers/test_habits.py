@@ -2,7 +2,7 @@
 
 plain_test(node, tree)   the test without the tool's decorators: their points, hidden or not
 without_patches(node)    the test without mocks that only watch calls
-Renamed(modules)         leaves out what imports or loads the students' functions
+without_modules(tree, modules)   the file with the students' functions under their own names
 """
 
 from __future__ import annotations
@@ -210,13 +210,84 @@ class _Loaded:
         return dotted(first) in self._texts | self.aliases
 
 
+def without_modules(tree: ast.Module, modules: Collection[str]) -> ast.Module:
+    """Return a file of tests that names what students hand in without their modules.
+
+    A name of the file's own that is the same as the student's gets another: of
+    `from sklearn import area` and `area = shapes.area(2)`, both become `course_area`.
+    """
+    trial = Renamed(modules)
+    trial.visit(copy.deepcopy(tree))
+    if clash := trial.taken & _own_names(tree, trial):
+        tree = _Apart(clash).visit(tree)
+    found: ast.Module = Renamed(modules).visit(tree)
+    return found
+
+
+def _own_names(tree: ast.Module, renamed: Renamed) -> set[str]:
+    """Return the names that a file binds itself, in whatever scope."""
+    names: set[str] = set()
+    methods = _methods(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            theirs = isinstance(node, ast.ImportFrom) and renamed.is_theirs(node.module or "")
+            names |= set() if theirs else {*_origins(node)}
+        elif isinstance(node, Function | ast.ClassDef):
+            names |= {node.name} if node not in methods else set()
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
+
+
+def _methods(tree: ast.AST) -> set[ast.stmt]:
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return {part for node in classes for part in node.body}
+
+
+class _Apart(ast.NodeTransformer):
+    """Gives names of a file another one, wherever they stand."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._other = {name: f"course_{name}" for name in names}
+        self._methods: set[ast.stmt] = set()
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        self._methods = _methods(node)
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = self._other.get(node.id, node.id)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.arg = self._other.get(node.arg, node.arg)
+        return self.generic_visit(node)
+
+    def visit_alias(self, node: ast.alias) -> ast.AST:
+        bound = node.asname or node.name
+        if bound in self._other:
+            node.asname = self._other[bound]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        if node not in self._methods:
+            node.name = self._other.get(node.name, node.name)
+        return self.generic_visit(node)
+
+
 class Renamed(ast.NodeTransformer):
-    """Leaves out imports of the students' modules; `modules.Linear` becomes `Linear`."""
+    """Leaves out imports of the students' modules; `modules.Linear` becomes `Linear`.
+
+    taken : the names that stood behind a module, "Linear"
+    """
 
     def __init__(self, modules: Collection[str]) -> None:
+        self.taken: set[str] = set()
         self._loaded = _Loaded(modules)
         self._aliases = self._loaded.aliases
-        self._is_theirs = self._loaded.is_theirs
+        self.is_theirs = self._loaded.is_theirs
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt:
         """Leave out what loads a students' module, or a function of it by its name."""
@@ -224,16 +295,16 @@ class Renamed(ast.NodeTransformer):
 
     def visit_Import(self, node: ast.Import) -> ast.stmt:
         """Leave out the students' modules, and remember the names that stand for them."""
-        theirs = [alias for alias in node.names if self._is_theirs(alias.name)]
+        theirs = [alias for alias in node.names if self.is_theirs(alias.name)]
         self._aliases |= {alias.asname or alias.name for alias in theirs}
         node.names = [alias for alias in node.names if alias not in theirs]
         return node if node.names else ast.Pass()
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
         """Leave out an import from a students' module; a name given by `as` is set to theirs."""
-        if not self._is_theirs(node.module or ""):
-            self._aliases |= {a.asname or a.name for a in node.names if self._is_theirs(a.name)}
-            node.names = [alias for alias in node.names if not self._is_theirs(alias.name)]
+        if not self.is_theirs(node.module or ""):
+            self._aliases |= {a.asname or a.name for a in node.names if self.is_theirs(a.name)}
+            node.names = [alias for alias in node.names if not self.is_theirs(alias.name)]
             return node if node.names else ast.Pass()
         renamed = [alias for alias in node.names if alias.asname and alias.asname != alias.name]
         return [ast.parse(f"{a.asname} = {a.name}").body[0] for a in renamed] or ast.Pass()
@@ -242,5 +313,6 @@ class Renamed(ast.NodeTransformer):
         """Name what a students' module holds without the module."""
         self.generic_visit(node)
         if dotted(node.value) in self._aliases:
+            self.taken.add(node.attr)
             return ast.copy_location(ast.Name(node.attr, node.ctx), node)
         return node
