@@ -204,6 +204,7 @@ _VAGUE = frozenset(
 
 _KALMAN = "github.com/noahcao/OC_SORT/issues/105"
 _OURS = "work handed in for the shipped assignments"
+_HANDED_IN = "public hand-ins of a course on machine learning"
 _BANK = "no public place: written for the bank of verdicts"
 _FORUM = "https://community.deeplearning.ai/t/"
 
@@ -355,6 +356,8 @@ SEEN = {
     "github.com/alirezaahmadi/KalmanFilter-Vehicle-GNSS-INS/issues/2 and "
     "github.com/jjviscomi/kalman-filter/pull/2",
     "lost additions": f"values at the ends that are not in the system: {_BANK}",
+    "stale result": f"the loss at the weights of the step before: {_HANDED_IN}",
+    "lost coefficient": f"lambda for 2 N lambda: {_HANDED_IN}",
     "penalty on biases": "github.com/rasmusbergpalm/DeepLearnToolbox/issues/32",
     "values swapped": f"y and y_pred, l1 and l2 swapped: {_OURS}",
 }

@@ -17,6 +17,7 @@ from grader.verify.bias_mistakes import broadcast
 from grader.verify.code_words import Function, assigned_values, in_short, shorten, touches
 from grader.verify.field_mistakes import FIELD_OPERATORS, FieldEdit, Surroundings
 from grader.verify.function_text import FunctionText
+from grader.verify.loop_mistakes import stale_results
 from grader.verify.mutants import Change, expressions_of, mutate, normal, statements_of
 from grader.verify.naive_forms import naive_forms
 from grader.verify.order_mistakes import (
@@ -142,6 +143,7 @@ def _of_base(
         paired_edits(function, source, lines, visible),
         step_edits(function, source, lines, visible, functions),
         already_new(function, lines),
+        stale_results(function, source, lines, visible),
         whole_edits(function, source, lines, visible, parameters=only is None),
     ):
         if only is not None and not any(touches(node, only) for node, _ in whole.places):

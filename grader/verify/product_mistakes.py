@@ -1,4 +1,4 @@
-"""Mistakes in products of matrices: a factor left out, a transpose on the other side.
+"""Mistakes in products: a factor left out, a transpose on the other side.
 
 Only diagnosis uses them; see field_mistakes.py.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from grader.verify.code_words import code_of
+from grader.verify.code_words import code_of, is_number
 from grader.verify.field_mistakes import FieldEdit, Surroundings
 
 
@@ -21,6 +21,22 @@ def lost_factors(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
         phrase = f"without the factor {shown}" if shown else "without one factor"
         new = " @ ".join(f"({code})" for code in rest)
         yield FieldEdit("matrix factor", new, f"{phrase} of a matrix product")
+
+
+def lost_coefficients(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
+    """Yield c for 2 * n * c: a number and another factor are left out together."""
+    factors = _multiplied(node)
+    for number in factors:
+        if len(factors) < 3 or not is_number(number):
+            continue
+        for other in factors:
+            rest = [code_of(one) for one in factors if one not in (number, other)]
+            if other is number or not rest:
+                continue
+            shown = _shown(other, around) or "another factor"
+            new = " * ".join(f"({code})" for code in rest)
+            phrase = f"without the factor {code_of(number)} and {shown}"
+            yield FieldEdit("lost coefficient", new, f"{phrase} of a product")
 
 
 def other_sides(node: ast.AST, around: Surroundings) -> Iterator[FieldEdit]:
@@ -65,6 +81,14 @@ def _factors(node: ast.AST) -> list[ast.expr]:
     return []
 
 
+def _multiplied(node: ast.AST) -> list[ast.expr]:
+    """Return the factors of a chain of products, element by element; none for anything else."""
+    match node:
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return [*(_multiplied(left) or [left]), *(_multiplied(right) or [right])]
+    return []
+
+
 def _are_transposes(a: ast.expr, b: ast.expr) -> bool:
     return code_of(a) in (f"{code_of(b)}.T", f"np.transpose({code_of(b)})") or code_of(b) in (
         f"{code_of(a)}.T",
@@ -84,6 +108,7 @@ def _shown(node: ast.expr, around: Surroundings) -> str:
 
 PRODUCT_OPERATORS: tuple[Callable[[ast.AST, Surroundings], Iterator[FieldEdit]], ...] = (
     lost_factors,
+    lost_coefficients,
     other_sides,
     early_sums,
 )

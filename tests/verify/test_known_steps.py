@@ -243,3 +243,41 @@ def test_every_kind_of_these_says_where_it_was_seen():
         for change in known_changes(source, functions={"predict": 2, "update": 3}):
             assert change.phrase, change
             assert change.kind in SEEN or words_for_student(change.kind, change.text, ()), change
+
+
+DESCENT = """
+def descend(w, a, rate, n):
+    for _ in range(n):
+        slope = 2 * a * w
+        w = w - rate * slope
+    return w, np.sum(a * w**2)
+"""
+
+
+def test_a_loss_from_before_the_last_step_is_known():
+    w, a = RNG.normal(size=(2, 4))
+    last = w * (1 - 0.2 * a) ** 3
+    source = DESCENT.replace("return w, ", "return ")
+    wanted = np.sum(a * (w * (1 - 0.2 * a) ** 2) ** 2)
+    told = words_of(source, wanted, w, a, 0.1, 3)
+    assert "with `w` from before the last step of a loop, where the last one belongs" in told
+    assert not any(
+        "last step" in one for one in words_of(source, np.sum(a * last**2), w, a, 0.1, 3)
+    )
+
+
+def test_the_last_value_itself_is_returned_beside_a_loss_from_before_it():
+    changed = [one.source for one in known_changes(DESCENT) if one.kind == "stale result"]
+    assert len(changed) == 1
+    assert "return w, " in changed[0]
+
+
+def test_a_value_that_is_set_again_after_the_loop_is_not_stale():
+    source = DESCENT.replace("    return", "    w = w / 2\n    return")
+    assert not [one for one in known_changes(source) if one.kind == "stale result"]
+
+
+def test_a_number_and_another_factor_left_out_are_known():
+    source = "def ridge(A, n, c):\n    return A + 2 * n * c * np.eye(3)\n"
+    told = words_of(source, A + 0.7 * np.eye(3), A, np.float64(5.0), np.float64(0.7))
+    assert "without the factor 2 and `n` of a product" in told
