@@ -65,7 +65,12 @@ def grade(paths: Sequence[Path], request: Request, *, held: Held | None = None) 
         # Find who handed in what.
         scratch = stack.enter_context(TemporaryFolder())
         submissions, remarks = find_incoming(
-            paths, scratch, split=request.split, shard=request.shard, unpacker=take_export_apart
+            paths,
+            scratch,
+            split=request.split,
+            apart=request.apart,
+            shard=request.shard,
+            unpacker=take_export_apart,
         )
         for line in remarks:
             warn(line)
@@ -129,7 +134,13 @@ def _without_assignment(submissions: Sequence[Incoming], request: Request) -> Re
 def _places(paths: Sequence[Path], request: Request) -> dict[str, object]:
     """Return where the submissions lie, for the kept run."""
     absolute = [os.path.abspath(path) for path in paths]  # noqa: PTH100  # links stay links
-    places: dict[str, object] = {"paths": absolute, "split": request.split, "shard": request.shard}
+    places: dict[str, object] = {
+        "paths": absolute,
+        "split": request.split,
+        "shard": request.shard,
+    }
+    if request.apart:
+        places["apart"] = True
     return places if request.part_of is None else {**places, "part_of": request.part_of}
 
 

@@ -675,9 +675,9 @@ class RunRecord:
         not_graded : how many were refused, or met a fault of the grader
     mean_percent : of the graded ones; None for none
     settings : seed, only, public, sandbox
-    about : paths, split, shard: where the submissions lie; checks: their hashes, by exercise;
-        environment; for a class graded again: of, exercises, reason, who; for its exercises,
-        before they are put into it: part_of. Empty in a file of an earlier version
+    about : paths, split, apart, shard: where the submissions lie; checks: their hashes, by
+        exercise; environment; for a class graded again: of, exercises, reason, who; for its
+        exercises, before they are put into it: part_of. Empty in a file of an earlier version
     """
 
     id: int

@@ -33,6 +33,7 @@ class Request:
     evidence : give it to `progress` with each result; the report holds only verdicts
     progress : is notified of each event
     split : whether a path holds a class or one submission; None to decide by its names
+    apart : whether each path was named in a command of its own, and may be an export
     shard : (3, 16) for the third of 16 parts of the class; None for all of it
     share_cells : run the template's first cells once for all submissions that have them unchanged
     """
@@ -53,6 +54,7 @@ class Request:
     evidence: bool = False
     progress: Progress = field(default_factory=Progress)
     split: bool | None = None
+    apart: bool = False
     shard: tuple[int, int] | None = None
     share_cells: bool = False
 

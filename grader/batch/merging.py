@@ -127,6 +127,7 @@ def join(
         submissions=len(packed),
         settings=dict(after.settings),
         key="",
+        about=_about([before, after], apart=True),
     )
     for number, (result, item_packed) in enumerate(packed):
         made.add(number, result, item_packed, input_hash="", kept=False)
@@ -135,9 +136,10 @@ def join(
     return Joined(made.id, **counts)
 
 
-def _about(parts: Sequence[RunRecord]) -> dict[str, Any]:
+def _about(parts: Sequence[RunRecord], *, apart: bool = False) -> dict[str, Any]:
     """Return what `grade regrade` needs to know of the joined class.
 
+    apart : each part was graded from paths of its own, one of which may be an export
     What the parts do not have in common is left out: of checks that differ, nothing is known.
     """
     first = parts[0].about
@@ -148,7 +150,12 @@ def _about(parts: Sequence[RunRecord]) -> dict[str, Any]:
         if all(n in p.about and p.about[n] == first.get(n) for p in parts)
     }
     paths = dict.fromkeys(path for part in parts for path in part.about.get("paths", ()))
-    return {**same, "split": same.get("split"), "paths": [*paths], "shard": None} if paths else same
+    if not paths:
+        return same
+    # Several zips in one command are a submission each, and stay so.
+    alone = all(len(p.about.get("paths", ())) <= 1 or p.about.get("apart") for p in parts)
+    found = {**same, "split": same.get("split"), "paths": [*paths], "shard": None}
+    return {**found, "apart": True} if apart and alone else found
 
 
 def _latest(file: Path) -> RunRecord:

@@ -165,8 +165,8 @@ def _touched(
         known = {name: "" if name in only else value for name, value in now.items()}
     elif not (known := before.about.get("checks") or {}):
         raise click.UsageError(
-            f"Run {before.id} was kept by an earlier version, which did not write down what its "
-            "checks were: name the exercises with --only."
+            f"What the checks of run {before.id} were is not kept (it is of an earlier version, or "
+            "joins runs with different checks): name the exercises with --only."
         )
     return [name for name in touched(known, now, assignment.exercises) if name in graded], now
 
@@ -237,6 +237,7 @@ def _grade(
             from_answers=not afresh,
             progress=watch,
             split=about.get("split") if not paths else None,
+            apart=bool(about.get("apart")) if not paths else False,
             shard=(int(shard[0]), int(shard[1])) if shard else None,
         )
         report = pipeline.grade(paths or where, request)
@@ -277,7 +278,7 @@ def _about(
         )
     return {
         **before.about,
-        **{name: partial.about[name] for name in ("paths", "split", "shard")},
+        **{name: partial.about.get(name) for name in ("paths", "split", "shard", "apart")},
         "checks": dict(checks),
         "each_check": partial.about["each_check"],
         "of": before.id,

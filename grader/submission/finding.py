@@ -39,6 +39,7 @@ def find_parts(
     scratch: Path,
     *,
     split: bool | None = None,
+    apart: bool = False,
     unpacker: Unpacker | None = None,
 ) -> Found:
     """Return every submission below the paths.
@@ -47,6 +48,7 @@ def find_parts(
     split : True: each path holds a class; False: each path is one submission; None: the
         platform's and the students' names decide. A zip that is named by itself is split only
         if the user says so: a student may write another name into the own zip.
+    apart : each path was named in a command of its own, as the exports of a joined class were
     unpacker : knows further exports; it is tried first, for each path
     Raises SubmissionError for a folder that can't be read.
     """
@@ -62,7 +64,7 @@ def find_parts(
                 found = Split(tuple(Part(one.path, one.shown, origin=one.origin) for one in handed))
             elif path.is_dir():
                 found = split_folder(path, into)
-            elif split or zips == 1:
+            elif split or zips == 1 or apart:
                 found = split_zip(path, into, split=split)
         remarks += found.remarks
         for part in found.parts or _expanded(path, split=split):

@@ -127,17 +127,18 @@ def find_incoming(
     scratch: Path,
     *,
     split: bool | None = None,
+    apart: bool = False,
     shard: tuple[int, int] | None = None,
     unpacker: Unpacker | None = None,
 ) -> tuple[list[Incoming], tuple[str, ...]]:
     """Return every submission found in paths, in order, and a line on each exception.
 
     scratch : a temporary folder to unpack into
-    split, unpacker : see finding.find_parts
+    split, apart, unpacker : see finding.find_parts
     shard : (part from 1, parts): only those of this part, the same on every machine
     Raises SubmissionError for a folder that can't be read.
     """
-    found = find_parts(paths, scratch, split=split, unpacker=unpacker)
+    found = find_parts(paths, scratch, split=split, apart=apart, unpacker=unpacker)
     parts = [part for part in found.parts if shard is None or _is_in(part, *shard)]
     incoming = [Incoming(part, scratch / str(n)) for n, part in enumerate(parts)]
     return incoming, found.remarks

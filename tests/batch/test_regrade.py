@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from grader.review.regrading import OneExercise
 from grader.score import FINE
 from grader.suite import open_suite
 
-from .conftest import Class
+from .conftest import Class, notebook
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 RIGHT = "reference.double(3.0)"
@@ -355,6 +356,25 @@ def test_a_broken_rule_costs_its_share_of_the_whole_exercise_once():
     for first, second in ((fine,), ()), ((), (fine,)), ((fine,), (fine,)):
         found = merged((*old, *first), (*new, *second), ["y"], ["x", "y"])
         assert found == (2.0, ["x", "y", FINE])
+
+
+def test_a_joined_class_of_two_exports_is_graded_again(toy):
+    def export(name, numbers):
+        path = toy.root / name
+        with zipfile.ZipFile(path, "w") as archive:
+            for number in numbers:
+                folder = f"Meier {chr(65 + number)}_{number}_assignsubmission_file"
+                archive.writestr(f"{folder}/toy.ipynb", notebook(more=f"who = {number}"))
+        return path
+
+    for name, numbers in (("first.zip", range(3)), ("late.zip", range(3, 5))):
+        toy.grade("--jobs", "1", paths=[export(name, numbers)])
+    run(toy, "results", "1", "2", "--join")
+    assert "no check has changed" in run(toy, "regrade", "--jobs", "1").stdout
+    change_check(toy, RIGHT, WRONG)
+    done = run(toy, "regrade", "--jobs", "1", "--lower", "it is 7")
+    assert "not found" not in done.stderr
+    assert scores(toy) == [4.0] * 5
 
 
 def test_a_run_of_an_earlier_version_needs_the_exercises_named(toy):
