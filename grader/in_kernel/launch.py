@@ -75,7 +75,7 @@ def prepare(profile: str) -> Any:
     profile : an empty folder
     """
     # The agent is imported before student code runs.
-    from grader.in_kernel import agent, kernel, legacy, shared_maps  # noqa: F401
+    from grader.in_kernel import agent, kernel, legacy, own_modules, shared_maps  # noqa: F401
 
     legacy.install()
     shared_maps.install()

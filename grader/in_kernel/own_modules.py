@@ -24,15 +24,18 @@ class OwnFinder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if path is not None and not any(str(place).startswith(self.folder) for place in path):
+        if path is not None and not any(self._is_here(str(place)) for place in path):
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path)
         if spec is None or type(spec.loader) is not importlib.machinery.SourceFileLoader:
             return None
-        if spec.origin is None or not spec.origin.startswith(self.folder):
+        if spec.origin is None or not self._is_here(spec.origin):
             return None
         spec.loader = _OwnLoader(fullname, spec.origin, self.folder)
         return spec
+
+    def _is_here(self, path: str) -> bool:
+        return Path(path).is_relative_to(self.folder)
 
 
 class _OwnLoader(importlib.machinery.SourceFileLoader):
