@@ -44,7 +44,10 @@ def shape_hint(got: tuple[int, ...], accepted: Sequence[Shape]) -> str:
 
 def _one_shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
     if got == ():
-        return "Does a sum or a mean run over all axes? Name the axis: axis=0 or axis=1."
+        return (
+            "Does a sum, a mean or an argmax run over all axes? Name the axis: axis=0 or axis=1. "
+            "Of several results, is it the wrong one?"
+        )
     if expected == ():
         return "Is the sum or the mean over the elements missing?"
     if (

@@ -146,6 +146,12 @@ def test_a_wrong_shape_gets_a_hint(came, due, hint):
     assert hint in refusal(assert_shape, np.zeros(came), due).hint
 
 
+def test_one_number_for_an_array_may_be_an_argmax_or_another_result():
+    hint = refusal(assert_shape, np.float64(2.0), (5,)).hint
+    assert "an argmax" in hint
+    assert "Of several results" in hint
+
+
 def test_dtypes_are_accepted_by_kind_and_by_name():
     assert_dtype(np.zeros(2), "float")
     assert_dtype(np.zeros(2, dtype=np.uint8), "uint8")
