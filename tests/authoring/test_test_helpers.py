@@ -1,5 +1,7 @@
 """Modules beside a file of tests, and beside the module that students hand in."""
 
+import json
+
 import pytest
 
 from grader.authoring.importers.test_files import read_tests
@@ -82,3 +84,34 @@ def test_a_module_that_is_nowhere_is_named_once_for_all_tests_that_import_it(tmp
         "! shapes.py: one, two: they need no_such_package, which is not here: install it, or put "
         "no_such_package.py beside"
     ]
+
+
+def test_a_module_that_only_a_hidden_test_imports_stands_in_its_check_and_nowhere_else(tmp_path):
+    (tmp_path / "secret_tests.py").write_text("def is_six(x):\n    assert x == 6\n")
+    (tmp_path / "open_tests.py").write_text("def is_even(x):\n    assert x % 2 == 0\n")
+
+    def cell(source, **said):
+        metadata = {"nbgrader": {"schema_version": 3, "solution": False, "grade": False, **said}}
+        return {"cell_type": "code", "source": source, "metadata": metadata, "outputs": []}
+
+    test = (
+        "from open_tests import is_even\nis_even(area(2, 3))\n### BEGIN HIDDEN TESTS\n"
+        "from secret_tests import is_six\nis_six(area(2, 3))\n### END HIDDEN TESTS"
+    )
+    cells = [
+        cell("def area(w, h):\n    ### BEGIN SOLUTION\n    return w * h\n    ### END SOLUTION",
+             solution=True, grade_id="a"),
+        cell(test, grade=True, points=2, grade_id="t"),
+    ]  # fmt: skip
+    document = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    (tmp_path / "lab.ipynb").write_text(json.dumps(document))
+    report = write_from("lab", tmp_path / "reference", [tmp_path / "lab.ipynb"]).report
+    folder = tmp_path / "reference/lab"
+    hidden = (folder / "hidden/test_lab.py").read_text()
+    assert "def is_six(x):" in hidden
+    assert "from open_tests import is_even" in hidden
+    assert "import is_six" not in hidden
+    assert {path.name for path in folder.iterdir()} >= {"open_tests.py"}
+    assert not (folder / "secret_tests.py").exists()
+    assert "lab.ipynb, check t: the modules that only it imports stand in it: students don't get " \
+        "them" in report  # fmt: skip

@@ -2,6 +2,7 @@
 
 handed_in(paths)                 the modules whose names are the student's
 with_helpers(tree, path, theirs) the file with the statements of its helper modules above it
+hidden_whole(check, ...)         a hidden test with the modules that only hidden tests import
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from grader.authoring.importers.imported import Check
 from grader.authoring.importers.test_habits import Renamed
 from grader.notebook import parseable
 from grader.notebook.definitions import parsed
+from grader.records import Notebook
 
 
 def handed_in(paths: Iterable[Path]) -> set[str]:
@@ -42,6 +46,20 @@ def with_helpers(tree: ast.Module, path: Path, theirs: Collection[str]) -> ast.M
         return tree
     whole = ast.Module([*statements, *tree.body], [])
     return Renamed(helpers).visit(whole)  # type: ignore[no-any-return]
+
+
+def hidden_whole(check: Check, notebook: Notebook, path: Path) -> Check:
+    """Return a hidden test with the modules in it that only hidden tests import.
+
+    Students must not get such a module, `hidden_tests.py` beside the notebook.
+    """
+    tree = parsed(parseable(check.source)) if check.hidden and not check.examples else None
+    if tree is None:
+        return check
+    cells = [parsed(parseable(cell.source)) for cell in notebook.cells if cell.kind == "code"]
+    public = {name for cell in cells if cell is not None for name in _imported(cell)}
+    whole = with_helpers(tree, path, public)
+    return check if whole is tree else replace(check, source=ast.unparse(whole))
 
 
 def _above(tree: ast.Module, path: Path, known: set[str]) -> tuple[list[ast.stmt], set[str]]:

@@ -18,7 +18,7 @@ from grader.authoring.importers.marked_code import unclosed
 from grader.authoring.importers.overwritten import lost_values, with_its_values
 from grader.authoring.importers.solution_calls import gaps_with_helpers
 from grader.authoring.importers.test_files import CourseTests
-from grader.authoring.importers.test_helpers import handed_in
+from grader.authoring.importers.test_helpers import handed_in, hidden_whole
 from grader.authoring.stubs import SOLUTION_TAG, is_solution
 from grader.authoring.template.beside import find_beside, modules_with_gaps
 from grader.authoring.template.gaps import (
@@ -193,7 +193,13 @@ def _with_exercises(path: Path, notebook: Notebook, draft: Draft, taken: set[str
                 f"{path.name}, check {check.name}: it sets {', '.join(names)} first, as the cells "
                 "above it do: later cells overwrite this"
             )
-        checks.append(replace(check, exercise=renamed[check.exercise], source=source))
+        whole = hidden_whole(replace(check, source=source), notebook, path)
+        if whole.source != source:
+            report.append(
+                f"{path.name}, check {check.name}: the modules that only it imports stand in it: "
+                "students don't get them"
+            )
+        checks.append(replace(whole, exercise=renamed[check.exercise]))
     report += [f"! {path.name}: {line}" for line in lost_values(draft.checks, notebook)]
     helpers = {gap: said for gap, said in gaps_with_helpers(notebook).items() if gap not in covered}
     report += [f"{path.name}, {gap}: {said}" for gap, said in helpers.items()]
