@@ -162,7 +162,7 @@ def test_a_test_that_a_mock_is_needed_for_is_left_out_and_said(read, body, why):
     assert report == [f"! test_shapes.py, test_area: {why}: write this check yourself"]
 
 
-def test_a_test_of_printed_output_is_said(read):
+def test_a_test_of_printed_output_is_left_out_and_said(read):
     tests, _ = read("""
         import contextlib, io
         def test_area():
@@ -174,8 +174,9 @@ def test_a_test_of_printed_output_is_said(read):
     notebook = assembled([Cell(0, "code", AREA)], name="shapes.ipynb")
     add_tests(draft, list(tests.values()), notebook, Path("shapes.py"))
     assert [line.text for line in draft.lines if line.todo] == [
-        "test_area reads what the student prints, which a check can't: rewrite it"
+        "test_area reads what the student prints, which a check can't: left out"
     ]
+    assert draft.checks == []
 
 
 # --- functions by name ----------------------------------------------------------------------------

@@ -158,8 +158,9 @@ def add_tests(draft: Draft, tests: Sequence[FileTest], notebook: Notebook, path:
             draft.say(place, text, todo=True)
             continue
         if test.words & _PRINTED:
-            text = f"{test.name} reads what the student prints, which a check can't: rewrite it"
+            text = f"{test.name} reads what the student prints, which a check can't: left out"
             draft.say(place, text, todo=True)
+            continue
         draft.files |= dict.fromkeys(test.opened(path.parent), place.index)
         own = used[-1]
         needs.setdefault(own, set()).update(used[:-1])
