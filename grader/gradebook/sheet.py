@@ -20,6 +20,8 @@ from grader.errors import SheetError
 MAX_BYTES = 64 * 1024**2
 DELIMITERS = ",;\t"
 _ENDS = {delimiter: re.compile(f"[{delimiter}\r\n]") for delimiter in DELIMITERS}
+_STRAY = re.compile("[\udc80-\udcff]")
+"""Bytes that are not UTF-8, as surrogateescape keeps them."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -87,12 +89,12 @@ class Sheet:
 
     @cached_property
     def header(self) -> tuple[str, ...]:
-        return tuple(cell.value for cell in self.rows[0]) if self.rows else ()
+        return tuple(_as_text(cell.value) for cell in self.rows[0]) if self.rows else ()
 
     def value(self, row: int, column: int) -> str:
         """Return a cell's text; "" if the row is shorter."""
         cells = self.rows[row]
-        return cells[column].value if column < len(cells) else ""
+        return _as_text(cells[column].value) if column < len(cells) else ""
 
     def filled(self, values: Mapping[tuple[int, int], str]) -> bytes:
         """Return the file with these cells changed. values : by (row, column)
@@ -114,6 +116,17 @@ class Sheet:
         if cell.quoted or any(char in value for char in (self.delimiter, '"', "\n", "\r")):
             return '"' + value.replace('"', '""') + '"'
         return value
+
+
+def _as_text(value: str) -> str:
+    """Return a cell as a person reads it: what is not UTF-8 was written by Excel on Windows."""
+    if value.isascii() or not _STRAY.search(value):
+        return value
+    content = value.encode("utf-8", "surrogateescape")
+    try:
+        return content.decode("cp1252")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def read_sheet(path: Path) -> Sheet:

@@ -175,6 +175,17 @@ def test_a_worksheet_in_another_language_is_filled_by_its_own_header(people):
     assert marks == expected(people, lambda p: p.participant)
 
 
+def test_a_worksheet_that_is_not_utf_8_is_found_by_its_header_and_keeps_its_bytes(people):
+    text = (
+        'ID,"Vollständiger Name",Bewertung,Bestwertung,"Zuletzt geändert (Bewertung)"\n'
+        '"Teilnehmer/in 2000","Jürg Größe",,"90,00",-\n'
+    )
+    origin = Origin("moodle", "Jürg Größe", {"participant": "2000"})
+    done, graded = filled(text.encode("cp1252"), [result_of(people[0], origin=origin)])
+    assert graded.grades[0].person.name == "Jürg Größe"
+    assert done.content == text.replace('Größe",,', 'Größe",40.00,').encode("cp1252")
+
+
 def test_a_header_that_nobody_translated_is_found_by_where_the_maximum_stands(people):
     header = ("Kennung", "Navn", "Nummer", "Post", "Stand", "Hold", "Points", "Højst", "?", "Sidst",
               "Sidst sat", "Ord")  # fmt: skip

@@ -301,6 +301,11 @@ def test_a_table_of_one_s_own_is_a_roster(tmp_path, text, people):
     assert [(one.name, dict(one.ids)) for one in found] == people
 
 
+def test_a_list_that_excel_wrote_on_windows_has_its_letters(tmp_path):
+    (tmp_path / "list.csv").write_bytes("Name;Prénom\nAnna Müller;x\nZoë Žak;y\n".encode("cp1252"))
+    assert [one.name for one in read_roster(tmp_path / "list.csv")] == ["Anna Müller", "Zoë Žak"]
+
+
 def test_class_toml_adds_to_the_people_of_a_worksheet(people):
     sheet = parse_sheet(moodle_sheet(people), name="m.csv")
     known = (Person(people[0].name, {"user": "9"}, extra_days={"pw": 1.0}),)
