@@ -301,7 +301,7 @@ def _unusable(error: Exception, source: str, scope: _Names) -> CheckFailed:
         return CheckFailed(
             f"a test of this cell doesn't hold: {found.problem}",
             called=_statement_of(error, source),
-            expected=_shortened(found.expected, 300),
+            expected=_shortened(_without_tolerance(found.expected), 300),
             got=_shortened(found.got, 300),
             hint=found.hint if found.hint != TRY_BY_HAND else "",
         )
@@ -336,9 +336,9 @@ def _failure(error: AssertionError, source: str, scope: _Names) -> CheckFailed:
     expected, got = "", " ".join(sides.split("\n")[0].split())
     if found is not None and compared is not None:
         if numpys := _NUMPYS.match(own):
-            where = " ".join(numpys["own"].split()) or found.where
+            where = " ".join(numpys["own"].split()) or _without_tolerance(found.where)
         if numpys or got in ("False", "np.False_"):  # what the comparison returned says less
-            expected, got = found.expected, found.got
+            expected, got = _without_tolerance(found.expected), found.got
         said = found.problem if found.problem not in _SAYS_NOTHING else ""
         if any(compared.got is array for array in scope.effects.unchanged):
             hint = _UNCHANGED
@@ -386,6 +386,11 @@ def _plain(text: str) -> str:
     text = re.sub(r"\bnp\.(?:float|int|uint|longdouble)\d*\(([^()]*)\)", r"\1", text)
     text = re.sub(r"\bnp\.(True|False)_", r"\1", text)
     return text.strip("\n") + "\n" if text.strip() else ""
+
+
+def _without_tolerance(text: str) -> str:
+    """Return a finding's text without its tolerance: the course's own test has another one."""
+    return re.sub(r" \(tolerance [^()]*\)", "", text)
 
 
 def _shortened(text: str, limit: int) -> str:

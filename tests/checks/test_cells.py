@@ -229,3 +229,13 @@ def test_autotest_holds_values_against_the_solutions(cell, student, problem):
         assert problem in str(failure(cell, Process(**student), reference=SOLUTION))
     else:
         run_cell(Process(**student), cell, reference=SOLUTION)
+
+
+@pytest.mark.parametrize(
+    "test",
+    ["np.testing.assert_almost_equal(double(1.0), 3.0, decimal=2)",
+     "assert np.allclose(double(np.array([1.0, 2.0])), [2.0, 9.0], rtol=0.1)",
+     "np.testing.assert_allclose(double(np.array([1.0, 2.0])), [2.0, 9.0], rtol=0.1)"],
+)  # fmt: skip
+def test_no_tolerance_is_told_but_that_of_the_test_itself(test):
+    assert "tolerance" not in str(failure(test))
