@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grader.diagnosis.case import Case, Diagnosis
+from grader.diagnosis.case import Case, Diagnosis, scale_of
 from grader.diagnosis.evidence import INDEPENDENT, independent, is_generic
 from grader.diagnosis.wording import Array
 
@@ -40,6 +40,26 @@ def explain_clipping(case: Case) -> Diagnosis | None:
             "overflow?",
         )
     return None
+
+
+def explain_huge(case: Case) -> Diagnosis | None:
+    """Explain a few elements that are millions of times larger than any that is due."""
+    if case.got.shape != case.expected.shape or not np.isfinite(case.got).all():
+        return None
+    wrong = case.wrong()
+    size = np.abs(case.got[wrong])
+    if not wrong.any() or wrong.mean() > 0.5 or size.min() < _HUGE * scale_of(case.expected):
+        return None
+    are = "is" if wrong.sum() == 1 else "are"
+    return Diagnosis(
+        "huge",
+        f"{int(wrong.sum())} of {wrong.size} elements of {case.noun} {are} far larger than any that"
+        f" is due (about {size.max():.0e}); the rest is right",
+        "Is it divided by a number near 0 there? Does that case need a value of its own?",
+    )
+
+
+_HUGE = 1e5
 
 
 def explain_diagonal(case: Case) -> Diagnosis | None:

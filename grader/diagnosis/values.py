@@ -23,7 +23,7 @@ from grader.diagnosis.factors import (
 from grader.diagnosis.functions import explain_function, explain_offset, explain_rounding
 from grader.diagnosis.inputs import explain_with_input
 from grader.diagnosis.layouts import explain_layout, explain_pairs, explain_shift
-from grader.diagnosis.parts import explain_clipping, explain_diagonal, explain_part
+from grader.diagnosis.parts import explain_clipping, explain_diagonal, explain_huge, explain_part
 from grader.diagnosis.sums import explain_sums
 
 
@@ -215,6 +215,7 @@ _EXPLANATIONS: tuple[Callable[[Case], Diagnosis | None], ...] = (
     explain_rounding,
     explain_offset,
     explain_with_input,
+    explain_huge,
     explain_row_factor,
     explain_diagonal,
     explain_function,

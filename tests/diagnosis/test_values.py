@@ -467,6 +467,16 @@ def test_ends_that_are_never_set_are_not_said_to_be_clipped():
     assert found.hint == "It is 0 there: is it ever set?"
 
 
+def test_a_quotient_by_a_number_near_0_is_told():
+    due = np.array([-2.15, -0.58, 0.0, -0.66, -1.06])
+    got = due + np.array([0, 0, -1.2e9, 0, 0])
+    found = diagnose(got, due)
+    assert found.problem.startswith("1 of 5 elements of the result is far larger than any that is")
+    assert "divided by a number near 0" in found.hint
+    for other in (due + np.array([0, 0, 20.0, 0, 0]), 1e9 * due + 3):
+        assert "far larger" not in getattr(diagnose(other, due), "problem", "")
+
+
 def test_a_border_with_other_values_is_told():
     due = np.random.default_rng(3).normal(size=(4, 5))
     got = due + 1.7 * due[::-1]
