@@ -9,6 +9,7 @@ from test_q3 import (
     N,
     assert_logistic_step,
     assert_network_step,
+    classes_of_a_step,
     known_steps,
     layers_of,
     make_mlp,
@@ -56,11 +57,11 @@ def test_the_perceptron_learns_to_tell_clothes(student, rng, datasets):
 @pytest.mark.exercise("q3-logistic", points=1, hidden=True)
 def test_a_logistic_step_holds_for_other_sizes_and_rates(student, rng):
     """Two classes, one feature, the default learning rate of 0.001."""
-    for k, n, rate in [(10, 20, 0.01), (2, 3, 0.4), (3, 1, None)]:
+    for k, n, rate in [(2, 3, 0.4), (10, 20, 0.01), (3, 1, None)]:
         try:
             assert_logistic_step(student, rng, k=k, n=n, rate=rate)
         except StudentError as error:
-            if k == 10 or error.kind not in ("ValueError", "IndexError"):
+            if error.kind not in ("ValueError", "IndexError") or classes_of_a_step(student) == K:
                 raise
             raise CheckFailed(
                 f"a step for {k} classes stops with {error.kind}, where one for ten does not",
