@@ -356,6 +356,7 @@ SEEN = {
     "github.com/alirezaahmadi/KalmanFilter-Vehicle-GNSS-INS/issues/2 and "
     "github.com/jjviscomi/kalman-filter/pull/2",
     "lost additions": f"values at the ends that are not in the system: {_BANK}",
+    "all means": f"cost and gradient as sums: {_HANDED_IN}",
     "stale result": f"the loss at the weights of the step before: {_HANDED_IN}",
     "lost coefficient": f"lambda for 2 N lambda: {_HANDED_IN}",
     "penalty on biases": "github.com/rasmusbergpalm/DeepLearnToolbox/issues/32",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections.abc import Collection, Iterator
 
 from grader.verify.array_mistakes import DECAYS
@@ -49,6 +50,7 @@ def paired_edits(
     yield from _labels_marked(inside)
     yield from _in_one_statement(parameters, inside, visible)
     yield from _without_decay(inside)
+    yield from _sums_for_means(function, lines)
 
 
 def _assigned(statements: Collection[ast.stmt]) -> list[str]:
@@ -250,6 +252,29 @@ def _without_decay(inside: list[ast.stmt]) -> Iterator[WholeEdit]:
             places = [(node, "1.0") for node in (*rests, *alone)]
             text = f"`{decay}` and `1 - {decay}` left out"
             yield WholeEdit("without decay", places, text, f"with a plain sum, without `{decay}`")
+
+
+_COUNT = re.compile(r"m|n|N|len\(.*\)|.*\.shape\[0\]|.*\.size")
+"""What a mean is divided by."""
+
+
+def _sums_for_means(function: Function, lines: Collection[int] | None) -> Iterator[WholeEdit]:
+    """Yield sums for all means: neither a cost nor its gradient is divided by a count."""
+    places: list[tuple[ast.expr, str]] = []
+    for node in ast.walk(function):
+        if lines is not None and getattr(node, "lineno", 0) not in lines:
+            continue
+        match node:
+            case ast.BinOp(left=sum_, op=ast.Div(), right=count) if _COUNT.fullmatch(
+                code_of(count)
+            ):
+                places.append((node, code_of(sum_)))
+            case ast.Call(func=ast.Attribute(value=of, attr="mean")):
+                places.append((node.func, f"{code_of(of)}.sum"))
+    if len({type(node) for node, _ in places}) < 2:
+        return  # places of one kind are a repeated mistake
+    text = f"sums for the means at {len(places)} places"
+    yield WholeEdit("all means", places, text, "with sums in all places where means belong")
 
 
 def _is_one(node: ast.expr) -> bool:

@@ -281,3 +281,15 @@ def test_a_number_and_another_factor_left_out_are_known():
     source = "def ridge(A, n, c):\n    return A + 2 * n * c * np.eye(3)\n"
     told = words_of(source, A + 0.7 * np.eye(3), A, np.float64(5.0), np.float64(0.7))
     assert "without the factor 2 and `n` of a product" in told
+
+
+def test_a_step_and_a_cost_that_both_sum_are_known():
+    source = """
+def fit(X, y, w):
+    w = w - 0.1 * X.T @ (X @ w - y) / len(y)
+    return np.append(w, np.mean((X @ w - y) ** 2))
+"""
+    X, y, w = RNG.normal(size=(5, 3)), RNG.normal(size=5), RNG.normal(size=3)
+    new = w - 0.1 * X.T @ (X @ w - y)
+    wanted = np.append(new, np.sum((X @ new - y) ** 2))
+    assert "with sums in all places where means belong" in words_of(source, wanted, X, y, w)
