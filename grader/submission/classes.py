@@ -12,7 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from grader.submission.students import has_students_name, is_students_folder, students_of
+from grader.submission.students import (
+    SUFFIXES,
+    has_students_name,
+    is_students_folder,
+    students_of,
+)
 
 ENOUGH_NAMES = 3
 """So many notebooks with students' names are a class."""
@@ -68,8 +73,11 @@ def further_students(names: Iterable[str], taken: Collection[str]) -> list[str]:
     known = set(map(students_of, taken))
     further = []
     for name in names:
+        suffix = PurePosixPath(name).suffix.lower()
         # A file of two words, "Sheet One.pdf", needs more of a name than a folder does.
-        bears = has_students_name(name) if PurePosixPath(name).suffix else is_students_folder(name)
+        bears = has_students_name(name) if suffix in SUFFIXES else is_students_folder(name)
+        if suffix not in SUFFIXES and suffix[1:].isalnum():
+            bears = False  # data, or a report
         if bears and students_of(name) not in known:
             known.add(students_of(name))
             further.append(name)

@@ -20,6 +20,9 @@ from grader.submission.platforms import platform_of
 from grader.submission.students import has_students_name
 from grader.submission.work import HANDED_IN, entries_of, holds_work, natural, reason_of
 
+OUR_PAGE = b"default-src 'none'; img-src data:"
+"""It stands at the beginning of grade's own pages, and not in an exported notebook."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -119,7 +122,7 @@ def _expand(path: Path) -> list[Path]:
         for entry in entries
         if entry not in found
         and not entry.is_symlink()
-        and (entry.is_dir() or _looks_handed_in(entry))
+        and (entry.is_dir() or _looks_handed_in(entry) or not _is_report(entry))
     }
     further = further_students(others, [entry.name for entry in found])
     return sorted([*found, *(others[name] for name in further)], key=natural) if further else found
@@ -156,6 +159,14 @@ def _looks_handed_in(file: Path) -> bool:
     suffixes = [suffix.lower() for suffix in file.suffixes]
     # A browser may save a notebook as toy.ipynb.txt.
     return bool(suffixes) and (suffixes[-1] in HANDED_IN or ".ipynb" in suffixes[-2:])
+
+
+def _is_report(file: Path) -> bool:
+    """Return whether a file may be a report of grade, which has students' names, too."""
+    suffix = file.suffix.lower()
+    if suffix in (".html", ".htm"):
+        return OUR_PAGE in _reader(file)()[:1024]
+    return suffix in (".json", ".xml", ".csv", ".md", ".sqlite", ".toml")
 
 
 def _is_class_of_students(folder: Path) -> bool:

@@ -34,7 +34,8 @@ NO_NAMES = _words(
 )
 """Words of file names that follow no convention: "my_solution.zip" is not by a Solution My."""
 MAX_STUDENT_CHARS = 80
-SUFFIXES = frozenset({".zip", ".ipynb", ".json", ".txt", *HANDED_IN})
+_OTHER_SUFFIXES = _words(".html .htm .m .mlx .r .rmd .md .rtf .pages .png .jpg .jpeg .heic .mat")
+SUFFIXES = frozenset({".zip", ".ipynb", ".json", ".txt", *HANDED_IN, *_OTHER_SUFFIXES})
 
 
 def students_of(name: str) -> tuple[str, ...]:

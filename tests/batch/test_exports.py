@@ -112,7 +112,12 @@ def test_who_handed_in_no_notebook_is_not_forgotten(parts):
 
 def test_who_handed_in_a_rar_is_not_forgotten_in_a_zip_of_students_names(parts):
     files = {f"{name}.ipynb": RIGHT for name in ("Meier_Anna", "Rossi_Luca", "Smith_Bob")}
-    more = {"Li_Bo.rar": b"Rar!", "Li_Cem/report.pdf": b"%PDF", "Meier_Anna.pdf": b"%PDF"}
+    more = {
+        "Li_Bo.rar": b"Rar!",
+        "Li_Cem/report.pdf": b"%PDF",
+        "Meier_Anna.pdf": b"%PDF",
+        "Li_Dan.csv": b"",
+    }
     names = [Path(part.shown).name for part in parts(files | more)]
     assert names == ["Li_Bo.rar", "Li_Cem", *files]
 

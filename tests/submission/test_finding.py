@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from grader.errors import SubmissionError
-from grader.records import Origin
+from grader.records import Origin, Report, Result
+from grader.report.html_page import render_page
 from grader.submission import find_parts, find_submissions, finding, passed_over
 
 
@@ -160,6 +161,14 @@ def test_who_handed_in_what_cannot_be_graded_is_in_the_class_all_the_same(tmp_pa
         "Rossi_Luca.zip",
     ]  # fmt: skip
     assert passed_over(tmp_path) == ["data", "Meier_Anna.pdf", "sheet.pdf"]
+
+
+def test_a_page_that_a_student_handed_in_is_refused_and_grades_own_is_none(tmp_path):
+    lay(tmp_path, "Meier_Anna.zip", "Rossi_Luca.zip", "Li_Bo.html", "Li_Cem.mlx", "Li_Dan.json")
+    result = Result("Roe_Eve.zip", ("Eve Roe",), "graded")
+    page = render_page(Report("toy", "Toy", 0, (result,)), result)
+    lay(tmp_path, "Roe_Eve.html", text=page)
+    assert found(tmp_path) == ["Li_Bo.html", "Li_Cem.mlx", "Meier_Anna.zip", "Rossi_Luca.zip"]
 
 
 def test_a_class_of_scripts_or_rars_with_students_names_is_one(tmp_path):

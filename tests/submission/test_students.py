@@ -34,6 +34,7 @@ from grader.submission.students import students_of
         ("pw02.zip", ("pw02",)),
         ("my_solution.zip", ("my_solution",)),
         ("MNIST_binary_classifier_stud.ipynb", ("MNIST_binary_classifier_stud",)),
+        ("Li_Bo.html", ("Bo Li",)),
         ("Silva Costa_Ana.pdf", ("Ana Silva Costa",)),
         ("Żółć_Łukasz.tar.gz", ("Łukasz Żółć",)),
         ("Anna Meier - toy.ipynb", ("Anna Meier",)),
