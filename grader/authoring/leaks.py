@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from grader.assignment.check_files import COPIES, is_hidden
-from grader.authoring.importers.plain_course import ANSWER
+from grader.authoring.importers.plain_course import answers_in
 from grader.authoring.text_gaps import text_marker
 from grader.notebook.regions import markers
 from grader.records import Assignment, Notebook
@@ -59,7 +59,7 @@ def _in_stub(name: str, stub: Notebook) -> Iterator[str]:
                 )
         if cell.kind != "markdown":
             continue
-        for match in ANSWER.finditer(cell.source):
+        for match in answers_in(cell.source):
             text = cell.source[match.end() :].strip().split("\n")[0]
             if text and not _PLACEHOLDER.search(text):
                 yield (

@@ -3,6 +3,7 @@
 import pytest
 
 from grader.authoring.importers import import_notebook
+from grader.authoring.importers.plain_course import answers_in
 from grader.authoring.template import write_from
 from grader.notebook import assembled
 from grader.records import Cell
@@ -91,3 +92,21 @@ def test_a_function_of_the_students_with_the_name_of_an_import_is_theirs_in_the_
     write_from("lab", tmp_path / "reference", [tmp_path / "lab.py"])
     checks = (tmp_path / "reference/lab/test_lab.py").read_text()
     assert 'NAMES = {"sqrt": sqrt}' in checks
+
+
+# --- answers in words -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("**Short Answer:** Why is the mean larger?", []),
+        ("**Short answer:** in your own words, describe the slope.", []),
+        ("Long answer: Explain both terms.\n\n**Answer:** They grow.", ["**Answer:** "]),
+        ("**Short answer:** it grows with n", ["**Short answer:** "]),
+        ("**Solution:** what grows is n", ["**Solution:** "]),
+        ("**Answer:** Why not? Since n grows.", ["**Answer:** "]),
+    ],
+)
+def test_a_label_for_a_kind_of_question_begins_no_answer(text, found):
+    assert [match.group().lstrip() for match in answers_in(text)] == found

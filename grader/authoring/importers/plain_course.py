@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from grader.authoring.importers.earlier_tests import bound_names, needed_names
@@ -30,6 +30,12 @@ ANSWER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """The words before a written answer: "**Solution:** ...", "$\\color{blue}{Your Answer:}$"."""
+_KIND_OF_QUESTION = re.compile(r"\b(short|long|brief|free|written|open)[\s-]*answer", re.IGNORECASE)
+_ASKS = re.compile(
+    r"\?|^\W*(in your own words|describe|explain|discuss|what|why|how|which|when|state|give|write"
+    r"|compare|define|list|name|identify|interpret|justify|comment)\b",
+    re.IGNORECASE,
+)
 
 
 _ASSERT_NAME = re.compile(r"assert(_|[A-Z])")
@@ -64,8 +70,16 @@ def import_plain(notebook: Notebook, *, has_gaps: bool = False) -> Draft:
     return draft
 
 
+def answers_in(text: str) -> Iterator[re.Match[str]]:
+    """Yield where answers begin in a text; "Short answer: why is it so?" begins a question."""
+    for match in ANSWER.finditer(text):
+        below = text[match.end() :].partition("\n\n")[0]
+        if not (_KIND_OF_QUESTION.search(match.group()) and _ASKS.search(below)):
+            yield match
+
+
 def _answer(cell: Cell) -> re.Match[str] | None:
-    match = ANSWER.search(cell.source)
+    match = next(answers_in(cell.source), None)
     return match if match and cell.source[match.end() :].strip() else None
 
 
