@@ -278,10 +278,12 @@ class ForkServer:
             sandbox = self._spawner.sandbox(request["options"]["plan"], passed[0])
         pid = -1
         try:
-            with sandbox.pids() if sandbox is not None else contextlib.nullcontext():
+            with sandbox.pids() if sandbox is not None else contextlib.nullcontext() as ours:
                 pid = os.fork()
                 if pid == 0:
                     os.close(status_pipe)
+                    if ours is not None:
+                        os.close(ours)
                     self._be_child(request, passed, sandbox, server)
         except OSError:
             if pid > 0:  # the grader will start another kernel: end this one

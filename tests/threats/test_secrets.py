@@ -59,6 +59,8 @@ def search():
             continue
         if "reference" in target or "toy" in target or "handed in" in target or "home" in target:
             note("descriptor on " + target)
+        if re.match("(cgroup|ipc|mnt|net|pid|user|uts):", target):
+            note("descriptor of a namespace, " + target)
     # Memory, whole: what was freed but not overwritten is still there.
     try:
         maps = Path("/proc/self/maps").read_text().splitlines()

@@ -58,13 +58,16 @@ class Sandbox:
             os.close(descriptor)
 
     @contextlib.contextmanager
-    def pids(self) -> Iterator[None]:
-        """Within the block, put this process's children into the sandbox's pid namespace."""
+    def pids(self) -> Iterator[int]:
+        """Within the block, put this process's children into the sandbox's pid namespace.
+
+        Gives the descriptor of this process's own namespace, which a child must close.
+        """
         own = os.open("/proc/self/ns/pid_for_children", os.O_RDONLY)
         try:
             namespaces.join_pids(self.spaces)
             try:
-                yield
+                yield own
             finally:
                 namespaces.join_pids((own,))
         finally:
