@@ -50,7 +50,7 @@ def alive():
     def is_alive(pid):
         """False for a process that is gone, or ended and not reaped yet."""
         try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
+            stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
         except OSError:
             return False
         return stat.rpartition(")")[2].split()[0] not in "ZX"

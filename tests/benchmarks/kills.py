@@ -75,9 +75,14 @@ def members(host: Host) -> dict[str, list[int]]:
     for pid, _ in host._marked_processes():
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            parent = (
+                Path(f"/proc/{pid}/stat")
+                .read_text("ascii", "replace")
+                .rpartition(")")[2]
+                .split()[1]
+            )
             parents_words = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            name = Path(f"/proc/{pid}/comm").read_text("ascii", "replace").strip()
         except OSError:
             continue
         if name == GUARD:

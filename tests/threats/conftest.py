@@ -383,7 +383,9 @@ class Host:
             if not folder.name.isdigit() or int(folder.name) == os.getpid():
                 continue
             try:
-                if (folder / "stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                if (folder / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[
+                    0
+                ] in "ZX":
                     continue
                 texts = [(folder / name).read_bytes() for name in ("cmdline", "environ")]
             except OSError:
