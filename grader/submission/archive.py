@@ -282,7 +282,9 @@ def open_inner_zips(box: Box) -> list[str]:
                 box.note("ignored_file", f"{path.name}, a zip inside, can't be read")
                 box.damaged.append(path.name)
                 continue
-            if not any(is_work(PurePosixPath(name.replace("\\", "/"))) for name in names):
+            paths = [PurePosixPath(name.replace("\\", "/")) for name in names]
+            # A browser may have saved a notebook in it as toy.ipynb.txt.
+            if not any(is_work(path) or ".ipynb." in path.name.lower() for path in paths):
                 continue
             stream.seek(0)
             under = PurePosixPath(*path.relative_to(box.folder).with_suffix("").parts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,8 @@ OTHER_FORMATS = (
     (b"%PDF", "a PDF"),
 )
 
+_NOTEBOOKS_NAME = re.compile(r".+?\.ipynb", re.IGNORECASE | re.DOTALL)
+
 
 def open_submission(path: Path, into: Path) -> Submission:
     """Return the submission at `path`, unpacked into the directory `into`.
@@ -40,6 +43,7 @@ def open_submission(path: Path, into: Path) -> Submission:
     box = Box(into)
     try:
         students = _fill(box, path)
+        _name_notebooks(box)
         files = _work_in(into)
         if not files and box.damaged:
             raise damaged(box.damaged[0])
@@ -150,6 +154,24 @@ def _walk(folder: Path, box: Box, under: PurePosixPath) -> Iterator[PurePosixPat
             yield relative
         else:
             box.note("ignored_file", f"{one_line(str(relative))} is not an ordinary file")
+
+
+def _name_notebooks(box: Box) -> None:
+    """Rename the notebooks inside that a browser saved as toy.ipynb.txt or toy.ipynb.json."""
+    for path in sorted(box.folder.rglob("*")):
+        named = _NOTEBOOKS_NAME.match(path.name)
+        if named is None:
+            continue
+        stem = named[0]
+        target = path.with_name(stem)
+        relative = PurePosixPath(path.relative_to(box.folder).as_posix())
+        if path.name == stem or not path.is_file() or any(map(is_skipped, relative.parts)):
+            continue
+        with path.open("rb") as stream:
+            is_notebook = _starts_like_json(stream.read(512))
+        if is_notebook and not target.exists():
+            box.note("wrong_name", f"{one_line(path.name)} is a notebook, read as {one_line(stem)}")
+            path.rename(target)
 
 
 def _work_in(folder: Path) -> tuple[Path, ...]:

@@ -159,6 +159,27 @@ def test_a_notebook_under_another_suffix_is_read_as_a_notebook(tmp_path, into, n
     assert [note.kind for note in submission.notes] == ["wrong_name"]
 
 
+def test_a_notebook_inside_under_another_suffix_is_read_as_a_notebook(tmp_path, into):
+    files = {
+        "a/one.ipynb.txt": NOTEBOOK, "two.IPYNB.json": NOTEBOOK, "three.ipynb": NOTEBOOK,
+        "three.ipynb.txt": NOTEBOOK, "four.ipynb.txt": b"not a notebook",
+        "work.zip": zipped([("five.ipynb.txt", NOTEBOOK)]),
+    }  # fmt: skip
+    (tmp_path / "Meier_Anna").mkdir()
+    for name, text in files.items():
+        path = tmp_path / "Meier_Anna" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text)
+    submission = open_submission(tmp_path / "Meier_Anna", into)
+    assert list(map(str, submission.files)) == [
+        "a/one.ipynb", "three.ipynb", "two.IPYNB", "work/five.ipynb",
+    ]  # fmt: skip
+    assert [note.message for note in submission.notes][:2] == [
+        "one.ipynb.txt is a notebook, read as one.ipynb",
+        "two.IPYNB.json is a notebook, read as two.IPYNB",
+    ]
+
+
 def test_a_zip_under_another_suffix_is_unpacked(tmp_path, into):
     path = written(tmp_path, "work.ipynb", zipped([("a.ipynb", NOTEBOOK)]))
     assert names(open_submission(path, into)) == ["a.ipynb"]
