@@ -297,7 +297,8 @@ class StudentError(StudentFault):
     of_sizes: str = ""
     """The next step if a size is a number in the code; it says nothing about the call."""
     base: str = ""
-    """The builtin exception that an instance is as well ("ValueError"), by which it is caught."""
+    """The builtin exception that an instance is as well ("ValueError"), by which it is caught; or
+    numpy's LinAlgError."""
 
     def __init__(
         self, called: str, kind: str, text: str, where: str = "", sizes: Sequence[int] = ()
@@ -357,12 +358,14 @@ _CAUGHT_AS = {
 
 
 def student_error_class(base: str, of: type[StudentError] | None = None) -> type[StudentError]:
-    """Return the class of a student's error that is also a builtin exception.
+    """Return the class of a student's error that is also a builtin exception, or numpy's.
 
-    base : the name of the nearest builtin class, as the student's process claims
+    base : the name of the nearest such class, as the student's process claims
     """
     made: type[StudentError] = of or StudentError
     kind = _CAUGHT_AS.get(base)
+    if base == "LinAlgError":
+        from numpy.linalg import LinAlgError as kind  # `grade --help` needs no numpy
     if kind is None or kind is Exception:
         return made
     known = _CLASSES.get((base, made))

@@ -147,9 +147,9 @@ def _exception(kind: str, args: list[Any]) -> Exception:
 
 
 def builtin_base(error: BaseException) -> str:
-    """Return the name of the nearest builtin class that an exception extends."""
+    """Return the name of the nearest class that an exception extends: a builtin, or LinAlgError."""
     for kind in type.mro(type(error)):
-        if kind in _BUILTIN:
+        if kind in _BUILTIN or kind is LinAlgError:
             return str(_name_of(kind))
     return ""
 

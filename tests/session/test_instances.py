@@ -1,8 +1,12 @@
 """isinstance(value, student.Class): the student's process says whether it is one."""
 
+import pickle
+
+import numpy as np
 import pytest
 
 from grader.checks import run_cell
+from grader.errors import StudentError
 
 SHAPES = """
 class Shape:
@@ -47,3 +51,20 @@ def test_a_courses_own_test_may_ask_for_the_class_and_the_words_of_an_error(stud
         "    assert error.args == ('a shape needs sides.',)\n"
         "else:\n    raise AssertionError",
     )
+
+
+@pytest.mark.parametrize("kind", ["LinAlgError", "ValueError", "StudentError"])
+def test_numpys_error_of_linear_algebra_is_caught_as_what_it_is(student_of, kind):
+    student = student_of("def solve(A, b):\n    return np.linalg.solve(A, b)\n")
+    caught = {"LinAlgError": np.linalg.LinAlgError, "ValueError": ValueError}
+    with pytest.raises(caught.get(kind, StudentError), match="Singular matrix") as raised:
+        student.solve(np.ones((2, 2)), np.ones(2))
+    copied = pickle.loads(pickle.dumps(raised.value))
+    assert isinstance(copied, np.linalg.LinAlgError) and copied.kind == "LinAlgError"
+
+
+def test_another_error_is_not_numpys(student_of):
+    student = student_of("def f(x):\n    raise ValueError(x)\n")
+    with pytest.raises(ValueError, match="7") as raised:
+        student.f(7)
+    assert not isinstance(raised.value, np.linalg.LinAlgError)
