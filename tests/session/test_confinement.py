@@ -6,6 +6,7 @@ The source that a test hands to `closed` runs inside; `attempt(...)` there print
 import json
 import os
 import platform
+import shutil
 import socket
 import struct
 import subprocess
@@ -441,6 +442,40 @@ def test_landlock_alone_keeps_signals_and_abstract_sockets_inside(closed):
             "landlock",
         )
     assert end.lines == ["PermissionError Operation not permitted"] * 2
+
+
+MOUNTED_BELOW = """
+import os, sys
+from grader.in_kernel.sandbox import libc, namespaces
+seen, box, work = sys.argv[1:]
+libc.mount("tmpfs", seen + "/a file system", "tmpfs", 0, "mode=1777")
+namespaces.separate()
+if os.fork() == 0:
+    shown = [seen, "/usr", "/lib", "/lib64"]
+    owner = (os.geteuid(), os.getegid())
+    namespaces.set_up_root(box, seen=shown, copied={work: work}, owner=owner, size_mib=10)
+    try:
+        open(seen + "/a file system/file", "w").close()
+        print("written")
+    except OSError as error:
+        print(error.strerror)
+    sys.stdout.flush()
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_file_system_below_a_readable_folder_is_read_only_too(tmp_path):
+    wrap = ["unshare", "-Urm"]
+    if shutil.which("unshare") is None or subprocess.run([*wrap, "true"]).returncode:
+        pytest.skip("no user namespaces here")
+    folders = [tmp_path / name for name in ("seen", "box", "work")]
+    for folder in folders:
+        folder.mkdir()
+    (tmp_path / "seen" / "a file system").mkdir()
+    code = [sys.executable, "-c", MOUNTED_BELOW, *map(str, folders)]
+    done = subprocess.run([*wrap, *code], capture_output=True, text=True)
+    assert done.stdout == "Read-only file system\n", done.stderr
 
 
 # --- seccomp --------------------------------------------------------------------------------

@@ -179,10 +179,11 @@ def set_up_root(
     copied_kib = sum(_size_kib(folder) for folder in copied.values())
     size_kib = size_mib * 1024 + copied_kib
     options = f"size={size_kib}k,nr_inodes={_FILES_MAX},mode=755"
+    mounts = _mount_points()
     libc.mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, options)
     try:
         for path in seen:
-            _show(root, path)
+            _show(root, path, mounts)
         for place, folder in copied.items():
             _copy(folder, _made(root + place), owner)
         _set_up_devices(root, owner)
@@ -201,8 +202,21 @@ def set_up_root(
     os.chdir("/")
 
 
-def _show(root: str, path: str) -> None:
-    """Make a path of the host readable under the same name; a link stays a link."""
+def _mount_points() -> list[str]:
+    """Return where file systems are mounted. Source: proc_pid_mountinfo(5), the fifth field."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            fields = [line.split(" ")[4] for line in file]
+    except OSError:  # no /proc here
+        return []
+    return [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), f) for f in fields]
+
+
+def _show(root: str, path: str, mounts: Iterable[str]) -> None:
+    """Make a path of the host readable under the same name; a link stays a link.
+
+    mounts : of the host; those below the path are made read-only one by one
+    """
     real = os.path.realpath(path)
     if not os.path.exists(real):
         return
@@ -213,6 +227,10 @@ def _show(root: str, path: str) -> None:
         return
     if os.path.isdir(real):
         _bind(real, _made(root + real), read_only=True)
+        for place in mounts:
+            if place.startswith(real + "/"):
+                with contextlib.suppress(OSError):  # hidden by another mount
+                    _remount(root + place, _RDONLY)
     else:
         _touch(root + real)
         _bind(real, root + real, read_only=True)
@@ -220,9 +238,12 @@ def _show(root: str, path: str) -> None:
 
 def _bind(source: str, target: str, *, read_only: bool = False) -> None:
     libc.mount(source, target, "", _BIND | _RECURSIVE)
-    kept = os.statvfs(source).f_flag & _KEPT
-    flags = _REMOUNT | _BIND | _NOSUID | kept | (_RDONLY if read_only else 0)
-    libc.mount("", target, "", flags)
+    _remount(target, _RDONLY if read_only else 0)
+
+
+def _remount(place: str, flags: int) -> None:
+    kept = os.statvfs(place).f_flag & _KEPT
+    libc.mount("", place, "", _REMOUNT | _BIND | _NOSUID | kept | flags)
 
 
 def _copy(folder: str, target: str, owner: tuple[int, int]) -> None:
