@@ -6,6 +6,7 @@ module runs. A module that lacks another file of the submission fails as always.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import importlib.machinery
@@ -61,14 +62,24 @@ class _OwnLoader(importlib.machinery.SourceFileLoader):
         """Run what follows the statement at this line, without what needs what is lost."""
         lost: set[str] = set()
         reason: Exception = error
-        for node in ast.parse(self.get_data(self.path)).body:
+        body = ast.parse(self.get_data(self.path)).body
+        future = {
+            alias.name
+            for node in body
+            if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+            for alias in node.names
+        }
+        flags = __future__.annotations.compiler_flag if "annotations" in future else 0
+        for node in body:
             if (node.end_lineno or node.lineno) < line:
                 continue
             for statement in _single(node):
                 if node.lineno <= line and not isinstance(node, ast.Import):
                     lost |= set(_bound(statement))
                     continue
-                code = compile(ast.Module([statement], []), self.path, "exec", dont_inherit=True)
+                code = compile(
+                    ast.Module([statement], []), self.path, "exec", flags, dont_inherit=True
+                )
                 try:
                     exec(code, module.__dict__)
                 except (ModuleNotFoundError, NameError) as found:

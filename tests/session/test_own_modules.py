@@ -52,6 +52,13 @@ def test_a_module_in_a_folder_that_was_handed_in_is_read_the_same_way(run, folde
         assert student.double(-1.0) == 2.0
 
 
+def test_an_annotation_that_is_never_evaluated_needs_no_package(run, folder):
+    source = "import nowhere_to_be_found as nn\n\ndef third(x: nn.Tensor):\n    return x / 3\n"
+    (folder / "noted.py").write_text("from __future__ import annotations\n" + source)
+    with run("from noted import third", folder=folder).student() as student:
+        assert student.third(6.0) == 2.0
+
+
 @pytest.mark.parametrize(
     ("source", "error"),
     [
