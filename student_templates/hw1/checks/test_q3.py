@@ -234,7 +234,7 @@ def test_the_network_predicts_the_class_of_the_largest_score(student, rng):
             leaky = scores(X, *weights, leak=leak).argmax(axis=1)
             known |= {f"relu is leaky, with the slope {leak} below 0": leaky}
         assert_close(model.predict(X), scores(X, *weights).argmax(axis=1), called="predict(X)",
-                     mistakes=known, names={"n_points": m}, noun="the classes")  # fmt: skip
+                     mistakes=known, names={"n_points": m}, noun="the prediction")  # fmt: skip
 
 
 @pytest.mark.exercise("q3-mlp", points=1)
