@@ -95,6 +95,7 @@ def test_a_path_alone_is_graded_with_the_defaults(pipeline, folder, capsys):
         "from_answers": False,
         "shard": None,
         "held": None,
+        "apart": False,
         "share_cells": False,
         "split": None,
         "evidence": False,
