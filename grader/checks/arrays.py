@@ -85,6 +85,16 @@ def as_array(
     return array
 
 
+def refuse_empty(array: Array, *, called: str = "", noun: str = "the result") -> None:
+    """Refuse an array without elements: whatever is asked of each of them, it would hold."""
+    if not array.size:
+        raise CheckFailed(
+            f"{noun} is empty: shape {array.shape}",
+            hint="Are its data empty, or does a slice or a mask take nothing?",
+            called=called,
+        )
+
+
 def as_scalar(value: object, *, called: str = "") -> float | np.floating[Any]:
     """Return the value as a float; arrays of one element, such as shape (1, 1), count.
 

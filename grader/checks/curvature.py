@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks.arrays import as_array, as_scalar, assert_finite, assert_shape
+from grader.checks.arrays import as_array, as_scalar, assert_finite, assert_shape, refuse_empty
 from grader.checks.showing import first_index, index_text, show
 from grader.checks.tolerances import rtol_for
 from grader.diagnosis.wording import Array, number
@@ -140,6 +140,7 @@ def assert_symmetric(
             f"{noun} must have two axes; an array of shape {matrix.shape} came", called=called
         )
     assert_shape(matrix, (matrix.shape[0], matrix.shape[0]), called=called)
+    refuse_empty(matrix, called=called, noun=noun)
     scale = float(np.max(np.abs(matrix), initial=0.0))
     off = np.abs(matrix - matrix.T)
     if np.any(~(off <= rtol * scale)):

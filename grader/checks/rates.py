@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grader.checks.arrays import as_array, as_scalar, assert_finite
+from grader.checks.arrays import as_array, as_scalar, assert_finite, refuse_empty
 from grader.checks.showing import first_index, index_text, show
 from grader.checks.tolerances import precision_of, rtol_for
 from grader.diagnosis.wording import number
@@ -20,8 +20,9 @@ def assert_in_range(
     noun: str = "the result",
     slack: float = 1e-12,
 ) -> None:
-    """Accept finite values within [low, high]; use inf for an open end."""
+    """Accept finite values within [low, high], at least one; use inf for an open end."""
     array = as_array(values, called=called, dtype_kind="fiub").astype(np.float64)
+    refuse_empty(array, called=called, noun=noun)
     assert_finite(array, called=called)
     room = slack * max(1.0, *(abs(v) for v in (low, high) if np.isfinite(v)), 0.0)
     wrong = (array < low - room) | (array > high + room)

@@ -216,6 +216,20 @@ def test_a_value_out_of_range_is_located():
     assert failure.where == "[1]: 1.5"
 
 
+@pytest.mark.parametrize(
+    ("check", "empty"),
+    [
+        (lambda got: assert_in_range(got, 0, 1), np.zeros(0)),
+        (assert_probabilities, np.zeros((0, 3))),
+        (assert_symmetric, np.zeros((0, 0))),
+        (assert_psd, np.zeros((0, 0))),
+    ],
+    ids=["range", "probabilities", "symmetric", "psd"],
+)
+def test_what_is_asked_of_each_element_is_not_true_of_none(check, empty):
+    assert "is empty" in refusal(check, empty).problem
+
+
 def test_probabilities_that_sum_to_one_are_accepted():
     assert_probabilities([[0.25, 0.75], [0.5, 0.5]])
     assert_probabilities([0.2, 0.9], axis=None)
