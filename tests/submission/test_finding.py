@@ -218,9 +218,9 @@ def test_folders_of_people_with_one_notebook_each_are_a_class(tmp_path):
     ]  # fmt: skip
     own = tmp_path / "own"
     lay(own, *(f"work/{n}/toy.ipynb" for n in ("Part One", "Part Two", "Linear Regression")))
-    lay(tmp_path, *(f"other/work/{n}/{n}.ipynb" for n in ("Anna Li", "Bo Rossi", "Eve Roe")))
+    lay(tmp_path, *(f"other/sheets/{n}/{n}.ipynb" for n in ("Anna Li", "Bo Rossi", "Eve Roe")))
     assert found(own) == ["work"]
-    assert found(tmp_path / "other") == ["work"]
+    assert found(tmp_path / "other") == ["sheets"]
 
 
 def test_a_folder_that_is_a_link_is_nobodys(tmp_path):
