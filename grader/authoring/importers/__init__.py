@@ -9,6 +9,10 @@ marked_code     the markers in code, of all courses
 students_copy   a second notebook, without the solutions, that shows where the gaps are
 overwritten     values that a test finds at its place, and that later cells overwrite
 earlier_tests   the parts of earlier tests that a test needs
+test_files      files of tests: each test becomes a check
+test_habits     what these tests say to the tool that ran them before
+test_helpers    the modules beside them
+student_modules what students hand in, as these tests name it
 imported        the Draft
 """
 

@@ -20,12 +20,8 @@ from pathlib import Path
 
 from grader.authoring.importers.earlier_tests import bound_names, needed_names
 from grader.authoring.importers.imported import Check, Draft, Item, slug
-from grader.authoring.importers.test_habits import (
-    Function,
-    plain_test,
-    without_modules,
-    without_patches,
-)
+from grader.authoring.importers.student_modules import without_modules
+from grader.authoring.importers.test_habits import Function, plain_test, without_patches
 from grader.authoring.importers.test_helpers import with_helpers
 from grader.errors import AssignmentError
 from grader.notebook import names_called, parseable

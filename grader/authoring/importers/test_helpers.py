@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.authoring.importers.imported import Check
-from grader.authoring.importers.test_habits import Renamed
+from grader.authoring.importers.student_modules import Renamed
 from grader.notebook import parseable
 from grader.notebook.definitions import parsed
 from grader.records import Notebook
